@@ -1,0 +1,28 @@
+# Two commands for a fresh machine: `make run` trains a federated MoE, `make test` runs the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= digits
+
+.PHONY: run test lint setup clean
+
+run: setup
+	$(BIN)/fedtrain run --set name=$(RUN) --overwrite
+
+test: setup
+	$(BIN)/python -m pytest -q --cov --cov-report=term
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,33 @@
+"""Which client trains which expert in federated Mixture-of-Experts training: solved exactly, with a certificate."""
+
+from alignsolve.alignment import Alignment
+from alignsolve.blocks import RowBlocks
+from alignsolve.front import SOLVERS, solve
+from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
+from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
+from alignsolve.solver import Answer, Capabilities, Progress, Solver, WarmStart
+from alignsolve.witness import Witness
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SOLVERS",
+    "Alignment",
+    "AlignmentProblem",
+    "Answer",
+    "Capabilities",
+    "Feature",
+    "InfeasibleError",
+    "ProblemClass",
+    "Progress",
+    "Proof",
+    "RowBlocks",
+    "Solution",
+    "SolveError",
+    "Solver",
+    "Status",
+    "UnsupportedError",
+    "WarmStart",
+    "Witness",
+    "solve",
+]

@@ -1,0 +1,105 @@
+"""Problems are read in blocks of clients, so that no pass ever copies a whole (num_clients, num_experts) matrix."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
+
+BLOCK_ENTRIES = 1 << 18
+"""Entries of one block: 2 MB of float64, which stays in a core's cache."""
+
+
+@dataclass(frozen=True)
+class RowBlocks:
+    """A fitness matrix too large for memory, read block by block.
+
+    Parameters
+    ----------
+    shape
+        (num_clients, num_experts).
+    dtype
+        Of the blocks that ``read`` returns: a floating or an integer type.
+    read
+        ``read(start, stop)`` returns the rows start..stop-1 as an array of shape (stop - start, num_experts). It must
+        return the same values every time it is asked.
+    """
+
+    shape: tuple[int, int]
+    dtype: npt.DTypeLike
+    read: Callable[[int, int], RealArray]
+
+    def __getitem__(self, rows: slice) -> RealArray:
+        """Rows as ``array[start:stop]`` would give them, checked against the declared shape and dtype."""
+        start, stop, step = rows.indices(self.shape[0])
+        if step != 1:
+            raise ValueError(f"RowBlocks reads contiguous rows; the step is {step}")
+        block = self.read(start, stop)
+        if block.shape != (stop - start, self.shape[1]):
+            raise ValueError(
+                f"fitness.read({start}, {stop}) returned shape {block.shape}, expected {(stop - start, self.shape[1])}"
+            )
+        if block.dtype != np.dtype(self.dtype):
+            raise ValueError(f"fitness.read({start}, {stop}) returned {block.dtype}, declared {np.dtype(self.dtype)}")
+        return block
+
+
+@dataclass(frozen=True)
+class ClientBlock:
+    """The rows start..stop-1 of a problem, ready to compute with.
+
+    Attributes
+    ----------
+    value
+        (n, num_experts): fitness minus the switching cost of experts not held before. Meaningless where not allowed.
+    allowed, required
+        (n, num_experts) bools, or None: all allowed, none required.
+    load
+        (n, num_experts) float64, or None: every pair loads its expert by 1.
+    capacity, demand
+        (n,) int64: experts per client.
+    group, group_capacity, group_demand
+        (num_experts,) int64 and (n, num_groups) int64, or None where the problem has no groups.
+    budget, cost
+        (n, num_resources) and (n, num_experts, num_resources) float64, or None where the problem has no budgets.
+    """
+
+    start: int
+    stop: int
+    value: RealArray
+    allowed: BoolArray | None
+    required: BoolArray | None
+    load: FloatArray | None
+    capacity: IntArray
+    demand: IntArray
+    group: IntArray | None
+    group_capacity: IntArray | None
+    group_demand: IntArray | None
+    budget: FloatArray | None
+    cost: FloatArray | None
+
+    @property
+    def num_clients(self) -> int:
+        """Rows in this block."""
+        return self.stop - self.start
+
+    @property
+    def num_experts(self) -> int:
+        """Columns of the problem."""
+        return int(self.value.shape[1])
+
+    def valued(self, value: RealArray) -> "ClientBlock":
+        """Return the same rows with other values: zeros to ask for feasibility alone, perturbed ones to explore."""
+        return replace(self, value=value)
+
+    def without_values(self) -> "ClientBlock":
+        """Return the same rows with every value 0: only what is possible counts."""
+        zero = np.broadcast_to(np.zeros(1, dtype=np.int64), self.value.shape)
+        return self.valued(zero)
+
+
+def block_rows(num_experts: int) -> int:
+    """How many clients one block holds."""
+    return max(1, BLOCK_ENTRIES // max(1, num_experts))

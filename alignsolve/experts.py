@@ -1,0 +1,97 @@
+"""The experts' side of a problem: hard and soft load bounds, their penalties, and what they allow a price to be."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from alignsolve.numerics import BoolArray, FloatArray, slack, whole_ceil, whole_floor
+
+
+@dataclass(frozen=True)
+class ExpertBounds:
+    """Load bounds of all experts.
+
+    Attributes
+    ----------
+    capacity, demand
+        (num_experts,) float64, in units of load; an unbounded capacity is inf.
+    overload, shortfall
+        (num_experts,) float64, fitness per unit of load; inf makes the bound hard.
+    unit_loads
+        Whether loads count clients. Then hard bounds are whole numbers (a capacity of 2.5 is 2), and a soft bound that
+        is not whole bends the penalty at the whole numbers beside it.
+    """
+
+    capacity: FloatArray
+    demand: FloatArray
+    overload: FloatArray
+    shortfall: FloatArray
+    unit_loads: bool
+
+    @cached_property
+    def hard_capacity(self) -> BoolArray:
+        """Experts whose finite capacity may not be exceeded."""
+        return np.isinf(self.overload) & np.isfinite(self.capacity)
+
+    @cached_property
+    def hard_demand(self) -> BoolArray:
+        """Experts whose positive demand must be met."""
+        return np.isinf(self.shortfall) & (self.demand > 0)
+
+    @cached_property
+    def most(self) -> FloatArray:
+        """The largest load that no hard bound forbids; inf where there is none."""
+        hard = np.where(self.hard_capacity, self.capacity, np.inf)
+        return whole_floor(hard) if self.unit_loads else hard
+
+    @cached_property
+    def least(self) -> FloatArray:
+        """The smallest load that no hard bound forbids; 0 where there is none."""
+        hard = np.where(self.hard_demand, self.demand, 0.0)
+        return whole_ceil(hard) if self.unit_loads else hard
+
+    def penalty(self, loads: FloatArray) -> FloatArray:
+        """Fitness lost by soft bounds at the given loads, (num_experts,); hard bounds cost nothing here."""
+        over = np.maximum(loads - self.capacity, 0.0)
+        short = np.maximum(self.demand - loads, 0.0)
+        soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)
+        soft_shortfall = np.where(np.isfinite(self.shortfall), self.shortfall, 0.0)
+        return soft_overload * over + soft_shortfall * short
+
+    def overloads(self, loads: FloatArray) -> FloatArray:
+        """Load above the hard capacities beyond tolerance, (num_experts,): 0 where they hold."""
+        excess = loads - self.most
+        return np.where(excess > slack(self.most, loads), excess, 0.0)
+
+    def shortfalls(self, loads: FloatArray) -> FloatArray:
+        """Load missing to the hard demands beyond tolerance, (num_experts,): 0 where they hold."""
+        missing = self.least - loads
+        return np.where(missing > slack(self.least, loads), missing, 0.0)
+
+    def project(self, prices: FloatArray) -> FloatArray:
+        """Clip prices to their box: −shortfall ≤ p ≤ overload, and p ≤ 0 where the capacity is unbounded."""
+        upper = np.where(np.isfinite(self.capacity), self.overload, 0.0)
+        return np.clip(prices, -self.shortfall, upper)
+
+    def breakpoints(self) -> FloatArray:
+        """Loads at which the penalty bends, (num_breakpoints, num_experts); NaN where a bound is absent or forbidden."""
+        bends = [self.capacity, self.demand, self.most, self.least]
+        if self.unit_loads:
+            bends += [np.floor(self.capacity), np.ceil(self.capacity), np.floor(self.demand), np.ceil(self.demand)]
+        points = np.stack(bends)
+        if self.unit_loads:
+            points[points != np.floor(points)] = np.nan
+        points[~np.isfinite(points) | (points > self.most) | (points < self.least)] = np.nan
+        return points
+
+    def conjugate(self, prices: FloatArray) -> FloatArray:
+        """Max over the loads L that the hard bounds allow of price·L − penalty(L), (num_experts,).
+
+        For projected prices the maximum lies at a bend of the penalty, so that this is the expert's term of the bound:
+        p⁺·capacity − p⁻·demand wherever demand ≤ capacity. It is −inf where hard bounds cross.
+        """
+        points = self.breakpoints()
+        with np.errstate(invalid="ignore"):
+            worth = np.stack([prices * row - self.penalty(row) for row in points])
+        return np.where(np.isnan(worth), -np.inf, worth).max(axis=0)

@@ -1,0 +1,266 @@
+"""The front door: a solver claims, :func:`solve` decides.
+
+Whatever a solver returns is recomputed from the problem's own data: objective, loads, violations, the bound that its
+prices give, the witness of infeasibility. The status follows from that, never from the solver's word, except for the
+general class, where a back end's bound or exhausted search may close what prices cannot; then the proof says SOLVER.
+"""
+
+import importlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve import evaluate
+from alignsolve.alignment import Alignment, as_alignment
+from alignsolve.numerics import FloatArray, Number, is_proven
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
+from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.witness import Witness, confirm, row_witness
+
+SOLVERS = {
+    "auto": "alignsolve.solvers.auto:Auto",
+    "flow": "alignsolve.solvers.flow:Flow",
+}
+"""Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
+
+
+def solve(
+    problem: AlignmentProblem,
+    solver: str | Solver = "auto",
+    *,
+    time_limit: float | None = None,
+    gap: float = 0.0,
+    warm_start: Solution | WarmStart | Alignment | npt.ArrayLike | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: ProgressHook | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Find the best alignment and check it.
+
+    Parameters
+    ----------
+    problem
+        What to solve; it is not changed.
+    solver
+        A name in ``SOLVERS``, an instance of a solver with parameters of its own, or any callable of that signature.
+    time_limit
+        Seconds; the best feasible alignment found by then is returned. None: no limit.
+    gap
+        Relative gap at which a solver may stop early. The status is OPTIMAL only if the gap is closed all the same.
+    warm_start
+        An earlier solution, alignment or (num_experts,) prices of a similar problem. Only speed depends on it.
+    seed, threads, progress
+        As in :class:`~alignsolve.solver.Solver`.
+    throw
+        Raise when there is no alignment to return. If False, the solution says so instead.
+
+    Returns
+    -------
+    Solution
+        Checked; bit-identical for the same seed on any number of threads, unless a time limit stopped it.
+
+    Raises
+    ------
+    InfeasibleError
+        If no alignment exists; with the witness.
+    UnsupportedError
+        If the solver cannot take this problem, whatever ``throw`` says.
+    SolveError
+        If no alignment was found, or the solver's claim does not hold.
+    ValueError
+        For an unknown solver, or arguments that make no sense.
+
+    Examples
+    --------
+    >>> solution = solve(AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1))
+    >>> solution.status, solution.proof, solution.objective
+    (<Status.OPTIMAL: 'OPTIMAL'>, <Proof.PRICES: 'PRICES'>, 4.5)
+    """
+    started = time.monotonic()
+    limit = _checked_limit(time_limit)
+    name, call = resolve(solver, gap=gap)
+    refuse_unsupported(problem, name, call)
+    warm = _read_warm_start(problem, warm_start)
+    witness = row_witness(problem)
+    if witness is not None:
+        answer = Answer(witness=witness)
+    else:
+        answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
+    solution = judge(problem, answer, name=name, started=started)
+    if throw:
+        _raise_failure(solution)
+    return solution
+
+
+def _checked_limit(time_limit: float | None) -> float:
+    if time_limit is None:
+        return math.inf
+    if not time_limit >= 0:
+        raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
+    return float(time_limit)
+
+
+def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
+    """Find a solver by name, or take it as it is; a ``gap`` reaches the solvers that have such a parameter."""
+    if isinstance(solver, str):
+        if solver not in SOLVERS:
+            raise ValueError(f"unknown solver {solver!r}; there are: {', '.join(sorted(SOLVERS))}")
+        module, _, attribute = SOLVERS[solver].partition(":")
+        call: Any = getattr(importlib.import_module(module), attribute)()
+        name = solver
+    else:
+        call, name = solver, getattr(solver, "__name__", type(solver).__name__)
+        if not callable(solver):
+            raise ValueError(f"a solver is a name or a callable, not {name}")
+    if not 0.0 <= gap < math.inf:
+        raise ValueError(f"gap is {gap}; it must be 0 or more, and finite")
+    if gap and is_dataclass(call) and any(f.name == "gap" for f in fields(call)):
+        call = replace(call, gap=gap)
+    return name, call
+
+
+def capabilities(solver: Solver) -> Capabilities:
+    """What a solver declares; a callable that declares nothing takes every problem and promises nothing."""
+    declared = getattr(solver, "capabilities", None)
+    return declared if isinstance(declared, Capabilities) else Capabilities()
+
+
+def refuse_unsupported(problem: AlignmentProblem, name: str, solver: Solver) -> None:
+    """Raise if the problem asks for a feature that the solver does not take, naming those that do."""
+    missing = problem.features - capabilities(solver).takes
+    if not missing:
+        return
+    able = [other for other in SOLVERS if problem.features <= capabilities(resolve(other)[1]).takes]
+    advice = f"solvers that can: {', '.join(sorted(able))}"
+    if any("hard" in feature for feature in missing):
+        advice += "; or soften the experts' bounds with problem.soften(...)"
+    raise UnsupportedError(f"solver {name!r} cannot take {' or '.join(sorted(missing))}; {advice}")
+
+
+def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
+    """Sort what was given into an alignment and prices of this problem's shape."""
+    if given is None:
+        return WarmStart()
+    if isinstance(given, Solution):
+        given = WarmStart(given.assigned, given.prices)
+    if not isinstance(given, WarmStart):
+        array = None if isinstance(given, tuple) else np.asarray(given)
+        prices_given = array is not None and array.ndim == 1
+        given = WarmStart(prices=array) if prices_given else WarmStart(alignment=given)
+    alignment, prices = given
+    if alignment is not None:
+        same_shape = not isinstance(alignment, Alignment) or alignment.num_clients == problem.num_clients
+        alignment = as_alignment(alignment, *problem.shape) if same_shape else None
+    if prices is not None:
+        prices = np.asarray(prices, dtype=np.float64)
+        if prices.shape != (problem.num_experts,) or not np.isfinite(prices).all():
+            raise ValueError(f"warm_start prices must be {problem.num_experts} finite numbers, one per expert")
+    return WarmStart(alignment, prices)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """An alignment that was found feasible."""
+
+    alignment: Alignment
+    worth: evaluate.Worth
+
+
+def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", started: float | None = None) -> Solution:
+    """Recompute everything that an answer claims, and decide what is known.
+
+    An alignment that breaks a constraint is not returned: ``stats["rejected"]`` says what it broke.
+    """
+    started = time.monotonic() if started is None else started
+    checked, rejected = _check_alignment(problem, answer)
+    prices, bound = _best_bound(problem, answer)
+    witness = None if checked else _check_witness(problem, answer)
+    status, proof, bound = _decide(problem, answer, checked, bound, witness)
+    return Solution(
+        problem=problem,
+        status=status,
+        proof=proof,
+        assigned=checked.alignment if checked else None,
+        objective=checked.worth.objective if checked else None,
+        bound=bound,
+        loads=checked.worth.loads if checked else None,
+        prices=prices,
+        witness=witness,
+        runtime=time.monotonic() - started,
+        stats={"solver": name, **answer.stats, **({"rejected": rejected} if rejected else {})},
+    )
+
+
+def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checked | None, str]:
+    """Check the alignment, or tell why it is not one."""
+    if answer.x is None:
+        return None, ""
+    try:
+        alignment = as_alignment(answer.x, *problem.shape)
+    except ValueError as error:
+        return None, f"what it returned is not an alignment: {error}"
+    broken = evaluate.violations(problem, alignment)
+    if broken:
+        return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
+    return _Checked(alignment, evaluate.worth(problem, alignment)), ""
+
+
+def _best_bound(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, Number]:
+    """Bound from the answer's prices, or from prices of zero, which are always honest."""
+    if answer.witness is not None or answer.infeasible:
+        return None, math.inf
+    if answer.prices is None:
+        return None, problem.bound(np.zeros(problem.num_experts))
+    prices = problem.experts.project(np.asarray(answer.prices, dtype=np.float64))
+    return prices, problem.bound(prices)
+
+
+def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
+    if answer.witness is None:
+        return None
+    return confirm(problem, answer.witness.experts, answer.witness.side)
+
+
+def _decide(
+    problem: AlignmentProblem, answer: Answer, checked: _Checked | None, bound: Number, witness: Witness | None
+) -> tuple[Status, Proof, Number]:
+    """Status, proof and the bound that holds."""
+    general = problem.class_ is ProblemClass.GENERAL
+    if checked is None:
+        if witness is not None or bound == -math.inf:
+            return Status.INFEASIBLE, Proof.PRICES, -math.inf
+        if general and answer.infeasible:
+            return Status.INFEASIBLE, Proof.SOLVER, -math.inf
+        return Status.UNKNOWN, Proof.NONE, min(bound, answer.bound) if general else bound
+    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    if is_proven(bound, objective, magnitude):
+        return Status.OPTIMAL, Proof.PRICES, bound
+    if general and answer.bound < bound:
+        # A back end's bound is a float with its own tolerance; it may not fall below what was actually reached.
+        claimed = max(answer.bound, objective)
+        if is_proven(claimed, objective, magnitude):
+            return Status.OPTIMAL, Proof.SOLVER, claimed
+        return Status.FEASIBLE, Proof.NONE, claimed
+    return Status.FEASIBLE, Proof.NONE, bound
+
+
+def _raise_failure(solution: Solution) -> None:
+    if solution.status is Status.INFEASIBLE:
+        raise InfeasibleError(solution.explain(), solution)
+    if solution.assigned is None:
+        raise SolveError(solution.explain(), solution)
+
+
+def describe_solvers() -> Mapping[str, Capabilities]:
+    """Every solver's capabilities, by name."""
+    return {name: capabilities(resolve(name)[1]) for name in SOLVERS}
+
+
+__all__ = ["SOLVERS", "capabilities", "describe_solvers", "judge", "resolve", "solve"]

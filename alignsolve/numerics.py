@@ -1,0 +1,90 @@
+"""Tolerances and sums, once, in one place: what "holds", "equal" and "proven" mean for numbers.
+
+Floats are summed exactly rounded (:func:`math.fsum`), integers exactly, and every bound carries the error of the
+arithmetic that made it, so that it can be rounded up by that much and stay a bound.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Number: TypeAlias = float  # an exact Python int wherever the problem is integral (PEP 484: int is accepted as float)
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+RealArray: TypeAlias = npt.NDArray[Any]  # float64 or int64, whichever is exact
+
+FEASIBILITY = 1e-9
+"""A constraint holds if it is violated by at most this share of max(|its bound|, the sum of its terms' sizes).
+
+There is no absolute floor: x is 0 or 1, so a row's own size is always the right unit, and a floor of 1e-9 would
+accept 200 % of a capacity of 1e-9.
+"""
+
+OPTIMALITY = 1e-9
+"""A relative gap up to this is a proof of optimality."""
+
+CANCELLATION = 1e-12
+"""So is an absolute difference up to this share of the sum of |fitness| selected: the sum itself may cancel to 0."""
+
+EPSILON = float(np.finfo(np.float64).eps)
+MAX_INTEGER = 2**53
+"""Integers up to here are exact in every back end; larger ones are refused when the problem is made."""
+MAX_FLOAT = 1e290
+"""Floats up to here cannot overflow in a sum over any matrix that fits a machine; larger ones are refused."""
+
+
+def total(values: RealArray) -> Number:
+    """Sum exactly: an int for integer arrays, the correctly rounded float otherwise.
+
+    Examples
+    --------
+    >>> total(np.array([1e16, 1.0, -1e16]))
+    1.0
+    >>> total(np.full(4, 2**62)) == 2**64
+    True
+    """
+    if values.dtype.kind in "iub":
+        wide = values.astype(np.int64, copy=False)
+        return (int((wide >> 32).sum()) << 32) + int((wide & 0xFFFFFFFF).sum())
+    return math.fsum(values.ravel().tolist())
+
+
+def slack(bound: FloatArray, terms: FloatArray) -> FloatArray:
+    """By how much a row may exceed ``bound`` and still hold, given the sum of the sizes of its terms."""
+    finite = np.where(np.isfinite(bound), np.abs(bound), 0.0)
+    return FEASIBILITY * np.maximum(finite, terms)
+
+
+def relative_gap(bound: Number, objective: Number) -> float:
+    """Relative distance between a bound and an objective: 0 where the bound is met, inf where one is missing.
+
+    Examples
+    --------
+    >>> relative_gap(0.0, 0.0), relative_gap(10, 8), relative_gap(math.inf, 1.0)
+    (0.0, 0.2, inf)
+    """
+    if bound <= objective:
+        return 0.0
+    if math.isinf(bound) or math.isinf(objective):
+        return math.inf
+    return float((bound - objective) / max(abs(bound), abs(objective)))
+
+
+def is_proven(bound: Number, objective: Number, magnitude: float) -> bool:
+    """Whether ``bound`` proves ``objective`` optimal; ``magnitude`` is the sum of |fitness| over selected pairs."""
+    if relative_gap(bound, objective) <= OPTIMALITY:
+        return True
+    return bool(bound - objective <= CANCELLATION * magnitude)
+
+
+def whole_floor(values: FloatArray) -> FloatArray:
+    """Floor that forgives the last digits: the largest whole number that holds as an upper bound."""
+    return np.floor(values + FEASIBILITY * np.where(np.isfinite(values), np.abs(values), 0.0))
+
+
+def whole_ceil(values: FloatArray) -> FloatArray:
+    """Ceiling that forgives the last digits: the smallest whole number that holds as a lower bound."""
+    return np.ceil(values - FEASIBILITY * np.where(np.isfinite(values), np.abs(values), 0.0))

@@ -1,0 +1,368 @@
+"""AlignmentProblem: the data of one alignment, validated once, read in blocks of clients, judged by its own numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve import evaluate, validate
+from alignsolve.alignment import as_alignment
+from alignsolve.blocks import ClientBlock, block_rows
+from alignsolve.experts import ExpertBounds
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
+
+
+class ProblemClass(StrEnum):
+    """What kind of optimisation problem an alignment is."""
+
+    CARDINALITY = "cardinality"
+    """Unit loads, no budgets: a min-cost flow; expert prices prove optimality."""
+    GENERAL = "general"
+    """Weighted loads or budgets: NP-hard; prices give a bound."""
+
+
+class Feature(StrEnum):
+    """What a problem may ask for and a solver may or may not be able to take."""
+
+    FRACTIONAL_VALUES = "fractional values"
+    ELIGIBILITY = "eligibility"
+    REQUIRED_PAIRS = "required pairs"
+    CLIENT_DEMANDS = "client demands"
+    GROUPS = "groups"
+    HARD_EXPERT_CAPACITIES = "hard expert capacities"
+    HARD_EXPERT_DEMANDS = "hard expert demands"
+    SOFT_BOUNDS = "soft bounds"
+    SWITCHING_COSTS = "switching costs"
+    WEIGHTED_LOADS = "weighted loads"
+    BUDGETS = "budgets"
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentProblem:
+    """Which client trains which expert, so that the total fitness is highest and every bound holds.
+
+    maximise Σ fitness·x − Σ switching_cost·x·[not held before] − penalties, over x in {0, 1}, subject to the bounds
+    below. Arguments are broadcast, validated and kept without copying; the object is immutable. Crossed bounds
+    construct, and are infeasible; what cannot be a problem raises.
+
+    Parameters
+    ----------
+    fitness
+        (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`.
+    client_capacity, client_demand
+        Scalar or (num_clients,), whole numbers: most and fewest experts per client.
+    expert_capacity, expert_demand
+        Scalar or (num_experts,): most and least load per expert. A capacity of None or inf is unbounded.
+    eligible, required
+        (num_clients, num_experts) bools: pairs that may be, and that must be, in the alignment.
+    expert_group
+        (num_experts,) integers 0..num_groups-1: each expert's group, an MoE layer say.
+    group_capacity, group_demand
+        Scalar, (num_groups,) or (num_clients, num_groups), whole numbers: most (default: no limit) and fewest
+        (default: 0) experts per client and group.
+    client_load
+        (num_clients,) or (num_clients, num_experts), not negative: what the client puts on an expert; default 1.
+    client_budget
+        Scalar, (num_clients,) or (num_clients, num_resources): what the client may spend on its experts.
+    expert_cost
+        (num_experts,) or (num_clients, num_experts), not negative, in the budget's unit; with a trailing
+        num_resources axis where ``client_budget`` has one.
+    overload_penalty, shortfall_penalty
+        Scalar or (num_experts,), fitness per unit of load beyond the expert's bound; None or inf: a hard bound.
+    previous
+        (num_clients, num_experts) bools: experts that the client holds already. None: it holds none.
+    switching_cost
+        Scalar, (num_experts,) or (num_clients, num_experts): fitness lost by an expert that the client must fetch.
+
+    Raises
+    ------
+    ValueError
+        Naming the field, and the client and the expert, of what cannot be a problem.
+
+    Examples
+    --------
+    >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
+    >>> problem.class_, problem.objective([[True, False], [False, True]]), problem.bound([1.0, 0.5])
+    (<ProblemClass.CARDINALITY: 'cardinality'>, 4.5, 4.50000000000002)
+    """
+
+    fitness: Any
+    client_capacity: Any = 1
+    client_demand: Any = 0
+    expert_capacity: Any = None
+    expert_demand: Any = 0
+    eligible: Any = None
+    required: Any = None
+    expert_group: Any = None
+    group_capacity: Any = None
+    group_demand: Any = None
+    client_load: Any = None
+    client_budget: Any = None
+    expert_cost: Any = None
+    overload_penalty: Any = None
+    shortfall_penalty: Any = None
+    previous: Any = None
+    switching_cost: Any = 0.0
+
+    def __post_init__(self) -> None:
+        """Broadcast and validate every field; afterwards each is an array of its full shape, or None."""
+        self._set("fitness", validate.fitness(self.fitness))
+        n, e = self.shape
+        clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
+        for field in ("client_capacity", "client_demand"):
+            self._set(field, validate.counts(field, getattr(self, field), (n,), clients))
+        for field in ("expert_capacity", "overload_penalty", "shortfall_penalty"):
+            given = getattr(self, field)
+            given = np.inf if given is None else given
+            self._set(field, validate.amounts(field, given, (e,), experts, infinite=True))
+        demand = validate.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
+        self._set("expert_demand", demand)
+        for field in ("eligible", "required", "previous"):
+            if getattr(self, field) is not None:
+                self._set(field, validate.flags(field, getattr(self, field), (n, e)))
+        validate.check_fitness(self.fitness, self.eligible)
+        self._validate_groups()
+        self._validate_loads()
+        self._validate_budgets()
+        switching = validate.amounts("switching_cost", self.switching_cost, (n, e), pairs, infinite=False, signed=True)
+        self._set("switching_cost", switching)
+
+    def _set(self, field: str, value: Any) -> None:
+        object.__setattr__(self, field, value)
+
+    def _validate_groups(self) -> None:
+        if self.expert_group is None:
+            for field in ("group_capacity", "group_demand"):
+                if getattr(self, field) is not None:
+                    raise ValueError(f"{field} is given without expert_group: say which expert is in which group")
+            return
+        n, e = self.shape
+        group = validate.counts("expert_group", self.expert_group, (e,), ("num_experts",))
+        num_groups = int(group.max(initial=-1)) + 1
+        shape, axes = (n, num_groups), ("num_clients", "num_groups")
+        capacity = e if self.group_capacity is None else self.group_capacity
+        demand = 0 if self.group_demand is None else self.group_demand
+        self._set("expert_group", group)
+        self._set("group_capacity", validate.counts("group_capacity", capacity, shape, axes))
+        self._set("group_demand", validate.counts("group_demand", demand, shape, axes))
+
+    def _validate_loads(self) -> None:
+        if self.client_load is None:
+            return
+        load = np.asarray(self.client_load, dtype=np.float64)
+        if load.ndim == 1:
+            load = load[:, None]
+        load = validate.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
+        validate.refuse_bad_amounts(
+            "client_load", load, ("num_clients", "num_experts"), infinite=False, eligible=self.eligible
+        )
+        unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
+        self._set("client_load", None if unit.all() else load)
+
+    def _validate_budgets(self) -> None:
+        if (self.client_budget is None) != (self.expert_cost is None):
+            given, missing = ("client_budget", "expert_cost")
+            if self.client_budget is None:
+                given, missing = missing, given
+            raise ValueError(f"{given} is given without {missing}: budgets need both")
+        if self.client_budget is None:
+            return
+        n, e = self.shape
+        budget = np.asarray(self.client_budget, dtype=np.float64)
+        cost = np.asarray(self.expert_cost, dtype=np.float64)
+        if budget.ndim < 2:
+            budget, cost = (
+                np.broadcast_to(budget, (n,))[:, None] if budget.ndim == 0 else budget[:, None],
+                cost[..., None],
+            )
+        num_resources = budget.shape[1]
+        if cost.ndim < 2 or cost.shape[-1] != num_resources:
+            raise ValueError(
+                f"expert_cost has shape {np.shape(self.expert_cost)}, which does not fit the {num_resources} resources "
+                f"of client_budget, shape {np.shape(self.client_budget)}"
+            )
+        axes = ("num_clients", "num_experts", "num_resources")
+        budget = validate.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
+        cost = validate.spread("expert_cost", cost, (n, e, num_resources), axes)
+        eligible = None if self.eligible is None else self.eligible[:, :, None]
+        validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
+        self._set("client_budget", budget)
+        self._set("expert_cost", cost)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(num_clients, num_experts)."""
+        return self.fitness.shape  # type: ignore[no-any-return]
+
+    @property
+    def num_clients(self) -> int:
+        """Rows."""
+        return self.shape[0]
+
+    @property
+    def num_experts(self) -> int:
+        """Columns."""
+        return self.shape[1]
+
+    @property
+    def num_groups(self) -> int:
+        """Groups of experts; 0 where the problem has none."""
+        return 0 if self.expert_group is None else int(self.group_capacity.shape[1])
+
+    @cached_property
+    def class_(self) -> ProblemClass:
+        """Cardinality (a flow, provable by prices) or general (NP-hard)."""
+        unit = self.client_load is None and self.client_budget is None
+        return ProblemClass.CARDINALITY if unit else ProblemClass.GENERAL
+
+    @cached_property
+    def experts(self) -> ExpertBounds:
+        """The experts' bounds and penalties."""
+        return ExpertBounds(
+            self.expert_capacity,
+            self.expert_demand,
+            self.overload_penalty,
+            self.shortfall_penalty,
+            unit_loads=self.client_load is None,
+        )
+
+    @cached_property
+    def has_switching_costs(self) -> bool:
+        """Whether any switching cost is not zero."""
+        return bool(_unspread(self.switching_cost).any())
+
+    @cached_property
+    def integral(self) -> bool:
+        """Whether every alignment's objective is a whole number, to be computed exactly."""
+        data = [self.switching_cost, self.overload_penalty, self.shortfall_penalty]
+        if np.isfinite(self.overload_penalty).any() or np.isfinite(self.shortfall_penalty).any():
+            data += [self.expert_capacity, self.expert_demand]
+            data += [] if self.client_load is None else [self.client_load]
+        return np.dtype(self.fitness.dtype).kind in "iu" and all(_whole_or_infinite(values) for values in data)
+
+    @cached_property
+    def features(self) -> frozenset[Feature]:
+        """What this problem asks of a solver."""
+        experts = self.experts
+        soft_capacity = np.isfinite(self.overload_penalty) & np.isfinite(self.expert_capacity)
+        soft_demand = np.isfinite(self.shortfall_penalty) & (self.expert_demand > 0)
+        asks = {
+            Feature.FRACTIONAL_VALUES: not self.integral,
+            Feature.ELIGIBILITY: self.eligible is not None,
+            Feature.REQUIRED_PAIRS: self.required is not None and bool(self.required.any()),
+            Feature.CLIENT_DEMANDS: bool(self.client_demand.any()),
+            Feature.GROUPS: self.expert_group is not None,
+            Feature.HARD_EXPERT_CAPACITIES: bool(experts.hard_capacity.any()),
+            Feature.HARD_EXPERT_DEMANDS: bool(experts.hard_demand.any()),
+            Feature.SOFT_BOUNDS: bool((soft_capacity | soft_demand).any()),
+            Feature.SWITCHING_COSTS: self.has_switching_costs,
+            Feature.WEIGHTED_LOADS: self.client_load is not None,
+            Feature.BUDGETS: self.client_budget is not None,
+        }
+        return frozenset(feature for feature, asked in asks.items() if asked)
+
+    def block(self, start: int, stop: int) -> ClientBlock:
+        """Rows start..stop-1, ready to compute with; views where possible."""
+        rows = slice(start, min(stop, self.num_clients))
+        grouped = self.expert_group is not None
+        return ClientBlock(
+            start=rows.start,
+            stop=rows.stop,
+            value=self._values(rows),
+            allowed=None if self.eligible is None else self.eligible[rows],
+            required=None if self.required is None else self.required[rows],
+            load=None if self.client_load is None else self.client_load[rows],
+            capacity=self.client_capacity[rows],
+            demand=self.client_demand[rows],
+            group=self.expert_group,
+            group_capacity=self.group_capacity[rows] if grouped else None,
+            group_demand=self.group_demand[rows] if grouped else None,
+            budget=None if self.client_budget is None else self.client_budget[rows],
+            cost=None if self.expert_cost is None else self.expert_cost[rows],
+        )
+
+    def _values(self, rows: slice) -> RealArray:
+        """Fitness minus switching costs; the fitness itself, uncopied, where nothing is switched."""
+        fitness: RealArray = self.fitness[rows]
+        if not self.has_switching_costs:
+            return fitness
+        switching: FloatArray = self.switching_cost[rows]
+        if self.previous is not None:
+            switching = np.where(self.previous[rows], 0.0, switching)
+        if fitness.dtype.kind in "iu" and _whole_or_infinite(self.switching_cost):
+            whole: IntArray = fitness.astype(np.int64) - switching.astype(np.int64)
+            return whole
+        return np.subtract(fitness, switching, dtype=np.float64)
+
+    def blocks(self) -> Iterator[ClientBlock]:
+        """All clients, in blocks of a size that stays in the cache."""
+        step = block_rows(self.num_experts)
+        for start in range(0, self.num_clients, step):
+            yield self.block(start, start + step)
+
+    def values(self) -> RealArray:
+        """Fitness minus switching costs of all pairs, (num_clients, num_experts): for solvers that need it whole."""
+        return self.block(0, self.num_clients).value
+
+    def objective(self, x: Any) -> Number:
+        """Objective of an alignment: a matrix of bools or (indptr, experts). Only eligible pairs are read."""
+        return evaluate.worth(self, as_alignment(x, *self.shape)).objective
+
+    def loads(self, x: Any) -> FloatArray:
+        """Load per expert of an alignment, (num_experts,)."""
+        return evaluate.worth(self, as_alignment(x, *self.shape)).loads
+
+    def violations(self, x: Any) -> list[str]:
+        """Tell every kind of constraint that an alignment breaks, by its worst row; empty if it is feasible."""
+        return evaluate.violations(self, as_alignment(x, *self.shape))
+
+    def bound(self, prices: npt.ArrayLike) -> Number:
+        """Upper bound on the objective of every alignment, from any expert prices, (num_experts,).
+
+        Raises
+        ------
+        ValueError
+            If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
+        """
+        values = np.asarray(prices, dtype=np.float64)
+        if values.shape != (self.num_experts,):
+            raise ValueError(f"prices have shape {values.shape}, expected {(self.num_experts,)}")
+        validate.refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
+        return evaluate.bound(self, values)
+
+    def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
+        """Return the same problem with the experts' bounds priced instead of hard.
+
+        Parameters
+        ----------
+        overload, shortfall
+            Scalar or (num_experts,), fitness per unit beyond the bound; None leaves that side as it is.
+        """
+        return replace(
+            self,
+            overload_penalty=self.overload_penalty if overload is None else overload,
+            shortfall_penalty=self.shortfall_penalty if shortfall is None else shortfall,
+        )
+
+    def __repr__(self) -> str:
+        asked = ", ".join(sorted(self.features)) or "nothing but client capacities"
+        return f"AlignmentProblem({self.num_clients} clients x {self.num_experts} experts, {self.class_}: {asked})"
+
+
+FIELDS = tuple(field.name for field in fields(AlignmentProblem))
+
+
+def _unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the distinct part of a broadcast array, so that a scalar spread over a matrix costs nothing to inspect."""
+    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
+    return values[index]
+
+
+def _whole_or_infinite(values: FloatArray) -> bool:
+    distinct = _unspread(values)
+    finite: BoolArray = np.isfinite(distinct)
+    return bool((~finite | (distinct == np.floor(distinct)) & (np.abs(distinct) <= 2.0**53)).all())

@@ -1,0 +1,125 @@
+"""Solution: an answer after it was checked, and the errors for when there is none to give."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import BoolArray, FloatArray, Number, relative_gap
+from alignsolve.problem import AlignmentProblem
+from alignsolve.witness import Witness
+
+
+class Status(StrEnum):
+    """What is known about the problem after solving; proven, not claimed."""
+
+    OPTIMAL = "OPTIMAL"
+    """The alignment is feasible, and the bound equals its objective."""
+    FEASIBLE = "FEASIBLE"
+    """The alignment is feasible; how far from the best it may be, the gap says."""
+    INFEASIBLE = "INFEASIBLE"
+    """No alignment exists."""
+    UNKNOWN = "UNKNOWN"
+    """None was found, and none is proven not to exist."""
+
+
+class Proof(StrEnum):
+    """Who vouches for OPTIMAL or INFEASIBLE."""
+
+    PRICES = "PRICES"
+    """Expert prices, or a witness, recomputed from the problem's own data."""
+    SOLVER = "SOLVER"
+    """The back end's own bound or exhausted search (general class only)."""
+    NONE = "NONE"
+    """Nobody: the status is FEASIBLE or UNKNOWN."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A checked answer.
+
+    Attributes
+    ----------
+    problem
+        What was solved.
+    status, proof
+        What is known, and who vouches for it.
+    assigned
+        The alignment in CSR form, (indptr, experts); None if there is none.
+    objective
+        Recomputed from the problem's data, an exact int for integral problems; None if there is no alignment.
+    bound
+        No alignment's objective exceeds it; −inf when infeasible.
+    loads
+        (num_experts,) load per expert; None if there is no alignment.
+    prices
+        (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none.
+    witness
+        Why there is no alignment; None if there is one, or if only a back end says so.
+    runtime
+        Seconds, checking included.
+    stats
+        What the solver told of itself, and ``solver``, its name.
+    """
+
+    problem: AlignmentProblem
+    status: Status
+    proof: Proof
+    assigned: Alignment | None
+    objective: Number | None
+    bound: Number
+    loads: FloatArray | None
+    prices: FloatArray | None
+    witness: Witness | None
+    runtime: float
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def x(self) -> BoolArray | None:
+        """The alignment as a (num_clients, num_experts) matrix of bools, made when asked."""
+        return None if self.assigned is None else self.assigned.to_dense(self.problem.num_experts)
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between bound and objective: 0 is a proof, inf means nothing is known."""
+        if self.objective is None:
+            return math.inf
+        return relative_gap(self.bound, self.objective)
+
+    def explain(self) -> str:
+        """Tell in a sentence what is known, and why."""
+        if self.status is Status.INFEASIBLE:
+            if self.witness is None:
+                return "infeasible: the back end searched all alignments and found none"
+            return f"infeasible: {self.witness.explain(self.problem)}"
+        if self.objective is None:
+            why = self.stats.get("rejected") or self.stats.get("stopped") or "the solver returned none"
+            return f"no alignment found by {self.stats.get('solver')}: {why}"
+        return f"{self.status.lower()}: objective {self.objective:.12g}, bound {self.bound:.12g}, gap {self.gap:.3g}"
+
+    def __repr__(self) -> str:
+        return f"Solution({self.explain()}, proof {self.proof}, {self.runtime:.3g} s)"
+
+
+class SolveError(RuntimeError):
+    """No alignment was found, or what a solver claimed does not hold. ``solution`` holds what is known."""
+
+    def __init__(self, message: str, solution: Solution | None = None) -> None:
+        super().__init__(message)
+        self.solution = solution
+
+
+class InfeasibleError(SolveError):
+    """No alignment exists. ``witness`` says why, unless only a back end's exhausted search does."""
+
+    @property
+    def witness(self) -> Witness | None:
+        """The set of experts that proves it."""
+        return None if self.solution is None else self.solution.witness
+
+
+class UnsupportedError(SolveError, ValueError):
+    """The chosen solver cannot take this problem; the message names the feature and the solvers that can."""

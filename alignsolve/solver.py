@@ -1,0 +1,115 @@
+"""What a solver is: a callable that claims an answer, and a declaration of what it can take."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import FloatArray, Number
+from alignsolve.problem import Feature
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+    from alignsolve.witness import Witness
+
+EVERYTHING = frozenset(Feature)
+CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}
+CLIENT_SIDE = EVERYTHING - {Feature.HARD_EXPERT_CAPACITIES, Feature.HARD_EXPERT_DEMANDS}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a solver takes and promises.
+
+    Attributes
+    ----------
+    takes
+        Features of problems that it respects. A problem that asks for another is refused before the solver starts.
+    exact
+        Whether, given time, it proves its answer optimal wherever the problem's class allows it.
+    """
+
+    takes: frozenset[Feature] = EVERYTHING
+    exact: bool = False
+
+
+class WarmStart(NamedTuple):
+    """What is known from an earlier, similar problem: either part may be missing, neither is trusted."""
+
+    alignment: Alignment | None = None
+    prices: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a solver tells while it works: seconds since its start, its best objective and bound so far."""
+
+    phase: str
+    seconds: float
+    objective: Number = -math.inf
+    bound: Number = math.inf
+
+
+ProgressHook = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A solver's claim. Nothing in it is believed: :func:`alignsolve.solve` recomputes all of it.
+
+    Parameters
+    ----------
+    x
+        The alignment: :class:`Alignment`, (indptr, experts) or a matrix of bools; None if none was found.
+    prices
+        (num_experts,) prices that should prove it.
+    bound
+        The back end's own upper bound. Counts only for the general class, as ``Proof.SOLVER``.
+    witness
+        Why there is no alignment.
+    infeasible
+        The back end has proven by exhaustion that there is none. Counts only for the general class.
+    stats
+        Whatever is worth telling: iterations, seconds of the back end.
+    """
+
+    x: Alignment | Any | None = None
+    prices: FloatArray | None = None
+    bound: Number = math.inf
+    witness: "Witness | None" = None
+    infeasible: bool = False
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Solver(Protocol):
+    """A solver. A dataclass of its parameters with a ``capabilities`` attribute, or a plain function (takes all)."""
+
+    def __call__(
+        self,
+        problem: "AlignmentProblem",
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Claim an answer.
+
+        Parameters
+        ----------
+        problem
+            Already validated; no single row contradicts itself.
+        deadline
+            On the clock of :func:`time.monotonic`, in seconds; inf if there is none.
+        warm_start
+            From an earlier problem; its shapes fit this one.
+        seed
+            Fixes every random choice.
+        threads
+            At most this many; None for as many as there are cores. The answer does not depend on it.
+        progress
+            Called now and then, or None.
+        """
+        ...

@@ -1,0 +1,125 @@
+"""Reading the fields of a problem: every shape broadcast, every value checked, every complaint naming its place."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.blocks import RowBlocks, block_rows
+from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, IntArray, RealArray
+
+
+def fitness(given: Any) -> RealArray | RowBlocks:
+    """Read the fitness matrix: float16/32/64 or integers, (num_clients, num_experts), not copied."""
+    matrix: RealArray | RowBlocks = given if isinstance(given, RowBlocks) else np.asarray(given)
+    if len(matrix.shape) != 2:
+        raise ValueError(f"fitness must have shape (num_clients, num_experts), not {matrix.shape}")
+    dtype = np.dtype(matrix.dtype)
+    if dtype.kind == "b" and isinstance(matrix, np.ndarray):
+        return matrix.view(np.int8)
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise ValueError(f"fitness must be float16, float32, float64 or an integer type, not {dtype}")
+    return matrix
+
+
+def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
+    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible."""
+    limit = MAX_INTEGER if np.dtype(matrix.dtype).kind in "iu" else MAX_FLOAT
+    num_clients, num_experts = matrix.shape
+    step = block_rows(num_experts)
+    for start in range(0, num_clients, step):
+        block = matrix[start : start + step]
+        low, high = (float(block.min(initial=0)), float(block.max(initial=0)))
+        if low >= -limit and high <= limit:
+            continue
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.abs(block.astype(np.float64)) <= limit)
+        if eligible is not None:
+            bad &= eligible[start : start + step]
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            _refuse_entry("fitness", block[i, j], limit, int(start + i), int(j))
+
+
+def _refuse_entry(field: str, value: Any, limit: float, i: int, j: int) -> None:
+    where = f"{field} of client {i}, expert {j} is {value}"
+    if np.isnan(value) or np.isinf(value):
+        raise ValueError(f"{where}; it must be finite where the pair is eligible (mark the pair ineligible instead)")
+    raise ValueError(f"{where}; sizes above {limit:.3g} cannot be summed exactly: rescale {field}")
+
+
+def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> IntArray:
+    """Read whole non-negative numbers, broadcast to ``shape``."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"{field} must be whole numbers, not {values.dtype}")
+    with np.errstate(invalid="ignore"):
+        wrong = ~((values == np.floor(values)) & (values >= 0) & (values <= MAX_INTEGER))
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        raise ValueError(f"{field}{_place(place, axes[-values.ndim:])} is {values[tuple(place)]}; "
+                         "it must be a whole number, 0 or more")  # fmt: skip
+    return spread(field, values.astype(np.int64), shape, axes)
+
+
+def amounts(
+    field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...], *, infinite: bool, signed: bool = False
+) -> FloatArray:
+    """Read real numbers (not NaN, not negative unless ``signed``), broadcast to ``shape``."""
+    values = np.asarray(given, dtype=np.float64)
+    refuse_bad_amounts(field, values, axes[-values.ndim :] if values.ndim else (), infinite=infinite, signed=signed)
+    return spread(field, values, shape, axes)
+
+
+def refuse_bad_amounts(
+    field: str,
+    values: FloatArray,
+    axes: tuple[str, ...],
+    *,
+    infinite: bool,
+    signed: bool = False,
+    eligible: BoolArray | None = None,
+) -> None:
+    """Raise for the first entry that is NaN, infinite where it may not be, negative where it may not be, or too large."""
+    with np.errstate(invalid="ignore"):
+        good = np.abs(values) <= MAX_FLOAT
+        if infinite:
+            good |= np.isposinf(values)
+        if not signed:
+            good &= values >= 0
+    if eligible is not None:
+        good |= ~eligible
+    if good.all():
+        return
+    place = np.argwhere(~good)[0]
+    kind = "a number" if infinite else "a finite number"
+    sign = "" if signed else ", 0 or more"
+    raise ValueError(f"{field}{_place(place, axes)} is {values[tuple(place)]}; it must be {kind}{sign}")
+
+
+def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:
+    """Read a (num_clients, num_experts) matrix of bools."""
+    values = np.asarray(given)
+    if values.dtype != np.bool_:
+        if values.dtype.kind not in "iuf" or not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{field} must be bools (or 0 and 1), not {values.dtype}")
+        values = values.astype(np.bool_)
+    if values.shape != shape:
+        raise ValueError(f"{field} has shape {values.shape}, fitness has {shape}; they must agree")
+    return values
+
+
+def spread(field: str, values: npt.NDArray[Any], shape: tuple[int, ...], axes: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Broadcast without copying, aligned at the last axis; a length that does not fit is told with both shapes."""
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        wanted = ", ".join(axes)
+        raise ValueError(f"{field} has shape {values.shape}, which does not fit ({wanted}) = {shape}") from None
+
+
+def _place(index: npt.NDArray[Any], axes: tuple[str, ...]) -> str:
+    if not len(index):
+        return ""
+    singular = [axis.removeprefix("num_").removesuffix("s") for axis in axes]
+    return " of " + ", ".join(f"{name} {position}" for name, position in zip(singular, index, strict=True))

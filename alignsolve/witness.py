@@ -1,0 +1,178 @@
+"""Witnesses of infeasibility: a set of experts that anybody can add up to see that no alignment exists."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from alignsolve import evaluate
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+Side = Literal["demand", "capacity", "row"]
+NAMED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """Why no alignment exists.
+
+    Attributes
+    ----------
+    side
+        "demand": the hard demands of ``experts`` together exceed what clients (each within its own bounds) and the
+        experts' own capacities can give them. "capacity": what the clients must put into ``experts`` exceeds their
+        hard capacities together. "row": single clients contradict themselves.
+    experts
+        (num_experts,) bool, the set; empty for "row".
+    clients
+        (num_clients,) bool: those who could serve the set, those who must load it, or those who contradict themselves.
+    missing
+        By how much, in units of load; for "row" the number of such clients.
+    """
+
+    side: Side
+    experts: BoolArray
+    clients: BoolArray
+    missing: float
+
+    def explain(self, problem: "AlignmentProblem") -> str:
+        """Tell the witness in words."""
+        clients, experts = _named(self.clients, "client"), _named(self.experts, "expert")
+        if self.side == "row":
+            return f"{clients} cannot satisfy their own row: {row_reason(problem, int(np.argmax(self.clients)))}"
+        if self.side == "demand":
+            wanted = float(problem.experts.least[self.experts].sum())
+            return (
+                f"{experts} need a load of {wanted:g} together, but {clients} who could serve them can give at most "
+                f"{wanted - self.missing:g}: {self.missing:g} is missing"
+            )
+        room = float(problem.experts.most[self.experts].sum())
+        return (
+            f"{clients} must put a load of {room + self.missing:g} into {experts}, but their capacity together is "
+            f"{room:g}: {self.missing:g} is too much"
+        )
+
+
+def _named(mask: BoolArray, what: str) -> str:
+    members = np.flatnonzero(mask)
+    if len(members) == 1:
+        return f"{what} {members[0]}"
+    listed = ", ".join(map(str, members[:NAMED]))
+    more = f", … ({len(members)} in all)" if len(members) > NAMED else ""
+    return f"{what}s {listed}{more}" if len(members) else f"no {what}s"
+
+
+def row_witness(problem: "AlignmentProblem") -> Witness | None:
+    """Find the clients that contradict themselves, before any solver runs; None if there are none."""
+    if _rows_plainly_fit(problem):
+        return None
+    _, feasible = evaluate.most_for(problem, np.zeros(problem.num_experts))
+    if feasible.all():
+        return None
+    nobody = np.zeros(problem.num_experts, dtype=np.bool_)
+    return Witness("row", nobody, ~feasible, float((~feasible).sum()))
+
+
+def _rows_plainly_fit(problem: "AlignmentProblem") -> bool:
+    """Whether no row can contradict itself, seen without a pass over the pairs."""
+    if problem.required is not None:
+        return False
+    if problem.client_budget is not None and (problem.client_budget < 0).any():
+        return False
+    if not problem.client_demand.any() and (problem.num_groups == 0 or not problem.group_demand.any()):
+        return True
+    plain = problem.eligible is None and problem.num_groups == 0 and problem.client_budget is None
+    return plain and bool((problem.client_demand <= np.minimum(problem.client_capacity, problem.num_experts)).all())
+
+
+def row_reason(problem: "AlignmentProblem", i: int) -> str:
+    """Tell in words what contradicts itself in client i's row."""
+    block = problem.block(i, i + 1)
+    capacity, demand = int(block.capacity[0]), int(block.demand[0])
+    eligible = np.ones(problem.num_experts, dtype=np.bool_) if block.allowed is None else block.allowed[0]
+    required = np.zeros(problem.num_experts, dtype=np.bool_) if block.required is None else block.required[0]
+    if demand > capacity:
+        return f"client {i} demands {demand} experts, its capacity is {capacity}"
+    if (required & ~eligible).any():
+        return f"client {i} requires expert {int(np.argmax(required & ~eligible))}, for which it is not eligible"
+    if required.sum() > capacity:
+        return f"client {i} requires {required.sum()} experts, its capacity is {capacity}"
+    if eligible.sum() < demand:
+        return f"client {i} demands {demand} experts, it is eligible for {eligible.sum()}"
+    if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
+        for g, (most, least) in enumerate(zip(block.group_capacity[0], block.group_demand[0], strict=True)):
+            members = block.group == g
+            wanted, able = max(least, (required & members).sum()), min(most, (eligible & members).sum())
+            if wanted > able:
+                return f"client {i} needs {wanted} experts of group {g}, it can take {able}"
+        least_total = sum(
+            max(int(least), int((required & (block.group == g)).sum())) for g, least in enumerate(block.group_demand[0])
+        )
+        if least_total > capacity:
+            return f"client {i} needs {least_total} experts over its groups, its capacity is {capacity}"
+        able_total = sum(
+            min(int(most), int((eligible & (block.group == g)).sum())) for g, most in enumerate(block.group_capacity[0])
+        )
+        if able_total < demand:
+            return f"client {i} demands {demand} experts, its groups admit {able_total}"
+    if block.budget is not None:
+        return f"client {i} cannot pay for the experts it must take out of its budget of {block.budget[0].tolist()}"
+    return f"client {i} has no choice that meets all its bounds together"
+
+
+def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:
+    """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
+    experts = np.asarray(experts, dtype=np.bool_)
+    if side == "row":
+        return row_witness(problem)
+    if side == "demand":
+        return _confirm_demand(problem, experts)
+    return _confirm_capacity(problem, experts)
+
+
+def _confirm_demand(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+    bounds = problem.experts
+    experts = experts & bounds.hard_demand
+    wanted = float(bounds.least[experts].sum())
+    supply, feasible = evaluate.most_for(problem, experts.astype(np.float64))
+    if not feasible.all():
+        return None
+    given = min(float(supply.sum()), float(bounds.most[experts].sum()))
+    missing = wanted - given
+    if not experts.any() or missing <= FEASIBILITY * max(wanted, given):
+        return None
+    return Witness("demand", experts, supply > 0, missing)
+
+
+def _confirm_capacity(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+    bounds = problem.experts
+    experts = experts & bounds.hard_capacity
+    room = float(bounds.most[experts].sum())
+    least, feasible = evaluate.most_for(problem, -experts.astype(np.float64))
+    if not feasible.all():
+        return None
+    forced = -float(least.sum())
+    missing = forced - room
+    if not experts.any() or missing <= FEASIBILITY * max(room, forced):
+        return None
+    return Witness("capacity", experts, least < 0, missing)
+
+
+def from_direction(problem: "AlignmentProblem", direction: FloatArray) -> Witness | None:
+    """Look for a witness among the level sets of a price direction along which the bound falls without end.
+
+    In the cardinality class every client's possible loads form a generalised polymatroid, whose support function is a
+    sum over level sets; so one of them is a witness whenever the direction proves infeasibility.
+    """
+    for level in np.unique(direction[direction < 0]):
+        found = confirm(problem, direction <= level, "demand")
+        if found is not None:
+            return found
+    for level in np.unique(direction[direction > 0]):
+        found = confirm(problem, direction >= level, "capacity")
+        if found is not None:
+            return found
+    return None
