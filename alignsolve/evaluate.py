@@ -1,4 +1,4 @@
-"""What an alignment is worth and what it breaks, and what no alignment can exceed: from the problem's own data alone."""
+"""What an alignment is worth, what it breaks, and what none can exceed: from the problem's own data alone."""
 
 import math
 from collections.abc import Iterator
@@ -180,9 +180,9 @@ def _first_pair(block: ClientBlock, wrong: BoolArray, text: str) -> str:
 
 def _worst_client(
     block: ClientBlock,
-    excess: IntArray | FloatArray,
-    has: IntArray | FloatArray,
-    limit: IntArray | FloatArray,
+    excess: RealArray,
+    has: RealArray,
+    limit: RealArray,
     text: str,
 ) -> str:
     i = int(excess.argmax())

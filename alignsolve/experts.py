@@ -75,7 +75,7 @@ class ExpertBounds:
         return np.clip(prices, -self.shortfall, upper)
 
     def breakpoints(self) -> FloatArray:
-        """Loads at which the penalty bends, (num_breakpoints, num_experts); NaN where a bound is absent or forbidden."""
+        """Loads at which the penalty bends, (num_bends, num_experts); NaN where there is none or it is forbidden."""
         bends = [self.capacity, self.demand, self.most, self.least]
         if self.unit_loads:
             bends += [np.floor(self.capacity), np.ceil(self.capacity), np.floor(self.demand), np.ceil(self.demand)]

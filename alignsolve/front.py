@@ -121,7 +121,7 @@ def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
             raise ValueError(f"a solver is a name or a callable, not {name}")
     if not 0.0 <= gap < math.inf:
         raise ValueError(f"gap is {gap}; it must be 0 or more, and finite")
-    if gap and is_dataclass(call) and any(f.name == "gap" for f in fields(call)):
+    if gap and is_dataclass(call) and not isinstance(call, type) and any(f.name == "gap" for f in fields(call)):
         call = replace(call, gap=gap)
     return name, call
 

@@ -222,7 +222,7 @@ def _judge(
     tail: Matrix, budget: Matrix, spent: Matrix, in_group: Matrix, group_demand: Matrix, after: Matrix,
     cheapest: Matrix, found: bool, best_value: float,
 ) -> Any:  # fmt: skip
-    """Whether no completion of this branch is feasible and better than the best, and whether demands are still short."""
+    """Whether no completion of this branch is feasible and beats the best; whether demands are still short."""
     need = max(demand - count, 0)
     groups_need = 0
     for g in range(len(group_demand)):

@@ -175,10 +175,7 @@ class AlignmentProblem:
         budget = np.asarray(self.client_budget, dtype=np.float64)
         cost = np.asarray(self.expert_cost, dtype=np.float64)
         if budget.ndim < 2:
-            budget, cost = (
-                np.broadcast_to(budget, (n,))[:, None] if budget.ndim == 0 else budget[:, None],
-                cost[..., None],
-            )
+            budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
         num_resources = budget.shape[1]
         if cost.ndim < 2 or cost.shape[-1] != num_resources:
             raise ValueError(
@@ -196,7 +193,7 @@ class AlignmentProblem:
     @property
     def shape(self) -> tuple[int, int]:
         """(num_clients, num_experts)."""
-        return self.fitness.shape  # type: ignore[no-any-return]
+        return self.fitness.shape
 
     @property
     def num_clients(self) -> int:

@@ -80,7 +80,7 @@ def refuse_bad_amounts(
     signed: bool = False,
     eligible: BoolArray | None = None,
 ) -> None:
-    """Raise for the first entry that is NaN, infinite where it may not be, negative where it may not be, or too large."""
+    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be."""
     with np.errstate(invalid="ignore"):
         good = np.abs(values) <= MAX_FLOAT
         if infinite:
