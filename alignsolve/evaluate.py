@@ -15,6 +15,7 @@ from alignsolve.numerics import (
     FloatArray,
     IntArray,
     Number,
+    RealArray,
     slack,
     total,
 )
