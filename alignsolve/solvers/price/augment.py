@@ -26,16 +26,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves
-from alignsolve.solvers.price.heaps import NONE, Heaps, top
-from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves, withdraw_moves
+from alignsolve.solvers.price.heaps import FAR, Heaps
 
 Array = npt.NDArray[Any]
 
 DONE, PAUSED, STUCK, DRIFTED, FULL = range(5)
 """No excess is left; the steps are used up; a node reaches none that lacks; prices left the window; no room for moves."""
 
-FAR = 4 * LARGEST
 PENALTY = -1
 """In place of a move on a path: a stretch of an expert's penalty."""
 
@@ -51,16 +49,14 @@ class Graph(NamedTuple):
         (num_experts,) int64: the load that each expert's penalty is currently charged for.
     least, end, slope
         The penalties' stretches (:class:`~.slopes.Slopes`), the slopes in quanta and relative like the prices.
-    neighbour, degree
-        (nodes, nodes) int32 and (nodes,) int64: the arcs on which moves were ever offered.
-    distance, arcs, parent, via, settled
-        (nodes,) of the last search: loss, number of arcs, predecessor, the move that led here, and whether final.
-    touched
-        (nodes,) int64: the nodes that the search reached.
-    path
-        (nodes,) int64: the moves along the path that was found, and ``nodes`` along it.
+    distance, arcs, parent, settled
+        (nodes,) of the last search: loss, number of arcs, predecessor, and whether final.
+    path, move
+        (nodes,) int64: the nodes along the path that was found, and the moves that lead to them.
+    client, give, take
+        (nodes,) int64: what the moves along the path say.
     counter
-        (6,) int64: nodes touched, next node to look for excess, and for the statistics searches, units, moves.
+        (4,) int64: the node with excess last looked at, and for the statistics searches, units, moves.
     """
 
     price: Array
@@ -69,20 +65,19 @@ class Graph(NamedTuple):
     least: Array
     end: Array
     slope: Array
-    neighbour: Array
-    degree: Array
     distance: Array
     arcs: Array
     parent: Array
-    via: Array
     settled: Array
-    touched: Array
     path: Array
-    nodes: Array
+    move: Array
+    client: Array
+    give: Array
+    take: Array
     counter: Array
 
 
-TOUCHED, CURSOR, SEARCHES, UNITS, MOVES = range(5)
+CURSOR, SEARCHES, UNITS, MOVES = range(4)
 
 
 def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
@@ -95,32 +90,30 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
         least=least,
         end=np.ascontiguousarray(end),
         slope=np.ascontiguousarray(slope),
-        neighbour=np.zeros((nodes, nodes), dtype=np.int32),
-        degree=np.zeros(nodes, dtype=np.int64),
         distance=np.full(nodes, FAR, dtype=np.int64),
         arcs=np.zeros(nodes, dtype=np.int64),
         parent=np.zeros(nodes, dtype=np.int64),
-        via=np.zeros(nodes, dtype=np.int64),
         settled=np.zeros(nodes, dtype=np.bool_),
-        touched=np.zeros(nodes, dtype=np.int64),
         path=np.zeros(nodes, dtype=np.int64),
-        nodes=np.zeros(nodes, dtype=np.int64),
-        counter=np.zeros(5, dtype=np.int64),
+        move=np.zeros(nodes, dtype=np.int64),
+        client=np.zeros(nodes, dtype=np.int64),
+        give=np.zeros(nodes, dtype=np.int64),
+        take=np.zeros(nodes, dtype=np.int64),
+        counter=np.zeros(4, dtype=np.int64),
     )
 
 
 def filled_heaps(core: Core, graph: Graph, window: int) -> Heaps:
     """Return heaps with every move that the core's clients could make now, and room for as many again."""
     heaps = Heaps.empty(len(graph.excess), 2 * int(count_moves(core)) + 1024)
-    graph.degree[:] = 0
-    _offer_all(core, heaps, graph.neighbour, graph.degree, window)
+    _offer_all(core, heaps, window)
     return heaps
 
 
 @numba.njit(cache=True, nogil=True)
-def _offer_all(core: Core, heaps: Heaps, neighbour: Array, degree: Array, window: int) -> None:
+def _offer_all(core: Core, heaps: Heaps, window: int) -> None:
     for i in range(len(core.stamp)):
-        offer_moves(core, heaps, neighbour, degree, window, i)
+        offer_moves(core, heaps, window, i)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -141,14 +134,15 @@ def augment(core: Core, heaps: Heaps, graph: Graph, window: int, steps: int) -> 
         source = _next_source(graph)
         if source == nodes:
             return DONE
-        target = _search(core, heaps, graph, source)
+        target = _search(heaps, graph, source)
         if target == nodes:
             return STUCK
+        length = _trace(graph, source, target)
         _raise_prices(graph, target)
         forget_search(graph)
         if graph.price.max() - graph.price.min() > window:
             return DRIFTED
-        if not _send(core, heaps, graph, source, target, window):
+        if not _send(core, heaps, graph, source, target, length, window):
             return FULL
     return PAUSED
 
@@ -166,13 +160,11 @@ def _next_source(graph: Graph) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _search(core: Core, heaps: Heaps, graph: Graph, source: int) -> int:
+def _search(heaps: Heaps, graph: Graph, source: int) -> int:
     """Dijkstra from the source to the nearest node that lacks; returns it, or the number of nodes."""
     nodes = len(graph.excess)
     ground = nodes - 1
     graph.counter[SEARCHES] += 1
-    graph.counter[TOUCHED] = 1
-    graph.touched[0] = source
     graph.distance[source] = 0
     graph.arcs[source] = 0
     while True:
@@ -182,53 +174,38 @@ def _search(core: Core, heaps: Heaps, graph: Graph, source: int) -> int:
         graph.settled[j] = True
         if graph.excess[j] < 0:
             return j
-        for t in range(graph.degree[j]):
-            k = graph.neighbour[j, t]
-            if not graph.settled[k]:
-                move = top(heaps, core.stamp, j, k)
-                if move >= 0:
-                    _relax(graph, j, k, heaps.pool[move].loss, move)
+        passed = graph.distance[j] - graph.price[j]
+        for k in range(nodes):
+            _relax(graph, j, k, passed, heaps.loss[j, k])
         if j < ground:
-            if not graph.settled[ground]:
-                _relax(graph, j, ground, _slope_above(graph, j), PENALTY)
+            _relax(graph, j, ground, passed, _slope_above(graph, j))
         else:
             for k in range(ground):
-                if not graph.settled[k]:
-                    _relax(graph, ground, k, -_slope_below(graph, k), PENALTY)
+                _relax(graph, ground, k, passed, -_slope_below(graph, k))
 
 
 @numba.njit(cache=True, nogil=True)
 def _nearest(graph: Graph) -> int:
-    """Return the open node of least (loss, arcs)."""
-    best = len(graph.excess)
-    for t in range(graph.counter[TOUCHED]):
-        k = graph.touched[t]
-        if graph.settled[k]:
+    """Return the open node of least (loss, arcs); the number of nodes if none can be reached."""
+    best, distance, arcs = len(graph.excess), FAR, 0
+    for k in range(len(graph.excess)):
+        if graph.settled[k] or graph.distance[k] > distance:
             continue
-        if (
-            best == len(graph.excess)
-            or graph.distance[k] < graph.distance[best]
-            or (graph.distance[k] == graph.distance[best] and graph.arcs[k] < graph.arcs[best])
-        ):
-            best = k
+        if graph.distance[k] < distance or (distance < FAR and graph.arcs[k] < arcs):
+            best, distance, arcs = k, graph.distance[k], graph.arcs[k]
     return best
 
 
 @numba.njit(cache=True, nogil=True)
-def _relax(graph: Graph, j: int, k: int, loss: int, move: int) -> None:
-    """Offer a way to k by j."""
-    if loss >= FAR:
-        return
-    distance = graph.distance[j] + loss - graph.price[j] + graph.price[k]
-    if distance > graph.distance[k] or (distance == graph.distance[k] and graph.arcs[j] + 1 >= graph.arcs[k]):
-        return
-    if graph.distance[k] == FAR:
-        graph.touched[graph.counter[TOUCHED]] = k
-        graph.counter[TOUCHED] += 1
-    graph.distance[k] = distance
-    graph.arcs[k] = graph.arcs[j] + 1
-    graph.parent[k] = j
-    graph.via[k] = move
+def _relax(graph: Graph, j: int, k: int, passed: int, loss: int) -> None:
+    """Offer a way to k by j. Nodes that are settled cannot be offered a better one."""
+    distance = passed + loss + graph.price[k]
+    if loss < FAR and (
+        distance < graph.distance[k] or (distance == graph.distance[k] and graph.arcs[j] + 1 < graph.arcs[k])
+    ):
+        graph.distance[k] = distance
+        graph.arcs[k] = graph.arcs[j] + 1
+        graph.parent[k] = j
 
 
 @numba.njit(cache=True, nogil=True)
@@ -253,94 +230,88 @@ def _slope_below(graph: Graph, j: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _raise_prices(graph: Graph, target: int) -> None:
-    for t in range(graph.counter[TOUCHED]):
-        j = graph.touched[t]
+    for j in range(len(graph.price)):
         if graph.settled[j]:
             graph.price[j] += graph.distance[target] - graph.distance[j]
 
 
 @numba.njit(cache=True, nogil=True)
 def forget_search(graph: Graph) -> None:
-    for t in range(graph.counter[TOUCHED]):
-        j = graph.touched[t]
-        graph.distance[j] = FAR
-        graph.settled[j] = False
+    """Clear the marks of the last search."""
+    graph.distance[:] = FAR
+    graph.settled[:] = False
 
 
 @numba.njit(cache=True, nogil=True)
-def _send(core: Core, heaps: Heaps, graph: Graph, source: int, target: int, window: int) -> bool:
-    """Send units from source to target while every arc of the path stays tight; False once the pool is full."""
+def _trace(graph: Graph, source: int, target: int) -> int:
+    """Write down the path from source to target; return its number of arcs."""
     length = graph.arcs[target]
     k = target
     for t in range(length - 1, -1, -1):
-        graph.nodes[t] = k
-        graph.path[t] = graph.via[k]
+        graph.path[t] = k
         k = graph.parent[k]
-    while True:
-        fits = _send_unit(core, heaps, graph, source, length, window)
+    return length
+
+
+@numba.njit(cache=True, nogil=True)
+def _send(
+    core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, window: int
+) -> bool:
+    """Send units from source to target while every arc of the path is tight; False once the pool is full."""
+    while _tight(heaps, graph, source, length):
         graph.excess[source] -= 1
         graph.excess[target] += 1
         graph.counter[UNITS] += 1
-        if not fits:
+        if not _send_unit(core, heaps, graph, source, length, window):
             return False
         if graph.excess[source] == 0 or graph.excess[target] == 0:
-            return True
-        if not _still_tight(core, heaps, graph, source, length):
-            return True
+            break
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
+    """Put the moves on the path, if each of its arcs has one that loses nothing and no client would move twice."""
+    ground = len(graph.excess) - 1
+    j = source
+    for t in range(length):
+        k = graph.path[t]
+        tight = graph.price[j] - graph.price[k]
+        if heaps.loss[j, k] == tight:
+            move = heaps.root[j, k]
+            graph.move[t] = move
+            graph.client[t] = heaps.pool[move].client
+            graph.give[t] = heaps.pool[move].give
+            graph.take[t] = heaps.pool[move].take
+            for earlier in range(t):
+                if graph.move[earlier] != PENALTY and graph.client[earlier] == graph.client[t]:
+                    return False
+        elif k == ground and _slope_above(graph, j) == tight or j == ground and -_slope_below(graph, k) == tight:
+            graph.move[t] = PENALTY
+        else:
+            return False
+        j = k
+    return True
 
 
 @numba.njit(cache=True, nogil=True)
 def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, window: int) -> bool:
-    """Make all the moves of the path, then let their clients offer what they can do now."""
+    """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
     ground = len(graph.excess) - 1
     j = source
     for t in range(length):
-        k = graph.nodes[t]
-        move = graph.path[t]
-        if move == PENALTY:
-            if k == ground:
-                graph.load[j] += 1
-            else:
-                graph.load[k] -= 1
+        k = graph.path[t]
+        if graph.move[t] != PENALTY:
+            withdraw_moves(core, heaps, graph.client[t])
+        elif k == ground:
+            graph.load[j] += 1
         else:
-            graph.counter[MOVES] += 1
-            make_move(core, heaps.pool[move].client, heaps.pool[move].give, heaps.pool[move].take)
+            graph.load[k] -= 1
         j = k
     fits = True
     for t in range(length):
-        move = graph.path[t]
-        if move != PENALTY and not _moved_before(heaps, graph, t):
-            fits &= offer_moves(core, heaps, graph.neighbour, graph.degree, window, heaps.pool[move].client)
+        if graph.move[t] != PENALTY:
+            graph.counter[MOVES] += 1
+            make_move(core, graph.client[t], graph.give[t], graph.take[t])
+            fits &= offer_moves(core, heaps, window, graph.client[t])
     return fits
-
-
-@numba.njit(cache=True, nogil=True)
-def _moved_before(heaps: Heaps, graph: Graph, t: int) -> bool:
-    for earlier in range(t):
-        move = graph.path[earlier]
-        if move != PENALTY and heaps.pool[move].client == heaps.pool[graph.path[t]].client:
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
-def _still_tight(core: Core, heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
-    """Put the next moves on the path, if each of its arcs has one that loses nothing and no client moves twice."""
-    ground = len(graph.excess) - 1
-    j = source
-    for t in range(length):
-        k = graph.nodes[t]
-        if graph.path[t] == PENALTY:
-            loss = _slope_above(graph, j) if k == ground else -_slope_below(graph, k)
-        else:
-            move = top(heaps, core.stamp, j, k)
-            if move < 0:
-                return False
-            graph.path[t] = move
-            if _moved_before(heaps, graph, t):
-                return False
-            loss = heaps.pool[move].loss
-        if loss - graph.price[j] + graph.price[k] != 0:
-            return False
-        j = k
-    return True

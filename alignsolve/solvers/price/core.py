@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import RealArray
-from alignsolve.solvers.price.heaps import NONE, UNSEEN, Heaps, push
+from alignsolve.solvers.price.heaps import NONE, Heaps, drop_stale, push
 from alignsolve.solvers.price.slopes import LARGEST
 
 Array = npt.NDArray[Any]
@@ -113,43 +113,69 @@ def count_moves(core: Core) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def offer_moves(core: Core, heaps: Heaps, neighbour: Array, degree: Array, window: int, i: int) -> bool:
+def offer_moves(core: Core, heaps: Heaps, window: int, i: int) -> bool:
     """Offer every move that client i could make now and that the window admits; False if the pool is full."""
-    ground = len(degree) - 1
-    grouped = core.group_room.shape[1] > 0
+    ground = len(heaps.root) - 1
     fits = True
     for a in range(core.start[i], core.start[i + 1]):
-        if core.held[a]:
-            leaves = True
-            if grouped:
-                leaves = core.group_spare[i, core.group[core.expert[a]]] > 0
-            if leaves and core.spare[i] > 0 and core.worth[a] - core.ground[i] <= window:
-                fits &= _offer(core, heaps, neighbour, degree, core.expert[a], ground, i, a, NONE)
-            for b in range(core.start[i], core.start[i + 1]):
-                if core.held[b] or core.worth[a] - core.worth[b] > window:
-                    continue
-                if grouped:
-                    g, h = core.group[core.expert[a]], core.group[core.expert[b]]
-                    if g != h and not (leaves and core.group_room[i, h] > 0):
-                        continue
-                fits &= _offer(core, heaps, neighbour, degree, core.expert[a], core.expert[b], i, a, b)
-        elif core.room[i] > 0 and core.ground[i] - core.worth[a] <= window:
-            if grouped and core.group_room[i, core.group[core.expert[a]]] <= 0:
-                continue
-            fits &= _offer(core, heaps, neighbour, degree, ground, core.expert[a], i, NONE, a)
+        if not core.held[a]:
+            if _may_enter(core, i, a) and core.ground[i] - core.worth[a] <= window:
+                loss = core.ground[i] - core.worth[a]
+                fits &= push(heaps, ground, core.expert[a], loss, i, NONE, a, core.stamp[i])
+            continue
+        if _may_leave(core, i, a) and core.worth[a] - core.ground[i] <= window:
+            loss = core.worth[a] - core.ground[i]
+            fits &= push(heaps, core.expert[a], ground, loss, i, a, NONE, core.stamp[i])
+        for b in range(core.start[i], core.start[i + 1]):
+            loss = core.worth[a] - core.worth[b]
+            if not core.held[b] and loss <= window and _may_swap(core, i, a, b):
+                fits &= push(heaps, core.expert[a], core.expert[b], loss, i, a, b, core.stamp[i])
     return fits
 
 
 @numba.njit(cache=True, nogil=True)
-def _offer(
-    core: Core, heaps: Heaps, neighbour: Array, degree: Array, j: int, k: int, i: int, give: int, take: int
-) -> bool:
-    if heaps.root[j, k] == UNSEEN:
-        neighbour[j, degree[j]] = k
-        degree[j] += 1
-    loss = core.ground[i] if give == NONE else core.worth[give]
-    loss -= core.ground[i] if take == NONE else core.worth[take]
-    return push(heaps, j, k, loss, i, give, take, core.stamp[i])
+def withdraw_moves(core: Core, heaps: Heaps, i: int) -> None:
+    """Outdate all moves of client i, and clear them from the tops."""
+    ground = len(heaps.root) - 1
+    core.stamp[i] += 1
+    for a in range(core.start[i], core.start[i + 1]):
+        j = core.expert[a]
+        if not core.held[a]:
+            _clear(core, heaps, ground, j, i)
+            continue
+        _clear(core, heaps, j, ground, i)
+        for b in range(core.start[i], core.start[i + 1]):
+            if not core.held[b]:
+                _clear(core, heaps, j, core.expert[b], i)
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear(core: Core, heaps: Heaps, j: int, k: int, i: int) -> None:
+    root = heaps.root[j, k]
+    if root != NONE and heaps.pool[root].client == i:
+        drop_stale(heaps, core.stamp, j, k)
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_leave(core: Core, i: int, a: int) -> bool:
+    if core.spare[i] <= 0:
+        return False
+    return core.group_spare.shape[1] == 0 or core.group_spare[i, core.group[core.expert[a]]] > 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_enter(core: Core, i: int, a: int) -> bool:
+    if core.room[i] <= 0:
+        return False
+    return core.group_room.shape[1] == 0 or core.group_room[i, core.group[core.expert[a]]] > 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_swap(core: Core, i: int, a: int, b: int) -> bool:
+    if core.group_room.shape[1] == 0:
+        return True
+    g, h = core.group[core.expert[a]], core.group[core.expert[b]]
+    return g == h or (core.group_spare[i, g] > 0 and core.group_room[i, h] > 0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -172,4 +198,3 @@ def make_move(core: Core, i: int, give: int, take: int) -> None:
         if grouped:
             core.group_room[i, core.group[core.expert[take]]] -= 1
             core.group_spare[i, core.group[core.expert[take]]] += 1
-    core.stamp[i] += 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
+from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price.core import quantised
 from alignsolve.solvers.price.pricing import Pass
@@ -16,6 +17,8 @@ from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, se
 
 STEPS = 2000
 """Searches between two looks at the clock."""
+SMALL = 1 << 16
+"""So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
 RESOLUTION = 2.0**-47
 
@@ -44,34 +47,33 @@ class Round:
         (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
     """
 
-    def __init__(self, priced: Pass, slopes: Slopes, *, core_per_unit: float, window: Any = None) -> None:
+    def __init__(self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0) -> None:
         self.priced, self.slopes = priced, slopes
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
         self.stop = Stop.LATE
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
-        self.window = self._widest if window is None and core_per_unit > 1e6 else window
-        if self.window is None:
-            self.window = self._choose_window(core_per_unit)
+        small = len(priced.margins) * len(self.prices) <= SMALL
+        wanted = self._window_for(core_per_unit) if window is None and not small else window
+        self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
+        if self.whole:
+            self.window = int(self.window)
         self.rows = priced.core_rows(self.window)
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, priced.sample.problem.expert_group)
 
     @property
-    def _widest(self) -> Any:
+    def widest(self) -> Any:
+        """The window that takes in every client and every expert."""
         return LARGEST if self.whole else MAX_FLOAT
 
-    def _choose_window(self, core_per_unit: float) -> Any:
+    def _window_for(self, core_per_unit: float) -> Any:
         """Return the margin within which there are enough clients to make up for the load that is out of place."""
-        loads = self.priced.loads
-        content = settle(self.slopes, relative_slopes(self.slopes, self.prices, 0 if self.whole else 60), loads)
-        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - content).sum())
-        margins = self.priced.margins
-        if wanted >= len(margins):
-            return self._widest
-        window = np.partition(margins, wanted)[wanted]
-        return min(max(window, 0 if self.whole else self.resolution), self._widest)
+        relative = relative_slopes(self.slopes, self.prices, 0 if self.whole else 60)
+        loads, margins = self.priced.loads, self.priced.margins
+        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - settle(self.slopes, relative, loads)).sum())
+        return self.widest if wanted >= len(margins) else np.partition(margins, wanted)[wanted]
 
     def _choose_exponent(self) -> int:
         """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""
@@ -104,6 +106,11 @@ class Round:
         return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
 
     @property
+    def drift(self) -> float:
+        """How far prices drifted apart."""
+        return float(self.graph.price.max() - self.graph.price.min()) * self._quantum
+
+    @property
     def _quantum(self) -> float:
         return math.ldexp(1.0, -self.exponent)
 
@@ -124,7 +131,10 @@ class Round:
         window = self._window_in_quanta()
         heaps = ssp.filled_heaps(self.core, self.graph, window)
         while True:
+            units = self.graph.counter[ssp.UNITS]
             code = ssp.augment(self.core, heaps, self.graph, window, STEPS)
+            if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
+                raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
                 heaps = ssp.filled_heaps(self.core, self.graph, window)
             elif code == ssp.STUCK:
@@ -140,7 +150,7 @@ class Round:
         self._move_prices(relative, window)
 
     def _window_in_quanta(self) -> int:
-        if self.window >= self._widest:
+        if self.window >= self.widest:
             return 2 * LARGEST
         scaled = int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
         return min(scaled, 2 * LARGEST)
