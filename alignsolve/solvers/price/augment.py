@@ -11,7 +11,8 @@ a lack. Then, while any node has an excess:
    the shortest path's arcs all become tight;
 3. send units along the path, as many as its ends want and tight moves allow: one path serves all ties at once.
 
-Among paths of equal loss Dijkstra takes one of fewest arcs. Then no client is asked for two moves that it cannot make
+Losses are multiples of a step that is larger than the number of nodes, and each arc adds 1 to a distance: so among
+paths of equal loss Dijkstra takes one of fewest arcs. Then no client is asked for two moves that it cannot make
 together: where it could not, the two would share its total or a group, so that one move could replace them and all
 that lies between (which loses nothing less), with fewer arcs. When no excess is left, everybody is content with the
 same prices: optimal for the core. A node that reaches none that lacks proves that the core has no solution.
@@ -34,6 +35,8 @@ Array = npt.NDArray[Any]
 DONE, PAUSED, STUCK, DRIFTED, FULL = range(5)
 """No excess is left; the steps are used up; a node reaches none that lacks; prices left the window; no room for moves."""
 
+UNREACHED = 2**60
+CLOSED = 2**60
 PENALTY = -1
 """In place of a move on a path: a stretch of an expert's penalty."""
 
@@ -49,8 +52,10 @@ class Graph(NamedTuple):
         (num_experts,) int64: the load that each expert's penalty is currently charged for.
     least, end, slope
         The penalties' stretches (:class:`~.slopes.Slopes`), the slopes in quanta and relative like the prices.
-    distance, arcs, parent, settled
-        (nodes,) of the last search: loss, number of arcs, predecessor, and whether final.
+    stretch
+        (nodes,) int64, FAR between uses: the slopes of the penalties' stretches that lead from a node.
+    distance, parent, settled
+        (nodes,) int64 of the last search: loss plus number of arcs, predecessor, and CLOSED once that is final.
     path, move
         (nodes,) int64: the nodes along the path that was found, and the moves that lead to them.
     client, give, take
@@ -65,8 +70,8 @@ class Graph(NamedTuple):
     least: Array
     end: Array
     slope: Array
+    stretch: Array
     distance: Array
-    arcs: Array
     parent: Array
     settled: Array
     path: Array
@@ -90,10 +95,10 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
         least=least,
         end=np.ascontiguousarray(end),
         slope=np.ascontiguousarray(slope),
-        distance=np.full(nodes, FAR, dtype=np.int64),
-        arcs=np.zeros(nodes, dtype=np.int64),
+        stretch=np.full(nodes, FAR, dtype=np.int64),
+        distance=np.full(nodes, UNREACHED, dtype=np.int64),
         parent=np.zeros(nodes, dtype=np.int64),
-        settled=np.zeros(nodes, dtype=np.bool_),
+        settled=np.zeros(nodes, dtype=np.int64),
         path=np.zeros(nodes, dtype=np.int64),
         move=np.zeros(nodes, dtype=np.int64),
         client=np.zeros(nodes, dtype=np.int64),
@@ -101,6 +106,15 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
         take=np.zeros(nodes, dtype=np.int64),
         counter=np.zeros(4, dtype=np.int64),
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def step_of(nodes: int) -> int:
+    """All losses, slopes and prices are multiples of this power of two, which no path's number of arcs reaches."""
+    step = 2
+    while step <= nodes:
+        step *= 2
+    return step
 
 
 def filled_heaps(core: Core, graph: Graph, window: int) -> Heaps:
@@ -166,46 +180,45 @@ def _search(heaps: Heaps, graph: Graph, source: int) -> int:
     ground = nodes - 1
     graph.counter[SEARCHES] += 1
     graph.distance[source] = 0
-    graph.arcs[source] = 0
     while True:
-        j = _nearest(graph)
+        j = _nearest(graph.distance, graph.settled)
         if j == nodes:
             return nodes
-        graph.settled[j] = True
+        graph.settled[j] = CLOSED
         if graph.excess[j] < 0:
             return j
-        passed = graph.distance[j] - graph.price[j]
-        for k in range(nodes):
-            _relax(graph, j, k, passed, heaps.loss[j, k])
+        passed = graph.distance[j] - graph.price[j] + 1
+        _relax(graph.distance, graph.parent, graph.price, heaps.loss[j], passed, j)
         if j < ground:
-            _relax(graph, j, ground, passed, _slope_above(graph, j))
+            graph.stretch[ground] = _slope_above(graph, j)
         else:
             for k in range(ground):
-                _relax(graph, ground, k, passed, -_slope_below(graph, k))
+                graph.stretch[k] = -_slope_below(graph, k)
+        _relax(graph.distance, graph.parent, graph.price, graph.stretch, passed, j)
+        graph.stretch[:] = FAR
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(graph: Graph) -> int:
-    """Return the open node of least (loss, arcs); the number of nodes if none can be reached."""
-    best, distance, arcs = len(graph.excess), FAR, 0
-    for k in range(len(graph.excess)):
-        if graph.settled[k] or graph.distance[k] > distance:
-            continue
-        if graph.distance[k] < distance or (distance < FAR and graph.arcs[k] < arcs):
-            best, distance, arcs = k, graph.distance[k], graph.arcs[k]
-    return best
+def _nearest(distance: Array, settled: Array) -> int:
+    """Return the nearest node that is not settled; the number of nodes if none can be reached."""
+    least = UNREACHED
+    for k in range(len(distance)):
+        least = min(least, distance[k] + settled[k])
+    if least == UNREACHED:
+        return len(distance)
+    k = 0
+    while distance[k] + settled[k] != least:
+        k += 1
+    return k
 
 
 @numba.njit(cache=True, nogil=True)
-def _relax(graph: Graph, j: int, k: int, passed: int, loss: int) -> None:
-    """Offer a way to k by j. Nodes that are settled cannot be offered a better one."""
-    distance = passed + loss + graph.price[k]
-    if loss < FAR and (
-        distance < graph.distance[k] or (distance == graph.distance[k] and graph.arcs[j] + 1 < graph.arcs[k])
-    ):
-        graph.distance[k] = distance
-        graph.arcs[k] = graph.arcs[j] + 1
-        graph.parent[k] = j
+def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
+    """Offer to every node a way by j; written without branches, for it is the innermost loop."""
+    for k in range(len(distance)):
+        offer, known = passed + loss[k] + price[k], distance[k]
+        parent[k] = j if offer < known else parent[k]
+        distance[k] = min(offer, known)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -230,22 +243,23 @@ def _slope_below(graph: Graph, j: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _raise_prices(graph: Graph, target: int) -> None:
+    step = step_of(len(graph.price))
     for j in range(len(graph.price)):
         if graph.settled[j]:
-            graph.price[j] += graph.distance[target] - graph.distance[j]
+            graph.price[j] += (graph.distance[target] // step - graph.distance[j] // step) * step
 
 
 @numba.njit(cache=True, nogil=True)
 def forget_search(graph: Graph) -> None:
     """Clear the marks of the last search."""
-    graph.distance[:] = FAR
-    graph.settled[:] = False
+    graph.distance[:] = UNREACHED
+    graph.settled[:] = 0
 
 
 @numba.njit(cache=True, nogil=True)
 def _trace(graph: Graph, source: int, target: int) -> int:
     """Write down the path from source to target; return its number of arcs."""
-    length = graph.arcs[target]
+    length = graph.distance[target] % step_of(len(graph.price))
     k = target
     for t in range(length - 1, -1, -1):
         graph.path[t] = k

@@ -11,9 +11,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import RealArray
 from alignsolve.solvers.price.heaps import NONE, Heaps, drop_stale, push
-from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
 
@@ -74,14 +73,14 @@ class Core(NamedTuple):
     stamp: Array
 
 
-def quantised(rows: CoreRows, exponent: int, group: Array | None) -> Core:
-    """Round the core's worths to whole multiples of 2**-exponent (integers are taken as they are)."""
+def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> Core:
+    """Round the core's worths to whole multiples of 2**-exponent, and count them in steps."""
     return Core(
         start=rows.start,
         expert=rows.expert,
         held=rows.held.copy(),
-        worth=fixed_point(rows.worth, exponent),
-        ground=fixed_point(rows.ground, exponent),
+        worth=fixed_point(rows.worth, exponent, step),
+        ground=fixed_point(rows.ground, exponent, step),
         room=rows.room.copy(),
         spare=rows.spare.copy(),
         group=np.zeros(0, dtype=np.int64) if group is None else np.ascontiguousarray(group),
@@ -89,14 +88,6 @@ def quantised(rows: CoreRows, exponent: int, group: Array | None) -> Core:
         group_spare=rows.group_spare.copy(),
         stamp=np.zeros(len(rows.client), dtype=np.int32),
     )
-
-
-def fixed_point(values: RealArray, exponent: int) -> Array:
-    """Return values·2**exponent, rounded, within what sums over a path of experts can hold."""
-    if values.dtype.kind == "i":
-        return values
-    scaled: Array = np.clip(np.rint(np.ldexp(values, exponent)), -LARGEST, LARGEST).astype(np.int64)
-    return scaled
 
 
 @numba.njit(cache=True, nogil=True)

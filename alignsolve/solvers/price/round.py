@@ -20,7 +20,7 @@ STEPS = 2000
 SMALL = 1 << 16
 """So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
-RESOLUTION = 2.0**-47
+RESOLUTION = 2.0**-44
 
 
 class Stop(Enum):
@@ -60,8 +60,9 @@ class Round:
         if self.whole:
             self.window = int(self.window)
         self.rows = priced.core_rows(self.window)
+        self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
-        self.core = quantised(self.rows, self.exponent, priced.sample.problem.expert_group)
+        self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
 
     @property
     def widest(self) -> Any:
@@ -81,7 +82,7 @@ class Round:
         if largest == 0.0:
             slopes = self.slopes.slope[np.isfinite(self.slopes.slope)]
             largest = float(np.abs(slopes).max(initial=0.0)) or 1.0
-        room = LARGEST / 4 / (len(self.prices) + 2)
+        room = LARGEST / self.step / (len(self.prices) + 2)
         finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
@@ -108,7 +109,7 @@ class Round:
     @property
     def drift(self) -> float:
         """How far prices drifted apart."""
-        return float(self.graph.price.max() - self.graph.price.min()) * self._quantum
+        return float(self.graph.price.max() - self.graph.price.min()) / self.step * self._quantum
 
     @property
     def _quantum(self) -> float:
@@ -122,7 +123,7 @@ class Round:
 
     def run(self, deadline: float, *, forgiving: bool) -> None:
         """Augment until done or stopped; a forgiving round lets excess go that has nowhere to go."""
-        relative = relative_slopes(self.slopes, self.prices, self.exponent)
+        relative = relative_slopes(self.slopes, self.prices, self.exponent, self.step)
         self.content = settle(self.slopes, relative, self.priced.loads)
         excess = self.priced.loads - self.content
         self.graph = ssp.graph_of(
@@ -138,7 +139,7 @@ class Round:
             if code == ssp.FULL:
                 heaps = ssp.filled_heaps(self.core, self.graph, window)
             elif code == ssp.STUCK:
-                self.reached = self.graph.settled.copy()
+                self.reached = self.graph.settled > 0
                 ssp.forget_search(self.graph)
                 if not forgiving:
                     break
@@ -153,7 +154,7 @@ class Round:
         if self.window >= self.widest:
             return 2 * LARGEST
         scaled = int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
-        return min(scaled, 2 * LARGEST)
+        return min(scaled * self.step, 2 * LARGEST)
 
     def _move_prices(self, relative: IntArray, window: int) -> None:
         """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""
@@ -161,11 +162,11 @@ class Round:
         if self.stop is Stop.STUCK:
             drift[self.reached] += min(window, LARGEST)
         drift = np.minimum(drift, min(window, LARGEST))
-        drift = drift[:-1] - drift[-1]
+        drift = (drift[:-1] - drift[-1]) // self.step * self.step
         if self.whole:
-            moved: RealArray = self.prices + (drift << -self.exponent)
+            moved: RealArray = self.prices + ((drift // self.step) << -self.exponent)
         else:
-            moved = self.prices + np.ldexp(drift.astype(np.float64), -self.exponent)
+            moved = self.prices + np.ldexp(drift / self.step, -self.exponent)
         at_slope = relative == drift[:, None]
         where = at_slope.argmax(axis=1)
         slope = self.slopes.slope[np.arange(len(where)), where]
