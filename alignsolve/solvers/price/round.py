@@ -20,7 +20,7 @@ STEPS = 2000
 SMALL = 1 << 16
 """So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
-RESOLUTION = 2.0**-44
+RESOLUTION = 2.0**-40
 
 
 class Stop(Enum):
@@ -74,7 +74,8 @@ class Round:
         relative = relative_slopes(self.slopes, self.prices, 0 if self.whole else 60)
         loads, margins = self.priced.loads, self.priced.margins
         wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - settle(self.slopes, relative, loads)).sum())
-        return self.widest if wanted >= len(margins) else np.partition(margins, wanted)[wanted]
+        wanted = min(wanted, len(margins) // 2)
+        return np.partition(margins, wanted)[wanted]
 
     def _choose_exponent(self) -> int:
         """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""

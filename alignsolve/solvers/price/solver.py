@@ -29,6 +29,7 @@ import numpy as np
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.price.assemble import assemble
+from alignsolve.solvers.price.coarse import coarse_prices
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop
@@ -74,7 +75,7 @@ class Price:
 
     engine: Engine = field(default_factory=NumbaEngine)
     growth: int = 4
-    clients_per_expert: int = 4
+    clients_per_expert: int = 16
     safety: float = 1.5
     core_per_unit: float = 10.0
 
@@ -117,6 +118,9 @@ class _Solution:
         """Prices from smaller samples, then all clients."""
         prices = self._first_prices(warm_start)
         strides = [1] if warm_start.prices is not None else list(self._strides())
+        if warm_start.prices is None:
+            smallest = Sample(self.problem, strides[0])
+            prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
             prices = self._price_sample(Sample(self.problem, stride), prices)
         return self._price_all(Sample(self.problem, 1), prices)
@@ -135,8 +139,8 @@ class _Solution:
 
     def _price_sample(self, sample: Sample, prices: RealArray) -> RealArray:
         """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
-        slopes = self.slopes.scaled(sample.num_clients / self.problem.num_clients)
-        window = self._expected_drift(sample)
+        slopes = self._scaled_slopes(sample)
+        window, before = self._expected_drift(sample), prices
         for _ in range(SAMPLE_ROUNDS):
             if time.monotonic() > self.deadline:
                 break
@@ -145,7 +149,12 @@ class _Solution:
             if ended.stop is Stop.DONE:
                 break
             window = 2 * ended.window
+        drift = (prices - before).astype(np.float64)
+        self.drift = float(np.ptp(np.append(drift, 0.0))), sample.num_clients
         return prices
+
+    def _scaled_slopes(self, sample: Sample) -> Slopes:
+        return self.slopes.scaled(sample.num_clients / max(1, self.problem.num_clients))
 
     def _expected_drift(self, sample: Sample) -> Any:
         """Return how far prices should drift from one sample to the next: as the root of the sample's size."""
@@ -193,7 +202,6 @@ class _Solution:
         ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit)
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
-        self.drift = ended.drift, sample.num_clients
         return ended
 
     def _direction(self, reached: BoolArray) -> FloatArray:
