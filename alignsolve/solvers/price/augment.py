@@ -117,29 +117,30 @@ def step_of(nodes: int) -> int:
     return step
 
 
-def filled_heaps(core: Core, graph: Graph, window: int) -> Heaps:
+def filled_heaps(core: Core, graph: Graph, windows: Array) -> Heaps:
     """Return heaps with every move that the core's clients could make now, and room for as many again."""
     heaps = Heaps.empty(len(graph.excess), 2 * int(count_moves(core)) + 1024)
-    _offer_all(core, heaps, window)
+    _offer_all(core, heaps, windows)
     return heaps
 
 
 @numba.njit(cache=True, nogil=True)
-def _offer_all(core: Core, heaps: Heaps, window: int) -> None:
+def _offer_all(core: Core, heaps: Heaps, windows: Array) -> None:
     for i in range(len(core.stamp)):
-        offer_moves(core, heaps, window, i)
+        offer_moves(core, heaps, windows, i)
 
 
 @numba.njit(cache=True, nogil=True)
-def augment(core: Core, heaps: Heaps, graph: Graph, window: int, steps: int) -> int:
+def augment(core: Core, heaps: Heaps, graph: Graph, windows: Array, steps: int) -> int:
     """Send excess to where it is lacking until none is left or something stops it; returns what did.
 
     Parameters
     ----------
     core, heaps, graph
         Changed in place; valid whenever it returns, except that the heaps must be refilled after FULL.
-    window
-        Stop as soon as two prices have drifted apart by more than this.
+    windows
+        (2,) int64: stop as soon as two experts' prices have drifted apart by more than the first, or an expert's price
+        and the ground's by more than the second.
     steps
         Stop after so many searches.
     """
@@ -154,11 +155,18 @@ def augment(core: Core, heaps: Heaps, graph: Graph, window: int, steps: int) -> 
         length = _trace(graph, source, target)
         _raise_prices(graph, target)
         forget_search(graph)
-        if graph.price.max() - graph.price.min() > window:
+        if _drifted(graph.price, windows):
             return DRIFTED
-        if not _send(core, heaps, graph, source, target, length, window):
+        if not _send(core, heaps, graph, source, target, length, windows):
             return FULL
     return PAUSED
+
+
+@numba.njit(cache=True, nogil=True)
+def _drifted(price: Array, windows: Array) -> bool:
+    ground = price[-1]
+    high, low = price[:-1].max(), price[:-1].min()
+    return high - low > windows[0] or max(high - ground, ground - low) > windows[1]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -269,14 +277,14 @@ def _trace(graph: Graph, source: int, target: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _send(
-    core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, window: int
+    core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array
 ) -> bool:
     """Send units from source to target while every arc of the path is tight; False once the pool is full."""
     while _tight(heaps, graph, source, length):
         graph.excess[source] -= 1
         graph.excess[target] += 1
         graph.counter[UNITS] += 1
-        if not _send_unit(core, heaps, graph, source, length, window):
+        if not _send_unit(core, heaps, graph, source, length, windows):
             return False
         if graph.excess[source] == 0 or graph.excess[target] == 0:
             break
@@ -309,7 +317,7 @@ def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, window: int) -> bool:
+def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, windows: Array) -> bool:
     """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
     ground = len(graph.excess) - 1
     j = source
@@ -327,5 +335,5 @@ def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int,
         if graph.move[t] != PENALTY:
             graph.counter[MOVES] += 1
             make_move(core, graph.client[t], graph.give[t], graph.take[t])
-            fits &= offer_moves(core, heaps, window, graph.client[t])
+            fits &= offer_moves(core, heaps, windows, graph.client[t])
     return fits

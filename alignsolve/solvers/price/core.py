@@ -104,22 +104,22 @@ def count_moves(core: Core) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def offer_moves(core: Core, heaps: Heaps, window: int, i: int) -> bool:
-    """Offer every move that client i could make now and that the window admits; False if the pool is full."""
+def offer_moves(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
+    """Offer every move that client i could make now and that the windows (swap, ground) admit; False if the pool is full."""
     ground = len(heaps.root) - 1
     fits = True
     for a in range(core.start[i], core.start[i + 1]):
         if not core.held[a]:
-            if _may_enter(core, i, a) and core.ground[i] - core.worth[a] <= window:
+            if _may_enter(core, i, a) and core.ground[i] - core.worth[a] <= windows[1]:
                 loss = core.ground[i] - core.worth[a]
                 fits &= push(heaps, ground, core.expert[a], loss, i, NONE, a, core.stamp[i])
             continue
-        if _may_leave(core, i, a) and core.worth[a] - core.ground[i] <= window:
+        if _may_leave(core, i, a) and core.worth[a] - core.ground[i] <= windows[1]:
             loss = core.worth[a] - core.ground[i]
             fits &= push(heaps, core.expert[a], ground, loss, i, a, NONE, core.stamp[i])
         for b in range(core.start[i], core.start[i + 1]):
             loss = core.worth[a] - core.worth[b]
-            if not core.held[b] and loss <= window and _may_swap(core, i, a, b):
+            if not core.held[b] and loss <= windows[0] and _may_swap(core, i, a, b):
                 fits &= push(heaps, core.expert[a], core.expert[b], loss, i, a, b, core.stamp[i])
     return fits
 

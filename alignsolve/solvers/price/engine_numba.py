@@ -10,7 +10,7 @@ import numpy.typing as npt
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import RealArray
 from alignsolve.solvers.price.core import CoreRows
-from alignsolve.solvers.price.pricing import Priced
+from alignsolve.solvers.price.pricing import Priced, Windows
 
 Array = npt.NDArray[Any]
 MIX = 2654435761
@@ -26,22 +26,23 @@ class NumbaEngine:
         """Find every client's best choice."""
         n, num_experts = block.num_clients, block.num_experts
         capacity = np.minimum(block.capacity, num_experts)
-        count, margin = np.empty(n, dtype=np.int32), np.empty(n, dtype=prices.dtype)
+        count = np.empty(n, dtype=np.int32)
+        margin, ground = np.empty(n, dtype=prices.dtype), np.empty(n, dtype=prices.dtype)
         expert = np.empty(int(capacity.sum()), dtype=np.int32)
         loads = np.zeros(num_experts, dtype=np.int64)
         rows, far = (block.value, *_masks(block)), FAR[prices.dtype.kind]
         limits = capacity, np.ascontiguousarray(block.demand)
         if block.group is None:
-            used, dual, magnitude = _price_flat(*rows, *limits, prices, far, block.start, count, expert, margin, loads)
+            used, dual, magnitude = _price_flat(*rows, *limits, prices, far, block.start, count, expert, margin, ground, loads)
         else:
             used, dual, magnitude = _price_grouped(
-                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, loads
+                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, ground, loads
             )
-        return Priced(count, expert[:used], margin, loads, dual, magnitude)
+        return Priced(count, expert[:used], margin, ground, loads, dual, magnitude)
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
-        near = priced.margin <= window
+        near = (priced.margin <= windows.swap) | (priced.ground_margin <= windows.ground)
         grouped = block.group is not None
         client = np.flatnonzero(near)
         if not len(client):
@@ -58,7 +59,8 @@ class NumbaEngine:
             client,
             first,
             priced.expert,
-            prices.dtype.type(window),
+            prices.dtype.type(windows.swap),
+            prices.dtype.type(windows.ground),
         )
         empty = np.zeros((len(client), 0), dtype=np.int64)
         start = np.concatenate([[0], np.cumsum(size)])
@@ -107,6 +109,7 @@ def _price_flat(
     count: Array,
     expert: Array,
     margin: Array,
+    ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
     """Price clients without groups: keep the best few of each row, one more than it may take."""
@@ -157,11 +160,13 @@ def _price_flat(
         loss = far
         if taken > 0 and taken < kept:
             loss = best[taken - 1] - best[taken]
+        margin[i] = loss
+        loss = far
         if taken > 0 and taken > need:
-            loss = min(loss, best[taken - 1])
+            loss = best[taken - 1]
         if taken < kept and taken < room:
             loss = min(loss, -best[taken])
-        margin[i] = loss
+        ground[i] = loss
     return used, dual, magnitude
 
 
@@ -181,6 +186,7 @@ def _price_grouped(
     count: Array,
     expert: Array,
     margin: Array,
+    ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
     """Price clients with groups: meet each group's demand with its best, then take the best of what is left."""
@@ -190,7 +196,7 @@ def _price_grouped(
     order = np.empty(num_experts, dtype=np.int32)
     state = np.empty(num_experts, dtype=np.int8)
     number = np.empty(num_groups, dtype=np.int64)
-    loss = np.empty(num_experts, dtype=prices.dtype)
+    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
         _read_row(value, allowed, required, prices, i, reduced, state)
@@ -223,10 +229,11 @@ def _price_grouped(
                 loads[j] += 1
                 dual += reduced[j]
                 magnitude += abs(value[i, j])
-        margin[i] = _losses(
+        _losses(
             reduced, state, number, group, group_capacity[i], group_demand[i],
-            capacity[i] - total, total - demand[i], loss, far,
+            capacity[i] - total, total - demand[i], swap, fall, far,
         )  # fmt: skip
+        margin[i], ground[i] = swap.min(), fall.min()
     return used, dual, magnitude
 
 
@@ -275,10 +282,11 @@ def _losses(
     group_demand: Array,
     room: int,
     spare: int,
-    loss: Array,
+    swap: Array,
+    fall: Array,
     far: Any,
-) -> Any:
-    """Loss of the cheapest move (swap, drop or addition) that each expert of a row takes part in, and their least."""
+) -> None:
+    """Loss of the cheapest swap, and of the drop or addition, that each expert of a row takes part in."""
     num_groups = len(number)
     worst = np.full(num_groups, far, dtype=reduced.dtype)
     best = np.full(num_groups, -far, dtype=reduced.dtype)
@@ -293,24 +301,23 @@ def _losses(
             victim = min(victim, worst[g])
         if number[g] < group_capacity[g]:
             rival = max(rival, best[g])
-    if room > 0:
-        victim = min(victim, 0)
-    if spare > 0:
-        rival = max(rival, 0)
-    least = far
     for j in range(len(reduced)):
         g = group[j]
-        loss[j] = far
+        swap[j], fall[j] = far, far
         if state[j] == _HELD:
-            other = max(best[g], rival) if number[g] > group_demand[g] else best[g]
+            leaves = number[g] > group_demand[g]
+            other = max(best[g], rival) if leaves else best[g]
             if other > -far:
-                loss[j] = reduced[j] - other
+                swap[j] = reduced[j] - other
+            if leaves and spare > 0:
+                fall[j] = reduced[j]
         elif state[j] == _OPEN:
-            other = min(worst[g], victim) if number[g] < group_capacity[g] else worst[g]
+            enters = number[g] < group_capacity[g]
+            other = min(worst[g], victim) if enters else worst[g]
             if other < far:
-                loss[j] = other - reduced[j]
-        least = min(least, loss[j])
-    return least
+                swap[j] = other - reduced[j]
+            if enters and room > 0:
+                fall[j] = -reduced[j]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -329,6 +336,7 @@ def _core_rows(
     first: Array,
     chosen: Array,
     window: Any,
+    ground_window: Any,
 ) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
     """Read the near clients' rows again and list the experts between which they waver."""
     m, num_experts, num_groups = len(client), value.shape[1], group_capacity.shape[1]
@@ -337,7 +345,8 @@ def _core_rows(
     ground = np.empty(m, dtype=prices.dtype)
     expert, held = np.empty(4 * m + num_experts, np.int32), np.empty(4 * m + num_experts, np.bool_)
     worth = np.empty(4 * m + num_experts, dtype=prices.dtype)
-    reduced, loss = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
+    reduced = np.empty(num_experts, dtype=prices.dtype)
+    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     state, number = np.empty(num_experts, np.int8), np.empty(num_groups, np.int64)
     used = 0
     for t in range(m):
@@ -359,11 +368,12 @@ def _core_rows(
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
         _losses(
-            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t], loss, far
-        )
+            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
+            swap, fall, far,
+        )  # fmt: skip
         begin = used
         for j in range(num_experts):
-            if (state[j] == _HELD or state[j] == _OPEN) and loss[j] <= window:
+            if swap[j] <= window or fall[j] <= ground_window:
                 expert[used] = j
                 held[used] = state[j] == _HELD
                 worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])

@@ -12,7 +12,7 @@ from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArr
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price.core import quantised
-from alignsolve.solvers.price.pricing import Pass
+from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
 
 STEPS = 2000
@@ -57,9 +57,9 @@ class Round:
         small = len(priced.margins) * len(self.prices) <= SMALL
         wanted = self._window_for(core_per_unit) if window is None and not small else window
         self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
-        if self.whole:
-            self.window = int(self.window)
-        self.rows = priced.core_rows(self.window)
+        self.window = int(self.window) if self.whole else self.window
+        self.windows = Windows(self.window, self._ground_window())
+        self.rows = priced.core_rows(self.windows)
         self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
@@ -76,6 +76,15 @@ class Round:
         wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - settle(self.slopes, relative, loads)).sum())
         wanted = min(wanted, len(margins) // 2)
         return np.partition(margins, wanted)[wanted]
+
+    def _ground_window(self) -> Any:
+        """Return a window at least as wide for drops and additions, as far as it costs few more clients."""
+        margins = self.priced.ground_margins
+        few = SMALLEST_CORE + np.count_nonzero(self.priced.margins <= self.window) // 8
+        if self.window >= self.widest or few >= len(margins):
+            return self.widest
+        nearest = np.partition(margins, few)[few]
+        return min(max(self.window, type(self.window)(nearest)), self.widest)
 
     def _choose_exponent(self) -> int:
         """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""
@@ -108,11 +117,6 @@ class Round:
         return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
 
     @property
-    def drift(self) -> float:
-        """How far prices drifted apart."""
-        return float(self.graph.price.max() - self.graph.price.min()) / self.step * self._quantum
-
-    @property
     def _quantum(self) -> float:
         return math.ldexp(1.0, -self.exponent)
 
@@ -130,15 +134,15 @@ class Round:
         self.graph = ssp.graph_of(
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
-        window = self._window_in_quanta()
-        heaps = ssp.filled_heaps(self.core, self.graph, window)
+        windows = np.array([self._in_quanta(window) for window in self.windows])
+        heaps = ssp.filled_heaps(self.core, self.graph, windows)
         while True:
             units = self.graph.counter[ssp.UNITS]
-            code = ssp.augment(self.core, heaps, self.graph, window, STEPS)
+            code = ssp.augment(self.core, heaps, self.graph, windows, STEPS)
             if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
                 raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
-                heaps = ssp.filled_heaps(self.core, self.graph, window)
+                heaps = ssp.filled_heaps(self.core, self.graph, windows)
             elif code == ssp.STUCK:
                 self.reached = self.graph.settled > 0
                 ssp.forget_search(self.graph)
@@ -149,21 +153,22 @@ class Round:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
         self.searches = int(self.graph.counter[ssp.SEARCHES])
-        self._move_prices(relative, window)
+        self._move_prices(relative, windows)
 
-    def _window_in_quanta(self) -> int:
-        if self.window >= self.widest:
+    def _in_quanta(self, window: Any) -> int:
+        if window >= self.widest:
             return 2 * LARGEST
-        scaled = int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
+        scaled = int(window) >> -self.exponent if self.whole else math.floor(math.ldexp(window, self.exponent))
         return min(scaled * self.step, 2 * LARGEST)
 
-    def _move_prices(self, relative: IntArray, window: int) -> None:
+    def _move_prices(self, relative: IntArray, windows: IntArray) -> None:
         """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""
-        drift = self.graph.price - self.graph.price.min()
+        price = self.graph.price.copy()
         if self.stop is Stop.STUCK:
-            drift[self.reached] += min(window, LARGEST)
-        drift = np.minimum(drift, min(window, LARGEST))
-        drift = (drift[:-1] - drift[-1]) // self.step * self.step
+            price[self.reached] += min(windows[0], LARGEST)
+        # Beyond the windows the drift is only a guess, for moves are missing from the core.
+        drift = np.minimum(price[:-1] - price[:-1].min(), min(windows[0], LARGEST)) + price[:-1].min() - price[-1]
+        drift = np.clip(drift, -min(windows[1], LARGEST), min(windows[1], LARGEST)) // self.step * self.step
         if self.whole:
             moved: RealArray = self.prices + ((drift // self.step) << -self.exponent)
         else:

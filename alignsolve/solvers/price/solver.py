@@ -150,7 +150,7 @@ class _Solution:
                 break
             window = 2 * ended.window
         drift = (prices - before).astype(np.float64)
-        self.drift = float(np.ptp(np.append(drift, 0.0))), sample.num_clients
+        self.drift = float(np.ptp(drift)), sample.num_clients
         return prices
 
     def _scaled_slopes(self, sample: Sample) -> Slopes:
