@@ -23,17 +23,17 @@ Source: the primal-dual method for min-cost flow on a contracted residual graph,
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves, withdraw_moves
 from alignsolve.solvers.price.heaps import FAR, Heaps
 
 Array = npt.NDArray[Any]
 
 DONE, PAUSED, STUCK, DRIFTED, FULL = range(5)
-"""No excess is left; the steps are used up; a node reaches none that lacks; prices left the window; no room for moves."""
+"""No excess left; steps used up; a node reaches none that lacks; prices left the windows; no room for moves."""
 
 UNREACHED = 2**60
 CLOSED = 2**60
@@ -108,7 +108,7 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def step_of(nodes: int) -> int:
     """All losses, slopes and prices are multiples of this power of two, which no path's number of arcs reaches."""
     step = 2
@@ -124,13 +124,13 @@ def filled_heaps(core: Core, graph: Graph, windows: Array) -> Heaps:
     return heaps
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _offer_all(core: Core, heaps: Heaps, windows: Array) -> None:
     for i in range(len(core.stamp)):
         offer_moves(core, heaps, windows, i)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def augment(core: Core, heaps: Heaps, graph: Graph, windows: Array, steps: int) -> int:
     """Send excess to where it is lacking until none is left or something stops it; returns what did.
 
@@ -162,14 +162,14 @@ def augment(core: Core, heaps: Heaps, graph: Graph, windows: Array, steps: int) 
     return PAUSED
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _drifted(price: Array, windows: Array) -> bool:
     ground = price[-1]
     high, low = price[:-1].max(), price[:-1].min()
     return high - low > windows[0] or max(high - ground, ground - low) > windows[1]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _next_source(graph: Graph) -> int:
     """Return a node with excess, the number of nodes if there is none."""
     nodes = len(graph.excess)
@@ -181,7 +181,7 @@ def _next_source(graph: Graph) -> int:
     return nodes
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _search(heaps: Heaps, graph: Graph, source: int) -> int:
     """Dijkstra from the source to the nearest node that lacks; returns it, or the number of nodes."""
     nodes = len(graph.excess)
@@ -206,7 +206,7 @@ def _search(heaps: Heaps, graph: Graph, source: int) -> int:
         graph.stretch[:] = FAR
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _nearest(distance: Array, settled: Array) -> int:
     """Return the nearest node that is not settled; the number of nodes if none can be reached."""
     least = UNREACHED
@@ -220,7 +220,7 @@ def _nearest(distance: Array, settled: Array) -> int:
     return k
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
     """Offer to every node a way by j; written without branches, for it is the innermost loop."""
     for k in range(len(distance)):
@@ -229,7 +229,7 @@ def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: in
         distance[k] = min(offer, known)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _slope_above(graph: Graph, j: int) -> int:
     """Penalty of one more unit on expert j; FAR if a hard bound forbids it."""
     for t in range(graph.end.shape[1]):
@@ -238,7 +238,7 @@ def _slope_above(graph: Graph, j: int) -> int:
     return FAR
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _slope_below(graph: Graph, j: int) -> int:
     """Penalty saved by one unit less on expert j; −FAR if a hard bound forbids it."""
     begin = graph.least[j]
@@ -249,7 +249,7 @@ def _slope_below(graph: Graph, j: int) -> int:
     return -FAR
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _raise_prices(graph: Graph, target: int) -> None:
     step = step_of(len(graph.price))
     for j in range(len(graph.price)):
@@ -257,14 +257,14 @@ def _raise_prices(graph: Graph, target: int) -> None:
             graph.price[j] += (graph.distance[target] // step - graph.distance[j] // step) * step
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def forget_search(graph: Graph) -> None:
     """Clear the marks of the last search."""
     graph.distance[:] = UNREACHED
     graph.settled[:] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _trace(graph: Graph, source: int, target: int) -> int:
     """Write down the path from source to target; return its number of arcs."""
     length = graph.distance[target] % step_of(len(graph.price))
@@ -275,7 +275,7 @@ def _trace(graph: Graph, source: int, target: int) -> int:
     return length
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _send(
     core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array
 ) -> bool:
@@ -291,7 +291,7 @@ def _send(
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
     """Put the moves on the path, if each of its arcs has one that loses nothing and no client would move twice."""
     ground = len(graph.excess) - 1
@@ -308,7 +308,7 @@ def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
             for earlier in range(t):
                 if graph.move[earlier] != PENALTY and graph.client[earlier] == graph.client[t]:
                     return False
-        elif k == ground and _slope_above(graph, j) == tight or j == ground and -_slope_below(graph, k) == tight:
+        elif (k == ground and _slope_above(graph, j) == tight) or (j == ground and -_slope_below(graph, k) == tight):
             graph.move[t] = PENALTY
         else:
             return False
@@ -316,7 +316,7 @@ def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, windows: Array) -> bool:
     """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
     ground = len(graph.excess) - 1

@@ -7,10 +7,10 @@ list of candidates, so that a core of many clients and experts is a small, spars
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.heaps import NONE, Heaps, drop_stale, push
 from alignsolve.solvers.price.slopes import fixed_point
 
@@ -77,7 +77,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
     """Round the core's worths to whole multiples of 2**-exponent, and count them in steps."""
     return Core(
         start=rows.start,
-        expert=rows.expert,
+        expert=rows.expert.astype(np.int64),
         held=rows.held.copy(),
         worth=fixed_point(rows.worth, exponent, step),
         ground=fixed_point(rows.ground, exponent, step),
@@ -90,7 +90,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def count_moves(core: Core) -> int:
     """At most so many moves can the core's clients offer together at a time."""
     total = 0
@@ -103,9 +103,9 @@ def count_moves(core: Core) -> int:
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def offer_moves(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
-    """Offer every move that client i could make now and that the windows (swap, ground) admit; False if the pool is full."""
+    """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
     ground = len(heaps.root) - 1
     fits = True
     for a in range(core.start[i], core.start[i + 1]):
@@ -124,7 +124,7 @@ def offer_moves(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     return fits
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def withdraw_moves(core: Core, heaps: Heaps, i: int) -> None:
     """Outdate all moves of client i, and clear them from the tops."""
     ground = len(heaps.root) - 1
@@ -140,28 +140,28 @@ def withdraw_moves(core: Core, heaps: Heaps, i: int) -> None:
                 _clear(core, heaps, j, core.expert[b], i)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _clear(core: Core, heaps: Heaps, j: int, k: int, i: int) -> None:
     root = heaps.root[j, k]
     if root != NONE and heaps.pool[root].client == i:
         drop_stale(heaps, core.stamp, j, k)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _may_leave(core: Core, i: int, a: int) -> bool:
     if core.spare[i] <= 0:
         return False
     return core.group_spare.shape[1] == 0 or core.group_spare[i, core.group[core.expert[a]]] > 0
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _may_enter(core: Core, i: int, a: int) -> bool:
     if core.room[i] <= 0:
         return False
     return core.group_room.shape[1] == 0 or core.group_room[i, core.group[core.expert[a]]] > 0
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _may_swap(core: Core, i: int, a: int, b: int) -> bool:
     if core.group_room.shape[1] == 0:
         return True
@@ -169,7 +169,7 @@ def _may_swap(core: Core, i: int, a: int, b: int) -> bool:
     return g == h or (core.group_spare[i, g] > 0 and core.group_room[i, h] > 0)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def make_move(core: Core, i: int, give: int, take: int) -> None:
     """Client i leaves one candidate for another; NONE stands for the ground."""
     grouped = core.group_room.shape[1] > 0

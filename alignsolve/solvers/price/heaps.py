@@ -9,9 +9,10 @@ Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from alignsolve.solvers.price.compiled import inner
 
 Array = npt.NDArray[Any]
 NONE = -1
@@ -59,7 +60,7 @@ class Heaps(NamedTuple):
         return cls(root, loss, np.empty(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _meld(pool: Array, a: int, b: int) -> int:
     """Make the dearer root the cheaper one's first child."""
     if pool[b].loss < pool[a].loss:
@@ -69,7 +70,7 @@ def _meld(pool: Array, a: int, b: int) -> int:
     return a
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: int, stamp: int) -> bool:
     """Offer a move on the arc j → k; False if the pool is full."""
     pool, count = heaps.pool, heaps.count
@@ -95,7 +96,7 @@ def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: 
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _pop(heaps: Heaps, j: int, k: int) -> None:
     """Drop the cheapest move of the arc j → k: meld its children in pairs, then the pairs from the right."""
     pool = heaps.pool
@@ -125,7 +126,7 @@ def _pop(heaps: Heaps, j: int, k: int) -> None:
     heaps.count[1] = old
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def drop_stale(heaps: Heaps, stamps: Array, j: int, k: int) -> None:
     """Drop what no longer stands from the top of the arc j → k."""
     root = heaps.root[j, k]
