@@ -76,7 +76,7 @@ class Price:
     engine: Engine = field(default_factory=NumbaEngine)
     growth: int = 4
     clients_per_expert: int = 16
-    safety: float = 1.0
+    safety: float = 1.3
     core_per_unit: float = 10.0
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
