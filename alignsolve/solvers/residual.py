@@ -126,7 +126,7 @@ class _ClientMoves:
     def __init__(self, block: ClientBlock, rows: IntArray, experts: IntArray) -> None:
         self.block = block
         self.value = block.value.astype(np.float64, copy=False)
-        self.held = np.zeros(block.value.shape, dtype=np.bool_)
+        self.held: BoolArray = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
         self.held[rows, experts] = True
         count = self.held.sum(axis=1)
         self.may_add = count < block.capacity
