@@ -132,9 +132,7 @@ def expert_allows(problem: AlignmentProblem, j: int, load: Fraction) -> bool:
 def objective(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> Fraction:
     """Fitness less switching costs less penalties, exactly."""
     value = sum((pair_value(problem, i, j) for i, choice in enumerate(choices) for j in choice), Fraction(0))
-    return value - sum(
-        (penalty(problem, j, load) for j, load in enumerate(loads(problem, choices))), start=Fraction(0)
-    )
+    return value - sum((penalty(problem, j, load) for j, load in enumerate(loads(problem, choices))), start=Fraction(0))
 
 
 def magnitude(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> float:

@@ -1,9 +1,12 @@
 """Hypothesis strategies for problems: every field of AlignmentProblem, in every shape that it may be given in.
 
 Numbers are drawn on grids (whole, quarters, hundredths, bytes), so that sums tie, cancel and fit exactly now and then,
-and no instance lies between "fits" and "does not fit" by less than a solver can tell.
+and no instance lies between "fits" and "does not fit" by less than a solver can tell. A whole array is one draw of bytes,
+looked up in a table of values: the order of a table is the order in which examples shrink.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,41 +54,47 @@ def general_problems(**sizes: Any) -> st.SearchStrategy[AlignmentProblem]:
     return problems(class_=ProblemClass.GENERAL, **sizes)
 
 
-def arrays(elements: st.SearchStrategy[Any], shape: tuple[int, ...], dtype: Any = np.float64) -> st.SearchStrategy[Any]:
-    """An array of drawn elements."""
-    size = int(np.prod(shape))
-    return st.lists(elements, min_size=size, max_size=size).map(lambda drawn: np.array(drawn, dtype=dtype).reshape(shape))
+def arrays(table: Sequence[Any], shape: tuple[int, ...], dtype: Any = np.float64) -> st.SearchStrategy[Any]:
+    """An array of at most 256 different values."""
+    size, values = math.prod(shape), np.array(table, dtype=dtype)
+    drawn = st.binary(min_size=size, max_size=size)
+    return drawn.map(
+        lambda raw: values[np.frombuffer(raw, dtype=np.uint8).astype(np.intp) % len(values)].reshape(shape)
+    )
 
 
-def spread(elements: st.SearchStrategy[Any], *shapes: tuple[int, ...], dtype: Any = np.float64) -> st.SearchStrategy[Any]:
-    """An array, or a scalar for the shape ``()``, of one of the shapes that a field takes."""
-    made = [arrays(elements, shape, dtype) if shape else elements for shape in shapes]
-    return st.one_of(*made)
+@st.composite
+def spread(draw: Draw, table: Sequence[Any], *shapes: tuple[int, ...], dtype: Any = np.float64) -> Any:
+    """An array of one of the shapes that a field takes; a plain number for the shape ``()``."""
+    values = draw(arrays(table, draw(st.sampled_from(shapes)), dtype))
+    return values if values.shape else values.item()
 
 
 def _hide(values: Any, eligible: Any, what: float) -> Any:
     """Put nonsense where nobody may look."""
-    return values if eligible is None or values.dtype.kind in "iu" else np.where(eligible, values, values.dtype.type(what))
+    return (
+        values if eligible is None or values.dtype.kind in "iu" else np.where(eligible, values, values.dtype.type(what))
+    )
 
 
 @st.composite
 def fitness_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
     """Fitness of every dtype; eligibility with NaN or infinities at ineligible pairs."""
-    whole = st.integers(-20, 20)
+    whole = sorted(range(-20, 21), key=abs)
     kind = draw(st.sampled_from(["integer", "small", "quarters", "hundredths", "float32", "ties", "zero", "wide"]))
     fitness = draw({
         "integer": arrays(whole, (n, e), np.int64),
-        "small": arrays(st.integers(0, 9), (n, e), draw(st.sampled_from([np.int8, np.uint8, np.int32]))),
-        "quarters": arrays(whole.map(lambda k: k / 4), (n, e)),
-        "hundredths": arrays(st.integers(-300, 300).map(lambda k: k / 100), (n, e)),
-        "float32": arrays(whole.map(lambda k: k / 8), (n, e), np.float32),
-        "ties": arrays(st.sampled_from([-1.0, 0.0, 1.0, 1.0]), (n, e)),
+        "small": arrays(range(10), (n, e), draw(st.sampled_from([np.int8, np.uint8, np.int32]))),
+        "quarters": arrays(np.divide(whole, 4), (n, e)),
+        "hundredths": arrays(np.arange(-100, 151) / 100, (n, e)),
+        "float32": arrays(np.divide(whole, 8), (n, e), np.float32),
+        "ties": arrays([-1.0, 0.0, 1.0, 1.0], (n, e)),
         "zero": st.just(np.zeros((n, e))),
-        "wide": arrays(st.sampled_from([1e6, 0.5, 0.01, -0.25, -1e6, 3.0]), (n, e)),
+        "wide": arrays([1e6, 0.5, 0.01, -0.25, -1e6, 3.0], (n, e)),
     }[kind])  # fmt: skip
     if draw(st.integers(0, 2)):
         return {"fitness": fitness}
-    eligible = draw(arrays(st.sampled_from([True, True, True, False]), (n, e), np.bool_))
+    eligible = draw(arrays([True, True, True, False], (n, e), np.bool_))
     nonsense = draw(st.sampled_from([np.nan, np.inf, -np.inf]))
     return {"fitness": _hide(fitness, eligible, nonsense), "eligible": eligible}
 
@@ -93,27 +102,27 @@ def fitness_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
 @st.composite
 def client_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
     """Experts per client, seldom crossed; required pairs."""
-    given: dict[str, Any] = {"client_capacity": draw(spread(st.integers(1, max(1, e)), (), (n,), dtype=np.int64))}
+    given: dict[str, Any] = {"client_capacity": draw(spread(range(1, max(2, e + 1)), (), (n,), dtype=np.int64))}
     if draw(st.integers(0, 2)) == 0:
-        given["client_demand"] = draw(spread(st.sampled_from([0, 1, 1, 2]), (), (n,), dtype=np.int64))
+        given["client_demand"] = draw(spread([0, 1, 1, 2], (), (n,), dtype=np.int64))
     if draw(st.integers(0, 5)) == 0:
-        given["client_capacity"] = draw(spread(st.integers(0, e + 1), (), (n,), dtype=np.int64))
+        given["client_capacity"] = draw(spread(range(e + 2), (), (n,), dtype=np.int64))
     if draw(st.integers(0, 4)) == 0:
-        given["required"] = draw(arrays(st.sampled_from([False] * 7 + [True]), (n, e), np.bool_))
+        given["required"] = draw(arrays([False] * 7 + [True], (n, e), np.bool_))
     return given
 
 
 @st.composite
 def group_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
     """Groups of experts with their own bounds per client."""
-    group = draw(arrays(st.integers(0, min(2, max(0, e - 1))), (e,), np.int64))
+    group = draw(arrays(range(min(3, max(1, e))), (e,), np.int64))
     g = int(group.max(initial=-1)) + 1
     shapes = ((), (g,), (n, g))
     given: dict[str, Any] = {"expert_group": group}
     if draw(st.booleans()):
-        given["group_capacity"] = draw(spread(st.integers(1, 2), *shapes, dtype=np.int64))
+        given["group_capacity"] = draw(spread([1, 2], *shapes, dtype=np.int64))
     if draw(st.booleans()):
-        given["group_demand"] = draw(spread(st.sampled_from([0, 0, 1]), *shapes, dtype=np.int64))
+        given["group_demand"] = draw(spread([0, 0, 1], *shapes, dtype=np.int64))
     return given
 
 
@@ -121,7 +130,7 @@ def group_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
 def client_loads(draw: Draw, n: int, e: int) -> tuple[float, Any]:
     """The unit of the grid, and loads per client or per pair: whole, hundredths, or bytes."""
     unit = draw(st.sampled_from([1.0, 0.01, BYTE_UNIT]))
-    steps = draw(st.sampled_from([st.integers(1, 3), st.integers(0, 5), st.sampled_from([1, 10, 20])]))
+    steps = draw(st.sampled_from([[1, 2, 3], [1, 0, 2, 3, 4, 5], [1, 10, 20]]))
     counts = draw(spread(steps, (n,), (n, e), dtype=np.int64))
     return unit, counts / 100 if unit == 0.01 else counts * unit
 
@@ -130,23 +139,22 @@ def client_loads(draw: Draw, n: int, e: int) -> tuple[float, Any]:
 def expert_fields(draw: Draw, n: int, e: int, unit: float) -> dict[str, Any]:
     """Load bounds on the grid of the loads, crossed now and then; soft ones, then also between the grid's points."""
     given: dict[str, Any] = {}
-    soft = draw(st.integers(0, 2)) == 0
+    soft = draw(st.integers(0, 1)) == 0
     step = 2 if soft or draw(st.integers(0, 5)) == 0 else 1
     top = max(1, 2 * n if unit == 1.0 else 4 * n)
 
     def on_grid(count: int) -> float:
         return count / step / 100 if unit == 0.01 else count / step * unit
 
-    amounts = st.integers(0, top * step).map(on_grid)
-    least = st.sampled_from([0, 0, step, 2 * step]).map(on_grid)
+    amounts = [on_grid(count) for count in range(top * step, -1, -1)]
+    least = [0.0, 0.0, 0.0, *(on_grid(count) for count in range(1, 2 * step + 1))]
     if draw(st.booleans()):
-        unbounded = st.sampled_from([np.inf])
-        given["expert_capacity"] = draw(spread(st.one_of(amounts, amounts, unbounded), (), (e,)))
+        given["expert_capacity"] = draw(spread([np.inf] * (len(amounts) // 3 + 1) + amounts, (), (e,)))
     if draw(st.booleans()):
-        given["expert_demand"] = draw(spread(st.one_of(least, least, least, amounts), (), (e,)))
+        given["expert_demand"] = draw(spread(least if draw(st.integers(0, 3)) else amounts, (), (e,)))
     if soft:
         grid = [0.0, 0.5, 1.0, 3.0, 10.0, np.inf]
-        per_unit = st.sampled_from([cost / unit if unit > 1 else cost for cost in grid])
+        per_unit = [cost / unit if unit > 1 else cost for cost in grid]
         for field in ("overload_penalty", "shortfall_penalty"):
             if draw(st.booleans()):
                 given[field] = draw(spread(per_unit, (), (e,)))
@@ -159,10 +167,11 @@ def budget_fields(draw: Draw, n: int, e: int, eligible: Any) -> dict[str, Any]:
     unit = draw(st.sampled_from([1.0, 0.01, BYTE_UNIT]))
     r = draw(st.integers(0, 2))
     axis = (r,) if r else ()
-    cost = draw(spread(st.integers(0, 6), (e, *axis), (n, e, *axis), dtype=np.int64))
-    limits = st.one_of(st.integers(2, 12), st.integers(2, 12), st.just(np.inf))
+    cost = draw(spread(range(7), (e, *axis), (n, e, *axis), dtype=np.int64))
+    limits = np.array([np.inf, np.inf, *range(12, 1, -1)])
+    limits = limits / 100 if unit == 0.01 else limits * unit
     budget = draw(spread(limits, (n, *axis)) if r else spread(limits, (), (n,)))
-    cost, budget = (cost / 100, budget / 100) if unit == 0.01 else (cost * unit, budget * unit)
+    cost = cost / 100 if unit == 0.01 else cost * unit
     if eligible is not None and cost.ndim - len(axis) == 2:
         cost = _hide(cost, eligible[..., None] if axis else eligible, np.nan)
     return {"client_budget": budget, "expert_cost": cost}
@@ -171,12 +180,12 @@ def budget_fields(draw: Draw, n: int, e: int, eligible: Any) -> dict[str, Any]:
 @st.composite
 def switching_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
     """What was held before, and what it costs to fetch another expert."""
-    given: dict[str, Any] = {"switching_cost": draw(spread(st.sampled_from([0.0, 0.5, 1.0, 2.0]), (), (e,), (n, e)))}
+    given: dict[str, Any] = {"switching_cost": draw(spread([0.0, 0.5, 1.0, 2.0], (), (e,), (n, e)))}
     if draw(st.booleans()):
-        given["previous"] = draw(arrays(st.booleans(), (n, e), np.bool_))
+        given["previous"] = draw(arrays([False, True], (n, e), np.bool_))
     return given
 
 
 def prices(num_experts: int) -> st.SearchStrategy[Any]:
     """Any prices: whole, fractional, far outside the box."""
-    return arrays(st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1]), (num_experts,))
+    return arrays([0.0, 0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1], (num_experts,))
