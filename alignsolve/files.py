@@ -104,9 +104,9 @@ def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None
         temporary.unlink(missing_ok=True)
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
+def json_text(value: Any) -> str:
     """Return strictly valid JSON for values, numpy arrays and scalars: no NaN or Infinity tokens."""
-    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -282,6 +282,12 @@ def test_places_that_cannot_be_written_are_told(tmp_path):
         save_problem(SMALL, tmp_path / f"{'p' * 300}.npz")
 
 
+def test_a_write_protected_folder_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(FileError, match="is write-protected"):
+        save_problem(SMALL, tmp_path / "p.npz")
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(suffix, tmp_path, monkeypatch):
     path = tmp_path / f"p{suffix}"
