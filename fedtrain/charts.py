@@ -4,6 +4,7 @@ Every chart names in ``data-span`` its first and last round and where on the pap
 one cursor through all of them.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -251,13 +252,11 @@ def _summary(line: Series, rounds: FloatArray, form: Format) -> str:
 def _step_edges(frame: _Frame) -> list[float]:
     """Return where each round's step begins and ends: halfway to its neighbours."""
     at = [frame.x(number) for number in frame.rounds]
-    middles = [(a + b) / 2 for a, b in zip(at[:-1], at[1:], strict=True)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(at)]
     return [frame.left, *middles, frame.right]
 
 
 def _steps(edges: Sequence[float], heights: Sequence[float], *, backwards: bool = False) -> str:
-    points = [
-        (x, y) for left, right, y in zip(edges[:-1], edges[1:], heights, strict=True) for x in (left, right)
-    ]
+    points = [(x, y) for left, right, y in zip(edges[:-1], edges[1:], heights, strict=True) for x in (left, right)]
     ordered = points[::-1] if backwards else points
     return "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in ordered)

@@ -1,6 +1,7 @@
 """A run folder as it was left, finished or not: what the report is made of, read without trusting it to be complete."""
 
 import csv
+import itertools
 import math
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
 WORDS = ("status", "proof")
 """Columns of rounds.csv that hold words; all others hold numbers."""
@@ -42,10 +43,11 @@ class Rounds:
         return values
 
     @cached_property
-    def proven(self) -> int:
-        """How many rounds were proven optimal."""
-        words = zip(self.columns.get("status", ()), self.columns.get("proof", ()), strict=False)
-        return sum(status == "OPTIMAL" and proof in ("PRICES", "SOLVER") for status, proof in words)
+    def proven(self) -> BoolArray:
+        """Which rounds' alignments were proven optimal, (num_rounds,)."""
+        words = zip(self.columns.get("status", ()), self.columns.get("proof", ()), strict=True)
+        proven = [status == "OPTIMAL" and proof in ("PRICES", "SOLVER") for status, proof in words]
+        return np.array(proven, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class RunRecord:
         Rounds that were configured; None if that is not known.
     rounds, alignments
         What was written; alignments are None if alignment.npz is missing.
+    model_bytes
+        Size of the whole model's tensors; None if it was not written.
     """
 
     name: str
@@ -104,6 +108,14 @@ class RunRecord:
     planned: int | None
     rounds: Rounds
     alignments: Alignments | None
+    model_bytes: int | None
+
+    @cached_property
+    def whole_model_traffic(self) -> FloatArray | None:
+        """What the rounds would have moved with every expert sent to and from every client, (num_rounds,); or None."""
+        downloads = self.rounds.numbers("clients")
+        traffic = (2 * downloads - self.rounds.numbers("dropped")) * (self.model_bytes or np.nan)
+        return traffic if len(traffic) and np.isfinite(traffic).all() else None
 
 
 def read_record(run_dir: Path) -> RunRecord:
@@ -123,6 +135,7 @@ def read_record(run_dir: Path) -> RunRecord:
         planned=settings.get("rounds"),
         rounds=_read_rounds(run_dir / "rounds.csv"),
         alignments=_read_alignments(run_dir / "alignment.npz"),
+        model_bytes=_read_model_bytes(run_dir / "model.safetensors"),
     )
 
 
@@ -190,5 +203,17 @@ _STORED = (
 )
 
 
+def _read_model_bytes(path: Path) -> int | None:
+    """Return the size of a safetensors file's tensors: all but its header, whose length its first 8 bytes tell."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    size = path.stat().st_size - 8 - header
+    if size < 0:
+        raise ValueError(f"{path} is not a whole safetensors file")
+    return size
+
+
 def _split(pointers: npt.NDArray[Any], values: npt.NDArray[Any]) -> list[IntArray]:
-    return [values[start:stop] for start, stop in zip(pointers[:-1], pointers[1:], strict=True)]
+    return [values[start:stop] for start, stop in itertools.pairwise(pointers)]

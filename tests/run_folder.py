@@ -13,11 +13,17 @@ COLUMNS = (
 
 
 def write_run(
-    folder: Path, *, rounds: int = 12, planned: int | None = None, num_clients: int = 15, num_experts: int = 4, **changes: Any
+    folder: Path,
+    *,
+    rounds: int = 12,
+    planned: int | None = None,
+    num_clients: int = 15,
+    num_experts: int = 4,
+    **changes: Any,
 ) -> list[dict[str, Any]]:
     """Write config.toml, rounds.csv and alignment.npz; returns the rows of rounds.csv.
 
-    ``changes`` override columns of every row, and ``name`` and ``tier_names``.
+    ``changes`` override columns of every row, and ``name``, ``tier_names`` and ``model_bytes``.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,9 +31,14 @@ def write_run(
     (folder / "config.toml").write_text(
         f"name = {name!r}\nrounds = {planned or max(rounds, 1)}\n\n[data]\nalpha = 0.3\n", encoding="utf-8"
     )
+    model_bytes = changes.pop("model_bytes", None)
+    if model_bytes is not None:
+        (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}" + bytes(model_bytes))
     tier = rng.integers(len(tier_names), size=num_clients)
     cohorts = [np.sort(rng.choice(num_clients, size=num_clients * 4 // 5, replace=False)) for _ in range(rounds)]
-    held = [[np.sort(rng.choice(num_experts, size=1 + tier[i] % num_experts, replace=False)) for i in c] for c in cohorts]
+    held = [
+        [np.sort(rng.choice(num_experts, size=1 + tier[i] % num_experts, replace=False)) for i in c] for c in cohorts
+    ]
     loads = np.array([np.bincount(np.concatenate(row), minlength=num_experts) for row in held], dtype=float)
     loads = loads.reshape(rounds, num_experts)
     rows = [_row(k, rounds, loads[k], rng) | changes for k in range(rounds)]
