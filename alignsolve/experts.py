@@ -59,6 +59,14 @@ class ExpertBounds:
         soft_shortfall = np.where(np.isfinite(self.shortfall), self.shortfall, 0.0)
         return soft_overload * over + soft_shortfall * short
 
+    def marginal(self, loads: FloatArray) -> FloatArray:
+        """Penalty of one more unit at whole loads, (num_experts,): penalty(loads + 1) − penalty(loads), uncancelled."""
+        over = np.clip(loads + 1.0 - self.capacity, 0.0, 1.0)
+        short = np.clip(self.demand - loads, 0.0, 1.0)
+        soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)
+        soft_shortfall = np.where(np.isfinite(self.shortfall), self.shortfall, 0.0)
+        return soft_overload * over - soft_shortfall * short
+
     def overloads(self, loads: FloatArray) -> FloatArray:
         """Load above the hard capacities beyond tolerance, (num_experts,): 0 where they hold."""
         excess = loads - self.most
