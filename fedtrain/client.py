@@ -1,0 +1,140 @@
+"""A client: trains the part of the model that it was given on its own examples, and measures itself meanwhile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedtrain.config import TrainingConfig
+from fedtrain.moe import ModelSpec, MoE, Routed, Tensors, part_to_upload
+from fedtrain.update import Update
+
+
+@dataclass(frozen=True, eq=False)
+class LocalData:
+    """A client's examples as tensors: (num_examples, num_inputs) and (num_examples,)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Measured(NamedTuple):
+    """What a client saw while it trained, averaged over all its steps.
+
+    Attributes
+    ----------
+    usage
+        (num_held,) share of the routing weight that each held expert got; sums to 1.
+    loss, accuracy
+        (num_held,) mean cross-entropy and accuracy of the examples routed to the expert, weighted by their gates;
+        NaN where none was.
+    router_probabilities
+        (num_experts,) the router's mean softmax over all experts, held or not.
+    """
+
+    usage: np.ndarray[tuple[int], np.dtype[np.float64]]
+    loss: np.ndarray[tuple[int], np.dtype[np.float64]]
+    accuracy: np.ndarray[tuple[int], np.dtype[np.float64]]
+    router_probabilities: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def train(
+    client: int,
+    spec: ModelSpec,
+    download: Tensors,
+    experts: tuple[int, ...],
+    data: LocalData,
+    training: TrainingConfig,
+    rng: np.random.Generator,
+) -> tuple[Update, Measured]:
+    """Train a copy of what was downloaded for some local epochs.
+
+    Parameters
+    ----------
+    client
+        Index of the client.
+    spec
+        Sizes of the model.
+    download
+        The shared part, the router and the assigned experts. It is trained in place.
+    experts
+        The assigned experts, ascending.
+    data
+        The client's examples.
+    training
+        Optimiser, epochs, batches, auxiliary loss.
+    rng
+        Shuffles the examples.
+    """
+    model = MoE(spec, experts).load(download)
+    optimizer = _optimizer(model, training)
+    gauge = _Gauge(len(experts), spec.num_experts)
+    for batch in _batches(rng, len(data), training):
+        labels = data.labels[batch]
+        routed = model(data.inputs[batch])
+        losses = functional.cross_entropy(routed.logits, labels, reduction="none")
+        gauge.add(routed, losses, labels)
+        objective = losses.mean()
+        if training.auxiliary_loss > 0.0:
+            objective = objective + training.auxiliary_loss * auxiliary_loss(routed, experts)
+        optimizer.zero_grad()
+        objective.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    measured = gauge.read()
+    tensors = part_to_upload(model.tensors(), experts)
+    return Update(client, experts, tensors, len(data), tuple(measured.usage.tolist())), measured
+
+
+def auxiliary_loss(routed: Routed, experts: tuple[int, ...]) -> Tensor:
+    """−log of the router's probability of the held experts, averaged over the batch.
+
+    It draws the client's router towards the experts that the client trains. Routing among held experts alone gives the
+    router no gradient where only one is held, because one gate is always 1.
+    """
+    held = routed.router_probabilities[:, list(experts)].sum(dim=1)
+    return -held.clamp_min(torch.finfo(held.dtype).tiny).log().mean()
+
+
+def _optimizer(model: MoE, training: TrainingConfig) -> torch.optim.Optimizer:
+    if training.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=training.learning_rate)
+    return torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=training.momentum)
+
+
+def _batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
+    for _ in range(training.epochs):
+        order = torch.from_numpy(rng.permutation(num_examples))
+        yield from order.split(training.batch_size)
+
+
+class _Gauge:
+    """Adds up, step by step, what :class:`Measured` reports."""
+
+    def __init__(self, num_held: int, num_experts: int) -> None:
+        self.examples = 0
+        self.gates, self.loss, self.correct = (torch.zeros(num_held, dtype=torch.float64) for _ in range(3))
+        self.probabilities = torch.zeros(num_experts, dtype=torch.float64)
+
+    def add(self, routed: Routed, losses: Tensor, labels: Tensor) -> None:
+        with torch.no_grad():
+            gates = routed.gates.detach().double()
+            self.examples += len(labels)
+            self.gates += gates.sum(dim=0)
+            self.loss += losses.detach().double() @ gates
+            self.correct += (routed.logits.argmax(dim=1) == labels).double() @ gates
+            self.probabilities += routed.router_probabilities.detach().double().sum(dim=0)
+
+    def read(self) -> Measured:
+        return Measured(
+            (self.gates / self.gates.sum()).numpy(),
+            (self.loss / self.gates).numpy(),
+            (self.correct / self.gates).numpy(),
+            (self.probabilities / self.examples).numpy(),
+        )
