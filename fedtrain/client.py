@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch.nn import functional
 
 from fedtrain.config import TrainingConfig
 from fedtrain.moe import ModelSpec, MoE, Routed, Tensors, part_to_upload
-from fedtrain.update import Update
+from fedtrain.update import Measured, Update
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,26 +24,6 @@ class LocalData:
         return len(self.labels)
 
 
-class Measured(NamedTuple):
-    """What a client saw while it trained, averaged over all its steps.
-
-    Attributes
-    ----------
-    usage
-        (num_held,) share of the routing weight that each held expert got; sums to 1.
-    loss, accuracy
-        (num_held,) mean cross-entropy and accuracy of the examples routed to the expert, weighted by their gates;
-        NaN where none was.
-    router_probabilities
-        (num_experts,) the router's mean softmax over all experts, held or not.
-    """
-
-    usage: np.ndarray[tuple[int], np.dtype[np.float64]]
-    loss: np.ndarray[tuple[int], np.dtype[np.float64]]
-    accuracy: np.ndarray[tuple[int], np.dtype[np.float64]]
-    router_probabilities: np.ndarray[tuple[int], np.dtype[np.float64]]
-
-
 def train(
     client: int,
     spec: ModelSpec,
@@ -53,7 +32,7 @@ def train(
     data: LocalData,
     training: TrainingConfig,
     rng: np.random.Generator,
-) -> tuple[Update, Measured]:
+) -> Update:
     """Train a copy of what was downloaded for some local epochs.
 
     Parameters
@@ -87,9 +66,7 @@ def train(
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    measured = gauge.read()
-    tensors = part_to_upload(model.tensors(), experts)
-    return Update(client, experts, tensors, len(data), tuple(measured.usage.tolist())), measured
+    return Update(client, experts, part_to_upload(model.tensors(), experts), len(data), gauge.read())
 
 
 def auxiliary_loss(routed: Routed, experts: tuple[int, ...]) -> Tensor:

@@ -6,9 +6,24 @@ Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.
 import math
 from dataclasses import dataclass, replace
 
+from alignsolve import SOLVERS
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; the message names the key and what it may be."""
+
+
+def _check(key: str, value: object, holds: bool, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
+
+
+def _one_of(key: str, value: str, names: tuple[str, ...]) -> None:
+    _check(key, value, value in names, " or ".join(repr(name) for name in names))
+
+
+def _positive(key: str, value: float) -> None:
+    _check(key, value, 0.0 < value < math.inf, "above 0, and finite")
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class TierConfig:
         Memory for training: parameters, gradients and the optimiser's state. What the shared part leaves of it
         decides how many experts fit.
     ms_per_example
-        Milliseconds to train on one example once, with one expert.
+        Milliseconds of a forward pass of one example through one expert.
     down_mbps, up_mbps
         Bandwidth in megabits per second.
     """
@@ -110,9 +125,9 @@ class ClientsConfig:
     cohort_fraction: float = 1.0
     dropout: float = 0.02
     tiers: tuple[TierConfig, ...] = (
-        TierConfig("phone", 2.0, 160.0, 2.0, 20.0, 5.0),
-        TierConfig("tablet", 2.0, 260.0, 1.0, 50.0, 20.0),
-        TierConfig("workstation", 1.0, 460.0, 0.2, 500.0, 200.0),
+        TierConfig("phone", 2.0, 200.0, 2.0, 20.0, 5.0),
+        TierConfig("tablet", 2.0, 300.0, 1.0, 50.0, 20.0),
+        TierConfig("workstation", 1.0, 500.0, 0.2, 500.0, 200.0),
     )
 
     def __post_init__(self) -> None:
@@ -171,15 +186,36 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How clients and experts are aligned.
+    """How clients and experts are aligned; see :class:`alignsolve.Aligner` and its estimators.
 
     Attributes
     ----------
     solver
         A name in ``alignsolve.SOLVERS``.
+    fitness
+        ``loss``: how well a client did with an expert (:class:`alignsolve.LossFitness`); ``router``: what its router
+        thinks of all experts (:class:`alignsolve.RouterFitness`).
+    newest_weight
+        Weight of the newest round in the fitness, above 0 and at most 1.
+    tolerance
+        By how much an expert's load may differ from its share.
+    catch_up
+        Part of its deficit that an expert makes up for in one round.
     """
 
     solver: str = "auto"
+    fitness: str = "loss"
+    newest_weight: float = 0.3
+    tolerance: float = 0.1
+    catch_up: float = 1.0
+
+    def __post_init__(self) -> None:
+        _one_of("alignment.solver", self.solver, tuple(SOLVERS))
+        _one_of("alignment.fitness", self.fitness, ("loss", "router"))
+        weight = self.newest_weight
+        _check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
+        _check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")
+        _check("alignment.catch_up", self.catch_up, 0.0 <= self.catch_up <= 1.0, "between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -214,16 +250,3 @@ class RunConfig:
         _check("seed", self.seed, self.seed >= 0, "0 or more")
         _check("rounds", self.rounds, self.rounds >= 1, "1 or more")
         _check("threads", self.threads, self.threads >= 1, "1 or more")
-
-
-def _check(key: str, value: object, holds: bool, rule: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
-
-
-def _one_of(key: str, value: str, names: tuple[str, ...]) -> None:
-    _check(key, value, value in names, " or ".join(repr(name) for name in names))
-
-
-def _positive(key: str, value: float) -> None:
-    _check(key, value, 0.0 < value < math.inf, "above 0, and finite")

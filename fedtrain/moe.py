@@ -114,7 +114,8 @@ def initial_tensors(spec: ModelSpec, generator: torch.Generator) -> Tensors:
     The last layer of each expert starts small, so that the untrained model is nearly its shared part.
     """
     tensors = {}
-    for name, shape in tensor_shapes(spec).items():
+    for name, like in skeleton(spec).items():
+        shape = like.shape
         if name.endswith("bias"):
             tensors[name] = torch.zeros(shape)
             continue
@@ -123,9 +124,9 @@ def initial_tensors(spec: ModelSpec, generator: torch.Generator) -> Tensors:
     return tensors
 
 
-def tensor_shapes(spec: ModelSpec) -> dict[str, torch.Size]:
-    """Name and shape of every tensor of a whole model."""
-    return {name: value.shape for name, value in MoE(spec, range(spec.num_experts)).state_dict().items()}
+def skeleton(spec: ModelSpec) -> Tensors:
+    """Name, shape and type of every tensor of a whole model, without values (on torch's meta device)."""
+    return MoE(spec, range(spec.num_experts)).tensors()
 
 
 def expert_of(name: str) -> int | None:
