@@ -33,7 +33,7 @@ def train(
     training: TrainingConfig,
     rng: np.random.Generator,
 ) -> Update:
-    """Train a copy of what was downloaded for some local epochs.
+    """Train what was downloaded for some local epochs, and return the part that is to be merged.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def _optimizer(model: MoE, training: TrainingConfig) -> torch.optim.Optimizer:
 def _batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
     for _ in range(training.epochs):
         order = torch.from_numpy(rng.permutation(num_examples))
-        yield from order.split(training.batch_size)
+        for start in range(0, num_examples, training.batch_size):
+            yield order[start : start + training.batch_size]
 
 
 class _Gauge:

@@ -84,9 +84,7 @@ def _train(
         bytes_down=bytes_down,
         bytes_up=bytes_up,
     )
-    report = Report(
-        client, held, seconds=seconds, bytes_down=bytes_down, bytes_up=bytes_up, outcome=Outcome.REJECTED
-    )
+    report = Report(client, held, seconds=seconds, bytes_down=bytes_down, bytes_up=bytes_up, outcome=Outcome.REJECTED)
     return update, report
 
 

@@ -1,4 +1,4 @@
-"""Configurations as TOML: read a file, override single keys, refuse what is unknown or of the wrong type, write back."""
+"""Configurations as TOML: read a file, override single keys, refuse unknown keys and wrong types, write back."""
 
 import difflib
 import tomllib

@@ -1,4 +1,4 @@
-"""Data and how clients come to own it: scikit-learn's digits, a stratified split, Dirichlet and quantity-skew partitions.
+"""Data and how clients come to own it: scikit-learn's digits, stratified split, label skew and quantity skew.
 
 Partitions are pure functions of their random generator. Every example goes to exactly one client, and every client
 gets a minimum: where the draw gives a client less, it takes examples from those that have the most.

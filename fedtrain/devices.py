@@ -30,7 +30,9 @@ def footprint(tensors: Tensors, training: TrainingConfig) -> tuple[int, int]:
     """
     slots = 2 if training.optimizer == "adam" else int(training.momentum > 0.0)
     copies = 2 + slots
-    one_expert = {name: value for name, value in tensors.items() if name.startswith("experts.") and expert_of(name) == 0}
+    one_expert = {
+        name: value for name, value in tensors.items() if name.startswith("experts.") and expert_of(name) == 0
+    }
     shared = {name: value for name, value in tensors.items() if not name.startswith("experts.")}
     return copies * num_bytes(shared), copies * num_bytes(one_expert)
 

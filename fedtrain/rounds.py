@@ -10,12 +10,17 @@ from alignsolve.numerics import IntArray
 from fedtrain.aggregate import aggregate
 from fedtrain.cohort import train_cohort
 from fedtrain.randomness import Purpose, generator
-from fedtrain.record import Round, Row
+from fedtrain.row import Round, Row
 from fedtrain.server import Federation, ServerState, evaluate
 
 
-def run_rounds(federation: Federation, state: ServerState) -> Iterator[Round]:
+def run_rounds(federation: Federation, state: ServerState) -> Iterator[tuple[Round, ServerState]]:
     """Run what is left of the configured rounds, one each time that the next is asked for.
+
+    Yields
+    ------
+    tuple
+        What happened in the round, and the state after it: all that the next one starts from.
 
     Raises
     ------
@@ -23,12 +28,11 @@ def run_rounds(federation: Federation, state: ServerState) -> Iterator[Round]:
         If a round's alignment could not be found.
     """
     while state.round < federation.config.rounds:
-        done = run_round(federation, state)
-        state = done.state
-        yield done
+        done, state = run_round(federation, state)
+        yield done, state
 
 
-def run_round(federation: Federation, state: ServerState) -> Round:
+def run_round(federation: Federation, state: ServerState) -> tuple[Round, ServerState]:
     """Run one round; clocks apart, it depends on nothing but its arguments."""
     started = time.perf_counter()
     cohort = sample_cohort(federation, state.round)
@@ -65,7 +69,7 @@ def run_round(federation: Federation, state: ServerState) -> Round:
         simulated_seconds=max((report.seconds for report in reports), default=0.0),
     )
     after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed)
-    return Round(row, cohort, solution, returned.faults, after)
+    return Round(row, cohort, solution, returned.faults), after
 
 
 def sample_cohort(federation: Federation, number: int) -> IntArray:

@@ -85,7 +85,8 @@ def find_fault(
         return f"claims experts {list(update.experts)}, was assigned {list(experts)}"
     if not 0 < update.num_examples <= num_examples:
         return f"claims {update.num_examples} examples, has {num_examples}"
-    return _fault_of_tensors(update, current) or _fault_of_measures(update)
+    num_experts = sum(name.startswith("router.") for name in current)
+    return _fault_of_tensors(update, current) or _fault_of_measures(update, num_experts)
 
 
 def _fault_of_tensors(update: Update, current: Mapping[str, Tensor]) -> str | None:
@@ -103,11 +104,13 @@ def _fault_of_tensors(update: Update, current: Mapping[str, Tensor]) -> str | No
     return None
 
 
-def _fault_of_measures(update: Update) -> str | None:
+def _fault_of_measures(update: Update, num_experts: int) -> str | None:
     measured, num_held = update.measured, len(update.experts)
-    for field, values in zip(Measured._fields[:3], measured[:3], strict=True):
-        if values.shape != (num_held,):
-            return f"{field} has shape {values.shape}, expected {(num_held,)}"
+    lengths = {"usage": num_held, "loss": num_held, "accuracy": num_held, "router_mass": num_experts}
+    for field, length in lengths.items():
+        shape = getattr(measured, field).shape
+        if shape != (length,):
+            return f"{field} has shape {shape}, expected {(length,)}"
     usage, mass = measured.usage, measured.router_mass
     if not ((usage >= 0.0) & (usage <= 1.0)).all():
         return f"usage is {usage.tolist()}, not shares between 0 and 1"

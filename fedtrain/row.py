@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from alignsolve import Solution
 from alignsolve.numerics import IntArray
-from fedtrain.server import ServerState
 
 
 class Row(NamedTuple):
@@ -74,12 +73,9 @@ class Round:
         The alignment; its row r is client ``cohort[r]``.
     faults
         Why updates were not merged, by client.
-    state
-        After the round.
     """
 
     row: Row
     cohort: IntArray
     solution: Solution
     faults: Mapping[int, str]
-    state: ServerState
