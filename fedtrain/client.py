@@ -54,7 +54,7 @@ def train(
     """
     model = MoE(spec, experts).load(download)
     optimizer = _optimizer(model, training)
-    gauge = _Gauge(len(experts), spec.num_experts)
+    gauge = _Gauge()
     for batch in _batches(rng, len(data), training):
         labels = data.labels[batch]
         routed = model(data.inputs[batch])
@@ -81,8 +81,8 @@ def auxiliary_loss(routed: Routed, experts: tuple[int, ...]) -> Tensor:
 
 def _optimizer(model: MoE, training: TrainingConfig) -> torch.optim.Optimizer:
     if training.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=training.learning_rate)
-    return torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=training.momentum)
+        return torch.optim.Adam(model.parameters(), lr=training.learning_rate, foreach=True)
+    return torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=training.momentum, foreach=True)
 
 
 def _batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
@@ -93,26 +93,19 @@ def _batches(rng: np.random.Generator, num_examples: int, training: TrainingConf
 
 
 class _Gauge:
-    """Adds up, step by step, what :class:`Measured` reports."""
+    """Keeps, step by step, what :class:`Measured` is the mean of."""
 
-    def __init__(self, num_held: int, num_experts: int) -> None:
-        self.examples = 0
-        self.gates, self.loss, self.correct = (torch.zeros(num_held, dtype=torch.float64) for _ in range(3))
-        self.probabilities = torch.zeros(num_experts, dtype=torch.float64)
+    def __init__(self) -> None:
+        self.steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def add(self, routed: Routed, losses: Tensor, labels: Tensor) -> None:
-        with torch.no_grad():
-            gates = routed.gates.detach().double()
-            self.examples += len(labels)
-            self.gates += gates.sum(dim=0)
-            self.loss += losses.detach().double() @ gates
-            self.correct += (routed.logits.argmax(dim=1) == labels).double() @ gates
-            self.probabilities += routed.router_probabilities.detach().double().sum(dim=0)
+        right = routed.logits.detach().argmax(dim=1) == labels
+        self.steps.append((routed.gates.detach(), losses.detach(), right, routed.router_probabilities.detach()))
 
     def read(self) -> Measured:
-        return Measured(
-            (self.gates / self.gates.sum()).numpy(),
-            (self.loss / self.gates).numpy(),
-            (self.correct / self.gates).numpy(),
-            (self.probabilities / self.examples).numpy(),
+        gates, losses, right, probabilities = (
+            torch.cat(parts).double().numpy() for parts in zip(*self.steps, strict=True)
         )
+        used = gates.sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # an expert without examples has no mean loss
+            return Measured(used / used.sum(), losses @ gates / used, right @ gates / used, probabilities.mean(axis=0))

@@ -62,7 +62,7 @@ class DataConfig:
 class ModelConfig:
     """Sizes of the Mixture-of-Experts; see :class:`fedtrain.moe.ModelSpec`."""
 
-    num_features: int = 64
+    num_features: int = 128
     num_hidden: int = 64
     num_experts: int = 8
     top_k: int = 2
@@ -125,9 +125,9 @@ class ClientsConfig:
     cohort_fraction: float = 1.0
     dropout: float = 0.02
     tiers: tuple[TierConfig, ...] = (
-        TierConfig("phone", 2.0, 200.0, 2.0, 20.0, 5.0),
-        TierConfig("tablet", 2.0, 300.0, 1.0, 50.0, 20.0),
-        TierConfig("workstation", 1.0, 500.0, 0.2, 500.0, 200.0),
+        TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
+        TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
+        TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
     )
 
     def __post_init__(self) -> None:
@@ -236,7 +236,7 @@ class RunConfig:
 
     name: str = "run"
     seed: int = 0
-    rounds: int = 40
+    rounds: int = 50
     threads: int = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()

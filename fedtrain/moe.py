@@ -37,7 +37,7 @@ class ModelSpec:
 
     num_inputs: int
     num_classes: int
-    num_features: int = 64
+    num_features: int = 128
     num_hidden: int = 64
     num_experts: int = 8
     top_k: int = 2

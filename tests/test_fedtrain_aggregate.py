@@ -125,7 +125,9 @@ FAULTS = {
     "router.2 is missing": lambda: with_tensors(without=["router.2"]),
     "router.1 is not part of its assignment": lambda: with_tensors({"router.1": torch.zeros(5)}),
     "router.2 is not finite": lambda: with_tensors({"router.2": NAN}),
-    r"router.2 is torch.float32 \(1,\), expected torch.float32 \(5,\)": lambda: with_tensors({"router.2": torch.ones(1)}),
+    r"router.2 is torch.float32 \(1,\), expected torch.float32 \(5,\)": lambda: with_tensors(
+        {"router.2": torch.ones(1)}
+    ),
     r"router.2 is torch.float64 \(5,\)": lambda: with_tensors({"router.2": torch.ones(5, dtype=torch.float64)}),
     r"usage has shape \(1,\)": lambda: with_measures(usage=np.ones(1)),
     "usage is .*not shares": lambda: with_measures(usage=np.array([np.nan, 0.5])),

@@ -14,7 +14,7 @@ def test_the_defaults_survive_a_round_trip(tmp_path):
 
 def test_a_file_changes_defaults_and_overrides_change_the_file(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text('rounds = 7\n[training]\nepochs = 2\nlearning_rate = 1\n[clients]\nnum_clients = 9\n')
+    path.write_text("rounds = 7\n[training]\nepochs = 2\nlearning_rate = 1\n[clients]\nnum_clients = 9\n")
     config = read_config(path, ["training.epochs=3", "name=short run", 'data.partition="quantity"', "data.alpha=1e2"])
     assert (config.rounds, config.clients.num_clients, config.training.epochs) == (7, 9, 3)
     assert (config.name, config.data.partition, config.data.alpha) == ("short run", "quantity", 100.0)
@@ -71,11 +71,11 @@ def test_an_override_may_not_turn_a_value_into_a_table():
 
 
 def test_files_that_are_not_configurations(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read the configuration .*missing.toml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*missing.toml: No such file"):
         read_config(tmp_path / "missing.toml")
     (tmp_path / "broken.toml").write_text("rounds = = 3")
-    with pytest.raises(ConfigError, match="broken.toml is not TOML: .*line 1"):
+    with pytest.raises(ConfigError, match=r"broken.toml is not TOML: .*line 1"):
         read_config(tmp_path / "broken.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="binary.toml is not TOML"):
+    with pytest.raises(ConfigError, match=r"binary.toml is not TOML"):
         read_config(tmp_path / "binary.toml")

@@ -6,7 +6,16 @@ import torch
 
 from fedtrain.client import LocalData, auxiliary_loss, train
 from fedtrain.config import TrainingConfig
-from fedtrain.moe import ModelSpec, MoE, expert_of, initial_tensors, num_bytes, part_to_download, part_to_upload, skeleton
+from fedtrain.moe import (
+    ModelSpec,
+    MoE,
+    expert_of,
+    initial_tensors,
+    num_bytes,
+    part_to_download,
+    part_to_upload,
+    skeleton,
+)
 
 SPEC = ModelSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 
