@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
 ROUNDINGS = 8
-"""Each term of a bound passes through at most this many roundings (switching, price·load, two differences, its row's
-sum of few terms); the rest is summed exactly."""
+"""Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
+these) and one more for every expert of its row; the rest is summed exactly."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Worth:
     objective
         Exact for integral problems.
     magnitude
-        Sum of |fitness − switching cost| over the selected pairs: the scale against which "equal" is judged.
+        Sum of |fitness| over the selected pairs: the scale against which "equal" is judged.
     loads
         (num_experts,) load per expert.
     """
@@ -56,14 +56,13 @@ def worth(problem: "AlignmentProblem", alignment: Alignment) -> Worth:
     for block, rows, experts in selected(problem, alignment):
         picked = block.value[rows, experts]
         values.append(total(picked))
-        magnitude += float(np.abs(picked.astype(np.float64)).sum())
+        magnitude += float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum())
         weights = None if block.load is None else block.load[rows, experts]
         loads.append(np.bincount(experts, weights=weights, minlength=problem.num_experts).astype(np.float64))
     load = _column_sums(loads, problem.num_experts)
-    penalties = problem.experts.penalty(load)
     if problem.integral:
-        return Worth(sum(map(int, values)) - int(total(penalties)), magnitude, load)
-    return Worth(math.fsum([*values, -total(penalties)]), magnitude, load)
+        return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), magnitude, load)
+    return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), magnitude, load)
 
 
 def selected(problem: "AlignmentProblem", alignment: Alignment) -> Iterator[tuple[ClientBlock, IntArray, IntArray]]:
@@ -81,32 +80,40 @@ def _column_sums(parts: list[FloatArray], num_experts: int) -> FloatArray:
     return np.array([total(column) for column in np.stack(parts, axis=1)], dtype=np.float64)
 
 
-def bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
+class Bound(NamedTuple):
+    """An upper bound on every alignment's objective, and by how much rounding up has lifted it."""
+
+    value: Number
+    lifted: float
+
+
+def bound(problem: "AlignmentProblem", prices: FloatArray) -> Bound:
     """Return an upper bound on every alignment's objective, for any prices; −inf where some row has no choice.
 
     The prices are projected onto their box first (:meth:`ExpertBounds.project`). Exact integers where the problem and
     the prices are; otherwise summed exactly and rounded up by the error of the terms.
     """
     projected = problem.experts.project(prices)
-    experts_term = problem.experts.conjugate(projected)
+    experts_term, experts_size = problem.experts.conjugate_and_size(projected)
     if np.isneginf(experts_term).any():
-        return -math.inf
+        return Bound(-math.inf, 0.0)
     rows: list[Number] = []
-    magnitude = float(np.abs(experts_term).sum())
+    magnitude = float(experts_size.sum())
     for block in problem.blocks():
         optima = best_rows(block, projected)
         if not optima.feasible.all():
-            return -math.inf
+            return Bound(-math.inf, 0.0)
         rows.append(total(optima.value))
         magnitude += float(optima.magnitude.sum())
-    if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term):
-        return sum(rows) + int(total(experts_term))
+    if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term, experts_size):
+        return Bound(sum(rows) + int(total(experts_term)), 0.0)
     value = math.fsum([*map(float, rows), total(experts_term)])
-    return value + ROUNDINGS * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    return Bound(value + lifted, lifted)
 
 
-def _whole(values: FloatArray) -> bool:
-    return bool(np.array_equal(values, np.floor(values)) and np.abs(values).max(initial=0.0) < 2**53)
+def _whole(values: FloatArray, sizes: FloatArray) -> bool:
+    return bool(np.array_equal(values, np.floor(values)) and sizes.max(initial=0.0) < 2**53)
 
 
 def most_for(problem: "AlignmentProblem", direction: FloatArray) -> tuple[FloatArray, BoolArray]:
