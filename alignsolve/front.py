@@ -22,6 +22,7 @@ from alignsolve.numerics import FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.violations import violations
 from alignsolve.witness import Witness, confirm, contradiction
 
 SOLVERS = {
@@ -207,7 +208,7 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
         alignment = as_alignment(answer.x, *problem.shape)
     except ValueError as error:
         return None, f"what it returned is not an alignment: {error}"
-    broken = evaluate.violations(problem, alignment)
+    broken = violations(problem, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
     return _Checked(alignment, evaluate.worth(problem, alignment)), ""
