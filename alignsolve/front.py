@@ -95,7 +95,7 @@ def solve(
         answer = Answer(witness=witness)
     else:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
-    solution = judge(problem, answer, name=name, started=started)
+    solution = judge(problem, answer, name=name, started=started, threads=threads)
     if throw:
         _raise_failure(solution)
     return solution
@@ -175,14 +175,21 @@ class _Checked:
     worth: evaluate.Worth
 
 
-def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", started: float | None = None) -> Solution:
+def judge(
+    problem: AlignmentProblem,
+    answer: Answer,
+    *,
+    name: str = "given",
+    started: float | None = None,
+    threads: int | None = None,
+) -> Solution:
     """Recompute everything that an answer claims, and decide what is known.
 
     An alignment that breaks a constraint is not returned: ``stats["rejected"]`` says what it broke.
     """
     started = time.monotonic() if started is None else started
     checked, rejected = _check_alignment(problem, answer)
-    prices, bound = _best_bound(problem, answer, checked)
+    prices, bound = _best_bound(problem, answer, checked, threads)
     witness = None if checked else _check_witness(problem, answer)
     status, proof, bound = _decide(problem, answer, checked, bound, witness)
     return Solution(
@@ -215,15 +222,15 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
 
 
 def _best_bound(
-    problem: AlignmentProblem, answer: Answer, checked: _Checked | None
+    problem: AlignmentProblem, answer: Answer, checked: _Checked | None, threads: int | None
 ) -> tuple[FloatArray | None, Number]:
     """Bound from the answer's prices, or from prices of zero, which are always honest."""
     if answer.witness is not None or answer.infeasible:
         return None, math.inf
     if answer.prices is None:
-        return None, problem.bound(np.zeros(problem.num_experts))
+        return None, evaluate.bound(problem, np.zeros(problem.num_experts), threads=threads).value
     prices = problem.experts.project(np.asarray(answer.prices, dtype=np.float64))
-    value, lifted = evaluate.bound(problem, prices)
+    value, lifted = evaluate.bound(problem, prices, threads=threads)
     if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
