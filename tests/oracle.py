@@ -256,7 +256,7 @@ def _in_box(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction:
 
 
 def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction | None:
-    """Most of price times load less penalty over the loads that expert j allows: at a bend, or a whole load next to one."""
+    """Most of price times load less penalty over what expert j may carry: at a bend, or a whole load beside it."""
     bends = [exact(b) for b in (problem.expert_capacity[j], problem.expert_demand[j], 0.0) if math.isfinite(b)]
     if problem.client_load is None:
         bends = [Fraction(whole) for b in bends for whole in (math.floor(b), math.ceil(b), round(b))]
