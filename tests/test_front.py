@@ -173,7 +173,7 @@ def test_a_true_witness_is_recomputed_and_told(problem):
     assert (solution.status, solution.proof, solution.bound) == (Status.INFEASIBLE, Proof.PRICES, -math.inf)
     assert solution.witness.clients.tolist() == [True, True, True]
     assert solution.witness.missing == pytest.approx(1.0)
-    with pytest.raises(InfeasibleError, match="too much|short|missing") as caught:
+    with pytest.raises(InfeasibleError, match=r"too much|short|missing") as caught:
         solve(problem, lambda problem, **_: Answer(witness=liar))
     assert caught.value.witness.side == "capacity"
     assert caught.value.solution.status is Status.INFEASIBLE
@@ -198,7 +198,7 @@ def test_rows_that_contradict_themselves_never_reach_a_solver():
         raise AssertionError("the solver was called")
 
     crossed = AlignmentProblem(np.ones((2, 2)), client_capacity=1, client_demand=[1, 2])
-    with pytest.raises(InfeasibleError, match="client 1 .*demands 2 experts, its capacity is 1"):
+    with pytest.raises(InfeasibleError, match=r"client 1 .*demands 2 experts, its capacity is 1"):
         solve(crossed, never)
     solution = solve(AlignmentProblem(np.ones((2, 2)), expert_capacity=1, expert_demand=2), never, throw=False)
     assert (solution.status, solution.witness.experts.tolist()) == (Status.INFEASIBLE, [True, True])
@@ -256,12 +256,13 @@ class Capped:
     capabilities = Capabilities(takes=CLIENT_SIDE)
 
     def __call__(self, problem, **_):
+        """Assign nothing."""
         return Answer(np.zeros(problem.shape, dtype=bool))
 
 
 def test_features_are_refused_by_name_with_those_who_can():
     able = sorted(name for name, declared in describe_solvers().items() if FLOW.features <= declared.takes)
-    with pytest.raises(UnsupportedError, match="Capped.*cannot take hard expert capacities") as caught:
+    with pytest.raises(UnsupportedError, match=r"Capped.*cannot take hard expert capacities") as caught:
         solve(FLOW, Capped(), throw=False)
     assert f"solvers that can: {', '.join(able)}" in str(caught.value)
     assert "soften" in str(caught.value)
@@ -278,13 +279,13 @@ def test_where_no_solver_can_the_refusal_says_so(monkeypatch):
 
 @pytest.mark.parametrize("time_limit", [-1.0, math.nan, -math.inf])
 def test_time_limits_are_checked(time_limit):
-    with pytest.raises(ValueError, match="time_limit is .*; it must be a number of seconds, 0 or more, or None"):
+    with pytest.raises(ValueError, match=r"time_limit is .*; it must be a number of seconds, 0 or more, or None"):
         solve(FLOW, time_limit=time_limit)
 
 
 @pytest.mark.parametrize("gap", [-1e-9, math.nan, math.inf])
 def test_gaps_are_checked(gap):
-    with pytest.raises(ValueError, match="gap is .*; it must be 0 or more, and finite"):
+    with pytest.raises(ValueError, match=r"gap is .*; it must be 0 or more, and finite"):
         solve(FLOW, gap=gap)
 
 
