@@ -5,6 +5,7 @@ one at a time, forwards and backwards by turns, so that a noisy machine is noisy
 the timeout leaves the race with a row that says so.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -12,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -60,11 +60,8 @@ class Runner:
 
     def close(self) -> None:
         """End the process and whatever it started."""
-        if self.process.poll() is None or self.process.stdin:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             if stream is not None:

@@ -2,9 +2,10 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from alignsolve.numerics import Number, relative_gap
 from benchmarks.machine import Machine
@@ -56,13 +57,16 @@ class Row:
         return self.suite, self.instance, self.contender, self.repeat
 
 
-def row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, machine: Machine) -> Row:
+def make_row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, machine: Machine) -> Row:
     """Put a measurement and where it was made together."""
-    of_case = {"instance": case.name, "family": case.group, "num_clients": case.num_clients}
-    return Row(
-        suite=suite, num_experts=case.num_experts, contender=contender, repeat=repeat,
-        **of_case, **asdict(trial), **asdict(machine),
-    )
+    of_case: dict[str, Any] = {
+        "instance": case.name,
+        "family": case.group,
+        "num_clients": case.num_clients,
+        "num_experts": case.num_experts,
+    }
+    measured: dict[str, Any] = asdict(trial) | asdict(machine)
+    return Row(suite=suite, contender=contender, repeat=repeat, **of_case, **measured)
 
 
 class Table:
@@ -95,8 +99,9 @@ class Table:
     def too_slow(self, suite: str, case: Case, contender: str) -> Row | None:
         """Return the row of a smaller instance of the family at which the contender timed out."""
         for found in self.rows:
-            same = (found.suite, found.family, found.contender) == (suite, case.group, contender)
-            if same and found.outcome == "timeout" and found.num_clients < case.num_clients:
+            same = (found.suite, found.family, found.num_experts, found.contender)
+            asked = (suite, case.group, case.num_experts, contender)
+            if same == asked and found.outcome == "timeout" and found.num_clients < case.num_clients:
                 return found
         return None
 
@@ -153,7 +158,7 @@ def _number(cell: str) -> Number:
     return int(cell) if cell.lstrip("-").isdigit() else float(cell)
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
     "float": lambda cell: float(cell) if cell else math.nan,

@@ -140,15 +140,13 @@ REFERENCE = "ortools"
 
 def suites() -> dict[str, Suite]:
     """Every suite by name."""
-    small = tuple(
-        Case(family, 1000, experts) for family in cardinality_families() for experts in (16, 32)
-    )
+    small = tuple(Case(family, 1000, experts) for family in cardinality_families() for experts in (16, 32))
     scale = tuple(
-        Case(family, clients, 64) for clients in (10_000, 100_000, 1_000_000) for family in ("uniform", "popular", "clustered")
+        Case(family, clients, 64)
+        for clients in (10_000, 100_000, 1_000_000)
+        for family in ("uniform", "popular", "clustered")
     )
-    hard = tuple(
-        Case(family, clients, 64) for clients in (1000, 3000, 10_000, 30_000, 100_000) for family in HARD
-    )
+    hard = tuple(Case(family, clients, 64) for clients in (1000, 3000, 10_000, 30_000, 100_000) for family in HARD)
     peers = tuple(
         Case(family, clients, 32, one_each=single)
         for clients in (1000, 10_000, 100_000)

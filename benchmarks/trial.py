@@ -3,10 +3,10 @@
 import gc
 import math
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
-from alignsolve import AlignmentProblem, ProblemClass
+from alignsolve import AlignmentProblem
 from benchmarks import memory
 from benchmarks.contender import Claim, Contender
 
@@ -64,22 +64,27 @@ def attempt(contender: Contender, problem: AlignmentProblem) -> Trial:
     claim = contender.solve(model)
     solved = time.perf_counter()
     peak = watch.peak_mb()
-    measured = {"build_seconds": built - started, "solve_seconds": solved - built, "peak_mb": peak}
-    return Trial(**measured, **judgement(problem, claim), argmax_seconds=_argmax_seconds(problem))
+    return replace(
+        judgement(problem, claim),
+        build_seconds=built - started,
+        solve_seconds=solved - built,
+        peak_mb=peak,
+        argmax_seconds=_argmax_seconds(problem),
+    )
 
 
-def judgement(problem: AlignmentProblem, claim: Claim) -> dict[str, Any]:
+def judgement(problem: AlignmentProblem, claim: Claim) -> Trial:
     """Re-check a claim by the problem's own data: violations, objective, and the bound of its prices."""
     bound, proof = claim.bound, claim.proof
     if claim.prices is not None:
         bound, proof = problem.bound(claim.prices), "PRICES"
-    known = {"status": claim.status, "bound": bound, "proof": proof}
+    known = partial(Trial, status=claim.status, bound=bound, proof=proof)
     if claim.x is None:
-        return {"outcome": "nothing", "reason": claim.status, **known}
+        return known("nothing", claim.status)
     broken = problem.violations(claim.x)
     if broken:
-        return {"outcome": "answered", "reason": f"breaks constraints: {'; '.join(broken)}", **known}
-    return {"outcome": "answered", "feasible": True, "objective": problem.objective(claim.x), **known}
+        return known("answered", f"breaks constraints: {'; '.join(broken)}")
+    return known("answered", feasible=True, objective=problem.objective(claim.x))
 
 
 def _argmax_seconds(problem: AlignmentProblem) -> float:
@@ -91,6 +96,3 @@ def _argmax_seconds(problem: AlignmentProblem) -> float:
         fitness.argmax(axis=1)
         seconds += time.perf_counter() - started
     return seconds
-
-
-__all__ = ["Trial", "attempt", "judgement"]

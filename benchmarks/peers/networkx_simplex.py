@@ -43,7 +43,9 @@ class NetworkSimplex:
         ends = zip(network.tails.tolist(), network.heads.tolist(), strict=True)
         carried = np.array([flow[tail][head] for (tail, head), _ in zip(ends, network.clients, strict=False)])
         chosen = carried > 0
-        return Claim("optimal", Alignment.from_pairs(network.clients[chosen], network.experts[chosen], network.num_clients))
+        return Claim(
+            "optimal", Alignment.from_pairs(network.clients[chosen], network.experts[chosen], network.num_clients)
+        )
 
 
 NETWORK_SIMPLEX = NetworkSimplex()

@@ -36,7 +36,7 @@ class Emd:
 
     def solve(self, model: tuple[FloatArray, FloatArray, FloatArray, int]) -> Claim:
         """Solve and read the plan's entries above one half."""
-        import ot  # noqa: PLC0415
+        import ot  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415
 
         clients, masses, cost, num_experts = model
         if clients[-1] < 0:

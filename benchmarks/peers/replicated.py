@@ -63,7 +63,7 @@ class Replicated:
 
             clients, columns = linear_sum_assignment(value, maximize=True)
             return clients, columns
-        import lap  # noqa: PLC0415
+        import lap  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415
 
         _, column_of, _ = lap.lapjv(-value, extend_cost=True)
         served = np.flatnonzero(column_of >= 0)
