@@ -52,6 +52,8 @@ class ClientBlock:
 
     Attributes
     ----------
+    fitness
+        (n, num_experts) as given. Meaningless where not allowed.
     value
         (n, num_experts): fitness minus the switching cost of experts not held before. Meaningless where not allowed.
     allowed, required
@@ -68,6 +70,7 @@ class ClientBlock:
 
     start: int
     stop: int
+    fitness: RealArray
     value: RealArray
     allowed: BoolArray | None
     required: BoolArray | None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Worth:
     objective
         Exact for integral problems.
     magnitude
-        Sum of |fitness − switching cost| over the selected pairs: the scale against which "equal" is judged.
+        Sum of |fitness| over the selected pairs: the scale against which "equal" is judged.
     loads
         (num_experts,) load per expert.
     """
@@ -56,7 +56,7 @@ def worth(problem: "AlignmentProblem", alignment: Alignment) -> Worth:
     for block, rows, experts in selected(problem, alignment):
         picked = block.value[rows, experts]
         values.append(total(picked))
-        magnitude += float(np.abs(picked.astype(np.float64)).sum())
+        magnitude += float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum())
         weights = None if block.load is None else block.load[rows, experts]
         loads.append(np.bincount(experts, weights=weights, minlength=problem.num_experts).astype(np.float64))
     load = _column_sums(loads, problem.num_experts)
@@ -81,7 +81,14 @@ def _column_sums(parts: list[FloatArray], num_experts: int) -> FloatArray:
     return np.array([total(column) for column in np.stack(parts, axis=1)], dtype=np.float64)
 
 
-def bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
+class Bound(NamedTuple):
+    """An upper bound on every alignment's objective, and by how much rounding up has lifted it."""
+
+    value: Number
+    lifted: float
+
+
+def bound(problem: "AlignmentProblem", prices: FloatArray) -> Bound:
     """Return an upper bound on every alignment's objective, for any prices; −inf where some row has no choice.
 
     The prices are projected onto their box first (:meth:`ExpertBounds.project`). Exact integers where the problem and
@@ -90,19 +97,20 @@ def bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
     projected = problem.experts.project(prices)
     experts_term = problem.experts.conjugate(projected)
     if np.isneginf(experts_term).any():
-        return -math.inf
+        return Bound(-math.inf, 0.0)
     rows: list[Number] = []
     magnitude = float(np.abs(experts_term).sum())
     for block in problem.blocks():
         optima = best_rows(block, projected)
         if not optima.feasible.all():
-            return -math.inf
+            return Bound(-math.inf, 0.0)
         rows.append(total(optima.value))
         magnitude += float(optima.magnitude.sum())
     if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term):
-        return sum(rows) + int(total(experts_term))
+        return Bound(sum(rows) + int(total(experts_term)), 0.0)
     value = math.fsum([*map(float, rows), total(experts_term)])
-    return value + ROUNDINGS * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    lifted = ROUNDINGS * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    return Bound(value + lifted, lifted)
 
 
 def _whole(values: FloatArray) -> bool:

@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from alignsolve import evaluate
 from alignsolve.alignment import Alignment, as_alignment
+from alignsolve.exact import exact_bound
 from alignsolve.numerics import FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
-from alignsolve.witness import Witness, confirm, row_witness
+from alignsolve.witness import Witness, confirm, contradiction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
@@ -88,7 +89,7 @@ def solve(
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
-    witness = row_witness(problem)
+    witness = contradiction(problem)
     if witness is not None:
         answer = Answer(witness=witness)
     else:
@@ -180,7 +181,7 @@ def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", sta
     """
     started = time.monotonic() if started is None else started
     checked, rejected = _check_alignment(problem, answer)
-    prices, bound = _best_bound(problem, answer)
+    prices, bound = _best_bound(problem, answer, checked)
     witness = None if checked else _check_witness(problem, answer)
     status, proof, bound = _decide(problem, answer, checked, bound, witness)
     return Solution(
@@ -212,14 +213,21 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
     return _Checked(alignment, evaluate.worth(problem, alignment)), ""
 
 
-def _best_bound(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, Number]:
+def _best_bound(
+    problem: AlignmentProblem, answer: Answer, checked: _Checked | None
+) -> tuple[FloatArray | None, Number]:
     """Bound from the answer's prices, or from prices of zero, which are always honest."""
     if answer.witness is not None or answer.infeasible:
         return None, math.inf
     if answer.prices is None:
         return None, problem.bound(np.zeros(problem.num_experts))
     prices = problem.experts.project(np.asarray(answer.prices, dtype=np.float64))
-    return prices, problem.bound(prices)
+    value, lifted = evaluate.bound(problem, prices)
+    if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
+        rounding_decides = value - checked.worth.objective <= 4.0 * lifted
+        if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
+            value = min(value, exact_bound(problem, prices))
+    return prices, value
 
 
 def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:

@@ -52,6 +52,12 @@ def total(values: RealArray) -> Number:
     return math.fsum(values.ravel().tolist())
 
 
+def rounding_of_difference(minuend: FloatArray, subtrahend: FloatArray, difference: FloatArray) -> FloatArray:
+    """What rounding took from ``difference = minuend − subtrahend``, exactly (Knuth's TwoSum)."""
+    virtual = difference - minuend
+    return (minuend - (difference - virtual)) + (-subtrahend - virtual)
+
+
 def slack(bound: FloatArray, terms: FloatArray) -> FloatArray:
     """By how much a row may exceed ``bound`` and still hold, given the sum of the sizes of its terms."""
     finite = np.where(np.isfinite(bound), np.abs(bound), 0.0)

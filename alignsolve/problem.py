@@ -265,11 +265,13 @@ class AlignmentProblem:
     def block(self, start: int, stop: int) -> ClientBlock:
         """Rows start..stop-1, ready to compute with; views where possible."""
         rows = slice(start, min(stop, self.num_clients))
+        fitness: RealArray = self.fitness[rows]
         grouped = self.expert_group is not None
         return ClientBlock(
             start=rows.start,
             stop=rows.stop,
-            value=self._values(rows),
+            fitness=fitness,
+            value=self._values(fitness, rows),
             allowed=None if self.eligible is None else self.eligible[rows],
             required=None if self.required is None else self.required[rows],
             load=None if self.client_load is None else self.client_load[rows],
@@ -282,9 +284,8 @@ class AlignmentProblem:
             cost=None if self.expert_cost is None else self.expert_cost[rows],
         )
 
-    def _values(self, rows: slice) -> RealArray:
+    def _values(self, fitness: RealArray, rows: slice) -> RealArray:
         """Fitness minus switching costs; the fitness itself, uncopied, where nothing is switched."""
-        fitness: RealArray = self.fitness[rows]
         if not self.has_switching_costs:
             return fitness
         switching: FloatArray = self.switching_cost[rows]
@@ -329,7 +330,7 @@ class AlignmentProblem:
         if values.shape != (self.num_experts,):
             raise ValueError(f"prices have shape {values.shape}, expected {(self.num_experts,)}")
         validate.refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
-        return evaluate.bound(self, values)
+        return evaluate.bound(self, values).value
 
     def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
         """Return the same problem with the experts' bounds priced instead of hard.

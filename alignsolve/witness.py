@@ -65,8 +65,18 @@ def _named(mask: BoolArray, what: str) -> str:
     return f"{what}s {listed}{more}" if len(members) else f"no {what}s"
 
 
+def contradiction(problem: "AlignmentProblem") -> Witness | None:
+    """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
+    crossed = problem.experts.least > problem.experts.most
+    if crossed.any():
+        found = confirm(problem, crossed, "demand")
+        if found is not None:
+            return found
+    return row_witness(problem)
+
+
 def row_witness(problem: "AlignmentProblem") -> Witness | None:
-    """Find the clients that contradict themselves, before any solver runs; None if there are none."""
+    """Find the clients that contradict themselves; None if there are none."""
     if _rows_plainly_fit(problem):
         return None
     _, feasible = evaluate.most_for(problem, np.zeros(problem.num_experts))
