@@ -63,6 +63,9 @@ PLAIN = frozenset(
 )
 """What a transport between clients and experts can say."""
 
+RELAXED = PLAIN | {Feature.GROUPS, Feature.REQUIRED_PAIRS}
+"""What a linear relaxation answers exactly; soft bounds bend between whole numbers, where its optimum may lie."""
+
 
 def beyond(problem: AlignmentProblem, takes: frozenset[Feature]) -> str | None:
     """Name what a problem asks for beyond ``takes``; None if there is nothing."""

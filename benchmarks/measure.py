@@ -17,12 +17,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.machine import ROOT
 from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 LOADING = 600.0
 """Seconds for making or reading an instance, which is not the contender's business."""
 PROGRAM = (sys.executable, "-m", "benchmarks.worker")
+
+
+def _environment() -> dict[str, str]:
+    """Let the worker find the checkout, and the reader's own solvers where the reader is."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", "")])}
 
 
 class LeftRaceError(Exception):
@@ -43,7 +49,12 @@ class Runner:
         self.time_limit = time_limit
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self.process = subprocess.Popen(
-            PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
+            PROGRAM,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=_environment(),
+            start_new_session=True,
         )
 
     def prepare(self) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from alignsolve import AlignmentProblem
-from alignsolve.solver import CARDINALITY, EVERYTHING
-from benchmarks.contender import Claim, beyond
+from alignsolve.solver import EVERYTHING
+from benchmarks.contender import RELAXED, Claim, beyond
 from problems.linear import LinearProgram, linear_program
 
 
@@ -25,7 +25,7 @@ class Highs:
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
         """The relaxation is no answer in the general class."""
-        return beyond(problem, EVERYTHING if self.method == "mip" else CARDINALITY)
+        return beyond(problem, EVERYTHING if self.method == "mip" else RELAXED)
 
     def build(self, problem: AlignmentProblem) -> tuple[Any, LinearProgram]:
         """Pass columns, rows and entries at once."""
@@ -34,8 +34,8 @@ class Highs:
         program = linear_program(problem)
         highs = highspy.Highs()
         highs.silent()
-        kinds = program.integral.astype(np.int32) if self.method == "mip" else np.zeros(0, dtype=np.int32)
-        highs.passModel(
+        whole = program.integral if self.method == "mip" else np.zeros_like(program.integral)
+        passed = highs.passModel(
             len(program.cost),
             len(program.row_lower),
             len(program.index),
@@ -50,8 +50,10 @@ class Highs:
             program.start.astype(np.int32),
             program.index.astype(np.int32),
             program.value,
-            kinds,
+            whole.astype(np.int32),
         )
+        if passed == highspy.HighsStatus.kError:
+            raise RuntimeError("HiGHS refused the model")
         if self.method == "mip":
             highs.setOptionValue("mip_rel_gap", 0.0)
             highs.setOptionValue("mip_abs_gap", 0.0)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve import AlignmentProblem
-from alignsolve.solver import CARDINALITY
-from benchmarks.contender import Claim, beyond
+from benchmarks.contender import RELAXED, Claim, beyond
 from problems.linear import LinearProgram, linear_program
 
 
@@ -17,7 +16,7 @@ class Linprog:
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
         """The relaxation is no answer in the general class."""
-        return beyond(problem, CARDINALITY)
+        return beyond(problem, RELAXED)
 
     def build(self, problem: AlignmentProblem) -> tuple[dict[str, Any], LinearProgram]:
         """Stack upper and lower bounds as ≤ rows, equations apart."""
