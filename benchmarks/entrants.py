@@ -1,6 +1,7 @@
 """Finds contenders by name: ours, the peers, and ``package.module:callable``."""
 
 import importlib
+from collections.abc import Iterable
 
 from alignsolve import SOLVERS
 from benchmarks.contender import Contender
@@ -42,3 +43,9 @@ def find(name: str, time_limit: float | None = None) -> Contender:
 def names() -> list[str]:
     """Every contender by name, ours first."""
     return [*SOLVERS, *PEERS]
+
+
+def in_order(given: Iterable[str]) -> list[str]:
+    """Sort contenders, each once: ours, peers, then the reader's own."""
+    known = {name: place for place, name in enumerate(names())}
+    return sorted(set(given), key=lambda name: (known.get(name, len(known)), name))

@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor, memory, versions of everything that took part, commit and day."""
+"""What a measurement was made on: processor, memory, versions of everything that took part, and commit."""
 
 import datetime
 import os
@@ -22,8 +22,8 @@ class Machine:
         The computer; cores are those that this process may use.
     versions
         Python and the packages that are installed, ``name version``, separated by semicolons.
-    commit, date
-        Of the code, with ``+`` behind it if files were changed since; the day and second in UTC.
+    commit
+        Of the code, with ``+`` behind it if files were changed since.
     """
 
     cores: int
@@ -32,7 +32,6 @@ class Machine:
     system: str
     versions: str
     commit: str
-    date: str
 
 
 def this_machine() -> Machine:
@@ -45,8 +44,12 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         versions="; ".join([f"python {platform.python_version()}", *_versions()]),
         commit=_commit(),
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S"),
     )
+
+
+def now() -> str:
+    """The second, in UTC."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _cpu() -> str:

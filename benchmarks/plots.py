@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignsolve import SOLVERS
+from benchmarks.entrants import in_order
 from benchmarks.summary import Standing, profile
 
 PANELS_ACROSS = 3
@@ -64,7 +65,7 @@ def performance(found: Sequence[Standing]) -> str:
 
 def _styles(found: Sequence[Standing]) -> dict[str, dict[str, Any]]:
     """One look for each contender in every picture: ours solid, others dashed."""
-    names = list(dict.fromkeys(one.contender for one in found))
+    names = in_order(one.contender for one in found)
     return {
         name: {
             "color": COLOURS[k % len(COLOURS)],

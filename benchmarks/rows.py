@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alignsolve.numerics import Number, relative_gap
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, now
 from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
@@ -65,7 +65,7 @@ def make_row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, 
         "num_clients": case.num_clients,
         "num_experts": case.num_experts,
     }
-    measured: dict[str, Any] = asdict(trial) | asdict(machine)
+    measured: dict[str, Any] = asdict(trial) | asdict(machine) | {"date": now()}
     return Row(suite=suite, contender=contender, repeat=repeat, **of_case, **measured)
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from alignsolve import SOLVERS, AlignmentProblem, ProblemClass
+from alignsolve.io import load_problem
 from benchmarks.peers import PEERS
-from problems import FAMILIES
+from problems import FAMILIES, dimacs
 
 SPREAD = 0.15
 """Half-width of the experts' bounds around their mean load where every client has one expert."""
 WARM_UP_CLIENTS = 128
-READABLE = (".npz", ".json", ".asn", ".min")
+DIMACS = (".asn", ".min")
+READABLE = (".npz", ".json", *DIMACS)
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,9 @@ def one_each(problem: AlignmentProblem) -> AlignmentProblem:
 
 def read(path: Path) -> AlignmentProblem:
     """Read a problem of ours (.npz, .json) or a DIMACS file (.asn, .min)."""
-    if path.suffix in (".asn", ".min"):
-        from problems import dimacs  # noqa: PLC0415
-
+    if path.suffix in DIMACS:
         return dimacs.read(path)
-    from alignsolve import io  # noqa: PLC0415
-
-    return io.load_problem(path)
+    return load_problem(path)
 
 
 def files(folder: Path) -> list[Case]:
