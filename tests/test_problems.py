@@ -170,10 +170,11 @@ def has_alignment(problem: AlignmentProblem) -> bool:
         return False
     constraints = [LinearConstraint(row.ravel() / scale, low / scale, high / scale)
                    for row, low, high, scale in rows(problem)]  # fmt: skip
+    pairs = Bounds(lower.ravel(), upper.ravel())
     result = milp(
         np.zeros(n * e),
         integrality=np.ones(n * e),
-        bounds=Bounds(lower.ravel(), upper.ravel()),
+        bounds=pairs,
         constraints=constraints,
     )
     assert result.status in (0, 2), result.message
