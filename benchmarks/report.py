@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from benchmarks import plots, rows
-from benchmarks.entrants import in_order
 from benchmarks.rows import Row
+from benchmarks.sections import Section, sections
 from benchmarks.suites import REFERENCE, suites
-from benchmarks.summary import CORRECT, Standing, slopes, standings
+from benchmarks.summary import CORRECT, standings
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1d2733; }
@@ -62,7 +62,10 @@ def markdown(name: str, question: str, head: Sequence[str], tables: Sequence[Sec
     lines = [f"# Solvers: {name}", "", question, "", *(f"- {line}" for line in head), ""]
     for section in tables:
         lines += [f"## {section.title}", "", section.note, ""]
-        lines += [_pipes(section.header), _pipes(["---"] + ["---" if section.words else "--:"] * _others(section))]
+        lines += [
+            _pipes(section.header),
+            _pipes(["---"] + ["---" if section.words else "--:"] * (len(section.header) - 1)),
+        ]
         lines += [_pipes(cells) for cells in section.cells] + [""]
     return "\n".join(lines)
 
@@ -99,10 +102,6 @@ def _provenance(raw: Sequence[Row]) -> list[str]:
 
 def _pipes(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _others(section: Section) -> int:
-    return len(section.header) - 1
 
 
 def _html_table(section: Section) -> str:
