@@ -132,7 +132,7 @@ def read(path: Path) -> list[Row]:
     ValueError
         If the file has other columns, or a cell cannot be read, with its line.
     """
-    readers = {field.name: _READERS[str(field.type)] for field in fields(Row)}
+    readers = {field.name: _READERS[field.type] for field in fields(Row)}
     with path.open(newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
         if lines.fieldnames is None or set(lines.fieldnames) != set(readers):
@@ -158,11 +158,11 @@ def _number(cell: str) -> Number:
     return int(cell) if cell.lstrip("-").isdigit() else float(cell)
 
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": lambda cell: float(cell) if cell else math.nan,
-    "bool": lambda cell: cell == "True",
-    "Number": _number,
-    "Number | None": lambda cell: _number(cell) if cell else None,
+_READERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    bool: lambda cell: cell == "True",
+    float: lambda cell: _number(cell) if cell else math.nan,
+    Number | None: lambda cell: _number(cell) if cell else None,
 }
+"""By the type of a row's field."""

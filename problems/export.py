@@ -63,6 +63,7 @@ def _mps(program: LinearProgram) -> Iterator[str]:
 
 def _mps_columns(program: LinearProgram, written: set[str]) -> Iterator[str]:
     """Every column's cost and entries, the pairs between the marks that make them whole."""
+    rows = program.row_names()
     start, index, value = program.start.tolist(), program.index.tolist(), program.value.tolist()
     columns = enumerate(zip(program.column_names(), program.cost.tolist(), strict=True))
     yield "    MARKER 'MARKER' 'INTORG'"
@@ -71,8 +72,8 @@ def _mps_columns(program: LinearProgram, written: set[str]) -> Iterator[str]:
             yield "    MARKER 'MARKER' 'INTEND'"
         yield f"    {name} objective {cost}"
         for at in range(start[k], start[k + 1]):
-            if program.row_names[index[at]] in written:
-                yield f"    {name} {program.row_names[index[at]]} {value[at]}"
+            if rows[index[at]] in written:
+                yield f"    {name} {rows[index[at]]} {value[at]}"
     if len(program.cost) == len(program.clients):
         yield "    MARKER 'MARKER' 'INTEND'"
 
@@ -100,7 +101,7 @@ def _lp(program: LinearProgram) -> Iterator[str]:
 
 
 def _rows(program: LinearProgram) -> Iterator[tuple[str, float, float]]:
-    return zip(program.row_names, program.row_lower.tolist(), program.row_upper.tolist(), strict=True)
+    return zip(program.row_names(), program.row_lower.tolist(), program.row_upper.tolist(), strict=True)
 
 
 def _rows_with_terms(
@@ -109,7 +110,7 @@ def _rows_with_terms(
     """Rows with their entries, read off the columns; a row without entries gets a column with coefficient 0."""
     columns = np.repeat(np.arange(len(program.cost)), np.diff(program.start))
     order = np.argsort(program.index, kind="stable")
-    ends = np.searchsorted(program.index[order], np.arange(len(program.row_names) + 1)).tolist()
+    ends = np.searchsorted(program.index[order], np.arange(len(program.row_lower) + 1)).tolist()
     sorted_columns, values = columns[order].tolist(), program.value[order].tolist()
     for row, (name, lower, upper) in enumerate(_rows(program)):
         entries = range(ends[row], ends[row + 1])

@@ -28,8 +28,8 @@ class LinearProgram:
         A by columns: column k has ``value[start[k]:start[k + 1]]`` in the rows ``index[start[k]:start[k + 1]]``.
     row_lower, row_upper
         (num_rows,) float64; ±inf where there is no bound.
-    row_names
-        (num_rows,) such as ``client_3``, ``expert_0``, ``group_3_1``, ``budget_3_0``.
+    row_kinds
+        What the rows are, in their order: a kind and the shape of its rows, such as ("group", (num_clients, 2)).
     clients, experts
         The pair behind each of the first columns.
     num_clients
@@ -46,7 +46,7 @@ class LinearProgram:
     value: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
-    row_names: tuple[str, ...]
+    row_kinds: tuple[tuple[str, tuple[int, ...]], ...]
     clients: IntArray
     experts: IntArray
     num_clients: int
@@ -57,10 +57,15 @@ class LinearProgram:
         """(num_columns,) which columns must be whole."""
         return np.arange(len(self.cost)) < len(self.clients)
 
+    def row_names(self) -> list[str]:
+        """``client_i``, ``group_i_g``, ``expert_j``, ``soft_capacity_j``, ``soft_demand_j``, ``budget_r_i``."""
+        return ["_".join(map(str, (kind, *at))) for kind, shape in self.row_kinds for at in np.ndindex(*shape)]
+
     def column_names(self) -> list[str]:
         """``x_i_j`` for pairs, then ``over_j`` and ``short_j``."""
         pairs = [f"x_{i}_{j}" for i, j in zip(self.clients.tolist(), self.experts.tolist(), strict=True)]
-        soft = [self.row_names[self.index[self.start[k]]] for k in range(len(pairs), len(self.cost))]
+        rows = self.row_names() if len(self.cost) > len(pairs) else []
+        soft = [rows[self.index[self.start[k]]] for k in range(len(pairs), len(self.cost))]
         return pairs + [name.replace("soft_capacity", "over").replace("soft_demand", "short") for name in soft]
 
     def alignment(self, columns: FloatArray) -> Alignment:
@@ -74,9 +79,9 @@ class _Rows:
     """One kind of row: its bounds, and for every pair the row that it touches and with what coefficient."""
 
     kind: str
+    shape: tuple[int, ...]
     lower: FloatArray
     upper: FloatArray
-    names: Iterator[str]
     touched: IntArray
     coefficient: FloatArray
 
@@ -103,7 +108,7 @@ def linear_program(problem: AlignmentProblem) -> LinearProgram:
         value=np.concatenate([value.ravel(), soft_sign]),
         row_lower=np.concatenate([rows.lower for rows in kinds]),
         row_upper=np.concatenate([rows.upper for rows in kinds]),
-        row_names=tuple(name for rows in kinds for name in rows.names),
+        row_kinds=tuple((rows.kind, rows.shape) for rows in kinds),
         clients=clients,
         experts=experts,
         num_clients=problem.num_clients,
@@ -115,25 +120,23 @@ def _kinds(problem: AlignmentProblem, clients: IntArray, experts: IntArray) -> I
     n, e = problem.shape
     ones = np.ones(len(clients))
     demand, capacity = problem.client_demand.astype(np.float64), problem.client_capacity.astype(np.float64)
-    yield _Rows("client", demand, capacity, (f"client_{i}" for i in range(n)), clients, ones)
+    yield _Rows("client", (n,), demand, capacity, clients, ones)
     if problem.num_groups:
         g = problem.num_groups
         least, most = (part.astype(np.float64).ravel() for part in (problem.group_demand, problem.group_capacity))
-        names = (f"group_{i}_{k}" for i in range(n) for k in range(g))
-        yield _Rows("group", least, most, names, clients * g + problem.expert_group[experts], ones)
+        yield _Rows("group", (n, g), least, most, clients * g + problem.expert_group[experts], ones)
     load = ones if problem.client_load is None else problem.client_load[clients, experts]
     bounds = problem.experts
-    yield _Rows("expert", bounds.least, bounds.most, (f"expert_{j}" for j in range(e)), experts, load)
+    yield _Rows("expert", (e,), bounds.least, bounds.most, experts, load)
     if _soft_capacity(problem).any():
         room = np.where(_soft_capacity(problem), bounds.capacity, np.inf)
-        names = (f"soft_capacity_{j}" for j in range(e))
-        yield _Rows("soft_capacity", np.full(e, -np.inf), room, names, experts, load)
+        yield _Rows("soft_capacity", (e,), np.full(e, -np.inf), room, experts, load)
     if _soft_demand(problem).any():
         wanted = np.where(_soft_demand(problem), bounds.demand, -np.inf)
-        yield _Rows("soft_demand", wanted, np.full(e, np.inf), (f"soft_demand_{j}" for j in range(e)), experts, load)
+        yield _Rows("soft_demand", (e,), wanted, np.full(e, np.inf), experts, load)
     for r in range(0 if problem.client_budget is None else problem.client_budget.shape[1]):
         budget, cost = problem.client_budget[:, r], problem.expert_cost[clients, experts, r]
-        yield _Rows(f"budget {r}", np.full(n, -np.inf), budget, (f"budget_{i}_{r}" for i in range(n)), clients, cost)
+        yield _Rows(f"budget_{r}", (n,), np.full(n, -np.inf), budget, clients, cost)
 
 
 def _soft_capacity(problem: AlignmentProblem) -> BoolArray:

@@ -30,7 +30,7 @@ class PulpCbc:
             for k, (lower, upper, whole) in enumerate(zip(program.lower, program.upper, program.integral, strict=True))
         ]
         model += pulp.LpAffineExpression(zip(columns, program.cost.tolist(), strict=True))
-        terms: list[list[tuple[Any, float]]] = [[] for _ in program.row_names]
+        terms: list[list[tuple[Any, float]]] = [[] for _ in program.row_lower]
         ends = np.repeat(np.arange(len(columns)), np.diff(program.start)).tolist()
         for k, row, value in zip(ends, program.index.tolist(), program.value.tolist(), strict=True):
             terms[row].append((columns[k], value))
