@@ -26,6 +26,8 @@ class Claim:
         (num_experts,) prices from which a bound is to be computed; None if it gives none.
     bound, proof
         A bound that was checked already, and by what it is proven.
+    backend_seconds
+        Of the solving that was spent in another's code, where the contender tells; NaN where not.
     """
 
     status: str
@@ -33,6 +35,7 @@ class Claim:
     prices: FloatArray | None = None
     bound: Number = math.inf
     proof: str = ""
+    backend_seconds: float = math.nan
 
 
 class Contender(Protocol):

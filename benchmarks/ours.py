@@ -1,5 +1,6 @@
 """Our solvers as contenders: the model is the validated problem, the answer is what ``solve()`` returns, certified."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,5 +40,6 @@ class Ours:
     def solve(self, model: AlignmentProblem) -> Claim:
         """Solve, certificate included."""
         solution = solve(model, self.solver, time_limit=self.time_limit, throw=False)
+        backend = float(solution.stats.get("backend_seconds", math.nan))
         why = "" if solution.assigned is not None else f": {solution.explain()}"
-        return Claim(f"{solution.status}{why}", solution.assigned, None, solution.bound, str(solution.proof))
+        return Claim(f"{solution.status}{why}", solution.assigned, None, solution.bound, str(solution.proof), backend)

@@ -53,7 +53,8 @@ def write(table: Iterable[Row], base: Path, *, question: str, reference: str = R
 
 
 _PROFILE_NOTE = (
-    f"Share of all instances solved (feasible, gap at most {CORRECT:g}) within a factor of the fastest time."
+    f"Share of all instances solved (feasible, gap at most {CORRECT:g}) within a factor of the fastest time; "
+    "who refuses an instance has not solved it."
 )
 
 

@@ -32,6 +32,7 @@ class Row:
     status: str
     build_seconds: float
     solve_seconds: float
+    backend_seconds: float
     peak_mb: float
     feasible: bool
     objective: Number | None

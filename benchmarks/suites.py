@@ -44,7 +44,7 @@ class Case:
         """Short and unique within a run."""
         if self.from_file:
             return Path(self.family).name
-        return f"{self.group}-{self.num_clients}x{self.num_experts}-s{self.seed}"
+        return f"{self.group}-{self.num_clients}x{self.num_experts}" + (f"-s{self.seed}" if self.seed else "")
 
     @property
     def group(self) -> str:

@@ -19,8 +19,8 @@ class Standing:
 
     Attributes
     ----------
-    build, solve, total, peak
-        Medians over the repeats, in seconds and MB; NaN without an answer.
+    build, solve, backend, total, peak
+        Medians over the repeats, in seconds and MB; NaN without an answer. ``backend`` is a part of ``solve``.
     yardstick
         ``total`` in units of one ``fitness.argmax(axis=1)`` of the same process.
     gap
@@ -41,6 +41,7 @@ class Standing:
     status: str
     build: float
     solve: float
+    backend: float
     total: float
     yardstick: float
     peak: float
@@ -81,6 +82,7 @@ def _standing(group: list[Row], bound: float) -> Standing:
         status=last.status,
         build=_median(found.build_seconds for found in answered),
         solve=_median(found.solve_seconds for found in answered),
+        backend=_median(found.backend_seconds for found in answered),
         total=total,
         yardstick=total / _median(found.argmax_seconds for found in answered),
         peak=_median(found.peak_mb for found in answered),

@@ -26,6 +26,8 @@ class Trial:
         What the contender claims.
     build_seconds, solve_seconds
         Making its own model from the raw arrays, and the rest up to its answer.
+    backend_seconds
+        What of ``solve_seconds`` passed inside a back end, where it is known.
     peak_mb
         How far resident memory rose above where it stood before, its child processes included; NaN if not known.
     feasible, objective
@@ -41,6 +43,7 @@ class Trial:
     status: str = ""
     build_seconds: float = math.nan
     solve_seconds: float = math.nan
+    backend_seconds: float = math.nan
     peak_mb: float = math.nan
     feasible: bool = False
     objective: float | None = None
@@ -78,7 +81,7 @@ def judgement(problem: AlignmentProblem, claim: Claim) -> Trial:
     bound, proof = claim.bound, claim.proof
     if claim.prices is not None:
         bound, proof = problem.bound(claim.prices), "PRICES"
-    known = partial(Trial, status=claim.status, bound=bound, proof=proof)
+    known = partial(Trial, status=claim.status, bound=bound, proof=proof, backend_seconds=claim.backend_seconds)
     if claim.x is None:
         return known("nothing", claim.status)
     broken = problem.violations(claim.x)
