@@ -97,6 +97,13 @@ class ClientBlock:
         """Return the same rows with other values: zeros to ask for feasibility alone, perturbed ones to explore."""
         return replace(self, value=value)
 
+    def pick(self, rows: slice | IntArray) -> "ClientBlock":
+        """Return some of the rows, numbered from 0 on: by their positions, or every so-manieth."""
+        fields = ("fitness", "value", "allowed", "required", "load", "capacity", "demand", "budget", "cost")
+        given = {field: getattr(self, field) for field in (*fields, "group_capacity", "group_demand")}
+        picked = {field: None if array is None else array[rows] for field, array in given.items()}
+        return replace(self, start=0, stop=len(picked["capacity"]), **picked)
+
     def without_values(self) -> "ClientBlock":
         """Return the same rows with every value 0: only what is possible counts."""
         zero = np.broadcast_to(np.zeros(1, dtype=np.int64), self.value.shape)

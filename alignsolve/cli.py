@@ -5,7 +5,9 @@ not finite are the texts "inf", "-inf", "nan"); messages go to stderr.
 """
 
 import math
+import sys
 from enum import IntEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -144,7 +146,9 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what stdout's encoding cannot say becomes a question mark."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     app()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from alignsolve.numerics import Number
+from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Capabilities
@@ -67,13 +67,14 @@ def _expert_table(solution: Solution) -> Table:
 
 
 def _position(load: float, demand: float, capacity: float) -> str:
-    if load > capacity:
+    tolerance = FEASIBILITY * load
+    if load > capacity + tolerance:
         return "overloaded"
-    if load < demand:
+    if load < demand - tolerance:
         return "short"
-    if load == capacity:
+    if load >= capacity - tolerance:
         return "full"
-    return "at demand" if demand > 0 and load == demand else ""
+    return "at demand" if demand > 0 and load <= demand + tolerance else ""
 
 
 def number(value: Number | None) -> str:
@@ -122,7 +123,7 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
         "gap": solution.gap,
         "num_clients": solution.problem.num_clients,
         "num_experts": solution.problem.num_experts,
-        "assigned": None if assigned is None else [part.tolist() for part in _rows(solution)],
+        "alignment": None if assigned is None else [part.tolist() for part in _rows(solution)],
         "loads": solution.loads,
         "prices": solution.prices,
         "witness": None

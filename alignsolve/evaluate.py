@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
 ROUNDINGS = 8
-"""Each term of a bound passes through at most this many roundings (switching, price·load, two differences, its row's
-sum of few terms); the rest is summed exactly."""
+"""Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
+these) and one more for every expert of its row; the rest is summed exactly."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,9 @@ def worth(problem: "AlignmentProblem", alignment: Alignment) -> Worth:
         weights = None if block.load is None else block.load[rows, experts]
         loads.append(np.bincount(experts, weights=weights, minlength=problem.num_experts).astype(np.float64))
     load = _column_sums(loads, problem.num_experts)
-    penalties = problem.experts.penalty(load)
     if problem.integral:
-        return Worth(sum(map(int, values)) - int(total(penalties)), magnitude, load)
-    return Worth(math.fsum([*values, -total(penalties)]), magnitude, load)
+        return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), magnitude, load)
+    return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), magnitude, load)
 
 
 def selected(problem: "AlignmentProblem", alignment: Alignment) -> Iterator[tuple[ClientBlock, IntArray, IntArray]]:
@@ -95,26 +94,26 @@ def bound(problem: "AlignmentProblem", prices: FloatArray) -> Bound:
     the prices are; otherwise summed exactly and rounded up by the error of the terms.
     """
     projected = problem.experts.project(prices)
-    experts_term = problem.experts.conjugate(projected)
+    experts_term, experts_size = problem.experts.conjugate_and_size(projected)
     if np.isneginf(experts_term).any():
         return Bound(-math.inf, 0.0)
     rows: list[Number] = []
-    magnitude = float(np.abs(experts_term).sum())
+    magnitude = float(experts_size.sum())
     for block in problem.blocks():
         optima = best_rows(block, projected)
         if not optima.feasible.all():
             return Bound(-math.inf, 0.0)
         rows.append(total(optima.value))
         magnitude += float(optima.magnitude.sum())
-    if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term):
+    if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term, experts_size):
         return Bound(sum(rows) + int(total(experts_term)), 0.0)
     value = math.fsum([*map(float, rows), total(experts_term)])
-    lifted = ROUNDINGS * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
     return Bound(value + lifted, lifted)
 
 
-def _whole(values: FloatArray) -> bool:
-    return bool(np.array_equal(values, np.floor(values)) and np.abs(values).max(initial=0.0) < 2**53)
+def _whole(values: FloatArray, sizes: FloatArray) -> bool:
+    return bool(np.array_equal(values, np.floor(values)) and sizes.max(initial=0.0) < 2**53)
 
 
 def most_for(problem: "AlignmentProblem", direction: FloatArray) -> tuple[FloatArray, BoolArray]:

@@ -22,7 +22,8 @@ import numpy.typing as npt
 VERSION = 1
 """Of both formats; a reader takes only its own."""
 NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
-HEADER = "header"
+HEADER, MEMBERS = "header", "members"
+"""The header of an .npz names its members: a damaged archive may lose one without any reader's complaint."""
 
 
 class FileError(ValueError):
@@ -54,7 +55,7 @@ def write_record(
         text = json_text({**header, **arrays})
         _write_whole(path, lambda file: file.write(text.encode()))
     else:
-        members = {HEADER: np.array(json_text(header)), **arrays}
+        members = {HEADER: np.array(json_text({**header, MEMBERS: sorted(arrays)})), **arrays}
         _write_whole(path, lambda file: _write_npz(file, members))
 
 
@@ -69,9 +70,13 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise :class:`FileError` now if a file could not be written later: before hours of work, not after."""
     target = Path(path)
     _check_suffix(target)
-    if target.is_dir() or (target.exists() and not target.is_file()):
+    try:
+        exists, is_file = target.exists(), target.is_file()
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror or error}") from error
+    if exists and not is_file:
         raise FileError(path, "is not a file: choose another name")
-    if target.exists() and not overwrite:
+    if exists and not overwrite:
         raise FileError(path, "exists already: choose another name, or ask to overwrite it")
     folder = Path(os.path.realpath(target)).parent
     if not folder.is_dir():
@@ -88,7 +93,7 @@ def _check_suffix(path: Path) -> None:
 def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write beside the target and rename, so that nobody ever sees half a file and a failure leaves the old one."""
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
             write(file)
@@ -99,9 +104,9 @@ def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None
         temporary.unlink(missing_ok=True)
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
+def json_text(value: Any) -> str:
     """Return strictly valid JSON for values, numpy arrays and scalars: no NaN or Infinity tokens."""
-    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -208,7 +213,11 @@ def _read_npz(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
         raise FileError(path, f"is damaged: {error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, MemoryError) as error:
         raise FileError(path, f"is damaged: {error}") from error
-    return {**_read_header(path, arrays.pop(HEADER, None)), **arrays}
+    header = _read_header(path, arrays.pop(HEADER, None))
+    members = header.pop(MEMBERS, sorted(arrays))
+    if members != sorted(arrays):
+        raise FileError(path, f"is damaged: it should hold {members}, it holds {sorted(arrays)}")
+    return {**header, **arrays}
 
 
 def _read_header(path: str | Path, header: Any) -> dict[str, Any]:
@@ -243,13 +252,18 @@ def as_array(path: str | Path, name: str, value: Any) -> npt.NDArray[Any] | None
 def _from_json(path: str | Path, name: str, value: Any) -> npt.NDArray[Any]:
     if isinstance(value, dict) and set(value) == {"shape"}:
         shape = value["shape"]
-        if not isinstance(shape, list) or 0 not in shape or any(n not in range(2**31) for n in shape):
+        if not is_shape(shape) or 0 not in shape:
             raise FileError(path, f"{name} has the shape {shape}; only empty arrays are given by their shape")
         return np.empty(shape)
     try:
         return np.asarray(_numbers(value))
     except (TypeError, ValueError, OverflowError) as error:
         raise FileError(path, f"{name} is not an array of numbers: {error}") from error
+
+
+def is_shape(value: Any) -> bool:
+    """Whether a value is a list of sizes that a machine can hold."""
+    return isinstance(value, list) and all(type(size) is int and 0 <= size < 2**31 for size in value)
 
 
 def _numbers(value: Any) -> Any:
@@ -263,4 +277,14 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-__all__ = ["VERSION", "FileError", "as_array", "check_output", "json_text", "parse_json", "read_record", "write_record"]
+__all__ = [
+    "VERSION",
+    "FileError",
+    "as_array",
+    "check_output",
+    "is_shape",
+    "json_text",
+    "parse_json",
+    "read_record",
+    "write_record",
+]

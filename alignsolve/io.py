@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.alignment import Alignment
-from alignsolve.files import NOT_FINITE, FileError, as_array, check_output, read_record, write_record
+from alignsolve.files import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.verify import Claim
@@ -108,7 +108,7 @@ def _restored(path: str | Path, fitness: npt.NDArray[Any], dtype: Any) -> npt.ND
 
 
 def _read_shape(path: str | Path, shape: Any) -> tuple[int, int]:
-    if not (isinstance(shape, list) and len(shape) == 2 and all(type(size) is int and size >= 0 for size in shape)):
+    if not is_shape(shape) or len(shape) != 2:
         raise FileError(path, f"the shape is {shape}; it must be [num_clients, num_experts]")
     return (shape[0], shape[1])
 

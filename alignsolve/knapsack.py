@@ -147,11 +147,10 @@ def _solve_row(
         for t in range(m - 1, -1, -1):
             worth = reduced[open_[t]] - rate[r] * cost[open_[t], r]
             tail[r, t] = tail[r, t + 1] + max(worth, 0.0)
-    prefix = np.zeros(m + 1)
+    ordered = reduced[open_]
     positive = 0
     for t in range(m):
-        prefix[t + 1] = prefix[t] + reduced[open_[t]]
-        if reduced[open_[t]] > 0.0:
+        if ordered[t] > 0.0:
             positive = t + 1
     after = np.zeros((m + 1, num_groups), dtype=np.int64)  # open experts of each group from position t on
     cheapest = np.full((m + 1, num_resources), np.inf)  # and the least that one of them costs
@@ -168,7 +167,7 @@ def _solve_row(
     while True:
         # Descend from position t, taking whatever fits, until the branch is complete or cut.
         cut, short = _judge(
-            t, m, count, value, demand, capacity, positive, prefix, rate, tail, budget, spent, in_group, group_demand,
+            t, m, count, value, demand, capacity, positive, ordered, rate, tail, budget, spent, in_group, group_demand,
             after, cheapest, found, best_value,
         )  # fmt: skip
         if not cut and (t < positive or short):
@@ -218,7 +217,7 @@ def _solve_row(
 
 @numba.njit(cache=True)
 def _judge(
-    t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, prefix: Matrix, rate: Matrix,
+    t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, ordered: Matrix, rate: Matrix,
     tail: Matrix, budget: Matrix, spent: Matrix, in_group: Matrix, group_demand: Matrix, after: Matrix,
     cheapest: Matrix, found: bool, best_value: float,
 ) -> Any:  # fmt: skip
@@ -240,7 +239,10 @@ def _judge(
     if not found:
         return False, need > 0
     more = min(max(positive - t, need), capacity - count, m - t)
-    if value + prefix[t + more] - prefix[t] <= best_value:
+    most = value
+    for s in range(t, t + more):  # summed anew: a difference of prefix sums would drown small values in a large one
+        most += ordered[s]
+    if most <= best_value:
         return True, need > 0
     for r in range(len(rate)):
         if rate[r] > 0.0 and value + rate[r] * (budget[r] - spent[r]) + tail[r, t] <= best_value:

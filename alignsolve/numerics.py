@@ -32,8 +32,9 @@ CANCELLATION = 1e-12
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_INTEGER = 2**53
 """Integers up to here are exact in every back end; larger ones are refused when the problem is made."""
-MAX_FLOAT = 1e290
-"""Floats up to here cannot overflow in a sum over any matrix that fits a machine; larger ones are refused."""
+MAX_FLOAT = 1e140
+"""Floats up to here cannot overflow in a sum of products over any matrix that fits a machine; larger ones are refused.
+"""
 
 
 def total(values: RealArray) -> Number:

@@ -155,9 +155,10 @@ class AlignmentProblem:
             return
         load = np.asarray(self.client_load, dtype=np.float64)
         if load.ndim == 1:
+            validate.spread("client_load", load, (self.num_clients,), ("num_clients",))
             load = load[:, None]
         load = validate.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
-        validate.refuse_bad_amounts(
+        load = validate.refuse_bad_amounts(
             "client_load", load, ("num_clients", "num_experts"), infinite=False, eligible=self.eligible
         )
         unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
@@ -186,7 +187,7 @@ class AlignmentProblem:
         budget = validate.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
         cost = validate.spread("expert_cost", cost, (n, e, num_resources), axes)
         eligible = None if self.eligible is None else self.eligible[:, :, None]
-        validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
+        cost = validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
         self._set("client_budget", budget)
         self._set("expert_cost", cost)
 

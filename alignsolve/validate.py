@@ -79,18 +79,23 @@ def refuse_bad_amounts(
     infinite: bool,
     signed: bool = False,
     eligible: BoolArray | None = None,
-) -> None:
-    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be."""
+) -> FloatArray:
+    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be.
+
+    Such entries of ineligible pairs are forgiven: they are 0 in what is returned.
+    """
     with np.errstate(invalid="ignore"):
         good = np.abs(values) <= MAX_FLOAT
         if infinite:
             good |= np.isposinf(values)
         if not signed:
             good &= values >= 0
-    if eligible is not None:
-        good |= ~eligible
     if good.all():
-        return
+        return values
+    if eligible is not None:
+        values, good = np.where(eligible | good, values, 0.0), good | ~eligible
+        if good.all():
+            return values
     place = np.argwhere(~good)[0]
     kind = "a number" if infinite else "a finite number"
     sign = "" if signed else ", 0 or more"

@@ -1,14 +1,15 @@
 """Verification: an answer that somebody claims, say in a file, is recomputed from the problem and compared."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from alignsolve import evaluate
 from alignsolve.alignment import Alignment
 from alignsolve.front import judge
-from alignsolve.numerics import CANCELLATION, OPTIMALITY, FloatArray, IntArray, Number
+from alignsolve.numerics import CANCELLATION, MAX_FLOAT, OPTIMALITY, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
@@ -98,36 +99,27 @@ def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
     """
     if claim.shape != problem.shape:
         raise ValueError(f"the claim is about {_size(claim.shape)}, the problem has {_size(problem.shape)}")
-    solution = _recompute(problem, claim)
-    differences: list[str] = []
-    unconfirmed: list[str] = []
-    if claim.prices is not None and not _usable(problem, claim.prices):
-        differences.append("prices: they are not finite numbers of a size that can be used")
-    if "rejected" in solution.stats:
-        differences.append(f"alignment: {solution.stats['rejected']}")
-    _compare_status(problem, claim, solution, differences, unconfirmed)
-    _compare_objective(problem, claim, solution, differences)
-    _compare_bound(problem, claim, solution, differences, unconfirmed)
-    return Verification(solution, tuple(differences), tuple(unconfirmed))
+    usable = _usable(problem, claim.prices)
+    solution = _recompute(problem, claim, claim.prices if usable else None)
+    comparison = _Comparison(problem, claim, solution)
+    if claim.prices is not None and not usable:
+        comparison.differences.append(
+            "prices: they are not one finite number for each expert, of a size to compute with"
+        )
+    comparison.compare()
+    return Verification(solution, tuple(comparison.differences), tuple(comparison.unconfirmed))
 
 
 def _size(shape: tuple[int, int]) -> str:
     return f"{shape[0]} clients x {shape[1]} experts"
 
 
-def _usable(problem: AlignmentProblem, prices: FloatArray) -> bool:
-    try:
-        problem.bound(prices)
-    except ValueError:
-        return False
-    return True
+def _usable(problem: AlignmentProblem, prices: FloatArray | None) -> bool:
+    return prices is not None and prices.shape == (problem.num_experts,) and bool((np.abs(prices) <= MAX_FLOAT).all())
 
 
-def _recompute(problem: AlignmentProblem, claim: Claim) -> Solution:
+def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | None) -> Solution:
     """Judge the alignment and the prices; without a feasible alignment, the witness."""
-    prices = claim.prices
-    if prices is not None and not _usable(problem, prices):
-        prices = None
     found = judge(problem, Answer(x=claim.assigned, prices=prices), name=claim.solver)
     if found.assigned is not None or claim.witness_side is None:
         return found
@@ -139,64 +131,71 @@ def _recompute(problem: AlignmentProblem, claim: Claim) -> Solution:
     return found if judged.witness is None else judged
 
 
-def _compare_status(
-    problem: AlignmentProblem, claim: Claim, found: Solution, differences: list[str], unconfirmed: list[str]
-) -> None:
-    claimed, recomputed = f"{claim.status} (proof {claim.proof})", f"{found.status} (proof {found.proof})"
-    if claimed == recomputed:
-        return
-    by_word = problem.class_ is ProblemClass.GENERAL and claim.proof is Proof.SOLVER
-    neither = (claim.status, found.status) in {
-        (Status.OPTIMAL, Status.FEASIBLE),
-        (Status.INFEASIBLE, Status.UNKNOWN),
-    }
-    if by_word and neither:
-        unconfirmed.append(
-            f"status: the claimed {claimed} rests on the back end's word; the re-check alone shows {recomputed}"
-        )
-        return
-    unproven = claim.status is Status.INFEASIBLE and claim.witness_side is not None
-    why = f"; its witness on the {claim.witness_side} side is not confirmed" if unproven else ""
-    differences.append(f"status: claimed is {claimed}, the re-check shows {recomputed}{why}")
+@dataclass
+class _Comparison:
+    """A claim beside what was recomputed; what differs is gathered in words."""
 
+    problem: AlignmentProblem
+    claim: Claim
+    found: Solution
+    differences: list[str] = field(default_factory=list)
+    unconfirmed: list[str] = field(default_factory=list)
 
-def _compare_objective(problem: AlignmentProblem, claim: Claim, found: Solution, differences: list[str]) -> None:
-    if not _same(problem, claim.objective, found):
-        differences.append(
-            f"objective: claimed is {_number(claim.objective)}, the re-check gives {_number(found.objective)}"
-        )
+    def compare(self) -> None:
+        if "rejected" in self.found.stats:
+            self.differences.append(f"alignment: {self.found.stats['rejected']}")
+        self._compare_status()
+        self._compare_objective()
+        self._compare_bound()
 
+    def _compare_status(self) -> None:
+        claim, found = self.claim, self.found
+        claimed, recomputed = f"{claim.status} (proof {claim.proof})", f"{found.status} (proof {found.proof})"
+        if claimed == recomputed:
+            return
+        neither = (claim.status, found.status) in {
+            (Status.OPTIMAL, Status.FEASIBLE),
+            (Status.INFEASIBLE, Status.UNKNOWN),
+        }
+        if neither and self._general and claim.proof is Proof.SOLVER:
+            self.unconfirmed.append(f"status: {claimed} is the back end's word; the re-check alone shows {recomputed}")
+            return
+        witnessed = claim.status is Status.INFEASIBLE and claim.witness_side is not None
+        why = f"; its witness on the {claim.witness_side} side is not confirmed" if witnessed else ""
+        self.differences.append(f"status: claimed is {claimed}, the re-check shows {recomputed}{why}")
 
-def _same(problem: AlignmentProblem, claimed: Number | None, found: Solution) -> bool:
-    """Whether an objective is the recomputed one, up to the tolerance of "proven"."""
-    if claimed is None or found.objective is None or found.assigned is None:
-        return claimed is None and found.objective is None
-    magnitude = evaluate.worth(problem, found.assigned).magnitude
-    return _close(claimed, found.objective, CANCELLATION * magnitude)
+    def _compare_objective(self) -> None:
+        claimed, found = self.claim.objective, self.found.objective
+        if not self._close(claimed, found):
+            self.differences.append(f"objective: claimed is {_number(claimed)}, the re-check gives {_number(found)}")
 
+    def _compare_bound(self) -> None:
+        claimed, found = self.claim.bound, self.found.bound
+        if self._close(claimed, found):
+            return
+        told = f"bound: claimed is {_number(claimed)}, its prices give {_number(found)}"
+        reached = -math.inf if self.found.objective is None else self.found.objective
+        if self._general and reached - self._slack <= claimed < found:
+            self.unconfirmed.append(f"{told}; the rest is the back end's word")
+        else:
+            self.differences.append(told)
 
-def _close(a: Number, b: Number, slack: float = 0.0) -> bool:
-    if a == b:
-        return True
-    if isinstance(a, int) and isinstance(b, int):
-        return False
-    return math.isclose(a, b, rel_tol=OPTIMALITY, abs_tol=slack)
+    @property
+    def _general(self) -> bool:
+        """Whether a back end may know what prices cannot prove."""
+        return self.problem.class_ is ProblemClass.GENERAL
 
+    def _close(self, a: Number | None, b: Number | None) -> bool:
+        """Whether two values are the same, up to the tolerance of "proven"; integers to the last unit."""
+        if a is None or b is None or (isinstance(a, int) and isinstance(b, int)):
+            return a == b
+        return math.isclose(a, b, rel_tol=OPTIMALITY, abs_tol=self._slack)
 
-def _compare_bound(
-    problem: AlignmentProblem, claim: Claim, found: Solution, differences: list[str], unconfirmed: list[str]
-) -> None:
-    slack = 0.0
-    if found.assigned is not None:
-        slack = CANCELLATION * evaluate.worth(problem, found.assigned).magnitude
-    if _close(claim.bound, found.bound, slack):
-        return
-    told = f"bound: claimed is {_number(claim.bound)}, its prices give {_number(found.bound)}"
-    reached = -math.inf if found.objective is None else found.objective
-    if problem.class_ is ProblemClass.GENERAL and reached - slack <= claim.bound < found.bound:
-        unconfirmed.append(f"{told}; the rest is the back end's word")
-    else:
-        differences.append(told)
+    @cached_property
+    def _slack(self) -> float:
+        if self.found.assigned is None:
+            return 0.0
+        return CANCELLATION * evaluate.worth(self.problem, self.found.assigned).magnitude
 
 
 def _number(value: Number | None) -> str:

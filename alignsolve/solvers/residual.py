@@ -114,9 +114,8 @@ def residual_graph(problem: AlignmentProblem, alignment: Alignment) -> Residual:
 def load_changes(problem: AlignmentProblem, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Penalty added when each expert's load grows by 1, and when it shrinks by 1; inf where a hard bound forbids it."""
     bounds = problem.experts
-    now = bounds.penalty(loads)
-    grow = np.where(loads + 1 <= bounds.most, bounds.penalty(loads + 1) - now, np.inf)
-    shrink = np.where((loads >= 1) & (loads - 1 >= bounds.least), bounds.penalty(loads - 1) - now, np.inf)
+    grow = np.where(loads + 1 <= bounds.most, bounds.marginal(loads), np.inf)
+    shrink = np.where((loads >= 1) & (loads - 1 >= bounds.least), -bounds.marginal(loads - 1), np.inf)
     return grow, shrink
 
 
@@ -126,7 +125,7 @@ class _ClientMoves:
     def __init__(self, block: ClientBlock, rows: IntArray, experts: IntArray) -> None:
         self.block = block
         self.value = block.value.astype(np.float64, copy=False)
-        self.held = np.zeros(block.value.shape, dtype=np.bool_)
+        self.held: BoolArray = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
         self.held[rows, experts] = True
         count = self.held.sum(axis=1)
         self.may_add = count < block.capacity
@@ -182,19 +181,30 @@ def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
     """Bellman–Ford: distances that no arc undercuts, or a negative cycle.
 
     Distances count from the hub; nodes that it cannot reach are set as low as all arcs allow. An arc undercuts only
-    by more than its own rounding, arc by arc, so that a single huge value does not blunt the others.
+    by more than its own rounding, arc by arc, so that a single huge value does not blunt the others. A cycle that is
+    negative by no more than rounding is none: the paths are looked for again with a larger allowance.
     """
+    roundings = 4.0
+    while True:
+        distances, cycle = _paths(residual, roundings * EPSILON)
+        length = math.fsum(step.length for step in cycle)
+        if not cycle or length < -8 * EPSILON * math.fsum(abs(step.length) for step in cycle):
+            return distances, cycle
+        roundings *= 8.0
+
+
+def _paths(residual: Residual, rounding: float) -> tuple[FloatArray, list[Step]]:
+    """Distances from the hub, then, apart, those of the nodes that it cannot reach; or a cycle."""
     lengths = residual.lengths
-    nodes = len(lengths)
-    start = np.full(nodes, np.inf)
+    start = np.full(len(lengths), np.inf)
     start[-1] = 0.0
-    distances, before = _relax(lengths, start)
+    distances, before = _relax(lengths, start, rounding)
     if before is not None:
         return distances, _trace(residual, before)
     unreached = np.isinf(distances)
     if unreached.any():
         start = np.where(unreached, 0.0, np.inf)
-        among, before = _relax(np.where(unreached, lengths, np.inf), start)
+        among, before = _relax(np.where(unreached, lengths, np.inf), start, rounding)
         if before is not None:
             return distances, _trace(residual, before)
         leaving = distances[~unreached] - lengths[unreached][:, ~unreached] - among[unreached][:, None]
@@ -203,18 +213,17 @@ def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
     return distances, []
 
 
-def _relax(lengths: FloatArray, distances: FloatArray) -> tuple[FloatArray, IntArray | None]:
-    """Relax all arcs until none undercuts; if that goes on for too long, return who came before whom on a cycle."""
-    nodes = len(lengths)
-    before = np.full(nodes, -1)
-    columns = np.arange(nodes)
-    for _ in range(nodes + 1):
+def _relax(lengths: FloatArray, distances: FloatArray, rounding: float) -> tuple[FloatArray, IntArray | None]:
+    """Relax all arcs until none undercuts by more than rounding, or a cycle shows: who came before whom on it."""
+    before = np.full(len(lengths), -1)
+    columns = np.arange(len(lengths))
+    for _ in range(len(lengths) + 1):
         paths = distances[:, None] + lengths
         best = paths.argmin(axis=0)
         found = paths[best, columns]
         with np.errstate(invalid="ignore"):
-            rounding = 4 * EPSILON * (np.abs(distances[best]) + np.abs(lengths[best, columns]))
-            better = found < distances - rounding
+            noise = rounding * (np.abs(distances[best]) + np.abs(lengths[best, columns]))
+            better = found < distances - noise
         if not better.any():
             return distances, None
         distances = np.where(better, found, distances)

@@ -1,0 +1,264 @@
+"""Exact repair where loads count clients: augmenting paths, so that a feasible alignment is found whenever there is one.
+
+The nodes are the experts and a hub. An arc j → k says that some client, its row complete, can give expert j up and take
+k instead; j → hub that one can do without j, hub → k that one has a place for k. An overloaded expert sends a unit
+along a path of fewest arcs to an expert with room, or to the hub; an expert short of its demand draws one from an
+expert that has more than it must, or from the hub. The rows are laminar, so that a client's choices form a generalised
+polymatroid, in which single exchanges suffice and a path of fewest arcs can be applied as a whole, even where it uses a
+client twice (Fujishige, Submodular Functions and Optimization, 2nd ed. 2005, section 5.4). Where there is no path, the
+experts that were reached are a witness of infeasibility.
+
+Arcs are counted once and updated for the clients that move. Paths are searched one by one, but each carries as many
+units as it has clients to move and room at its end.
+"""
+
+import time
+from typing import Any
+
+import numba
+import numpy as np
+
+from alignsolve.numerics import BoolArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.greedy.state import (
+    FREE,
+    HELD,
+    State,
+    drop,
+    gain_of,
+    penalty,
+    row_admits,
+    row_releases,
+    row_trades,
+    take,
+)
+from alignsolve.witness import Witness, confirm
+
+
+def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
+    """Bring all loads within their hard bounds, rows being complete; return the witness if that cannot be done.
+
+    On return without a witness the loads are within bounds, unless the deadline has passed.
+    """
+    crossed = np.ceil(state.least) > state.most
+    if crossed.any():
+        return confirm(problem, _only(len(crossed), int(np.argmax(crossed))), "demand")
+    arcs = count_arcs(state)
+    for forward in (True, False):
+        for j in range(len(state.loads)):
+            while _wrong(state, j, forward) and time.monotonic() < deadline:
+                reached = _send(state, arcs, j, forward)
+                if reached is not None:
+                    return confirm(problem, reached, "capacity" if forward else "demand")
+    return None
+
+
+def _only(length: int, j: int) -> BoolArray:
+    mask = np.zeros(length, dtype=np.bool_)
+    mask[j] = True
+    return mask
+
+
+def _wrong(state: State, j: int, forward: bool) -> bool:
+    return bool(state.loads[j] > state.most[j] if forward else state.loads[j] < state.least[j])
+
+
+def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
+    """Mend expert j a little; where there is no path, return the experts that were reached."""
+    if mend_directly(state, arcs, j, forward):
+        return None
+    path, reached = find_path(state, arcs, j, forward)
+    if len(path) == 0:
+        return reached[:-1]
+    push(state, arcs, path, forward)
+    return None
+
+
+@numba.njit(cache=True, nogil=True)
+def count_arcs(s: State) -> Any:
+    """How many clients can make each exchange, (num_experts + 1, num_experts + 1); the hub comes last."""
+    n, num_experts = s.status.shape
+    arcs = np.zeros((num_experts + 1, num_experts + 1), dtype=np.int64)
+    for i in range(n):
+        _count_client(s, arcs, i, 1)
+    return arcs
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
+    hub = s.status.shape[1]
+    for k in range(hub):
+        if s.status[i, k] == FREE and row_admits(s, i, k):
+            arcs[hub, k] += sign
+    for j in range(hub):
+        if s.status[i, j] != HELD:
+            continue
+        if row_releases(s, i, j):
+            arcs[j, hub] += sign
+        for k in range(hub):
+            if s.status[i, k] == FREE and row_trades(s, i, j, k):
+                arcs[j, k] += sign
+
+
+@numba.njit(cache=True, nogil=True)
+def _can(s: State, i: int, j: int, k: int) -> bool:
+    """Whether client i can move a unit from node j to node k."""
+    hub = s.status.shape[1]
+    if j == hub:
+        return s.status[i, k] == FREE and row_admits(s, i, k)
+    if s.status[i, j] != HELD:
+        return False
+    if k == hub:
+        return row_releases(s, i, j)
+    return s.status[i, k] == FREE and row_trades(s, i, j, k)
+
+
+@numba.njit(cache=True, nogil=True)
+def _move(s: State, i: int, j: int, k: int) -> None:
+    hub = s.status.shape[1]
+    if j != hub:
+        drop(s, i, j)
+    if k != hub:
+        take(s, i, k)
+
+
+@numba.njit(cache=True, nogil=True)
+def _worth(s: State, i: int, j: int, k: int) -> float:
+    """What the values and soft bounds gain if client i moves a unit from node j to node k."""
+    hub = s.status.shape[1]
+    gain = 0.0
+    if k != hub:
+        gain += gain_of(s, i, k)
+    if j != hub:
+        gain -= s.value[i, j] + penalty(s, j, s.loads[j] - 1.0) - penalty(s, j, s.loads[j])
+    return gain
+
+
+@numba.njit(cache=True, nogil=True)
+def _gives(s: State, j: int) -> bool:
+    """Whether node j can lose a unit and still meet its demand."""
+    return j == s.status.shape[1] or s.loads[j] - 1.0 >= s.least[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _has_room(s: State, k: int) -> bool:
+    """Whether node k can gain a unit within its capacity."""
+    return k == s.status.shape[1] or s.loads[k] + 1.0 <= s.most[k]
+
+
+@numba.njit(cache=True, nogil=True)
+def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
+    """Make all the single moves that mend expert v, best first; False if there was none."""
+    n, num_experts = s.status.shape
+    clients, others, worths = [0], [0], [0.0]
+    clients.clear()
+    others.clear()
+    worths.clear()
+    for other in range(num_experts + 1):
+        j, k = (v, other) if forward else (other, v)
+        open_ = _has_room(s, k) if forward else _gives(s, j)
+        if other == v or arcs[j, k] == 0 or not open_:
+            continue
+        for i in range(n):
+            if _can(s, i, j, k):
+                clients.append(i)
+                others.append(other)
+                worths.append(_worth(s, i, j, k))
+    moved = False
+    for t in np.argsort(-np.array(worths), kind="mergesort"):
+        i = clients[t]
+        j, k = (v, others[t]) if forward else (others[t], v)
+        wrong = s.loads[v] > s.most[v] if forward else s.loads[v] < s.least[v]
+        if not wrong:
+            break
+        if (_has_room(s, k) if forward else _gives(s, j)) and _can(s, i, j, k):
+            _count_client(s, arcs, i, -1)
+            _move(s, i, j, k)
+            _count_client(s, arcs, i, 1)
+            moved = True
+    return moved
+
+
+@numba.njit(cache=True, nogil=True)
+def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
+    """Search breadth first from expert v, along the arcs or against them.
+
+    Returns
+    -------
+    path
+        Nodes in the direction of the arcs, v first or last; empty if there is none.
+    reached
+        (num_experts + 1,) bool: the nodes that were reached.
+    """
+    size = arcs.shape[0]
+    parent = np.full(size, -1, dtype=np.int64)
+    reached = np.zeros(size, dtype=np.bool_)
+    queue = np.empty(size, dtype=np.int64)
+    queue[0], reached[v] = v, True
+    head, tail = 0, 1
+    while head < tail:
+        node = queue[head]
+        head += 1
+        if node != v and (_has_room(s, node) if forward else _gives(s, node)):
+            return _trace(parent, node, forward), reached
+        for step in range(size):
+            other = size - 1 - step if step == 0 else step - 1  # the hub first: it needs no expert to give way
+            found = arcs[node, other] > 0 if forward else arcs[other, node] > 0
+            if found and not reached[other]:
+                reached[other] = True
+                parent[other] = node
+                queue[tail] = other
+                tail += 1
+    return queue[:0].copy(), reached
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(parent: Any, end: int, forward: bool) -> Any:
+    nodes = [end]
+    while parent[nodes[-1]] >= 0:
+        nodes.append(parent[nodes[-1]])
+    path = np.array(nodes)
+    return path[::-1].copy() if forward else path
+
+
+@numba.njit(cache=True, nogil=True)
+def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
+    """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
+    n, last = s.status.shape[0], len(path) - 1
+    queues = []
+    for t in range(last):
+        movers = np.array([i for i in range(n) if _can(s, i, path[t], path[t + 1])])
+        worths = np.array([_worth(s, i, path[t], path[t + 1]) for i in movers])
+        queues.append(movers[np.argsort(-worths, kind="mergesort")])
+    start, end = path[0], path[last]
+    for unit in range(min([len(queue) for queue in queues])):
+        if unit > 0:
+            needed = s.loads[start] > s.most[start] if forward else s.loads[end] < s.least[end]
+            if not (needed and _gives(s, start) and _has_room(s, end)):
+                return
+            for t in range(last):
+                if not _can(s, queues[t][unit], path[t], path[t + 1]):
+                    return
+        for t in range(last):
+            _count_client(s, arcs, queues[t][unit], -1)
+            _move(s, queues[t][unit], path[t], path[t + 1])
+            _count_client(s, arcs, queues[t][unit], 1)
+        if unit > 0 and not _rows_hold(s, queues, unit):
+            for t in range(last - 1, -1, -1):
+                _count_client(s, arcs, queues[t][unit], -1)
+                _move(s, queues[t][unit], path[t + 1], path[t])
+                _count_client(s, arcs, queues[t][unit], 1)
+            return
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_hold(s: State, queues: Any, unit: int) -> bool:
+    """Whether the rows of the clients that moved are complete and within their bounds."""
+    for queue in queues:
+        i = queue[unit]
+        if not s.demand[i] <= s.count[i] <= s.capacity[i]:
+            return False
+        for g in range(s.in_group.shape[1]):
+            if not s.group_demand[i, g] <= s.in_group[i, g] <= s.group_capacity[i, g]:
+                return False
+    return True

@@ -1,0 +1,12 @@
+"""Settings for all tests: random examples are the same on every run and on every machine."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "alignsolve",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+settings.load_profile("alignsolve")
