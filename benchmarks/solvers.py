@@ -2,7 +2,12 @@
 
 For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
 the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
-stopped. At the end the rows are told as tables and pictures.
+stopped; give another ``--out`` to measure anew. At the end the rows are told as tables and pictures.
+
+Your own solver (any callable of the Solver protocol) and your own problems, against ours and one peer:
+
+    python -m benchmarks.solvers --solver my_package:MySolver --problems my_folder --out my_results
+        --only '*/flow' --only '*/ortools' --only '*MySolver'
 """
 
 import fnmatch
@@ -41,6 +46,9 @@ def main(
     chosen = replace(chosen, repeats=repeats or chosen.repeats, timeout=timeout or chosen.timeout)
     name = f"{suite}-quick" if quick else suite if problems is None else problems.name
     table = Table(out / f"{name}.csv")
+    if table.rows:
+        commits = ", ".join(sorted({row.commit for row in table.rows}))
+        typer.echo(f"{len(table.rows)} rows are in {table.path} already (commits {commits}) and are kept")
     run(name, chosen, table, only=only or ["*"], time_limit=time_limit, in_process=suite == "overhead")
     if table.rows:
         written = report.write(table.rows, out / name, question=chosen.question, reference=REFERENCE)

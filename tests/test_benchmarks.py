@@ -26,6 +26,8 @@ from benchmarks.summary import profile, slopes, standings
 from benchmarks.trial import Trial, judgement
 from problems import FAMILIES
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
+
 PACKAGES = {"lapx": "lap", "pot-emd": "ot"}
 """Peers that need a package beyond those that the tests install."""
 MACHINE = this_machine()
