@@ -98,7 +98,7 @@ class ClientBlock:
         return replace(self, value=value)
 
     def pick(self, rows: slice | IntArray) -> "ClientBlock":
-        """Return some of the rows, numbered from 0 on: by their positions, or every so-manieth."""
+        """Return some of the rows, numbered from 0 on: by their positions or by a slice."""
         fields = ("fitness", "value", "allowed", "required", "load", "capacity", "demand", "budget", "cost")
         given = {field: getattr(self, field) for field in (*fields, "group_capacity", "group_demand")}
         picked = {field: None if array is None else array[rows] for field, array in given.items()}

@@ -231,7 +231,7 @@ class AlignmentProblem:
     @cached_property
     def has_switching_costs(self) -> bool:
         """Whether any switching cost is not zero."""
-        return bool(_unspread(self.switching_cost).any())
+        return bool(validate.unspread(self.switching_cost).any())
 
     @cached_property
     def integral(self) -> bool:
@@ -355,13 +355,7 @@ class AlignmentProblem:
 FIELDS = tuple(field.name for field in fields(AlignmentProblem))
 
 
-def _unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the distinct part of a broadcast array, so that a scalar spread over a matrix costs nothing to inspect."""
-    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
-    return values[index]
-
-
 def _whole_or_infinite(values: FloatArray) -> bool:
-    distinct = _unspread(values)
+    distinct = validate.unspread(values)
     finite: BoolArray = np.isfinite(distinct)
     return bool((~finite | (distinct == np.floor(distinct)) & (np.abs(distinct) <= 2.0**53)).all())

@@ -84,14 +84,9 @@ def refuse_bad_amounts(
 
     Such entries of ineligible pairs are forgiven: they are 0 in what is returned.
     """
-    with np.errstate(invalid="ignore"):
-        good = np.abs(values) <= MAX_FLOAT
-        if infinite:
-            good |= np.isposinf(values)
-        if not signed:
-            good &= values >= 0
-    if good.all():
+    if _acceptable(unspread(values), infinite=infinite, signed=signed).all():
         return values
+    good = _acceptable(values, infinite=infinite, signed=signed)
     if eligible is not None:
         values, good = np.where(eligible | good, values, 0.0), good | ~eligible
         if good.all():
@@ -100,6 +95,22 @@ def refuse_bad_amounts(
     kind = "a number" if infinite else "a finite number"
     sign = "" if signed else ", 0 or more"
     raise ValueError(f"{field}{_place(place, axes)} is {values[tuple(place)]}; it must be {kind}{sign}")
+
+
+def _acceptable(values: FloatArray, *, infinite: bool, signed: bool) -> BoolArray:
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = np.abs(values) <= MAX_FLOAT
+        if infinite:
+            good |= np.isposinf(values)
+        if not signed:
+            good &= values >= 0
+    return good
+
+
+def unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the distinct part of a broadcast array: to look at a scalar spread over a matrix costs nothing."""
+    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
+    return values[index]
 
 
 def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:
