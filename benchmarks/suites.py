@@ -131,6 +131,7 @@ def cardinality_families() -> tuple[str, ...]:
     )
 
 
+PLAIN = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
 REFERENCE = "ortools"
@@ -138,12 +139,9 @@ REFERENCE = "ortools"
 
 def suites() -> dict[str, Suite]:
     """Every suite by name."""
-    small = tuple(Case(family, 1000, experts) for family in cardinality_families() for experts in (16, 32))
-    scale = tuple(
-        Case(family, clients, 64)
-        for clients in (10_000, 100_000, 1_000_000)
-        for family in ("uniform", "popular", "clustered")
-    )
+    small = tuple(Case(family, 1000, 16) for family in cardinality_families())
+    small += tuple(Case(family, 1000, 32) for family in PLAIN)
+    scale = tuple(Case(family, clients, 64) for clients in (10_000, 100_000, 1_000_000) for family in PLAIN)
     hard = tuple(Case(family, clients, 64) for clients in (1000, 3000, 10_000, 30_000, 100_000) for family in HARD)
     peers = tuple(
         Case(family, clients, 32, one_each=single)

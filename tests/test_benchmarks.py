@@ -13,7 +13,7 @@ import pytest
 
 from alignsolve import Alignment, AlignmentProblem, Answer, solve
 from alignsolve.io import save_problem
-from benchmarks import report
+from benchmarks import memory, report
 from benchmarks.contender import Claim
 from benchmarks.entrants import find, in_order
 from benchmarks.machine import this_machine
@@ -194,6 +194,22 @@ def test_repeats_alternate_in_order() -> None:
     names = ["flow", "ortools"]
     order = [name for name, _, _ in race(Case("uniform", 30, 4), names, {n: [0, 1] for n in names}, timeout=60)]
     assert order == ["flow", "ortools", "ortools", "flow"]
+
+
+def test_peak_memory_is_what_was_held_at_once() -> None:
+    watch = memory.Watch()
+    for _ in range(2):
+        held = np.ones(4_000_000)
+        del held
+    if not np.isnan(watch.peak_mb()):
+        assert 25 < watch.peak_mb() < 60
+        assert memory.Watch().peak_mb() < 20
+
+
+def test_memory_of_child_processes_counts() -> None:
+    watch = memory.Watch()
+    subprocess.run([sys.executable, "-c", "held = bytearray(150_000_000)"], check=True)
+    assert np.isnan(watch.peak_mb()) or watch.peak_mb() > 150
 
 
 # Rows
