@@ -131,7 +131,7 @@ def cardinality_families() -> tuple[str, ...]:
     )
 
 
-PLAIN = ("uniform", "popular", "clustered")
+TYPICAL = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
 REFERENCE = "ortools"
@@ -140,8 +140,8 @@ REFERENCE = "ortools"
 def suites() -> dict[str, Suite]:
     """Every suite by name."""
     small = tuple(Case(family, 1000, 16) for family in cardinality_families())
-    small += tuple(Case(family, 1000, 32) for family in PLAIN)
-    scale = tuple(Case(family, clients, 64) for clients in (10_000, 100_000, 1_000_000) for family in PLAIN)
+    small += tuple(Case(family, 1000, 32) for family in TYPICAL)
+    scale = tuple(Case(family, clients, 64) for clients in (10_000, 100_000, 1_000_000) for family in TYPICAL)
     hard = tuple(Case(family, clients, 64) for clients in (1000, 3000, 10_000, 30_000, 100_000) for family in HARD)
     peers = tuple(
         Case(family, clients, 32, one_each=single)
