@@ -40,7 +40,9 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
     tables = [
         _pivot(found, "Seconds", "Median of build + solve, raw arrays to answer; else why there is none.", _time),
         _against(timed, reference),
-        _pivot(timed, "Peak memory", "MB of resident memory above the loaded instance, median.", _peak),
+        _pivot(
+            timed, "Peak memory", "MB of resident memory above the loaded instance, the most of the repeats.", _peak
+        ),
         _pivot(timed, "Gap", "To the best bound that anybody proved for the instance, the worst of the repeats.", _gap),
         _growth(found),
         _absent(found),

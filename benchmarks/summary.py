@@ -19,8 +19,10 @@ class Standing:
 
     Attributes
     ----------
-    build, solve, backend, total, peak
-        Medians over the repeats, in seconds and MB; NaN without an answer. ``backend`` is a part of ``solve``.
+    build, solve, backend, total
+        Medians over the repeats in seconds; NaN without an answer. ``backend`` is a part of ``solve``.
+    peak
+        The most over the repeats in MB: later ones reuse what the first left behind.
     yardstick
         ``total`` in units of one ``fitness.argmax(axis=1)`` of the same process.
     gap
@@ -85,7 +87,7 @@ def _standing(group: list[Row], bound: float) -> Standing:
         backend=_median(found.backend_seconds for found in answered),
         total=total,
         yardstick=total / _median(found.argmax_seconds for found in answered),
-        peak=_median(found.peak_mb for found in answered),
+        peak=max((found.peak_mb for found in answered), default=math.nan),
         gap=max((gap(found, bound) for found in answered), default=math.inf),
         repeats=len(answered),
     )
