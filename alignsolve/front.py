@@ -28,6 +28,7 @@ from alignsolve.witness import Witness, confirm, contradiction
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
     "flow": "alignsolve.solvers.flow:Flow",
+    "price": "alignsolve.solvers.price:Price",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 
