@@ -22,6 +22,7 @@ from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.violations import violations
 from alignsolve.witness import Witness, confirm, contradiction
 
 SOLVERS = {
@@ -95,7 +96,7 @@ def solve(
     else:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
         _refuse_other_answers(name, answer)
-    solution = judge(problem, answer, name=name, started=started)
+    solution = judge(problem, answer, name=name, started=started, threads=threads)
     if throw:
         _raise_failure(solution)
     return solution
@@ -183,7 +184,14 @@ class _Checked:
     worth: evaluate.Worth
 
 
-def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", started: float | None = None) -> Solution:
+def judge(
+    problem: AlignmentProblem,
+    answer: Answer,
+    *,
+    name: str = "given",
+    started: float | None = None,
+    threads: int | None = None,
+) -> Solution:
     """Recompute everything that an answer claims, and decide what is known.
 
     An alignment that breaks a constraint is not returned, prices that are none prove nothing, a bound below what was
@@ -194,7 +202,7 @@ def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", sta
     witness = None if checked else _check_witness(problem, answer)
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
-    bound = math.inf if witness else _best_bound(problem, prices, checked)
+    bound = math.inf if witness else _best_bound(problem, prices, checked, threads)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
@@ -220,7 +228,7 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
         alignment = as_alignment(answer.x, *problem.shape)
     except ValueError as error:
         return None, f"what it returned is not an alignment: {error}"
-    broken = evaluate.violations(problem, alignment)
+    broken = violations(problem, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
     return _Checked(alignment, evaluate.worth(problem, alignment)), ""
@@ -249,11 +257,13 @@ def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | 
     return max(answer.bound, objective), ""
 
 
-def _best_bound(problem: AlignmentProblem, prices: FloatArray | None, checked: _Checked | None) -> Number:
+def _best_bound(
+    problem: AlignmentProblem, prices: FloatArray | None, checked: _Checked | None, threads: int | None
+) -> Number:
     """Bound from the prices, or from prices of zero, which are always honest."""
     if prices is None:
-        return problem.bound(np.zeros(problem.num_experts))
-    value, lifted = evaluate.bound(problem, prices)
+        return evaluate.bound(problem, np.zeros(problem.num_experts), threads=threads).value
+    value, lifted = evaluate.bound(problem, prices, threads=threads)
     if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:

@@ -14,6 +14,7 @@ from alignsolve.alignment import as_alignment
 from alignsolve.blocks import ClientBlock, block_rows
 from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
+from alignsolve.violations import violations as find_violations
 
 
 class ProblemClass(StrEnum):
@@ -317,7 +318,7 @@ class AlignmentProblem:
 
     def violations(self, x: Any) -> list[str]:
         """Tell every kind of constraint that an alignment breaks, by its worst row; empty if it is feasible."""
-        return evaluate.violations(self, as_alignment(x, *self.shape))
+        return find_violations(self, as_alignment(x, *self.shape))
 
     def bound(self, prices: npt.ArrayLike) -> Number:
         """Upper bound on the objective of every alignment, from any expert prices, (num_experts,).
