@@ -42,8 +42,6 @@ def run(
         ending = execute(read_config(config, set_ or ()), out, overwrite=overwrite, console=Console())
     except (ConfigError, RunFolderError) as error:
         _fail(str(error), BAD_INPUT)
-    except OSError as error:
-        _fail(f"cannot write {error.filename}: {error.strerror}", FAILED)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     if ending is Ending.INTERRUPTED:
@@ -56,15 +54,15 @@ def run(
 def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Write a run's report.html again from what the run left."""
     from fedtrain.report import write_report  # noqa: PLC0415
+    from fedtrain.run_folder import RunFolderError, writing  # noqa: PLC0415
 
     if not (run_dir / "rounds.csv").is_file():
         _fail(f"{run_dir} is not a run's folder: it has no rounds.csv", BAD_INPUT)
     try:
-        path = write_report(run_dir)
-    except ValueError as error:
+        with writing(run_dir / "report.html"):
+            path = write_report(run_dir)
+    except (ValueError, RunFolderError) as error:
         _fail(str(error), BAD_INPUT)
-    except OSError as error:
-        _fail(f"cannot write {error.filename}: {error.strerror}", FAILED)
     Console().print(f"report: {path}", highlight=False, soft_wrap=True)
 
 

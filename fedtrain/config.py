@@ -236,7 +236,7 @@ class RunConfig:
 
     name: str = "run"
     seed: int = 0
-    rounds: int = 50
+    rounds: int = 40
     threads: int = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()

@@ -12,7 +12,7 @@ from fedtrain.display import make_display
 from fedtrain.report import write_report
 from fedtrain.rounds import run_rounds
 from fedtrain.row import Round
-from fedtrain.run_folder import RunFolder
+from fedtrain.run_folder import RunFolder, writing
 from fedtrain.server import Federation, ServerState, initial_state, prepare
 
 
@@ -56,7 +56,8 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console) 
         ending = _train(federation, done, folder, console)
         folder.write_alignment(federation, done.rounds)
         folder.write_model(done.state.tensors)
-        report = write_report(folder.path)
+        with writing(folder.path / "report.html"):
+            report = write_report(folder.path)
     _tell(console, done.rounds, report)
     return ending
 

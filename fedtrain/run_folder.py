@@ -6,12 +6,15 @@ files are written beside themselves and renamed, so that there is never half of 
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 import numpy as np
+import numpy.typing as npt
+import safetensors
 import safetensors.torch
 
 from alignsolve.numerics import FloatArray, IntArray
@@ -51,14 +54,12 @@ class RunFolder:
         self.path = path
         if not overwrite and (path.exists() or path.is_symlink()):
             raise RunFolderError(f"{path} exists; choose another name (--set name=…) or pass --overwrite")
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             for name in FILES:
                 (path / name).unlink(missing_ok=True)
             (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
             self._rows: TextIO = (path / "rounds.csv").open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise RunFolderError(f"cannot write {error.filename or path}: {error.strerror}") from error
         self._write_line(Row._fields)
 
     def __enter__(self) -> Self:
@@ -74,8 +75,9 @@ class RunFolder:
         self._write_line(row)
 
     def _write_line(self, fields: Sequence[object]) -> None:
-        csv.writer(self._rows, lineterminator="\n").writerow(fields)
-        self._rows.flush()
+        with writing(self.path / "rounds.csv"):
+            csv.writer(self._rows, lineterminator="\n").writerow(fields)
+            self._rows.flush()
 
     def write_model(self, tensors: Tensors) -> None:
         """Write ``model.safetensors``, the whole model."""
@@ -93,13 +95,22 @@ class RunFolder:
 
     def _replace(self, name: str, write: Callable[[Path], None]) -> None:
         part = self.path / f".{name}.part"
-        write(part)
-        os.replace(part, self.path / name)
+        with writing(self.path / name):
+            write(part)
+            os.replace(part, self.path / name)
 
 
-def _alignment_arrays(
-    federation: Federation, rounds: Sequence[Round]
-) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while ``path`` is written into an error that names it."""
+    try:
+        yield
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunFolderError(f"cannot write {getattr(error, 'filename', None) or path}: {reason}") from error
+
+
+def _alignment_arrays(federation: Federation, rounds: Sequence[Round]) -> dict[str, npt.NDArray[Any]]:
     num_experts = federation.spec.num_experts
     pairs = [_pairs(done) for done in rounds]
     problems = [done.solution.problem for done in rounds]

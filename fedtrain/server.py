@@ -69,7 +69,7 @@ class ServerState:
 
 
 def prepare(config: RunConfig) -> Federation:
-    """Load the data, share it out, hand out devices.
+    """Load the data, share it out, hand out devices; set torch to the configured threads and to determinism.
 
     Raises
     ------
@@ -77,6 +77,7 @@ def prepare(config: RunConfig) -> Federation:
         If there is too little data for the clients, or a tier too small for the model.
     """
     torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True)
     train, test = data.split(generator(config.seed, Purpose.SPLIT), data.load_digits(), config.data.test_fraction)
     parts = _partition(config, train)
     model = config.model

@@ -14,6 +14,7 @@ import torch
 from test_fedtrain_rounds import SMALL
 from typer.testing import CliRunner
 
+from alignsolve import SolveError
 from fedtrain import rounds as rounds_module
 from fedtrain.cli import app
 from fedtrain.config_file import read_config
@@ -169,6 +170,33 @@ def test_an_interrupt_before_the_first_round_ends_leaves_a_readable_folder(tmp_p
     assert result.exit_code == 130
     assert rows(tmp_path / "run") == []
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
+
+
+def test_a_round_without_an_alignment_ends_the_run_and_leaves_the_rounds_before_it(tmp_path, monkeypatch):
+    train_cohort, calls = rounds_module.train_cohort, []
+
+    def failing(*arguments):
+        calls.append(None)
+        if len(calls) == 2:
+            raise SolveError("no alignment found")
+        return train_cohort(*arguments)
+
+    monkeypatch.setattr(rounds_module, "train_cohort", failing)
+    result = fedtrain("run", *CONFIGURED, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "round 2 has no alignment: no alignment found" in result.output
+    assert len(rows(tmp_path / "run")) == 1
+
+
+def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fedtrain.run_folder.os.replace", full)
+    result = fedtrain("run", *CONFIGURED, "--set", "rounds=1", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert f"cannot write {tmp_path}/run/alignment.npz: No space left on device" in result.stderr
+    assert len(rows(tmp_path / "run")) == 1
 
 
 def test_ctrl_c_ends_a_real_run_with_its_rows_on_disk(tmp_path):

@@ -99,15 +99,6 @@ def test_a_run_is_repeated_bit_for_bit_by_its_seed(played):
     assert figures(other[0]) != figures(rounds[0])
 
 
-def test_the_number_of_threads_does_not_change_the_alignment(played):
-    _, rounds, _ = played
-    _, again, _ = play("threads=2")
-    torch.set_num_threads(1)
-    for one, two in zip(rounds, again, strict=True):
-        assert np.array_equal(one.solution.x, two.solution.x)
-        assert one.row.loss == pytest.approx(two.row.loss, rel=1e-4)
-
-
 def test_cohorts_are_drawn_by_round_without_replacement():
     federation = prepare(configured("clients.cohort_fraction=0.5"))
     cohorts = [sample_cohort(federation, number) for number in range(20)]
