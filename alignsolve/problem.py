@@ -154,7 +154,7 @@ class AlignmentProblem:
     def _validate_loads(self) -> None:
         if self.client_load is None:
             return
-        load = np.asarray(self.client_load, dtype=np.float64)
+        load = validate.numbers("client_load", self.client_load)
         if load.ndim == 1:
             validate.spread("client_load", load, (self.num_clients,), ("num_clients",))
             load = load[:, None]
@@ -174,8 +174,8 @@ class AlignmentProblem:
         if self.client_budget is None:
             return
         n, e = self.shape
-        budget = np.asarray(self.client_budget, dtype=np.float64)
-        cost = np.asarray(self.expert_cost, dtype=np.float64)
+        budget = validate.numbers("client_budget", self.client_budget)
+        cost = validate.numbers("expert_cost", self.expert_cost)
         if budget.ndim < 2:
             budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
         num_resources = budget.shape[1]
@@ -328,11 +328,7 @@ class AlignmentProblem:
         ValueError
             If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
         """
-        values = np.asarray(prices, dtype=np.float64)
-        if values.shape != (self.num_experts,):
-            raise ValueError(f"prices have shape {values.shape}, expected {(self.num_experts,)}")
-        validate.refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
-        return evaluate.bound(self, values).value
+        return evaluate.bound(self, validate.prices(prices, self.num_experts)).value
 
     def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
         """Return the same problem with the experts' bounds priced instead of hard.

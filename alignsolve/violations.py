@@ -56,7 +56,7 @@ def _row_violations(block: ClientBlock, rows: IntArray, experts: IntArray) -> It
             yield _worst_client(block, least - count, count, least, f"experts of group {g}, its demand there is")
     if block.budget is not None and block.cost is not None:
         for r in range(block.budget.shape[1]):
-            spent = np.bincount(rows, weights=block.cost[rows, experts, r], minlength=n)
+            spent = np.bincount(rows, weights=block.cost[rows, experts, r], minlength=n).astype(np.float64)
             budget = block.budget[:, r]
             excess = np.where(spent - budget > slack(budget, spent), spent - budget, 0.0)
             yield _worst_client(block, excess, spent, budget, f"of resource {r}, its budget is")

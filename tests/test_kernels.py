@@ -11,6 +11,8 @@ from alignsolve.parallel import available_threads, map_in_order
 from alignsolve.rows import best_rows
 from problems import FAMILIES
 
+pytestmark = pytest.mark.kernels
+
 
 @st.composite
 def grouped_or_plain(draw):
