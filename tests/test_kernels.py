@@ -12,6 +12,9 @@ from alignsolve.rows import best_rows
 from problems import FAMILIES
 
 
+pytestmark = pytest.mark.kernels
+
+
 @st.composite
 def grouped_or_plain(draw):
     """Rows with every client-side feature of the cardinality class, and prices, whole or not."""
