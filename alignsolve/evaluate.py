@@ -15,6 +15,7 @@ from alignsolve.numerics import (
     FloatArray,
     IntArray,
     Number,
+    RealArray,
     total,
 )
 from alignsolve.parallel import map_in_order
@@ -51,18 +52,41 @@ class Worth:
     loads: FloatArray
 
 
-def worth(problem: "AlignmentProblem", alignment: Alignment) -> Worth:
+def worth(problem: "AlignmentProblem", alignment: Alignment, *, threads: int | None = None) -> Worth:
     """Objective and loads of an alignment whose pairs are all eligible."""
-    values: list[Number] = []
-    magnitude = 0.0
-    for block, rows, experts in selected(problem, alignment):
-        picked = block.value[rows, experts]
-        values.append(total(picked))
-        magnitude += float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum())
     load = loads_of(problem, alignment)
     if problem.integral:
-        return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), magnitude, load)
-    return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), magnitude, load)
+        values, sizes = _selected_totals(problem, alignment)
+        return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), math.fsum(sizes), load)
+    values, sizes = (_compiled_totals(problem, alignment, threads) if _is_large(problem) else
+                     _selected_totals(problem, alignment))  # fmt: skip
+    return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), math.fsum(sizes), load)
+
+
+def _is_large(problem: "AlignmentProblem") -> bool:
+    return problem.num_clients * problem.num_experts >= COMPILED_FROM
+
+
+def _selected_totals(problem: "AlignmentProblem", alignment: Alignment) -> tuple[list[Number], list[float]]:
+    """Per block: the sum of the selected values, and of the sizes of their fitness."""
+    values, sizes = [], []
+    for block, rows, experts in selected(problem, alignment):
+        values.append(total(block.value[rows, experts]))
+        sizes.append(float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum()))
+    return values, sizes
+
+
+def _compiled_totals(
+    problem: "AlignmentProblem", alignment: Alignment, threads: int | None
+) -> tuple[list[Number], list[float]]:
+    """The same by compiled code on several threads."""
+    from alignsolve.kernels import selected_sums  # noqa: PLC0415  (numba is loaded only when it pays)
+
+    def sums(block: ClientBlock) -> tuple[float, float, float]:
+        return selected_sums(block, alignment.indptr[block.start : block.stop + 1], alignment.experts)
+
+    high, low, sizes = zip(*map_in_order(sums, problem.blocks(), threads), strict=True)
+    return [*high, *low], list(sizes)
 
 
 def loads_of(problem: "AlignmentProblem", alignment: Alignment) -> FloatArray:
@@ -118,18 +142,20 @@ def bound(problem: "AlignmentProblem", prices: FloatArray, *, threads: int | Non
 
 def _row_totals(problem: "AlignmentProblem", prices: FloatArray, threads: int | None) -> Iterator[tuple[Number, float]]:
     """Sum of the clients' optima, −inf if one has no choice, and its magnitude: for each block of clients."""
-    large = problem.num_clients * problem.num_experts >= COMPILED_FROM
     optimise: Callable[[ClientBlock, FloatArray], RowOptima] = best_rows
-    if large and problem.client_load is None and problem.client_budget is None:
-        from alignsolve.kernels import best_rows_compiled  # noqa: PLC0415  (numba is loaded only when it pays)
+    add: Callable[[RealArray], Number] = total
+    large = _is_large(problem) and problem.client_load is None and problem.client_budget is None
+    if large:
+        from alignsolve.kernels import best_rows_compiled, summed  # noqa: PLC0415  (numba is loaded only when it pays)
 
         optimise = best_rows_compiled
+        add = total if problem.integral else summed
 
     def sum_up(block: ClientBlock) -> tuple[Number, float]:
         optima = optimise(block, prices)
         if not optima.feasible.all():
             return -math.inf, 0.0
-        return total(optima.value), float(optima.magnitude.sum())
+        return add(optima.value), float(optima.magnitude.sum())
 
     return map_in_order(sum_up, problem.blocks(), threads if large else 1)
 

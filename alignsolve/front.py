@@ -28,6 +28,7 @@ from alignsolve.witness import Witness, confirm, contradiction
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
     "flow": "alignsolve.solvers.flow:Flow",
+    "price": "alignsolve.solvers.price:Price",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 
@@ -198,7 +199,7 @@ def judge(
     reached is refuted: ``stats["rejected"]`` tells what was wrong.
     """
     started = time.monotonic() if started is None else started
-    checked, broken = _check_alignment(problem, answer)
+    checked, broken = _check_alignment(problem, answer, threads)
     witness = None if checked else _check_witness(problem, answer)
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
@@ -220,7 +221,7 @@ def judge(
     )
 
 
-def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checked | None, str]:
+def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
     """Check the alignment, or tell why it is not one."""
     if answer.x is None:
         return None, ""
@@ -231,7 +232,7 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
     broken = violations(problem, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
-    return _Checked(alignment, evaluate.worth(problem, alignment)), ""
+    return _Checked(alignment, evaluate.worth(problem, alignment, threads=threads)), ""
 
 
 def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import FloatArray
+from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.rows import RowOptima, is_exact_in_integers
 
 Matrix = npt.NDArray[Any]
+SHUT = np.iinfo(np.int64).min // 2
 NO_FLAGS = np.ones((1, 1), dtype=np.bool_)
 NO_COUNTS = np.zeros((1, 1), dtype=np.int64)
 
@@ -24,11 +25,9 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     n = block.num_clients
     exact = is_exact_in_integers(block, prices)
     wanted = prices.astype(np.int64) if exact else prices
-    value = block.value if block.value.dtype.itemsize == 8 or not exact else block.value.astype(np.int64)
-    if block.value.dtype.kind in "iu" and not exact:
-        value = block.value.astype(np.float64)
-    if block.value.dtype == np.float16:
-        value = block.value.astype(np.float32)
+    value = _readable(block.value)
+    if value.dtype.kind in "iu" and not exact:
+        value = value.astype(np.float64)
     best, size = np.zeros(n, dtype=wanted.dtype), np.zeros(n)
     feasible = np.zeros(n, dtype=np.bool_)
     allowed = NO_FLAGS if block.allowed is None else block.allowed
@@ -36,7 +35,8 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     has_allowed, has_required = block.allowed is not None, block.required is not None
     rows = (value, wanted, allowed, has_allowed, required, has_required, block.demand, block.capacity)
     if block.group is None or block.group_capacity is None or block.group_demand is None:
-        _plain_rows(*rows, best, size, feasible)
+        shut = np.int64(SHUT) if exact else -np.inf
+        _plain_rows(*rows, shut, best, size, feasible)
     else:
         _grouped_rows(*rows, block.group, block.group_demand, block.group_capacity, best, size, feasible)
     return RowOptima(best, feasible, np.zeros(n) if exact else size, None)
@@ -45,49 +45,53 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
 @numba.njit(cache=True, nogil=True)
 def _plain_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, best: Matrix, size: Matrix, feasible: Matrix,
+    demand: Matrix, capacity: Matrix, shut: Any, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then the best of the others: as many as demanded, more while they are worth something."""
     n, num_experts = value.shape
-    kept = np.empty(num_experts, dtype=prices.dtype)
+    gain, kept = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts + 1, dtype=prices.dtype)
     dearest = np.abs(prices).max() if num_experts else np.abs(prices).sum()
     for i in range(n):
         taken = 0
         total = prices.dtype.type(0)
         weight = 0.0
         possible = True
+        for j in range(num_experts):
+            gain[j] = value[i, j] - prices[j]
         if has_required:
             for j in range(num_experts):
                 if required[i, j]:
                     possible = possible and (not has_allowed or allowed[i, j])
-                    total += value[i, j] - prices[j]
-                    weight += abs(value[i, j] - prices[j])
+                    total += gain[j]
+                    weight += abs(gain[j])
                     taken += 1
+                    gain[j] = shut
+        if has_allowed:
+            for j in range(num_experts):
+                if not allowed[i, j]:
+                    gain[j] = shut
         need, room = max(demand[i] - taken, 0), min(capacity[i] - taken, num_experts)
-        count = 0
-        for j in range(num_experts):
-            if (has_allowed and not allowed[i, j]) or (has_required and required[i, j]):
-                continue
-            gain = value[i, j] - prices[j]
-            if count < room:
-                place = count
-                count += 1
-            elif room > 0 and gain > kept[room - 1]:
-                place = room - 1
-            else:
-                continue
-            while place > 0 and kept[place - 1] < gain:
-                kept[place] = kept[place - 1]
-                place -= 1
-            kept[place] = gain
-        for k in range(count):
-            if k < need or kept[k] > 0:
-                total += kept[k]
-                weight += abs(kept[k])
+        if room > 0:
+            kept[:room] = shut
+            least = shut
+            for j in range(num_experts):
+                if gain[j] > least:
+                    place = room - 1
+                    while place > 0 and kept[place - 1] < gain[j]:
+                        kept[place] = kept[place - 1]
+                        place -= 1
+                    kept[place] = gain[j]
+                    least = kept[room - 1]
+        found = 0
+        while found < room and kept[found] > shut:
+            if found < need or kept[found] > 0:
+                total += kept[found]
+                weight += abs(kept[found])
                 taken += 1
+            found += 1
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
-        feasible[i] = possible and room >= 0 and count >= need and need <= room
+        feasible[i] = possible and room >= 0 and found >= need and need <= room
 
 
 @numba.njit(cache=True, nogil=True)
@@ -141,3 +145,49 @@ def _grouped_rows(
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
         feasible[i] = possible and demand[i] <= taken <= capacity[i]
+
+
+def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tuple[float, float, float]:
+    """Sum of a block's selected values as two floats that make it up, and the sum of their fitness' sizes."""
+    value, fitness = _readable(block.value), _readable(block.fitness)
+    high, low, size = _selected_sums(value, fitness, indptr, experts)
+    return float(high), float(low), float(size)
+
+
+def summed(values: FloatArray) -> float:
+    """Sum of many floats, to within one rounding."""
+    high, low = _sum_twice(values)
+    return float(high + low)
+
+
+def _readable(values: RealArray) -> RealArray:
+    """A type that the compiled code has a version for: float16 and small integers are widened."""
+    if values.dtype == np.float16:
+        return values.astype(np.float32)
+    return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matrix) -> Any:
+    """Add with the rounding error of each addition kept and added in the end (Ogita, Rump, Oishi: Sum2)."""
+    high, low, size = 0.0, 0.0, 0.0
+    for i in range(len(indptr) - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            term = np.float64(value[i, experts[k]])
+            size += abs(np.float64(fitness[i, experts[k]]))
+            after = high + term
+            virtual = after - high
+            low += (high - (after - virtual)) + (term - virtual)
+            high = after
+    return high, low, size
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_twice(values: Matrix) -> Any:
+    high, low = 0.0, 0.0
+    for term in values:
+        after = high + term
+        virtual = after - high
+        low += (high - (after - virtual)) + (term - virtual)
+        high = after
+    return high, low

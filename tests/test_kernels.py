@@ -11,7 +11,6 @@ from alignsolve.parallel import available_threads, map_in_order
 from alignsolve.rows import best_rows
 from problems import FAMILIES
 
-
 pytestmark = pytest.mark.kernels
 
 
