@@ -79,17 +79,19 @@ class Outcome:
 
 
 class Program:
-    """A model in PuLP, to be solved as it is or relaxed, and again with more rows."""
+    """A model in PuLP, to be solved as it is or relaxed, and again with more rows.
+
+    CBC's answers come as text with eight digits: good enough for x and for its bound, seldom for prices that prove.
+    """
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
         self.settings = settings
-        pairs = [
-            pulp.LpVariable(f"x{k}", low, 1, pulp.LpInteger) for k, low in enumerate(model.forced.astype(int).tolist())
-        ]
-        missed = [pulp.LpVariable(f"m{k}", 0, None) for k in range(len(model.cost) - len(pairs))]
-        self.columns = pairs + missed
         self.lp = pulp.LpProblem("alignment", pulp.LpMinimize)
+        lowest = enumerate(model.forced.astype(int).tolist())
+        pairs = [self.lp.add_variable(f"x{k}", low, 1, pulp.LpInteger) for k, low in lowest]
+        missed = [self.lp.add_variable(f"m{k}", 0, None) for k in range(len(model.cost) - len(pairs))]
+        self.columns = pairs + missed
         self.lp += pulp.LpAffineExpression(list(zip(self.columns, model.cost.tolist(), strict=True)))
         self.constraints: list[pulp.LpConstraint] = []
         self.contradicted = False
@@ -157,7 +159,8 @@ class Program:
         log = self.settings.folder / "cbc.log"
         seed = self.settings.seed % 2**31
         limit: dict[str, Any] = {"timeLimit": max(seconds, 0.0)} if math.isfinite(seconds) else {}
-        solver = pulp.PULP_CBC_CMD(
+        solver = pulp.COIN_CMD(
+            path=pulp.PULP_CBC_CMD.pulp_cbc_path,
             mip=not relaxed,
             msg=False,
             gapAbs=0.0,

@@ -21,7 +21,7 @@ import numpy as np
 
 from alignsolve import evaluate
 from alignsolve.alignment import Alignment
-from alignsolve.numerics import FloatArray, Number
+from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
@@ -35,6 +35,8 @@ from alignsolve.witness import Witness, from_direction
 
 MARGIN = 0.1
 """Share of the time left that a back end is not told of: it overruns its limit, and its incumbent is wanted."""
+AGREES = 1e-7
+"""Relative difference between a back end's bound and the objective of the x that it calls optimal, at most."""
 WHOLE = 1e-6
 """A relaxation whose values are this close to 0 or 1 is whole."""
 
@@ -123,9 +125,10 @@ class _Search:
         best = replace(best, prices=relaxed.prices, bound=self._bound(relaxed.bound), stats=self._told())
         whole = self._whole(relaxed)
         if whole is not None:
-            yield self._finished(whole, best)
-            return
+            best = self._finished(whole, best)
         yield best
+        if whole is not None and self._proven(best):
+            return
         yield from self._integer_answers(program, best)
 
     def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
@@ -143,13 +146,32 @@ class _Search:
             taken = outcome.x > 0.5
             wrong = cuts(self.problem, self.model, taken)
             if not wrong:
-                told = {} if outcome.verdict is Verdict.OPTIMAL else {"stopped": "time limit"}
-                yield self._finished(self._alignment(taken), replace(best, stats=self._told(**told)))
+                yield self._last(outcome, self._alignment(taken), best)
                 return
             yield best
             self.stats["cuts"] += len(wrong)
             for row in wrong:
                 program.add(row)
+
+    def _last(self, outcome: Outcome, alignment: Alignment, best: Answer) -> Answer:
+        """Put the integer program's answer together."""
+        if outcome.verdict is not Verdict.OPTIMAL:
+            return self._finished(alignment, best)
+        best = self._finished(alignment, replace(best, stats=self._told()))
+        reached = self.problem.objective(best.x)
+        if self.settings.gap == 0.0 and relative_gap(best.bound, reached) <= AGREES:
+            # It calls this very x optimal; that its bound differs is the rounding of the x that it works with.
+            return replace(best, bound=reached)
+        return best
+
+    def _proven(self, answer: Answer) -> bool:
+        """Whether the answer's bound or its prices prove it."""
+        assert answer.x is not None
+        if self.flow and answer.prices is not None:
+            return True
+        worth = evaluate.worth(self.problem, answer.x)
+        bounds = [answer.bound] if answer.prices is None else [answer.bound, self.problem.bound(answer.prices)]
+        return is_proven(min(bounds), worth.objective, worth.magnitude)
 
     def _run(self, program: Program, *, relaxed: bool) -> Outcome:
         started = time.perf_counter()
