@@ -29,6 +29,9 @@ OPTIMALITY = 1e-9
 CANCELLATION = 1e-12
 """So is an absolute difference up to this share of the sum of |fitness| selected: the sum itself may cancel to 0."""
 
+REFUTED = 1e-6
+"""A back end's bound this share of the objective below it is no bound; less than that is its own tolerance."""
+
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_INTEGER = 2**53
 """Integers up to here are exact in every back end; larger ones are refused when the problem is made."""

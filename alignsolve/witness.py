@@ -140,9 +140,11 @@ def row_reason(problem: "AlignmentProblem", i: int) -> str:
 
 def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:
     """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
-    experts = np.asarray(experts, dtype=np.bool_)
     if side == "row":
         return row_witness(problem)
+    experts = np.asarray(experts)
+    if experts.shape != (problem.num_experts,) or experts.dtype != np.bool_ or side not in {"demand", "capacity"}:
+        return None
     if side == "demand":
         return _confirm_demand(problem, experts)
     return _confirm_capacity(problem, experts)

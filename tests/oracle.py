@@ -27,12 +27,14 @@ class Optimum(NamedTuple):
 
 def exact(number: Any) -> Fraction:
     """The very number that a float or an integer stands for."""
+    if isinstance(number, Fraction):
+        return number
     return Fraction(int(number)) if isinstance(number, (int, np.integer, np.bool_)) else Fraction(float(number))
 
 
 def holds(total: Fraction, limit: Any) -> bool:
     """Whether ``total <= limit`` within the documented tolerance; both are sums of non-negative terms."""
-    if math.isinf(limit):
+    if limit == math.inf:
         return True
     return total - exact(limit) <= TOLERANCE * max(exact(limit), total)
 
@@ -256,7 +258,7 @@ def _in_box(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction:
 
 
 def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction | None:
-    """Most of price times load less penalty over the loads that expert j allows: at a bend, or a whole load next to one."""
+    """Most of price times load less penalty over what expert j may carry: at a bend, or a whole load beside it."""
     bends = [exact(b) for b in (problem.expert_capacity[j], problem.expert_demand[j], 0.0) if math.isfinite(b)]
     if problem.client_load is None:
         bends = [Fraction(whole) for b in bends for whole in (math.floor(b), math.ceil(b), round(b))]
@@ -276,12 +278,19 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
     ]
     if not members or not all(into):
         return False
+    most = [_whole(problem, j, math.floor) if math.isinf(problem.overload_penalty[j]) else None for j in members]
+    room = None if None in most else sum((each for each in most if each is not None), Fraction(0))
     if witness.side == "demand":
-        wanted = sum((exact(problem.expert_demand[j]) for j in members), Fraction(0))
-        room = [problem.expert_capacity[j] if math.isinf(problem.overload_penalty[j]) else math.inf for j in members]
+        wanted = sum((_whole(problem, j, math.ceil) or Fraction(0) for j in members), Fraction(0))
         clients_give = sum((max(able) for able in into), Fraction(0))
-        given = clients_give if math.inf in map(float, room) else min(clients_give, sum(map(exact, room), Fraction(0)))
+        given = clients_give if room is None else min(clients_give, room)
         return all(math.isinf(problem.shortfall_penalty[j]) for j in members) and not reached(given, wanted)
-    room_together = sum((exact(problem.expert_capacity[j]) for j in members), Fraction(0))
-    forced = sum((min(able) for able in into), Fraction(0))
-    return all(math.isinf(problem.overload_penalty[j]) for j in members) and not holds(forced, room_together)
+    return room is not None and not holds(sum((min(able) for able in into), Fraction(0)), room)
+
+
+def _whole(problem: AlignmentProblem, j: int, rounding: Any) -> Fraction | None:
+    """An expert's capacity (``floor``) or demand (``ceil``), a whole number where loads are; None if unbounded."""
+    bound = problem.expert_capacity[j] if rounding is math.floor else problem.expert_demand[j]
+    if math.isinf(bound):
+        return None
+    return exact(bound) if problem.client_load is not None else Fraction(rounding(bound))

@@ -1,7 +1,7 @@
 """Hypothesis strategies for problems: every field of AlignmentProblem, in every shape that it may be given in.
 
 Numbers are drawn on grids (whole, quarters, hundredths, bytes), so that sums tie, cancel and fit exactly now and then,
-and no instance lies between "fits" and "does not fit" by less than a solver can tell. A whole array is one draw of bytes,
+and no instance lies between "fits" and "does not fit" by less than a solver can tell. An array is one draw of bytes,
 looked up in a table of values: the order of a table is the order in which examples shrink.
 """
 

@@ -14,6 +14,7 @@ from alignsolve import Alignment, AlignmentProblem, Answer, RowBlocks
 from alignsolve.files import FileError
 from alignsolve.front import judge
 from alignsolve.io import load_problem, load_solution, save_problem, save_solution
+from alignsolve.numerics import MAX_FLOAT
 from alignsolve.problem import FIELDS
 from alignsolve.verify import Claim, verify
 from alignsolve.witness import Witness
@@ -52,9 +53,9 @@ def extreme_problems(draw) -> AlignmentProblem:
     dtype = draw(st.sampled_from(["float64", "float32", "float16", "int8", "int64", "uint16"]))
     kind = {"f": {"allow_nan": False, "allow_infinity": False}}.get(np.dtype(dtype).kind, {})
     limits = {"min_value": -(2**53), "max_value": 2**53} if dtype == "int64" else {}
-    limits = {"min_value": -1e290, "max_value": 1e290} if dtype == "float64" else limits
+    limits = {"min_value": -MAX_FLOAT, "max_value": MAX_FLOAT} if dtype == "float64" else limits
     fitness = draw(arrays.arrays(dtype, (n, e), elements=arrays.from_dtype(np.dtype(dtype), **kind, **limits)))
-    amount = st.floats(0, 1e290, allow_subnormal=True)
+    amount = st.floats(0, MAX_FLOAT, allow_subnormal=True)
     resources = draw(st.integers(1, 2))
     return AlignmentProblem(
         fitness,
@@ -68,7 +69,7 @@ def extreme_problems(draw) -> AlignmentProblem:
             arrays.arrays(np.float64, st.sampled_from([(e, resources), (n, e, resources)]), elements=amount)
         ),
         overload_penalty=draw(amount | st.none()),
-        switching_cost=draw(st.floats(-1e290, 1e290) | arrays.arrays(np.float64, e, elements=amount)),
+        switching_cost=draw(st.floats(-MAX_FLOAT, MAX_FLOAT) | arrays.arrays(np.float64, e, elements=amount)),
         previous=draw(st.none() | arrays.arrays(np.bool_, (n, e))),
     )
 

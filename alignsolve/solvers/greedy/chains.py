@@ -72,9 +72,7 @@ def _violation(s: State, unit: Any, j: int, load: float) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def search(
-    s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float
-) -> Any:
+def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float) -> Any:
     """Go ``steps`` steps, or until nothing is violated; returns where the search stands."""
     for _ in range(steps):
         v = _worst(s, unit, weights)

@@ -31,6 +31,7 @@ from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
 from alignsolve.solvers.residual import polish, prices_of
 from alignsolve.stoppable import last_answer
+from alignsolve.violations import violations
 from alignsolve.witness import Witness, from_direction
 
 MARGIN = 0.1
@@ -189,7 +190,7 @@ class _Search:
 
     def _feasible(self, alignment: Alignment | None) -> Alignment | None:
         """Return the alignment if every bound holds."""
-        if alignment is None or evaluate.violations(self.problem, alignment):
+        if alignment is None or violations(self.problem, alignment):
             return None
         return alignment
 

@@ -1,0 +1,70 @@
+"""From the pricing pass's choices and the core's moves to the alignment in compressed rows."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.alignment import Alignment
+from alignsolve.solvers.price.core import Core, CoreRows
+from alignsolve.solvers.price.pricing import Priced
+
+Array = npt.NDArray[Any]
+
+
+def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
+    """Take every client's choice from the pass, but what the core's clients waver about from the core."""
+    count = np.concatenate([chunk.count for chunk in chunks])
+    expert = np.concatenate([chunk.expert for chunk in chunks])
+    if len(rows.client):
+        change = np.add.reduceat(core.held.astype(np.int32) - rows.held.astype(np.int32), rows.start[:-1])
+        after = count.copy()
+        after[rows.client] += change.astype(np.int32)
+    else:
+        after = count
+    indptr = np.zeros(len(count) + 1, dtype=np.int64)
+    np.cumsum(after, out=indptr[1:])
+    experts = np.empty(indptr[-1], dtype=np.int64)
+    _fill(count, expert, rows.client, rows.start, rows.expert, core.held, indptr, experts)
+    return Alignment(indptr, experts)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(
+    count: Array, chosen: Array, client: Array, start: Array, candidate: Array, held: Array, indptr: Array, out: Array
+) -> None:
+    """Write every client's experts, ascending."""
+    at, t = 0, 0
+    for i in range(len(count)):
+        used = indptr[i]
+        in_core = t < len(client) and client[t] == i
+        for c in range(at, at + count[i]):
+            if in_core and _among(candidate, start[t], start[t + 1], chosen[c]):
+                continue
+            used = _insert(out, indptr[i], used, chosen[c])
+        at += count[i]
+        if in_core:
+            for c in range(start[t], start[t + 1]):
+                if held[c]:
+                    used = _insert(out, indptr[i], used, candidate[c])
+            t += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _among(values: Array, begin: int, end: int, wanted: int) -> bool:
+    for c in range(begin, end):
+        if values[c] == wanted:
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def _insert(out: Array, begin: int, used: int, expert: int) -> int:
+    """Insert into the ascending run out[begin:used]; return its new end."""
+    at = used
+    while at > begin and out[at - 1] > expert:
+        out[at] = out[at - 1]
+        at -= 1
+    out[at] = expert
+    return used + 1

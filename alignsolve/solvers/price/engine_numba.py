@@ -1,0 +1,383 @@
+"""The pricing pass compiled: one reading of each row, no array of its size made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import RealArray
+from alignsolve.solvers.price.core import CoreRows
+from alignsolve.solvers.price.pricing import Priced
+
+Array = npt.NDArray[Any]
+MIX = 2654435761
+FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
+"""Larger than every difference of reduced fitness."""
+
+
+@dataclass(frozen=True)
+class NumbaEngine:
+    """Compiled on first use, then cached on disk."""
+
+    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+        """Find every client's best choice."""
+        n, num_experts = block.num_clients, block.num_experts
+        capacity = np.minimum(block.capacity, num_experts)
+        count, margin = np.empty(n, dtype=np.int32), np.empty(n, dtype=prices.dtype)
+        expert = np.empty(int(capacity.sum()), dtype=np.int32)
+        loads = np.zeros(num_experts, dtype=np.int64)
+        rows, far = (block.value, *_masks(block)), FAR[prices.dtype.kind]
+        limits = capacity, np.ascontiguousarray(block.demand)
+        if block.group is None:
+            used, dual, magnitude = _price_flat(*rows, *limits, prices, far, block.start, count, expert, margin, loads)
+        else:
+            used, dual, magnitude = _price_grouped(
+                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, loads
+            )
+        return Priced(count, expert[:used], margin, loads, dual, magnitude)
+
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+        """List the clients with another choice within the window, and between what they waver."""
+        near = priced.margin <= window
+        grouped = block.group is not None
+        client = np.flatnonzero(near)
+        if not len(client):
+            return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
+        first = np.concatenate([[0], np.cumsum(priced.count, dtype=np.int64)])
+        size, expert, held, worth, ground, room, spare, group_room, group_spare = _core_rows(
+            block.value,
+            *_masks(block),
+            np.ascontiguousarray(block.capacity),
+            np.ascontiguousarray(block.demand),
+            *_groups(block),
+            prices,
+            FAR[prices.dtype.kind],
+            client,
+            first,
+            priced.expert,
+            prices.dtype.type(window),
+        )
+        empty = np.zeros((len(client), 0), dtype=np.int64)
+        start = np.concatenate([[0], np.cumsum(size)])
+        return CoreRows(
+            client, start, expert, held, worth, ground, room, spare,
+            group_room if grouped else empty, group_spare if grouped else empty,
+        )  # fmt: skip
+
+
+def _masks(block: ClientBlock) -> tuple[Array, Array]:
+    """Return eligible and required pairs; arrays without rows stand for all and none."""
+    nothing = np.zeros((0, block.num_experts), dtype=np.bool_)
+    allowed = nothing if block.allowed is None else np.ascontiguousarray(block.allowed)
+    required = nothing if block.required is None else np.ascontiguousarray(block.required)
+    return allowed, required
+
+
+def _groups(block: ClientBlock) -> tuple[Array, Array, Array]:
+    """Return the groups with their bounds; one group without any where the block has none."""
+    if block.group is None or block.group_capacity is None or block.group_demand is None:
+        unbounded = np.full((1, 1), block.num_experts + 1, dtype=np.int64)
+        return np.zeros(block.num_experts, dtype=np.int64), unbounded, np.full((1, 1), -1, dtype=np.int64)
+    capacity, demand = np.ascontiguousarray(block.group_capacity), np.ascontiguousarray(block.group_demand)
+    return np.ascontiguousarray(block.group), capacity, demand
+
+
+def _no_rows(kind: npt.DTypeLike, num_groups: int) -> CoreRows:
+    none, groups = np.zeros(0, dtype=np.int64), np.zeros((0, num_groups), dtype=np.int64)
+    worth = np.zeros(0, dtype=kind)
+    return CoreRows(
+        none, np.zeros(1, dtype=np.int64), none.astype(np.int32), none.astype(np.bool_), worth, worth, none, none,
+        groups, groups,
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _price_flat(
+    value: Array,
+    allowed: Array,
+    required: Array,
+    capacity: Array,
+    demand: Array,
+    prices: Array,
+    far: Any,
+    first: int,
+    count: Array,
+    expert: Array,
+    margin: Array,
+    loads: Array,
+) -> tuple[int, float, float]:
+    """Price clients without groups: keep the best few of each row, one more than it may take."""
+    n, num_experts = value.shape
+    best = np.empty(num_experts + 1, dtype=prices.dtype)
+    which = np.empty(num_experts + 1, dtype=np.int32)
+    masked, forced = len(allowed) > 0, len(required) > 0
+    used, dual, magnitude = 0, 0.0, 0.0
+    for i in range(n):
+        begin = used
+        if forced:
+            for j in range(num_experts):
+                if required[i, j]:
+                    expert[used] = j
+                    dual += value[i, j] - prices[j]
+                    used += 1
+        fixed = used - begin
+        room, need = capacity[i] - fixed, demand[i] - fixed
+        kept = 0
+        # Scanning from a different expert for every client spreads ties evenly.
+        at = ((first + i) * MIX >> 8) % num_experts
+        for _ in range(num_experts):
+            j = at
+            at = at + 1 if at + 1 < num_experts else 0
+            reduced = value[i, j] - prices[j]
+            if kept > room and not reduced > best[room]:
+                continue
+            if (masked and not allowed[i, j]) or (forced and required[i, j]):
+                continue
+            rank = min(kept, room)
+            while rank > 0 and reduced > best[rank - 1]:
+                best[rank] = best[rank - 1]
+                which[rank] = which[rank - 1]
+                rank -= 1
+            best[rank] = reduced
+            which[rank] = j
+            kept = min(kept + 1, room + 1)
+        taken = 0
+        while taken < min(kept, room) and (taken < need or best[taken] > 0):
+            expert[used] = which[taken]
+            dual += best[taken]
+            used += 1
+            taken += 1
+        count[i] = used - begin
+        for t in range(begin, used):
+            loads[expert[t]] += 1
+            magnitude += abs(value[i, expert[t]])
+        loss = far
+        if taken > 0 and taken < kept:
+            loss = best[taken - 1] - best[taken]
+        if taken > 0 and taken > need:
+            loss = min(loss, best[taken - 1])
+        if taken < kept and taken < room:
+            loss = min(loss, -best[taken])
+        margin[i] = loss
+    return used, dual, magnitude
+
+
+@numba.njit(cache=True, nogil=True)
+def _price_grouped(
+    value: Array,
+    allowed: Array,
+    required: Array,
+    capacity: Array,
+    demand: Array,
+    group: Array,
+    group_capacity: Array,
+    group_demand: Array,
+    prices: Array,
+    far: Any,
+    first: int,
+    count: Array,
+    expert: Array,
+    margin: Array,
+    loads: Array,
+) -> tuple[int, float, float]:
+    """Price clients with groups: meet each group's demand with its best, then take the best of what is left."""
+    n, num_experts = value.shape
+    num_groups = group_capacity.shape[1]
+    reduced = np.empty(num_experts, dtype=prices.dtype)
+    order = np.empty(num_experts, dtype=np.int32)
+    state = np.empty(num_experts, dtype=np.int8)
+    number = np.empty(num_groups, dtype=np.int64)
+    loss = np.empty(num_experts, dtype=prices.dtype)
+    used, dual, magnitude = 0, 0.0, 0.0
+    for i in range(n):
+        _read_row(value, allowed, required, prices, i, reduced, state)
+        candidates = _sorted_row(reduced, state, ((first + i) * MIX >> 8) % num_experts, order)
+        number[:] = 0
+        total = 0
+        for j in range(num_experts):
+            if state[j] == _REQUIRED:
+                number[group[j]] += 1
+                total += 1
+        for t in range(candidates):
+            j = order[t]
+            if number[group[j]] < group_demand[i, group[j]]:
+                state[j] = _HELD
+                number[group[j]] += 1
+                total += 1
+        for t in range(candidates):
+            j = order[t]
+            if total >= capacity[i] or (total >= demand[i] and not reduced[j] > 0):
+                break
+            if state[j] == _OPEN and number[group[j]] < group_capacity[i, group[j]]:
+                state[j] = _HELD
+                number[group[j]] += 1
+                total += 1
+        count[i] = total
+        for j in range(num_experts):
+            if state[j] >= _HELD:
+                expert[used] = j
+                used += 1
+                loads[j] += 1
+                dual += reduced[j]
+                magnitude += abs(value[i, j])
+        margin[i] = _losses(
+            reduced, state, number, group, group_capacity[i], group_demand[i],
+            capacity[i] - total, total - demand[i], loss, far,
+        )  # fmt: skip
+    return used, dual, magnitude
+
+
+_SHUT, _OPEN, _HELD, _REQUIRED = 0, 1, 2, 3
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_row(
+    value: Array, allowed: Array, required: Array, prices: Array, i: int, reduced: Array, state: Array
+) -> None:
+    """Reduced fitness and state of a client's pairs."""
+    for j in range(len(prices)):
+        state[j] = _OPEN
+        if len(allowed) > 0 and not allowed[i, j]:
+            state[j] = _SHUT
+            reduced[j] = 0
+            continue
+        if len(required) > 0 and required[i, j]:
+            state[j] = _REQUIRED
+        reduced[j] = value[i, j] - prices[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sorted_row(reduced: Array, state: Array, at: int, order: Array) -> int:
+    """Sort the open experts by falling reduced fitness, ties in the order met from ``at`` on; return their number."""
+    kept = 0
+    for _ in range(len(reduced)):
+        if state[at] == _OPEN:
+            rank = kept
+            while rank > 0 and reduced[at] > reduced[order[rank - 1]]:
+                order[rank] = order[rank - 1]
+                rank -= 1
+            order[rank] = at
+            kept += 1
+        at = at + 1 if at + 1 < len(reduced) else 0
+    return kept
+
+
+@numba.njit(cache=True, nogil=True)
+def _losses(
+    reduced: Array,
+    state: Array,
+    number: Array,
+    group: Array,
+    group_capacity: Array,
+    group_demand: Array,
+    room: int,
+    spare: int,
+    loss: Array,
+    far: Any,
+) -> Any:
+    """Loss of the cheapest move (swap, drop or addition) that each expert of a row takes part in, and their least."""
+    num_groups = len(number)
+    worst = np.full(num_groups, far, dtype=reduced.dtype)
+    best = np.full(num_groups, -far, dtype=reduced.dtype)
+    for j in range(len(reduced)):
+        if state[j] == _HELD:
+            worst[group[j]] = min(worst[group[j]], reduced[j])
+        elif state[j] == _OPEN:
+            best[group[j]] = max(best[group[j]], reduced[j])
+    victim, rival = far, -far
+    for g in range(num_groups):
+        if number[g] > group_demand[g]:
+            victim = min(victim, worst[g])
+        if number[g] < group_capacity[g]:
+            rival = max(rival, best[g])
+    if room > 0:
+        victim = min(victim, 0)
+    if spare > 0:
+        rival = max(rival, 0)
+    least = far
+    for j in range(len(reduced)):
+        g = group[j]
+        loss[j] = far
+        if state[j] == _HELD:
+            other = max(best[g], rival) if number[g] > group_demand[g] else best[g]
+            if other > -far:
+                loss[j] = reduced[j] - other
+        elif state[j] == _OPEN:
+            other = min(worst[g], victim) if number[g] < group_capacity[g] else worst[g]
+            if other < far:
+                loss[j] = other - reduced[j]
+        least = min(least, loss[j])
+    return least
+
+
+@numba.njit(cache=True, nogil=True)
+def _core_rows(
+    value: Array,
+    allowed: Array,
+    required: Array,
+    capacity: Array,
+    demand: Array,
+    group: Array,
+    group_capacity: Array,
+    group_demand: Array,
+    prices: Array,
+    far: Any,
+    client: Array,
+    first: Array,
+    chosen: Array,
+    window: Any,
+) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
+    """Read the near clients' rows again and list the experts between which they waver."""
+    m, num_experts, num_groups = len(client), value.shape[1], group_capacity.shape[1]
+    size, capacity_left, spare = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
+    group_room, group_spare = np.empty((m, num_groups), np.int64), np.empty((m, num_groups), np.int64)
+    ground = np.empty(m, dtype=prices.dtype)
+    expert, held = np.empty(4 * m + num_experts, np.int32), np.empty(4 * m + num_experts, np.bool_)
+    worth = np.empty(4 * m + num_experts, dtype=prices.dtype)
+    reduced, loss = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
+    state, number = np.empty(num_experts, np.int8), np.empty(num_groups, np.int64)
+    used = 0
+    for t in range(m):
+        i = client[t]
+        if used + num_experts > len(expert):
+            more = 2 * len(expert) + num_experts
+            expert, held, worth = _longer(expert, more), _longer(held, more), _longer(worth, more)
+        _read_row(value, allowed, required, prices, i, reduced, state)
+        number[:] = 0
+        for c in range(first[i], first[i + 1]):
+            j = chosen[c]
+            number[group[j]] += 1
+            if state[j] != _REQUIRED:
+                state[j] = _HELD
+        total = first[i + 1] - first[i]
+        capacity_left[t], spare[t] = capacity[i] - total, total - demand[i]
+        row = i if len(group_capacity) == len(value) else 0
+        for g in range(num_groups):
+            group_room[t, g] = group_capacity[row, g] - number[g]
+            group_spare[t, g] = number[g] - group_demand[row, g]
+        _losses(
+            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t], loss, far
+        )
+        begin = used
+        for j in range(num_experts):
+            if (state[j] == _HELD or state[j] == _OPEN) and loss[j] <= window:
+                expert[used] = j
+                held[used] = state[j] == _HELD
+                worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])
+                used += 1
+        ground[t] = -reduced[expert[begin]]
+        size[t] = used - begin
+    return (
+        size, expert[:used].copy(), held[:used].copy(), worth[:used].copy(), ground, capacity_left, spare,
+        group_room, group_spare,
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _longer(values: Array, length: int) -> Array:
+    longer = np.empty(length, dtype=values.dtype)
+    longer[: len(values)] = values
+    return longer

@@ -1,0 +1,109 @@
+"""The pricing pass in plain NumPy: slow, short, and the meaning of what faster engines compute."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, IntArray, RealArray
+from alignsolve.rows import best_rows
+from alignsolve.solvers.price.core import CoreRows
+from alignsolve.solvers.price.pricing import Priced
+
+
+@dataclass(frozen=True)
+class NumpyEngine:
+    """Dense arithmetic over the whole chunk."""
+
+    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+        """Find every client's best choice."""
+        reduced = _reduced(block, prices)
+        optima = best_rows(block.valued(reduced), np.zeros(len(prices)), choose=True)
+        chosen = optima.chosen
+        assert chosen is not None
+        moves = _Moves(block, reduced, chosen)
+        return Priced(
+            count=chosen.sum(axis=1).astype(np.int32),
+            expert=np.nonzero(chosen)[1].astype(np.int32),
+            margin=moves.loss.min(axis=1, initial=moves.far),
+            loads=chosen.sum(axis=0),
+            dual=float(optima.value.sum(dtype=np.float64)),
+            magnitude=float(np.abs(block.value, where=chosen, out=np.zeros(chosen.shape)).sum()),
+        )
+
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+        """List the clients with another choice within the window, and between what they waver."""
+        reduced = _reduced(block, prices)
+        chosen = np.zeros(reduced.shape, dtype=np.bool_)
+        chosen[np.repeat(np.arange(len(priced.count)), priced.count), priced.expert] = True
+        moves = _Moves(block, reduced, chosen)
+        near = moves.loss <= window
+        client = np.flatnonzero(near.any(axis=1))
+        rows, expert = np.nonzero(near[client])
+        start = np.concatenate([[0], np.cumsum(near[client].sum(axis=1))]).astype(np.int64)
+        reference = reduced[client[rows[start[:-1]]], expert[start[:-1]]]
+        grouped = block.group is not None
+        return CoreRows(
+            client=client,
+            start=start,
+            expert=expert.astype(np.int32),
+            held=chosen[client[rows], expert],
+            worth=reduced[client[rows], expert] - reference[rows],
+            ground=-reference,
+            room=moves.room[client],
+            spare=moves.spare[client],
+            group_room=moves.group_room[client] if grouped else np.zeros((len(client), 0), dtype=np.int64),
+            group_spare=moves.group_spare[client] if grouped else np.zeros((len(client), 0), dtype=np.int64),
+        )
+
+
+def _reduced(block: ClientBlock, prices: RealArray) -> RealArray:
+    if prices.dtype.kind == "i":
+        return block.value.astype(np.int64) - prices
+    return block.value.astype(np.float64) - prices
+
+
+class _Moves:
+    """For every pair the loss of the cheapest single move that it takes part in: swap, drop or addition."""
+
+    def __init__(self, block: ClientBlock, reduced: RealArray, chosen: BoolArray) -> None:
+        n, e = reduced.shape
+        self.far = 2**62 if reduced.dtype.kind == "i" else np.inf
+        open_ = np.ones((n, e), dtype=np.bool_) if block.allowed is None else block.allowed.copy()
+        free = chosen if block.required is None else chosen & ~block.required
+        self.room = block.capacity - chosen.sum(axis=1)
+        self.spare = chosen.sum(axis=1) - block.demand
+        group = np.zeros(e, dtype=np.int64) if block.group is None else block.group
+        self._count_groups(block, chosen, group)
+        held = np.where(free, reduced, self.far)
+        left = np.where(open_ & ~chosen, reduced, -self.far)
+        worst, best = self._by_group(held, group, np.minimum, self.far), self._by_group(left, group, np.maximum, -self.far)
+        may_leave, may_enter = self.group_spare > 0, self.group_room > 0
+        victim = np.where(may_leave, worst, self.far).min(axis=1, initial=self.far)
+        victim = np.where(self.room > 0, np.minimum(victim, 0), victim)
+        rival = np.where(may_enter, best, -self.far).max(axis=1, initial=-self.far)
+        rival = np.where(self.spare > 0, np.maximum(rival, 0), rival)
+        out = np.maximum(best, np.where(may_leave, rival[:, None], -self.far))
+        into = np.minimum(worst, np.where(may_enter, victim[:, None], self.far))
+        self.loss = np.full((n, e), self.far)
+        with np.errstate(over="ignore"):
+            losing = np.where(free, held, 0) - np.where(free, out[:, group], 0)
+            gaining = np.where(open_ & ~chosen, into[:, group], 0) - np.where(open_ & ~chosen, left, 0)
+        self.loss = np.where(free, losing, np.where(open_ & ~chosen, gaining, self.far))
+
+    def _count_groups(self, block: ClientBlock, chosen: BoolArray, group: IntArray) -> None:
+        if block.group is None or block.group_capacity is None or block.group_demand is None:
+            number = chosen.sum(axis=1)[:, None]
+            self.group_room, self.group_spare = len(group) + 1 - number, number + 1
+            return
+        number = np.stack([chosen[:, group == g].sum(axis=1) for g in range(block.group_capacity.shape[1])], axis=1)
+        self.group_room, self.group_spare = block.group_capacity - number, number - block.group_demand
+
+    def _by_group(self, values: RealArray, group: IntArray, pick: Any, empty: Any) -> RealArray:
+        columns = [
+            pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])
+        ]
+        return np.stack(columns, axis=1)
+
+

@@ -1,0 +1,129 @@
+"""Pairing heaps in one pool: for every arc of the experts' graph, the moves that clients offer, cheapest first.
+
+A move is never looked up to be deleted. Each carries the stamp that its client had when the move was offered; once
+the client's choice changes, its stamp moves on and its old moves are dropped when they come to the top of a heap
+(lazy deletion). Insertion costs O(1), so that a client can offer all its moves anew after every change.
+Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 (1986).
+"""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+NONE = -1
+UNSEEN = -2
+"""Root of an arc on which no move was ever offered."""
+
+MOVE = np.dtype(
+    [
+        ("loss", np.int64),  # fitness lost by the move, in quanta
+        ("client", np.int32),
+        ("give", np.int32),  # the candidate left, NONE for the ground
+        ("take", np.int32),  # the candidate taken, NONE for the ground
+        ("stamp", np.int32),
+        ("child", np.int32),
+        ("sibling", np.int32),
+    ]
+)
+
+
+class Heaps(NamedTuple):
+    """All heaps.
+
+    Attributes
+    ----------
+    root
+        (nodes, nodes) int32: the cheapest move of each arc, NONE or UNSEEN where there is none.
+    pool
+        (capacity,) MOVE.
+    count
+        (2,) int64: moves ever taken from the pool's untouched end, and the first of the free list (NONE: empty).
+    """
+
+    root: Array
+    pool: Array
+    count: Array
+
+    @classmethod
+    def empty(cls, nodes: int, capacity: int) -> "Heaps":
+        """Return heaps without moves."""
+        root = np.full((nodes, nodes), UNSEEN, dtype=np.int32)
+        return cls(root, np.empty(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
+
+
+@numba.njit(cache=True, nogil=True)
+def _meld(pool: Array, a: int, b: int) -> int:
+    """Make the dearer root the cheaper one's first child."""
+    if pool[b].loss < pool[a].loss:
+        a, b = b, a
+    pool[b].sibling = pool[a].child
+    pool[a].child = b
+    return a
+
+
+@numba.njit(cache=True, nogil=True)
+def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: int, stamp: int) -> bool:
+    """Offer a move on the arc j → k; False if the pool is full."""
+    pool, count = heaps.pool, heaps.count
+    new = count[1]
+    if new != NONE:
+        count[1] = pool[new].sibling
+    elif count[0] < len(pool):
+        new = count[0]
+        count[0] += 1
+    else:
+        return False
+    move = pool[new]
+    move.loss = loss
+    move.client = client
+    move.give = give
+    move.take = take
+    move.stamp = stamp
+    move.child = NONE
+    move.sibling = NONE
+    root = heaps.root[j, k]
+    heaps.root[j, k] = new if root < 0 else _meld(pool, root, new)
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def pop(heaps: Heaps, j: int, k: int) -> None:
+    """Drop the cheapest move of the arc j → k: meld its children in pairs, then the pairs from the right."""
+    pool = heaps.pool
+    old = heaps.root[j, k]
+    child = pool[old].child
+    pairs = NONE
+    while child != NONE:
+        second = pool[child].sibling
+        after = NONE
+        pair = child
+        pool[child].sibling = NONE
+        if second != NONE:
+            after = pool[second].sibling
+            pool[second].sibling = NONE
+            pair = _meld(pool, child, second)
+        pool[pair].sibling = pairs
+        pairs = pair
+        child = after
+    root = NONE
+    while pairs != NONE:
+        after = pool[pairs].sibling
+        pool[pairs].sibling = NONE
+        root = pairs if root == NONE else _meld(pool, root, pairs)
+        pairs = after
+    heaps.root[j, k] = root
+    pool[old].sibling = heaps.count[1]
+    heaps.count[1] = old
+
+
+@numba.njit(cache=True, nogil=True)
+def top(heaps: Heaps, stamps: Array, j: int, k: int) -> int:
+    """Return the cheapest move on the arc j → k that still stands; negative if there is none."""
+    root = heaps.root[j, k]
+    while root >= 0 and heaps.pool[root].stamp != stamps[heaps.pool[root].client]:
+        pop(heaps, j, k)
+        root = heaps.root[j, k]
+    return root

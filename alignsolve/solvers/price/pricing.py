@@ -1,0 +1,122 @@
+"""The pricing pass: prices go in; every client's choice, the loads, the dual value and the core rows come out.
+
+This is all that the solver asks of the large data, so an engine is two functions over a chunk of clients: ``price``
+and ``core_rows``. :mod:`.engine_numpy` says what they mean, :mod:`.engine_numba` is fast; one that runs on a GPU or on
+other machines would be a third file.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import IntArray, RealArray
+from alignsolve.solvers.price.core import CoreRows, concatenate
+from alignsolve.solvers.price.sample import Sample
+
+
+class Priced(NamedTuple):
+    """The best choice of every client of a chunk under given prices.
+
+    Attributes
+    ----------
+    count
+        (n,) int32: how many experts each client chooses.
+    expert
+        (Σ count,) int32: the experts chosen, client by client, in any order within a client.
+    margin
+        (n,) float64 or int64: by how much each client's choice beats its best other one that is a single move away.
+    loads
+        (num_experts,) int64.
+    dual
+        Total reduced fitness of the choices: with the experts' own term, an upper bound on the sample's optimum.
+    magnitude
+        Total |value| of the choices: the scale against which "exact" is judged.
+    """
+
+    count: npt.NDArray[np.int32]
+    expert: npt.NDArray[np.int32]
+    margin: RealArray
+    loads: IntArray
+    dual: float
+    magnitude: float
+
+
+class Engine(Protocol):
+    """How the large data is read."""
+
+    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+        """Find every client's best choice; values and prices are both int64 or both real.
+
+        Ties are broken differently for different clients, so that a tie between experts does not pile up on one.
+        """
+        ...
+
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+        """List the clients with margins up to the window, with every expert in a move that loses no more than it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pricing pass over a sample: what came out, and what was asked."""
+
+    sample: Sample
+    engine: Engine
+    prices: RealArray
+    chunks: list[Priced]
+    threads: int
+
+    @classmethod
+    def run(cls, sample: Sample, engine: Engine, prices: RealArray, threads: int) -> "Pass":
+        """Price every client of the sample."""
+        kind = prices.dtype
+        chunks = sample.map(lambda _, block: engine.price(typed(block, kind), prices), threads)
+        return cls(sample, engine, prices, chunks, threads)
+
+    @cached_property
+    def loads(self) -> IntArray:
+        """(num_experts,) int64."""
+        loads: IntArray = np.sum([chunk.loads for chunk in self.chunks], axis=0, dtype=np.int64)
+        return loads if self.chunks else np.zeros(len(self.prices), dtype=np.int64)
+
+    @cached_property
+    def margins(self) -> RealArray:
+        """(num_clients of the sample,) in the prices' dtype."""
+        return np.concatenate([chunk.margin for chunk in self.chunks])
+
+    @property
+    def dual(self) -> float:
+        """Total reduced fitness of the choices."""
+        return float(sum(chunk.dual for chunk in self.chunks))
+
+    @property
+    def magnitude(self) -> float:
+        """Total |value| of the pairs chosen."""
+        return float(sum(chunk.magnitude for chunk in self.chunks))
+
+    def core_rows(self, window: Any) -> CoreRows:
+        """Collect the core; its clients are numbered within the sample."""
+        kind = self.prices.dtype
+
+        def work(at: int, block: ClientBlock) -> CoreRows:
+            return self.engine.core_rows(typed(block, kind), self.prices, self.chunks[at], window)
+
+        # A chunk without a near choice need not be read again.
+        parts = self.sample.map(work, self.threads)
+        first = np.cumsum([0, *(len(chunk.count) for chunk in self.chunks)])
+        return concatenate(
+            [part._replace(client=part.client + offset) for part, offset in zip(parts, first, strict=False)]
+        )
+
+
+def typed(block: ClientBlock, kind: npt.DTypeLike) -> ClientBlock:
+    """Return the block with contiguous values of a type that engines take: int64, or float64 or float32."""
+    value = block.value
+    if np.dtype(kind).kind == "i":
+        return block.valued(np.ascontiguousarray(value, dtype=np.int64))
+    single = value.dtype in (np.dtype(np.float16), np.dtype(np.float32))
+    return block.valued(np.ascontiguousarray(value, dtype=np.float32 if single else np.float64))

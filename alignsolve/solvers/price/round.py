@@ -1,0 +1,169 @@
+"""One round: from a pricing pass to its core in fixed point, augmented; what came of it, and how exact it is."""
+
+import math
+import time
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
+from alignsolve.solvers.price import augment as ssp
+from alignsolve.solvers.price.core import quantised
+from alignsolve.solvers.price.pricing import Pass
+from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
+
+STEPS = 2000
+"""Searches between two looks at the clock."""
+SMALLEST_CORE = 64
+RESOLUTION = 2.0**-47
+
+
+class Stop(Enum):
+    """Why a round ended."""
+
+    DONE = "nothing is left to move"
+    DRIFTED = "prices left the window"
+    STUCK = "no way to where load is lacking"
+    LATE = "the deadline has passed"
+
+
+class Round:
+    """A round of augmentation on the core of a pricing pass.
+
+    Attributes
+    ----------
+    prices
+        What the prices are now; before it runs, those of the pass.
+    stop, exact
+        Why it ended, and whether its quanta were fine enough for the result to be final.
+    blur
+        A window wide enough to make good what too coarse quanta have missed.
+    reached
+        (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
+    """
+
+    def __init__(self, priced: Pass, slopes: Slopes, *, core_per_unit: float, window: Any = None) -> None:
+        self.priced, self.slopes = priced, slopes
+        self.prices = priced.prices
+        self.whole = priced.prices.dtype.kind == "i"
+        self.stop = Stop.LATE
+        self.searches = 0
+        self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
+        self.window = self._widest if window is None and core_per_unit > 1e6 else window
+        if self.window is None:
+            self.window = self._choose_window(core_per_unit)
+        self.rows = priced.core_rows(self.window)
+        self.exponent = self._choose_exponent()
+        self.core = quantised(self.rows, self.exponent, priced.sample.problem.expert_group)
+
+    @property
+    def _widest(self) -> Any:
+        return LARGEST if self.whole else MAX_FLOAT
+
+    def _choose_window(self, core_per_unit: float) -> Any:
+        """Return the margin within which there are enough clients to make up for the load that is out of place."""
+        loads = self.priced.loads
+        content = settle(self.slopes, relative_slopes(self.slopes, self.prices, 0 if self.whole else 60), loads)
+        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - content).sum())
+        margins = self.priced.margins
+        if wanted >= len(margins):
+            return self._widest
+        window = np.partition(margins, wanted)[wanted]
+        return min(max(window, 0 if self.whole else self.resolution), self._widest)
+
+    def _choose_exponent(self) -> int:
+        """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""
+        largest = max(float(np.abs(part).max(initial=0)) for part in (self.rows.worth, self.rows.ground))
+        if largest == 0.0:
+            slopes = self.slopes.slope[np.isfinite(self.slopes.slope)]
+            largest = float(np.abs(slopes).max(initial=0.0)) or 1.0
+        room = LARGEST / 4 / (len(self.prices) + 2)
+        finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
+        if self.whole:
+            return min(0, finest)
+        return min(finest, 3 - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
+
+    @cached_property
+    def resolution(self) -> float:
+        """What may be lost per pair without telling in the sum."""
+        return self.priced.magnitude / max(int(self.priced.loads.sum()), 1) * RESOLUTION
+
+    @property
+    def exact(self) -> bool:
+        """Whether quanta are fine enough."""
+        if self.whole:
+            return self.exponent == 0
+        if self.searches == 0:
+            return True
+        rows = self.rows
+        value = rows.worth - np.repeat(rows.ground, np.diff(rows.start)) + self.priced.prices[rows.expert]
+        change = np.abs(value) @ (self.core.held.astype(np.float64) - rows.held)
+        pairs = int(self.priced.loads.sum() + np.count_nonzero(self.core.held) - np.count_nonzero(rows.held))
+        return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
+
+    @property
+    def _quantum(self) -> float:
+        return math.ldexp(1.0, -self.exponent)
+
+    @property
+    def blur(self) -> Any:
+        """The window for another round: no price can be off by more than a quantum for each arc of a path."""
+        window = 2 * (len(self.prices) + 2) * self._quantum
+        return int(window) if self.whole else window + 4 * EPSILON * float(np.abs(self.prices).max())
+
+    def run(self, deadline: float, *, forgiving: bool) -> None:
+        """Augment until done or stopped; a forgiving round lets excess go that has nowhere to go."""
+        relative = relative_slopes(self.slopes, self.prices, self.exponent)
+        self.content = settle(self.slopes, relative, self.priced.loads)
+        excess = self.priced.loads - self.content
+        self.graph = ssp.graph_of(
+            np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
+        )
+        window = self._window_in_quanta()
+        heaps = ssp.filled_heaps(self.core, self.graph, window)
+        while True:
+            code = ssp.augment(self.core, heaps, self.graph, window, STEPS)
+            if code == ssp.FULL:
+                heaps = ssp.filled_heaps(self.core, self.graph, window)
+            elif code == ssp.STUCK:
+                self.reached = self.graph.settled.copy()
+                ssp.forget_search(self.graph)
+                if not forgiving:
+                    break
+                self.graph.excess[self.graph.counter[ssp.CURSOR]] = 0
+            elif code != ssp.PAUSED or time.monotonic() > deadline:
+                break
+        self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
+        self.searches = int(self.graph.counter[ssp.SEARCHES])
+        self._move_prices(relative, window)
+
+    def _window_in_quanta(self) -> int:
+        if self.window >= self._widest:
+            return 2 * LARGEST
+        scaled = int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
+        return min(scaled, 2 * LARGEST)
+
+    def _move_prices(self, relative: IntArray, window: int) -> None:
+        """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""
+        drift = self.graph.price - self.graph.price.min()
+        if self.stop is Stop.STUCK:
+            drift[self.reached] += min(window, LARGEST)
+        drift = np.minimum(drift, min(window, LARGEST))
+        drift = drift[:-1] - drift[-1]
+        if self.whole:
+            moved: RealArray = self.prices + (drift << -self.exponent)
+        else:
+            moved = self.prices + np.ldexp(drift.astype(np.float64), -self.exponent)
+        at_slope = relative == drift[:, None]
+        where = at_slope.argmax(axis=1)
+        slope = self.slopes.slope[np.arange(len(where)), where]
+        slope = np.where(np.isfinite(slope), slope, 0.0)
+        self.prices = np.where(at_slope.any(axis=1), slope.astype(self.prices.dtype), moved)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the loads as they are keep all hard bounds."""
+        loads = self.graph.load + self.graph.excess[:-1]
+        return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())

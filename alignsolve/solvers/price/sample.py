@@ -1,0 +1,74 @@
+"""Samples: every stride-th client, jittered so that no period in the data can fool it, read chunk by chunk."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import IntArray
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+CHUNK_ENTRIES = 1 << 20
+"""Pairs priced at a time. Chunks are the same whatever the number of threads, so that answers are too."""
+MIX = 2654435761
+"""Knuth's multiplicative hash: jitter without a random generator."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One client of every ``stride``, or all of them (1)."""
+
+    problem: "AlignmentProblem"
+    stride: int
+
+    @cached_property
+    def num_clients(self) -> int:
+        """How many clients the sample has."""
+        return sum(len(self._picked(start, stop)) for start, stop in self.chunks) if self.stride > 1 else self._all
+
+    @property
+    def _all(self) -> int:
+        return self.problem.num_clients
+
+    @cached_property
+    def chunks(self) -> list[tuple[int, int]]:
+        """Ranges of the problem's clients, each a multiple of the stride."""
+        step = max(1, CHUNK_ENTRIES // max(1, self.problem.num_experts)) * self.stride
+        return [(start, min(start + step, self._all)) for start in range(0, self._all, step)]
+
+    def block(self, start: int, stop: int) -> ClientBlock:
+        """Return the sampled clients within a range."""
+        block = self.problem.block(start, stop)
+        return block if self.stride == 1 else _taken(block, self._picked(start, stop) - start)
+
+    def _picked(self, start: int, stop: int) -> IntArray:
+        slot = np.arange(start // self.stride, -(-stop // self.stride), dtype=np.int64)
+        picked = slot * self.stride + ((slot * MIX) >> 8) % self.stride
+        return picked[picked < stop]
+
+    def map(self, work: Callable[[int, ClientBlock], Result], threads: int) -> list[Result]:
+        """Apply ``work(number of the chunk, block)`` to every chunk, in order or side by side."""
+        if threads == 1 or len(self.chunks) == 1:
+            return list(self._each(work))
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda at: work(at, self.block(*self.chunks[at])), range(len(self.chunks))))
+
+    def _each(self, work: Callable[[int, ClientBlock], Result]) -> Iterator[Result]:
+        for at, (start, stop) in enumerate(self.chunks):
+            yield work(at, self.block(start, stop))
+
+
+def _taken(block: ClientBlock, rows: IntArray) -> ClientBlock:
+    """Return some of a block's clients."""
+    fields = ("value", "allowed", "required", "capacity", "demand", "group_capacity", "group_demand")
+    given = {name: getattr(block, name) for name in fields}
+    taken = {name: None if values is None else values[rows] for name, values in given.items()}
+    return replace(block, start=0, stop=len(rows), **taken)

@@ -1,0 +1,79 @@
+"""The experts' side in whole loads: between two bends an expert's penalty is straight, and its slope meets the price.
+
+At price p an expert is content with every load at which the slope below is at most p and the slope above at least p:
+at p = 0 with anything within its bounds, at p > 0 only full, at p < 0 only at its demand, at p = overload penalty with
+anything beyond its capacity, and so on.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.experts import ExpertBounds
+from alignsolve.numerics import FloatArray, IntArray, RealArray
+
+LARGEST = 2**60
+"""Worths, slopes and prices in quanta stay below this, so that their sums fit an int64."""
+
+
+class Slopes(NamedTuple):
+    """Every expert's penalty as a chain of straight stretches.
+
+    Attributes
+    ----------
+    least
+        (num_experts,) int64: no load below it.
+    end
+        (num_experts, stretches) int64, ascending: the load up to which a stretch reaches; the last is the most.
+    slope
+        (num_experts, stretches) float64, ascending: the penalty of one more unit within the stretch.
+    """
+
+    least: IntArray
+    end: IntArray
+    slope: FloatArray
+
+    def scaled(self, fraction: float) -> "Slopes":
+        """Return the same slopes for a sample: loads are that fraction."""
+        return Slopes(_whole(self.least * fraction), _whole(self.end * fraction), self.slope)
+
+
+def _whole(loads: npt.NDArray[Any]) -> IntArray:
+    return np.rint(loads).astype(np.int64)
+
+
+def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
+    """Read the stretches off the experts' bounds. Hard bounds must not cross."""
+    least = bounds.least
+    most = np.where(np.isfinite(bounds.most), bounds.most, np.maximum(num_clients, least))
+    bends = np.clip(bounds.breakpoints(), least, most)
+    points = np.vstack([least, np.where(np.isnan(bends), least, bends), most])
+    points.sort(axis=0)
+    begin, end = points[:-1], points[1:]
+    overload = np.where(np.isfinite(bounds.overload), bounds.overload, 0.0)
+    shortfall = np.where(np.isfinite(bounds.shortfall), bounds.shortfall, 0.0)
+    # A stretch that bends inside is one unit long (a fractional bound), so that one formula serves all.
+    slope = overload * np.clip(end - bounds.capacity, 0.0, 1.0) - shortfall * np.clip(bounds.demand - begin, 0.0, 1.0)
+    kept = (end > begin).any(axis=1)
+    kept[-1] = True
+    slope = np.maximum.accumulate(np.where(end > begin, slope, -np.inf), axis=0)
+    return Slopes(least.astype(np.int64), end[kept].T.astype(np.int64), slope[kept].T.copy())
+
+
+def settle(slopes: Slopes, relative: IntArray, loads: IntArray) -> IntArray:
+    """Return the loads nearest to ``loads`` with which the experts are content; ``relative`` are slopes − prices."""
+    least, most = slopes.least.copy(), slopes.least.copy()
+    for end, slope in zip(slopes.end.T, relative.T, strict=True):
+        least = np.where(slope < 0, end, least)
+        most = np.where(slope <= 0, end, most)
+    return np.clip(loads, least, most)
+
+
+def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int) -> IntArray:
+    """Return slopes − prices in quanta of 2**-exponent, (num_experts, stretches)."""
+    if prices.dtype.kind == "i":
+        whole = np.where(np.isfinite(slopes.slope), slopes.slope, 0).astype(np.int64) - prices[:, None]
+        return np.where(np.isfinite(slopes.slope), whole, -LARGEST)
+    difference = np.ldexp(slopes.slope - prices[:, None], exponent)
+    return np.clip(np.rint(difference), -LARGEST, LARGEST).astype(np.int64)

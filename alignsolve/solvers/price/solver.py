@@ -1,0 +1,201 @@
+"""``price``: sample → price → core → augment, again on a larger sample, and at last on all: exact, and proven.
+
+With many clients and few experts the dual problem is small: one price an expert. Given the right prices nearly every
+client has one best choice, and only those few that waver have to be shared out so that the loads fit. So:
+
+1. *Sample.* Solve a small sample of the clients with bounds scaled down; its prices are nearly right for a larger one.
+2. *Price.* One pass over the clients: everyone's best choice under the prices, and by what margin it is best.
+3. *Core.* Clients with a margin within a window δ waver; keep them, with the experts that they waver between.
+4. *Augment.* Share the core out by shortest paths (:mod:`.augment`); prices move a little.
+5. If no two prices drifted apart by more than δ, nobody outside the core can want to change: what is optimal for the
+   core is optimal for all, and the prices prove it. Else price again, from the better prices.
+
+Everything inside is in whole quanta: integers as they are, floats relative to the core's own small numbers, so that a
+fitness of 1e9 somewhere does not blur the rest. The front door certifies the result on the original numbers.
+Source: the sampling and the core follow the practice of large transportation problems with few sinks (T. Tokuyama,
+J. Nakano, SIAM J. Comput. 24 (1995); U. Brenner, Oper. Res. Lett. 36 (2008) treat the exact algorithms).
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from alignsolve.numerics import BoolArray, FloatArray, RealArray
+from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.price.assemble import assemble
+from alignsolve.solvers.price.engine_numba import NumbaEngine
+from alignsolve.solvers.price.pricing import Engine, Pass
+from alignsolve.solvers.price.round import Round, Stop
+from alignsolve.solvers.price.sample import Sample
+from alignsolve.solvers.price.slopes import Slopes, slopes_of
+from alignsolve.witness import from_direction
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+SAMPLE_ROUNDS = 3
+"""A sample's prices need not be exact: after so many rounds they are passed on as they are."""
+
+MOST_POLISHES = 3
+"""Each round after the first exact one sharpens the quanta by many binary digits; more cannot help."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """Exact solver of the cardinality class by expert prices.
+
+    Parameters
+    ----------
+    engine
+        How the large data is read.
+    growth
+        How much larger each sample is than the one before.
+    clients_per_expert
+        Size of the smallest sample.
+    core_per_unit
+        How many core clients to take for each unit of load out of place.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[0.7, 0.2], [0.6, 0.5]], expert_capacity=1)
+    >>> solve(problem, solver=Price()).x.tolist()
+    [[True, False], [False, True]]
+    """
+
+    engine: Engine = field(default_factory=NumbaEngine)
+    growth: int = 6
+    clients_per_expert: int = 8
+    core_per_unit: float = 10.0
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+
+    def __call__(
+        self,
+        problem: "AlignmentProblem",
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; the seed is not needed."""
+        crossed = problem.experts.least > problem.experts.most
+        if crossed.any():
+            return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
+        threads = len(os.sched_getaffinity(0)) if threads is None else threads
+        return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
+
+
+class _Solution:
+    """One solution under way."""
+
+    def __init__(
+        self, solver: Price, problem: "AlignmentProblem", deadline: float, threads: int, progress: ProgressHook | None
+    ) -> None:
+        self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
+        self.progress = progress
+        self.started = time.monotonic()
+        self.slopes = slopes_of(problem.experts, problem.num_clients)
+        self.incumbent = Answer()
+        self.rounds = 0
+        self.searches = 0
+
+    def solve(self, warm_start: WarmStart) -> Answer:
+        """Prices from smaller samples, then all clients."""
+        prices = self._first_prices(warm_start)
+        strides = [1] if warm_start.prices is not None else list(self._strides())
+        for stride in strides[:-1]:
+            prices = self._price_sample(Sample(self.problem, stride), prices)
+        return self._price_all(Sample(self.problem, 1), prices)
+
+    def _first_prices(self, warm_start: WarmStart) -> RealArray:
+        prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
+        prices = self.problem.experts.project(prices)
+        return np.rint(prices).astype(np.int64) if self.problem.integral else prices
+
+    def _strides(self) -> Iterator[int]:
+        """Strides of the samples, the last one 1."""
+        smallest = self.solver.clients_per_expert * self.problem.num_experts
+        levels = math.log(max(1.0, self.problem.num_clients / max(1, smallest)), self.solver.growth)
+        for level in range(math.floor(levels), -1, -1):
+            yield self.solver.growth**level
+
+    def _price_sample(self, sample: Sample, prices: RealArray) -> RealArray:
+        """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
+        slopes = self.slopes.scaled(sample.num_clients / self.problem.num_clients)
+        widen = 1.0
+        for _ in range(SAMPLE_ROUNDS):
+            if time.monotonic() > self.deadline:
+                break
+            ended = self._round(sample, slopes, prices, widen, forgiving=True)
+            prices = ended.prices
+            if ended.stop is Stop.DONE:
+                break
+            widen *= 2
+        return prices
+
+    def _price_all(self, sample: Sample, prices: RealArray) -> Answer:
+        """Rounds with all clients, each from better prices or with a wider window, until one is exact."""
+        widen, polished = 1.0, 0
+        window: Any = None
+        while True:
+            ended = self._round(sample, self.slopes, prices, widen, window=window)
+            prices, window = ended.prices, None
+            if ended.stop is Stop.LATE:
+                return self._late(ended)
+            if ended.stop is Stop.DONE:
+                self.incumbent = self._answer(ended)
+                polished += 1
+                if ended.exact or polished > MOST_POLISHES:
+                    return self.incumbent
+                window = ended.blur
+            elif ended.stop is Stop.STUCK:
+                witness = from_direction(self.problem, self._direction(ended.reached))
+                if witness is not None:
+                    return Answer(witness=witness)
+                widen *= 8
+            else:
+                widen *= 2
+
+    def _round(
+        self,
+        sample: Sample,
+        slopes: Slopes,
+        prices: RealArray,
+        widen: float,
+        *,
+        window: Any = None,
+        forgiving: bool = False,
+    ) -> Round:
+        """Price, take the core, augment."""
+        self.rounds += 1
+        priced = Pass.run(sample, self.solver.engine, prices, self.threads)
+        if self.progress is not None:
+            self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
+        ended = Round(priced, slopes, core_per_unit=self.solver.core_per_unit * widen, window=window)
+        ended.run(self.deadline, forgiving=forgiving)
+        self.searches += ended.searches
+        return ended
+
+    def _direction(self, reached: BoolArray) -> FloatArray:
+        """Direction in which prices could rise without end: up for what is reached, or down for the rest."""
+        experts = reached[:-1].astype(np.float64)
+        return experts - 1.0 if reached[-1] else experts
+
+    def _answer(self, ended: Round) -> Answer:
+        alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
+        stats = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
+        return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
+
+    def _late(self, ended: Round) -> Answer:
+        """Return what is feasible at the deadline: what the round holds, or what an earlier one found."""
+        if self.incumbent.x is None and ended.feasible:
+            self.incumbent = self._answer(ended)
+        return self.incumbent
