@@ -30,6 +30,7 @@ from alignsolve.solvers.greedy.state import (
     LEAST,
     LOAD,
     MOST,
+    OWED,
     HELD,
     IN_GROUP,
     PER_GROUP,
@@ -68,8 +69,10 @@ def _only(length: int, j: int) -> BoolArray:
     return mask
 
 
-def _wrong(state: State, j: int, forward: bool) -> bool:
-    return bool(state.loads[j] > state.most[j] if forward else state.loads[j] < state.least[j])
+@numba.njit(cache=True, nogil=True)
+def _wrong(s: State, j: int, forward: bool) -> bool:
+    """Whether expert j is overloaded (forward), or short of its demand (not forward)."""
+    return s.experts[j, LOAD] > s.experts[j, MOST] if forward else s.experts[j, LOAD] < s.experts[j, LEAST]
 
 
 def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
@@ -123,12 +126,15 @@ def _can(s: State, i: int, j: int, k: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(s: State, i: int, j: int, k: int) -> None:
+def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
+    """Move client i's unit from node j to node k, and keep the arcs up to date."""
     hub = s.status.shape[1]
+    _count_client(s, arcs, i, -1)
     if j != hub:
         drop(s, i, j)
     if k != hub:
         take(s, i, k)
+    _count_client(s, arcs, i, 1)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -194,12 +200,10 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     for t in np.argsort(-worths, kind="mergesort"):
         i = clients[t]
         j, k = (v, others[t]) if forward else (others[t], v)
-        if not (s.experts[v, LOAD] > s.experts[v, MOST] if forward else s.experts[v, LOAD] < s.experts[v, LEAST]):
+        if not _wrong(s, v, forward):
             break
         if (_has_room(s, k) if forward else _gives(s, j)) and _can(s, i, j, k):
-            _count_client(s, arcs, i, -1)
-            _move(s, i, j, k)
-            _count_client(s, arcs, i, 1)
+            _relocate(s, arcs, i, j, k)
             moved = True
     return moved
 
@@ -255,31 +259,34 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
         movers = _movers(s, path[t], path[t + 1])
         queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
     start, end = path[0], path[last]
+    clients = np.empty(last, dtype=np.int64)
     for unit in range(min([len(queue) for queue in queues])):
-        if unit > 0:
-            needed = s.experts[start, LOAD] > s.experts[start, MOST] if forward else s.experts[end, LOAD] < s.experts[end, LEAST]
-            if not (needed and _gives(s, start) and _has_room(s, end)):
-                return
-            for t in range(last):
-                if not _can(s, queues[t][unit], path[t], path[t + 1]):
-                    return
         for t in range(last):
-            _count_client(s, arcs, queues[t][unit], -1)
-            _move(s, queues[t][unit], path[t], path[t + 1])
-            _count_client(s, arcs, queues[t][unit], 1)
-        if unit > 0 and not _rows_hold(s, queues, unit):
+            clients[t] = queues[t][unit]
+        if unit > 0:
+            needed = _wrong(s, start if forward else end, forward)
+            if not (needed and _gives(s, start) and _has_room(s, end) and _all_can(s, clients, path)):
+                return
+        for t in range(last):
+            _relocate(s, arcs, clients[t], path[t], path[t + 1])
+        if unit > 0 and not _rows_hold(s, clients):
             for t in range(last - 1, -1, -1):
-                _count_client(s, arcs, queues[t][unit], -1)
-                _move(s, queues[t][unit], path[t + 1], path[t])
-                _count_client(s, arcs, queues[t][unit], 1)
+                _relocate(s, arcs, clients[t], path[t + 1], path[t])
             return
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows_hold(s: State, queues: Any, unit: int) -> bool:
+def _all_can(s: State, clients: Any, path: Any) -> bool:
+    for t in range(len(clients)):
+        if not _can(s, clients[t], path[t], path[t + 1]):
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_hold(s: State, clients: Any) -> bool:
     """Whether the rows of the clients that moved are complete and within their bounds."""
-    for queue in queues:
-        i = queue[unit]
+    for i in clients:
         if not s.rows[i, DEMAND] <= s.rows[i, COUNT] <= s.rows[i, CAPACITY] or s.rows[i, OWED] > 0:
             return False
         for g in range(GROUPS, s.rows.shape[1], PER_GROUP):
