@@ -28,6 +28,9 @@ from alignsolve.witness import Witness, confirm, contradiction
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
     "flow": "alignsolve.solvers.flow:Flow",
+    "ilp": "alignsolve.solvers.ilp.solver:Ilp",
+    "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
+    "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
