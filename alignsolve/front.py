@@ -27,8 +27,17 @@ from alignsolve.witness import Witness, confirm, contradiction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
+    "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
     "flow": "alignsolve.solvers.flow:Flow",
+    "greedy": "alignsolve.solvers.greedy:Greedy",
+    "ilp": "alignsolve.solvers.ilp.solver:Ilp",
+    "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
+    "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
+    "random": "alignsolve.solvers.baseline:Random",
+    "regret": "alignsolve.solvers.greedy:Regret",
+    "rolling": "alignsolve.solvers.baseline:Rolling",
+    "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 

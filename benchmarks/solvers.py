@@ -107,7 +107,11 @@ def _customised(name: str, own: list[str], folder: Path | None, *, quick: bool) 
         raise typer.BadParameter(f"there is no suite {name!r}; there are: {', '.join(known)}")
     suite = known[name]
     if folder is not None:
-        suite = replace(suite, cases=tuple(files(folder)), question=f"Who solves the problems in {folder.name}?")
+        try:
+            cases = tuple(files(folder))
+        except (ValueError, OSError) as error:
+            raise typer.BadParameter(str(error)) from error
+        suite = replace(suite, cases=cases, question=f"Who solves the problems in {folder.name}?")
     if quick:
         small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
         suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)

@@ -166,7 +166,7 @@ def best_by_enumeration(problem: AlignmentProblem, choices: list[list[Choice]]) 
     for i, rows in enumerate(choices):
         worth, weight = _table(problem, i, rows)
         value = (value[:, None] + worth).ravel()
-        load = (load[:, None, :] + weight).reshape(-1, problem.num_experts)
+        load = (load[:, None, :] + weight).reshape(len(value), problem.num_experts)
     allowed, cost = np.ones(len(value), dtype=bool), np.zeros(len(value))
     for j in range(problem.num_experts):
         levels, where = np.unique(load[:, j], return_inverse=True)

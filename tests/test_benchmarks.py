@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from alignsolve import Alignment, AlignmentProblem, Answer, solve
 from alignsolve.io import save_problem
-from benchmarks import memory, report
+from benchmarks import memory, report, solvers
 from benchmarks.contender import Claim
 from benchmarks.entrants import find, in_order
 from benchmarks.machine import this_machine
@@ -336,6 +337,25 @@ def test_problems_of_one_s_own_are_cases_with_their_sizes(tmp_path: Path) -> Non
     ]
     trials = list(race(cases[1], ["flow"], {"flow": [0]}, timeout=60))
     assert [trial.objective for _, _, trial in trials] == [-12]
+
+
+@pytest.mark.usefixtures("importable")
+def test_the_command_line_races_one_s_own_solver_on_one_s_own_problems(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    save_problem(make("layers", 12, 4), mine / "layers.npz")
+    own = f"{__name__}:honest"
+    solvers.main(problems=mine, solver=[own], only=["*/flow", "*honest"], repeats=1, out=tmp_path)
+    found = {row.contender: (row.instance, row.outcome, row.objective) for row in read(tmp_path / "mine.csv")}
+    assert found.keys() == {"flow", own}
+    assert found["flow"] == found[own]
+    assert "| layers.npz |" in (tmp_path / "mine.md").read_text()
+    assert "layers.npz" in (tmp_path / "mine.html").read_text()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="nowhere"):
+        solvers.main(problems=tmp_path / "nowhere", out=tmp_path)
 
 
 def test_an_empty_folder_has_no_problems(tmp_path: Path) -> None:
