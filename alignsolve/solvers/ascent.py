@@ -114,7 +114,10 @@ def _descend(
     """Level method from the given prices; the best prices seen, and the passes made."""
     from alignsolve.solvers.level import nearest  # noqa: PLC0415  (numba is loaded only when needed)
 
-    lower, upper = problem.experts.project(np.full(len(start), -np.inf)), problem.experts.project(np.full(len(start), np.inf))
+    lower, upper = (
+        problem.experts.project(np.full(len(start), -np.inf)),
+        problem.experts.project(np.full(len(start), np.inf)),
+    )
     best, lowest, here = start, math.inf, start
     low = -math.inf if target is None else float(target)
     slopes, offsets, history = np.empty((passes, len(start))), np.empty(passes), np.empty(passes)

@@ -16,10 +16,10 @@ import numpy as np
 
 from alignsolve.solvers.greedy.state import (
     FREE,
+    HELD,
     LEAST,
     LOAD,
     MOST,
-    HELD,
     SHUT,
     State,
     drop,
@@ -187,7 +187,12 @@ def _trade_score(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: i
     change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.experts[v, LOAD]))
     change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.experts[k, LOAD]))
     gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
-    gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after) + penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
+    gain += (
+        penalty(s.experts, v, s.experts[v, LOAD])
+        - penalty(s.experts, v, v_after)
+        + penalty(s.experts, k, s.experts[k, LOAD])
+        - penalty(s.experts, k, k_after)
+    )
     return _ranked(change, gain)
 
 

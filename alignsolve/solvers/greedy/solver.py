@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-
 from alignsolve import evaluate
 from alignsolve.alignment import Alignment
 from alignsolve.numerics import Number
