@@ -23,7 +23,7 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
 from alignsolve.violations import violations
-from alignsolve.witness import Witness, confirm, contradiction
+from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
@@ -100,10 +100,8 @@ def solve(
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
-    witness = contradiction(problem)
-    if witness is not None:
-        answer = Answer(witness=witness)
-    else:
+    answer = _answer_without_solver(problem)
+    if answer is None:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
         _refuse_other_answers(name, answer)
     solution = judge(problem, answer, name=name, started=started, threads=threads)
@@ -118,6 +116,18 @@ def _checked_limit(time_limit: float | None) -> float:
     if not time_limit >= 0:
         raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
+
+
+def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
+    """Answer a row that contradicts itself, and a problem without clients or experts; None for all others."""
+    witness = contradiction(problem)
+    if witness is not None:
+        return Answer(witness=witness)
+    if problem.num_clients and problem.num_experts:
+        return None
+    dearest = np.where(np.isfinite(problem.shortfall_penalty), -problem.shortfall_penalty, -1.0)
+    witness = from_direction(problem, np.full(problem.num_experts, -1.0))
+    return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
 
 
 def _refuse_other_answers(name: str, answer: Any) -> None:

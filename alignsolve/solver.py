@@ -100,7 +100,7 @@ class Solver(Protocol):
         Parameters
         ----------
         problem
-            Already validated; no single row contradicts itself.
+            Already validated; no single row contradicts itself; there is a client and an expert.
         deadline
             On the clock of :func:`time.monotonic`, in seconds; inf if there is none.
         warm_start
