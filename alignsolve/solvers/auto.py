@@ -2,8 +2,8 @@
 
 - Cardinality class: ``flow``; it is exact.
 - General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap and the problem
-  has at most ``ILP_PAIRS`` pairs, ``ilp`` goes on from the greedy alignment; larger problems keep the greedy answer, whose
-  gap is told. Without a time limit ``ilp`` takes the time that it needs.
+  has at most ``ILP_PAIRS`` pairs, ``ilp`` goes on from the greedy alignment; larger problems keep the greedy answer,
+  whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
 """
 
 from dataclasses import dataclass
@@ -67,6 +67,12 @@ class Auto:
         return Ilp(gap=self.gap)(
             problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
         )
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the chosen solvers need."""
+        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+
+        Greedy().prepare(problem)
 
     def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
         """Whether there is nothing left to look for: a witness, or a gap that is closed."""

@@ -64,6 +64,10 @@ class Flow:
 
         return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
 
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        Greedy(passes=FALLBACK_PASSES).prepare(problem)
+
 
 def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
     """Build, solve, polish; or find the witness."""
