@@ -1,6 +1,9 @@
 """Settings for all tests: random examples are the same on every run and on every machine."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from alignsolve.solvers.ilp.solver import Ilp
 
 settings.register_profile(
     "alignsolve",
