@@ -63,7 +63,8 @@ def solve(
     solver
         A name in ``SOLVERS``, an instance of a solver with parameters of its own, or any callable of that signature.
     time_limit
-        Seconds; the best feasible alignment found by then is returned. None: no limit.
+        Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
+        its first use after installation is compiled before the clock starts.
     gap
         Relative gap at which a solver may stop early. The status is OPTIMAL only if the gap is closed all the same.
     warm_start
@@ -95,11 +96,14 @@ def solve(
     >>> solution.status, solution.proof, solution.objective
     (<Status.OPTIMAL: 'OPTIMAL'>, <Proof.PRICES: 'PRICES'>, 4.5)
     """
-    started = time.monotonic()
     limit = _checked_limit(time_limit)
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
+    prepare = getattr(call, "prepare", None)
+    if prepare is not None and limit < math.inf:
+        prepare(problem)
+    started = time.monotonic()
     answer = _answer_without_solver(problem)
     if answer is None:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)

@@ -12,8 +12,8 @@ from benchmarks.machine import Machine, now
 from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
-FINAL = ("refused", "missing", "timeout", "crashed", "nothing", "skipped")
-"""Outcomes after which a contender is not asked again."""
+FINAL = ("refused", "timeout", "crashed", "nothing", "skipped")
+"""Outcomes after which a contender is not asked again; who is missing may have been installed since."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class Table:
 
     def missing(self, suite: str, case: Case, contenders: Iterable[str], repeats: int) -> dict[str, list[int]]:
         """Repeats of each contender that have no row yet; none for who has left the race."""
-        there = [row for row in self.rows if (row.suite, row.instance) == (suite, case.name)]
+        here = (suite, case.name)
+        there = [row for row in self.rows if (row.suite, row.instance) == here and row.outcome != "missing"]
         left = {row.contender for row in there if row.outcome in FINAL}
         done = {(row.contender, row.repeat) for row in there}
         return {

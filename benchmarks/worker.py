@@ -38,13 +38,13 @@ class _Worker:
 
     def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
         """Import the contender and make the instance; reply with its sizes, or why there will be no attempt."""
-        try:
-            self.contender = find(contender, time_limit)
-        except ImportError as error:
-            return asdict(Trial("missing", f"not installed: {error}"))
         self.case = Case(**case)
         self.problem = self.case.make()
-        reason = self.contender.refusal(self.problem)
+        try:
+            self.contender = find(contender, time_limit)
+            reason = self.contender.refusal(self.problem)
+        except ImportError as error:
+            return asdict(Trial("missing", f"not installed: {error}"))
         if reason is not None:
             return asdict(Trial("refused", reason))
         return {"outcome": "ready"}

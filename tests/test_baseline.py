@@ -128,9 +128,7 @@ def test_expert_choice_gives_every_expert_its_best_and_every_client_no_more_than
 
 
 def test_expert_choice_fills_loads_that_fit_exactly_and_goes_on_after_one_that_does_not():
-    problem = AlignmentProblem(
-        [[5.0], [4.0], [3.0], [2.0]], client_load=[0.1, 0.7, 0.2, 0.0], expert_capacity=0.3
-    )
+    problem = AlignmentProblem([[5.0], [4.0], [3.0], [2.0]], client_load=[0.1, 0.7, 0.2, 0.0], expert_capacity=0.3)
     assert solve(problem, "expert-choice").x.ravel().tolist() == [True, False, True, True]
 
 

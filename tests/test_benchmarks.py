@@ -250,6 +250,14 @@ def test_who_timed_out_is_not_asked_again_at_a_larger_size(tmp_path: Path) -> No
     assert found["uniform", "ortools"][0] == found["ties", "flow"][0] == "answered"
 
 
+def test_who_was_missing_is_asked_again_once_it_is_installed(tmp_path: Path) -> None:
+    table = Table(tmp_path / "rows.csv")
+    table.append(timed("flow", 30, np.nan, outcome="missing", reason="not installed", feasible=False, objective=None))
+    run("test", replace(SMALL, repeats=1), table, only=["uniform*/flow"], in_process=True)
+    (found,) = standings(table.rows)
+    assert found.solved
+
+
 def test_rows_survive_the_file_exactly(tmp_path: Path) -> None:
     table = Table(tmp_path / "rows.csv")
     whole = timed(

@@ -1,4 +1,4 @@
-"""Greedy and regret: feasible wherever there is a way (cardinality class), a witness where there is none, a known gap."""
+"""Greedy and regret: feasible wherever there is a way (cardinality class), else a witness; a known gap."""
 
 import time
 
@@ -136,7 +136,7 @@ def test_gaps_on_large_problems_are_small_and_known(name):
         problem = FAMILIES[family](np.random.default_rng(7), num_clients=2000, num_experts=16)
         solution, optimum = solve(problem, name), solve(problem, "flow").objective
         assert solution.objective >= 0.95 * optimum
-        assert solution.bound <= 1.002 * optimum
+        assert solution.bound <= 1.005 * optimum
 
 
 def test_global_greed_takes_the_best_pair_and_regret_looks_at_the_second_best():
@@ -171,9 +171,7 @@ def test_soft_bounds_are_paid_only_where_they_are_worth_it(name):
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_density_rescues_knapsacks_that_greed_by_gain_loses(name):
-    problem = AlignmentProblem(
-        [[10.0, 9.0, 9.0]], client_capacity=3, client_budget=2.0, expert_cost=[2.0, 1.0, 1.0]
-    )
+    problem = AlignmentProblem([[10.0, 9.0, 9.0]], client_capacity=3, client_budget=2.0, expert_cost=[2.0, 1.0, 1.0])
     solution = solve(problem, name)
     assert solution.objective == pytest.approx(18.0)
     assert solution.stats["ranking"] == "gain per use"

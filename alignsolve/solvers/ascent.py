@@ -114,8 +114,9 @@ def _descend(
     """Level method from the given prices; the best prices seen, and the passes made."""
     from alignsolve.solvers.level import nearest  # noqa: PLC0415  (numba is loaded only when needed)
 
-    lower, upper = problem.experts.project(np.full(len(start), -np.inf)), problem.experts.project(np.full(len(start), np.inf))
-    best, lowest, here = start, math.inf, start
+    anything = np.full(len(start), np.inf)
+    lower, upper = problem.experts.project(-anything), problem.experts.project(anything)
+    best, lowest, here, guess = start, math.inf, start, math.inf
     low = -math.inf if target is None else float(target)
     slopes, offsets, history = np.empty((passes, len(start))), np.empty(passes), np.empty(passes)
     for used in range(passes):
@@ -125,7 +126,9 @@ def _descend(
         slopes[used], offsets[used] = slope, value - slope @ here
         if value < lowest:
             best, lowest = here, value
-        low = lowest - FIRST_GAP * abs(lowest) if math.isinf(low) else low
+        if target is None:
+            guess = FIRST_GAP * abs(lowest) if math.isinf(guess) else guess
+            low = lowest - guess
         history[used] = lowest
         if not slope.any() or lowest - low <= SETTLED * abs(lowest) or _stalled(history[: used + 1], target):
             return best, used + 1
@@ -133,7 +136,7 @@ def _descend(
         cuts = slice(0, used + 1)
         here, missed = nearest(slopes[cuts], offsets[cuts], level, best, lower, upper)
         if missed > TOO_LOW * (lowest - level):
-            low = level
+            low, guess = level, DEPTH * guess
     return best, passes
 
 

@@ -5,7 +5,8 @@ takes the expert that violates most and makes the best of the moves that touch i
 between it and another expert, or two clients trade. Best is the least loss of objective per violation removed. Where
 no move helps, the violated experts weigh more from now on, and the move that does least harm is made all the same: it
 ejects another expert's load, whose turn comes next. A pair that was dropped may not come back for some steps, so that
-chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP: Yagiura, Ibaraki, Glover 2004.)
+chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP:
+Yagiura, Ibaraki, Glover, INFORMS J. Computing 16, 2004.)
 """
 
 import time
@@ -16,10 +17,10 @@ import numpy as np
 
 from alignsolve.solvers.greedy.state import (
     FREE,
+    HELD,
     LEAST,
     LOAD,
     MOST,
-    HELD,
     SHUT,
     State,
     drop,
@@ -187,7 +188,8 @@ def _trade_score(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: i
     change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.experts[v, LOAD]))
     change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.experts[k, LOAD]))
     gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
-    gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after) + penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
+    gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after)
+    gain += penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
     return _ranked(change, gain)
 
 

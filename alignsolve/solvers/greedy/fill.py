@@ -53,9 +53,9 @@ def rank_clients(state: State) -> npt.NDArray[np.int32]:
 @numba.njit(cache=True, nogil=True)
 def fill_by_gain(s: State, order: Any) -> None:
     """Take the pair of highest gain, over and over: global greed. Ties go to the lower client, then expert."""
-    num_experts, n = order.shape
+    num_experts = order.shape[0]
     position = np.zeros(num_experts, dtype=np.int64)
-    heads = [(0.0, np.int64(0), np.int64(0))]
+    heads: Any = [(0.0, np.int64(0), np.int64(0))]
     heads.clear()
     for j in range(num_experts):
         i = _next_client(s, order, position, j)
@@ -122,7 +122,7 @@ def fill_by_regret(s: State) -> None:
     spare = np.full(n, -1, dtype=np.int64)
     regret = np.zeros(n)
     gains = np.empty(num_experts)
-    queue = [(0.0, np.int64(0))]
+    queue: Any = [(0.0, np.int64(0))]
     queue.clear()
     for i in range(n):
         if _look(s, i, gains, best, spare, regret):

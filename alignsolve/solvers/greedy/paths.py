@@ -1,4 +1,4 @@
-"""Exact repair where loads count clients: augmenting paths, so that a feasible alignment is found whenever there is one.
+"""Exact repair where loads count clients: augmenting paths, which find a feasible alignment whenever there is one.
 
 The nodes are the experts and a hub. An arc j → k says that some client, its row complete, can give expert j up and take
 k instead; j → hub that one can do without j, hub → k that one has a place for k. An overloaded expert sends a unit
@@ -27,12 +27,12 @@ from alignsolve.solvers.greedy.state import (
     FREE,
     GROUP_CAPACITY,
     GROUPS,
+    HELD,
+    IN_GROUP,
     LEAST,
     LOAD,
     MOST,
     OWED,
-    HELD,
-    IN_GROUP,
     PER_GROUP,
     State,
     drop,
@@ -277,7 +277,7 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _all_can(s: State, clients: Any, path: Any) -> bool:
-    for t in range(len(clients)):
+    for t in range(len(clients)):  # noqa: SIM110  (compiled code has no all())
         if not _can(s, clients[t], path[t], path[t + 1]):
             return False
     return True

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-
 from alignsolve import evaluate
 from alignsolve.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.ascent import ascend
+from alignsolve.solvers.rehearsal import rehearse
 from alignsolve.witness import Witness
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class Greedy:
 
         return _answer(problem, rule, self.passes, deadline, warm_start, progress)
 
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what a problem of this class needs."""
+        rehearse(self, problem.class_)
+
 
 @dataclass(frozen=True)
 class Regret:
@@ -107,6 +111,10 @@ class Regret:
             return partial(fill_by_regret, state)
 
         return _answer(problem, rule, self.passes, deadline, warm_start, progress)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what a problem of this class needs."""
+        rehearse(self, problem.class_)
 
 
 @dataclass(frozen=True)
