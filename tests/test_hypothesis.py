@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 
+import numpy as np
 import oracle
 import pytest
 import strategies
 from hypothesis import given, settings
 
-from alignsolve import SOLVERS, Feature, ProblemClass, Proof, Status, solve
+from alignsolve import SOLVERS, AlignmentProblem, Feature, ProblemClass, Proof, Status, solve
 from alignsolve.front import describe_solvers
 
 DECLARED = describe_solvers()
@@ -75,6 +76,32 @@ def rounding(problem, solution, best):
     """What DESIGN.md calls equal."""
     magnitudes = [oracle.magnitude(problem, choices) for choices in (oracle.chosen(solution.x), best.choices)]
     return max(1e-9 * abs(float(best.objective)), 1e-12 * max(magnitudes))
+
+
+FOUND = {
+    "a soft demand beyond all clients": AlignmentProblem([[0]], expert_demand=2, shortfall_penalty=0.5),
+    "a demand and a capacity equal but for rounding": AlignmentProblem(
+        [[1.0]], client_load=[0.3], expert_demand=0.1 + 0.2, expert_capacity=0.3
+    ),
+    "nonsense at an ineligible pair": AlignmentProblem(
+        [[1.0, np.nan], [1.0, 2.0]],
+        eligible=[[True, False], [True, True]],
+        client_load=[[1.0, np.nan], [2.0, 1.0]],
+        client_budget=1.0,
+        expert_cost=[[1.0, np.inf], [1.0, 1.0]],
+        expert_capacity=2,
+    ),
+    "a huge expert that nobody can pay": AlignmentProblem(
+        [[1e17, 5.0, 4.0, 4.0]], client_capacity=4, client_budget=2.0, expert_cost=[10.0, 2.0, 1.0, 1.0]
+    ),
+    "no clients, a demand": AlignmentProblem(np.zeros((0, 2)), expert_demand=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("solver", EXACT)
+def test_what_was_wrong_once(solver, name):
+    check_exact(FOUND[name], solver)
 
 
 @pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
