@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,9 +100,11 @@ class ClientBlock:
 
     def pick(self, rows: slice | IntArray) -> "ClientBlock":
         """Return some of the rows, numbered from 0 on: by their positions or by a slice."""
-        fields = ("fitness", "value", "allowed", "required", "load", "capacity", "demand", "budget", "cost")
-        given = {field: getattr(self, field) for field in (*fields, "group_capacity", "group_demand")}
-        picked = {field: None if array is None else array[rows] for field, array in given.items()}
+        optional = ("allowed", "required", "load", "group_capacity", "group_demand", "budget", "cost")
+        given = {field: getattr(self, field) for field in optional}
+        picked: dict[str, Any] = {field: None if array is None else array[rows] for field, array in given.items()}
+        for field in ("fitness", "value", "capacity", "demand"):
+            picked[field] = getattr(self, field)[rows]
         return replace(self, start=0, stop=len(picked["capacity"]), **picked)
 
     def without_values(self) -> "ClientBlock":

@@ -23,15 +23,21 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
 from alignsolve.violations import violations
-from alignsolve.witness import Witness, confirm, contradiction
+from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
+    "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
     "flow": "alignsolve.solvers.flow:Flow",
+    "greedy": "alignsolve.solvers.greedy:Greedy",
     "ilp": "alignsolve.solvers.ilp.solver:Ilp",
     "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
     "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
+    "random": "alignsolve.solvers.baseline:Random",
+    "regret": "alignsolve.solvers.greedy:Regret",
+    "rolling": "alignsolve.solvers.baseline:Rolling",
+    "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 
@@ -57,7 +63,8 @@ def solve(
     solver
         A name in ``SOLVERS``, an instance of a solver with parameters of its own, or any callable of that signature.
     time_limit
-        Seconds; the best feasible alignment found by then is returned. None: no limit.
+        Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
+        its first use after installation is compiled before the clock starts.
     gap
         Relative gap at which a solver may stop early. The status is OPTIMAL only if the gap is closed all the same.
     warm_start
@@ -89,15 +96,16 @@ def solve(
     >>> solution.status, solution.proof, solution.objective
     (<Status.OPTIMAL: 'OPTIMAL'>, <Proof.PRICES: 'PRICES'>, 4.5)
     """
-    started = time.monotonic()
     limit = _checked_limit(time_limit)
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
-    witness = contradiction(problem)
-    if witness is not None:
-        answer = Answer(witness=witness)
-    else:
+    prepare = getattr(call, "prepare", None)
+    if prepare is not None and limit < math.inf:
+        prepare(problem)
+    started = time.monotonic()
+    answer = _answer_without_solver(problem)
+    if answer is None:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
         _refuse_other_answers(name, answer)
     solution = judge(problem, answer, name=name, started=started, threads=threads)
@@ -112,6 +120,18 @@ def _checked_limit(time_limit: float | None) -> float:
     if not time_limit >= 0:
         raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
+
+
+def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
+    """Answer a row that contradicts itself, and a problem without clients or experts; None for all others."""
+    witness = contradiction(problem)
+    if witness is not None:
+        return Answer(witness=witness)
+    if problem.num_clients and problem.num_experts:
+        return None
+    dearest = np.where(np.isfinite(problem.shortfall_penalty), -problem.shortfall_penalty, -1.0)
+    witness = from_direction(problem, np.full(problem.num_experts, -1.0))
+    return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
 
 
 def _refuse_other_answers(name: str, answer: Any) -> None:

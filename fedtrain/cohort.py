@@ -22,7 +22,7 @@ class Returned(NamedTuple):
     updates
         Those that may be merged, ascending by client.
     reports
-        One for every client of the cohort, in its order.
+        One for every client of the cohort that was given an expert, in its order.
     faults
         Why the other updates may not be merged, by client.
     """
@@ -40,7 +40,9 @@ def train_cohort(federation: Federation, state: ServerState, cohort: IntArray, s
     indptr, experts = solution.assigned
     for row, client in enumerate(cohort.tolist()):
         held = tuple(experts[indptr[row] : indptr[row + 1]].tolist())
-        if not held or _drops_out(federation, state.round, client):
+        if not held:
+            continue  # nothing to fetch, to train or to report
+        if _drops_out(federation, state.round, client):
             returned.reports.append(_gone(state, client, held))
             continue
         update, report = _train(federation, state, client, held, training)

@@ -1,11 +1,12 @@
 """Rounds as a generator: sample a cohort, align it, let it train, merge what comes back, learn from it, evaluate."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from alignsolve import Outcome, Solution
+from alignsolve import Outcome, Report, Solution
 from alignsolve.numerics import IntArray
 from fedtrain.aggregate import aggregate
 from fedtrain.cohort import train_cohort
@@ -47,7 +48,6 @@ def run_round(federation: Federation, state: ServerState) -> tuple[Round, Server
     align_seconds += time.perf_counter() - observing
 
     accuracy, loss = evaluate(federation, tensors)
-    reports = returned.reports
     row = Row(
         round=state.round + 1,
         accuracy=accuracy,
@@ -57,19 +57,26 @@ def run_round(federation: Federation, state: ServerState) -> tuple[Round, Server
         gap=solution.gap,
         objective=float(solution.objective or 0.0),
         load_cv=load_cv(solution),
-        bytes_down=sum(report.bytes_down for report in reports),
-        bytes_up=sum(report.bytes_up for report in reports),
         solve_seconds=solution.runtime,
         round_seconds=time.perf_counter() - started,
         clients=len(cohort),
-        dropped=sum(report.outcome is Outcome.DROPPED for report in reports),
         rejected=len(returned.faults),
         softened=observed.softened_rounds - state.aligner.softened_rounds,
         align_seconds=align_seconds,
-        simulated_seconds=max((report.seconds for report in reports), default=0.0),
+        **_totals(returned.reports),
     )
     after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed)
     return Round(row, cohort, solution, returned.faults), after
+
+
+def _totals(reports: Sequence[Report]) -> dict[str, Any]:
+    """Add up what the cohort's clients report."""
+    return {
+        "bytes_down": sum(report.bytes_down for report in reports),
+        "bytes_up": sum(report.bytes_up for report in reports),
+        "dropped": sum(report.outcome is Outcome.DROPPED for report in reports),
+        "simulated_seconds": max((report.seconds for report in reports), default=0.0),
+    }
 
 
 def sample_cohort(federation: Federation, number: int) -> IntArray:

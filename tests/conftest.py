@@ -10,3 +10,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 settings.load_profile("alignsolve")
+
+
+@pytest.fixture(params=["highs", "cbc"])
+def ilp(request: pytest.FixtureRequest) -> Ilp:
+    """The integer programs, with each back end."""
+    return Ilp(backend=request.param)

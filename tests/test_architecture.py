@@ -104,3 +104,11 @@ def test_the_reader_of_imports_sees_every_kind(tmp_path, monkeypatch):
     )
     assert set(imports(path)) == {"a.b", "c.d", "house.e", "house.f.g", "h", "i.j", "k"}
     assert set(imports(path, lazy=False)) == {"a.b", "c.d", "house.e", "house.f.g"}
+
+
+@pytest.mark.parametrize("first", ["highspy", "ortools.graph.python.min_cost_flow"])
+def test_back_ends_can_live_in_one_process(first):
+    """The wheels of highspy from 1.15 on load a libhighs.so.1 that OR-Tools, with another of that name, cannot bear."""
+    code = f"import {first}, highspy, pulp; from ortools.graph.python import min_cost_flow"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"install highspy<1.15: {done.stderr}"

@@ -1,6 +1,7 @@
 """The command line: what a run writes, how it fails, and what Ctrl-C leaves."""
 
 import csv
+import io
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from rich.console import Console
 from test_fedtrain_rounds import SMALL
 from typer.testing import CliRunner
 
@@ -17,7 +19,9 @@ from alignsolve import SolveError
 from fedtrain import rounds as rounds_module
 from fedtrain.cli import app
 from fedtrain.config_file import read_config
+from fedtrain.display import make_display
 from fedtrain.moe import ModelSpec, skeleton
+from fedtrain.row import Row
 
 COLUMNS = (
     *("round", "accuracy", "loss", "status", "proof", "gap", "objective", "load_cv", "bytes_down", "bytes_up"),
@@ -140,6 +144,20 @@ def test_a_report_of_what_is_no_run_is_refused(tmp_path):
     result = fedtrain("report", tmp_path)
     assert result.exit_code == 2
     assert "not a number" in result.stderr
+
+
+def test_a_terminal_shows_the_latest_rounds_as_a_table(finished):
+    _, folder = finished
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    values = rows(folder)[0] | {"accuracy": 0.8125, "loss": 0.5, "load_cv": 0.05, "gap": 1e-12, "round_seconds": 2.0}
+    first = Row(**{name: values[name] for name in Row._fields})._replace(clients=12, dropped=1, rejected=1)
+    with make_display(console, "small", 20) as display:
+        for number in range(1, 15):
+            display.show(first._replace(round=number, accuracy=number / 100))
+    screen = console.file.getvalue().rpartition("small")[2]
+    for shown in ("14/20", "0.1400", "0.0300", "0.050", "OPTIMAL PRICES", "1.0e-12", "10/12", "2.00"):
+        assert shown in screen
+    assert "0.0200" not in screen
 
 
 def test_an_interrupt_within_a_round_leaves_the_rounds_before_it(tmp_path, monkeypatch):

@@ -193,15 +193,32 @@ def test_what_is_no_answer_is_an_error_of_the_solver():
         solve(FLOW, lambda problem, **_: None)
 
 
-def test_rows_that_contradict_themselves_never_reach_a_solver():
-    def never(problem, **_):
+class Never:
+    """A solver that must not be called."""
+
+    def __call__(self, problem, **_):
+        """Fail the test."""
         raise AssertionError("the solver was called")
 
+
+def test_rows_that_contradict_themselves_never_reach_a_solver():
+    never = Never()
     crossed = AlignmentProblem(np.ones((2, 2)), client_capacity=1, client_demand=[1, 2])
     with pytest.raises(InfeasibleError, match=r"client 1 .*demands 2 experts, its capacity is 1"):
         solve(crossed, never)
     solution = solve(AlignmentProblem(np.ones((2, 2)), expert_capacity=1, expert_demand=2), never, throw=False)
     assert (solution.status, solution.witness.experts.tolist()) == (Status.INFEASIBLE, [True, True])
+
+
+def test_without_clients_or_experts_no_solver_is_asked():
+    never = Never()
+    lonely = AlignmentProblem(np.zeros((0, 2)), expert_demand=[0, 1], expert_capacity=[1, np.inf])
+    assert solve(lonely, never, throw=False).witness.experts.tolist() == [False, True]
+    soft = solve(lonely.soften(shortfall=3.0), never)
+    assert (soft.status, soft.proof, soft.objective) == (Status.OPTIMAL, Proof.PRICES, -3.0)
+    idle = solve(AlignmentProblem(np.zeros((2, 0)), client_load=[2.0, 3.0]), never)
+    assert (idle.status, idle.x.shape) == (Status.OPTIMAL, (2, 0))
+    assert solve(AlignmentProblem(np.zeros((2, 0)), client_demand=1), never, throw=False).witness.side == "row"
 
 
 def test_objective_zero_is_optimal():

@@ -5,11 +5,16 @@ Its optimum is minus the least total by which the bounds must be missed: 0 if an
 bound falls without end, and their level sets hold a witness.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from alignsolve.alignment import Alignment
 from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import SolveError
+from alignsolve.solvers.residual import prices_of
+from alignsolve.witness import Witness, from_direction
 
 
 def elastic(problem: AlignmentProblem) -> AlignmentProblem:
@@ -25,3 +30,19 @@ def elastic(problem: AlignmentProblem) -> AlignmentProblem:
         overload_penalty=1.0,
         shortfall_penalty=1.0,
     )
+
+
+def witness_by(problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]) -> Witness | None:
+    """Find why a problem of the cardinality class is infeasible, given a way to solve the elastic one.
+
+    Raises
+    ------
+    SolveError
+        If what it finds for the elastic problem is no optimum.
+    """
+    relaxed = elastic(problem)
+    alignment = optimum(relaxed)
+    prices = None if alignment is None else prices_of(relaxed, alignment)
+    if prices is None:
+        raise SolveError("the elastic problem has no proven optimum, so infeasibility has no witness")
+    return from_direction(problem, prices)

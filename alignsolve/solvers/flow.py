@@ -19,10 +19,13 @@ from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.elastic import elastic
-from alignsolve.solvers.residual import polish, prices_of
-from alignsolve.witness import from_direction
+from alignsolve.solvers.elastic import witness_by
+from alignsolve.solvers.greedy import Greedy
+from alignsolve.solvers.residual import polish
+from alignsolve.stoppable import last_answer
 
+FALLBACK_PASSES = 10
+"""Passes in search of prices that the greedy answer gets when there is a time limit."""
 LARGEST_NODE = 2**31 - 1
 """OR-Tools counts nodes and arcs in 32 bits."""
 
@@ -51,14 +54,23 @@ class Flow:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped."""
-        answer = None
-        for answer in _answers(problem, deadline):  # noqa: B007
-            pass
-        return answer or Answer()
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+
+        def answers() -> Iterator[Answer]:
+            if deadline < math.inf:
+                greedy = Greedy(passes=FALLBACK_PASSES)
+                yield greedy(problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=1, progress=None)
+            yield from _answers(problem, deadline)
+
+        return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        Greedy(passes=FALLBACK_PASSES).prepare(problem)
 
 
 def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
+    """Build, solve, polish; or find the witness."""
     started = time.perf_counter()
     network = Network(problem)
     built = time.perf_counter()
@@ -66,20 +78,10 @@ def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
     solved = time.perf_counter()
     stats: dict[str, Any] = {"build_seconds": built - started, "backend_seconds": solved - built}
     if alignment is None:
-        yield Answer(witness=_witness(problem), stats=stats)
+        yield Answer(witness=witness_by(problem, lambda relaxed: Network(relaxed).solve()), stats=stats)
         return
     alignment, prices, cycles = polish(problem, alignment, deadline)
     yield Answer(alignment, prices, stats={**stats, "cycles": cycles, "polish_seconds": time.perf_counter() - solved})
-
-
-def _witness(problem: AlignmentProblem) -> Any:
-    """Find the witness in the prices of the elastic problem, whose optimum is the total by which bounds are missed."""
-    relaxed = elastic(problem)
-    alignment = Network(relaxed).solve()
-    prices = None if alignment is None else prices_of(relaxed, alignment)
-    if prices is None:
-        raise SolveError("flow: the elastic problem has no proven optimum, so infeasibility has no witness")
-    return from_direction(problem, prices)
 
 
 class Network:

@@ -14,13 +14,11 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
-from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.elastic import elastic
+from alignsolve.solvers.elastic import witness_by
 from alignsolve.solvers.flow import Network
 from alignsolve.solvers.residual import prices_of
 from alignsolve.stoppable import last_answer
-from alignsolve.witness import from_direction
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,7 @@ def _answers(problem: AlignmentProblem) -> Iterator[Answer]:
     if alignment is not None:
         yield Answer(alignment, prices_of(problem, alignment), stats=stats)
         return
-    relaxed = elastic(problem)
-    missing_least = best_flow(relaxed)
-    prices = None if missing_least is None else prices_of(relaxed, missing_least)
-    if prices is None:
-        raise SolveError("networkx: the elastic problem has no proven optimum, so infeasibility has no witness")
-    yield Answer(witness=from_direction(problem, prices), stats=stats)
+    yield Answer(witness=witness_by(problem, best_flow), stats=stats)
 
 
 def best_flow(problem: AlignmentProblem) -> Alignment | None:

@@ -5,7 +5,8 @@ takes the expert that violates most and makes the best of the moves that touch i
 between it and another expert, or two clients trade. Best is the least loss of objective per violation removed. Where
 no move helps, the violated experts weigh more from now on, and the move that does least harm is made all the same: it
 ejects another expert's load, whose turn comes next. A pair that was dropped may not come back for some steps, so that
-chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP: Yagiura, Ibaraki, Glover 2004.)
+chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP:
+Yagiura, Ibaraki, Glover, INFORMS J. Computing 16, 2004.)
 """
 
 import time
@@ -17,6 +18,9 @@ import numpy as np
 from alignsolve.solvers.greedy.state import (
     FREE,
     HELD,
+    LEAST,
+    LOAD,
+    MOST,
     SHUT,
     State,
     drop,
@@ -63,12 +67,12 @@ def repair_by_chains(state: State, deadline: float) -> bool:
 @numba.njit(cache=True, nogil=True)
 def total_violation(s: State, unit: Any) -> float:
     """By how much all hard load bounds are violated, in each expert's own unit."""
-    return sum([_violation(s, unit, j, s.loads[j]) for j in range(len(unit))])
+    return sum([_violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
 
 
 @numba.njit(cache=True, nogil=True)
 def _violation(s: State, unit: Any, j: int, load: float) -> float:
-    return max(0.0, load - s.most[j], s.least[j] - load) / unit[j]
+    return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -100,7 +104,7 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
     """The expert with the largest weighted violation; −1 if there is none."""
     worst, found = 0.0, -1
     for j in range(len(unit)):
-        violated = weights[j] * _violation(s, unit, j, s.loads[j])
+        violated = weights[j] * _violation(s, unit, j, s.experts[j, LOAD])
         if violated > worst:
             worst, found = violated, j
     return found
@@ -110,7 +114,7 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
 def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
     """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, score)."""
     n, num_experts = s.status.shape
-    over = s.loads[v] > s.most[v]
+    over = s.experts[v, LOAD] > s.experts[v, MOST]
     kind, client, partner, score = 0, -1, -1, np.inf
     for i in range(n):
         if s.status[i, v] != (HELD if over else FREE) or (not over and banned[i, v] > step):
@@ -131,13 +135,13 @@ def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
 def _score(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
     """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
     sign = -1.0 if over else 1.0
-    before, after = s.loads[v], s.loads[v] + sign * load_of(s, i, v)
+    before, after = s.experts[v, LOAD], s.experts[v, LOAD] + sign * load_of(s, i, v)
     change = weights[v] * (_violation(s, unit, v, after) - _violation(s, unit, v, before))
-    gain = sign * s.value[i, v] - penalty(s, v, after) + penalty(s, v, before)
+    gain = sign * s.value[i, v] - penalty(s.experts, v, after) + penalty(s.experts, v, before)
     if k >= 0:
-        before, after = s.loads[k], s.loads[k] - sign * load_of(s, i, k)
+        before, after = s.experts[k, LOAD], s.experts[k, LOAD] - sign * load_of(s, i, k)
         change += weights[k] * (_violation(s, unit, k, after) - _violation(s, unit, k, before))
-        gain += -sign * s.value[i, k] - penalty(s, k, after) + penalty(s, k, before)
+        gain += -sign * s.value[i, k] - penalty(s.experts, k, after) + penalty(s.experts, k, before)
     return _ranked(change, gain)
 
 
@@ -179,12 +183,13 @@ def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
 @numba.njit(cache=True, nogil=True)
 def _trade_score(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: int) -> float:
     """Rank the trade in which a gives v to b for k."""
-    v_after = s.loads[v] - load_of(s, a, v) + load_of(s, b, v)
-    k_after = s.loads[k] + load_of(s, a, k) - load_of(s, b, k)
-    change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.loads[v]))
-    change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.loads[k]))
+    v_after = s.experts[v, LOAD] - load_of(s, a, v) + load_of(s, b, v)
+    k_after = s.experts[k, LOAD] + load_of(s, a, k) - load_of(s, b, k)
+    change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.experts[v, LOAD]))
+    change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.experts[k, LOAD]))
     gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
-    gain += penalty(s, v, s.loads[v]) - penalty(s, v, v_after) + penalty(s, k, s.loads[k]) - penalty(s, k, k_after)
+    gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after)
+    gain += penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
     return _ranked(change, gain)
 
 

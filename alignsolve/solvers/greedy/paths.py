@@ -1,4 +1,4 @@
-"""Exact repair where loads count clients: augmenting paths, so that a feasible alignment is found whenever there is one.
+"""Exact repair where loads count clients: augmenting paths, which find a feasible alignment whenever there is one.
 
 The nodes are the experts and a hub. An arc j → k says that some client, its row complete, can give expert j up and take
 k instead; j → hub that one can do without j, hub → k that one has a place for k. An overloaded expert sends a unit
@@ -21,16 +21,26 @@ import numpy as np
 from alignsolve.numerics import BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.greedy.state import (
+    CAPACITY,
+    COUNT,
+    DEMAND,
     FREE,
+    GROUP_CAPACITY,
+    GROUPS,
     HELD,
+    IN_GROUP,
+    LEAST,
+    LOAD,
+    MOST,
+    OWED,
+    PER_GROUP,
     State,
     drop,
-    gain_of,
-    penalty,
     row_admits,
     row_releases,
     row_trades,
     take,
+    toll,
 )
 from alignsolve.witness import Witness, confirm
 
@@ -59,8 +69,10 @@ def _only(length: int, j: int) -> BoolArray:
     return mask
 
 
-def _wrong(state: State, j: int, forward: bool) -> bool:
-    return bool(state.loads[j] > state.most[j] if forward else state.loads[j] < state.least[j])
+@numba.njit(cache=True, nogil=True)
+def _wrong(s: State, j: int, forward: bool) -> bool:
+    """Whether expert j is overloaded (forward), or short of its demand (not forward)."""
+    return s.experts[j, LOAD] > s.experts[j, MOST] if forward else s.experts[j, LOAD] < s.experts[j, LEAST]
 
 
 def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
@@ -114,12 +126,15 @@ def _can(s: State, i: int, j: int, k: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(s: State, i: int, j: int, k: int) -> None:
+def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
+    """Move client i's unit from node j to node k, and keep the arcs up to date."""
     hub = s.status.shape[1]
+    _count_client(s, arcs, i, -1)
     if j != hub:
         drop(s, i, j)
     if k != hub:
         take(s, i, k)
+    _count_client(s, arcs, i, 1)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -128,53 +143,67 @@ def _worth(s: State, i: int, j: int, k: int) -> float:
     hub = s.status.shape[1]
     gain = 0.0
     if k != hub:
-        gain += gain_of(s, i, k)
+        gain += s.value[i, k] - toll(s.experts, k, 1.0)
     if j != hub:
-        gain -= s.value[i, j] + penalty(s, j, s.loads[j] - 1.0) - penalty(s, j, s.loads[j])
+        gain -= s.value[i, j] + toll(s.experts, j, -1.0)
     return gain
 
 
 @numba.njit(cache=True, nogil=True)
 def _gives(s: State, j: int) -> bool:
     """Whether node j can lose a unit and still meet its demand."""
-    return j == s.status.shape[1] or s.loads[j] - 1.0 >= s.least[j]
+    return j == s.status.shape[1] or s.experts[j, LOAD] - 1.0 >= s.experts[j, LEAST]
 
 
 @numba.njit(cache=True, nogil=True)
 def _has_room(s: State, k: int) -> bool:
     """Whether node k can gain a unit within its capacity."""
-    return k == s.status.shape[1] or s.loads[k] + 1.0 <= s.most[k]
+    return k == s.status.shape[1] or s.experts[k, LOAD] + 1.0 <= s.experts[k, MOST]
+
+
+@numba.njit(cache=True, nogil=True)
+def _movers(s: State, j: int, k: int) -> Any:
+    """The clients that can move a unit from node j to node k, ascending."""
+    n, hub = s.status.shape
+    status = s.status
+    found = np.empty(n, dtype=np.int64)
+    number = 0
+    for i in range(n):
+        if (j == hub or status[i, j] == HELD) and (k == hub or status[i, k] == FREE) and _can(s, i, j, k):
+            found[number] = i
+            number += 1
+    return found[:number]
+
+
+@numba.njit(cache=True, nogil=True)
+def _worths(s: State, clients: Any, j: int, k: int) -> Any:
+    worths = np.empty(len(clients))
+    for t in range(len(clients)):
+        worths[t] = _worth(s, clients[t], j, k)
+    return worths
 
 
 @numba.njit(cache=True, nogil=True)
 def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     """Make all the single moves that mend expert v, best first; False if there was none."""
-    n, num_experts = s.status.shape
-    clients, others, worths = [0], [0], [0.0]
-    clients.clear()
-    others.clear()
-    worths.clear()
-    for other in range(num_experts + 1):
+    size = arcs.shape[0]
+    clients, others, worths = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+    for other in range(size):
         j, k = (v, other) if forward else (other, v)
-        open_ = _has_room(s, k) if forward else _gives(s, j)
-        if other == v or arcs[j, k] == 0 or not open_:
+        if other == v or arcs[j, k] == 0 or not (_has_room(s, k) if forward else _gives(s, j)):
             continue
-        for i in range(n):
-            if _can(s, i, j, k):
-                clients.append(i)
-                others.append(other)
-                worths.append(_worth(s, i, j, k))
+        movers = _movers(s, j, k)
+        clients = np.append(clients, movers)
+        others = np.append(others, np.full(len(movers), other))
+        worths = np.append(worths, _worths(s, movers, j, k))
     moved = False
-    for t in np.argsort(-np.array(worths), kind="mergesort"):
+    for t in np.argsort(-worths, kind="mergesort"):
         i = clients[t]
         j, k = (v, others[t]) if forward else (others[t], v)
-        wrong = s.loads[v] > s.most[v] if forward else s.loads[v] < s.least[v]
-        if not wrong:
+        if not _wrong(s, v, forward):
             break
         if (_has_room(s, k) if forward else _gives(s, j)) and _can(s, i, j, k):
-            _count_client(s, arcs, i, -1)
-            _move(s, i, j, k)
-            _count_client(s, arcs, i, 1)
+            _relocate(s, arcs, i, j, k)
             moved = True
     return moved
 
@@ -224,41 +253,43 @@ def _trace(parent: Any, end: int, forward: bool) -> Any:
 @numba.njit(cache=True, nogil=True)
 def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
     """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
-    n, last = s.status.shape[0], len(path) - 1
+    last = len(path) - 1
     queues = []
     for t in range(last):
-        movers = np.array([i for i in range(n) if _can(s, i, path[t], path[t + 1])])
-        worths = np.array([_worth(s, i, path[t], path[t + 1]) for i in movers])
-        queues.append(movers[np.argsort(-worths, kind="mergesort")])
+        movers = _movers(s, path[t], path[t + 1])
+        queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
     start, end = path[0], path[last]
+    clients = np.empty(last, dtype=np.int64)
     for unit in range(min([len(queue) for queue in queues])):
-        if unit > 0:
-            needed = s.loads[start] > s.most[start] if forward else s.loads[end] < s.least[end]
-            if not (needed and _gives(s, start) and _has_room(s, end)):
-                return
-            for t in range(last):
-                if not _can(s, queues[t][unit], path[t], path[t + 1]):
-                    return
         for t in range(last):
-            _count_client(s, arcs, queues[t][unit], -1)
-            _move(s, queues[t][unit], path[t], path[t + 1])
-            _count_client(s, arcs, queues[t][unit], 1)
-        if unit > 0 and not _rows_hold(s, queues, unit):
+            clients[t] = queues[t][unit]
+        if unit > 0:
+            needed = _wrong(s, start if forward else end, forward)
+            if not (needed and _gives(s, start) and _has_room(s, end) and _all_can(s, clients, path)):
+                return
+        for t in range(last):
+            _relocate(s, arcs, clients[t], path[t], path[t + 1])
+        if unit > 0 and not _rows_hold(s, clients):
             for t in range(last - 1, -1, -1):
-                _count_client(s, arcs, queues[t][unit], -1)
-                _move(s, queues[t][unit], path[t + 1], path[t])
-                _count_client(s, arcs, queues[t][unit], 1)
+                _relocate(s, arcs, clients[t], path[t + 1], path[t])
             return
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows_hold(s: State, queues: Any, unit: int) -> bool:
-    """Whether the rows of the clients that moved are complete and within their bounds."""
-    for queue in queues:
-        i = queue[unit]
-        if not s.demand[i] <= s.count[i] <= s.capacity[i]:
+def _all_can(s: State, clients: Any, path: Any) -> bool:
+    for t in range(len(clients)):
+        if not _can(s, clients[t], path[t], path[t + 1]):
             return False
-        for g in range(s.in_group.shape[1]):
-            if not s.group_demand[i, g] <= s.in_group[i, g] <= s.group_capacity[i, g]:
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_hold(s: State, clients: Any) -> bool:
+    """Whether the rows of the clients that moved are complete and within their bounds."""
+    for i in clients:
+        if not s.rows[i, DEMAND] <= s.rows[i, COUNT] <= s.rows[i, CAPACITY] or s.rows[i, OWED] > 0:
+            return False
+        for g in range(GROUPS, s.rows.shape[1], PER_GROUP):
+            if s.rows[i, g + IN_GROUP] > s.rows[i, g + GROUP_CAPACITY]:
                 return False
     return True

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves
-from alignsolve.solvers.price.heaps import NONE, Heaps, top
+from alignsolve.solvers.price.heaps import Heaps, top
 from alignsolve.solvers.price.slopes import LARGEST
 
 Array = npt.NDArray[Any]

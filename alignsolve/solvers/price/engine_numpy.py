@@ -78,7 +78,10 @@ class _Moves:
         self._count_groups(block, chosen, group)
         held = np.where(free, reduced, self.far)
         left = np.where(open_ & ~chosen, reduced, -self.far)
-        worst, best = self._by_group(held, group, np.minimum, self.far), self._by_group(left, group, np.maximum, -self.far)
+        worst, best = (
+            self._by_group(held, group, np.minimum, self.far),
+            self._by_group(left, group, np.maximum, -self.far),
+        )
         may_leave, may_enter = self.group_spare > 0, self.group_room > 0
         victim = np.where(may_leave, worst, self.far).min(axis=1, initial=self.far)
         victim = np.where(self.room > 0, np.minimum(victim, 0), victim)
@@ -101,9 +104,5 @@ class _Moves:
         self.group_room, self.group_spare = block.group_capacity - number, number - block.group_demand
 
     def _by_group(self, values: RealArray, group: IntArray, pick: Any, empty: Any) -> RealArray:
-        columns = [
-            pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])
-        ]
+        columns = [pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])]
         return np.stack(columns, axis=1)
-
-

@@ -142,7 +142,9 @@ class Round:
     def _window_in_quanta(self) -> int:
         if self.window >= self._widest:
             return 2 * LARGEST
-        scaled = int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
+        scaled = (
+            int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
+        )
         return min(scaled, 2 * LARGEST)
 
     def _move_prices(self, relative: IntArray, window: int) -> None:
