@@ -1,12 +1,18 @@
 """The price solver against an independent oracle (HiGHS through scipy), on every feature, corner and promise."""
 
+import math
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import optimize, sparse
 
-from alignsolve import AlignmentProblem, Proof, Status, solve
+from alignsolve import AlignmentProblem, Proof, RowBlocks, Status, WarmStart, solve
+from alignsolve.solvers.price.engine_numba import NumbaEngine
+from alignsolve.solvers.price.engine_numpy import NumpyEngine
+from alignsolve.solvers.price.pricing import Pass
+from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.solver import Price
 
 
@@ -23,9 +29,7 @@ def oracle(problem: AlignmentProblem) -> float | None:
     over, short = problem.overload_penalty, problem.shortfall_penalty
     upper[n * e : n * e + e] = np.where(np.isfinite(over), np.inf, 0)
     upper[n * e + e :] = np.where(np.isfinite(short), np.inf, 0)
-    cost = np.concatenate(
-        [np.where(allowed, -values, 0).ravel(), *(np.where(np.isfinite(p), p, 0) for p in (over, short))]
-    )
+    cost = np.concatenate([np.where(allowed, -values, 0).ravel(), *(np.where(np.isfinite(p), p, 0) for p in (over, short))])
     eye, one = sparse.eye_array, np.ones((1, e))
     none = sparse.csr_array((n, 2 * e))
     rows = [(sparse.hstack([sparse.kron(eye(n), one), none]), problem.client_demand, problem.client_capacity)]
