@@ -10,7 +10,9 @@ run: setup
 	$(BIN)/fedtrain run --set name=$(RUN) --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -q --cov --cov-report=term
+	$(BIN)/python -m pytest -q --cov --cov-report=
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m kernels --cov --cov-append --cov-report=
+	$(BIN)/python -m coverage report --include='alignsolve/*' --fail-under=95
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,9 @@
 """Which client trains which expert in federated Mixture-of-Experts training: solved exactly, with a certificate."""
 
+from alignsolve.aligner import Aligner, AlignerState
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import RowBlocks
+from alignsolve.estimate import CapacityProfiler, LoadMonitor, LossFitness, Outcome, Report, RouterFitness
 from alignsolve.front import SOLVERS, solve
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
@@ -12,15 +14,23 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SOLVERS",
+    "Aligner",
+    "AlignerState",
     "Alignment",
     "AlignmentProblem",
     "Answer",
     "Capabilities",
+    "CapacityProfiler",
     "Feature",
     "InfeasibleError",
+    "LoadMonitor",
+    "LossFitness",
+    "Outcome",
     "ProblemClass",
     "Progress",
     "Proof",
+    "Report",
+    "RouterFitness",
     "RowBlocks",
     "Solution",
     "SolveError",

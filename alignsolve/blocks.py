@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,8 @@ class ClientBlock:
 
     Attributes
     ----------
+    fitness
+        (n, num_experts) as given. Meaningless where not allowed.
     value
         (n, num_experts): fitness minus the switching cost of experts not held before. Meaningless where not allowed.
     allowed, required
@@ -68,6 +71,7 @@ class ClientBlock:
 
     start: int
     stop: int
+    fitness: RealArray
     value: RealArray
     allowed: BoolArray | None
     required: BoolArray | None
@@ -93,6 +97,15 @@ class ClientBlock:
     def valued(self, value: RealArray) -> "ClientBlock":
         """Return the same rows with other values: zeros to ask for feasibility alone, perturbed ones to explore."""
         return replace(self, value=value)
+
+    def pick(self, rows: slice | IntArray) -> "ClientBlock":
+        """Return some of the rows, numbered from 0 on: by their positions or by a slice."""
+        optional = ("allowed", "required", "load", "group_capacity", "group_demand", "budget", "cost")
+        given = {field: getattr(self, field) for field in optional}
+        picked: dict[str, Any] = {field: None if array is None else array[rows] for field, array in given.items()}
+        for field in ("fitness", "value", "capacity", "demand"):
+            picked[field] = getattr(self, field)[rows]
+        return replace(self, start=0, stop=len(picked["capacity"]), **picked)
 
     def without_values(self) -> "ClientBlock":
         """Return the same rows with every value 0: only what is possible counts."""

@@ -59,6 +59,21 @@ class ExpertBounds:
         soft_shortfall = np.where(np.isfinite(self.shortfall), self.shortfall, 0.0)
         return soft_overload * over + soft_shortfall * short
 
+    def marginal(self, loads: FloatArray) -> FloatArray:
+        """Penalty of one more unit at whole loads, (num_experts,): penalty(loads + 1) − penalty(loads), uncancelled."""
+        over = np.clip(loads + 1.0 - self.capacity, 0.0, 1.0)
+        short = np.clip(self.demand - loads, 0.0, 1.0)
+        soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)
+        soft_shortfall = np.where(np.isfinite(self.shortfall), self.shortfall, 0.0)
+        return soft_overload * over - soft_shortfall * short
+
+    def whole_penalty(self, loads: FloatArray) -> int:
+        """The sum of all penalties where loads, bounds and penalties are whole: exact, however large."""
+        with np.errstate(invalid="ignore"):
+            over, short = loads - self.capacity, self.demand - loads
+        pairs = [*zip(over, self.overload, strict=True), *zip(short, self.shortfall, strict=True)]
+        return sum(int(units) * int(cost) for units, cost in pairs if units > 0 and np.isfinite(cost))
+
     def overloads(self, loads: FloatArray) -> FloatArray:
         """Load above the hard capacities beyond tolerance, (num_experts,): 0 where they hold."""
         excess = loads - self.most
@@ -82,7 +97,11 @@ class ExpertBounds:
         points = np.stack(bends)
         if self.unit_loads:
             points[points != np.floor(points)] = np.nan
-        points[~np.isfinite(points) | (points > self.most) | (points < self.least)] = np.nan
+        points[~np.isfinite(points)] = np.nan
+        with np.errstate(invalid="ignore"):
+            forbidden = points - self.most > slack(self.most, points)
+            forbidden |= self.least - points > slack(self.least, points)
+        points[forbidden] = np.nan
         return points
 
     def conjugate(self, prices: FloatArray) -> FloatArray:
@@ -91,7 +110,13 @@ class ExpertBounds:
         For projected prices the maximum lies at a bend of the penalty, so that this is the expert's term of the bound:
         p⁺·capacity − p⁻·demand wherever demand ≤ capacity. It is −inf where hard bounds cross.
         """
+        return self.conjugate_and_size(prices)[0]
+
+    def conjugate_and_size(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The conjugate, and the size of the two numbers whose difference it is: the scale of its rounding."""
         points = self.breakpoints()
         with np.errstate(invalid="ignore"):
-            worth = np.stack([prices * row - self.penalty(row) for row in points])
-        return np.where(np.isnan(worth), -np.inf, worth).max(axis=0)
+            paid, penalty = prices * points, np.stack([self.penalty(row) for row in points])
+            worth = np.where(np.isnan(points), -np.inf, paid - penalty)
+        best, columns = worth.argmax(axis=0), np.arange(len(prices))
+        return worth[best, columns], np.abs(paid[best, columns]) + penalty[best, columns]

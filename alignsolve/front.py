@@ -15,18 +15,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve import evaluate
+from alignsolve import evaluate, validate
 from alignsolve.alignment import Alignment, as_alignment
-from alignsolve.numerics import FloatArray, Number, is_proven
+from alignsolve.exact import exact_bound
+from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
-from alignsolve.witness import Witness, confirm, row_witness
+from alignsolve.violations import violations
+from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
+    "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
     "flow": "alignsolve.solvers.flow:Flow",
+    "greedy": "alignsolve.solvers.greedy:Greedy",
+    "ilp": "alignsolve.solvers.ilp.solver:Ilp",
+    "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
+    "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
+    "random": "alignsolve.solvers.baseline:Random",
+    "regret": "alignsolve.solvers.greedy:Regret",
+    "rolling": "alignsolve.solvers.baseline:Rolling",
+    "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 
@@ -52,7 +63,8 @@ def solve(
     solver
         A name in ``SOLVERS``, an instance of a solver with parameters of its own, or any callable of that signature.
     time_limit
-        Seconds; the best feasible alignment found by then is returned. None: no limit.
+        Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
+        its first use after installation is compiled before the clock starts.
     gap
         Relative gap at which a solver may stop early. The status is OPTIMAL only if the gap is closed all the same.
     warm_start
@@ -84,17 +96,19 @@ def solve(
     >>> solution.status, solution.proof, solution.objective
     (<Status.OPTIMAL: 'OPTIMAL'>, <Proof.PRICES: 'PRICES'>, 4.5)
     """
-    started = time.monotonic()
     limit = _checked_limit(time_limit)
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
-    witness = row_witness(problem)
-    if witness is not None:
-        answer = Answer(witness=witness)
-    else:
+    prepare = getattr(call, "prepare", None)
+    if prepare is not None and limit < math.inf:
+        prepare(problem)
+    started = time.monotonic()
+    answer = _answer_without_solver(problem)
+    if answer is None:
         answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
-    solution = judge(problem, answer, name=name, started=started)
+        _refuse_other_answers(name, answer)
+    solution = judge(problem, answer, name=name, started=started, threads=threads)
     if throw:
         _raise_failure(solution)
     return solution
@@ -106,6 +120,23 @@ def _checked_limit(time_limit: float | None) -> float:
     if not time_limit >= 0:
         raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
+
+
+def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
+    """Answer a row that contradicts itself, and a problem without clients or experts; None for all others."""
+    witness = contradiction(problem)
+    if witness is not None:
+        return Answer(witness=witness)
+    if problem.num_clients and problem.num_experts:
+        return None
+    dearest = np.where(np.isfinite(problem.shortfall_penalty), -problem.shortfall_penalty, -1.0)
+    witness = from_direction(problem, np.full(problem.num_experts, -1.0))
+    return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
+
+
+def _refuse_other_answers(name: str, answer: Any) -> None:
+    if not isinstance(answer, Answer):
+        raise TypeError(f"solver {name!r} must return an Answer, not {type(answer).__name__}")
 
 
 def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
@@ -120,6 +151,8 @@ def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
         call, name = solver, getattr(solver, "__name__", type(solver).__name__)
         if not callable(solver):
             raise ValueError(f"a solver is a name or a callable, not {name}")
+        if isinstance(solver, type):
+            raise ValueError(f"{name} is a class; make an instance: {name}()")
     if not 0.0 <= gap < math.inf:
         raise ValueError(f"gap is {gap}; it must be 0 or more, and finite")
     if gap and is_dataclass(call) and not isinstance(call, type) and any(f.name == "gap" for f in fields(call)):
@@ -139,7 +172,7 @@ def refuse_unsupported(problem: AlignmentProblem, name: str, solver: Solver) -> 
     if not missing:
         return
     able = [other for other in SOLVERS if problem.features <= capabilities(resolve(other)[1]).takes]
-    advice = f"solvers that can: {', '.join(sorted(able))}"
+    advice = f"solvers that can: {', '.join(sorted(able))}" if able else "no solver can"
     if any("hard" in feature for feature in missing):
         advice += "; or soften the experts' bounds with problem.soften(...)"
     raise UnsupportedError(f"solver {name!r} cannot take {' or '.join(sorted(missing))}; {advice}")
@@ -150,7 +183,8 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
     if given is None:
         return WarmStart()
     if isinstance(given, Solution):
-        given = WarmStart(given.assigned, given.prices)
+        same_experts = given.problem.num_experts == problem.num_experts
+        given = WarmStart(given.assigned, given.prices) if same_experts else WarmStart()
     if not isinstance(given, WarmStart):
         array = None if isinstance(given, tuple) else np.asarray(given)
         prices_given = array is not None and array.ndim == 1
@@ -174,16 +208,27 @@ class _Checked:
     worth: evaluate.Worth
 
 
-def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", started: float | None = None) -> Solution:
+def judge(
+    problem: AlignmentProblem,
+    answer: Answer,
+    *,
+    name: str = "given",
+    started: float | None = None,
+    threads: int | None = None,
+) -> Solution:
     """Recompute everything that an answer claims, and decide what is known.
 
-    An alignment that breaks a constraint is not returned: ``stats["rejected"]`` says what it broke.
+    An alignment that breaks a constraint is not returned, prices that are none prove nothing, a bound below what was
+    reached is refuted: ``stats["rejected"]`` tells what was wrong.
     """
     started = time.monotonic() if started is None else started
-    checked, rejected = _check_alignment(problem, answer)
-    prices, bound = _best_bound(problem, answer)
+    checked, broken = _check_alignment(problem, answer, threads)
     witness = None if checked else _check_witness(problem, answer)
-    status, proof, bound = _decide(problem, answer, checked, bound, witness)
+    prices, unpriced = _check_prices(problem, answer)
+    claimed, refuted = _check_bound(problem, answer, checked)
+    bound = math.inf if witness else _best_bound(problem, prices, checked, threads)
+    status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
+    rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
         problem=problem,
         status=status,
@@ -199,7 +244,7 @@ def judge(problem: AlignmentProblem, answer: Answer, *, name: str = "given", sta
     )
 
 
-def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checked | None, str]:
+def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
     """Check the alignment, or tell why it is not one."""
     if answer.x is None:
         return None, ""
@@ -207,20 +252,47 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer) -> tuple[_Checke
         alignment = as_alignment(answer.x, *problem.shape)
     except ValueError as error:
         return None, f"what it returned is not an alignment: {error}"
-    broken = evaluate.violations(problem, alignment)
+    broken = violations(problem, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
-    return _Checked(alignment, evaluate.worth(problem, alignment)), ""
+    return _Checked(alignment, evaluate.worth(problem, alignment, threads=threads)), ""
 
 
-def _best_bound(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, Number]:
-    """Bound from the answer's prices, or from prices of zero, which are always honest."""
-    if answer.witness is not None or answer.infeasible:
-        return None, math.inf
+def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
+    """Project the prices onto their box, or tell why they are none."""
     if answer.prices is None:
-        return None, problem.bound(np.zeros(problem.num_experts))
-    prices = problem.experts.project(np.asarray(answer.prices, dtype=np.float64))
-    return prices, problem.bound(prices)
+        return None, ""
+    try:
+        return problem.experts.project(validate.prices(answer.prices, problem.num_experts)), ""
+    except ValueError as error:
+        return None, f"its prices prove nothing: {error}"
+
+
+def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | None) -> tuple[Number, str]:
+    """A back end's bound, which counts for the general class only; inf where it is none or refuted."""
+    if problem.class_ is not ProblemClass.GENERAL or not math.isfinite(answer.bound):
+        return math.inf, ""
+    if checked is None:
+        return answer.bound, ""
+    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    if objective - answer.bound > REFUTED * max(magnitude, abs(objective)):
+        return math.inf, f"its bound of {answer.bound:.12g} is refuted by the objective of {objective:.12g}"
+    # A back end's bound is a float with its own tolerance; it may not fall below what was actually reached.
+    return max(answer.bound, objective), ""
+
+
+def _best_bound(
+    problem: AlignmentProblem, prices: FloatArray | None, checked: _Checked | None, threads: int | None
+) -> Number:
+    """Bound from the prices, or from prices of zero, which are always honest."""
+    if prices is None:
+        return evaluate.bound(problem, np.zeros(problem.num_experts), threads=threads).value
+    value, lifted = evaluate.bound(problem, prices, threads=threads)
+    if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
+        rounding_decides = value - checked.worth.objective <= 4.0 * lifted
+        if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
+            value = min(value, exact_bound(problem, prices))
+    return value
 
 
 def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
@@ -230,7 +302,12 @@ def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
 
 
 def _decide(
-    problem: AlignmentProblem, answer: Answer, checked: _Checked | None, bound: Number, witness: Witness | None
+    problem: AlignmentProblem,
+    answer: Answer,
+    checked: _Checked | None,
+    bound: Number,
+    claimed: Number,
+    witness: Witness | None,
 ) -> tuple[Status, Proof, Number]:
     """Status, proof and the bound that holds."""
     general = problem.class_ is ProblemClass.GENERAL
@@ -239,17 +316,15 @@ def _decide(
             return Status.INFEASIBLE, Proof.PRICES, -math.inf
         if general and answer.infeasible:
             return Status.INFEASIBLE, Proof.SOLVER, -math.inf
-        return Status.UNKNOWN, Proof.NONE, min(bound, answer.bound) if general else bound
+        return Status.UNKNOWN, Proof.NONE, min(bound, claimed)
     objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    if general:  # a load within its tolerance above a capacity earns more than prices allow for
+        bound = max(bound, objective)
     if is_proven(bound, objective, magnitude):
         return Status.OPTIMAL, Proof.PRICES, bound
-    if general and answer.bound < bound:
-        # A back end's bound is a float with its own tolerance; it may not fall below what was actually reached.
-        claimed = max(answer.bound, objective)
-        if is_proven(claimed, objective, magnitude):
-            return Status.OPTIMAL, Proof.SOLVER, claimed
-        return Status.FEASIBLE, Proof.NONE, claimed
-    return Status.FEASIBLE, Proof.NONE, bound
+    if is_proven(claimed, objective, magnitude):
+        return Status.OPTIMAL, Proof.SOLVER, claimed
+    return Status.FEASIBLE, Proof.NONE, min(bound, claimed)
 
 
 def _raise_failure(solution: Solution) -> None:

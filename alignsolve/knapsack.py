@@ -3,7 +3,8 @@
 Experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the most that the
 remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the best ones that
 the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ of that
-resource's own fractional knapsack.
+resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values, say) is
+given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
 """
 
 from typing import Any
@@ -14,6 +15,9 @@ import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+
+STEPS = 1_000_000
+"""Steps of one row's search, about 0.1 s; rows with up to 16 experts never need as many."""
 
 Matrix = npt.NDArray[Any]  # inside compiled code, where numba knows the types
 
@@ -31,7 +35,8 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
     Returns
     -------
     value, feasible, chosen
-        (n,) the optimum, (n,) whether there is any choice, (n, num_experts) an optimal choice.
+        (n,) the optimum, (n,) whether there is any choice, (n, num_experts) an optimal choice. Of a row that was given
+        up: a bound on its optimum, that there may be a choice, and the best choice found.
     """
     assert block.budget is not None
     assert block.cost is not None
@@ -147,11 +152,10 @@ def _solve_row(
         for t in range(m - 1, -1, -1):
             worth = reduced[open_[t]] - rate[r] * cost[open_[t], r]
             tail[r, t] = tail[r, t + 1] + max(worth, 0.0)
-    prefix = np.zeros(m + 1)
+    ordered = reduced[open_]
     positive = 0
     for t in range(m):
-        prefix[t + 1] = prefix[t] + reduced[open_[t]]
-        if reduced[open_[t]] > 0.0:
+        if ordered[t] > 0.0:
             positive = t + 1
     after = np.zeros((m + 1, num_groups), dtype=np.int64)  # open experts of each group from position t on
     cheapest = np.full((m + 1, num_resources), np.inf)  # and the least that one of them costs
@@ -161,14 +165,25 @@ def _solve_row(
         for r in range(num_resources):
             cheapest[t, r] = min(cheapest[t + 1, r], cost[open_[t], r])
 
+    root = value
+    for s in range(min(max(positive, demand - count), capacity - count, m)):
+        root += ordered[s]
+    for r in range(num_resources):
+        if rate[r] > 0.0:
+            root = min(root, value + rate[r] * (budget[r] - spent[r]) + tail[r, 0])
+
     found = False
     best_value = 0.0
+    steps = 0
     taken = np.zeros(m, dtype=np.bool_)
     t = 0
     while True:
+        steps += 1
+        if steps > STEPS:
+            return root, True
         # Descend from position t, taking whatever fits, until the branch is complete or cut.
         cut, short = _judge(
-            t, m, count, value, demand, capacity, positive, prefix, rate, tail, budget, spent, in_group, group_demand,
+            t, m, count, value, demand, capacity, positive, ordered, rate, tail, budget, spent, in_group, group_demand,
             after, cheapest, found, best_value,
         )  # fmt: skip
         if not cut and (t < positive or short):
@@ -218,7 +233,7 @@ def _solve_row(
 
 @numba.njit(cache=True)
 def _judge(
-    t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, prefix: Matrix, rate: Matrix,
+    t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, ordered: Matrix, rate: Matrix,
     tail: Matrix, budget: Matrix, spent: Matrix, in_group: Matrix, group_demand: Matrix, after: Matrix,
     cheapest: Matrix, found: bool, best_value: float,
 ) -> Any:  # fmt: skip
@@ -240,7 +255,10 @@ def _judge(
     if not found:
         return False, need > 0
     more = min(max(positive - t, need), capacity - count, m - t)
-    if value + prefix[t + more] - prefix[t] <= best_value:
+    most = value
+    for s in range(t, t + more):  # summed anew: a difference of prefix sums would drown small values in a large one
+        most += ordered[s]
+    if most <= best_value:
         return True, need > 0
     for r in range(len(rate)):
         if rate[r] > 0.0 and value + rate[r] * (budget[r] - spent[r]) + tail[r, t] <= best_value:

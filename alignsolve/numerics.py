@@ -29,11 +29,15 @@ OPTIMALITY = 1e-9
 CANCELLATION = 1e-12
 """So is an absolute difference up to this share of the sum of |fitness| selected: the sum itself may cancel to 0."""
 
+REFUTED = 1e-6
+"""A back end's bound this share of the objective below it is no bound; less than that is its own tolerance."""
+
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_INTEGER = 2**53
 """Integers up to here are exact in every back end; larger ones are refused when the problem is made."""
-MAX_FLOAT = 1e290
-"""Floats up to here cannot overflow in a sum over any matrix that fits a machine; larger ones are refused."""
+MAX_FLOAT = 1e140
+"""Floats up to here cannot overflow in a sum of products over any matrix that fits a machine; larger ones are refused.
+"""
 
 
 def total(values: RealArray) -> Number:
@@ -50,6 +54,12 @@ def total(values: RealArray) -> Number:
         wide = values.astype(np.int64, copy=False)
         return (int((wide >> 32).sum()) << 32) + int((wide & 0xFFFFFFFF).sum())
     return math.fsum(values.ravel().tolist())
+
+
+def rounding_of_difference(minuend: FloatArray, subtrahend: FloatArray, difference: FloatArray) -> FloatArray:
+    """What rounding took from ``difference = minuend − subtrahend``, exactly (Knuth's TwoSum)."""
+    virtual = difference - minuend
+    return (minuend - (difference - virtual)) + (-subtrahend - virtual)
 
 
 def slack(bound: FloatArray, terms: FloatArray) -> FloatArray:

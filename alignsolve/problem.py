@@ -14,6 +14,7 @@ from alignsolve.alignment import as_alignment
 from alignsolve.blocks import ClientBlock, block_rows
 from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
+from alignsolve.violations import violations as find_violations
 
 
 class ProblemClass(StrEnum):
@@ -86,8 +87,8 @@ class AlignmentProblem:
     Examples
     --------
     >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
-    >>> problem.class_, problem.objective([[True, False], [False, True]]), problem.bound([1.0, 0.5])
-    (<ProblemClass.CARDINALITY: 'cardinality'>, 4.5, 4.50000000000002)
+    >>> problem.class_, problem.objective([[True, False], [False, True]]), round(problem.bound([1.0, 0.5]), 9)
+    (<ProblemClass.CARDINALITY: 'cardinality'>, 4.5, 4.5)
     """
 
     fitness: Any
@@ -153,11 +154,12 @@ class AlignmentProblem:
     def _validate_loads(self) -> None:
         if self.client_load is None:
             return
-        load = np.asarray(self.client_load, dtype=np.float64)
+        load = validate.numbers("client_load", self.client_load)
         if load.ndim == 1:
+            validate.spread("client_load", load, (self.num_clients,), ("num_clients",))
             load = load[:, None]
         load = validate.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
-        validate.refuse_bad_amounts(
+        load = validate.refuse_bad_amounts(
             "client_load", load, ("num_clients", "num_experts"), infinite=False, eligible=self.eligible
         )
         unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
@@ -172,8 +174,8 @@ class AlignmentProblem:
         if self.client_budget is None:
             return
         n, e = self.shape
-        budget = np.asarray(self.client_budget, dtype=np.float64)
-        cost = np.asarray(self.expert_cost, dtype=np.float64)
+        budget = validate.numbers("client_budget", self.client_budget)
+        cost = validate.numbers("expert_cost", self.expert_cost)
         if budget.ndim < 2:
             budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
         num_resources = budget.shape[1]
@@ -186,7 +188,7 @@ class AlignmentProblem:
         budget = validate.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
         cost = validate.spread("expert_cost", cost, (n, e, num_resources), axes)
         eligible = None if self.eligible is None else self.eligible[:, :, None]
-        validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
+        cost = validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
         self._set("client_budget", budget)
         self._set("expert_cost", cost)
 
@@ -230,7 +232,7 @@ class AlignmentProblem:
     @cached_property
     def has_switching_costs(self) -> bool:
         """Whether any switching cost is not zero."""
-        return bool(_unspread(self.switching_cost).any())
+        return bool(validate.unspread(self.switching_cost).any())
 
     @cached_property
     def integral(self) -> bool:
@@ -265,11 +267,13 @@ class AlignmentProblem:
     def block(self, start: int, stop: int) -> ClientBlock:
         """Rows start..stop-1, ready to compute with; views where possible."""
         rows = slice(start, min(stop, self.num_clients))
+        fitness: RealArray = self.fitness[rows]
         grouped = self.expert_group is not None
         return ClientBlock(
             start=rows.start,
             stop=rows.stop,
-            value=self._values(rows),
+            fitness=fitness,
+            value=self._values(fitness, rows),
             allowed=None if self.eligible is None else self.eligible[rows],
             required=None if self.required is None else self.required[rows],
             load=None if self.client_load is None else self.client_load[rows],
@@ -282,9 +286,8 @@ class AlignmentProblem:
             cost=None if self.expert_cost is None else self.expert_cost[rows],
         )
 
-    def _values(self, rows: slice) -> RealArray:
+    def _values(self, fitness: RealArray, rows: slice) -> RealArray:
         """Fitness minus switching costs; the fitness itself, uncopied, where nothing is switched."""
-        fitness: RealArray = self.fitness[rows]
         if not self.has_switching_costs:
             return fitness
         switching: FloatArray = self.switching_cost[rows]
@@ -315,7 +318,7 @@ class AlignmentProblem:
 
     def violations(self, x: Any) -> list[str]:
         """Tell every kind of constraint that an alignment breaks, by its worst row; empty if it is feasible."""
-        return evaluate.violations(self, as_alignment(x, *self.shape))
+        return find_violations(self, as_alignment(x, *self.shape))
 
     def bound(self, prices: npt.ArrayLike) -> Number:
         """Upper bound on the objective of every alignment, from any expert prices, (num_experts,).
@@ -325,11 +328,7 @@ class AlignmentProblem:
         ValueError
             If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
         """
-        values = np.asarray(prices, dtype=np.float64)
-        if values.shape != (self.num_experts,):
-            raise ValueError(f"prices have shape {values.shape}, expected {(self.num_experts,)}")
-        validate.refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
-        return evaluate.bound(self, values)
+        return evaluate.bound(self, validate.prices(prices, self.num_experts)).value
 
     def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
         """Return the same problem with the experts' bounds priced instead of hard.
@@ -353,13 +352,7 @@ class AlignmentProblem:
 FIELDS = tuple(field.name for field in fields(AlignmentProblem))
 
 
-def _unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the distinct part of a broadcast array, so that a scalar spread over a matrix costs nothing to inspect."""
-    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
-    return values[index]
-
-
 def _whole_or_infinite(values: FloatArray) -> bool:
-    distinct = _unspread(values)
+    distinct = validate.unspread(values)
     finite: BoolArray = np.isfinite(distinct)
     return bool((~finite | (distinct == np.floor(distinct)) & (np.abs(distinct) <= 2.0**53)).all())

@@ -62,7 +62,7 @@ def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -
 
 def reduced_fitness(block: ClientBlock, prices: FloatArray) -> RealArray:
     """Fitness − price·load, (n, num_experts): int64 if exact in integers, else float64; meaningless if not allowed."""
-    if _exact_in_integers(block, prices):
+    if is_exact_in_integers(block, prices):
         whole = prices.astype(np.int64)
         if block.load is None:
             return block.value.astype(np.int64) - whole
@@ -72,7 +72,7 @@ def reduced_fitness(block: ClientBlock, prices: FloatArray) -> RealArray:
     return block.value.astype(np.float64) - prices * block.load
 
 
-def _exact_in_integers(block: ClientBlock, prices: FloatArray) -> bool:
+def is_exact_in_integers(block: ClientBlock, prices: FloatArray) -> bool:
     """Whether values, prices and loads are whole numbers whose combinations fit an int64."""
     if block.value.dtype.kind not in "iu" or not np.array_equal(prices, np.floor(prices)):
         return False

@@ -83,7 +83,11 @@ class Answer:
 
 
 class Solver(Protocol):
-    """A solver. A dataclass of its parameters with a ``capabilities`` attribute, or a plain function (takes all)."""
+    """A solver. A dataclass of its parameters with a ``capabilities`` attribute, or a plain function (takes all).
+
+    It may have a method ``prepare(problem)``, called before the clock of a finite time limit starts: the place to
+    compile what such a problem needs, which takes long only once after installation.
+    """
 
     def __call__(
         self,
@@ -100,7 +104,7 @@ class Solver(Protocol):
         Parameters
         ----------
         problem
-            Already validated; no single row contradicts itself.
+            Already validated; no single row contradicts itself; there is a client and an expert.
         deadline
             On the clock of :func:`time.monotonic`, in seconds; inf if there is none.
         warm_start

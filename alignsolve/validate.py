@@ -29,11 +29,11 @@ def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> 
     step = block_rows(num_experts)
     for start in range(0, num_clients, step):
         block = matrix[start : start + step]
-        low, high = (float(block.min(initial=0)), float(block.max(initial=0)))
+        low, high = block.min(initial=0).item(), block.max(initial=0).item()
         if low >= -limit and high <= limit:
             continue
-        with np.errstate(invalid="ignore"):
-            bad = ~(np.abs(block.astype(np.float64)) <= limit)
+        wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
+        bad = ~((wide >= -limit) & (wide <= limit))
         if eligible is not None:
             bad &= eligible[start : start + step]
         if bad.any():
@@ -66,9 +66,25 @@ def amounts(
     field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...], *, infinite: bool, signed: bool = False
 ) -> FloatArray:
     """Read real numbers (not NaN, not negative unless ``signed``), broadcast to ``shape``."""
-    values = np.asarray(given, dtype=np.float64)
+    values = numbers(field, given)
     refuse_bad_amounts(field, values, axes[-values.ndim :] if values.ndim else (), infinite=infinite, signed=signed)
     return spread(field, values, shape, axes)
+
+
+def numbers(field: str, given: Any) -> FloatArray:
+    """Read real numbers of any shape."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{field} must be numbers in an array of even rows: {error}") from None
+
+
+def prices(given: Any, num_experts: int) -> FloatArray:
+    """Read one finite price per expert, negative ones too."""
+    values = numbers("prices", given)
+    if values.shape != (num_experts,):
+        raise ValueError(f"prices have shape {values.shape}, expected {(num_experts,)}")
+    return refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
 
 
 def refuse_bad_amounts(
@@ -79,22 +95,38 @@ def refuse_bad_amounts(
     infinite: bool,
     signed: bool = False,
     eligible: BoolArray | None = None,
-) -> None:
-    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be."""
-    with np.errstate(invalid="ignore"):
-        good = np.abs(values) <= MAX_FLOAT
-        if infinite:
-            good |= np.isposinf(values)
-        if not signed:
-            good &= values >= 0
+) -> FloatArray:
+    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be.
+
+    Such entries of ineligible pairs are forgiven: they are 0 in what is returned.
+    """
+    if _acceptable(unspread(values), infinite=infinite, signed=signed).all():
+        return values
+    good = _acceptable(values, infinite=infinite, signed=signed)
     if eligible is not None:
-        good |= ~eligible
-    if good.all():
-        return
+        values, good = np.where(eligible | good, values, 0.0), good | ~eligible
+        if good.all():
+            return values
     place = np.argwhere(~good)[0]
     kind = "a number" if infinite else "a finite number"
     sign = "" if signed else ", 0 or more"
     raise ValueError(f"{field}{_place(place, axes)} is {values[tuple(place)]}; it must be {kind}{sign}")
+
+
+def _acceptable(values: FloatArray, *, infinite: bool, signed: bool) -> BoolArray:
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = np.abs(values) <= MAX_FLOAT
+        if infinite:
+            good |= np.isposinf(values)
+        if not signed:
+            good &= values >= 0
+    return good
+
+
+def unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the distinct part of a broadcast array: to look at a scalar spread over a matrix costs nothing."""
+    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
+    return values[index]
 
 
 def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:

@@ -39,20 +39,25 @@ class Witness:
     missing: float
 
     def explain(self, problem: "AlignmentProblem") -> str:
-        """Tell the witness in words."""
+        """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
         clients, experts = _named(self.clients, "client"), _named(self.experts, "expert")
         if self.side == "row":
-            return f"{clients} cannot satisfy their own row: {row_reason(problem, int(np.argmax(self.clients)))}"
+            others = "" if self.clients.sum() == 1 else f"; in all {clients} contradict themselves"
+            return row_reason(problem, int(np.argmax(self.clients))) + others
+        least, most = problem.experts.least[self.experts], problem.experts.most[self.experts]
+        together = " together" if self.experts.sum() > 1 else ""
         if self.side == "demand":
-            wanted = float(problem.experts.least[self.experts].sum())
+            wanted = float(least.sum())
+            if (least > most).any():
+                return f"{experts} must have a load of at least {wanted:g}{together} and at most {float(most.sum()):g}"
             return (
-                f"{experts} need a load of {wanted:g} together, but {clients} who could serve them can give at most "
-                f"{wanted - self.missing:g}: {self.missing:g} is missing"
+                f"{experts} must have a load of at least {wanted:g}{together}; {clients} could serve, and give at most "
+                f"{wanted - self.missing:g}{together}: {self.missing:g} missing"
             )
-        room = float(problem.experts.most[self.experts].sum())
+        room = float(most.sum())
         return (
-            f"{clients} must put a load of {room + self.missing:g} into {experts}, but their capacity together is "
-            f"{room:g}: {self.missing:g} is too much"
+            f"{experts} can take a load of at most {room:g}{together}; {clients} must put at least "
+            f"{room + self.missing:g} there: {self.missing:g} too much"
         )
 
 
@@ -62,11 +67,21 @@ def _named(mask: BoolArray, what: str) -> str:
         return f"{what} {members[0]}"
     listed = ", ".join(map(str, members[:NAMED]))
     more = f", … ({len(members)} in all)" if len(members) > NAMED else ""
-    return f"{what}s {listed}{more}" if len(members) else f"no {what}s"
+    return f"{what}s {listed}{more}" if len(members) else f"no {what}"
+
+
+def contradiction(problem: "AlignmentProblem") -> Witness | None:
+    """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
+    crossed = problem.experts.least > problem.experts.most
+    if crossed.any():
+        found = confirm(problem, crossed, "demand")
+        if found is not None:
+            return found
+    return row_witness(problem)
 
 
 def row_witness(problem: "AlignmentProblem") -> Witness | None:
-    """Find the clients that contradict themselves, before any solver runs; None if there are none."""
+    """Find the clients that contradict themselves; None if there are none."""
     if _rows_plainly_fit(problem):
         return None
     _, feasible = evaluate.most_for(problem, np.zeros(problem.num_experts))
@@ -125,9 +140,11 @@ def row_reason(problem: "AlignmentProblem", i: int) -> str:
 
 def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:
     """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
-    experts = np.asarray(experts, dtype=np.bool_)
     if side == "row":
         return row_witness(problem)
+    experts = np.asarray(experts)
+    if experts.shape != (problem.num_experts,) or experts.dtype != np.bool_ or side not in {"demand", "capacity"}:
+        return None
     if side == "demand":
         return _confirm_demand(problem, experts)
     return _confirm_capacity(problem, experts)

@@ -1,0 +1,273 @@
+"""The loop of a federated run: estimate, solve, observe; its memory is one value that the caller keeps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.estimate import state as states
+from alignsolve.estimate.capacity import CapacityProfiler
+from alignsolve.estimate.estimator import CapacityEstimator, EstimatorState, FitnessEstimator, LoadEstimator
+from alignsolve.estimate.fitness import LossFitness
+from alignsolve.estimate.load import LoadBounds, LoadMonitor
+from alignsolve.estimate.report import Report
+from alignsolve.front import solve
+from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import Solution
+from alignsolve.solver import Solver, WarmStart
+
+
+@dataclass(frozen=True, eq=False)
+class AlignerState:
+    """All that an aligner knows between two rounds; never changed, only replaced.
+
+    Attributes
+    ----------
+    num_clients, num_experts
+        Sizes; clients may join by :meth:`grow`.
+    seed
+        Decides ties and whatever estimators draw; with ``round`` it fixes a round's random numbers.
+    round
+        Rounds aligned so far.
+    clipped_rounds
+        Rounds in which the cohort could not supply what the load monitor asked for.
+    softened_rounds
+        Rounds whose alignment broke a soft load bound.
+    prices
+        (num_experts,) prices of the last round, where the next one starts.
+    fitness, load, capacity
+        The estimators' own states.
+    """
+
+    num_clients: int
+    num_experts: int
+    seed: int
+    round: int
+    clipped_rounds: int
+    softened_rounds: int
+    prices: FloatArray
+    fitness: EstimatorState
+    load: EstimatorState
+    capacity: EstimatorState
+
+    def grow(self, num_clients: int) -> "AlignerState":
+        """Return the same state with room for clients that joined; ``num_clients`` counts all.
+
+        Raises
+        ------
+        ValueError
+            If there were more clients before.
+        """
+        if num_clients < self.num_clients:
+            raise ValueError(
+                f"cannot grow from {self.num_clients} clients to {num_clients}: clients are never forgotten"
+            )
+        return replace(
+            self,
+            num_clients=num_clients,
+            fitness=self.fitness.grow(num_clients),
+            load=self.load.grow(num_clients),
+            capacity=self.capacity.grow(num_clients),
+        )
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all of it as named arrays, for a checkpoint; :meth:`Aligner.from_arrays` reads them."""
+        return states.to_arrays(self)
+
+
+@dataclass(frozen=True)
+class Aligner:
+    """Decides, round by round, which client trains which expert.
+
+    Parameters
+    ----------
+    fitness, load, capacity
+        Estimators (:mod:`alignsolve.estimate`).
+    solver
+        As in :func:`alignsolve.solve`.
+    time_limit
+        Seconds per round; None: no limit.
+    tie_break
+        Fitness is raised by seeded noise of up to this much, so that equal fitness, as in the first round, does not
+        always favour low indices. Far below any difference that matters; 0 turns it off.
+
+    Examples
+    --------
+    >>> aligner = Aligner(capacity=CapacityProfiler(client_capacity=[1, 2, 1]))
+    >>> state = aligner.init(num_clients=3, num_experts=2)
+    >>> solution, state = aligner.align(state, cohort=[0, 1, 2])
+    >>> solution.status, solution.loads
+    (<Status.OPTIMAL: 'OPTIMAL'>, array([2., 2.]))
+    >>> experts = solution.assigned.experts[solution.assigned.clients() == 1]
+    >>> report = Report(1, experts, usage=[0.5, 0.5], loss=[0.3, 2.0], accuracy=[0.9, 0.4], num_examples=64)
+    >>> state = aligner.observe(state, [report])
+    """
+
+    fitness: FitnessEstimator[Any] = field(default_factory=LossFitness)
+    load: LoadEstimator[Any] = field(default_factory=LoadMonitor)
+    capacity: CapacityEstimator[Any] = field(default_factory=lambda: CapacityProfiler(client_capacity=1))
+    solver: str | Solver = "auto"
+    time_limit: float | None = None
+    tie_break: float = 1e-6
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        if not 0 <= self.tie_break < np.inf:
+            raise ValueError(f"tie_break is {self.tie_break}; it must be finite and 0 or more")
+
+    def init(self, num_clients: int, num_experts: int, *, seed: int = 0) -> AlignerState:
+        """Return the state before the first round.
+
+        Raises
+        ------
+        ValueError
+            If there is no client or no expert, the seed is negative, or an estimator does not fit these numbers.
+        """
+        if num_clients < 1 or num_experts < 1:
+            raise ValueError(f"num_clients and num_experts must be 1 or more, not {num_clients} and {num_experts}")
+        if seed < 0:
+            raise ValueError(f"seed is {seed}; it must be 0 or more")
+        return AlignerState(
+            num_clients=num_clients,
+            num_experts=num_experts,
+            seed=seed,
+            round=0,
+            clipped_rounds=0,
+            softened_rounds=0,
+            prices=np.zeros(num_experts),
+            fitness=self.fitness.init(num_clients, num_experts),
+            load=self.load.init(num_clients, num_experts),
+            capacity=self.capacity.init(num_clients, num_experts),
+        )
+
+    def align(self, state: AlignerState, cohort: npt.ArrayLike) -> tuple[Solution, AlignerState]:
+        """Align the clients of one round.
+
+        Parameters
+        ----------
+        state
+            From :meth:`init`, :meth:`observe` or :meth:`from_arrays`.
+        cohort
+            Indices of this round's clients, ascending, each once.
+
+        Returns
+        -------
+        solution
+            Its row r is client ``cohort[r]``.
+        state
+            For the next :meth:`observe` or :meth:`align`.
+
+        Raises
+        ------
+        ValueError
+            If the cohort is empty, unsorted, or names a client twice or one that there is not.
+        SolveError
+            If the solver found no alignment; InfeasibleError if there is none, possible only if bounds are hard.
+        """
+        clients = _read_cohort(cohort, state.num_clients)
+        problem, bounds = self._pose(state, clients)
+        solution = solve(
+            problem,
+            self.solver,
+            time_limit=self.time_limit,
+            warm_start=WarmStart(prices=state.prices),
+            seed=state.seed,
+        )
+        loads = solution.loads
+        assert loads is not None  # solve() raises if there is no alignment
+        softened = (loads > bounds.capacity + FEASIBILITY) | (loads < bounds.demand - FEASIBILITY)
+        return solution, replace(
+            state,
+            round=state.round + 1,
+            clipped_rounds=state.clipped_rounds + int(bounds.clipped),
+            softened_rounds=state.softened_rounds + int(softened.any()),
+            prices=state.prices if solution.prices is None else solution.prices,
+        )
+
+    def _pose(self, state: AlignerState, cohort: IntArray) -> tuple[AlignmentProblem, LoadBounds]:
+        """Put the estimates together into the round's problem."""
+        rng = np.random.default_rng([state.seed, state.round])
+        fitness = self.fitness.fitness(state.fitness, cohort, rng=rng)
+        capacity, demand = self.capacity.capacity(state.capacity, cohort)
+        capacity, demand = np.minimum(capacity, state.num_experts), np.minimum(demand, state.num_experts)
+        bounds = self.load.bounds(state.load, capacity, fitness)
+        problem = AlignmentProblem(
+            fitness + self.tie_break * rng.random(fitness.shape) if self.tie_break else fitness,
+            client_capacity=capacity,
+            client_demand=demand,
+            expert_capacity=bounds.capacity,
+            expert_demand=bounds.demand,
+            overload_penalty=bounds.penalty,
+            shortfall_penalty=bounds.penalty,
+        )
+        return problem, bounds
+
+    def observe(self, state: AlignerState, reports: Sequence[Report]) -> AlignerState:
+        """Learn from what became of a round. The order of the reports does not matter.
+
+        Raises
+        ------
+        ValueError
+            If a client reports twice, or a report names a client or an expert that there is not.
+        """
+        ordered = sorted(reports, key=lambda report: report.client)
+        _check_reports(ordered, state)
+        return replace(
+            state,
+            fitness=self.fitness.update(state.fitness, ordered),
+            load=self.load.update(state.load, ordered),
+            capacity=self.capacity.update(state.capacity, ordered),
+        )
+
+    def from_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> AlignerState:
+        """Read a state back from :meth:`AlignerState.to_arrays`.
+
+        Raises
+        ------
+        ValueError
+            If the arrays are not those of a state of these estimators.
+        """
+        missing = {"num_clients", "num_experts", "seed"} - set(arrays)
+        if missing:
+            raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
+        like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
+        return states.from_arrays(like, arrays)
+
+
+def _read_cohort(cohort: npt.ArrayLike, num_clients: int) -> IntArray:
+    clients = np.asarray(cohort)
+    if clients.ndim != 1 or not len(clients):
+        raise ValueError(f"cohort must be a list of at least one client index; its shape is {clients.shape}")
+    if clients.dtype.kind not in "iu":
+        raise ValueError(f"cohort must be integers, not {clients.dtype}")
+    clients = clients.astype(np.int64)
+    if clients.min() < 0 or clients.max() >= num_clients:
+        raise ValueError(
+            f"cohort names clients {clients.min()}..{clients.max()}, there are 0..{num_clients - 1}; "
+            "state.grow makes room for those who join"
+        )
+    unsorted = np.flatnonzero(np.diff(clients) <= 0)
+    if len(unsorted):
+        r = int(unsorted[0])
+        raise ValueError(
+            f"cohort must be ascending, each client once: client {clients[r + 1]} follows client {clients[r]}"
+        )
+    return clients
+
+
+def _check_reports(ordered: Sequence[Report], state: AlignerState) -> None:
+    last = -1
+    for report in ordered:
+        if report.client == last:
+            raise ValueError(f"client {report.client} reports twice in one round")
+        if report.client >= state.num_clients:
+            raise ValueError(f"a report names client {report.client}, there are 0..{state.num_clients - 1}")
+        if report.experts.max(initial=-1) >= state.num_experts:
+            raise ValueError(
+                f"report of client {report.client} names expert {report.experts.max()}, "
+                f"there are 0..{state.num_experts - 1}"
+            )
+        last = report.client

@@ -1,0 +1,156 @@
+"""The command line: ``alignsolve solve``, ``alignsolve verify``, ``alignsolve solvers``.
+
+Exit codes are in :class:`ExitCode`. With ``--json``, stdout holds one JSON object and nothing else (numbers that are
+not finite are the texts "inf", "-inf", "nan"); messages go to stderr.
+"""
+
+import math
+import sys
+from enum import IntEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from alignsolve import display, front
+from alignsolve.files import FileError, check_output, json_text
+from alignsolve.io import load_problem, load_solution, save_solution
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import Status
+from alignsolve.verify import verify as verify_claim
+
+
+class ExitCode(IntEnum):
+    """What the exit code says."""
+
+    OPTIMAL = 0
+    """An alignment that is proven optimal."""
+    BAD_INPUT = 2
+    """A file, an option or a solver that cannot be used, or an output that cannot be written."""
+    REFUTED = 3
+    """``verify``: something that the solution file claims does not hold."""
+    FEASIBLE = 10
+    """An alignment that is feasible; whether it is the best is not proven."""
+    INFEASIBLE = 20
+    """Proven: no alignment exists."""
+    UNKNOWN = 30
+    """No alignment was found, and none is proven not to exist."""
+
+
+EPILOG = (
+    "Exit codes: 0 optimal, 10 feasible, 20 infeasible, 30 unknown (none found), 2 bad input, "
+    "3 (verify) a claim does not hold."
+)
+app = typer.Typer(
+    help="Decide which client trains which expert, with a proof.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ProblemFile = Annotated[
+    Path, typer.Argument(metavar="PROBLEM", help="Problem file, .npz or .json.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+@app.command(epilog=EPILOG)
+def solve(
+    problem: ProblemFile,
+    solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Stop then; default: never.")
+    ] = None,
+    gap: Annotated[float, typer.Option(min=0.0, help="Relative gap at which a solver may stop early.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes every random choice.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="At most this many; default: all cores.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write the solution, .npz or .json.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Find the best alignment of a problem file and check it."""
+    given = _prepared(problem, solver, time_limit, gap, output, overwrite=overwrite)
+    solution = front.solve(given, solver, time_limit=time_limit, gap=gap, seed=seed, threads=threads, throw=False)
+    if json:
+        typer.echo(json_text(display.solution_facts(solution)))
+    else:
+        display.show_solution(display.console(), solution)
+    if output is not None:
+        try:
+            save_solution(solution, output, overwrite=overwrite)
+        except FileError as error:
+            _fail(error)
+    raise typer.Exit(_code(solution.status))
+
+
+def _prepared(
+    path: Path, solver: str, time_limit: float | None, gap: float, output: Path | None, *, overwrite: bool
+) -> AlignmentProblem:
+    """Read the problem; refuse now whatever would fail after the work is done."""
+    try:
+        if output is not None:
+            check_output(output, overwrite=overwrite)
+        if time_limit is not None and math.isnan(time_limit):
+            raise ValueError("--time-limit must be a number of seconds")
+        call = front.resolve(solver, gap=gap)[1]
+        problem = load_problem(path)
+        front.refuse_unsupported(problem, solver, call)
+    except ValueError as error:
+        _fail(error)
+    return problem
+
+
+@app.command(epilog=EPILOG)
+def verify(
+    problem: ProblemFile,
+    solution: Annotated[
+        Path, typer.Argument(metavar="SOLUTION", help="Solution file, as `alignsolve solve -o` writes it.")
+    ],
+    json: AsJson = False,
+) -> None:
+    """Re-check a solution file against its problem, trusting nothing in it; tell exactly what differs."""
+    try:
+        given, claim = load_problem(problem), load_solution(solution)
+        checked = verify_claim(given, claim)
+    except ValueError as error:
+        _fail(error)
+    if json:
+        typer.echo(json_text(display.verification_facts(claim, checked)))
+    else:
+        display.show_verification(display.console(), claim, checked)
+    raise typer.Exit(_code(checked.solution.status) if checked.holds else ExitCode.REFUTED)
+
+
+@app.command()
+def solvers(json: AsJson = False) -> None:
+    """List the solvers and what they take."""
+    described = front.describe_solvers()
+    if json:
+        typer.echo(json_text(display.solver_facts(described)))
+    else:
+        display.show_solvers(display.console(), described)
+
+
+def _code(status: Status) -> ExitCode:
+    return ExitCode[status.name]
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Tell what is wrong with the input on stderr, and leave."""
+    typer.echo(f"alignsolve: {error}", err=True)
+    raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def main() -> None:
+    """Run the command line; what stdout's encoding cannot say becomes a question mark."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What the command line shows: tables for people (rich), plain dictionaries for programs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from alignsolve.numerics import FEASIBILITY, Number
+from alignsolve.problem import Feature
+from alignsolve.solution import Solution, Status
+from alignsolve.solver import Capabilities
+from alignsolve.verify import Claim, Verification
+
+SHOWN = 40
+"""Experts listed before the table is cut."""
+COLOURS = {Status.OPTIMAL: "green", Status.FEASIBLE: "yellow", Status.INFEASIBLE: "red", Status.UNKNOWN: "red"}
+
+
+def console() -> Console:
+    """Return a console on stdout that takes every text literally: file names may hold brackets."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def show_solution(out: Console, solution: Solution) -> None:
+    """Print what is known, and the load of every expert or the reason why there is none."""
+    facts = _table("", "solution")
+    facts.show_header = False
+    facts.add_row("problem", repr(solution.problem))
+    facts.add_row("solver", str(solution.stats.get("solver", "")))
+    facts.add_row("status", str(solution.status), style=f"bold {COLOURS[solution.status]}")
+    facts.add_row("proof", str(solution.proof))
+    facts.add_row("objective", number(solution.objective))
+    facts.add_row("bound", number(solution.bound))
+    facts.add_row("gap", f"{solution.gap:.3g}")
+    facts.add_row("runtime", f"{solution.runtime:.3g} s")
+    out.print(facts)
+    if solution.loads is None:
+        out.print(solution.explain(), soft_wrap=True)
+    else:
+        out.print(_expert_table(solution))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(*columns)
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
+
+
+def _expert_table(solution: Solution) -> Table:
+    """Load, bounds and price of each expert; those at a bound are marked."""
+    problem, loads = solution.problem, solution.loads
+    assert loads is not None
+    table = Table("expert", "demand", "load", "capacity", "price", "", title="experts")
+    for column in table.columns[:5]:
+        column.justify = "right"
+    for j in range(min(problem.num_experts, SHOWN)):
+        demand, capacity = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
+        price = "" if solution.prices is None else f"{solution.prices[j]:.6g}"
+        load = f"{loads[j]:.12g}"
+        table.add_row(str(j), f"{demand:.12g}", load, f"{capacity:.12g}", price, _position(loads[j], demand, capacity))
+    if problem.num_experts > SHOWN:
+        table.caption = f"… and {problem.num_experts - SHOWN} more experts (--json lists all)"
+    return table
+
+
+def _position(load: float, demand: float, capacity: float) -> str:
+    tolerance = FEASIBILITY * load
+    if load > capacity + tolerance:
+        return "overloaded"
+    if load < demand - tolerance:
+        return "short"
+    if load >= capacity - tolerance:
+        return "full"
+    return "at demand" if demand > 0 and load <= demand + tolerance else ""
+
+
+def number(value: Number | None) -> str:
+    """Tell a number with all its digits; a dash for none."""
+    return "—" if value is None else repr(value)
+
+
+def show_verification(out: Console, claim: Claim, checked: Verification) -> None:
+    """Print claims beside what was recomputed, then what differs."""
+    found = checked.solution
+    table = _table("", "claimed", "re-checked")
+    table.add_row("status", str(claim.status), str(found.status), style="bold")
+    table.add_row("proof", str(claim.proof), str(found.proof))
+    table.add_row("objective", number(claim.objective), number(found.objective))
+    table.add_row("bound", number(claim.bound), number(found.bound))
+    out.print(table)
+    if found.loads is not None:
+        out.print(_expert_table(found))
+    elif found.witness is not None:
+        out.print(found.explain(), soft_wrap=True)
+    for text in checked.unconfirmed:
+        out.print(f"unconfirmed: {text}", style="yellow", soft_wrap=True)
+    for text in checked.differences:
+        out.print(f"DIFFERS: {text}", style="bold red", soft_wrap=True)
+    if checked.holds:
+        out.print("nothing in the file is refuted" if checked.unconfirmed else "everything holds", style="green")
+
+
+def show_solvers(out: Console, solvers: Mapping[str, Capabilities]) -> None:
+    """Print each solver and the features of problems that it does not take."""
+    table = _table("solver", "exact", "does not take")
+    for name, capabilities in solvers.items():
+        missing = ", ".join(feature for feature in Feature if feature not in capabilities.takes)
+        table.add_row(name, "yes" if capabilities.exact else "no", missing or "(takes everything)")
+    out.print(table)
+
+
+def solution_facts(solution: Solution) -> dict[str, Any]:
+    """All that is known, for JSON."""
+    witness, assigned = solution.witness, solution.assigned
+    return {
+        "status": str(solution.status),
+        "proof": str(solution.proof),
+        "objective": solution.objective,
+        "bound": solution.bound,
+        "gap": solution.gap,
+        "num_clients": solution.problem.num_clients,
+        "num_experts": solution.problem.num_experts,
+        "alignment": None if assigned is None else [part.tolist() for part in _rows(solution)],
+        "loads": solution.loads,
+        "prices": solution.prices,
+        "witness": None
+        if witness is None
+        else {
+            "side": witness.side,
+            "experts": np.flatnonzero(witness.experts).tolist(),
+            "clients": np.flatnonzero(witness.clients).tolist(),
+            "missing": witness.missing,
+        },
+        "explanation": solution.explain(),
+        "runtime": solution.runtime,
+        "stats": solution.stats,
+    }
+
+
+def _rows(solution: Solution) -> list[Any]:
+    """Experts of each client."""
+    assert solution.assigned is not None
+    return np.split(solution.assigned.experts, solution.assigned.indptr[1:-1]) if solution.problem.num_clients else []
+
+
+def verification_facts(claim: Claim, checked: Verification) -> dict[str, Any]:
+    """Claims, what was recomputed and what differs, for JSON."""
+    claimed = {
+        "status": str(claim.status),
+        "proof": str(claim.proof),
+        "objective": claim.objective,
+        "bound": claim.bound,
+        "solver": claim.solver,
+    }
+    return {
+        "holds": checked.holds,
+        "differences": list(checked.differences),
+        "unconfirmed": list(checked.unconfirmed),
+        "claimed": claimed,
+        "rechecked": solution_facts(checked.solution),
+    }
+
+
+def solver_facts(solvers: Mapping[str, Capabilities]) -> dict[str, Any]:
+    """Each solver's capabilities, for JSON."""
+    return {
+        name: {"exact": capabilities.exact, "takes": [str(part) for part in Feature if part in capabilities.takes]}
+        for name, capabilities in solvers.items()
+    }

@@ -1,0 +1,178 @@
+"""Report: what the server noted about one client's part in one round, and all that the estimators ever learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.numerics import FloatArray, IntArray
+
+
+class Outcome(StrEnum):
+    """How a client's round ended."""
+
+    COMPLETED = "completed"
+    """Its update came back and was merged."""
+    DROPPED = "dropped"
+    """Nothing came back."""
+    LATE = "late"
+    """Its update came after the deadline and was not merged."""
+    OUT_OF_MEMORY = "out of memory"
+    """It could not hold the experts that it was given."""
+    REJECTED = "rejected"
+    """Its update came back and was refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One client's part in one round.
+
+    Sequences are read into arrays and validated. What was not measured may be left out of a report whose outcome is
+    not COMPLETED.
+
+    Parameters
+    ----------
+    client
+        Index of the client, 0 or more.
+    experts
+        (k,) distinct expert indices that it was assigned.
+    usage
+        (k,) share or number of its examples that were routed to each expert, 0 or more.
+    loss, accuracy
+        (k,) mean over the examples routed to each expert. May be NaN where the usage is 0, and only there.
+    num_examples
+        Examples that it trained on.
+    seconds
+        From the start of its download to the end of its upload.
+    bytes_down, bytes_up
+        Its traffic.
+    outcome
+        Only COMPLETED rounds teach fitness and count as load.
+    router_mass
+        (num_experts,) its router's mean probability of every expert, held or not; None if it was not measured.
+
+    Raises
+    ------
+    ValueError
+        Naming the client and the field.
+
+    Examples
+    --------
+    >>> report = Report(3, experts=[0, 5], usage=[0.75, 0.25], loss=[0.5, 1.0], accuracy=[0.9, 0.8], num_examples=40)
+    >>> report.outcome, report.experts
+    (<Outcome.COMPLETED: 'completed'>, array([0, 5]))
+    """
+
+    client: int
+    experts: Any
+    usage: Any = None
+    loss: Any = None
+    accuracy: Any = None
+    num_examples: int = 0
+    seconds: float = 0.0
+    bytes_down: int = 0
+    bytes_up: int = 0
+    outcome: Outcome = Outcome.COMPLETED
+    router_mass: Any = None
+
+    def __post_init__(self) -> None:
+        """Read every field; afterwards each measure is a float64 array of its full shape."""
+        if not isinstance(self.client, int | np.integer) or self.client < 0:
+            raise ValueError(f"client of a report is {self.client!r}; it must be an index, 0 or more")
+        self._set("outcome", Outcome(self.outcome))
+        self._set("experts", self._read_experts())
+        for field in ("usage", "loss", "accuracy"):
+            self._set(field, self._read_measure(field))
+        self._check_measures()
+        for field in ("num_examples", "seconds", "bytes_down", "bytes_up"):
+            value = getattr(self, field)
+            if not 0 <= value < np.inf:
+                self._refuse(f"{field} is {value}; it must be a finite number, 0 or more")
+        if self.router_mass is not None:
+            self._set("router_mass", self._read_router_mass())
+
+    @property
+    def completed(self) -> bool:
+        """Whether the client's update was merged."""
+        return self.outcome is Outcome.COMPLETED
+
+    def _set(self, field: str, value: Any) -> None:
+        object.__setattr__(self, field, value)
+
+    def _refuse(self, what: str) -> None:
+        raise ValueError(f"report of client {self.client}: {what}")
+
+    def _read_experts(self) -> IntArray:
+        experts = np.asarray(self.experts)
+        if experts.ndim != 1 or (experts.size and experts.dtype.kind not in "iu"):
+            self._refuse(f"experts must be a list of expert indices, not {self.experts!r}")
+        if len(np.unique(experts)) < len(experts) or experts.min(initial=0) < 0:
+            self._refuse(f"experts must be distinct and not negative, not {experts.tolist()}")
+        return experts.astype(np.int64)
+
+    def _read_measure(self, field: str) -> FloatArray:
+        given = getattr(self, field)
+        if given is None:
+            if self.completed and len(self.experts):
+                self._refuse(f"{field} is missing, though its round was completed")
+            return np.full(len(self.experts), np.nan)
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape != self.experts.shape:
+            self._refuse(f"{field} has shape {values.shape}, but it has {len(self.experts)} experts")
+        return values
+
+    def _check_measures(self) -> None:
+        if not self.completed:
+            return
+        for field, values in (("usage", self.usage), ("loss", self.loss), ("accuracy", self.accuracy)):
+            wrong = ~(np.isfinite(values) & (values >= 0 if field != "loss" else True))
+            if field != "usage":
+                wrong &= self.usage > 0
+            if wrong.any():
+                j = int(np.argmax(wrong))
+                self._refuse(f"{field} of expert {self.experts[j]} is {values[j]}; it must be a finite number"
+                             + ("" if field == "loss" else ", 0 or more"))  # fmt: skip
+
+    def _read_router_mass(self) -> FloatArray:
+        mass = np.asarray(self.router_mass, dtype=np.float64)
+        if mass.ndim != 1 or not (np.isfinite(mass) & (mass >= 0)).all():
+            self._refuse("router_mass must be finite numbers, 0 or more, one per expert")
+        return mass
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The client–expert pairs of completed rounds, ascending by client; every attribute has shape (num_pairs,).
+
+    Attributes
+    ----------
+    clients, experts
+        Indices.
+    usage, loss, accuracy
+        As in :class:`Report`.
+    """
+
+    clients: IntArray
+    experts: IntArray
+    usage: FloatArray
+    loss: FloatArray
+    accuracy: FloatArray
+
+
+def completed_pairs(reports: Sequence[Report]) -> Pairs:
+    """Collect the pairs of all completed reports."""
+    done = [report for report in reports if report.completed]
+
+    def joined(parts: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.concatenate([np.zeros(0, dtype=dtype), *parts])
+
+    return Pairs(
+        clients=joined([np.full(len(report.experts), report.client) for report in done], np.int64),
+        experts=joined([report.experts for report in done], np.int64),
+        usage=joined([report.usage for report in done], np.float64),
+        loss=joined([report.loss for report in done], np.float64),
+        accuracy=joined([report.accuracy for report in done], np.float64),
+    )

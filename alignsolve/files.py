@@ -1,0 +1,290 @@
+"""Files of numbers: one flat record of named values, as .npz without pickle or as .json, written whole or not at all.
+
+A record has a ``format``, a ``version``, plain values (texts, numbers) and arrays. In .npz each array is a member and
+the rest is one member, ``header``, of JSON text. In .json everything is one object, arrays as nested lists (an empty
+one as ``{"shape": [...]}``). Floats are written with all their digits and integers whole, so that both round-trip
+exactly; JSON has no infinities, hence the texts "inf", "-inf" and "nan" (a NaN's payload bits are not kept).
+"""
+
+import json
+import math
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 1
+"""Of both formats; a reader takes only its own."""
+NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+HEADER, MEMBERS = "header", "members"
+"""The header of an .npz names its members: a damaged archive may lose one without any reader's complaint."""
+
+
+class FileError(ValueError):
+    """A file that cannot be read as what it should be, or cannot be written; the message names it and says why."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = Path(path)
+
+
+def write_record(
+    path: str | Path,
+    kind: str,
+    values: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a record to a .npz or .json file, through a temporary file beside it.
+
+    Raises
+    ------
+    FileError
+        If the suffix is another, the file exists (unless ``overwrite``) or cannot be written.
+    """
+    check_output(path, overwrite=overwrite)
+    header = {"format": f"alignsolve {kind}", "version": VERSION, **values}
+    if Path(path).suffix == ".json":
+        text = json_text({**header, **arrays})
+        _write_whole(path, lambda file: file.write(text.encode()))
+    else:
+        members = {HEADER: np.array(json_text({**header, MEMBERS: sorted(arrays)})), **arrays}
+        _write_whole(path, lambda file: _write_npz(file, members))
+
+
+def _write_npz(file: IO[bytes], members: Mapping[str, npt.NDArray[Any]]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def check_output(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise :class:`FileError` now if a file could not be written later: before hours of work, not after."""
+    target = Path(path)
+    _check_suffix(target)
+    try:
+        exists, is_file = target.exists(), target.is_file()
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror or error}") from error
+    if exists and not is_file:
+        raise FileError(path, "is not a file: choose another name")
+    if exists and not overwrite:
+        raise FileError(path, "exists already: choose another name, or ask to overwrite it")
+    folder = Path(os.path.realpath(target)).parent
+    if not folder.is_dir():
+        raise FileError(path, f"cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise FileError(path, f"cannot be written: the folder {folder} is write-protected")
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in {".npz", ".json"}:
+        raise FileError(path, f"has the suffix {path.suffix!r}; it must be .npz or .json")
+
+
+def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write beside the target and rename, so that nobody ever sees half a file and a failure leaves the old one."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            write(file)
+        temporary.replace(target)
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def json_text(value: Any) -> str:
+    """Return strictly valid JSON for values, numpy arrays and scalars: no NaN or Infinity tokens."""
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Make of anything what JSON can hold; what it has no word for becomes its text."""
+    if isinstance(value, np.ndarray):
+        if not value.size and value.ndim:
+            return {"shape": list(value.shape)}
+        value = value.tolist() if value.dtype.kind != "f" or np.isfinite(value).all() else _texts(value.tolist())
+        return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return _texts(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    return str(value)
+
+
+def _texts(value: Any) -> Any:
+    """Replace what is not finite in nested lists of floats by its text."""
+    if isinstance(value, list):
+        return [_texts(part) for part in value]
+    if math.isfinite(value):
+        return value
+    return str(value)
+
+
+def read_record(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read a record: arrays from .npz, nested lists from .json (see :func:`as_array`), and plain values.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be opened, is no such record, is truncated, holds pickled objects, or has another version.
+    """
+    source = Path(path)
+    _check_suffix(source)
+    try:
+        with source.open("rb") as file:
+            record = _read_json(path, file) if source.suffix == ".json" else _read_npz(path, file)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror or error}") from error
+    _check_format(path, kind, record.pop("format", None), record.pop("version", None))
+    return record
+
+
+def _check_format(path: str | Path, kind: str, format_: Any, version: Any) -> None:
+    if not isinstance(format_, str) or not format_.startswith("alignsolve "):
+        raise FileError(path, f"is not an alignsolve {kind}: it does not say 'format: alignsolve {kind}'")
+    if format_ != f"alignsolve {kind}":
+        raise FileError(path, f"is an {format_}, not an alignsolve {kind}")
+    if version != VERSION or isinstance(version, bool):
+        raise FileError(path, f"has the format's version {version!r}; this alignsolve reads version {VERSION}")
+
+
+def _read_json(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
+    try:
+        record = parse_json(file.read().decode())
+    except UnicodeDecodeError as error:
+        raise FileError(path, f"is not JSON: byte {error.start} is not UTF-8 text") from error
+    except ValueError as error:
+        raise FileError(path, f"is not valid JSON, or truncated: {error}") from error
+    except RecursionError as error:
+        raise FileError(path, "is not a record: its lists are nested too deeply") from error
+    if not isinstance(record, dict):
+        raise FileError(path, f"is not a record: its JSON is a {type(record).__name__}, not an object")
+    return record
+
+
+def parse_json(text: str) -> Any:
+    """Parse strict JSON: no NaN or Infinity tokens, no name twice in an object."""
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+def _refuse_constant(token: str) -> float:
+    raise ValueError(f'{token} is not JSON; write "inf", "-inf" or "nan"')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return result
+
+
+def _read_npz(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
+    start = file.read(4)
+    if not zipfile.is_zipfile(file):
+        why = "is truncated" if start.startswith(b"PK") or not start else "is not an .npz file"
+        raise FileError(path, why)
+    file.seek(0)
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise FileError(path, "contains pickled objects, which are never loaded: they can run code") from error
+        raise FileError(path, f"is damaged: {error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, MemoryError) as error:
+        raise FileError(path, f"is damaged: {error}") from error
+    header = _read_header(path, arrays.pop(HEADER, None))
+    members = header.pop(MEMBERS, sorted(arrays))
+    if members != sorted(arrays):
+        raise FileError(path, f"is damaged: it should hold {members}, it holds {sorted(arrays)}")
+    return {**header, **arrays}
+
+
+def _read_header(path: str | Path, header: Any) -> dict[str, Any]:
+    if not isinstance(header, np.ndarray) or header.dtype.kind != "U" or header.ndim:
+        raise FileError(path, "is not an alignsolve file: its member 'header' is missing or no text")
+    try:
+        values = parse_json(header.item())
+    except ValueError as error:
+        raise FileError(path, f"has a damaged header: {error}") from error
+    if not isinstance(values, dict):
+        raise FileError(path, "has a damaged header: it is not an object")
+    return values
+
+
+def as_array(path: str | Path, name: str, value: Any) -> npt.NDArray[Any] | None:
+    """Read a record's array of numbers or bools; None stays None.
+
+    Raises
+    ------
+    FileError
+        Naming the field, if it is something else.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, np.ndarray):
+        value = _from_json(path, name, value)
+    if value.dtype.kind not in "biuf":
+        raise FileError(path, f"{name} must hold numbers or bools of at most 64 bits")
+    return value.astype(value.dtype.newbyteorder("="), copy=False)
+
+
+def _from_json(path: str | Path, name: str, value: Any) -> npt.NDArray[Any]:
+    if isinstance(value, dict) and set(value) == {"shape"}:
+        shape = value["shape"]
+        if not is_shape(shape) or 0 not in shape:
+            raise FileError(path, f"{name} has the shape {shape}; only empty arrays are given by their shape")
+        return np.empty(shape)
+    try:
+        return np.asarray(_numbers(value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FileError(path, f"{name} is not an array of numbers: {error}") from error
+
+
+def is_shape(value: Any) -> bool:
+    """Whether a value is a list of sizes that a machine can hold."""
+    return isinstance(value, list) and all(type(size) is int and 0 <= size < 2**31 for size in value)
+
+
+def _numbers(value: Any) -> Any:
+    """Replace the texts of what is not finite in nested lists by the numbers; refuse everything else but numbers."""
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    if isinstance(value, str) and value in NOT_FINITE:
+        return NOT_FINITE[value]
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"found {value!r:.40}")
+    return value
+
+
+__all__ = [
+    "VERSION",
+    "FileError",
+    "as_array",
+    "check_output",
+    "is_shape",
+    "json_text",
+    "parse_json",
+    "read_record",
+    "write_record",
+]

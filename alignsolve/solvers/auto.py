@@ -1,0 +1,85 @@
+"""``auto``: picks a solver by class and size.
+
+- Cardinality class: ``flow``; it is exact.
+- General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap and the problem
+  has at most ``ILP_PAIRS`` pairs, ``ilp`` goes on from the greedy alignment; larger problems keep the greedy answer,
+  whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from alignsolve.numerics import relative_gap
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solver import Answer, Capabilities, ProgressHook, WarmStart
+
+ILP_PAIRS = 1 << 18
+"""Pairs (clients × experts) up to which an integer program is worth building."""
+
+
+@dataclass(frozen=True)
+class Auto:
+    """The solver for whom does not want to choose.
+
+    Parameters
+    ----------
+    gap
+        Relative gap at which the general class is good enough.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> solve(AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])).objective
+    4.5
+    """
+
+    gap: float = 0.0
+
+    capabilities: ClassVar[Capabilities] = Capabilities(exact=True)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Pass the problem on to the solver chosen for it."""
+        if problem.class_ is ProblemClass.CARDINALITY:
+            from alignsolve.solvers.flow import Flow  # noqa: PLC0415
+
+            return Flow()(
+                problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=threads, progress=progress
+            )
+        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+
+        first = Greedy()(
+            problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=threads, progress=progress
+        )
+        if problem.num_clients * problem.num_experts > ILP_PAIRS or self._is_good_enough(problem, first):
+            return first
+        from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
+
+        known = WarmStart(warm_start.alignment if first.x is None else first.x, first.prices)
+        second = Ilp(gap=self.gap)(
+            problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
+        )
+        nothing_new = second.x is None and second.witness is None and not second.infeasible
+        return replace(first, stats={**first.stats, **second.stats}) if nothing_new else second
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the chosen solvers need."""
+        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+
+        Greedy().prepare(problem)
+
+    def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
+        """Whether there is nothing left to look for: a witness, or a gap that is closed."""
+        if answer.witness is not None:
+            return True
+        if answer.x is None or answer.prices is None:
+            return False
+        return relative_gap(problem.bound(answer.prices), problem.objective(answer.x)) <= self.gap

@@ -1,0 +1,209 @@
+"""Blind baselines under their field names: what alignment is compared with. Each sees one side of the problem only.
+
+``topk``, ``random`` and ``rolling`` see the clients' side: every row constraint holds, the experts' bounds are not
+looked at, so that a problem with hard ones is refused (``problem.soften`` prices them). ``expert-choice`` sees the
+experts' capacities and the clients' limits, but nothing that anybody demands.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from alignsolve.alignment import Alignment
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
+from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.rows import best_rows
+from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
+
+EXPERTS_AND_LIMITS = EVERYTHING - {
+    Feature.REQUIRED_PAIRS,
+    Feature.CLIENT_DEMANDS,
+    Feature.GROUPS,
+    Feature.HARD_EXPERT_DEMANDS,
+}
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Each client takes its best experts, as if it were alone.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> solve(AlignmentProblem([[3.0, 1.0, 2.0], [2.0, 1.5, -1.0]], client_capacity=2), solver=TopK()).x.tolist()
+    [[True, False, True], [True, True, False]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CLIENT_SIDE)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve every row by itself, at prices of zero: exact where the experts bound nothing."""
+        return Answer(_rows(problem, problem.blocks()))
+
+
+@dataclass(frozen=True)
+class Random:
+    """Each client fills its capacity with experts drawn at random, whatever they are worth to it.
+
+    The experts that a client may take get independent uniform numbers, and it takes the choice with the highest sum.
+    Without budgets that is a uniform draw among its fullest choices; with them it leans towards cheap experts.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> solve(AlignmentProblem([[1.0, -1.0, 0.0]] * 4, client_capacity=2), solver=Random(), seed=7).x.sum(axis=1)
+    array([2, 2, 2, 2])
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CLIENT_SIDE)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Draw row after row from one stream, so that neither blocks nor threads matter."""
+        rng = np.random.default_rng(seed)
+        # 1 − [0, 1) is never 0: an expert worth nothing would not be taken.
+        drawn = (block.valued(1.0 - rng.random(block.value.shape)) for block in problem.blocks())
+        return Answer(_rows(problem, drawn))
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """Client i takes the experts from (round + i) mod num_experts on, until its capacity is full: FedRolex.
+
+    A rolling window over the experts, here staggered by client so that one round reaches all of them (Alam et al.,
+    FedRolex, NeurIPS 2022, arXiv 2212.01548). Experts that a row forbids are passed over. Within a budget the window
+    is weighted num_experts, num_experts − 1, …, 1, and the heaviest affordable choice is taken.
+
+    Parameters
+    ----------
+    round
+        The round's number, from 0: the window moves on by one each round.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[1.0, 5.0, 0.0]] * 3, client_capacity=2)
+    >>> solve(problem, solver=Rolling(round=1)).x.astype(int).tolist()
+    [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    """
+
+    round: int = 0
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CLIENT_SIDE)
+
+    def __post_init__(self) -> None:
+        """Refuse a round that is not a whole number, 0 or more."""
+        if not isinstance(self.round, int | np.integer) or self.round < 0:
+            raise ValueError(f"round is {self.round!r}; it must be a whole number, 0 or more")
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Turn the window into weights that fall along it, and let every row take the heaviest."""
+        return Answer(_rows(problem, (block.valued(self._window(block)) for block in problem.blocks())))
+
+    def _window(self, block: ClientBlock) -> IntArray:
+        clients, experts = np.arange(block.start, block.stop), np.arange(block.num_experts)
+        return block.num_experts - (experts - (self.round + clients[:, None])) % block.num_experts
+
+
+@dataclass(frozen=True)
+class ExpertChoice:
+    """Each expert takes its best clients up to its capacity, one round, no second choices.
+
+    Expert choice routing (Zhou et al., NeurIPS 2022, arXiv 2202.09368) with clients in the place of tokens. There a
+    token may be taken by any number of experts; a client's limits are hard. So a client taken by more experts than it
+    can hold keeps the best choice among them, and the others do not look for a replacement; nor does it keep an expert
+    of negative fitness. An expert without a capacity takes as many as all clients could serve, shared evenly, which is
+    the paper's capacity factor. Soft capacities are taken as hard ones, soft demands are not looked at.
+
+    It takes no demands of anybody, no required pairs and no groups (whose demands it could not meet).
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> solve(AlignmentProblem([[3.0, 2.0], [2.0, 1.0]], expert_capacity=1), solver=ExpertChoice()).x.tolist()
+    [[True, False], [False, False]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EXPERTS_AND_LIMITS)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Let the experts take, then the clients keep."""
+        block = problem.block(0, problem.num_clients)
+        taken = _taken_by_experts(problem, block)
+        return Answer(_rows(problem, [replace(block, allowed=taken)]))
+
+
+def _rows(problem: AlignmentProblem, blocks: Iterator[ClientBlock] | list[ClientBlock]) -> Alignment:
+    """Every client's best row, block after block."""
+    clients, experts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for block in blocks:
+        optima = best_rows(block, np.zeros(problem.num_experts), choose=True)
+        assert optima.chosen is not None
+        rows, columns = np.nonzero(optima.chosen)
+        clients.append(rows + block.start)
+        experts.append(columns)
+    return Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), problem.num_clients)
+
+
+def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock) -> BoolArray:
+    """Whom each expert takes: its clients by descending value, whoever still fits; ties go to the lower client."""
+    taken = np.zeros(problem.shape, dtype=np.bool_)
+    fair = int(np.minimum(problem.client_capacity, problem.num_experts).sum()) / max(1, problem.num_experts)
+    for j in range(problem.num_experts):
+        able = np.arange(problem.num_clients) if block.allowed is None else np.flatnonzero(block.allowed[:, j])
+        ranked = able[np.argsort(-block.value[able, j].astype(np.float64), kind="stable")]
+        load = np.ones(len(ranked)) if block.load is None else block.load[ranked, j]
+        room = float(problem.expert_capacity[j])
+        if np.isinf(room):
+            room = np.ceil(fair) * (float(load.mean()) if len(load) else 0.0)
+        taken[ranked[_first_that_fit(load, room)], j] = True
+    return taken
+
+
+def _first_that_fit(load: FloatArray, room: float) -> BoolArray:
+    """Go down the list and take every load that still fits."""
+    most = room + 0.5 * float(slack(np.array(room), np.array(room)))
+    fits: BoolArray = np.cumsum(load) <= most
+    total = float(load[fits].sum())
+    for place in np.flatnonzero(~fits) if (load != 1.0).any() else ():
+        if total + load[place] <= most:
+            fits[place] = True
+            total += float(load[place])
+    return fits

@@ -1,0 +1,188 @@
+"""``flow``: the cardinality class as a min-cost flow, solved by OR-Tools on integers and proven on the floats.
+
+A unit flows hub → client → (client's group →) expert → hub for every selected pair. Demands are lower bounds, taken
+out as supplies; the experts' convex penalties are parallel arcs, one for each stretch between two bends. OR-Tools
+wants integer costs within a range that shrinks with the square of the nodes, so fitness is scaled by a power of two;
+what the rounding lost is polished away on the floats, and the prices are read off there (OR-Tools gives none).
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import FloatArray, IntArray, RealArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import SolveError
+from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
+from alignsolve.solvers.elastic import witness_by
+from alignsolve.solvers.greedy import Greedy
+from alignsolve.solvers.residual import polish
+from alignsolve.stoppable import last_answer
+
+FALLBACK_PASSES = 10
+"""Passes in search of prices that the greedy answer gets when there is a time limit."""
+LARGEST_NODE = 2**31 - 1
+"""OR-Tools counts nodes and arcs in 32 bits."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Min-cost flow by OR-Tools SimpleMinCostFlow, cardinality class, exact on floats.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[0.7, 0.2], [0.6, 0.5]], expert_capacity=1)
+    >>> solve(problem, solver=Flow()).x.tolist()
+    [[True, False], [False, True]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+
+        def answers() -> Iterator[Answer]:
+            if deadline < math.inf:
+                greedy = Greedy(passes=FALLBACK_PASSES)
+                yield greedy(problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=1, progress=None)
+            yield from _answers(problem, deadline)
+
+        return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        Greedy(passes=FALLBACK_PASSES).prepare(problem)
+
+
+def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
+    """Build, solve, polish; or find the witness."""
+    started = time.perf_counter()
+    network = Network(problem)
+    built = time.perf_counter()
+    alignment = network.solve()
+    solved = time.perf_counter()
+    stats: dict[str, Any] = {"build_seconds": built - started, "backend_seconds": solved - built}
+    if alignment is None:
+        yield Answer(witness=witness_by(problem, lambda relaxed: Network(relaxed).solve()), stats=stats)
+        return
+    alignment, prices, cycles = polish(problem, alignment, deadline)
+    yield Answer(alignment, prices, stats={**stats, "cycles": cycles, "polish_seconds": time.perf_counter() - solved})
+
+
+class Network:
+    """The flow network of a problem, its arcs as arrays.
+
+    Nodes: clients, then (client, group) pairs where there are groups, then experts, then the hub.
+    """
+
+    def __init__(self, problem: AlignmentProblem) -> None:
+        self.problem = problem
+        n, e, g = problem.num_clients, problem.num_experts, problem.num_groups
+        self.first_expert = n + n * g
+        self.hub = self.first_expert + e
+        if self.hub + n * e > LARGEST_NODE:
+            raise SolveError(f"flow: {n} x {e} pairs are more than OR-Tools' 32-bit arcs; use solver='price'")
+        self.supply = np.zeros(self.hub + 1, dtype=np.int64)
+        self.arcs: list[tuple[IntArray, IntArray, IntArray, FloatArray]] = []
+        self._add_clients()
+        if g:
+            self._add_groups()
+        self._add_pairs()
+        self._add_experts()
+
+    def _add(self, tails: IntArray, heads: IntArray, least: IntArray, most: IntArray, gain: RealArray) -> None:
+        """Arcs from tails to heads that carry least..most units; the least part becomes supply at its two ends."""
+        np.add.at(self.supply, heads, least)
+        np.subtract.at(self.supply, tails, least)
+        self.arcs.append((tails, heads, most - least, -np.asarray(gain, dtype=np.float64)))
+
+    def _add_clients(self) -> None:
+        problem = self.problem
+        clients = np.arange(problem.num_clients)
+        capacity = np.minimum(problem.client_capacity, problem.num_experts)
+        zeros = np.zeros(len(clients))
+        self._add(np.full_like(clients, self.hub), clients, problem.client_demand, capacity, zeros)
+
+    def _add_groups(self) -> None:
+        problem = self.problem
+        n, g = problem.num_clients, problem.num_groups
+        sizes = np.bincount(problem.expert_group, minlength=g)
+        tails, nodes = np.repeat(np.arange(n), g), n + np.arange(n * g)
+        capacity = np.minimum(problem.group_capacity, sizes).ravel()
+        self._add(tails, nodes, problem.group_demand.ravel(), capacity, np.zeros(n * g))
+
+    def _add_pairs(self) -> None:
+        problem = self.problem
+        allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
+        self.clients, self.experts = np.nonzero(allowed)
+        tails = self.clients
+        if problem.num_groups:
+            tails = problem.num_clients + self.clients * problem.num_groups + problem.expert_group[self.experts]
+        least = np.zeros(len(tails), dtype=np.int64)
+        if problem.required is not None:
+            least[problem.required[self.clients, self.experts]] = 1
+        self.forced = least.astype(np.bool_)
+        gain = problem.values()[self.clients, self.experts]
+        self._add(tails, self.first_expert + self.experts, least, np.ones_like(least), gain)
+
+    def _add_experts(self) -> None:
+        """One arc for each stretch of load on which an expert's penalty is straight."""
+        bounds = self.problem.experts
+        end = np.minimum(bounds.most, self.problem.num_clients)
+        least = np.minimum(bounds.least, end)
+        points = np.vstack([bounds.breakpoints(), least, end])
+        points = np.sort(np.clip(np.where(np.isnan(points), least, points), least, end), axis=0)
+        penalties = np.stack([bounds.penalty(row) for row in points])
+        widths = np.diff(points, axis=0)
+        slopes = np.diff(penalties, axis=0) / np.maximum(widths, 1.0)
+        nodes = self.first_expert + np.arange(self.problem.num_experts)
+        hub = np.full_like(nodes, self.hub)
+        nothing = np.zeros(len(nodes))
+        must = bounds.least.astype(np.int64)
+        self._add(nodes, hub, must, must, nothing)
+        for width, slope in zip(widths.astype(np.int64), slopes, strict=True):
+            if width.any():
+                self._add(nodes, hub, np.zeros_like(width), width, -slope)
+
+    def solve(self) -> Alignment | None:
+        """Solve the network by OR-Tools; None if it is infeasible."""
+        from ortools.graph.python import min_cost_flow  # noqa: PLC0415
+
+        tails, heads, capacity, cost = (np.concatenate(part) for part in zip(*self.arcs, strict=True))
+        flow = min_cost_flow.SimpleMinCostFlow()
+        arcs = flow.add_arcs_with_capacity_and_unit_cost(
+            tails.astype(np.int32), heads.astype(np.int32), capacity, self._whole_costs(cost)
+        )
+        flow.set_nodes_supplies(np.arange(len(self.supply), dtype=np.int32), self.supply)
+        status = flow.solve()
+        if status == flow.INFEASIBLE:
+            return None
+        if status != flow.OPTIMAL:
+            raise SolveError(f"flow: OR-Tools ended with status {status!r}")
+        place = 1 + bool(self.problem.num_groups)
+        start = sum(len(part[0]) for part in self.arcs[:place])
+        used = (flow.flows(arcs[start : start + len(self.clients)]) > 0) | self.forced
+        return Alignment.from_pairs(self.clients[used], self.experts[used], self.problem.num_clients)
+
+    def _whole_costs(self, cost: FloatArray) -> IntArray:
+        """Scale costs by a power of two into the range that OR-Tools can hold without overflow, and round."""
+        largest = float(np.abs(cost).max(initial=0.0))
+        limit = np.iinfo(np.int64).max / (4.0 * (len(self.supply) + 2) ** 2)
+        if largest == 0.0 or (largest <= limit and np.array_equal(cost, np.floor(cost))):
+            return cost.astype(np.int64)
+        return np.rint(np.ldexp(cost, math.floor(math.log2(limit / largest)))).astype(np.int64)

@@ -1,0 +1,215 @@
+"""Repair where loads are weighted or budgets bind: a search by single moves and trades, which forgets nothing.
+
+NP-hard, so nothing is promised. Rows stay complete; what is searched away is the hard load bounds' violation. Each step
+takes the expert that violates most and makes the best of the moves that touch it: a client takes it, drops it, shifts
+between it and another expert, or two clients trade. Best is the least loss of objective per violation removed. Where
+no move helps, the violated experts weigh more from now on, and the move that does least harm is made all the same: it
+ejects another expert's load, whose turn comes next. A pair that was dropped may not come back for some steps, so that
+chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP:
+Yagiura, Ibaraki, Glover, INFORMS J. Computing 16, 2004.)
+"""
+
+import time
+from typing import Any
+
+import numba
+import numpy as np
+
+from alignsolve.solvers.greedy.state import (
+    FREE,
+    HELD,
+    LEAST,
+    LOAD,
+    MOST,
+    SHUT,
+    State,
+    drop,
+    load_of,
+    penalty,
+    recount,
+    row_admits,
+    row_releases,
+    row_trades,
+    take,
+)
+
+SLICE_ENTRIES = 20_000_000
+"""Pairs that may be looked at between two looks at the clock."""
+PATIENCE = 400
+"""Steps without a new least violation before the search gives up, and as many more per expert as PATIENCE_EACH."""
+PATIENCE_EACH = 20
+MOST_TRADES = 200_000
+"""Trades looked at in one step."""
+
+
+def repair_by_chains(state: State, deadline: float) -> bool:
+    """Bring the loads within their hard bounds, rows being complete; whether that succeeded."""
+    n, num_experts = state.status.shape
+    allowed = state.status != SHUT
+    unit = np.ones(num_experts)
+    if state.load.size:
+        total = np.where(allowed, state.load, 0.0).sum(axis=0)
+        unit = np.where(total > 0, total / np.maximum(allowed.sum(axis=0), 1), 1.0)
+    weights = np.ones(num_experts)
+    banned = np.zeros(state.status.shape, dtype=np.int32)
+    steps = max(1, SLICE_ENTRIES // max(1, n * num_experts + MOST_TRADES))
+    step, waited, least = 0, 0, np.inf
+    while time.monotonic() < deadline:
+        step, waited, least = search(state, unit, weights, banned, step, steps, waited, least)
+        recount(state)
+        if total_violation(state, unit) == 0.0:
+            return True
+        if waited > PATIENCE + PATIENCE_EACH * num_experts:
+            return False
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def total_violation(s: State, unit: Any) -> float:
+    """By how much all hard load bounds are violated, in each expert's own unit."""
+    return sum([_violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
+
+
+@numba.njit(cache=True, nogil=True)
+def _violation(s: State, unit: Any, j: int, load: float) -> float:
+    return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float) -> Any:
+    """Go ``steps`` steps, or until nothing is violated; returns where the search stands."""
+    for _ in range(steps):
+        v = _worst(s, unit, weights)
+        if v < 0:
+            return step, 0, 0.0
+        step += 1
+        waited += 1
+        kind, a, b, other, score = _best_shift(s, unit, weights, banned, step, v)
+        if score >= 0.0:
+            trade = _best_trade(s, unit, weights, banned, step, v)
+            if trade[4] < score:
+                kind, a, b, other, score = trade
+        if score >= 0.0:
+            weights[v] += 1.0
+        if kind > 0:
+            _apply(s, banned, step, kind, a, b, v, other)
+        violated = total_violation(s, unit)
+        if violated < least * (1.0 - 1e-9):
+            least, waited = violated, 0
+    return step, waited, least
+
+
+@numba.njit(cache=True, nogil=True)
+def _worst(s: State, unit: Any, weights: Any) -> int:
+    """The expert with the largest weighted violation; −1 if there is none."""
+    worst, found = 0.0, -1
+    for j in range(len(unit)):
+        violated = weights[j] * _violation(s, unit, j, s.experts[j, LOAD])
+        if violated > worst:
+            worst, found = violated, j
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
+    """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, score)."""
+    n, num_experts = s.status.shape
+    over = s.experts[v, LOAD] > s.experts[v, MOST]
+    kind, client, partner, score = 0, -1, -1, np.inf
+    for i in range(n):
+        if s.status[i, v] != (HELD if over else FREE) or (not over and banned[i, v] > step):
+            continue
+        now = _score(s, unit, weights, i, v, -1, over)
+        if now < score and (row_releases(s, i, v) if over else row_admits(s, i, v)):
+            kind, client, partner, score = 1, i, -1, now
+        for k in range(num_experts):
+            if s.status[i, k] != (FREE if over else HELD) or (over and banned[i, k] > step):
+                continue
+            now = _score(s, unit, weights, i, v, k, over)
+            if now < score and (row_trades(s, i, v, k) if over else row_trades(s, i, k, v)):
+                kind, client, partner, score = 1, i, k, now
+    return kind, client, -1, partner, score
+
+
+@numba.njit(cache=True, nogil=True)
+def _score(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
+    """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
+    sign = -1.0 if over else 1.0
+    before, after = s.experts[v, LOAD], s.experts[v, LOAD] + sign * load_of(s, i, v)
+    change = weights[v] * (_violation(s, unit, v, after) - _violation(s, unit, v, before))
+    gain = sign * s.value[i, v] - penalty(s.experts, v, after) + penalty(s.experts, v, before)
+    if k >= 0:
+        before, after = s.experts[k, LOAD], s.experts[k, LOAD] - sign * load_of(s, i, k)
+        change += weights[k] * (_violation(s, unit, k, after) - _violation(s, unit, k, before))
+        gain += -sign * s.value[i, k] - penalty(s.experts, k, after) + penalty(s.experts, k, before)
+    return _ranked(change, gain)
+
+
+@numba.njit(cache=True, nogil=True)
+def _ranked(change: float, gain: float) -> float:
+    """Helpful moves by how little objective they lose per violation removed, then the others by the harm they do."""
+    if change >= -1e-12:
+        return max(change, 0.0)
+    price = gain / change  # objective lost per violation removed; a gain makes it negative, and better still
+    return -1.0 / (1.0 + price) if price >= 0.0 else -2.0 + 1.0 / (1.0 - price)
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
+    """The best trade of v for another expert between two clients: (2, who gives v, who gets it, other, score)."""
+    n, num_experts = s.status.shape
+    best = (0, -1, -1, -1, np.inf)
+    seen = 0
+    for turn in range(num_experts):
+        k = (v + 1 + turn + step) % num_experts
+        if k == v:
+            continue
+        gives = [i for i in range(n) if s.status[i, v] == HELD and s.status[i, k] == FREE and banned[i, k] <= step]
+        gets = [i for i in range(n) if s.status[i, v] == FREE and s.status[i, k] == HELD and banned[i, v] <= step]
+        for start in range(len(gives)):
+            a = gives[(start + step) % len(gives)]
+            if not row_trades(s, a, v, k):
+                continue
+            for b in gets:
+                seen += 1
+                if seen > MOST_TRADES:
+                    return best
+                score = _trade_score(s, unit, weights, a, b, v, k)
+                if score < best[4] and row_trades(s, b, k, v):
+                    best = (2, a, b, k, score)
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _trade_score(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: int) -> float:
+    """Rank the trade in which a gives v to b for k."""
+    v_after = s.experts[v, LOAD] - load_of(s, a, v) + load_of(s, b, v)
+    k_after = s.experts[k, LOAD] + load_of(s, a, k) - load_of(s, b, k)
+    change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.experts[v, LOAD]))
+    change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.experts[k, LOAD]))
+    gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
+    gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after)
+    gain += penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
+    return _ranked(change, gain)
+
+
+@numba.njit(cache=True, nogil=True)
+def _apply(s: State, banned: Any, step: int, kind: int, a: int, b: int, v: int, k: int) -> None:
+    """Make the move; what was dropped stays away for a while, longer in some turns than in others."""
+    until = step + 4 + step % 7
+    if kind == 2:
+        _exchange(s, banned, until, a, v, k)
+        _exchange(s, banned, until, b, k, v)
+    elif s.status[a, v] == HELD:
+        _exchange(s, banned, until, a, v, k)
+    else:
+        _exchange(s, banned, until, a, k, v)
+
+
+@numba.njit(cache=True, nogil=True)
+def _exchange(s: State, banned: Any, until: int, i: int, j: int, k: int) -> None:
+    if j >= 0:
+        drop(s, i, j)
+        banned[i, j] = until
+    if k >= 0:
+        take(s, i, k)

@@ -1,0 +1,41 @@
+"""Completing the rows that greed left short of their own demands, each exactly, whatever the experts then carry."""
+
+import time
+
+import numpy as np
+
+from alignsolve.numerics import IntArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.rows import best_rows
+from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, hold
+
+ROUNDS = 32
+"""The rows are completed in at most so many portions, so that each sees what those before put on the experts."""
+
+
+def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> bool:
+    """Give every client that lacks experts a complete row; whether all have one, which only the deadline can prevent.
+
+    A row prefers what it holds, then experts that have room for it, then value.
+    """
+    lacking = state.lacking
+    for portion in np.array_split(lacking, min(ROUNDS, max(1, len(lacking)))):
+        if time.monotonic() > deadline:
+            return False
+        _complete(problem, state, portion)
+    return True
+
+
+def _complete(problem: AlignmentProblem, state: State, clients: IntArray) -> None:
+    block = problem.block(0, problem.num_clients).pick(clients)
+    status = state.status[clients]
+    value = np.where(status == SHUT, 0.0, state.value[clients])
+    value /= max(float(np.abs(value).max(initial=0.0)), float(np.finfo(np.float64).tiny))
+    load = state.load[clients] if state.load.size else 1.0
+    held = (status == HELD) | (status == FIXED)
+    full = ~held & (state.loads + load > state.most)
+    outweighs = 2.0 * problem.num_experts  # no sum of values, now within −1..1, matters as much
+    preferred = value + outweighs * held - outweighs * full
+    optima = best_rows(block.valued(preferred), np.zeros(problem.num_experts), choose=True)
+    assert optima.chosen is not None
+    hold(state, clients, optima.chosen)

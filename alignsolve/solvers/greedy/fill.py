@@ -1,0 +1,212 @@
+"""The two rules of greed: the pair that gains most goes first, or the client that would regret most does.
+
+Both take a pair while its client and its expert admit it and the objective gains by it, or a demand asks for it. Soft
+bounds enter as what one more unit costs at the expert's present load. That cost never falls as the expert fills, so a
+list per expert, sorted once, and a heap of their heads find the best pair of all without looking at any pair twice.
+"""
+
+import heapq
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.solvers.greedy.state import (
+    CAPACITY,
+    COUNT,
+    DEMAND,
+    FREE,
+    GROUP_CAPACITY,
+    GROUPS,
+    HELD,
+    IN_GROUP,
+    LEAST,
+    LOAD,
+    MOST,
+    OWED,
+    PER_GROUP,
+    SOFT_CAPACITY,
+    SOFT_DEMAND,
+    State,
+    affords,
+    has_place,
+    take,
+    toll,
+    wants,
+)
+
+
+def rank_clients(state: State) -> npt.NDArray[np.int32]:
+    """Sort every expert's clients by value (per weight, where there is one), best first: (num_experts, num_clients)."""
+    open_ = (state.status == FREE) | (state.status == HELD)
+    order = np.empty(state.status.shape[::-1], dtype=np.int32)
+    for j in range(state.status.shape[1]):
+        key = np.where(open_[:, j], state.value[:, j], 0.0)
+        if state.weight.size:
+            key = key / state.weight[:, j]
+        key[~open_[:, j]] = -np.inf
+        order[j] = np.argsort(-key, kind="stable")
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_by_gain(s: State, order: Any) -> None:
+    """Take the pair of highest gain, over and over: global greed. Ties go to the lower client, then expert."""
+    num_experts = order.shape[0]
+    position = np.zeros(num_experts, dtype=np.int64)
+    heads: Any = [(0.0, np.int64(0), np.int64(0))]
+    heads.clear()
+    for j in range(num_experts):
+        i = _next_client(s, order, position, j)
+        if i >= 0:
+            heapq.heappush(heads, (-_rank(s, i, j), np.int64(i), np.int64(j)))
+    while heads:
+        key, i, j = heads[0]
+        now = -_rank(s, i, j)
+        if now > key:  # the expert was filled meanwhile, and one more unit costs more: it waits for its turn
+            heapq.heapreplace(heads, (now, i, j))
+            continue
+        if s.status[i, j] == FREE and _admits(s, i, j):
+            take(s, i, j)
+        position[j] += 1
+        i = _next_client(s, order, position, j)
+        if i >= 0:
+            heapq.heapreplace(heads, (-_rank(s, i, j), np.int64(i), np.int64(j)))
+        else:
+            heapq.heappop(heads)
+
+
+@numba.njit(cache=True, nogil=True)
+def _next_client(s: State, order: Any, position: Any, j: int) -> int:
+    """The next client in expert j's list that can still take it; −1 if there is none. What cannot now never can."""
+    n = order.shape[1]
+    if s.load.shape[0] == 0 and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
+        return -1
+    while position[j] < n:
+        i = order[j, position[j]]
+        if s.status[i, j] == FREE and s.rows[i, COUNT] < s.rows[i, CAPACITY] and _admits(s, i, j):
+            return i
+        position[j] += 1
+    return -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _rank(s: State, i: int, j: int) -> float:
+    load = s.load[i, j] if s.load.shape[0] else 1.0
+    gain = s.value[i, j] - toll(s.experts, j, load)
+    return gain / s.weight[i, j] if s.weight.shape[0] else gain
+
+
+@numba.njit(cache=True, nogil=True)
+def _admits(s: State, i: int, j: int) -> bool:
+    """Whether the free pair fits, and somebody is better off: the objective, the client's demands or the expert's."""
+    experts, rows, group = s.experts, s.rows, s.group
+    load = s.load[i, j] if s.load.shape[0] else 1.0
+    if experts[j, LOAD] + load > experts[j, MOST] or not has_place(rows, group, i, j):
+        return False
+    helps = s.value[i, j] - toll(experts, j, load) > 0.0 or experts[j, LOAD] < experts[j, LEAST]
+    return (helps or wants(rows, group, i, j)) and (s.cost.shape[2] == 0 or affords(s, i, j))
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_by_regret(s: State) -> None:
+    """Serve the client that would lose most if its best expert were gone, over and over. Ties go to the lower client.
+
+    With r places left a client that lost its best expert would take its (r+1)-th best instead: the difference is its
+    regret. Regrets change when an expert fills up or passes a bend of its penalty; then those whom it concerns are
+    looked at again.
+    """
+    n, num_experts = s.status.shape
+    best = np.full(n, -1, dtype=np.int64)
+    spare = np.full(n, -1, dtype=np.int64)
+    regret = np.zeros(n)
+    gains = np.empty(num_experts)
+    queue: Any = [(0.0, np.int64(0))]
+    queue.clear()
+    for i in range(n):
+        if _look(s, i, gains, best, spare, regret):
+            queue.append((-regret[i], np.int64(i)))
+    heapq.heapify(queue)
+    while queue:
+        key, i = heapq.heappop(queue)
+        if best[i] < 0 or -key != regret[i]:
+            continue  # an older entry of this client
+        if not _look(s, i, gains, best, spare, regret):
+            continue
+        if queue and (-regret[i], i) > queue[0]:
+            heapq.heappush(queue, (-regret[i], i))
+            continue
+        j = best[i]
+        before = _stretch(s, j)
+        take(s, i, j)
+        if _look(s, i, gains, best, spare, regret):
+            heapq.heappush(queue, (-regret[i], i))
+        if _stretch(s, j) != before:
+            for other in range(n):
+                if (best[other] == j or spare[other] == j) and _look(s, other, gains, best, spare, regret):
+                    heapq.heappush(queue, (-regret[other], np.int64(other)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _stretch(s: State, j: int) -> int:
+    """On which stretch between the bends of its penalty expert j is; a full one is on the last."""
+    load = s.experts[j, LOAD]
+    met = (load >= s.experts[j, SOFT_DEMAND]) + 2 * (load >= s.experts[j, SOFT_CAPACITY])
+    one_more = 1.0 if s.load.shape[0] == 0 else 0.0
+    full = load + one_more > s.experts[j, MOST] or load >= s.experts[j, MOST]
+    return met + 4 * (load >= s.experts[j, LEAST]) + 8 * full
+
+
+@numba.njit(cache=True, nogil=True)
+def _look(s: State, i: int, gains: Any, best: Any, spare: Any, regret: Any) -> bool:
+    """Find client i's best expert, its spare and its regret; False if it wants nothing that it could have."""
+    best[i] = spare[i] = -1
+    rows, experts, group = s.rows, s.experts, s.group
+    places = rows[i, CAPACITY] - rows[i, COUNT]
+    if places <= 0:
+        return False
+    options, first = 0, -1
+    for j in range(len(gains)):
+        gains[j] = -np.inf
+        load = s.load[i, j] if s.load.shape[0] else 1.0
+        if s.status[i, j] != FREE or experts[j, LOAD] + load > experts[j, MOST]:
+            continue
+        gain = s.value[i, j] - toll(experts, j, load)
+        asked = gain > 0.0 or experts[j, LOAD] < experts[j, LEAST] or wants(rows, group, i, j)
+        if not asked or not has_place(rows, group, i, j) or (s.cost.shape[2] > 0 and not affords(s, i, j)):
+            continue
+        gains[j] = gain / s.weight[i, j] if s.weight.shape[0] else gain
+        options += 1
+        if first < 0 or gains[j] > gains[first]:
+            first = j
+    if first < 0:
+        return False
+    g = GROUPS + PER_GROUP * group[first]
+    in_group = rows[i, g + GROUP_CAPACITY] - rows[i, g + IN_GROUP]
+    best[i] = first
+    spare[i] = _ranked(gains, group, first, min(places, in_group), in_group < places)
+    if spare[i] >= 0:
+        regret[i] = gains[first] - gains[spare[i]]
+    elif options <= max(rows[i, DEMAND] - rows[i, COUNT], rows[i, OWED]):
+        regret[i] = np.inf
+    else:
+        regret[i] = gains[first]
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _ranked(gains: Any, group: Any, first: int, places: int, same_group: bool) -> int:
+    """The expert that comes ``places`` after the first, among all or in its group alone; −1 if there are fewer."""
+    limit, last = gains[first], first
+    for _ in range(places):
+        found = -1
+        for j in range(len(gains)):
+            behind = gains[j] < limit or (gains[j] == limit and j > last)
+            open_ = gains[j] > -np.inf and (not same_group or group[j] == group[first])
+            if open_ and behind and (found < 0 or gains[j] > gains[found]):
+                found = j
+        if found < 0:
+            return -1
+        limit, last = gains[found], found
+    return last

@@ -1,0 +1,295 @@
+"""Exact repair where loads count clients: augmenting paths, which find a feasible alignment whenever there is one.
+
+The nodes are the experts and a hub. An arc j → k says that some client, its row complete, can give expert j up and take
+k instead; j → hub that one can do without j, hub → k that one has a place for k. An overloaded expert sends a unit
+along a path of fewest arcs to an expert with room, or to the hub; an expert short of its demand draws one from an
+expert that has more than it must, or from the hub. The rows are laminar, so that a client's choices form a generalised
+polymatroid, in which single exchanges suffice and a path of fewest arcs can be applied as a whole, even where it uses a
+client twice (Fujishige, Submodular Functions and Optimization, 2nd ed. 2005, section 5.4). Where there is no path, the
+experts that were reached are a witness of infeasibility.
+
+Arcs are counted once and updated for the clients that move. Paths are searched one by one, but each carries as many
+units as it has clients to move and room at its end.
+"""
+
+import time
+from typing import Any
+
+import numba
+import numpy as np
+
+from alignsolve.numerics import BoolArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.greedy.state import (
+    CAPACITY,
+    COUNT,
+    DEMAND,
+    FREE,
+    GROUP_CAPACITY,
+    GROUPS,
+    HELD,
+    IN_GROUP,
+    LEAST,
+    LOAD,
+    MOST,
+    OWED,
+    PER_GROUP,
+    State,
+    drop,
+    row_admits,
+    row_releases,
+    row_trades,
+    take,
+    toll,
+)
+from alignsolve.witness import Witness, confirm
+
+
+def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
+    """Bring all loads within their hard bounds, rows being complete; return the witness if that cannot be done.
+
+    On return without a witness the loads are within bounds, unless the deadline has passed.
+    """
+    crossed = np.ceil(state.least) > state.most
+    if crossed.any():
+        return confirm(problem, _only(len(crossed), int(np.argmax(crossed))), "demand")
+    arcs = count_arcs(state)
+    for forward in (True, False):
+        for j in range(len(state.loads)):
+            while _wrong(state, j, forward) and time.monotonic() < deadline:
+                reached = _send(state, arcs, j, forward)
+                if reached is not None:
+                    return confirm(problem, reached, "capacity" if forward else "demand")
+    return None
+
+
+def _only(length: int, j: int) -> BoolArray:
+    mask = np.zeros(length, dtype=np.bool_)
+    mask[j] = True
+    return mask
+
+
+@numba.njit(cache=True, nogil=True)
+def _wrong(s: State, j: int, forward: bool) -> bool:
+    """Whether expert j is overloaded (forward), or short of its demand (not forward)."""
+    return s.experts[j, LOAD] > s.experts[j, MOST] if forward else s.experts[j, LOAD] < s.experts[j, LEAST]
+
+
+def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
+    """Mend expert j a little; where there is no path, return the experts that were reached."""
+    if mend_directly(state, arcs, j, forward):
+        return None
+    path, reached = find_path(state, arcs, j, forward)
+    if len(path) == 0:
+        return reached[:-1]
+    push(state, arcs, path, forward)
+    return None
+
+
+@numba.njit(cache=True, nogil=True)
+def count_arcs(s: State) -> Any:
+    """How many clients can make each exchange, (num_experts + 1, num_experts + 1); the hub comes last."""
+    n, num_experts = s.status.shape
+    arcs = np.zeros((num_experts + 1, num_experts + 1), dtype=np.int64)
+    for i in range(n):
+        _count_client(s, arcs, i, 1)
+    return arcs
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
+    hub = s.status.shape[1]
+    for k in range(hub):
+        if s.status[i, k] == FREE and row_admits(s, i, k):
+            arcs[hub, k] += sign
+    for j in range(hub):
+        if s.status[i, j] != HELD:
+            continue
+        if row_releases(s, i, j):
+            arcs[j, hub] += sign
+        for k in range(hub):
+            if s.status[i, k] == FREE and row_trades(s, i, j, k):
+                arcs[j, k] += sign
+
+
+@numba.njit(cache=True, nogil=True)
+def _can(s: State, i: int, j: int, k: int) -> bool:
+    """Whether client i can move a unit from node j to node k."""
+    hub = s.status.shape[1]
+    if j == hub:
+        return s.status[i, k] == FREE and row_admits(s, i, k)
+    if s.status[i, j] != HELD:
+        return False
+    if k == hub:
+        return row_releases(s, i, j)
+    return s.status[i, k] == FREE and row_trades(s, i, j, k)
+
+
+@numba.njit(cache=True, nogil=True)
+def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
+    """Move client i's unit from node j to node k, and keep the arcs up to date."""
+    hub = s.status.shape[1]
+    _count_client(s, arcs, i, -1)
+    if j != hub:
+        drop(s, i, j)
+    if k != hub:
+        take(s, i, k)
+    _count_client(s, arcs, i, 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _worth(s: State, i: int, j: int, k: int) -> float:
+    """What the values and soft bounds gain if client i moves a unit from node j to node k."""
+    hub = s.status.shape[1]
+    gain = 0.0
+    if k != hub:
+        gain += s.value[i, k] - toll(s.experts, k, 1.0)
+    if j != hub:
+        gain -= s.value[i, j] + toll(s.experts, j, -1.0)
+    return gain
+
+
+@numba.njit(cache=True, nogil=True)
+def _gives(s: State, j: int) -> bool:
+    """Whether node j can lose a unit and still meet its demand."""
+    return j == s.status.shape[1] or s.experts[j, LOAD] - 1.0 >= s.experts[j, LEAST]
+
+
+@numba.njit(cache=True, nogil=True)
+def _has_room(s: State, k: int) -> bool:
+    """Whether node k can gain a unit within its capacity."""
+    return k == s.status.shape[1] or s.experts[k, LOAD] + 1.0 <= s.experts[k, MOST]
+
+
+@numba.njit(cache=True, nogil=True)
+def _movers(s: State, j: int, k: int) -> Any:
+    """The clients that can move a unit from node j to node k, ascending."""
+    n, hub = s.status.shape
+    status = s.status
+    found = np.empty(n, dtype=np.int64)
+    number = 0
+    for i in range(n):
+        if (j == hub or status[i, j] == HELD) and (k == hub or status[i, k] == FREE) and _can(s, i, j, k):
+            found[number] = i
+            number += 1
+    return found[:number]
+
+
+@numba.njit(cache=True, nogil=True)
+def _worths(s: State, clients: Any, j: int, k: int) -> Any:
+    worths = np.empty(len(clients))
+    for t in range(len(clients)):
+        worths[t] = _worth(s, clients[t], j, k)
+    return worths
+
+
+@numba.njit(cache=True, nogil=True)
+def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
+    """Make all the single moves that mend expert v, best first; False if there was none."""
+    size = arcs.shape[0]
+    clients, others, worths = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+    for other in range(size):
+        j, k = (v, other) if forward else (other, v)
+        if other == v or arcs[j, k] == 0 or not (_has_room(s, k) if forward else _gives(s, j)):
+            continue
+        movers = _movers(s, j, k)
+        clients = np.append(clients, movers)
+        others = np.append(others, np.full(len(movers), other))
+        worths = np.append(worths, _worths(s, movers, j, k))
+    moved = False
+    for t in np.argsort(-worths, kind="mergesort"):
+        i = clients[t]
+        j, k = (v, others[t]) if forward else (others[t], v)
+        if not _wrong(s, v, forward):
+            break
+        if (_has_room(s, k) if forward else _gives(s, j)) and _can(s, i, j, k):
+            _relocate(s, arcs, i, j, k)
+            moved = True
+    return moved
+
+
+@numba.njit(cache=True, nogil=True)
+def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
+    """Search breadth first from expert v, along the arcs or against them.
+
+    Returns
+    -------
+    path
+        Nodes in the direction of the arcs, v first or last; empty if there is none.
+    reached
+        (num_experts + 1,) bool: the nodes that were reached.
+    """
+    size = arcs.shape[0]
+    parent = np.full(size, -1, dtype=np.int64)
+    reached = np.zeros(size, dtype=np.bool_)
+    queue = np.empty(size, dtype=np.int64)
+    queue[0], reached[v] = v, True
+    head, tail = 0, 1
+    while head < tail:
+        node = queue[head]
+        head += 1
+        if node != v and (_has_room(s, node) if forward else _gives(s, node)):
+            return _trace(parent, node, forward), reached
+        for step in range(size):
+            other = size - 1 - step if step == 0 else step - 1  # the hub first: it needs no expert to give way
+            found = arcs[node, other] > 0 if forward else arcs[other, node] > 0
+            if found and not reached[other]:
+                reached[other] = True
+                parent[other] = node
+                queue[tail] = other
+                tail += 1
+    return queue[:0].copy(), reached
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(parent: Any, end: int, forward: bool) -> Any:
+    nodes = [end]
+    while parent[nodes[-1]] >= 0:
+        nodes.append(parent[nodes[-1]])
+    path = np.array(nodes)
+    return path[::-1].copy() if forward else path
+
+
+@numba.njit(cache=True, nogil=True)
+def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
+    """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
+    last = len(path) - 1
+    queues = []
+    for t in range(last):
+        movers = _movers(s, path[t], path[t + 1])
+        queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
+    start, end = path[0], path[last]
+    clients = np.empty(last, dtype=np.int64)
+    for unit in range(min([len(queue) for queue in queues])):
+        for t in range(last):
+            clients[t] = queues[t][unit]
+        if unit > 0:
+            needed = _wrong(s, start if forward else end, forward)
+            if not (needed and _gives(s, start) and _has_room(s, end) and _all_can(s, clients, path)):
+                return
+        for t in range(last):
+            _relocate(s, arcs, clients[t], path[t], path[t + 1])
+        if unit > 0 and not _rows_hold(s, clients):
+            for t in range(last - 1, -1, -1):
+                _relocate(s, arcs, clients[t], path[t + 1], path[t])
+            return
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_can(s: State, clients: Any, path: Any) -> bool:
+    for t in range(len(clients)):
+        if not _can(s, clients[t], path[t], path[t + 1]):
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_hold(s: State, clients: Any) -> bool:
+    """Whether the rows of the clients that moved are complete and within their bounds."""
+    for i in clients:
+        if not s.rows[i, DEMAND] <= s.rows[i, COUNT] <= s.rows[i, CAPACITY] or s.rows[i, OWED] > 0:
+            return False
+        for g in range(GROUPS, s.rows.shape[1], PER_GROUP):
+            if s.rows[i, g + IN_GROUP] > s.rows[i, g + GROUP_CAPACITY]:
+                return False
+    return True

@@ -1,0 +1,207 @@
+"""``greedy`` and ``regret``: take what gains most while everything fits, then mend what demands are still unmet.
+
+1. Fill (:mod:`.fill`): pairs by descending gain, or clients by descending regret; in the general class a second time
+   by gain per load and budget used, and the better of the two is kept.
+2. Complete (:mod:`.complete`): rows that greed left short of their own demands are completed, each exactly.
+3. Repair: the experts' hard bounds, by augmenting paths where loads count clients, which finds an alignment whenever
+   there is one and else a witness (:mod:`.paths`); by shifts, trades and ejection chains otherwise (:mod:`.chains`).
+4. Fill again what the repair made room for.
+5. Prices (:mod:`alignsolve.solvers.ascent`): a bound, so that the gap is known.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from alignsolve import evaluate
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import Number
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.ascent import ascend
+from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.witness import Witness
+
+if TYPE_CHECKING:
+    from alignsolve.solvers.greedy.state import State
+
+Fill = Callable[[], None]
+Rule = Callable[["State"], Fill]
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The pair that gains most goes first. Both classes.
+
+    Parameters
+    ----------
+    passes
+        Passes over the clients in search of prices; 0 for none: then the bound is that of prices of zero.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[3.0, 2.0], [2.5, 0.5]], expert_capacity=1)
+    >>> solve(problem, solver=Greedy()).objective, solve(problem, solver="flow").objective
+    (3.5, 4.5)
+    """
+
+    passes: int = 60
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Fill, repair, price. Nothing is random."""
+        from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
+
+        def rule(state: "State") -> Fill:
+            return partial(fill_by_gain, state, rank_clients(state))
+
+        return _answer(problem, rule, self.passes, deadline, warm_start, progress)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what a problem of this class needs."""
+        rehearse(self, problem.class_)
+
+
+@dataclass(frozen=True)
+class Regret:
+    """The client that would lose most if its best expert were gone goes first. Both classes.
+
+    Parameters
+    ----------
+    passes
+        Passes over the clients in search of prices; 0 for none: then the bound is that of prices of zero.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> solve(AlignmentProblem([[3.0, 2.0], [2.5, 0.5]], expert_capacity=1), solver=Regret()).objective
+    4.5
+    """
+
+    passes: int = 60
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Fill, repair, price. Nothing is random."""
+        from alignsolve.solvers.greedy.fill import fill_by_regret  # noqa: PLC0415
+
+        def rule(state: "State") -> Fill:
+            return partial(fill_by_regret, state)
+
+        return _answer(problem, rule, self.passes, deadline, warm_start, progress)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what a problem of this class needs."""
+        rehearse(self, problem.class_)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The best alignment so far."""
+
+    alignment: Alignment | None = None
+    objective: Number = -math.inf
+    ranking: str = ""
+
+
+def _answer(
+    problem: AlignmentProblem,
+    rule: Rule,
+    passes: int,
+    deadline: float,
+    warm_start: WarmStart,
+    progress: ProgressHook | None,
+) -> Answer:
+    """Try the ways to fill, keep the best alignment, and find prices for it."""
+    started = time.monotonic()
+    found = _Found()
+    for ranking in _rankings(problem):
+        if time.monotonic() >= deadline:
+            break
+        alignment, witness = _construct(problem, rule, deadline, dense=ranking == "gain per use")
+        if witness is not None:
+            return Answer(witness=witness)
+        objective = -math.inf if alignment is None else evaluate.worth(problem, alignment).objective
+        if objective > found.objective:
+            found = _Found(alignment, objective, ranking)
+    built = time.monotonic()
+    if progress is not None:
+        progress(Progress("filled", built - started, objective=found.objective))
+    target = None if found.alignment is None else found.objective
+    ascent = ascend(problem, target=target, start=warm_start.prices, passes=passes, deadline=deadline)
+    stats = {
+        "ranking": found.ranking,
+        "fill_seconds": built - started,
+        "ascent_seconds": time.monotonic() - built,
+        "passes": ascent.passes,
+        **({} if found.alignment else {"stopped": _why_none(deadline)}),
+    }
+    return Answer(found.alignment, ascent.prices, stats=stats)
+
+
+def _rankings(problem: AlignmentProblem) -> list[str]:
+    return ["gain"] if problem.class_ is ProblemClass.CARDINALITY else ["gain", "gain per use"]
+
+
+def _why_none(deadline: float) -> str:
+    if time.monotonic() >= deadline:
+        return "the time limit came first"
+    return "the repair found no way to meet the experts' bounds, which does not prove that there is none"
+
+
+def _construct(
+    problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool
+) -> tuple[Alignment | None, Witness | None]:
+    """Fill, complete, repair, fill again; None where the deadline came first or the repair failed."""
+    from alignsolve.solvers.greedy import state as states  # noqa: PLC0415  (numba is loaded only when needed)
+    from alignsolve.solvers.greedy.complete import complete_rows  # noqa: PLC0415
+
+    state = states.gather(problem)
+    if dense:
+        state = state._replace(weight=states.usage(state))
+    fill = rule(state)
+    fill()
+    if not complete_rows(problem, state, deadline):
+        return None, None
+    if state.broken.any():
+        witness = _repair(problem, state, deadline)
+        if witness is not None or state.broken.any():
+            return None, witness
+        fill()
+    return states.to_alignment(state), None
+
+
+def _repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witness | None:
+    if problem.class_ is ProblemClass.CARDINALITY:
+        from alignsolve.solvers.greedy.paths import repair_exactly  # noqa: PLC0415
+
+        return repair_exactly(problem, state, deadline)
+    from alignsolve.solvers.greedy.chains import repair_by_chains  # noqa: PLC0415
+
+    repair_by_chains(state, deadline)
+    return None
+
+
+__all__ = ["Greedy", "Regret"]

@@ -1,0 +1,306 @@
+"""A partial alignment while it is built: who holds what, what is spent and loaded, and what still fits.
+
+A client's row is kept completable wherever that can be seen cheaply: the places that its groups still demand are
+reserved, and so is the least that they could cost.
+
+The arrays are few and fat, their columns named below, and what is asked for every pair is asked of single arrays:
+compiled functions count the references of every array that they pass on, which costs more than the question.
+"""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
+from alignsolve.problem import AlignmentProblem
+
+FREE, HELD, SHUT, FIXED = 0, 1, 2, 3
+"""What a pair is: could be taken; is taken; may not be; must be (and is)."""
+
+COUNT, CAPACITY, DEMAND, OWED, GROUPS = 0, 1, 2, 3, 4
+"""Columns of ``rows``: experts held, their bounds, how many the groups still demand; then three for each group."""
+IN_GROUP, GROUP_CAPACITY, GROUP_DEMAND, PER_GROUP = 0, 1, 2, 3
+"""A group's columns: experts held, and their bounds."""
+
+LOAD, MOST, LEAST, SOFT_CAPACITY, OVERLOAD, SOFT_DEMAND, SHORTFALL = 0, 1, 2, 3, 4, 5, 6
+"""Columns of ``experts``: load, hard bounds; soft bounds, and what a unit beyond costs: 0 where the bound is hard."""
+
+MARGIN = FEASIBILITY / 2
+"""What counts as fitting here; half of what the front door allows, so that rounding on the way is forgiven."""
+
+
+class State(NamedTuple):
+    """The data of a problem and the alignment so far.
+
+    There is always at least one group; resources may be 0 in number.
+    """
+
+    status: Any  # (N, E) int8
+    value: Any  # (N, E) float64, fitness minus switching cost
+    load: Any  # (N, E) float64, or (0, 0) where loads are 1
+    weight: Any  # (N, E) float64, by which gains are divided to rank them, or (0, 0): not at all
+    rows: Any  # (N, 4 + 3·G) int64
+    money: Any  # (N, 3·R) float64: spent, budget (tolerance included), the least that one more expert can cost
+    cost: Any  # (N, E, R) float64
+    experts: Any  # (E, 7) float64, tolerances included
+    group: Any  # (E,) int64
+
+    @property
+    def loads(self) -> FloatArray:
+        """(num_experts,) load per expert."""
+        loads: FloatArray = self.experts[:, LOAD]
+        return loads
+
+    @property
+    def most(self) -> FloatArray:
+        """(num_experts,) largest load that hard bounds allow."""
+        most: FloatArray = self.experts[:, MOST]
+        return most
+
+    @property
+    def least(self) -> FloatArray:
+        """(num_experts,) smallest load that hard bounds allow."""
+        least: FloatArray = self.experts[:, LEAST]
+        return least
+
+    @property
+    def lacking(self) -> IntArray:
+        """Clients whose own demands, or whose groups', are not met."""
+        rows = self.rows
+        return np.flatnonzero((rows[:, COUNT] < rows[:, DEMAND]) | (rows[:, OWED] > 0))
+
+    @property
+    def broken(self) -> BoolArray:
+        """(num_experts,) whose load is beyond a hard bound."""
+        broken: BoolArray = (self.loads > self.most) | (self.loads < self.least)
+        return broken
+
+
+def gather(problem: AlignmentProblem) -> State:
+    """Lay a problem out for compiled code, with nothing but the required pairs taken."""
+    n, e = problem.shape
+    block = problem.block(0, n)
+    status = np.full((n, e), FREE, dtype=np.int8)
+    if block.allowed is not None:
+        status[~block.allowed] = SHUT
+    if block.required is not None:
+        status[block.required] = FIXED
+    cost = np.zeros((n, e, 0)) if block.cost is None else _owned(block.cost)
+    budget = np.zeros((n, 0)) if block.budget is None else block.budget * (1.0 + MARGIN)
+    state = State(
+        status=status,
+        value=_owned(block.value),
+        load=np.zeros((0, 0)) if block.load is None else _owned(block.load),
+        weight=np.zeros((0, 0)),
+        rows=_rows(problem),
+        money=np.hstack([np.zeros(budget.shape), budget, _cheapest(cost, status)]),
+        cost=cost,
+        experts=_experts(problem),
+        group=np.zeros(e, dtype=np.int64) if block.group is None else np.array(block.group),
+    )
+    recount(state)
+    return state
+
+
+def usage(state: State) -> FloatArray:
+    """What a pair uses up, (num_clients, num_experts): its share of the mean load plus its shares of the budgets."""
+    used = np.zeros(state.status.shape)
+    if state.load.size:
+        open_loads = state.load[state.status != SHUT]
+        used += state.load / (open_loads.mean() if open_loads.any() else 1.0)
+    num_resources = state.cost.shape[2]
+    for r in range(num_resources):
+        budget = state.money[:, num_resources + r, None]
+        used += len(state.group) * state.cost[:, :, r] / np.where(budget > 0, budget, 1.0)
+    return np.maximum(used, 1e-6)
+
+
+def to_alignment(state: State) -> Alignment:
+    """Read off who holds what."""
+    return Alignment.from_dense((state.status == HELD) | (state.status == FIXED))
+
+
+def hold(state: State, clients: IntArray, chosen: BoolArray) -> None:
+    """Give some clients new rows, (len(clients), num_experts); everything is counted anew."""
+    rows = state.status[clients]
+    movable = (rows == FREE) | (rows == HELD)
+    state.status[clients] = np.where(movable, np.where(chosen, HELD, FREE), rows)
+    recount(state)
+
+
+def _owned(values: Any) -> FloatArray:
+    """Contiguous, writable floats, so that one compiled version serves all; copied only where they are not."""
+    return np.require(values, dtype=np.float64, requirements=["C", "W"])
+
+
+def _rows(problem: AlignmentProblem) -> IntArray:
+    n, e = problem.shape
+    num_groups = problem.num_groups or 1
+    rows = np.zeros((n, GROUPS + PER_GROUP * num_groups), dtype=np.int64)
+    rows[:, CAPACITY], rows[:, DEMAND] = problem.client_capacity, problem.client_demand
+    rows[:, GROUPS + GROUP_CAPACITY :: PER_GROUP] = e if problem.expert_group is None else problem.group_capacity
+    rows[:, GROUPS + GROUP_DEMAND :: PER_GROUP] = 0 if problem.expert_group is None else problem.group_demand
+    return rows
+
+
+def _experts(problem: AlignmentProblem) -> FloatArray:
+    bounds = problem.experts
+    soft_overload = np.where(np.isfinite(bounds.overload) & np.isfinite(bounds.capacity), bounds.overload, 0.0)
+    soft_shortfall = np.where(np.isfinite(bounds.shortfall), bounds.shortfall, 0.0)
+    most, least = bounds.most * (1.0 + MARGIN), bounds.least * (1.0 - MARGIN)
+    columns = [np.zeros(len(most)), most, least, bounds.capacity, soft_overload, bounds.demand, soft_shortfall]
+    return np.stack(columns, axis=1)
+
+
+def _cheapest(cost: npt.NDArray[Any], status: npt.NDArray[Any]) -> FloatArray:
+    n, e, num_resources = cost.shape
+    if not num_resources or not e:
+        return np.zeros((n, num_resources))
+    least = np.where((status == SHUT)[:, :, None], np.inf, cost).min(axis=1)
+    return np.where(np.isfinite(least), least, 0.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def recount(s: State) -> None:
+    """Compute every count, sum and load from who holds what."""
+    n, num_experts = s.status.shape
+    s.experts[:, LOAD] = 0.0
+    for i in range(n):
+        s.rows[i, COUNT] = 0
+        s.rows[i, OWED] = 0
+        for g in range(GROUPS, s.rows.shape[1], PER_GROUP):
+            s.rows[i, g + IN_GROUP] = 0
+        for j in range(num_experts):
+            if s.status[i, j] == HELD or s.status[i, j] == FIXED:
+                s.rows[i, COUNT] += 1
+                s.rows[i, GROUPS + PER_GROUP * s.group[j]] += 1
+                s.experts[j, LOAD] += load_of(s, i, j)
+        for g in range(GROUPS, s.rows.shape[1], PER_GROUP):
+            s.rows[i, OWED] += max(0, s.rows[i, g + GROUP_DEMAND] - s.rows[i, g + IN_GROUP])
+        _resum(s, i)
+
+
+@numba.njit(cache=True, nogil=True)
+def _resum(s: State, i: int) -> None:
+    """Sum what client i spends."""
+    for r in range(s.cost.shape[2]):
+        s.money[i, r] = 0.0
+        for j in range(s.status.shape[1]):
+            if s.status[i, j] == HELD or s.status[i, j] == FIXED:
+                s.money[i, r] += s.cost[i, j, r]
+
+
+@numba.njit(cache=True, nogil=True)
+def load_of(s: State, i: int, j: int) -> float:
+    """What the pair loads its expert with."""
+    return s.load[i, j] if s.load.shape[0] else 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def penalty(experts: Any, j: int, load: float) -> float:
+    """What soft bounds cost at this load of expert j."""
+    lost = 0.0
+    if load > experts[j, SOFT_CAPACITY]:
+        lost += experts[j, OVERLOAD] * (load - experts[j, SOFT_CAPACITY])
+    if load < experts[j, SOFT_DEMAND]:
+        lost += experts[j, SHORTFALL] * (experts[j, SOFT_DEMAND] - load)
+    return lost
+
+
+@numba.njit(cache=True, nogil=True)
+def toll(experts: Any, j: int, load: float) -> float:
+    """What soft bounds cost for so much more load on expert j; negative where it makes up for a shortfall."""
+    now = experts[j, LOAD]
+    return penalty(experts, j, now + load) - penalty(experts, j, now)
+
+
+@numba.njit(cache=True, nogil=True)
+def wants(rows: Any, group: Any, i: int, j: int) -> bool:
+    """Whether client i's demands ask for one more expert like j, whatever it is worth."""
+    g = GROUPS + PER_GROUP * group[j]
+    return rows[i, COUNT] < rows[i, DEMAND] or rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
+
+
+@numba.njit(cache=True, nogil=True)
+def has_place(rows: Any, group: Any, i: int, j: int) -> bool:
+    """Whether client i can take one more expert like j and still has places for what its groups demand."""
+    g = GROUPS + PER_GROUP * group[j]
+    if rows[i, g + IN_GROUP] >= rows[i, g + GROUP_CAPACITY]:
+        return False
+    owed = rows[i, OWED]
+    if rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]:
+        owed -= 1
+    return rows[i, COUNT] + 1 + owed <= rows[i, CAPACITY]
+
+
+@numba.njit(cache=True, nogil=True)
+def affords(s: State, i: int, j: int) -> bool:
+    """Whether client i can pay for expert j and, as far as the cheapest costs tell, for what it must still take."""
+    num_resources = s.cost.shape[2]
+    g = GROUPS + PER_GROUP * s.group[j]
+    owed = s.rows[i, OWED] - (s.rows[i, g + IN_GROUP] < s.rows[i, g + GROUP_DEMAND])
+    still = max(0, s.rows[i, DEMAND] - s.rows[i, COUNT] - 1, owed)
+    for r in range(num_resources):
+        reserved = still * s.money[i, 2 * num_resources + r]
+        if s.money[i, r] + s.cost[i, j, r] + reserved > s.money[i, num_resources + r]:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def row_admits(s: State, i: int, j: int) -> bool:
+    """Whether client i can take the free expert j besides what it holds, and still meet its demands."""
+    return has_place(s.rows, s.group, i, j) and (s.cost.shape[2] == 0 or affords(s, i, j))
+
+
+@numba.njit(cache=True, nogil=True)
+def row_releases(s: State, i: int, j: int) -> bool:
+    """Whether client i, whose row is complete, can do without expert j."""
+    g = GROUPS + PER_GROUP * s.group[j]
+    return s.rows[i, COUNT] > s.rows[i, DEMAND] and s.rows[i, g + IN_GROUP] > s.rows[i, g + GROUP_DEMAND]
+
+
+@numba.njit(cache=True, nogil=True)
+def row_trades(s: State, i: int, j: int, k: int) -> bool:
+    """Whether client i, whose row is complete, can take the free expert k in place of j."""
+    g, h = GROUPS + PER_GROUP * s.group[j], GROUPS + PER_GROUP * s.group[k]
+    if g != h:
+        if s.rows[i, g + IN_GROUP] <= s.rows[i, g + GROUP_DEMAND]:
+            return False
+        if s.rows[i, h + IN_GROUP] >= s.rows[i, h + GROUP_CAPACITY]:
+            return False
+    num_resources = s.cost.shape[2]
+    for r in range(num_resources):
+        if s.money[i, r] - s.cost[i, j, r] + s.cost[i, k, r] > s.money[i, num_resources + r]:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def take(s: State, i: int, j: int) -> None:
+    """Give expert j to client i."""
+    g = GROUPS + PER_GROUP * s.group[j]
+    s.status[i, j] = HELD
+    s.rows[i, COUNT] += 1
+    if s.rows[i, g + IN_GROUP] < s.rows[i, g + GROUP_DEMAND]:
+        s.rows[i, OWED] -= 1
+    s.rows[i, g + IN_GROUP] += 1
+    s.experts[j, LOAD] += load_of(s, i, j)
+    for r in range(s.cost.shape[2]):
+        s.money[i, r] += s.cost[i, j, r]
+
+
+@numba.njit(cache=True, nogil=True)
+def drop(s: State, i: int, j: int) -> None:
+    """Take expert j from client i; what it spends is summed anew, so that no rounding is carried on."""
+    g = GROUPS + PER_GROUP * s.group[j]
+    s.status[i, j] = FREE
+    s.rows[i, COUNT] -= 1
+    s.rows[i, g + IN_GROUP] -= 1
+    if s.rows[i, g + IN_GROUP] < s.rows[i, g + GROUP_DEMAND]:
+        s.rows[i, OWED] += 1
+    s.experts[j, LOAD] -= load_of(s, i, j)
+    _resum(s, i)

@@ -1,0 +1,79 @@
+"""Cover cuts: what a back end's tolerance let through is forbidden, exactly, by rows of ones.
+
+A set of pairs whose loads together exceed a capacity is a cover: not all of them may be taken. For a demand, the pairs
+outside any set that cannot meet it are a cover of it: at least one of them must be taken. Such rows have coefficients
+of 1, which no tolerance blurs (Balas 1975; Nemhauser and Wolsey, chapter II.2).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray, RealArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.ilp.model import Model, Row, Sense
+
+
+def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]:
+    """Rows that forbid what is wrong with a choice of pairs; empty where every weighted row holds.
+
+    Parameters
+    ----------
+    taken
+        (num_pairs,) the choice.
+    """
+    return [*_expert_cuts(problem, model, taken), *_budget_cuts(problem, model, taken)]
+
+
+def _expert_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> Iterator[Row]:
+    bounds = problem.experts
+    order = np.argsort(model.experts, kind="stable")
+    ends = np.searchsorted(model.experts[order], np.arange(problem.num_experts + 1))
+    for j in np.flatnonzero(bounds.hard_capacity | bounds.hard_demand):
+        columns = order[ends[j] : ends[j + 1]]
+        weight, mine = model.load[columns], taken[columns]
+        if bounds.hard_capacity[j] and _exceeds(weight[mine].sum(), bounds.most[j]):
+            yield _cover(columns, weight, mine, float(bounds.most[j]))
+        if bounds.hard_demand[j] and _falls_short(weight[mine].sum(), bounds.least[j]):
+            yield _demand_cover(columns, weight, mine, float(bounds.least[j]))
+
+
+def _budget_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> Iterator[Row]:
+    if problem.client_budget is None:
+        return
+    ends = np.searchsorted(model.clients, np.arange(problem.num_clients + 1))
+    for r in range(problem.client_budget.shape[1]):
+        cost = problem.expert_cost[model.clients, model.experts, r]
+        spent = np.bincount(model.clients[taken], weights=cost[taken], minlength=problem.num_clients)
+        for i in np.flatnonzero(_exceeds(spent, problem.client_budget[:, r])):
+            columns = np.arange(ends[i], ends[i + 1])
+            yield _cover(columns, cost[columns], taken[columns], float(problem.client_budget[i, r]))
+
+
+def _exceeds(total: RealArray, limit: FloatArray | float) -> BoolArray:
+    """Whether totals break limits by more than the documented tolerance."""
+    return np.isfinite(limit) & (total - limit > FEASIBILITY * np.maximum(limit, total))
+
+
+def _falls_short(total: RealArray, least: FloatArray | float) -> BoolArray:
+    return least - total > FEASIBILITY * np.maximum(least, total)
+
+
+def _cover(columns: IntArray, weight: FloatArray, mine: BoolArray, limit: float) -> Row:
+    """Make a minimal cover of the chosen, heaviest first, and extend it by all that are as heavy as its heaviest."""
+    chosen = np.flatnonzero(mine)
+    heaviest_first = chosen[np.argsort(-weight[chosen], kind="stable")]
+    size = int(np.argmax(_exceeds(np.cumsum(weight[heaviest_first]), limit))) + 1
+    cover = heaviest_first[:size]
+    extended = np.union1d(cover, np.flatnonzero(weight >= weight[cover[0]]))
+    return Row(columns[extended], np.ones(len(extended)), Sense.AT_MOST, float(size - 1))
+
+
+def _demand_cover(columns: IntArray, weight: FloatArray, mine: BoolArray, least: float) -> Row:
+    """Add to the chosen, lightest first, what still leaves the demand unmet; one of the rest must be taken."""
+    rest = np.flatnonzero(~mine)
+    lightest_first = rest[np.argsort(weight[rest], kind="stable")]
+    reach = weight[mine].sum() + np.cumsum(weight[lightest_first])
+    useless = int(_falls_short(reach, least).sum())
+    needed = lightest_first[useless:]
+    return Row(columns[needed], np.ones(len(needed)), Sense.AT_LEAST, 1.0)

@@ -1,0 +1,248 @@
+"""``ilp``: both classes as an integer program, by CBC or HiGHS through PuLP.
+
+First the linear relaxation: where its solution is whole (always in the cardinality class, up to the back end's
+tolerance) it is the answer, and its duals are the prices. Otherwise the integer program, again and again: whatever the
+back end's tolerance let through is cut off (covers.py) until its answer holds by ours. What it proves is its own word,
+for it works in floats; the cardinality class is polished to a proof on the residual graph instead.
+
+Infeasible: the relaxation of the elastic problem tells by its prices where the bounds clash; their level sets hold a
+witness, always in the cardinality class, often in the general one. Where none is found it is the back end's word.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve import evaluate
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solution import SolveError
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
+from alignsolve.solvers.elastic import elastic
+from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
+from alignsolve.solvers.ilp.covers import cuts
+from alignsolve.solvers.ilp.model import Model, build
+from alignsolve.solvers.residual import polish, prices_of
+from alignsolve.stoppable import last_answer
+from alignsolve.violations import violations
+from alignsolve.witness import Witness, from_direction
+
+MARGIN = 0.1
+"""Share of the time left that a back end is not told of: it overruns its limit, and its incumbent is wanted."""
+AGREES = 1e-7
+"""Relative difference between a back end's bound and the objective of the x that it calls optimal, at most."""
+WHOLE = 1e-6
+"""A relaxation whose values are this close to 0 or 1 is whole."""
+
+
+@dataclass(frozen=True)
+class Ilp:
+    """Integer programming through PuLP, both classes.
+
+    Parameters
+    ----------
+    backend
+        "highs" or "cbc".
+    gap
+        Relative gap at which the back end may stop.
+    msg
+        Whether to show the back end's own log.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
+    >>> solution = solve(problem, solver=Ilp())
+    >>> solution.objective, str(solution.status)
+    (4.5, 'OPTIMAL')
+    """
+
+    backend: Backend = "highs"
+    gap: float = 0.0
+    msg: bool = False
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True)
+
+    def __post_init__(self) -> None:
+        """Refuse a back end that does not exist."""
+        if self.backend not in ("highs", "cbc"):
+            raise ValueError(f"backend is {self.backend!r}; it must be 'highs' or 'cbc'")
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; under a deadline in a process that can be stopped. Both back ends run on one thread."""
+        with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
+            settings = Settings(self.backend, self.gap, seed, self.msg, Path(folder))
+            answer = last_answer(lambda: _Search(problem, settings, deadline).answers(warm_start), deadline)
+        return answer or Answer(stats={"backend": self.backend, "stopped": "time limit"})
+
+
+def cbc() -> Ilp:
+    """``ilp-cbc``: with CBC."""
+    return Ilp(backend="cbc")
+
+
+class _Search:
+    """One solve: the best answer so far, and the steps that improve it."""
+
+    def __init__(self, problem: AlignmentProblem, settings: Settings, deadline: float) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.deadline = deadline
+        self.started = time.perf_counter()
+        self.flow = problem.class_ is ProblemClass.CARDINALITY
+        self.stats: dict[str, Any] = {"backend": settings.backend, "cuts": 0}
+
+    def answers(self, warm_start: WarmStart) -> Iterator[Answer]:
+        """Yield better and better answers; the last one is the best."""
+        best = Answer(x=self._feasible(warm_start.alignment), stats=self.stats)
+        if best.x is not None:
+            yield best
+        self.model = build(self.problem)
+        program = Program(self.model, self.settings)
+        self.stats["build_seconds"] = time.perf_counter() - self.started
+        relaxed = self._run(program, relaxed=True)
+        if relaxed.verdict is Verdict.INFEASIBLE:
+            yield self._infeasible()
+            return
+        if relaxed.verdict is not Verdict.OPTIMAL:
+            yield replace(best, stats=self._told(stopped="time limit"))
+            return
+        best = replace(best, prices=relaxed.prices, bound=self._bound(relaxed.bound), stats=self._told())
+        whole = self._whole(relaxed)
+        if whole is not None:
+            best = self._finished(whole, best)
+        yield best
+        if whole is not None and self._proven(best):
+            return
+        yield from self._integer_answers(program, best)
+
+    def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
+        """Solve the integer program until its answer holds."""
+        while True:
+            outcome = self._run(program, relaxed=False)
+            if outcome.verdict is Verdict.INFEASIBLE:
+                yield self._infeasible()
+                return
+            bound = min(best.bound, self._bound(outcome.bound))
+            best = replace(best, bound=bound, stats=self._told(stopped="time limit"))
+            if outcome.verdict is Verdict.NOTHING:
+                yield best
+                return
+            taken = outcome.x > 0.5
+            wrong = cuts(self.problem, self.model, taken)
+            if not wrong:
+                yield self._last(outcome, self._alignment(taken), best)
+                return
+            yield best
+            self.stats["cuts"] += len(wrong)
+            for row in wrong:
+                program.add(row)
+
+    def _last(self, outcome: Outcome, alignment: Alignment, best: Answer) -> Answer:
+        """Put the integer program's answer together."""
+        if outcome.verdict is not Verdict.OPTIMAL:
+            return self._finished(alignment, best)
+        best = self._finished(alignment, replace(best, stats=self._told()))
+        reached = self.problem.objective(best.x)
+        if self.settings.gap == 0.0 and relative_gap(best.bound, reached) <= AGREES:
+            # It calls this very x optimal; that its bound differs is the rounding of the x that it works with.
+            return replace(best, bound=reached)
+        return best
+
+    def _proven(self, answer: Answer) -> bool:
+        """Whether the answer's bound or its prices prove it."""
+        assert answer.x is not None
+        if self.flow and answer.prices is not None:
+            return True
+        worth = evaluate.worth(self.problem, answer.x)
+        bounds = [answer.bound] if answer.prices is None else [answer.bound, self.problem.bound(answer.prices)]
+        return is_proven(min(bounds), worth.objective, worth.magnitude)
+
+    def _run(self, program: Program, *, relaxed: bool) -> Outcome:
+        started = time.perf_counter()
+        seconds = (1.0 - MARGIN) * (self.deadline - time.monotonic())
+        outcome = program.solve(relaxed=relaxed, seconds=max(seconds, 0.0))
+        key = "relaxation_seconds" if relaxed else "integer_seconds"
+        self.stats[key] = self.stats.get(key, 0.0) + time.perf_counter() - started
+        return outcome
+
+    def _told(self, **more: str) -> dict[str, Any]:
+        return {**self.stats, **more}
+
+    def _alignment(self, taken: Any) -> Alignment:
+        return Alignment.from_pairs(self.model.clients[taken], self.model.experts[taken], self.problem.num_clients)
+
+    def _feasible(self, alignment: Alignment | None) -> Alignment | None:
+        """Return the alignment if every bound holds."""
+        if alignment is None or violations(self.problem, alignment):
+            return None
+        return alignment
+
+    def _whole(self, relaxed: Outcome) -> Alignment | None:
+        """Read the relaxation's solution as an alignment, if it is one."""
+        if np.abs(relaxed.x - np.rint(relaxed.x)).max(initial=0.0) > WHOLE:
+            return None
+        return self._feasible(self._alignment(relaxed.x > 0.5))
+
+    def _finished(self, alignment: Alignment, best: Answer) -> Answer:
+        """The final answer; the better of it and the warm start, polished to a proof where that is possible."""
+        if best.x is not None and self.problem.objective(best.x) > self.problem.objective(alignment):
+            alignment = best.x
+        if not self.flow:
+            return replace(best, x=alignment)
+        if self._feasible(alignment) is None:
+            raise SolveError(f"ilp: {self.settings.backend} returned an alignment that breaks constraints")
+        alignment, prices, cycles = polish(self.problem, alignment, self.deadline)
+        best = replace(best, x=alignment, stats={**best.stats, "cycles": cycles})
+        return best if prices is None else replace(best, prices=prices)
+
+    def _bound(self, bound: Number) -> Number:
+        """A back end's bound; where objectives are whole numbers, so is the best of them."""
+        if self.problem.integral and math.isfinite(bound) and abs(bound) * 1e-6 < 0.5:
+            return math.floor(bound + 1e-6 * max(1.0, abs(bound)))
+        return bound
+
+    def _infeasible(self) -> Answer:
+        witness = self._witness()
+        if witness is None and self.flow:
+            raise SolveError(f"ilp: {self.settings.backend} calls the problem infeasible, but no witness says so")
+        return Answer(witness=witness, infeasible=witness is None, stats=self._told())
+
+    def _witness(self) -> Witness | None:
+        """Look for a witness along the prices of the elastic problem."""
+        problem = elastic(self.problem)
+        model = build(problem)
+        outcome = Program(model, self.settings).solve(relaxed=True, seconds=math.inf)
+        if outcome.verdict is not Verdict.OPTIMAL:
+            return None
+        found = from_direction(self.problem, outcome.prices)
+        if found is None and self.flow:
+            found = from_direction(self.problem, _exact_prices(problem, model, outcome))
+        return found
+
+
+def _exact_prices(problem: AlignmentProblem, model: Model, outcome: Outcome) -> FloatArray:
+    """Prices of an elastic problem of the cardinality class, free of the back end's tolerance."""
+    taken = outcome.x > 0.5
+    rough = Alignment.from_pairs(model.clients[taken], model.experts[taken], problem.num_clients)
+    exact, _, _ = polish(problem, rough)
+    prices = prices_of(problem, exact)
+    if prices is None:
+        raise SolveError("ilp: the elastic problem has no proven optimum, so infeasibility has no witness")
+    return prices

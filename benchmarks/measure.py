@@ -1,0 +1,158 @@
+"""Fair measurement: a fresh process for every contender, repeats in alternating order, and a kill for who hangs.
+
+All contenders of an instance wait in processes of their own, with the instance made and their code warm, and are asked
+one at a time, forwards and backwards by turns, so that a noisy machine is noisy for all. Whoever crashes or overruns
+the timeout leaves the race with a row that says so.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.machine import ROOT
+from benchmarks.suites import Case
+from benchmarks.trial import Trial
+
+LOADING = 600.0
+"""Seconds for making or reading an instance, which is not the contender's business."""
+PROGRAM = (sys.executable, "-m", "benchmarks.worker")
+
+
+def _environment() -> dict[str, str]:
+    """Let the worker find the checkout, and the reader's own solvers where the reader is."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", "")])}
+
+
+class LeftRaceError(Exception):
+    """A contender's process ended or was killed; ``trial`` says why."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.reason)
+        self.trial = trial
+
+
+class Runner:
+    """One contender in its own process."""
+
+    def __init__(self, contender: str, case: Case, *, timeout: float, time_limit: float | None = None) -> None:
+        self.contender = contender
+        self.case = case
+        self.timeout = timeout
+        self.time_limit = time_limit
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        self.process = subprocess.Popen(
+            PROGRAM,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+    def prepare(self) -> None:
+        """Make the instance and warm up; raise LeftRaceError if there will be no attempt."""
+        case = asdict(self.case)
+        self._must_be_ready(
+            self._ask({"do": "load", "contender": self.contender, "time_limit": self.time_limit, "case": case}, LOADING)
+        )
+        self._must_be_ready(self._ask({"do": "warm_up"}, self.timeout))
+
+    def attempt(self) -> Trial:
+        """Ask for one attempt; raise LeftRaceError if the process does not survive it."""
+        return Trial(**self._ask({"do": "attempt"}, self.timeout))
+
+    def close(self) -> None:
+        """End the process and whatever it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.errors):
+            if stream is not None:
+                stream.close()
+
+    def _must_be_ready(self, reply: dict[str, Any]) -> None:
+        if reply["outcome"] != "ready":
+            raise LeftRaceError(Trial(**reply))
+
+    def _ask(self, command: dict[str, Any], limit: float) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise LeftRaceError(self._crash()) from None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            if not selector.select(limit):
+                raise LeftRaceError(Trial("timeout", f"killed after {limit:g} s ({command['do']})"))
+        line = self.process.stdout.readline()
+        if not line:
+            raise LeftRaceError(self._crash())
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _crash(self) -> Trial:
+        """Tell how the process ended, by the last line that it wrote to stderr."""
+        code = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Trial("crashed", f"{how}: {lines[-1] if lines else 'no message'}")
+
+
+def race(
+    case: Case,
+    contenders: Sequence[str],
+    missing: dict[str, list[int]],
+    *,
+    timeout: float,
+    time_limit: float | None = None,
+) -> Iterator[tuple[str, int, Trial]]:
+    """Run the repeats that are missing, (contender, repeat, trial) at a time.
+
+    Parameters
+    ----------
+    case
+        The instance.
+    contenders
+        Names, in the order of the first round; the next round goes backwards, and so on.
+    missing
+        Contender → repeats to run. Who leaves the race has one row, for the first of its repeats that did not happen.
+    timeout
+        Seconds for each attempt.
+    time_limit
+        Handed to our solvers.
+    """
+    runners: dict[str, Runner] = {}
+    try:
+        for name in contenders:
+            if not missing.get(name):
+                continue
+            runners[name] = Runner(name, case, timeout=timeout, time_limit=time_limit)
+            try:
+                runners[name].prepare()
+            except LeftRaceError as left:
+                runners.pop(name).close()
+                yield name, missing[name][0], left.trial
+        for round_, repeat in enumerate(sorted({repeat for repeats in missing.values() for repeat in repeats})):
+            order = list(runners) if round_ % 2 == 0 else list(runners)[::-1]
+            for name in order:
+                if repeat not in missing[name]:
+                    continue
+                try:
+                    yield name, repeat, runners[name].attempt()
+                except LeftRaceError as left:
+                    runners.pop(name).close()
+                    yield name, repeat, left.trial
+    finally:
+        for runner in runners.values():
+            runner.close()

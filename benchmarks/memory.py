@@ -1,0 +1,36 @@
+"""Peak resident memory of a stretch of code, read from the operating system; NaN where it does not tell."""
+
+import math
+import resource
+from pathlib import Path
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+KB_PER_MB = 1e3
+
+
+class Watch:
+    """Remembers resident memory as it stands now, and starts the peak anew."""
+
+    def __init__(self) -> None:
+        self.children = _children_mb()
+        self.before = _resident_mb("VmRSS")
+        if RESET.exists():
+            RESET.write_text("5")
+
+    def peak_mb(self) -> float:
+        """Highest rise since then in MB; a child process that ended meanwhile counts with its own peak."""
+        children = _children_mb()
+        grown = children if children > self.children else 0.0
+        return max(_resident_mb("VmHWM") - self.before, 0.0) + grown
+
+
+def _resident_mb(field: str) -> float:
+    if not STATUS.exists():
+        return math.nan
+    lines = STATUS.read_text().splitlines()
+    return next(float(line.split()[1]) * 1.024 / KB_PER_MB for line in lines if line.startswith(f"{field}:"))
+
+
+def _children_mb() -> float:
+    """Largest of all children that have ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1.024 / KB_PER_MB

@@ -1,0 +1,19 @@
+"""Contenders alternated in one process, for ratios of times that a process boundary would blur."""
+
+from collections.abc import Iterator
+
+from benchmarks.entrants import find
+from benchmarks.suites import Case
+from benchmarks.trial import Trial, attempt
+
+
+def alternate(case: Case, missing: dict[str, list[int]]) -> Iterator[tuple[str, int, Trial]]:
+    """Run the repeats that are missing, contenders in turn and in alternating order, after a warm-up of each."""
+    problem, sibling = case.make(), case.warm_up().make()
+    contenders = {name: find(name) for name, repeats in missing.items() if repeats}
+    for contender in contenders.values():
+        attempt(contender, sibling)
+    for repeat in sorted({repeat for repeats in missing.values() for repeat in repeats}):
+        order = [name for name in contenders if repeat in missing[name]]
+        for name in order if repeat % 2 == 0 else order[::-1]:
+            yield name, repeat, attempt(contenders[name], problem)

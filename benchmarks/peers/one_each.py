@@ -1,0 +1,59 @@
+"""What the assignment and transport peers can take: every client at most one expert; beside it, their common sizes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from benchmarks.contender import PLAIN, beyond
+
+
+def refusal(problem: AlignmentProblem) -> str | None:
+    """Name what an assignment cannot say."""
+    if (problem.client_capacity > 1).any():
+        return "gives each client one expert at most (c = 1)"
+    return beyond(problem, PLAIN)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places at experts: some must be filled, some may be; and places for clients that stay without one.
+
+    Attributes
+    ----------
+    must, may
+        (num_experts,) places that must and that may be filled, beside each other.
+    idle
+        Places for clients without an expert.
+    demanding
+        (num_clients,) clients that must have an expert.
+    value
+        (num_clients, num_experts) fitness, 0 where forbidden.
+    forbidden
+        (num_clients, num_experts) pairs that may not be.
+    """
+
+    must: IntArray
+    may: IntArray
+    idle: int
+    demanding: BoolArray
+    value: FloatArray
+    forbidden: BoolArray
+
+
+def places(problem: AlignmentProblem) -> Places:
+    """Count the places of a problem with at most one expert a client."""
+    must = np.ceil(problem.expert_demand).astype(np.int64)
+    most = np.floor(np.minimum(problem.expert_capacity, problem.num_clients)).astype(np.int64)
+    demanding = problem.client_demand > 0
+    forbidden = np.zeros(problem.shape, dtype=np.bool_) if problem.eligible is None else ~problem.eligible
+    forbidden = forbidden | (problem.client_capacity == 0)[:, None]
+    value = np.where(forbidden, 0.0, problem.values())
+    idle = 0 if demanding.all() else max(problem.num_clients - int(must.sum()), 0)
+    return Places(must, most - must, idle, demanding, value, forbidden)
+
+
+def penalty(value: FloatArray) -> float:
+    """Return a loss that no gain elsewhere makes up for: the usual big M."""
+    return float(np.ptp(value)) * value.shape[0] + 1.0 if value.size else 1.0

@@ -1,0 +1,60 @@
+"""OR-Tools SimpleMinCostFlow through its bulk interface; floats are scaled to integers, as its users must."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alignsolve import Alignment, AlignmentProblem
+from alignsolve.numerics import FloatArray, IntArray
+from benchmarks.contender import Claim, beyond
+from benchmarks.peers.network import TAKES, Network, draw
+
+DECIMALS = 1e6
+"""Six decimals of the largest fitness are kept where OR-Tools' cost range allows it."""
+
+
+@dataclass(frozen=True)
+class MinCostFlow:
+    """Min-cost flow; optimal for the rounded costs."""
+
+    def refusal(self, problem: AlignmentProblem) -> str | None:
+        """Name what is no plain flow."""
+        return beyond(problem, TAKES)
+
+    def build(self, problem: AlignmentProblem) -> tuple[Any, IntArray, Network]:
+        """Add all arcs at once."""
+        from ortools.graph.python import min_cost_flow  # noqa: PLC0415
+
+        network = draw(problem)
+        flow = min_cost_flow.SimpleMinCostFlow()
+        arcs = flow.add_arcs_with_capacity_and_unit_cost(
+            network.tails.astype(np.int32),
+            network.heads.astype(np.int32),
+            network.capacity,
+            whole_costs(network.cost, len(network.supply)),
+        )
+        flow.set_nodes_supplies(np.arange(len(network.supply), dtype=np.int32), network.supply)
+        return flow, arcs[: len(network.clients)], network
+
+    def solve(self, model: tuple[Any, IntArray, Network]) -> Claim:
+        """Solve and read the pairs that carry flow."""
+        flow, arcs, network = model
+        status = flow.solve()
+        if status != flow.OPTIMAL:
+            return Claim(status.name)
+        chosen = flow.flows(arcs) > 0
+        x = Alignment.from_pairs(network.clients[chosen], network.experts[chosen], network.num_clients)
+        return Claim(status.name, x)
+
+
+def whole_costs(cost: FloatArray, num_nodes: int) -> IntArray:
+    """Scale and round costs; whole ones stay as they are where they fit."""
+    largest = float(np.abs(cost).max(initial=0.0)) or 1.0
+    most = np.iinfo(np.int64).max / (2.0 * (num_nodes + 2) ** 2)
+    if largest <= most and np.array_equal(cost, np.floor(cost)):
+        return cost.astype(np.int64)
+    return np.rint(cost * (min(DECIMALS, most) / largest)).astype(np.int64)
+
+
+MIN_COST_FLOW = MinCostFlow()

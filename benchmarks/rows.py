@@ -1,0 +1,170 @@
+"""Raw benchmark rows in an append-only CSV: what was measured, on what, by which code; a run resumes from them."""
+
+import csv
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from alignsolve.numerics import Number, relative_gap
+from benchmarks.machine import Machine, now
+from benchmarks.suites import Case
+from benchmarks.trial import Trial
+
+FINAL = ("refused", "timeout", "crashed", "nothing", "skipped")
+"""Outcomes after which a contender is not asked again; who is missing may have been installed since."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One repeat of one contender at one instance; see :class:`Trial` and :class:`Machine` for the fields."""
+
+    suite: str
+    instance: str
+    family: str
+    num_clients: int
+    num_experts: int
+    contender: str
+    repeat: int
+    outcome: str
+    reason: str
+    status: str
+    build_seconds: float
+    solve_seconds: float
+    backend_seconds: float
+    peak_mb: float
+    feasible: bool
+    objective: Number | None
+    bound: Number
+    proof: str
+    argmax_seconds: float
+    cores: int
+    cpu: str
+    memory_gb: float
+    system: str
+    versions: str
+    commit: str
+    date: str
+
+    @property
+    def total_seconds(self) -> float:
+        """Build and solve."""
+        return self.build_seconds + self.solve_seconds
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What makes a row the same measurement."""
+        return self.suite, self.instance, self.contender, self.repeat
+
+
+def make_row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, machine: Machine) -> Row:
+    """Put a measurement and where it was made together."""
+    of_case: dict[str, Any] = {
+        "instance": case.name,
+        "family": case.group,
+        "num_clients": case.num_clients,
+        "num_experts": case.num_experts,
+    }
+    measured: dict[str, Any] = asdict(trial) | asdict(machine) | {"date": now()}
+    return Row(suite=suite, contender=contender, repeat=repeat, **of_case, **measured)
+
+
+class Table:
+    """The rows of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = read(path) if path.exists() else []
+
+    def append(self, new: Row) -> None:
+        """Write a row at once, so that an interrupted run keeps what it has measured."""
+        fresh = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Row)], lineterminator="\n")
+            if fresh:
+                writer.writeheader()
+            writer.writerow({name: _written(value) for name, value in asdict(new).items()})
+        self.rows.append(new)
+
+    def missing(self, suite: str, case: Case, contenders: Iterable[str], repeats: int) -> dict[str, list[int]]:
+        """Repeats of each contender that have no row yet; none for who has left the race."""
+        here = (suite, case.name)
+        there = [row for row in self.rows if (row.suite, row.instance) == here and row.outcome != "missing"]
+        left = {row.contender for row in there if row.outcome in FINAL}
+        done = {(row.contender, row.repeat) for row in there}
+        return {
+            name: [] if name in left else [r for r in range(repeats) if (name, r) not in done] for name in contenders
+        }
+
+    def too_slow(self, suite: str, case: Case, contender: str) -> Row | None:
+        """Return the row of a smaller instance of the family at which the contender timed out."""
+        for found in self.rows:
+            same = (found.suite, found.family, found.num_experts, found.contender)
+            asked = (suite, case.group, case.num_experts, contender)
+            if same == asked and found.outcome == "timeout" and found.num_clients < case.num_clients:
+                return found
+        return None
+
+
+def latest(rows: Iterable[Row]) -> list[Row]:
+    """Keep the last of several rows of the same measurement."""
+    return list({found.key: found for found in rows}.values())
+
+
+def best_bounds(rows: Iterable[Row]) -> dict[str, Number]:
+    """Instance → the lowest bound that anybody has proven."""
+    bounds: dict[str, Number] = {}
+    for found in rows:
+        bounds[found.instance] = min(found.bound, bounds.get(found.instance, math.inf))
+    return bounds
+
+
+def gap(found: Row, bound: Number) -> float:
+    """Relative gap of a row's objective to the best proven bound; inf where it has no feasible answer."""
+    return math.inf if found.objective is None else relative_gap(bound, found.objective)
+
+
+def read(path: Path) -> list[Row]:
+    """Read all rows of a file.
+
+    Raises
+    ------
+    ValueError
+        If the file has other columns, or a cell cannot be read, with its line.
+    """
+    readers = {field.name: _READERS[field.type] for field in fields(Row)}
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file)
+        if lines.fieldnames is None or set(lines.fieldnames) != set(readers):
+            raise ValueError(f"{path.name} is not a file of benchmark rows of this version: other columns")
+        rows = []
+        for cells in lines:
+            try:
+                rows.append(Row(**{name: readers[name](cells[name] or "") for name in readers}))
+            except ValueError as error:
+                raise ValueError(f"{path.name}, line {lines.line_num}: {error}") from error
+    return rows
+
+
+def _written(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _number(cell: str) -> Number:
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    bool: lambda cell: cell == "True",
+    float: lambda cell: _number(cell) if cell else math.nan,
+    Number | None: lambda cell: _number(cell) if cell else None,
+}
+"""By the type of a row's field."""

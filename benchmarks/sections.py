@@ -1,0 +1,151 @@
+"""Standings as tables: times side by side, ratios, memory, gaps, growth, and who did not answer."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from alignsolve.numerics import OPTIMALITY
+from benchmarks.entrants import in_order
+from benchmarks.summary import CORRECT, Standing, slopes
+
+NAMED = 4
+"""Instances named before "and so many more"."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with a sentence before it; ``words`` where its cells are text rather than numbers."""
+
+    title: str
+    note: str
+    header: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    words: bool = False
+
+
+def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> list[Section]:
+    """Every table that the standings fill.
+
+    Parameters
+    ----------
+    found
+        Standings of one suite.
+    reference
+        The contender whose time the others are divided into.
+    in_process
+        Whether ``flow`` and the reference were alternated in one process, so that their difference is an overhead.
+    """
+    timed = [one for one in found if one.outcome in ("answered", "wrong")]
+    tables = [
+        _pivot(found, "Seconds", "Median of build + solve, raw arrays to answer; else why there is none.", _time),
+        _against(timed, reference),
+        _pivot(
+            timed, "Peak memory", "MB of resident memory above the loaded instance, the most of the repeats.", _peak
+        ),
+        _pivot(timed, "Gap", "To the best bound that anybody proved for the instance, the worst of the repeats.", _gap),
+        _growth(found),
+        _absent(found),
+        _everything(timed),
+    ]
+    if in_process:
+        tables.insert(0, _overhead(found, reference))
+    return [table for table in tables if table.cells]
+
+
+def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Standing], str]) -> Section:
+    """Instances down, contenders across."""
+    contenders = in_order(one.contender for one in found)
+    instances = list(dict.fromkeys(one.instance for one in found))
+    told = {(one.instance, one.contender): cell(one) for one in found}
+    if any(text.endswith("*") for text in told.values()):
+        note += f" *: a gap above {CORRECT:g} remains."
+    cells = [[instance, *(told.get((instance, name), "") for name in contenders)] for instance in instances]
+    return Section(title, note, ["instance", *contenders], cells)
+
+
+def _against(timed: Sequence[Standing], reference: str) -> Section:
+    base = {one.instance: one.total for one in timed if one.contender == reference}
+    compared = [one for one in timed if one.instance in base and one.contender != reference]
+    note = f"How many times faster than {reference} on the same instance in the same run, by medians of the total."
+    return _pivot(compared, f"Against {reference}", note, lambda one: f"{base[one.instance] / one.total:.3g}")
+
+
+def _overhead(found: Sequence[Standing], reference: str) -> Section:
+    """What solve() adds to a hand-written script."""
+    script = {one.instance: one for one in found if one.contender == reference and one.repeats}
+    cells = [
+        [
+            one.instance,
+            *(_seconds(one.solve), _seconds(one.backend), _seconds(script[one.instance].total)),
+            *(f"{one.solve / one.backend:.2f}", f"{one.solve / script[one.instance].total:.2f}"),
+            str(one.repeats),
+        ]
+        for one in found
+        if one.contender == "flow" and one.repeats and one.instance in script
+    ]
+    note = (
+        'solve(problem, "flow"), certificate included, over the time inside its back end, and over a hand-written '
+        f"{reference} script (build + solve) that keeps six decimals of the fitness and proves nothing."
+    )
+    header = ["instance", "solve()", "its back end", "script", "over its back end", "over the script", "repeats"]
+    return Section("What solve() adds", note, header, cells)
+
+
+def _growth(found: Sequence[Standing]) -> Section:
+    cells = [
+        [f"{family} x {experts}", contender, f"{slope:.2f}"]
+        for (family, experts, contender), slope in slopes(found).items()
+    ]
+    note = "Slope of log time against log clients, over the sizes that were answered."
+    return Section("Growth", note, ["family", "contender", "slope"], cells)
+
+
+def _absent(found: Sequence[Standing]) -> Section:
+    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for one in found:
+        if one.outcome != "answered":
+            groups[one.contender, one.outcome, one.reason].append(one.instance)
+    cells = [[*why, _listed(instances)] for why, instances in groups.items()]
+    header = ["contender", "outcome", "reason", "instances"]
+    return Section("Who did not answer", "And why.", header, cells, words=True)
+
+
+def _listed(instances: list[str]) -> str:
+    more = f" and {len(instances) - NAMED} more" if len(instances) > NAMED else ""
+    return ", ".join(instances[:NAMED]) + more
+
+
+def _everything(timed: Sequence[Standing]) -> Section:
+    header = ["instance", "contender", "claims", "build", "solve", "total", "× argmax", "MB", "gap", "repeats"]
+    cells = [
+        [
+            *(one.instance, one.contender, one.status),
+            *(_seconds(one.build), _seconds(one.solve), _seconds(one.total)),
+            *(f"{one.yardstick:.0f}", _peak(one), _gap(one), str(one.repeats)),
+        ]
+        for one in timed
+    ]
+    return Section("All medians", "Seconds; memory above the loaded instance.", header, cells)
+
+
+def _time(one: Standing) -> str:
+    if one.outcome != "answered":
+        return one.outcome
+    return _seconds(one.total) + ("" if one.gap <= CORRECT else "*")
+
+
+def _gap(one: Standing) -> str:
+    if one.outcome == "wrong":
+        return "wrong"
+    if math.isinf(one.gap):
+        return "?"
+    return "0" if one.gap == 0.0 else "< 1e-9" if one.gap <= OPTIMALITY else f"{one.gap:.1e}"
+
+
+def _peak(one: Standing) -> str:
+    return f"{one.peak:.0f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

@@ -1,0 +1,132 @@
+"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead``.
+
+For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
+the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
+stopped; give another ``--out`` to measure anew. At the end the rows are told as tables and pictures.
+
+Your own solver (any callable of the Solver protocol) and your own problems, against ours and one peer:
+
+    python -m benchmarks.solvers --solver my_package:MySolver --problems my_folder --out my_results
+        --only '*/flow' --only '*/ortools' --only '*MySolver'
+"""
+
+import fnmatch
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import overhead, report
+from benchmarks.machine import this_machine
+from benchmarks.measure import race
+from benchmarks.rows import Row, Table, make_row
+from benchmarks.suites import REFERENCE, Suite, files, suites
+from benchmarks.trial import Trial
+
+RESULTS = Path(__file__).parent / "results"
+QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
+
+
+def main(
+    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead")] = "small",
+    repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the rows and the report.")] = RESULTS,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Glob for INSTANCE/CONTENDER, such as '*100000*/flow'.")
+    ] = None,
+    solver: Annotated[list[str] | None, typer.Option(help="Your own: package.module:callable.")] = None,
+    problems: Annotated[Path | None, typer.Option(help="Your own: a folder of .npz, .json, .asn, .min files.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="At most 1000 clients, one repeat, 20 s.")] = False,
+) -> None:
+    """Race solvers on a suite of instances, resuming where an earlier run stopped."""
+    chosen = _customised(suite, solver or [], problems, quick=quick)
+    chosen = replace(chosen, repeats=repeats or chosen.repeats, timeout=timeout or chosen.timeout)
+    name = f"{suite}-quick" if quick else suite if problems is None else problems.name
+    table = Table(out / f"{name}.csv")
+    if table.rows:
+        commits = ", ".join(sorted({row.commit for row in table.rows}))
+        typer.echo(f"{len(table.rows)} rows are in {table.path} already (commits {commits}) and are kept")
+    run(name, chosen, table, only=only or ["*"], time_limit=time_limit, in_process=suite == "overhead")
+    if table.rows:
+        written = report.write(table.rows, out / name, question=chosen.question, reference=REFERENCE)
+        typer.echo(f"rows in {table.path}, report in {', '.join(map(str, written))}")
+
+
+def run(
+    name: str,
+    suite: Suite,
+    table: Table,
+    *,
+    only: list[str] | None = None,
+    time_limit: float | None = None,
+    in_process: bool = False,
+) -> None:
+    """Measure what the table does not hold yet, and append it row by row.
+
+    Parameters
+    ----------
+    name
+        Of the suite, in its rows.
+    suite
+        What to race.
+    table
+        Where the rows are, and go.
+    only
+        Globs for INSTANCE/CONTENDER; None: all.
+    time_limit
+        Handed to our solvers.
+    in_process
+        Alternate all contenders in this process instead of one each: for differences of milliseconds.
+    """
+    machine = this_machine()
+    for case in suite.cases:
+        wanted = [entrant for entrant in suite.contenders if _matches(f"{case.name}/{entrant}", only or ["*"])]
+        missing = table.missing(name, case, wanted, suite.repeats)
+        for entrant in wanted:
+            slow = table.too_slow(name, case, entrant)
+            if slow is not None and missing[entrant]:
+                skipped = Trial("skipped", f"timed out at {slow.num_clients} clients")
+                _record(table, make_row(name, case, entrant, missing.pop(entrant)[0], skipped, machine))
+        if not any(missing.values()):
+            continue
+        if in_process:
+            trials = overhead.alternate(case, missing)
+        else:
+            trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=time_limit)
+        for entrant, repeat, trial in trials:
+            _record(table, make_row(name, case, entrant, repeat, trial, machine))
+
+
+def _customised(name: str, own: list[str], folder: Path | None, *, quick: bool) -> Suite:
+    """The suite of that name with the reader's own solvers and problems."""
+    known = suites()
+    if name not in known:
+        raise typer.BadParameter(f"there is no suite {name!r}; there are: {', '.join(known)}")
+    suite = known[name]
+    if folder is not None:
+        try:
+            cases = tuple(files(folder))
+        except (ValueError, OSError) as error:
+            raise typer.BadParameter(str(error)) from error
+        suite = replace(suite, cases=cases, question=f"Who solves the problems in {folder.name}?")
+    if quick:
+        small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
+        suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)
+    return replace(suite, contenders=(*suite.contenders, *own))
+
+
+def _matches(label: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(label, pattern) for pattern in patterns)
+
+
+def _record(table: Table, new: Row) -> None:
+    table.append(new)
+    told = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
+    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {told} {new.reason[:80]}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,159 @@
+"""Which instances are raced by whom: every suite answers one question."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from alignsolve import SOLVERS, AlignmentProblem, ProblemClass
+from alignsolve.io import load_problem
+from benchmarks.peers import PEERS
+from problems import FAMILIES, dimacs
+
+SPREAD = 0.15
+"""Half-width of the experts' bounds around their mean load where every client has one expert."""
+WARM_UP_CLIENTS = 128
+DIMACS = (".asn", ".min")
+READABLE = (".npz", ".json", *DIMACS)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One instance, by what it takes to make it again in any process.
+
+    Parameters
+    ----------
+    family
+        A name in ``FAMILIES``, or the file that holds the problem.
+    num_clients, num_experts, seed
+        Of the instance; a file has no seed.
+    one_each
+        Every client gets exactly one expert: all that assignment solvers can take.
+    """
+
+    family: str
+    num_clients: int
+    num_experts: int
+    seed: int = 0
+    one_each: bool = False
+
+    @property
+    def name(self) -> str:
+        """Short and unique within a run."""
+        if self.from_file:
+            return Path(self.family).name
+        return f"{self.group}-{self.num_clients}x{self.num_experts}" + (f"-s{self.seed}" if self.seed else "")
+
+    @property
+    def group(self) -> str:
+        """What is the same for all sizes: the line of a scaling plot."""
+        return Path(self.family).name if self.from_file else f"{self.family}{'-c1' if self.one_each else ''}"
+
+    @property
+    def from_file(self) -> bool:
+        """Whether it is read rather than made."""
+        return Path(self.family).suffix in READABLE
+
+    def make(self) -> AlignmentProblem:
+        """Make or read the instance."""
+        if self.from_file:
+            return read(Path(self.family))
+        rng = np.random.default_rng([self.seed, self.num_clients, self.num_experts])
+        problem = FAMILIES[self.family](rng, num_clients=self.num_clients, num_experts=self.num_experts)
+        return one_each(problem) if self.one_each else problem
+
+    def warm_up(self) -> "Case":
+        """Return a small sibling on which code is compiled and imported before the clock starts."""
+        if self.from_file:
+            return Case("uniform", WARM_UP_CLIENTS, 4)
+        return Case(self.family, min(self.num_clients, WARM_UP_CLIENTS), self.num_experts, self.seed, self.one_each)
+
+
+def one_each(problem: AlignmentProblem) -> AlignmentProblem:
+    """Return the same fitness with exactly one expert a client and loads around their mean."""
+    mean = problem.num_clients / problem.num_experts
+    return AlignmentProblem(
+        problem.fitness,
+        client_demand=1,
+        expert_demand=math.floor(mean * (1 - SPREAD)),
+        expert_capacity=math.ceil(mean * (1 + SPREAD)),
+        eligible=problem.eligible,
+    )
+
+
+def read(path: Path) -> AlignmentProblem:
+    """Read a problem of ours (.npz, .json) or a DIMACS file (.asn, .min)."""
+    if path.suffix in DIMACS:
+        return dimacs.read(path)
+    return load_problem(path)
+
+
+def files(folder: Path) -> list[Case]:
+    """Every problem in a folder, by name."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in READABLE)
+    if not found:
+        raise ValueError(f"there is no problem in {folder}: none of its files ends in {', '.join(READABLE)}")
+    return [Case(str(path), *read(path).shape) for path in found]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question, as cases and contenders.
+
+    Attributes
+    ----------
+    question
+        What its tables answer.
+    cases
+        Smallest first: who times out is not asked again at a larger size.
+    contenders
+        Names; who cannot take an instance says so in a row.
+    repeats, timeout
+        Unless the command line says otherwise; the timeout in seconds for each attempt.
+    """
+
+    question: str
+    cases: tuple[Case, ...]
+    contenders: tuple[str, ...]
+    repeats: int = 3
+    timeout: float = 60.0
+
+
+def cardinality_families() -> tuple[str, ...]:
+    """Families whose instances are feasible and of the cardinality class, seen on a tiny one."""
+    tiny = partial(np.random.default_rng, 0)
+    return tuple(
+        name
+        for name, family in FAMILIES.items()
+        if family.feasible and family(tiny(), num_clients=8, num_experts=4).class_ is ProblemClass.CARDINALITY
+    )
+
+
+TYPICAL = ("uniform", "popular", "clustered")
+HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
+EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
+REFERENCE = "ortools"
+
+
+def suites() -> dict[str, Suite]:
+    """Every suite by name."""
+    small = tuple(Case(family, 1000, 16) for family in cardinality_families())
+    small += tuple(Case(family, 1000, 16, one_each=True) for family in TYPICAL)
+    small += tuple(Case(family, 1000, 32) for family in TYPICAL)
+    scale = tuple(Case(family, clients, 64) for clients in (10_000, 100_000, 1_000_000) for family in TYPICAL)
+    hard = tuple(Case(family, clients, 64) for clients in (1000, 3000, 10_000, 30_000, 100_000) for family in HARD)
+    peers = tuple(
+        Case(family, clients, 32, one_each=single)
+        for clients in (1000, 10_000, 100_000)
+        for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
+    )
+    overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
+    return {
+        "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
+        "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
+        "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
+        "peers": Suite("What do outside solvers take, and how long?", peers, (*EXACT, *PEERS), timeout=300.0),
+        "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
+    }

@@ -1,0 +1,69 @@
+"""A fresh process for one contender at one instance, told what to do line by line by :mod:`benchmarks.measure`.
+
+Commands and replies are JSON, one a line. Whatever a back end prints goes to stderr, so that it cannot be mistaken for
+a reply; an exception ends the process, and its last line there is the reason that the row gives.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from alignsolve import AlignmentProblem
+from benchmarks.contender import Contender
+from benchmarks.entrants import find
+from benchmarks.suites import Case
+from benchmarks.trial import Trial, attempt
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    with os.fdopen(os.dup(1), "w") as replies:
+        os.dup2(2, 1)
+        worker = _Worker()
+        for line in sys.stdin:
+            command = json.loads(line)
+            reply = getattr(worker, command.pop("do"))(**command)
+            replies.write(json.dumps(reply) + "\n")
+            replies.flush()
+
+
+class _Worker:
+    """The commands, in the order in which they come."""
+
+    contender: Contender
+    case: Case
+    problem: AlignmentProblem
+
+    def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
+        """Import the contender and make the instance; reply with its sizes, or why there will be no attempt."""
+        self.case = Case(**case)
+        self.problem = self.case.make()
+        try:
+            self.contender = find(contender, time_limit)
+            reason = self.contender.refusal(self.problem)
+        except ImportError as error:
+            return asdict(Trial("missing", f"not installed: {error}"))
+        if reason is not None:
+            return asdict(Trial("refused", reason))
+        return {"outcome": "ready"}
+
+    def warm_up(self) -> dict[str, Any]:
+        """Compile and import on a small sibling."""
+        sibling = self.case.warm_up().make()
+        if self.contender.refusal(sibling) is not None:
+            return {"outcome": "ready"}
+        try:
+            self.contender.solve(self.contender.build(sibling))
+        except ImportError as error:
+            return asdict(Trial("missing", f"not installed: {error}"))
+        return {"outcome": "ready"}
+
+    def attempt(self) -> dict[str, Any]:
+        """One attempt, measured and judged."""
+        return asdict(attempt(self.contender, self.problem))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""``fedtrain run`` and ``fedtrain report``: the harness from a shell."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from fedtrain.config import ConfigError
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Train a federated Mixture-of-Experts; every round's alignment is solved and certified.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, typer.Argument(help="A TOML file; what it leaves out has a default.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. training.epochs=2.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of the same name.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="The folder for run folders.")] = Path("runs"),
+) -> None:
+    """Train, and write OUT/NAME: config.toml, rounds.csv, alignment.npz, model.safetensors, report.html.
+
+    Ctrl-C ends the run early with exit code 130; the rounds that were done are written and reported.
+    """
+    from fedtrain.config_file import read_config  # noqa: PLC0415
+    from fedtrain.run import Ending, execute  # noqa: PLC0415  (torch: --help need not wait for it)
+    from fedtrain.run_folder import RunFolderError  # noqa: PLC0415
+
+    try:
+        ending = execute(read_config(config, set_ or ()), out, overwrite=overwrite, console=Console())
+    except (ConfigError, RunFolderError) as error:
+        _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    if ending is Ending.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
+    if ending is Ending.FAILED:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+    """Write a run's report.html again from what the run left."""
+    from fedtrain.report import write_report  # noqa: PLC0415
+    from fedtrain.run_folder import RunFolderError, writing  # noqa: PLC0415
+
+    if not (run_dir / "rounds.csv").is_file():
+        _fail(f"{run_dir} is not a run's folder: it has no rounds.csv", BAD_INPUT)
+    try:
+        with writing(run_dir / "report.html"):
+            path = write_report(run_dir)
+    except (ValueError, RunFolderError) as error:
+        _fail(str(error), BAD_INPUT)
+    Console().print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the ``fedtrain`` script."""
+    app()
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(f"error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

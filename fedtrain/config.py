@@ -1,0 +1,252 @@
+"""A run's configuration: frozen dataclasses with a default for everything, each value checked when it is made.
+
+Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.config_file`.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from alignsolve import SOLVERS
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names the key and what it may be."""
+
+
+def _check(key: str, value: object, holds: bool, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
+
+
+def _one_of(key: str, value: str, names: tuple[str, ...]) -> None:
+    _check(key, value, value in names, " or ".join(repr(name) for name in names))
+
+
+def _positive(key: str, value: float) -> None:
+    _check(key, value, 0.0 < value < math.inf, "above 0, and finite")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data, and how the clients come to own it.
+
+    Attributes
+    ----------
+    name
+        ``digits``: scikit-learn's, bundled.
+    partition
+        ``dirichlet``: clients differ in their classes; ``quantity``: in how much they have.
+    alpha
+        Concentration of the partition's Dirichlet distribution; small is extreme.
+    test_fraction
+        Share of every class kept back for evaluation.
+    min_examples
+        Fewest training examples per client.
+    """
+
+    name: str = "digits"
+    partition: str = "dirichlet"
+    alpha: float = 0.3
+    test_fraction: float = 0.2
+    min_examples: int = 4
+
+    def __post_init__(self) -> None:
+        _one_of("data.name", self.name, ("digits",))
+        _one_of("data.partition", self.partition, ("dirichlet", "quantity"))
+        _positive("data.alpha", self.alpha)
+        _check("data.test_fraction", self.test_fraction, 0.0 < self.test_fraction < 1.0, "between 0 and 1")
+        _check("data.min_examples", self.min_examples, self.min_examples >= 1, "1 or more")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the Mixture-of-Experts; see :class:`fedtrain.moe.ModelSpec`."""
+
+    num_features: int = 128
+    num_hidden: int = 64
+    num_experts: int = 8
+    top_k: int = 2
+
+    def __post_init__(self) -> None:
+        for field in ("num_features", "num_hidden", "num_experts", "top_k"):
+            value = getattr(self, field)
+            _check(f"model.{field}", value, value >= 1, "1 or more")
+        _check("model.top_k", self.top_k, self.top_k <= self.num_experts, f"at most the {self.num_experts} experts")
+
+
+@dataclass(frozen=True)
+class TierConfig:
+    """A kind of device.
+
+    Attributes
+    ----------
+    name
+        What the report calls it.
+    share
+        Share of the clients, relative to the other tiers' shares.
+    memory_kib
+        Memory for training: parameters, gradients and the optimiser's state. What the shared part leaves of it
+        decides how many experts fit.
+    ms_per_example
+        Milliseconds of a forward pass of one example through one expert.
+    down_mbps, up_mbps
+        Bandwidth in megabits per second.
+    """
+
+    name: str
+    share: float
+    memory_kib: float
+    ms_per_example: float
+    down_mbps: float
+    up_mbps: float
+
+    def __post_init__(self) -> None:
+        for field in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
+            _positive(f"clients.tiers.{field}", getattr(self, field))
+
+
+@dataclass(frozen=True)
+class ClientsConfig:
+    """The clients and their devices.
+
+    Attributes
+    ----------
+    num_clients
+        How many there are.
+    cohort_fraction
+        Share of them sampled for a round, at least one.
+    dropout
+        Probability that a sampled client's update does not arrive.
+    tiers
+        Kinds of devices.
+    """
+
+    num_clients: int = 40
+    cohort_fraction: float = 1.0
+    dropout: float = 0.02
+    tiers: tuple[TierConfig, ...] = (
+        TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
+        TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
+        TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
+    )
+
+    def __post_init__(self) -> None:
+        _check("clients.num_clients", self.num_clients, self.num_clients >= 1, "1 or more")
+        fraction = self.cohort_fraction
+        _check("clients.cohort_fraction", fraction, 0.0 < fraction <= 1.0, "above 0 and at most 1")
+        _check("clients.dropout", self.dropout, 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
+        _check("clients.tiers", [tier.name for tier in self.tiers], len(self.tiers) >= 1, "at least one tier")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Local training.
+
+    Attributes
+    ----------
+    optimizer
+        ``sgd`` or ``adam``; its state does not outlive the round.
+    learning_rate
+        In the first round.
+    learning_rate_decay
+        What the learning rate is multiplied by after every round.
+    momentum
+        Of ``sgd``.
+    epochs
+        Passes over the client's examples per round.
+    batch_size
+        Examples per step.
+    auxiliary_loss
+        Weight of the loss that draws a client's router towards the experts it holds; 0 is off.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    learning_rate_decay: float = 0.97
+    momentum: float = 0.9
+    epochs: int = 3
+    batch_size: int = 16
+    auxiliary_loss: float = 0.1
+
+    def __post_init__(self) -> None:
+        _one_of("training.optimizer", self.optimizer, ("sgd", "adam"))
+        _positive("training.learning_rate", self.learning_rate)
+        decay = self.learning_rate_decay
+        _check("training.learning_rate_decay", decay, 0.0 < decay <= 1.0, "above 0 and at most 1")
+        _check("training.momentum", self.momentum, 0.0 <= self.momentum < 1.0, "at least 0 and below 1")
+        _check("training.epochs", self.epochs, self.epochs >= 1, "1 or more")
+        _check("training.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
+        weight = self.auxiliary_loss
+        _check("training.auxiliary_loss", weight, 0.0 <= weight < math.inf, "0 or more, and finite")
+
+    def in_round(self, number: int) -> "TrainingConfig":
+        """Return the same training with the learning rate of a round, counted from 0."""
+        return replace(self, learning_rate=self.learning_rate * self.learning_rate_decay**number)
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """How clients and experts are aligned; see :class:`alignsolve.Aligner` and its estimators.
+
+    Attributes
+    ----------
+    solver
+        A name in ``alignsolve.SOLVERS``.
+    fitness
+        ``loss``: how well a client did with an expert (:class:`alignsolve.LossFitness`); ``router``: what its router
+        thinks of all experts (:class:`alignsolve.RouterFitness`).
+    newest_weight
+        Weight of the newest round in the fitness, above 0 and at most 1.
+    tolerance
+        By how much an expert's load may differ from its share.
+    catch_up
+        Part of its deficit that an expert makes up for in one round.
+    """
+
+    solver: str = "auto"
+    fitness: str = "loss"
+    newest_weight: float = 0.3
+    tolerance: float = 0.1
+    catch_up: float = 1.0
+
+    def __post_init__(self) -> None:
+        _one_of("alignment.solver", self.solver, tuple(SOLVERS))
+        _one_of("alignment.fitness", self.fitness, ("loss", "router"))
+        weight = self.newest_weight
+        _check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
+        _check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")
+        _check("alignment.catch_up", self.catch_up, 0.0 <= self.catch_up <= 1.0, "between 0 and 1")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run.
+
+    Attributes
+    ----------
+    name
+        Of the folder that the run writes.
+    seed
+        Of everything random.
+    rounds
+        How many.
+    threads
+        That torch may use. Rounding, and so the exact figures, may depend on it.
+    """
+
+    name: str = "run"
+    seed: int = 0
+    rounds: int = 40
+    threads: int = 1
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    clients: ClientsConfig = ClientsConfig()
+    training: TrainingConfig = TrainingConfig()
+    alignment: AlignmentConfig = AlignmentConfig()
+
+    def __post_init__(self) -> None:
+        plain = self.name not in ("", ".", "..") and not set(self.name) & set("/\\\0")
+        _check("name", self.name, plain, "the name of a folder, without separators")
+        _check("seed", self.seed, self.seed >= 0, "0 or more")
+        _check("rounds", self.rounds, self.rounds >= 1, "1 or more")
+        _check("threads", self.threads, self.threads >= 1, "1 or more")

@@ -1,0 +1,153 @@
+"""The server: what stays the same all through a run, and the state that a round turns into the next one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from alignsolve import Aligner, AlignerState, CapacityProfiler, LoadMonitor, LossFitness, RouterFitness
+from alignsolve.numerics import IntArray
+from fedtrain import data, devices
+from fedtrain.client import LocalData
+from fedtrain.config import AlignmentConfig, ConfigError, RunConfig, TierConfig
+from fedtrain.moe import ModelSpec, MoE, Tensors, initial_tensors, skeleton
+from fedtrain.randomness import Purpose, generator
+
+
+@dataclass(frozen=True, eq=False)
+class Federation:
+    """All that stays the same during a run.
+
+    Attributes
+    ----------
+    config
+        The run's configuration.
+    spec
+        Sizes of the model.
+    clients
+        Each client's training examples.
+    test
+        The examples for evaluation.
+    label_counts
+        (num_clients, num_classes) training examples per client and class.
+    tier
+        (num_clients,) each client's place in ``config.clients.tiers``.
+    aligner
+        Decides who trains what.
+    """
+
+    config: RunConfig
+    spec: ModelSpec
+    clients: tuple[LocalData, ...]
+    test: LocalData
+    label_counts: IntArray
+    tier: IntArray
+    aligner: Aligner
+
+    def tier_of(self, client: int) -> TierConfig:
+        """Return a client's device."""
+        return self.config.clients.tiers[self.tier[client]]
+
+
+@dataclass(frozen=True, eq=False)
+class ServerState:
+    """All that changes from round to round; never changed, only replaced.
+
+    Attributes
+    ----------
+    round
+        Rounds done.
+    tensors
+        The whole model.
+    aligner
+        What the aligner knows.
+    """
+
+    round: int
+    tensors: Tensors
+    aligner: AlignerState
+
+
+def prepare(config: RunConfig) -> Federation:
+    """Load the data, share it out, hand out devices; set torch to the configured threads and to determinism.
+
+    Raises
+    ------
+    ConfigError
+        If there is too little data for the clients, or a tier too small for the model.
+    """
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True)
+    train, test = data.split(generator(config.seed, Purpose.SPLIT), data.load_digits(), config.data.test_fraction)
+    parts = _partition(config, train)
+    model = config.model
+    spec = ModelSpec(
+        num_inputs=train.inputs.shape[1],
+        num_classes=train.num_classes,
+        num_features=model.num_features,
+        num_hidden=model.num_hidden,
+        num_experts=model.num_experts,
+        top_k=model.top_k,
+    )
+    clients = config.clients
+    tier = devices.assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
+    return Federation(
+        config=config,
+        spec=spec,
+        clients=tuple(_as_tensors(train.select(part)) for part in parts),
+        test=_as_tensors(test),
+        label_counts=data.label_counts(train.labels, parts, train.num_classes),
+        tier=tier,
+        aligner=_aligner(config, spec, tier),
+    )
+
+
+def initial_state(federation: Federation) -> ServerState:
+    """Draw the model; nothing is known yet about anyone's fitness."""
+    config = federation.config
+    seed = int(generator(config.seed, Purpose.MODEL).integers(2**63))
+    tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
+    aligner = federation.aligner.init(config.clients.num_clients, config.model.num_experts, seed=config.seed)
+    return ServerState(round=0, tensors=tensors, aligner=aligner)
+
+
+def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:
+    """Return the whole model's accuracy and mean loss on the test set."""
+    test = federation.test
+    with torch.no_grad():
+        logits = MoE(federation.spec, range(federation.spec.num_experts)).load(tensors)(test.inputs).logits
+        accuracy = (logits.argmax(dim=1) == test.labels).double().mean()
+        loss = functional.cross_entropy(logits.double(), test.labels)
+    return float(accuracy), float(loss)
+
+
+def _partition(config: RunConfig, train: data.Examples) -> list[IntArray]:
+    partition = data.PARTITIONS[config.data.partition]
+    rng = generator(config.seed, Purpose.PARTITION)
+    wanted = {"alpha": config.data.alpha, "min_examples": config.data.min_examples}
+    try:
+        return partition(rng, train.labels, config.clients.num_clients, **wanted)
+    except ValueError as error:
+        raise ConfigError(f"clients.num_clients, data.min_examples: {error}") from error
+
+
+def _as_tensors(examples: data.Examples) -> LocalData:
+    return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
+
+
+def _aligner(config: RunConfig, spec: ModelSpec, tier: IntArray) -> Aligner:
+    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
+    memory = devices.memory_bytes(config.clients.tiers, shared_bytes, expert_bytes)
+    alignment = config.alignment
+    return Aligner(
+        fitness=_fitness(alignment),
+        load=LoadMonitor(tolerance=alignment.tolerance, catch_up=alignment.catch_up),
+        capacity=CapacityProfiler(memory=memory[tier], expert_bytes=expert_bytes, shared_bytes=shared_bytes),
+        solver=alignment.solver,
+    )
+
+
+def _fitness(alignment: AlignmentConfig) -> LossFitness | RouterFitness:
+    if alignment.fitness == "router":
+        return RouterFitness(beta=alignment.newest_weight)
+    return LossFitness(beta=alignment.newest_weight)

@@ -1,0 +1,71 @@
+"""Families of instances, each with a reason to exist: they race the solvers and they trap them.
+
+``FAMILIES["popular"](rng, num_clients=1000, num_experts=32)`` makes an instance. A new family is one file, a pure
+function ``(rng, *, num_clients, num_experts) -> AlignmentProblem``, and one line here.
+"""
+
+from problems.additive import additive
+from problems.budgets import memory_and_time_budgets, memory_budget
+from problems.clustered import clustered
+from problems.constant import constant, zeros
+from problems.duplicated import duplicated
+from problems.exact_fit import exact_bytes, exact_decimals
+from problems.family import Family, Reason, every_expert, no_expert
+from problems.infeasible import (
+    contradictory_row,
+    crossed_bounds,
+    few_eligible,
+    narrow_layer,
+    scarce_bytes,
+    scarce_clients,
+    scarce_experts,
+    unaffordable_row,
+)
+from problems.integers import integers
+from problems.layers import layers
+from problems.outlier import outlier
+from problems.popular import popular
+from problems.rank1 import rank1
+from problems.required import required
+from problems.soft import soft
+from problems.sparse import sparse
+from problems.ties import ties
+from problems.tight import tight
+from problems.uniform import uniform
+from problems.weighted import weighted, weighted_bytes
+
+FAMILIES = {
+    "uniform": Family(uniform),
+    "popular": Family(popular),
+    "clustered": Family(clustered),
+    "ties": Family(ties),
+    "constant": Family(constant),
+    "zeros": Family(zeros),
+    "duplicated": Family(duplicated),
+    "rank1": Family(rank1),
+    "additive": Family(additive),
+    "outlier": Family(outlier),
+    "integers": Family(integers),
+    "tight": Family(tight),
+    "sparse": Family(sparse),
+    "required": Family(required),
+    "layers": Family(layers),
+    "soft": Family(soft),
+    "weighted": Family(weighted),
+    "weighted-bytes": Family(weighted_bytes),
+    "exact-decimals": Family(exact_decimals),
+    "exact-bytes": Family(exact_bytes),
+    "budget": Family(memory_budget),
+    "budgets": Family(memory_and_time_budgets),
+    "infeasible-row": Family(contradictory_row, Reason("row", no_expert)),
+    "infeasible-budget": Family(unaffordable_row, Reason("row", no_expert)),
+    "infeasible-demand": Family(scarce_clients, Reason("demand", lambda p: p.expert_demand > 0)),
+    "infeasible-capacity": Family(scarce_experts, Reason("capacity", every_expert)),
+    "infeasible-bytes": Family(scarce_bytes, Reason("capacity", every_expert)),
+    "infeasible-crossed": Family(crossed_bounds, Reason("demand", lambda p: p.expert_demand > p.expert_capacity)),
+    "infeasible-eligibility": Family(few_eligible, Reason("demand", lambda p: p.expert_demand > 0)),
+    "infeasible-layer": Family(narrow_layer, Reason("capacity", lambda p: p.expert_group == 0)),
+}
+"""Every family by name."""
+
+__all__ = ["FAMILIES", "Family", "Reason", "every_expert", "no_expert"]

@@ -1,0 +1,55 @@
+"""Clients pay for their experts, out of a memory and a deadline of their own: a knapsack for each."""
+
+import numpy as np
+
+from alignsolve import Alignment, AlignmentProblem
+from alignsolve.numerics import FloatArray
+from problems.planted import around_mean, deal, device_tiers, loads
+from problems.popular import popular_fitness
+
+MEGABYTE = 2.0**20
+
+
+def memory_budget(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Memory alone, in bytes: experts of several sizes, devices of several memories."""
+    return _paid(rng, num_clients, _sizes(rng, num_experts)[:, None])
+
+
+def memory_and_time_budgets(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Bytes of memory, and seconds until the deadline, which a client spends on downloading and on training."""
+    sizes = _sizes(rng, num_experts)
+    seconds_per_byte = 1.0 / (MEGABYTE * rng.lognormal(np.log(8.0), 0.5, size=num_clients))
+    seconds_to_train = rng.uniform(2.0, 6.0, size=num_experts)
+    slowness = rng.lognormal(0.0, 0.5, size=num_clients)
+    cost = np.empty((num_clients, num_experts, 2))
+    cost[:, :, 0] = sizes
+    np.multiply.outer(seconds_per_byte, sizes, out=cost[:, :, 1])
+    cost[:, :, 1] += np.multiply.outer(slowness, seconds_to_train)
+    return _paid(rng, num_clients, cost)
+
+
+def _sizes(rng: np.random.Generator, num_experts: int) -> FloatArray:
+    """Bytes of each expert, whole megabytes of 8..32."""
+    return MEGABYTE * rng.integers(8, 33, size=num_experts).astype(np.float64)
+
+
+def _paid(rng: np.random.Generator, num_clients: int, cost: FloatArray) -> AlignmentProblem:
+    """Popular experts; a budget pays for the client's planted experts and up to a quarter more."""
+    num_experts, num_resources = cost.shape[-2:]
+    planted = deal(rng, device_tiers(rng, num_clients, num_experts), num_experts)
+    demand, most = around_mean(loads(planted, num_experts))
+    return AlignmentProblem(
+        popular_fitness(rng, num_clients, num_experts),
+        client_capacity=num_experts,
+        client_demand=1,
+        expert_demand=demand,
+        expert_capacity=most,
+        client_budget=_spent(planted, cost) * rng.uniform(1.0, 1.25, size=(num_clients, num_resources)),
+        expert_cost=cost,
+    )
+
+
+def _spent(planted: Alignment, cost: FloatArray) -> FloatArray:
+    """What every client spends on its planted experts, (num_clients, num_resources)."""
+    paid = cost[planted.experts] if cost.ndim == 2 else cost[planted.clients(), planted.experts]
+    return np.add.reduceat(paid, planted.indptr[:-1], axis=0)

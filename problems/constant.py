@@ -1,0 +1,16 @@
+"""One fitness for all pairs: every feasible alignment of full size is optimal. Zeros are what a first round knows."""
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from problems.planted import balanced
+
+
+def constant(rng: np.random.Generator, *, num_clients: int, num_experts: int, value: float = 0.5) -> AlignmentProblem:
+    """The same fitness everywhere."""
+    return balanced(rng, np.full((num_clients, num_experts), value))
+
+
+def zeros(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Nothing is known yet: the objective is 0, and so is its bound."""
+    return constant(rng, num_clients=num_clients, num_experts=num_experts, value=0.0)

@@ -1,0 +1,33 @@
+"""Weighted loads that fit to the last digit, and must all be placed: whoever compares floats naively finds no room.
+
+All clients load by the same amount, so that a feasible alignment is easy to find and only its arithmetic is hard.
+"""
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from problems.planted import deal, device_tiers, loads
+from problems.popular import popular_fitness
+
+
+def exact_decimals(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Loads with two decimals: 0.1 + 0.1 + 0.1 is not 0.3 in floats, but it fits a capacity of 0.3."""
+    return _fitting(rng, num_clients, num_experts, hundredths=int(rng.integers(1, 100)))
+
+
+def exact_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Loads of a gigabyte and a little, in bytes."""
+    return _fitting(rng, num_clients, num_experts, hundredths=100 * (1_000_000_000 + int(rng.integers(1, 1_000))))
+
+
+def _fitting(rng: np.random.Generator, num_clients: int, num_experts: int, *, hundredths: int) -> AlignmentProblem:
+    """Popular experts, whose capacities are exactly what the clients must put into them."""
+    capacity = device_tiers(rng, num_clients, num_experts)
+    counts = loads(deal(rng, capacity, num_experts), num_experts)
+    return AlignmentProblem(
+        popular_fitness(rng, num_clients, num_experts),
+        client_capacity=capacity,
+        client_demand=capacity,
+        expert_capacity=counts * hundredths / 100.0,
+        client_load=np.full(num_clients, hundredths / 100.0),
+    )

@@ -1,0 +1,71 @@
+"""What a family of instances is: a function that makes one, and the known reason where none of them can be solved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from alignsolve.numerics import BoolArray
+
+
+class Make(Protocol):
+    """A family: a pure function of its generator and its sizes; parameters of its own have defaults."""
+
+    def __call__(self, rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+        """Make one instance."""
+        ...
+
+
+def no_expert(problem: AlignmentProblem) -> BoolArray:
+    """Return the empty set of experts: the reason lies with single clients."""
+    return np.zeros(problem.num_experts, dtype=np.bool_)
+
+
+def every_expert(problem: AlignmentProblem) -> BoolArray:
+    """Return the set of all experts."""
+    return np.ones(problem.num_experts, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why no instance of a family can be solved.
+
+    Attributes
+    ----------
+    side
+        That of every witness of an instance: the other sides have nothing to show.
+    experts
+        (num_experts,) bools of an instance that are one witness (others of that side may exist); empty for "row".
+    """
+
+    side: Literal["demand", "capacity", "row"]
+    experts: Callable[[AlignmentProblem], BoolArray]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family and what is known of all its instances.
+
+    Attributes
+    ----------
+    make
+        Makes an instance: ``family(rng, num_clients=…, num_experts=…)`` calls it.
+    infeasible
+        The reason why its instances are infeasible; None: all are feasible, by construction.
+    """
+
+    make: Make
+    infeasible: Reason | None = None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every instance has a feasible alignment; otherwise none has."""
+        return self.infeasible is None
+
+    def __call__(self, rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+        """Make an instance with at least one client and one expert; the same for the same state of ``rng``."""
+        if num_clients < 1 or num_experts < 1:
+            raise ValueError(f"an instance needs a client and an expert, not {num_clients} x {num_experts}")
+        return self.make(rng, num_clients=num_clients, num_experts=num_experts)

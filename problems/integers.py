@@ -1,0 +1,11 @@
+"""Whole fitness of both signs: everything is exact, and every solver must agree to the last unit."""
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from problems.planted import balanced
+
+
+def integers(rng: np.random.Generator, *, num_clients: int, num_experts: int, largest: int = 100) -> AlignmentProblem:
+    """Independent whole fitness in −largest..largest."""
+    return balanced(rng, rng.integers(-largest, largest + 1, size=(num_clients, num_experts)))

@@ -1,0 +1,55 @@
+"""Feasible by construction: every family plants an alignment first and draws its bounds around it.
+
+The planted alignment deals the experts out like cards: clients in random order, each takes the next ones of an
+endless round 0, 1, …, E−1, 0, 1, …. No client gets an expert twice, and no two experts differ by more than one client.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from alignsolve import Alignment, AlignmentProblem
+from alignsolve.numerics import FloatArray, IntArray, RealArray
+
+TIERS, SHARES = (1, 2, 4), (0.5, 0.3, 0.2)
+"""Experts that a weak, a middling and a strong device can train, and how common they are."""
+SPREAD = 0.15
+"""How far an expert's load may lie from the mean: close enough to bind."""
+
+
+def balanced(rng: np.random.Generator, fitness: RealArray, *, spread: float = SPREAD, **more: Any) -> AlignmentProblem:
+    """Return the plain problem for a fitness: device tiers, at least one expert a client, loads close to their mean."""
+    capacity = device_tiers(rng, *fitness.shape)
+    demand, most = around_mean(loads(deal(rng, capacity, fitness.shape[1]), fitness.shape[1]), spread)
+    return AlignmentProblem(
+        fitness, client_capacity=capacity, client_demand=1, expert_demand=demand, expert_capacity=most, **more
+    )
+
+
+def device_tiers(rng: np.random.Generator, num_clients: int, num_experts: int) -> IntArray:
+    """Draw how many experts each client can train, (num_clients,)."""
+    return np.minimum(rng.choice(TIERS, size=num_clients, p=SHARES), num_experts)
+
+
+def deal(rng: np.random.Generator, number: IntArray, num_experts: int) -> Alignment:
+    """Deal ``number[i]`` experts, at most num_experts, to each client i."""
+    order = rng.permutation(len(number))
+    first = np.empty(len(number), dtype=np.int64)
+    first[order] = np.cumsum(number[order]) - number[order]
+    indptr = np.concatenate([[0], np.cumsum(number)])
+    turn = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], number)
+    return Alignment.from_pairs(np.repeat(np.arange(len(number)), number), turn % num_experts, len(number))
+
+
+def loads(planted: Alignment, num_experts: int, client_load: RealArray | None = None) -> FloatArray:
+    """Load per expert, (num_experts,), for loads of each client or 1."""
+    weights = None if client_load is None else client_load[planted.clients()]
+    return np.bincount(planted.experts, weights=weights, minlength=num_experts).astype(np.float64)
+
+
+def around_mean(planted_loads: FloatArray, spread: float = SPREAD) -> tuple[FloatArray, FloatArray]:
+    """Whole demands and capacities at mean·(1 ∓ spread), but wide enough for the planted loads."""
+    mean = planted_loads.mean()
+    demand = np.minimum(np.floor(mean * (1.0 - spread)), planted_loads)
+    capacity = np.maximum(np.ceil(mean * (1.0 + spread)), planted_loads)
+    return demand, capacity

@@ -1,0 +1,32 @@
+"""Clients load their experts by different amounts, examples or bytes: a generalised assignment problem."""
+
+import numpy as np
+
+from alignsolve import AlignmentProblem
+from alignsolve.numerics import RealArray
+from problems.planted import around_mean, deal, device_tiers, loads
+from problems.popular import popular_fitness
+
+
+def weighted(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Small whole loads, 1..9, of each client."""
+    return _loaded(rng, rng.integers(1, 10, size=num_clients), num_experts)
+
+
+def weighted_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
+    """Loads of a gigabyte and a little, whole numbers too: tolerances made for loads of 1 are worthless here."""
+    return _loaded(rng, 1_000_000_000 + rng.integers(0, 1_000, size=num_clients), num_experts)
+
+
+def _loaded(rng: np.random.Generator, load: RealArray, num_experts: int) -> AlignmentProblem:
+    """Popular experts, whose load may lie around the mean."""
+    capacity = device_tiers(rng, len(load), num_experts)
+    demand, most = around_mean(loads(deal(rng, capacity, num_experts), num_experts, load))
+    return AlignmentProblem(
+        popular_fitness(rng, len(load), num_experts),
+        client_capacity=capacity,
+        client_demand=1,
+        expert_demand=demand,
+        expert_capacity=most,
+        client_load=load,
+    )

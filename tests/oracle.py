@@ -1,0 +1,296 @@
+"""The other opinion: an alignment problem read and solved again without any of alignsolve's own arithmetic.
+
+Judging one alignment is done in exact fractions. Finding the best one is done by listing what every client may take
+(at most 2^num_experts choices) and either combining all of them, or handing one binary per choice to HiGHS.
+"""
+
+import math
+from fractions import Fraction
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from alignsolve import AlignmentProblem, Witness
+
+TOLERANCE = Fraction(1, 10**9)
+Choice = tuple[int, ...]
+
+
+class Optimum(NamedTuple):
+    """The best alignment there is: its exact objective and, for every client, its experts."""
+
+    objective: Fraction
+    choices: tuple[Choice, ...]
+
+
+def exact(number: Any) -> Fraction:
+    """The very number that a float or an integer stands for."""
+    if isinstance(number, Fraction):
+        return number
+    return Fraction(int(number)) if isinstance(number, (int, np.integer, np.bool_)) else Fraction(float(number))
+
+
+def holds(total: Fraction, limit: Any) -> bool:
+    """Whether ``total <= limit`` within the documented tolerance; both are sums of non-negative terms."""
+    if limit == math.inf:
+        return True
+    return total - exact(limit) <= TOLERANCE * max(exact(limit), total)
+
+
+def reached(total: Fraction, least: Any) -> bool:
+    """Whether ``total >= least`` within the documented tolerance."""
+    return exact(least) - total <= TOLERANCE * max(exact(least), total)
+
+
+# One client ----------------------------------------------------------------------------------------------------------
+
+
+def pair_value(problem: AlignmentProblem, i: int, j: int) -> Fraction:
+    """Fitness of a pair, less the switching cost if the client does not hold the expert already."""
+    held = problem.previous is not None and bool(problem.previous[i, j])
+    fitness = exact(problem.fitness[i : i + 1][0, j])
+    return fitness - (0 if held else exact(problem.switching_cost[i, j]))
+
+
+def pair_load(problem: AlignmentProblem, i: int, j: int) -> Fraction:
+    """What client i puts on expert j."""
+    return Fraction(1) if problem.client_load is None else exact(problem.client_load[i, j])
+
+
+def row_allows(problem: AlignmentProblem, i: int, choice: Choice) -> bool:
+    """Whether client i's own bounds allow it exactly these experts."""
+    if not problem.client_demand[i] <= len(choice) <= problem.client_capacity[i]:
+        return False
+    if problem.eligible is not None and not all(problem.eligible[i, j] for j in choice):
+        return False
+    if problem.required is not None and not {int(j) for j in np.flatnonzero(problem.required[i])} <= set(choice):
+        return False
+    if problem.expert_group is not None:
+        for g in range(problem.group_capacity.shape[1]):
+            members = sum(1 for j in choice if problem.expert_group[j] == g)
+            if not problem.group_demand[i, g] <= members <= problem.group_capacity[i, g]:
+                return False
+    if problem.client_budget is not None:
+        for r in range(problem.client_budget.shape[1]):
+            spent = sum((exact(problem.expert_cost[i, j, r]) for j in choice), Fraction(0))
+            if not holds(spent, problem.client_budget[i, r]):
+                return False
+    return True
+
+
+def row_choices(problem: AlignmentProblem, i: int) -> list[Choice]:
+    """Everything that client i may take, fewest experts first."""
+    most = min(int(problem.client_capacity[i]), problem.num_experts)
+    sizes = range(int(min(problem.client_demand[i], problem.num_experts + 1)), most + 1)
+    subsets = (choice for size in sizes for choice in combinations(range(problem.num_experts), size))
+    return [choice for choice in subsets if row_allows(problem, i, choice)]
+
+
+def best_row(problem: AlignmentProblem, i: int, prices: list[Fraction]) -> Fraction | None:
+    """The most that client i alone can make of fitness less price times load; None if it has no choice."""
+    worths = [
+        sum((pair_value(problem, i, j) - prices[j] * pair_load(problem, i, j) for j in choice), Fraction(0))
+        for choice in row_choices(problem, i)
+    ]
+    return max(worths, default=None)
+
+
+# All clients ---------------------------------------------------------------------------------------------------------
+
+
+def chosen(x: Any) -> tuple[Choice, ...]:
+    """Every client's experts, read from a matrix of bools."""
+    return tuple(tuple(int(j) for j in np.flatnonzero(row)) for row in np.asarray(x))
+
+
+def loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fraction]:
+    """Load per expert."""
+    load = [Fraction(0)] * problem.num_experts
+    for i, choice in enumerate(choices):
+        for j in choice:
+            load[j] += pair_load(problem, i, j)
+    return load
+
+
+def penalty(problem: AlignmentProblem, j: int, load: Fraction) -> Fraction:
+    """What expert j's soft bounds cost at a load."""
+    cost = Fraction(0)
+    if math.isfinite(problem.overload_penalty[j]) and math.isfinite(problem.expert_capacity[j]):
+        cost += exact(problem.overload_penalty[j]) * max(load - exact(problem.expert_capacity[j]), Fraction(0))
+    if math.isfinite(problem.shortfall_penalty[j]):
+        cost += exact(problem.shortfall_penalty[j]) * max(exact(problem.expert_demand[j]) - load, Fraction(0))
+    return cost
+
+
+def expert_allows(problem: AlignmentProblem, j: int, load: Fraction) -> bool:
+    """Whether expert j's hard bounds allow a load."""
+    if math.isinf(problem.overload_penalty[j]) and not holds(load, problem.expert_capacity[j]):
+        return False
+    return math.isfinite(problem.shortfall_penalty[j]) or reached(load, problem.expert_demand[j])
+
+
+def objective(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> Fraction:
+    """Fitness less switching costs less penalties, exactly."""
+    value = sum((pair_value(problem, i, j) for i, choice in enumerate(choices) for j in choice), Fraction(0))
+    return value - sum((penalty(problem, j, load) for j, load in enumerate(loads(problem, choices))), start=Fraction(0))
+
+
+def magnitude(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> float:
+    """The size of the numbers that an objective is made of: the scale of its rounding."""
+    pairs = sum(abs(pair_value(problem, i, j)) for i, choice in enumerate(choices) for j in choice)
+    soft = sum(penalty(problem, j, load) for j, load in enumerate(loads(problem, choices)))
+    return float(pairs + soft)
+
+
+def feasible(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> bool:
+    """Whether every bound holds."""
+    rows = all(row_allows(problem, i, choice) for i, choice in enumerate(choices))
+    return rows and all(expert_allows(problem, j, load) for j, load in enumerate(loads(problem, choices)))
+
+
+def best(problem: AlignmentProblem) -> Optimum | None:
+    """The optimum, by whichever way is quicker for this size; None if there is no alignment."""
+    choices = [row_choices(problem, i) for i in range(problem.num_clients)]
+    if math.prod(len(rows) for rows in choices) <= 2**16:
+        return best_by_enumeration(problem, choices)
+    return best_by_milp(problem, choices)
+
+
+def best_by_enumeration(problem: AlignmentProblem, choices: list[list[Choice]]) -> Optimum | None:
+    """Add up every combination of choices in floats; settle the leading ones exactly."""
+    if not all(choices):
+        return None
+    value, load = np.zeros(1), np.zeros((1, problem.num_experts))
+    for i, rows in enumerate(choices):
+        worth, weight = _table(problem, i, rows)
+        value = (value[:, None] + worth).ravel()
+        load = (load[:, None, :] + weight).reshape(len(value), problem.num_experts)
+    allowed, cost = np.ones(len(value), dtype=bool), np.zeros(len(value))
+    for j in range(problem.num_experts):
+        levels, where = np.unique(load[:, j], return_inverse=True)
+        at = [Fraction(level) for level in levels.tolist()]
+        allowed &= np.array([expert_allows(problem, j, level) for level in at])[where]
+        cost += np.array([float(penalty(problem, j, level)) for level in at])[where]
+    if not allowed.any():
+        return None
+    net = np.where(allowed, value - cost, -np.inf)
+    close = net.max() - 1e-12 * (np.abs(value).max() + cost.max())
+    leading = np.flatnonzero(net >= close)[:20]
+    shape = [len(rows) for rows in choices]
+    picks = [tuple(rows[k] for rows, k in zip(choices, index, strict=True))
+             for index in zip(*np.unravel_index(leading, shape), strict=True)] if shape else [()]  # fmt: skip
+    return max(Optimum(objective(problem, pick), pick) for pick in picks)
+
+
+def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Optimum | None:
+    """One binary for every choice of every client: their own bounds hold by construction, HiGHS sees the experts'."""
+    if not all(choices):
+        return None
+    n, e = problem.shape
+    tables = [_table(problem, i, rows) for i, rows in enumerate(choices)]
+    value = np.concatenate([worth for worth, _ in tables])
+    load = np.concatenate([weight for _, weight in tables])
+    owner = np.repeat(np.arange(n), [len(rows) for rows in choices])
+    one_each = (owner == np.arange(n)[:, None]).astype(float)
+    unit = np.maximum(load.max(axis=0), 1e-300)  # rows of the size of 1
+    over, short = np.eye(e), np.eye(e)
+    hard_capacity, hard_demand = np.isinf(problem.overload_penalty), np.isinf(problem.shortfall_penalty)
+    slack_limit = np.concatenate([np.where(hard_capacity, 0.0, np.inf), np.where(hard_demand, 0.0, np.inf)])
+    slack_cost = np.concatenate([
+        np.where(hard_capacity, 0.0, problem.overload_penalty) * unit,
+        np.where(hard_demand, 0.0, problem.shortfall_penalty) * unit,
+    ])  # fmt: skip
+    capacity, demand = problem.expert_capacity / unit, problem.expert_demand / unit
+    scale = 1e3 / max(1e-300, np.abs(value).max(initial=0.0), np.abs(slack_cost).max(initial=0.0))
+    result = milp(
+        np.concatenate([-value, slack_cost]) * scale,
+        integrality=np.concatenate([np.ones(len(value)), np.zeros(2 * e)]),
+        bounds=Bounds(0, np.concatenate([np.ones(len(value)), slack_limit])),
+        constraints=[
+            LinearConstraint(np.hstack([one_each, np.zeros((n, 2 * e))]), 1, 1),
+            LinearConstraint(np.hstack([load.T / unit[:, None], -over, np.zeros((e, e))]), -np.inf, capacity),
+            LinearConstraint(np.hstack([load.T / unit[:, None], np.zeros((e, e)), short]), demand, np.inf),
+        ],
+        options={"mip_rel_gap": 0.0},
+    )
+    if result.status == 2:
+        return None
+    assert result.status == 0, result.message
+    flat = [choice for rows in choices for choice in rows]
+    picked = tuple(flat[k] for k in np.flatnonzero(result.x[: len(value)] > 0.5))
+    assert feasible(problem, picked), "the oracle's own MILP used its tolerance: a finer instance than it can judge"
+    return Optimum(objective(problem, picked), picked)
+
+
+def _table(problem: AlignmentProblem, i: int, rows: list[Choice]) -> tuple[Any, Any]:
+    """Value and load vector of every choice of client i, in floats rounded once."""
+    worth = [float(sum((pair_value(problem, i, j) for j in choice), Fraction(0))) for choice in rows]
+    weight = np.zeros((len(rows), problem.num_experts))
+    for k, choice in enumerate(rows):
+        for j in choice:
+            weight[k, j] = float(pair_load(problem, i, j))
+    return np.array(worth), weight
+
+
+# Bounds and witnesses ------------------------------------------------------------------------------------------------
+
+
+def lagrangian(problem: AlignmentProblem, prices: Any) -> Fraction | None:
+    """DESIGN.md's bound for these prices, each expert's term by trying its bends; None if some row has no choice."""
+    price = [_in_box(problem, j, exact(p)) for j, p in enumerate(np.asarray(prices))]
+    rows = [best_row(problem, i, price) for i in range(problem.num_clients)]
+    terms = [_expert_term(problem, j, p) for j, p in enumerate(price)]
+    if any(part is None for part in (*rows, *terms)):
+        return None
+    return sum((part for part in (*rows, *terms) if part is not None), Fraction(0))
+
+
+def _in_box(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction:
+    if math.isinf(problem.expert_capacity[j]):
+        price = min(price, Fraction(0))
+    elif math.isfinite(problem.overload_penalty[j]):
+        price = min(price, exact(problem.overload_penalty[j]))
+    if math.isfinite(problem.shortfall_penalty[j]):
+        price = max(price, -exact(problem.shortfall_penalty[j]))
+    return price
+
+
+def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction | None:
+    """Most of price times load less penalty over what expert j may carry: at a bend, or a whole load beside it."""
+    bends = [exact(b) for b in (problem.expert_capacity[j], problem.expert_demand[j], 0.0) if math.isfinite(b)]
+    if problem.client_load is None:
+        bends = [Fraction(whole) for b in bends for whole in (math.floor(b), math.ceil(b), round(b))]
+    worths = [price * load - penalty(problem, j, load) for load in bends if expert_allows(problem, j, load)]
+    return max(worths, default=None)
+
+
+def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
+    """Add up a witness by hand."""
+    if witness.side == "row":
+        accused = np.flatnonzero(witness.clients)
+        return len(accused) > 0 and all(not row_choices(problem, int(i)) for i in accused)
+    members = [int(j) for j in np.flatnonzero(witness.experts)]
+    into = [
+        [sum((pair_load(problem, i, j) for j in choice if j in members), Fraction(0)) for choice in rows]
+        for i, rows in ((i, row_choices(problem, i)) for i in range(problem.num_clients))
+    ]
+    if not members or not all(into):
+        return False
+    most = [_whole(problem, j, math.floor) if math.isinf(problem.overload_penalty[j]) else None for j in members]
+    room = None if None in most else sum((each for each in most if each is not None), Fraction(0))
+    if witness.side == "demand":
+        wanted = sum((_whole(problem, j, math.ceil) or Fraction(0) for j in members), Fraction(0))
+        clients_give = sum((max(able) for able in into), Fraction(0))
+        given = clients_give if room is None else min(clients_give, room)
+        return all(math.isinf(problem.shortfall_penalty[j]) for j in members) and not reached(given, wanted)
+    return room is not None and not holds(sum((min(able) for able in into), Fraction(0)), room)
+
+
+def _whole(problem: AlignmentProblem, j: int, rounding: Any) -> Fraction | None:
+    """An expert's capacity (``floor``) or demand (``ceil``), a whole number where loads are; None if unbounded."""
+    bound = problem.expert_capacity[j] if rounding is math.floor else problem.expert_demand[j]
+    if math.isinf(bound):
+        return None
+    return exact(bound) if problem.client_load is not None else Fraction(rounding(bound))

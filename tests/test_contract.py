@@ -1,0 +1,165 @@
+"""The contract: every solver on every family, whichever there are, judged by the oracle and by each other."""
+
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import oracle
+import pytest
+
+from alignsolve import SOLVERS, InfeasibleError, ProblemClass, Proof, Status, UnsupportedError, solve
+from alignsolve.front import describe_solvers
+from alignsolve.problem import FIELDS
+from problems import FAMILIES
+
+SIZES = [(12, 4), (5, 6), (1, 3), (7, 1)]
+DECLARED = describe_solvers()
+EXACT = [name for name in SOLVERS if DECLARED[name].exact]
+FEASIBLE = [name for name, family in FAMILIES.items() if family.feasible]
+INFEASIBLE = [name for name, family in FAMILIES.items() if not family.feasible]
+
+
+@cache
+def instance(family, size):
+    return FAMILIES[family](np.random.default_rng(7), num_clients=size[0], num_experts=size[1])
+
+
+@cache
+def optimum(family, size):
+    """The best objective that any exact solver reaches, and that the oracle reaches where it is small enough for it."""
+    problem = instance(family, size)
+    found = [solve(problem, name, throw=False) for name in EXACT if takes(name, problem)]
+    values = [Fraction(solution.objective) for solution in found if solution.objective is not None]
+    if size[1] <= 6 and size[0] * 2 ** size[1] <= 400:
+        values.append(oracle.best(problem).objective)
+    return max(values)
+
+
+def takes(solver, problem):
+    return problem.features <= DECLARED[solver].takes
+
+
+def refused(solver, problem):
+    """Whether the solver cannot take the problem; then the refusal must name why, and who can."""
+    if takes(solver, problem):
+        return False
+    with pytest.raises(UnsupportedError) as caught:
+        solve(problem, solver, throw=False)
+    missing = problem.features - DECLARED[solver].takes
+    assert all(feature in str(caught.value) for feature in missing)
+    able = [name for name in SOLVERS if takes(name, problem)]
+    assert all(name in str(caught.value) for name in able)
+    return True
+
+
+def copies(problem):
+    return {field: np.array(getattr(problem, field), copy=True) for field in FIELDS}
+
+
+def unchanged(problem, before):
+    for field, kept in before.items():
+        np.testing.assert_array_equal(np.array(getattr(problem, field)), kept, err_msg=field)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("family", FEASIBLE)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_feasible_family_is_solved_or_refused(solver, family, size):
+    problem = instance(family, size)
+    if refused(solver, problem):
+        return
+    before = copies(problem)
+    solution = solve(problem, solver, seed=3, throw=False)
+    unchanged(problem, before)
+    assert solution.status in {Status.OPTIMAL, Status.FEASIBLE, Status.UNKNOWN}, solution
+    assert (solution.status is Status.OPTIMAL) == (solution.proof is not Proof.NONE)
+    if solution.assigned is None:
+        assert not DECLARED[solver].exact
+        return
+    choices = oracle.chosen(solution.x)
+    assert oracle.feasible(problem, choices)
+    scale = oracle.magnitude(problem, choices)
+    assert abs(Fraction(solution.objective) - oracle.objective(problem, choices)) <= 1e-13 * scale
+    assert solution.objective <= solution.bound
+    judge_optimality(solver, solution, optimum(family, size), scale)
+    again = solve(problem, solver, seed=3, threads=1, throw=False)
+    assert all(np.array_equal(one, other) for one, other in zip(again.assigned, solution.assigned, strict=True))
+    assert (again.objective, again.status) == (solution.objective, solution.status)
+
+
+def judge_optimality(solver, solution, best, scale):
+    """OPTIMAL is the best that anybody found; an exact solver proves it; nobody's bound is below it."""
+    close = 1e-9 * max(abs(float(best)), 1e-3 * scale)
+    assert Fraction(solution.objective) <= best + Fraction(close)
+    assert float(solution.bound) >= float(best) - close
+    if solution.status is Status.OPTIMAL:
+        assert abs(Fraction(solution.objective) - best) <= close
+    if DECLARED[solver].exact:
+        assert solution.status is Status.OPTIMAL, solution
+    if solution.problem.class_ is ProblemClass.CARDINALITY:
+        assert solution.proof is not Proof.SOLVER
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("family", INFEASIBLE)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_infeasible_family_is_refused_or_told_why(solver, family, size):
+    problem = instance(family, size)
+    if refused(solver, problem):
+        return
+    before = copies(problem)
+    solution = solve(problem, solver, throw=False)
+    unchanged(problem, before)
+    assert solution.assigned is None
+    if not DECLARED[solver].exact and solution.status is Status.UNKNOWN:
+        return
+    assert solution.status is Status.INFEASIBLE, solution
+    if solution.witness is not None:
+        assert solution.proof is Proof.PRICES
+        assert solution.witness.side == FAMILIES[family].infeasible.side
+        assert size[1] > 8 or oracle.confirms(problem, solution.witness)
+        named = solution.witness.clients if solution.witness.side == "row" else solution.witness.experts
+        assert str(np.flatnonzero(named)[0]) in solution.explain()
+    else:
+        assert problem.class_ is ProblemClass.GENERAL
+        assert solution.proof is Proof.SOLVER
+    with pytest.raises(InfeasibleError):
+        solve(problem, solver)
+
+
+@pytest.mark.parametrize("family", ["uniform", "layers", "soft", "weighted", "budgets"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_time_limit_is_taken(solver, family):
+    problem = instance(family, (12, 4))
+    if refused(solver, problem):
+        return
+    solution = solve(problem, solver, time_limit=30, throw=False)
+    if solution.assigned is not None:
+        assert oracle.feasible(problem, oracle.chosen(solution.x))
+        assert solution.objective <= solution.bound
+    at_once = solve(problem, solver, time_limit=0, throw=False)
+    assert at_once.status is not Status.INFEASIBLE
+    assert at_once.assigned is None or at_once.objective <= at_once.bound
+
+
+@pytest.mark.parametrize("family", ["popular", "soft", "weighted"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_warm_start_changes_nothing_but_speed(solver, family):
+    problem = instance(family, (12, 4))
+    if not takes(solver, problem) or not DECLARED[solver].exact:
+        return
+    cold = solve(problem, solver)
+    for start in (cold, cold.assigned, np.full(4, 0.3), instance_solution(family)):
+        warm = solve(problem, solver, warm_start=start)
+        assert warm.status is Status.OPTIMAL
+        assert warm.objective == pytest.approx(cold.objective, rel=1e-9)
+
+
+def instance_solution(family):
+    """A solution of another problem: other clients, the same experts."""
+    return solve(instance(family, (5, 4)), throw=False)
+
+
+def test_every_solver_is_described():
+    assert set(DECLARED) == set(SOLVERS)
+    assert EXACT
