@@ -11,7 +11,7 @@ import numpy as np
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
-from alignsolve.solvers.price.core import quantised
+from alignsolve.solvers.price.core import quantised, thinned
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
 
@@ -41,13 +41,18 @@ class Round:
         What the prices are now; before it runs, those of the pass.
     stop, exact
         Why it ended, and whether its quanta were fine enough for the result to be final.
+    thinned
+        Whether clients were left out of the core because there were too many: then only prices that have not drifted
+        at all are final.
     blur
         A window wide enough to make good what too coarse quanta have missed.
     reached
         (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
     """
 
-    def __init__(self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0) -> None:
+    def __init__(
+        self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0, most_moves: int
+    ) -> None:
         self.priced, self.slopes = priced, slopes
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
@@ -59,7 +64,7 @@ class Round:
         self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
         self.window = int(self.window) if self.whole else self.window
         self.windows = Windows(self.window, self._ground_window())
-        self.rows = priced.core_rows(self.windows)
+        self.rows, self.thinned = thinned(priced.core_rows(self.windows), most_moves)
         self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
@@ -106,15 +111,28 @@ class Round:
     @property
     def exact(self) -> bool:
         """Whether quanta are fine enough."""
-        if self.whole:
-            return self.exponent == 0
         if self.searches == 0:
             return True
+        if self.whole:
+            return self.exponent == 0
         rows = self.rows
         value = rows.worth - np.repeat(rows.ground, np.diff(rows.start)) + self.priced.prices[rows.expert]
         change = np.abs(value) @ (self.core.held.astype(np.float64) - rows.held)
         pairs = int(self.priced.loads.sum() + np.count_nonzero(self.core.held) - np.count_nonzero(rows.held))
         return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
+
+    @property
+    def valid(self) -> bool:
+        """Whether nobody outside the core can have come to want a change."""
+        drift = int(self.graph.price.max() - self.graph.price.min()) // self.step * self._quantum
+        return not self.thinned or drift <= (0 if self.whole else self.resolution)
+
+    @property
+    def wider(self) -> Any:
+        """The window for another try: a thinned core has its prices to give first."""
+        if self.thinned and self.stop is Stop.DONE:
+            return self.window
+        return max(2 * self.window, 1) if self.whole else 2 * self.window
 
     @property
     def _quantum(self) -> float:

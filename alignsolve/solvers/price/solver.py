@@ -64,6 +64,8 @@ class Price:
     core_per_unit
         After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
         out of place under the prices given.
+    most_moves
+        How many moves the core may offer before some of its clients are left out (where all tie, few are needed).
 
     Examples
     --------
@@ -75,9 +77,10 @@ class Price:
 
     engine: Engine = field(default_factory=NumbaEngine)
     growth: int = 4
-    clients_per_expert: int = 16
+    clients_per_expert: int = 4
     safety: float = 1.3
     core_per_unit: float = 10.0
+    most_moves: int = 1 << 21
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
 
@@ -111,6 +114,7 @@ class _Solution:
         self.slopes = slopes_of(problem.experts, problem.num_clients)
         self.incumbent = Answer()
         self.rounds = 0
+        self.most_moves = solver.most_moves
         self.searches = 0
         self.drift: tuple[float, int] | None = None
 
@@ -122,7 +126,7 @@ class _Solution:
             smallest = Sample(self.problem, strides[0])
             prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
-            prices = self._price_sample(Sample(self.problem, stride), prices)
+            prices = self._price_sample(Sample(self.problem, stride), prices, first=stride == strides[0])
         return self._price_all(Sample(self.problem, 1), prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
@@ -137,7 +141,7 @@ class _Solution:
         for level in range(math.floor(levels), -1, -1):
             yield self.solver.growth**level
 
-    def _price_sample(self, sample: Sample, prices: RealArray) -> RealArray:
+    def _price_sample(self, sample: Sample, prices: RealArray, *, first: bool) -> RealArray:
         """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
         slopes = self._scaled_slopes(sample)
         window, before = self._expected_drift(sample), prices
@@ -146,11 +150,12 @@ class _Solution:
                 break
             ended = self._round(sample, slopes, prices, window, forgiving=True)
             prices = ended.prices
-            if ended.stop is Stop.DONE:
+            if ended.stop is Stop.DONE and ended.valid:
                 break
-            window = 2 * ended.window
+            window = ended.wider
         drift = (prices - before).astype(np.float64)
-        self.drift = float(np.ptp(drift)), sample.num_clients
+        if not first:
+            self.drift = float(np.ptp(drift)), sample.num_clients
         return prices
 
     def _scaled_slopes(self, sample: Sample) -> Slopes:
@@ -180,16 +185,19 @@ class _Solution:
         """Return the round that left nothing to move, or what else is to be told."""
         while True:
             ended = self._round(sample, self.slopes, prices, window)
-            prices, window = ended.prices, 2 * ended.window
-            if ended.stop is Stop.DONE:
+            prices, window = ended.prices, ended.wider
+            if ended.stop is Stop.DONE and ended.valid:
                 return ended
+            if ended.stop is Stop.DONE:
+                self.incumbent = self._answer(ended)
             if ended.stop is Stop.LATE:
                 return self._late(ended)
             if ended.stop is Stop.STUCK:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
                     return Answer(witness=witness)
-                window = 8 * ended.window
+                window = 4 * ended.wider
+            self.most_moves *= 2
 
     def _round(
         self, sample: Sample, slopes: Slopes, prices: RealArray, window: Any, *, forgiving: bool = False
@@ -199,7 +207,7 @@ class _Solution:
         priced = Pass.run(sample, self.solver.engine, prices, self.threads)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit)
+        ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit, most_moves=self.most_moves)
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
         return ended
