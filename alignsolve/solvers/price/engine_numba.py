@@ -49,7 +49,7 @@ class NumbaEngine:
         client = np.flatnonzero(near)
         if not len(client):
             return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
-        first = np.concatenate([[0], np.cumsum(priced.count, dtype=np.int64)])
+        first = np.concatenate([[0], np.cumsum(priced.number, dtype=np.int64)])
         m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
         given = (
             *(block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand)),

@@ -23,10 +23,10 @@ class Priced(NamedTuple):
 
     Attributes
     ----------
-    count
+    number
         (n,) int32: how many experts each client chooses.
     expert
-        (Σ count,) int32: the experts chosen, client by client, in any order within a client.
+        (Σ number,) int32: the experts chosen, client by client, in any order within a client.
     margin, ground_margin
         (n,) float64 or int64: by how much each client's choice beats the best other one that is a swap away, and the
         best one that is a drop or an addition away.
@@ -38,7 +38,7 @@ class Priced(NamedTuple):
         Total |value| of the choices: the scale against which "exact" is judged.
     """
 
-    count: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
     expert: npt.NDArray[np.int32]
     margin: RealArray
     ground_margin: RealArray
@@ -80,10 +80,10 @@ class Pass:
     engine: Engine
     prices: RealArray
     chunks: list[Priced]
-    threads: int
+    threads: int | None
 
     @classmethod
-    def run(cls, sample: Sample, engine: Engine, prices: RealArray, threads: int) -> "Pass":
+    def run(cls, sample: Sample, engine: Engine, prices: RealArray, threads: int | None) -> "Pass":
         """Price every client of the sample."""
         kind = prices.dtype
         chunks = sample.map(lambda _, block: engine.price(typed(block, kind), prices), threads)
@@ -123,7 +123,7 @@ class Pass:
             return self.engine.core_rows(typed(block, kind), self.prices, self.chunks[at], windows)
 
         parts = self.sample.map(work, self.threads)
-        first = np.cumsum([0, *(len(chunk.count) for chunk in self.chunks)])
+        first = np.cumsum([0, *(len(chunk.number) for chunk in self.chunks)])
         return concatenate(
             [part._replace(client=part.client + offset) for part, offset in zip(parts, first, strict=False)]
         )

@@ -124,8 +124,11 @@ class Round:
     @property
     def valid(self) -> bool:
         """Whether nobody outside the core can have come to want a change."""
-        drift = int(self.graph.price.max() - self.graph.price.min()) // self.step * self._quantum
-        return not self.thinned or drift <= (0 if self.whole else self.resolution)
+        price = self.graph.price
+        swaps = int(np.ptp(price[:-1])) // self.step * self._quantum
+        falls = int(np.abs(price[:-1] - price[-1]).max()) // self.step * self._quantum
+        still = 0 if self.whole else self.resolution
+        return not self.thinned or (swaps <= still and falls <= max(still, self.priced.ground_margins.min()))
 
     @property
     def wider(self) -> Any:

@@ -18,7 +18,6 @@ J. Nakano, SIAM J. Comput. 24 (1995); U. Brenner, Oper. Res. Lett. 36 (2008) tre
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,7 +97,6 @@ class Price:
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
-        threads = len(os.sched_getaffinity(0)) if threads is None else threads
         return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
 
 
@@ -106,7 +104,12 @@ class _Solution:
     """One solution under way."""
 
     def __init__(
-        self, solver: Price, problem: "AlignmentProblem", deadline: float, threads: int, progress: ProgressHook | None
+        self,
+        solver: Price,
+        problem: "AlignmentProblem",
+        deadline: float,
+        threads: int | None,
+        progress: ProgressHook | None,
     ) -> None:
         self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
         self.progress = progress
@@ -120,6 +123,7 @@ class _Solution:
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Prices from smaller samples, then all clients."""
+        self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
         strides = [1] if warm_start.prices is not None else list(self._strides())
         if warm_start.prices is None:
@@ -207,7 +211,9 @@ class _Solution:
         priced = Pass.run(sample, self.solver.engine, prices, self.threads)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit, most_moves=self.most_moves)
+        ended = Round(
+            priced, slopes, window=window, core_per_unit=self.solver.core_per_unit, most_moves=self.most_moves
+        )
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
         return ended
@@ -219,7 +225,7 @@ class _Solution:
 
     def _answer(self, ended: Round) -> Answer:
         alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
-        stats = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
+        stats: dict[str, Any] = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
         stats["solver_seconds"] = time.monotonic() - self.started
         return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
 
