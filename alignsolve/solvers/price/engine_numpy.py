@@ -16,9 +16,9 @@ from alignsolve.solvers.price.pricing import Priced, Windows
 class NumpyEngine:
     """Dense arithmetic over the whole chunk."""
 
-    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+    def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
-        reduced = _reduced(block, prices)
+        reduced = _reduced(block, prices, grain)
         optima = best_rows(block.valued(reduced), np.zeros(len(prices)), choose=True)
         chosen = optima.chosen
         assert chosen is not None
@@ -33,9 +33,11 @@ class NumpyEngine:
             magnitude=float(np.abs(block.value, where=chosen, out=np.zeros(chosen.shape)).sum()),
         )
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
+    def core_rows(
+        self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
+    ) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
-        reduced = _reduced(block, prices)
+        reduced = _reduced(block, prices, grain)
         chosen = np.zeros(reduced.shape, dtype=np.bool_)
         chosen[np.repeat(np.arange(len(priced.number)), priced.number), priced.expert] = True
         moves = _Moves(block, reduced, chosen)
@@ -59,10 +61,11 @@ class NumpyEngine:
         )
 
 
-def _reduced(block: ClientBlock, prices: RealArray) -> RealArray:
+def _reduced(block: ClientBlock, prices: RealArray, grain: float) -> RealArray:
     if prices.dtype.kind == "i":
         return block.value.astype(np.int64) - prices
-    return block.value.astype(np.float64) - prices
+    reduced = block.value.astype(np.float64) - prices
+    return np.rint(reduced / grain) * grain if grain > 0 else reduced
 
 
 class _Moves:

@@ -20,7 +20,10 @@ STEPS = 2000
 SMALL = 1 << 16
 """So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
-RESOLUTION = 2.0**-40
+RESOLUTION = 2.0**-38
+"""What may be lost per pair, relative to the mean |value| chosen: the bound moves by a hundredth of its tolerance."""
+FINER = 8
+"""Binary digits by which prices are finer than that."""
 
 
 class Stop(Enum):
@@ -101,7 +104,7 @@ class Round:
         finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
-        return min(finest, 3 - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
+        return min(finest, FINER - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
 
     @cached_property
     def resolution(self) -> float:
@@ -205,3 +208,8 @@ class Round:
         """Whether the loads as they are keep all hard bounds."""
         loads = self.graph.load + self.graph.excess[:-1]
         return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())
+
+
+def grain_of(resolution: float) -> float:
+    """Return the power of two below a resolution: rounding to its multiples is exact arithmetic; 0 for no rounding."""
+    return math.ldexp(0.5, math.frexp(resolution)[1]) if resolution > 1e-290 else 0.0

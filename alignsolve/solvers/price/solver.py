@@ -31,7 +31,7 @@ from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.coarse import coarse_prices
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
-from alignsolve.solvers.price.round import Round, Stop
+from alignsolve.solvers.price.round import Round, Stop, grain_of
 from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
 from alignsolve.witness import from_direction
@@ -118,6 +118,7 @@ class _Solution:
         self.incumbent = Answer()
         self.rounds = 0
         self.most_moves = solver.most_moves
+        self.grain = 0.0
         self.searches = 0
         self.drift: tuple[float, int] | None = None
 
@@ -182,7 +183,7 @@ class _Solution:
             self.incumbent = self._answer(ended)
             if ended.exact or polished == MOST_POLISHES:
                 break
-            prices, window = ended.prices, ended.blur
+            prices, window, self.grain = ended.prices, ended.blur, 0.0
         return self.incumbent
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
@@ -208,7 +209,7 @@ class _Solution:
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
-        priced = Pass.run(sample, self.solver.engine, prices, self.threads)
+        priced = Pass.run(sample, self.solver.engine, prices, self.threads, self.grain)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
         ended = Round(
@@ -216,6 +217,7 @@ class _Solution:
         )
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
+        self.grain = grain_of(ended.resolution)
         return ended
 
     def _direction(self, reached: BoolArray) -> FloatArray:
