@@ -278,7 +278,9 @@ def _trace(graph: Graph, source: int, target: int) -> int:
 @inner
 def _send(core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array) -> bool:
     """Send units from source to target while every arc of the path is tight; False once the pool is full."""
-    while _tight(heaps, graph, source, length):
+    first = True
+    while _tight(heaps, graph, source, length) and (first or not _repeats(graph, length)):
+        first = False
         graph.excess[source] -= 1
         graph.excess[target] += 1
         graph.counter[UNITS] += 1
@@ -291,7 +293,7 @@ def _send(core: Core, heaps: Heaps, graph: Graph, source: int, target: int, leng
 
 @inner
 def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
-    """Put the moves on the path, if each of its arcs has one that loses nothing and no client would move twice."""
+    """Put the moves on the path, if each of its arcs has one that loses nothing."""
     ground = len(graph.excess) - 1
     j = source
     for t in range(length):
@@ -303,15 +305,31 @@ def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
             graph.client[t] = heaps.pool[move].client
             graph.give[t] = heaps.pool[move].give
             graph.take[t] = heaps.pool[move].take
-            for earlier in range(t):
-                if graph.move[earlier] != PENALTY and graph.client[earlier] == graph.client[t]:
-                    return False
         elif (k == ground and _slope_above(graph, j) == tight) or (j == ground and -_slope_below(graph, k) == tight):
             graph.move[t] = PENALTY
         else:
             return False
         j = k
     return True
+
+
+@inner
+def _repeats(graph: Graph, length: int) -> bool:
+    """Tell whether a client would move twice: on a path that was not searched anew, it might not be able to."""
+    for t in range(length):
+        if _moved_before(graph, t):
+            return True
+    return False
+
+
+@inner
+def _moved_before(graph: Graph, t: int) -> bool:
+    """Tell whether the client of the move on the t-th arc moves on an earlier one too."""
+    if graph.move[t] != PENALTY:
+        for earlier in range(t):
+            if graph.move[earlier] != PENALTY and graph.client[earlier] == graph.client[t]:
+                return True
+    return False
 
 
 @inner
@@ -328,10 +346,12 @@ def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int,
         else:
             graph.load[k] -= 1
         j = k
-    fits = True
     for t in range(length):
         if graph.move[t] != PENALTY:
             graph.counter[MOVES] += 1
             make_move(core, graph.client[t], graph.give[t], graph.take[t])
+    fits = True
+    for t in range(length):
+        if graph.move[t] != PENALTY and not _moved_before(graph, t):
             fits &= offer_moves(core, heaps, windows, graph.client[t])
     return fits

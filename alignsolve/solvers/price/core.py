@@ -58,19 +58,18 @@ def concatenate(parts: list[CoreRows]) -> CoreRows:
 
 
 def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
-    """Return some of the clients where all of them together could make too many moves: ties need only a few."""
+    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
     size = np.diff(rows.start)
     held = np.add.reduceat(rows.held, rows.start[:-1], dtype=np.int64) if len(size) else size
-    moves = int((held * (size - held) + size).sum())
-    stride = -(-moves // max(1, most_moves))
+    stride = -(-int((held * (size - held)).sum()) // max(1, most_moves))
     if stride <= 1:
         return rows, False
-    kept = np.arange(0, len(size), stride)
-    members = np.repeat(np.arange(len(size)) % stride == 0, size)
-    candidates = {name: getattr(rows, name)[members] for name in ("expert", "held", "worth")}
-    clients = {name: getattr(rows, name)[kept] for name in ("client", "ground", "room", "spare")}
-    groups = {name: getattr(rows, name)[kept] for name in ("group_room", "group_spare")}
-    return CoreRows(start=np.concatenate([[0], np.cumsum(size[kept])]), **candidates, **clients, **groups), True
+    client = np.repeat(np.arange(len(size)), size)
+    place = np.arange(len(client)) - rows.start[client]
+    # Different experts for different clients, so that every pair of experts keeps its share of moves.
+    kept = rows.held | ((place + client) % stride == 0)
+    start = np.concatenate([[0], np.cumsum(np.bincount(client[kept], minlength=len(size)))])
+    return rows._replace(start=start, expert=rows.expert[kept], held=rows.held[kept], worth=rows.worth[kept]), True
 
 
 class Core(NamedTuple):

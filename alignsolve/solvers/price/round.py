@@ -123,7 +123,7 @@ class Round:
         value = rows.worth - np.repeat(rows.ground, np.diff(rows.start)) + self.priced.prices[rows.expert]
         change = np.abs(value) @ (self.core.held.astype(np.float64) - rows.held)
         pairs = int(self.priced.loads.sum() + np.count_nonzero(self.core.held) - np.count_nonzero(rows.held))
-        return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
+        return self._quantum * max(pairs, 1) <= RESOLUTION * (self.priced.magnitude + float(change))
 
     @property
     def valid(self) -> bool:
