@@ -10,11 +10,9 @@ import numpy as np
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.sample import Sample
-from alignsolve.solvers.price.slopes import Slopes, contented
+from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented
 
 STEPS = 48
-FAR = 1e18
-"""Margins beyond it belong to clients without any other choice."""
 GROW, SHRINK = 1.3, 0.5
 CLOSE = 0.02
 """Share of the load that may be out of place when coarse prices are good enough."""
@@ -43,7 +41,8 @@ def coarse_prices(sample: Sample, engine: Engine, slopes: Slopes, prices: RealAr
 
 def _first_step(priced: Pass) -> float:
     """Return a typical margin."""
-    margins = priced.margins[(priced.margins > 0) & (priced.margins < FAR)]
+    far = LARGEST if priced.margins.dtype.kind == "i" else np.inf
+    margins = priced.margins[(priced.margins > 0) & (priced.margins < far)]
     return float(np.median(margins)) if len(margins) else 1.0
 
 
@@ -54,4 +53,4 @@ def _towards(prices: RealArray, change: FloatArray, slopes: Slopes) -> RealArray
     for slope in slopes.slope.T:
         crossed = np.isfinite(slope) & ((prices < slope) & (target > slope) | (prices > slope) & (target < slope))
         target = np.where(crossed, slope, target)
-    return target.astype(prices.dtype)
+    return np.clip(target, -LARGEST, LARGEST).astype(np.int64) if whole else target

@@ -54,9 +54,16 @@ class Round:
     """
 
     def __init__(
-        self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0, most_moves: int
+        self,
+        priced: Pass,
+        slopes: Slopes,
+        *,
+        window: Any = None,
+        core_per_unit: float = 10.0,
+        most_moves: int,
+        polish: bool,
     ) -> None:
-        self.priced, self.slopes = priced, slopes
+        self.priced, self.slopes, self.polish = priced, slopes, polish
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
         self.stop = Stop.LATE
@@ -78,12 +85,12 @@ class Round:
     def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
-        if len(margins) * len(self.prices) <= SMALL:
+        if wanted is None and len(margins) * len(self.prices) <= SMALL:
             return self.widest
         if wanted is None:
             clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
             wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
-        window = min(max(wanted, 0 if self.whole else self.resolution), self.widest)
+        window = min(max(wanted, 0 if self.whole or self.polish else self.resolution), self.widest)
         return int(window) if self.whole else window
 
     def _ground_window(self) -> Any:
@@ -105,7 +112,9 @@ class Round:
         finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
-        return min(finest, FINER - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
+        if self.polish or self.resolution == 0.0:
+            return finest
+        return min(finest, FINER - math.floor(math.log2(self.resolution)))
 
     @cached_property
     def resolution(self) -> float:

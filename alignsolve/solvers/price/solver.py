@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
-MOST_POLISHES = 3
+MOST_POLISHES = 4
 """Each round after the first exact one sharpens the quanta by many binary digits; more cannot help."""
 
 
@@ -119,6 +119,7 @@ class _Solution:
         self.rounds = 0
         self.most_moves = solver.most_moves
         self.grain = 0.0
+        self.polish = False
         self.searches = 0
         self.drift: tuple[float, int] | None = None
 
@@ -183,7 +184,7 @@ class _Solution:
             self.incumbent = self._answer(ended)
             if ended.exact or polished == MOST_POLISHES:
                 break
-            prices, window, self.grain = ended.prices, ended.blur, 0.0
+            prices, window, self.polish = ended.prices, ended.blur, True
         return self.incumbent
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
@@ -211,11 +212,16 @@ class _Solution:
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
-        priced = Pass.run(sample, self.solver.engine, prices, self.threads, self.grain)
+        priced = Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.polish else self.grain)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
         ended = Round(
-            priced, slopes, window=window, core_per_unit=self.solver.core_per_unit, most_moves=self.most_moves
+            priced,
+            slopes,
+            window=window,
+            core_per_unit=self.solver.core_per_unit,
+            most_moves=self.most_moves,
+            polish=self.polish,
         )
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
