@@ -11,6 +11,7 @@ from alignsolve.numerics import RealArray
 from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
+from alignsolve.solvers.price.row_moves import HELD, OPEN, REQUIRED, list_core_rows, losses, read_row
 
 Array = npt.NDArray[Any]
 MIX = 2654435761
@@ -64,7 +65,7 @@ class NumbaEngine:
         while True:
             expert, held = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.bool_)
             worth = np.empty(length, dtype=prices.dtype)
-            used = _core_rows(*given, size, expert, held, worth, ground, room, spare, group_room, group_spare)
+            used = list_core_rows(*given, size, expert, held, worth, ground, room, spare, group_room, group_spare)
             if used >= 0:
                 break
             length *= 4
@@ -245,37 +246,37 @@ def _price_grouped(
     swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
-        _read_row(value, allowed, required, prices, grain, i, reduced, state)
+        read_row(value, allowed, required, prices, grain, i, reduced, state)
         candidates = _sorted_row(reduced, state, ((first + i) * MIX >> 8) % num_experts, order)
         number[:] = 0
         total = 0
         for j in range(num_experts):
-            if state[j] == _REQUIRED:
+            if state[j] == REQUIRED:
                 number[group[j]] += 1
                 total += 1
         for t in range(candidates):
             j = order[t]
             if number[group[j]] < group_demand[i, group[j]]:
-                state[j] = _HELD
+                state[j] = HELD
                 number[group[j]] += 1
                 total += 1
         for t in range(candidates):
             j = order[t]
             if total >= capacity[i] or (total >= demand[i] and not reduced[j] > 0):
                 break
-            if state[j] == _OPEN and number[group[j]] < group_capacity[i, group[j]]:
-                state[j] = _HELD
+            if state[j] == OPEN and number[group[j]] < group_capacity[i, group[j]]:
+                state[j] = HELD
                 number[group[j]] += 1
                 total += 1
         count[i] = total
         for j in range(num_experts):
-            if state[j] >= _HELD:
+            if state[j] >= HELD:
                 expert[used] = j
                 used += 1
                 loads[j] += 1
                 dual += reduced[j]
                 magnitude += abs(value[i, j])
-        _losses(
+        losses(
             reduced, state, number, group, group_capacity[i], group_demand[i],
             capacity[i] - total, total - demand[i], swap, fall, far,
         )  # fmt: skip
@@ -283,33 +284,12 @@ def _price_grouped(
     return used, dual, magnitude
 
 
-_SHUT, _OPEN, _HELD, _REQUIRED = 0, 1, 2, 3
-
-
-@inner
-def _read_row(
-    value: Array, allowed: Array, required: Array, prices: Array, grain: float, i: int, reduced: Array, state: Array
-) -> None:
-    """Reduced fitness and state of a client's pairs."""
-    for j in range(len(prices)):
-        state[j] = _OPEN
-        if len(allowed) > 0 and not allowed[i, j]:
-            state[j] = _SHUT
-            reduced[j] = 0
-            continue
-        if len(required) > 0 and required[i, j]:
-            state[j] = _REQUIRED
-        reduced[j] = value[i, j] - prices[j]
-        if grain > 0:
-            reduced[j] = np.rint(reduced[j] / grain) * grain
-
-
 @inner
 def _sorted_row(reduced: Array, state: Array, at: int, order: Array) -> int:
     """Sort the open experts by falling reduced fitness, ties in the order met from ``at`` on; return their number."""
     kept = 0
     for _ in range(len(reduced)):
-        if state[at] == _OPEN:
+        if state[at] == OPEN:
             rank = kept
             while rank > 0 and reduced[at] > reduced[order[rank - 1]]:
                 order[rank] = order[rank - 1]
@@ -318,118 +298,3 @@ def _sorted_row(reduced: Array, state: Array, at: int, order: Array) -> int:
             kept += 1
         at = at + 1 if at + 1 < len(reduced) else 0
     return kept
-
-
-@inner
-def _losses(
-    reduced: Array,
-    state: Array,
-    number: Array,
-    group: Array,
-    group_capacity: Array,
-    group_demand: Array,
-    room: int,
-    spare: int,
-    swap: Array,
-    fall: Array,
-    far: Any,
-) -> None:
-    """Loss of the cheapest swap, and of the drop or addition, that each expert of a row takes part in."""
-    num_groups = len(number)
-    worst = np.full(num_groups, far, dtype=reduced.dtype)
-    best = np.full(num_groups, -far, dtype=reduced.dtype)
-    for j in range(len(reduced)):
-        if state[j] == _HELD:
-            worst[group[j]] = min(worst[group[j]], reduced[j])
-        elif state[j] == _OPEN:
-            best[group[j]] = max(best[group[j]], reduced[j])
-    victim, rival = far, -far
-    for g in range(num_groups):
-        if number[g] > group_demand[g]:
-            victim = min(victim, worst[g])
-        if number[g] < group_capacity[g]:
-            rival = max(rival, best[g])
-    for j in range(len(reduced)):
-        g = group[j]
-        swap[j], fall[j] = far, far
-        if state[j] == _HELD:
-            leaves = number[g] > group_demand[g]
-            other = max(best[g], rival) if leaves else best[g]
-            if other > -far:
-                swap[j] = reduced[j] - other
-            if leaves and spare > 0:
-                fall[j] = reduced[j]
-        elif state[j] == _OPEN:
-            enters = number[g] < group_capacity[g]
-            other = min(worst[g], victim) if enters else worst[g]
-            if other < far:
-                swap[j] = other - reduced[j]
-            if enters and room > 0:
-                fall[j] = -reduced[j]
-
-
-@kernel
-def _core_rows(
-    value: Array,
-    allowed: Array,
-    required: Array,
-    capacity: Array,
-    demand: Array,
-    group: Array,
-    group_capacity: Array,
-    group_demand: Array,
-    prices: Array,
-    grain: float,
-    far: Any,
-    client: Array,
-    first: Array,
-    chosen: Array,
-    window: Any,
-    ground_window: Any,
-    size: Array,
-    expert: Array,
-    held: Array,
-    worth: Array,
-    ground: Array,
-    capacity_left: Array,
-    spare: Array,
-    group_room: Array,
-    group_spare: Array,
-) -> int:
-    """Read the near clients' rows again and list the experts between which they waver; −1 if they are too many."""
-    num_experts, num_groups = value.shape[1], group_capacity.shape[1]
-    reduced = np.empty(num_experts, dtype=prices.dtype)
-    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
-    state, number = np.empty(num_experts, np.int8), np.empty(num_groups, np.int64)
-    used = 0
-    for t in range(len(client)):
-        i = client[t]
-        if used + num_experts > len(expert):
-            return -1
-        _read_row(value, allowed, required, prices, grain, i, reduced, state)
-        number[:] = 0
-        for c in range(first[i], first[i + 1]):
-            j = chosen[c]
-            number[group[j]] += 1
-            if state[j] != _REQUIRED:
-                state[j] = _HELD
-        total = first[i + 1] - first[i]
-        capacity_left[t], spare[t] = capacity[i] - total, total - demand[i]
-        row = i if len(group_capacity) == len(value) else 0
-        for g in range(num_groups):
-            group_room[t, g] = group_capacity[row, g] - number[g]
-            group_spare[t, g] = number[g] - group_demand[row, g]
-        _losses(
-            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
-            swap, fall, far,
-        )  # fmt: skip
-        begin = used
-        for j in range(num_experts):
-            if swap[j] <= window or fall[j] <= ground_window:
-                expert[used] = j
-                held[used] = state[j] == _HELD
-                worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])
-                used += 1
-        ground[t] = -reduced[expert[begin]]
-        size[t] = used - begin
-    return used
