@@ -6,10 +6,10 @@
   whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from alignsolve.numerics import relative_gap
+from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, Capabilities, ProgressHook, WarmStart
 
@@ -64,9 +64,10 @@ class Auto:
         from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
 
         known = WarmStart(warm_start.alignment if first.x is None else first.x, first.prices)
-        return Ilp(gap=self.gap)(
+        second = Ilp(gap=self.gap)(
             problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
         )
+        return _with_what_was_known(second, first)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the chosen solvers need."""
@@ -80,4 +81,16 @@ class Auto:
             return True
         if answer.x is None or answer.prices is None:
             return False
-        return relative_gap(problem.bound(answer.prices), problem.objective(answer.x)) <= self.gap
+        gap = relative_gap(problem.bound(answer.prices), problem.objective(answer.x))
+        return gap <= max(self.gap, OPTIMALITY)
+
+
+def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
+    """Fill in what the time limit kept ``ilp`` from giving by what ``greedy`` gave before."""
+    if answer.witness is not None or answer.infeasible:
+        return answer
+    return replace(
+        answer,
+        x=known.x if answer.x is None else answer.x,
+        prices=known.prices if answer.prices is None else answer.prices,
+    )
