@@ -248,6 +248,8 @@ def judge(
     if bound == -math.inf and not checked:
         witness = contradiction(problem)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
+    if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
+        prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
         problem=problem,

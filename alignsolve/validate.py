@@ -76,7 +76,7 @@ def numbers(field: str, given: Any) -> FloatArray:
     return _array(field, given, np.float64)
 
 
-def _array(field: str, given: Any, dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
+def _array(field: str, given: Any, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
     try:
         return np.asarray(given, dtype=dtype)
     except (TypeError, ValueError) as error:

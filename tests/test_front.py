@@ -428,3 +428,12 @@ def test_without_a_choice_the_row_is_told_even_if_no_solver_was_asked():
     solution = judge(problem, Answer())
     assert (solution.status, solution.proof, solution.bound) == (Status.INFEASIBLE, Proof.PRICES, -math.inf)
     assert solution.explain() == "infeasible: client 2 demands 1 experts, its capacity is 0"
+
+
+def test_where_prices_of_zero_prove_it_they_are_the_certificate():
+    problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]])
+    solution = claim(problem, x=[[True, False], [True, False]])
+    assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
+    assert solution.prices.tolist() == [0.0, 0.0]
+    assert problem.bound(solution.prices) == solution.bound
+    assert claim(FLOW, x=BEST).prices is None
