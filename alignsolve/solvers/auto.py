@@ -6,7 +6,7 @@
   whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from alignsolve.numerics import relative_gap
@@ -64,9 +64,11 @@ class Auto:
         from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
 
         known = WarmStart(warm_start.alignment if first.x is None else first.x, first.prices)
-        return Ilp(gap=self.gap)(
+        second = Ilp(gap=self.gap)(
             problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
         )
+        nothing_new = second.x is None and second.witness is None and not second.infeasible
+        return replace(first, stats={**first.stats, **second.stats}) if nothing_new else second
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the chosen solvers need."""
