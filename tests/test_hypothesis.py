@@ -101,6 +101,9 @@ FOUND = {
     "a huge expert that nobody can pay": AlignmentProblem(
         [[1e17, 5.0, 4.0, 4.0]], client_capacity=4, client_budget=2.0, expert_cost=[10.0, 2.0, 1.0, 1.0]
     ),
+    "costs of very different sizes, on which HiGHS gives up": AlignmentProblem(
+        [[1e6, 1e6, 0.5], [0.5, 1e6, 0.5], [0.5, 1e6, 0.5]], client_load=[0.01] * 3, expert_demand=0.01
+    ),
     "no clients, a demand": AlignmentProblem(np.zeros((0, 2)), expert_demand=[0, 1]),
 }
 
