@@ -72,7 +72,8 @@ def _named(mask: BoolArray, what: str) -> str:
 
 def contradiction(problem: "AlignmentProblem") -> Witness | None:
     """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
-    crossed = problem.experts.least > problem.experts.most
+    bounds = problem.experts
+    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each by itself, so that all together do
     if crossed.any():
         found = confirm(problem, crossed, "demand")
         if found is not None:

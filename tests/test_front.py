@@ -390,3 +390,41 @@ def test_near_2_to_the_53_every_unit_counts():
     best = claim(problem, x=[[False, True], [True, False]], prices=[1.0, 0.0])
     assert (best.status, best.objective, best.bound) == (Status.OPTIMAL, 2 * top - 1, 2 * top - 1)
     assert isinstance(best.objective, int)
+
+
+def test_a_solver_that_gives_up_is_unknown_where_nothing_is_thrown():
+    def gives_up(problem, **_):
+        raise SolveError("it ran out of arcs")
+
+    with pytest.raises(SolveError, match="it ran out of arcs"):
+        solve(FLOW, gives_up)
+    solution = solve(FLOW, gives_up, throw=False)
+    assert (solution.status, solution.x, solution.objective, solution.gap) == (Status.UNKNOWN, None, None, math.inf)
+    assert solution.bound >= 4.5
+    assert "it ran out of arcs" in solution.explain()
+
+
+def test_a_solver_that_cannot_take_the_problem_says_so_whatever_throw_is():
+    def refuses(problem, **_):
+        raise UnsupportedError("only on Sundays")
+
+    with pytest.raises(UnsupportedError, match="only on Sundays"):
+        solve(FLOW, refuses, throw=False)
+
+
+@pytest.mark.parametrize("arguments", [{"seed": -1}, {"seed": 0.5}, {"threads": 0}, {"threads": 1.5}])
+def test_seed_and_threads_are_checked(arguments):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))} is .*; it must be a whole number"):
+        solve(FLOW, **arguments)
+
+
+def test_what_is_no_problem_is_told():
+    with pytest.raises(TypeError, match="must be an AlignmentProblem, not list"):
+        solve([[1.0, 2.0]])
+
+
+def test_without_a_choice_the_row_is_told_even_if_no_solver_was_asked():
+    problem = AlignmentProblem(np.ones((3, 2)), client_capacity=[1, 1, 0], client_demand=1)
+    solution = judge(problem, Answer())
+    assert (solution.status, solution.proof, solution.bound) == (Status.INFEASIBLE, Proof.PRICES, -math.inf)
+    assert solution.explain() == "infeasible: client 2 demands 1 experts, its capacity is 0"

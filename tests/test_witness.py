@@ -150,3 +150,12 @@ def test_weighted_loads_have_weighted_witnesses():
     witness = confirm(problem, np.ones(2, dtype=bool), "capacity")
     assert (witness.missing, witness.clients.tolist()) == (1.0, [True, True])
     assert oracle.confirms(problem, witness)
+
+
+def test_crossed_bounds_are_found_beside_huge_ones_that_cross_by_rounding():
+    problem = AlignmentProblem(
+        np.ones((2, 2)), client_load=[2.0, 3.0], expert_demand=[2.0, 1e12], expert_capacity=[1.0, 1e12 * (1 - 1e-12)]
+    )
+    witness = contradiction(problem)
+    assert witness.experts.tolist() == [True, False]
+    assert witness.missing == 1.0
