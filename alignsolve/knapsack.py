@@ -3,7 +3,8 @@
 Experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the most that the
 remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the best ones that
 the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ of that
-resource's own fractional knapsack.
+resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values, say) is
+given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
 """
 
 from typing import Any
@@ -14,6 +15,9 @@ import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+
+STEPS = 1_000_000
+"""Steps of one row's search, about 0.1 s; rows with up to 16 experts never need as many."""
 
 Matrix = npt.NDArray[Any]  # inside compiled code, where numba knows the types
 
@@ -31,7 +35,8 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
     Returns
     -------
     value, feasible, chosen
-        (n,) the optimum, (n,) whether there is any choice, (n, num_experts) an optimal choice.
+        (n,) the optimum, (n,) whether there is any choice, (n, num_experts) an optimal choice. Of a row that was given
+        up: a bound on its optimum, that there may be a choice, and the best choice found.
     """
     assert block.budget is not None
     assert block.cost is not None
@@ -160,11 +165,22 @@ def _solve_row(
         for r in range(num_resources):
             cheapest[t, r] = min(cheapest[t + 1, r], cost[open_[t], r])
 
+    root = value
+    for s in range(min(max(positive, demand - count), capacity - count, m)):
+        root += ordered[s]
+    for r in range(num_resources):
+        if rate[r] > 0.0:
+            root = min(root, value + rate[r] * (budget[r] - spent[r]) + tail[r, 0])
+
     found = False
     best_value = 0.0
+    steps = 0
     taken = np.zeros(m, dtype=np.bool_)
     t = 0
     while True:
+        steps += 1
+        if steps > STEPS:
+            return root, True
         # Descend from position t, taking whatever fits, until the branch is complete or cut.
         cut, short = _judge(
             t, m, count, value, demand, capacity, positive, ordered, rate, tail, budget, spent, in_group, group_demand,

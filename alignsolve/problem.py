@@ -87,8 +87,8 @@ class AlignmentProblem:
     Examples
     --------
     >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
-    >>> problem.class_, problem.objective([[True, False], [False, True]]), problem.bound([1.0, 0.5])
-    (<ProblemClass.CARDINALITY: 'cardinality'>, 4.5, 4.50000000000002)
+    >>> problem.class_, problem.objective([[True, False], [False, True]]), round(problem.bound([1.0, 0.5]), 9)
+    (<ProblemClass.CARDINALITY: 'cardinality'>, 4.5, 4.5)
     """
 
     fitness: Any

@@ -1,6 +1,5 @@
 """The integer programs: equal to the oracle's optimum with both back ends, fooled by no tolerance, honest at limits."""
 
-import math
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -11,41 +10,15 @@ import pulp
 import pytest
 import strategies
 from hypothesis import given, settings
+from integer_programs import assert_best
 
 from alignsolve import AlignmentProblem, solve
-from alignsolve.numerics import OPTIMALITY
-from alignsolve.problem import ProblemClass
-from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status
+from alignsolve.solution import Proof, SolveError, Status
 from alignsolve.solver import WarmStart
 from alignsolve.solvers.ilp import backends
-from alignsolve.solvers.ilp.backends import Backend
 from alignsolve.solvers.ilp.solver import Ilp
 
 GAP = next((gap for parent in Path(__file__).parents if (gap := parent / "shared/data/gap").is_dir()), Path("gap"))
-BACKENDS: tuple[Backend, ...] = ("highs", "cbc")
-
-
-@pytest.fixture(params=BACKENDS)
-def ilp(request: pytest.FixtureRequest) -> Ilp:
-    return Ilp(backend=request.param)
-
-
-def assert_best(problem: AlignmentProblem, solution: Solution) -> None:
-    """The solution says what the oracle says: the same optimum, or none, with a witness where there must be one."""
-    best = oracle.best(problem)
-    if best is None:
-        assert solution.status is Status.INFEASIBLE
-        assert (solution.witness is None) == (solution.proof is Proof.SOLVER)
-        assert solution.witness is None or oracle.confirms(problem, solution.witness)
-        assert solution.witness is not None or problem.class_ is ProblemClass.GENERAL
-        return
-    assert solution.status is Status.OPTIMAL, solution
-    assert oracle.feasible(problem, oracle.chosen(solution.x))
-    reached = oracle.objective(problem, oracle.chosen(solution.x))
-    allowed = OPTIMALITY * abs(float(best.objective)) + 1e-12 * oracle.magnitude(problem, best.choices)
-    assert float(best.objective - reached) <= allowed
-    if problem.class_ is ProblemClass.CARDINALITY:
-        assert solution.proof is Proof.PRICES
 
 
 def gap_instance(name: str) -> AlignmentProblem:
@@ -199,85 +172,6 @@ def test_prices_have_the_sign_of_the_bound_that_binds(ilp: Ilp):
     assert low is not None
     assert high[0] - high[1] == pytest.approx(2.0, abs=1.0)
     assert low[1] < 0
-
-
-# The traps -----------------------------------------------------------------------------------------------------------
-
-
-def test_byte_sized_loads_are_not_called_infeasible(ilp: Ilp):
-    """CBC, unscaled, calls these loads infeasible with a capacity of 2e9."""
-    load = np.array([1e9 + 100, 1e9])
-    tight = AlignmentProblem(np.ones((2, 1)), client_load=load, expert_capacity=2e9)
-    solution = solve(tight, solver=ilp)
-    assert (solution.status, solution.objective) == (Status.OPTIMAL, 1.0)
-    fits = AlignmentProblem(np.ones((2, 1)), client_load=load, expert_capacity=2e9 + 100, client_demand=1)
-    solution = solve(fits, solver=ilp)
-    assert (solution.status, solution.objective) == (Status.OPTIMAL, 2.0)
-    over = AlignmentProblem(np.ones((2, 1)), client_load=load, expert_capacity=2e9, client_demand=1)
-    with pytest.raises(InfeasibleError):
-        solve(over, solver=ilp)
-
-
-def test_a_tiny_capacity_is_not_exceeded(ilp: Ilp):
-    """HiGHS, unscaled, accepts 200 % of a capacity of 1e-9."""
-    problem = AlignmentProblem(np.ones((2, 1)), client_load=np.full(2, 1e-9), expert_capacity=1e-9)
-    solution = solve(problem, solver=ilp)
-    assert (solution.status, solution.objective) == (Status.OPTIMAL, 1.0)
-
-
-def test_decimals_that_fit_exactly_fit(ilp: Ilp):
-    load = np.array([0.1, 0.2])
-    assert load.sum() > 0.3
-    problem = AlignmentProblem(np.ones((2, 1)), client_load=load, expert_capacity=0.3, client_demand=1)
-    assert solve(problem, solver=ilp).objective == 2.0
-    budget = AlignmentProblem(np.ones((1, 2)), client_capacity=2, client_demand=2, client_budget=0.3, expert_cost=load)
-    assert solve(budget, solver=ilp).objective == 2.0
-
-
-def test_a_demand_that_is_met_exactly_is_met(ilp: Ilp):
-    problem = AlignmentProblem(-np.ones((3, 1)), client_load=[0.1, 0.2, 0.7], expert_demand=0.3)
-    assert solve(problem, solver=ilp).objective == -1.0
-    problem = AlignmentProblem(-np.ones((2, 1)), client_load=[0.7, 0.1], expert_demand=0.8)
-    assert solve(problem, solver=ilp).objective == -2.0
-
-
-@pytest.mark.parametrize("excess", [3e-9, 3e-8, 3e-7])
-def test_what_exceeds_a_capacity_by_a_hair_is_cut_off(ilp: Ilp, excess: float):
-    """Between our tolerance (1e-9 of the row) and what a back end lets pass lies a gap that covers close."""
-    rng = np.random.default_rng(4)
-    load = rng.uniform(0.5, 1.0, size=8)
-    fitness = (load * (1.0 + rng.uniform(0, 1e-3, size=8)))[:, None]
-    chosen = load[[0, 2, 5, 7]].sum()
-    problem = AlignmentProblem(fitness, client_load=load, expert_capacity=chosen / (1.0 + excess))
-    assert_best(problem, solve(problem, solver=ilp))
-
-
-@pytest.mark.parametrize("excess", [3e-9, 3e-8, 3e-7])
-def test_what_misses_a_demand_by_a_hair_is_cut_off(ilp: Ilp, excess: float):
-    load = np.array([0.5, 0.25, 0.125, 0.8])
-    problem = AlignmentProblem(-load[:, None], client_load=load, expert_demand=0.875 * (1.0 + excess))
-    assert_best(problem, solve(problem, solver=ilp))
-
-
-@pytest.mark.parametrize("excess", [3e-9, 3e-8, 3e-7])
-def test_what_exceeds_a_budget_by_a_hair_is_cut_off(ilp: Ilp, excess: float):
-    cost = np.array([0.5, 0.25, 0.125, 0.8])
-    problem = AlignmentProblem(
-        cost[None, :], client_capacity=4, client_budget=0.875 / (1.0 + excess), expert_cost=cost, expert_capacity=1
-    )
-    assert_best(problem, solve(problem, solver=ilp))
-
-
-def test_infinite_bounds_and_budgets_bind_nobody(ilp: Ilp):
-    problem = AlignmentProblem(
-        np.ones((2, 2)),
-        client_capacity=2,
-        client_load=[2.0, 3.0],
-        expert_capacity=math.inf,
-        client_budget=[math.inf, 1.0],
-        expert_cost=[1.0, 1.0],
-    )
-    assert solve(problem, solver=ilp).objective == 3.0
 
 
 # Infeasible ----------------------------------------------------------------------------------------------------------

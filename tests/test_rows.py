@@ -76,6 +76,17 @@ def test_a_huge_expert_out_of_reach_does_not_blunt_the_knapsack():
     check(both, np.zeros(4))
 
 
+def test_a_search_without_end_is_given_up_for_a_bound():
+    rng = np.random.default_rng(0)
+    cost = rng.integers(10**6, 10**7, (1, 40)).astype(float)
+    problem = AlignmentProblem(cost, client_capacity=40, client_budget=cost.sum() // 2 + 0.5, expert_cost=cost)
+    optima = best_rows(problem.block(0, 1), np.zeros(40), choose=True)
+    assert optima.feasible[0]
+    assert problem.violations(optima.chosen) == []
+    assert problem.objective(optima.chosen) <= optima.value[0] <= cost.sum() // 2 + 1
+    assert problem.objective(optima.chosen) >= 0.999 * optima.value[0]
+
+
 def test_ties_go_to_the_lower_expert():
     problem = AlignmentProblem(np.ones((1, 4)), client_capacity=2)
     assert best_rows(problem.block(0, 1), np.zeros(4), choose=True).chosen.tolist() == [[True, True, False, False]]

@@ -8,7 +8,7 @@ from alignsolve.solver import Solver, WarmStart
 
 def rehearse(solver: Solver, class_: ProblemClass) -> None:
     """Run a solver on tiny problems of a class: one that greed solves, one that needs repair, one without an answer."""
-    _run(solver, class_)
+    _run(solver, class_)  # type: ignore[arg-type]  # frozen dataclasses are hashable
 
 
 @cache

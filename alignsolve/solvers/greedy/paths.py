@@ -277,7 +277,7 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _all_can(s: State, clients: Any, path: Any) -> bool:
-    for t in range(len(clients)):  # noqa: SIM110  (compiled code has no all())
+    for t in range(len(clients)):
         if not _can(s, clients[t], path[t], path[t + 1]):
             return False
     return True

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.alignment import Alignment
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import Core, CoreRows
 from alignsolve.solvers.price.pricing import Priced
 
@@ -30,7 +30,7 @@ def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
     return Alignment(indptr, experts)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill(
     count: Array, chosen: Array, client: Array, start: Array, candidate: Array, held: Array, indptr: Array, out: Array
 ) -> None:
@@ -40,9 +40,12 @@ def _fill(
         used = indptr[i]
         in_core = t < len(client) and client[t] == i
         for c in range(at, at + count[i]):
-            if in_core and _among(candidate, start[t], start[t + 1], chosen[c]):
-                continue
-            used = _insert(out, indptr[i], used, chosen[c])
+            wavering = False
+            if in_core:
+                for b in range(start[t], start[t + 1]):
+                    wavering |= candidate[b] == chosen[c]
+            if not wavering:
+                used = _insert(out, indptr[i], used, chosen[c])
         at += count[i]
         if in_core:
             for c in range(start[t], start[t + 1]):
@@ -51,15 +54,7 @@ def _fill(
             t += 1
 
 
-@numba.njit(cache=True, nogil=True)
-def _among(values: Array, begin: int, end: int, wanted: int) -> bool:
-    for c in range(begin, end):
-        if values[c] == wanted:
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
+@inner
 def _insert(out: Array, begin: int, used: int, expert: int) -> int:
     """Insert into the ascending run out[begin:used]; return its new end."""
     at = used

@@ -11,7 +11,8 @@ a lack. Then, while any node has an excess:
    the shortest path's arcs all become tight;
 3. send units along the path, as many as its ends want and tight moves allow: one path serves all ties at once.
 
-Among paths of equal loss Dijkstra takes one of fewest arcs. Then no client is asked for two moves that it cannot make
+Losses are multiples of a step that is larger than the number of nodes, and each arc adds 1 to a distance: so among
+paths of equal loss Dijkstra takes one of fewest arcs. Then no client is asked for two moves that it cannot make
 together: where it could not, the two would share its total or a group, so that one move could replace them and all
 that lies between (which loses nothing less), with fewer arcs. When no excess is left, everybody is content with the
 same prices: optimal for the core. A node that reaches none that lacks proves that the core has no solution.
@@ -22,20 +23,20 @@ Source: the primal-dual method for min-cost flow on a contracted residual graph,
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves
-from alignsolve.solvers.price.heaps import Heaps, top
-from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.core import Core, count_moves, make_move, offer_moves, withdraw_moves
+from alignsolve.solvers.price.heaps import FAR, Heaps
 
 Array = npt.NDArray[Any]
 
 DONE, PAUSED, STUCK, DRIFTED, FULL = range(5)
-"""No excess is left; the steps are used up; a node reaches none that lacks; prices left the window; no room for moves."""
+"""No excess left; steps used up; a node reaches none that lacks; prices left the windows; no room for moves."""
 
-FAR = 4 * LARGEST
+UNREACHED = 2**60
+CLOSED = 2**60
 PENALTY = -1
 """In place of a move on a path: a stretch of an expert's penalty."""
 
@@ -51,16 +52,16 @@ class Graph(NamedTuple):
         (num_experts,) int64: the load that each expert's penalty is currently charged for.
     least, end, slope
         The penalties' stretches (:class:`~.slopes.Slopes`), the slopes in quanta and relative like the prices.
-    neighbour, degree
-        (nodes, nodes) int32 and (nodes,) int64: the arcs on which moves were ever offered.
-    distance, arcs, parent, via, settled
-        (nodes,) of the last search: loss, number of arcs, predecessor, the move that led here, and whether final.
-    touched
-        (nodes,) int64: the nodes that the search reached.
-    path
-        (nodes,) int64: the moves along the path that was found, and ``nodes`` along it.
+    stretch
+        (nodes,) int64, FAR between uses: the slopes of the penalties' stretches that lead from a node.
+    distance, parent, settled
+        (nodes,) int64 of the last search: loss plus number of arcs, predecessor, and CLOSED once that is final.
+    path, move
+        (nodes,) int64: the nodes along the path that was found, and the moves that lead to them.
+    client, give, take
+        (nodes,) int64: what the moves along the path say.
     counter
-        (6,) int64: nodes touched, next node to look for excess, and for the statistics searches, units, moves.
+        (4,) int64: the node with excess last looked at, and for the statistics searches, units, moves.
     """
 
     price: Array
@@ -69,20 +70,19 @@ class Graph(NamedTuple):
     least: Array
     end: Array
     slope: Array
-    neighbour: Array
-    degree: Array
+    stretch: Array
     distance: Array
-    arcs: Array
     parent: Array
-    via: Array
     settled: Array
-    touched: Array
     path: Array
-    nodes: Array
+    move: Array
+    client: Array
+    give: Array
+    take: Array
     counter: Array
 
 
-TOUCHED, CURSOR, SEARCHES, UNITS, MOVES = range(5)
+CURSOR, SEARCHES, UNITS, MOVES = range(4)
 
 
 def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
@@ -95,44 +95,52 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
         least=least,
         end=np.ascontiguousarray(end),
         slope=np.ascontiguousarray(slope),
-        neighbour=np.zeros((nodes, nodes), dtype=np.int32),
-        degree=np.zeros(nodes, dtype=np.int64),
-        distance=np.full(nodes, FAR, dtype=np.int64),
-        arcs=np.zeros(nodes, dtype=np.int64),
+        stretch=np.full(nodes, FAR, dtype=np.int64),
+        distance=np.full(nodes, UNREACHED, dtype=np.int64),
         parent=np.zeros(nodes, dtype=np.int64),
-        via=np.zeros(nodes, dtype=np.int64),
-        settled=np.zeros(nodes, dtype=np.bool_),
-        touched=np.zeros(nodes, dtype=np.int64),
+        settled=np.zeros(nodes, dtype=np.int64),
         path=np.zeros(nodes, dtype=np.int64),
-        nodes=np.zeros(nodes, dtype=np.int64),
-        counter=np.zeros(5, dtype=np.int64),
+        move=np.zeros(nodes, dtype=np.int64),
+        client=np.zeros(nodes, dtype=np.int64),
+        give=np.zeros(nodes, dtype=np.int64),
+        take=np.zeros(nodes, dtype=np.int64),
+        counter=np.zeros(4, dtype=np.int64),
     )
 
 
-def filled_heaps(core: Core, graph: Graph, window: int) -> Heaps:
+@kernel
+def step_of(nodes: int) -> int:
+    """All losses, slopes and prices are multiples of this power of two, which no path's number of arcs reaches."""
+    step = 2
+    while step <= nodes:
+        step *= 2
+    return step
+
+
+def filled_heaps(core: Core, graph: Graph, windows: Array) -> Heaps:
     """Return heaps with every move that the core's clients could make now, and room for as many again."""
     heaps = Heaps.empty(len(graph.excess), 2 * int(count_moves(core)) + 1024)
-    graph.degree[:] = 0
-    _offer_all(core, heaps, graph.neighbour, graph.degree, window)
+    _offer_all(core, heaps, windows)
     return heaps
 
 
-@numba.njit(cache=True, nogil=True)
-def _offer_all(core: Core, heaps: Heaps, neighbour: Array, degree: Array, window: int) -> None:
+@kernel
+def _offer_all(core: Core, heaps: Heaps, windows: Array) -> None:
     for i in range(len(core.stamp)):
-        offer_moves(core, heaps, neighbour, degree, window, i)
+        offer_moves(core, heaps, windows, i)
 
 
-@numba.njit(cache=True, nogil=True)
-def augment(core: Core, heaps: Heaps, graph: Graph, window: int, steps: int) -> int:
+@kernel
+def augment(core: Core, heaps: Heaps, graph: Graph, windows: Array, steps: int) -> int:
     """Send excess to where it is lacking until none is left or something stops it; returns what did.
 
     Parameters
     ----------
     core, heaps, graph
         Changed in place; valid whenever it returns, except that the heaps must be refilled after FULL.
-    window
-        Stop as soon as two prices have drifted apart by more than this.
+    windows
+        (2,) int64: stop as soon as two experts' prices have drifted apart by more than the first, or an expert's price
+        and the ground's by more than the second.
     steps
         Stop after so many searches.
     """
@@ -141,19 +149,27 @@ def augment(core: Core, heaps: Heaps, graph: Graph, window: int, steps: int) -> 
         source = _next_source(graph)
         if source == nodes:
             return DONE
-        target = _search(core, heaps, graph, source)
+        target = _search(heaps, graph, source)
         if target == nodes:
             return STUCK
+        length = _trace(graph, source, target)
         _raise_prices(graph, target)
         forget_search(graph)
-        if graph.price.max() - graph.price.min() > window:
+        if _drifted(graph.price, windows):
             return DRIFTED
-        if not _send(core, heaps, graph, source, target, window):
+        if not _send(core, heaps, graph, source, target, length, windows):
             return FULL
     return PAUSED
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
+def _drifted(price: Array, windows: Array) -> bool:
+    ground = price[-1]
+    high, low = price[:-1].max(), price[:-1].min()
+    return high - low > windows[0] or max(high - ground, ground - low) > windows[1]
+
+
+@inner
 def _next_source(graph: Graph) -> int:
     """Return a node with excess, the number of nodes if there is none."""
     nodes = len(graph.excess)
@@ -165,73 +181,55 @@ def _next_source(graph: Graph) -> int:
     return nodes
 
 
-@numba.njit(cache=True, nogil=True)
-def _search(core: Core, heaps: Heaps, graph: Graph, source: int) -> int:
+@inner
+def _search(heaps: Heaps, graph: Graph, source: int) -> int:
     """Dijkstra from the source to the nearest node that lacks; returns it, or the number of nodes."""
     nodes = len(graph.excess)
     ground = nodes - 1
     graph.counter[SEARCHES] += 1
-    graph.counter[TOUCHED] = 1
-    graph.touched[0] = source
     graph.distance[source] = 0
-    graph.arcs[source] = 0
     while True:
-        j = _nearest(graph)
+        j = _nearest(graph.distance, graph.settled)
         if j == nodes:
             return nodes
-        graph.settled[j] = True
+        graph.settled[j] = CLOSED
         if graph.excess[j] < 0:
             return j
-        for t in range(graph.degree[j]):
-            k = graph.neighbour[j, t]
-            if not graph.settled[k]:
-                move = top(heaps, core.stamp, j, k)
-                if move >= 0:
-                    _relax(graph, j, k, heaps.pool[move].loss, move)
+        passed = graph.distance[j] - graph.price[j] + 1
+        _relax(graph.distance, graph.parent, graph.price, heaps.loss[j], passed, j)
         if j < ground:
-            if not graph.settled[ground]:
-                _relax(graph, j, ground, _slope_above(graph, j), PENALTY)
+            graph.stretch[ground] = _slope_above(graph, j)
         else:
             for k in range(ground):
-                if not graph.settled[k]:
-                    _relax(graph, ground, k, -_slope_below(graph, k), PENALTY)
+                graph.stretch[k] = -_slope_below(graph, k)
+        _relax(graph.distance, graph.parent, graph.price, graph.stretch, passed, j)
+        graph.stretch[:] = FAR
 
 
-@numba.njit(cache=True, nogil=True)
-def _nearest(graph: Graph) -> int:
-    """Return the open node of least (loss, arcs)."""
-    best = len(graph.excess)
-    for t in range(graph.counter[TOUCHED]):
-        k = graph.touched[t]
-        if graph.settled[k]:
-            continue
-        if (
-            best == len(graph.excess)
-            or graph.distance[k] < graph.distance[best]
-            or (graph.distance[k] == graph.distance[best] and graph.arcs[k] < graph.arcs[best])
-        ):
-            best = k
-    return best
+@inner
+def _nearest(distance: Array, settled: Array) -> int:
+    """Return the nearest node that is not settled; the number of nodes if none can be reached."""
+    least = UNREACHED
+    for k in range(len(distance)):
+        least = min(least, distance[k] + settled[k])
+    if least == UNREACHED:
+        return len(distance)
+    k = 0
+    while distance[k] + settled[k] != least:
+        k += 1
+    return k
 
 
-@numba.njit(cache=True, nogil=True)
-def _relax(graph: Graph, j: int, k: int, loss: int, move: int) -> None:
-    """Offer a way to k by j."""
-    if loss >= FAR:
-        return
-    distance = graph.distance[j] + loss - graph.price[j] + graph.price[k]
-    if distance > graph.distance[k] or (distance == graph.distance[k] and graph.arcs[j] + 1 >= graph.arcs[k]):
-        return
-    if graph.distance[k] == FAR:
-        graph.touched[graph.counter[TOUCHED]] = k
-        graph.counter[TOUCHED] += 1
-    graph.distance[k] = distance
-    graph.arcs[k] = graph.arcs[j] + 1
-    graph.parent[k] = j
-    graph.via[k] = move
+@inner
+def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
+    """Offer to every node a way by j; written without branches, for it is the innermost loop."""
+    for k in range(len(distance)):
+        offer, known = passed + loss[k] + price[k], distance[k]
+        parent[k] = j if offer < known else parent[k]
+        distance[k] = min(offer, known)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _slope_above(graph: Graph, j: int) -> int:
     """Penalty of one more unit on expert j; FAR if a hard bound forbids it."""
     for t in range(graph.end.shape[1]):
@@ -240,7 +238,7 @@ def _slope_above(graph: Graph, j: int) -> int:
     return FAR
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _slope_below(graph: Graph, j: int) -> int:
     """Penalty saved by one unit less on expert j; −FAR if a hard bound forbids it."""
     begin = graph.least[j]
@@ -251,96 +249,91 @@ def _slope_below(graph: Graph, j: int) -> int:
     return -FAR
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _raise_prices(graph: Graph, target: int) -> None:
-    for t in range(graph.counter[TOUCHED]):
-        j = graph.touched[t]
+    step = step_of(len(graph.price))
+    for j in range(len(graph.price)):
         if graph.settled[j]:
-            graph.price[j] += graph.distance[target] - graph.distance[j]
+            graph.price[j] += (graph.distance[target] // step - graph.distance[j] // step) * step
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def forget_search(graph: Graph) -> None:
-    for t in range(graph.counter[TOUCHED]):
-        j = graph.touched[t]
-        graph.distance[j] = FAR
-        graph.settled[j] = False
+    """Clear the marks of the last search."""
+    graph.distance[:] = UNREACHED
+    graph.settled[:] = 0
 
 
-@numba.njit(cache=True, nogil=True)
-def _send(core: Core, heaps: Heaps, graph: Graph, source: int, target: int, window: int) -> bool:
-    """Send units from source to target while every arc of the path stays tight; False once the pool is full."""
-    length = graph.arcs[target]
+@inner
+def _trace(graph: Graph, source: int, target: int) -> int:
+    """Write down the path from source to target; return its number of arcs."""
+    length = graph.distance[target] % step_of(len(graph.price))
     k = target
     for t in range(length - 1, -1, -1):
-        graph.nodes[t] = k
-        graph.path[t] = graph.via[k]
+        graph.path[t] = k
         k = graph.parent[k]
-    while True:
-        fits = _send_unit(core, heaps, graph, source, length, window)
+    return length
+
+
+@inner
+def _send(
+    core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array
+) -> bool:
+    """Send units from source to target while every arc of the path is tight; False once the pool is full."""
+    while _tight(heaps, graph, source, length):
         graph.excess[source] -= 1
         graph.excess[target] += 1
         graph.counter[UNITS] += 1
-        if not fits:
+        if not _send_unit(core, heaps, graph, source, length, windows):
             return False
         if graph.excess[source] == 0 or graph.excess[target] == 0:
-            return True
-        if not _still_tight(core, heaps, graph, source, length):
-            return True
+            break
+    return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, window: int) -> bool:
-    """Make all the moves of the path, then let their clients offer what they can do now."""
+@inner
+def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
+    """Put the moves on the path, if each of its arcs has one that loses nothing and no client would move twice."""
     ground = len(graph.excess) - 1
     j = source
     for t in range(length):
-        k = graph.nodes[t]
-        move = graph.path[t]
-        if move == PENALTY:
-            if k == ground:
-                graph.load[j] += 1
-            else:
-                graph.load[k] -= 1
+        k = graph.path[t]
+        tight = graph.price[j] - graph.price[k]
+        if heaps.loss[j, k] == tight:
+            move = heaps.root[j, k]
+            graph.move[t] = move
+            graph.client[t] = heaps.pool[move].client
+            graph.give[t] = heaps.pool[move].give
+            graph.take[t] = heaps.pool[move].take
+            for earlier in range(t):
+                if graph.move[earlier] != PENALTY and graph.client[earlier] == graph.client[t]:
+                    return False
+        elif (k == ground and _slope_above(graph, j) == tight) or (j == ground and -_slope_below(graph, k) == tight):
+            graph.move[t] = PENALTY
         else:
-            graph.counter[MOVES] += 1
-            make_move(core, heaps.pool[move].client, heaps.pool[move].give, heaps.pool[move].take)
-        j = k
-    fits = True
-    for t in range(length):
-        move = graph.path[t]
-        if move != PENALTY and not _moved_before(heaps, graph, t):
-            fits &= offer_moves(core, heaps, graph.neighbour, graph.degree, window, heaps.pool[move].client)
-    return fits
-
-
-@numba.njit(cache=True, nogil=True)
-def _moved_before(heaps: Heaps, graph: Graph, t: int) -> bool:
-    for earlier in range(t):
-        move = graph.path[earlier]
-        if move != PENALTY and heaps.pool[move].client == heaps.pool[graph.path[t]].client:
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
-def _still_tight(core: Core, heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
-    """Put the next moves on the path, if each of its arcs has one that loses nothing and no client moves twice."""
-    ground = len(graph.excess) - 1
-    j = source
-    for t in range(length):
-        k = graph.nodes[t]
-        if graph.path[t] == PENALTY:
-            loss = _slope_above(graph, j) if k == ground else -_slope_below(graph, k)
-        else:
-            move = top(heaps, core.stamp, j, k)
-            if move < 0:
-                return False
-            graph.path[t] = move
-            if _moved_before(heaps, graph, t):
-                return False
-            loss = heaps.pool[move].loss
-        if loss - graph.price[j] + graph.price[k] != 0:
             return False
         j = k
     return True
+
+
+@inner
+def _send_unit(core: Core, heaps: Heaps, graph: Graph, source: int, length: int, windows: Array) -> bool:
+    """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
+    ground = len(graph.excess) - 1
+    j = source
+    for t in range(length):
+        k = graph.path[t]
+        if graph.move[t] != PENALTY:
+            withdraw_moves(core, heaps, graph.client[t])
+        elif k == ground:
+            graph.load[j] += 1
+        else:
+            graph.load[k] -= 1
+        j = k
+    fits = True
+    for t in range(length):
+        if graph.move[t] != PENALTY:
+            graph.counter[MOVES] += 1
+            make_move(core, graph.client[t], graph.give[t], graph.take[t])
+            fits &= offer_moves(core, heaps, windows, graph.client[t])
+    return fits

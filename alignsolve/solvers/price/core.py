@@ -7,13 +7,12 @@ list of candidates, so that a core of many clients and experts is a small, spars
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import RealArray
-from alignsolve.solvers.price.heaps import NONE, UNSEEN, Heaps, push
-from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.heaps import NONE, Heaps, drop_stale, push
+from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
 
@@ -74,14 +73,14 @@ class Core(NamedTuple):
     stamp: Array
 
 
-def quantised(rows: CoreRows, exponent: int, group: Array | None) -> Core:
-    """Round the core's worths to whole multiples of 2**-exponent (integers are taken as they are)."""
+def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> Core:
+    """Round the core's worths to whole multiples of 2**-exponent, and count them in steps."""
     return Core(
         start=rows.start,
-        expert=rows.expert,
+        expert=rows.expert.astype(np.int64),
         held=rows.held.copy(),
-        worth=fixed_point(rows.worth, exponent),
-        ground=fixed_point(rows.ground, exponent),
+        worth=fixed_point(rows.worth, exponent, step),
+        ground=fixed_point(rows.ground, exponent, step),
         room=rows.room.copy(),
         spare=rows.spare.copy(),
         group=np.zeros(0, dtype=np.int64) if group is None else np.ascontiguousarray(group),
@@ -91,15 +90,7 @@ def quantised(rows: CoreRows, exponent: int, group: Array | None) -> Core:
     )
 
 
-def fixed_point(values: RealArray, exponent: int) -> Array:
-    """Return values·2**exponent, rounded, within what sums over a path of experts can hold."""
-    if values.dtype.kind == "i":
-        return values
-    scaled: Array = np.clip(np.rint(np.ldexp(values, exponent)), -LARGEST, LARGEST).astype(np.int64)
-    return scaled
-
-
-@numba.njit(cache=True, nogil=True)
+@kernel
 def count_moves(core: Core) -> int:
     """At most so many moves can the core's clients offer together at a time."""
     total = 0
@@ -112,47 +103,73 @@ def count_moves(core: Core) -> int:
     return total
 
 
-@numba.njit(cache=True, nogil=True)
-def offer_moves(core: Core, heaps: Heaps, neighbour: Array, degree: Array, window: int, i: int) -> bool:
-    """Offer every move that client i could make now and that the window admits; False if the pool is full."""
-    ground = len(degree) - 1
-    grouped = core.group_room.shape[1] > 0
+@inner
+def offer_moves(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
+    """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
+    ground = len(heaps.root) - 1
     fits = True
     for a in range(core.start[i], core.start[i + 1]):
-        if core.held[a]:
-            leaves = True
-            if grouped:
-                leaves = core.group_spare[i, core.group[core.expert[a]]] > 0
-            if leaves and core.spare[i] > 0 and core.worth[a] - core.ground[i] <= window:
-                fits &= _offer(core, heaps, neighbour, degree, core.expert[a], ground, i, a, NONE)
-            for b in range(core.start[i], core.start[i + 1]):
-                if core.held[b] or core.worth[a] - core.worth[b] > window:
-                    continue
-                if grouped:
-                    g, h = core.group[core.expert[a]], core.group[core.expert[b]]
-                    if g != h and not (leaves and core.group_room[i, h] > 0):
-                        continue
-                fits &= _offer(core, heaps, neighbour, degree, core.expert[a], core.expert[b], i, a, b)
-        elif core.room[i] > 0 and core.ground[i] - core.worth[a] <= window:
-            if grouped and core.group_room[i, core.group[core.expert[a]]] <= 0:
-                continue
-            fits &= _offer(core, heaps, neighbour, degree, ground, core.expert[a], i, NONE, a)
+        if not core.held[a]:
+            if _may_enter(core, i, a) and core.ground[i] - core.worth[a] <= windows[1]:
+                loss = core.ground[i] - core.worth[a]
+                fits &= push(heaps, ground, core.expert[a], loss, i, NONE, a, core.stamp[i])
+            continue
+        if _may_leave(core, i, a) and core.worth[a] - core.ground[i] <= windows[1]:
+            loss = core.worth[a] - core.ground[i]
+            fits &= push(heaps, core.expert[a], ground, loss, i, a, NONE, core.stamp[i])
+        for b in range(core.start[i], core.start[i + 1]):
+            loss = core.worth[a] - core.worth[b]
+            if not core.held[b] and loss <= windows[0] and _may_swap(core, i, a, b):
+                fits &= push(heaps, core.expert[a], core.expert[b], loss, i, a, b, core.stamp[i])
     return fits
 
 
-@numba.njit(cache=True, nogil=True)
-def _offer(
-    core: Core, heaps: Heaps, neighbour: Array, degree: Array, j: int, k: int, i: int, give: int, take: int
-) -> bool:
-    if heaps.root[j, k] == UNSEEN:
-        neighbour[j, degree[j]] = k
-        degree[j] += 1
-    loss = core.ground[i] if give == NONE else core.worth[give]
-    loss -= core.ground[i] if take == NONE else core.worth[take]
-    return push(heaps, j, k, loss, i, give, take, core.stamp[i])
+@inner
+def withdraw_moves(core: Core, heaps: Heaps, i: int) -> None:
+    """Outdate all moves of client i, and clear them from the tops."""
+    ground = len(heaps.root) - 1
+    core.stamp[i] += 1
+    for a in range(core.start[i], core.start[i + 1]):
+        j = core.expert[a]
+        if not core.held[a]:
+            _clear(core, heaps, ground, j, i)
+            continue
+        _clear(core, heaps, j, ground, i)
+        for b in range(core.start[i], core.start[i + 1]):
+            if not core.held[b]:
+                _clear(core, heaps, j, core.expert[b], i)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
+def _clear(core: Core, heaps: Heaps, j: int, k: int, i: int) -> None:
+    root = heaps.root[j, k]
+    if root != NONE and heaps.pool[root].client == i:
+        drop_stale(heaps, core.stamp, j, k)
+
+
+@inner
+def _may_leave(core: Core, i: int, a: int) -> bool:
+    if core.spare[i] <= 0:
+        return False
+    return core.group_spare.shape[1] == 0 or core.group_spare[i, core.group[core.expert[a]]] > 0
+
+
+@inner
+def _may_enter(core: Core, i: int, a: int) -> bool:
+    if core.room[i] <= 0:
+        return False
+    return core.group_room.shape[1] == 0 or core.group_room[i, core.group[core.expert[a]]] > 0
+
+
+@inner
+def _may_swap(core: Core, i: int, a: int, b: int) -> bool:
+    if core.group_room.shape[1] == 0:
+        return True
+    g, h = core.group[core.expert[a]], core.group[core.expert[b]]
+    return g == h or (core.group_spare[i, g] > 0 and core.group_room[i, h] > 0)
+
+
+@inner
 def make_move(core: Core, i: int, give: int, take: int) -> None:
     """Client i leaves one candidate for another; NONE stands for the ground."""
     grouped = core.group_room.shape[1] > 0
@@ -172,4 +189,3 @@ def make_move(core: Core, i: int, give: int, take: int) -> None:
         if grouped:
             core.group_room[i, core.group[core.expert[take]]] -= 1
             core.group_spare[i, core.group[core.expert[take]]] += 1
-    core.stamp[i] += 1

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import RealArray
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
-from alignsolve.solvers.price.pricing import Priced
+from alignsolve.solvers.price.pricing import Priced, Windows
 
 Array = npt.NDArray[Any]
 MIX = 2654435761
@@ -26,40 +26,47 @@ class NumbaEngine:
         """Find every client's best choice."""
         n, num_experts = block.num_clients, block.num_experts
         capacity = np.minimum(block.capacity, num_experts)
-        count, margin = np.empty(n, dtype=np.int32), np.empty(n, dtype=prices.dtype)
+        count = np.empty(n, dtype=np.int32)
+        margin, ground = np.empty(n, dtype=prices.dtype), np.empty(n, dtype=prices.dtype)
         expert = np.empty(int(capacity.sum()), dtype=np.int32)
         loads = np.zeros(num_experts, dtype=np.int64)
         rows, far = (block.value, *_masks(block)), FAR[prices.dtype.kind]
         limits = capacity, np.ascontiguousarray(block.demand)
         if block.group is None:
-            used, dual, magnitude = _price_flat(*rows, *limits, prices, far, block.start, count, expert, margin, loads)
+            used, dual, magnitude = _price_flat(
+                *rows, *limits, prices, far, block.start, count, expert, margin, ground, loads
+            )
         else:
             used, dual, magnitude = _price_grouped(
-                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, loads
+                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, ground, loads
             )
-        return Priced(count, expert[:used], margin, loads, dual, magnitude)
+        return Priced(count, expert[:used], margin, ground, loads, dual, magnitude)
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
-        near = priced.margin <= window
+        near = (priced.margin <= windows.swap) | (priced.ground_margin <= windows.ground)
         grouped = block.group is not None
         client = np.flatnonzero(near)
         if not len(client):
             return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
         first = np.concatenate([[0], np.cumsum(priced.count, dtype=np.int64)])
-        size, expert, held, worth, ground, room, spare, group_room, group_spare = _core_rows(
-            block.value,
-            *_masks(block),
-            np.ascontiguousarray(block.capacity),
-            np.ascontiguousarray(block.demand),
-            *_groups(block),
-            prices,
-            FAR[prices.dtype.kind],
-            client,
-            first,
-            priced.expert,
-            prices.dtype.type(window),
+        m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
+        given = (
+            *(block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand)),
+            *(*_groups(block), prices, FAR[prices.dtype.kind], client, first, priced.expert),
+            *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
         )
+        size, room, spare = (np.empty(m, dtype=np.int64) for _ in range(3))
+        group_room, group_spare = (np.empty((m, num_groups), dtype=np.int64) for _ in range(2))
+        ground, length = np.empty(m, dtype=prices.dtype), 4 * m + block.num_experts
+        while True:
+            expert, held = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.bool_)
+            worth = np.empty(length, dtype=prices.dtype)
+            used = _core_rows(*given, size, expert, held, worth, ground, room, spare, group_room, group_spare)
+            if used >= 0:
+                break
+            length *= 4
+        expert, held, worth = expert[:used], held[:used], worth[:used]
         empty = np.zeros((len(client), 0), dtype=np.int64)
         start = np.concatenate([[0], np.cumsum(size)])
         return CoreRows(
@@ -94,7 +101,7 @@ def _no_rows(kind: npt.DTypeLike, num_groups: int) -> CoreRows:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _price_flat(
     value: Array,
     allowed: Array,
@@ -107,43 +114,55 @@ def _price_flat(
     count: Array,
     expert: Array,
     margin: Array,
+    ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
     """Price clients without groups: keep the best few of each row, one more than it may take."""
     n, num_experts = value.shape
+    reduced = np.empty(num_experts, dtype=prices.dtype)
     best = np.empty(num_experts + 1, dtype=prices.dtype)
     which = np.empty(num_experts + 1, dtype=np.int32)
-    masked, forced = len(allowed) > 0, len(required) > 0
+    likely = np.empty(num_experts, dtype=np.int32)
+    gap = 0.0
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
         begin = used
-        if forced:
+        for j in range(num_experts):
+            reduced[j] = value[i, j] - prices[j]
+        if len(allowed) > 0:
+            for j in range(num_experts):
+                reduced[j] = reduced[j] if allowed[i, j] else -far
+        if len(required) > 0:
             for j in range(num_experts):
                 if required[i, j]:
                     expert[used] = j
-                    dual += value[i, j] - prices[j]
+                    dual += reduced[j]
                     used += 1
+                    reduced[j] = -far
         fixed = used - begin
         room, need = capacity[i] - fixed, demand[i] - fixed
-        kept = 0
         # Scanning from a different expert for every client spreads ties evenly.
-        at = ((first + i) * MIX >> 8) % num_experts
-        for _ in range(num_experts):
-            j = at
-            at = at + 1 if at + 1 < num_experts else 0
-            reduced = value[i, j] - prices[j]
-            if kept > room and not reduced > best[room]:
-                continue
-            if (masked and not allowed[i, j]) or (forced and required[i, j]):
+        first_expert = ((first + i) * MIX >> 8) % num_experts
+        highest = _highest(reduced)
+        number = _above(reduced, highest - gap, first_expert, likely)
+        if number <= room:
+            number = _above(reduced, -far, first_expert, likely)
+        kept = 0
+        for t in range(number):
+            worth = reduced[likely[t]]
+            if kept > room and not worth > best[room]:
                 continue
             rank = min(kept, room)
-            while rank > 0 and reduced > best[rank - 1]:
+            while rank > 0 and worth > best[rank - 1]:
                 best[rank] = best[rank - 1]
                 which[rank] = which[rank - 1]
                 rank -= 1
-            best[rank] = reduced
-            which[rank] = j
+            best[rank] = worth
+            which[rank] = likely[t]
             kept = min(kept + 1, room + 1)
+        if kept > room:
+            # What the next row's best few probably lie within: a little more than this one's do.
+            gap = max(0.95 * gap, 1.5 * (highest - best[room]))
         taken = 0
         while taken < min(kept, room) and (taken < need or best[taken] > 0):
             expert[used] = which[taken]
@@ -157,15 +176,39 @@ def _price_flat(
         loss = far
         if taken > 0 and taken < kept:
             loss = best[taken - 1] - best[taken]
+        margin[i] = loss
+        loss = far
         if taken > 0 and taken > need:
-            loss = min(loss, best[taken - 1])
+            loss = best[taken - 1]
         if taken < kept and taken < room:
             loss = min(loss, -best[taken])
-        margin[i] = loss
+        ground[i] = loss
     return used, dual, magnitude
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
+def _highest(values: Array) -> Any:
+    """Return the largest value."""
+    highest = values[0]
+    for j in range(len(values)):
+        highest = values[j] if values[j] > highest else highest
+    return highest
+
+
+@inner
+def _above(values: Array, least: Any, begin: int, found: Array) -> int:
+    """List the entries above a level, in the order met from ``begin`` on, without a branch; return their number."""
+    number = 0
+    for j in range(begin, len(values)):
+        found[number] = j
+        number += values[j] > least
+    for j in range(begin):
+        found[number] = j
+        number += values[j] > least
+    return number
+
+
+@kernel
 def _price_grouped(
     value: Array,
     allowed: Array,
@@ -181,6 +224,7 @@ def _price_grouped(
     count: Array,
     expert: Array,
     margin: Array,
+    ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
     """Price clients with groups: meet each group's demand with its best, then take the best of what is left."""
@@ -190,7 +234,7 @@ def _price_grouped(
     order = np.empty(num_experts, dtype=np.int32)
     state = np.empty(num_experts, dtype=np.int8)
     number = np.empty(num_groups, dtype=np.int64)
-    loss = np.empty(num_experts, dtype=prices.dtype)
+    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
         _read_row(value, allowed, required, prices, i, reduced, state)
@@ -223,17 +267,18 @@ def _price_grouped(
                 loads[j] += 1
                 dual += reduced[j]
                 magnitude += abs(value[i, j])
-        margin[i] = _losses(
+        _losses(
             reduced, state, number, group, group_capacity[i], group_demand[i],
-            capacity[i] - total, total - demand[i], loss, far,
+            capacity[i] - total, total - demand[i], swap, fall, far,
         )  # fmt: skip
+        margin[i], ground[i] = swap.min(), fall.min()
     return used, dual, magnitude
 
 
 _SHUT, _OPEN, _HELD, _REQUIRED = 0, 1, 2, 3
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _read_row(
     value: Array, allowed: Array, required: Array, prices: Array, i: int, reduced: Array, state: Array
 ) -> None:
@@ -249,7 +294,7 @@ def _read_row(
         reduced[j] = value[i, j] - prices[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _sorted_row(reduced: Array, state: Array, at: int, order: Array) -> int:
     """Sort the open experts by falling reduced fitness, ties in the order met from ``at`` on; return their number."""
     kept = 0
@@ -265,7 +310,7 @@ def _sorted_row(reduced: Array, state: Array, at: int, order: Array) -> int:
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _losses(
     reduced: Array,
     state: Array,
@@ -275,10 +320,11 @@ def _losses(
     group_demand: Array,
     room: int,
     spare: int,
-    loss: Array,
+    swap: Array,
+    fall: Array,
     far: Any,
-) -> Any:
-    """Loss of the cheapest move (swap, drop or addition) that each expert of a row takes part in, and their least."""
+) -> None:
+    """Loss of the cheapest swap, and of the drop or addition, that each expert of a row takes part in."""
     num_groups = len(number)
     worst = np.full(num_groups, far, dtype=reduced.dtype)
     best = np.full(num_groups, -far, dtype=reduced.dtype)
@@ -293,27 +339,26 @@ def _losses(
             victim = min(victim, worst[g])
         if number[g] < group_capacity[g]:
             rival = max(rival, best[g])
-    if room > 0:
-        victim = min(victim, 0)
-    if spare > 0:
-        rival = max(rival, 0)
-    least = far
     for j in range(len(reduced)):
         g = group[j]
-        loss[j] = far
+        swap[j], fall[j] = far, far
         if state[j] == _HELD:
-            other = max(best[g], rival) if number[g] > group_demand[g] else best[g]
+            leaves = number[g] > group_demand[g]
+            other = max(best[g], rival) if leaves else best[g]
             if other > -far:
-                loss[j] = reduced[j] - other
+                swap[j] = reduced[j] - other
+            if leaves and spare > 0:
+                fall[j] = reduced[j]
         elif state[j] == _OPEN:
-            other = min(worst[g], victim) if number[g] < group_capacity[g] else worst[g]
+            enters = number[g] < group_capacity[g]
+            other = min(worst[g], victim) if enters else worst[g]
             if other < far:
-                loss[j] = other - reduced[j]
-        least = min(least, loss[j])
-    return least
+                swap[j] = other - reduced[j]
+            if enters and room > 0:
+                fall[j] = -reduced[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _core_rows(
     value: Array,
     allowed: Array,
@@ -329,22 +374,27 @@ def _core_rows(
     first: Array,
     chosen: Array,
     window: Any,
-) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
-    """Read the near clients' rows again and list the experts between which they waver."""
-    m, num_experts, num_groups = len(client), value.shape[1], group_capacity.shape[1]
-    size, capacity_left, spare = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
-    group_room, group_spare = np.empty((m, num_groups), np.int64), np.empty((m, num_groups), np.int64)
-    ground = np.empty(m, dtype=prices.dtype)
-    expert, held = np.empty(4 * m + num_experts, np.int32), np.empty(4 * m + num_experts, np.bool_)
-    worth = np.empty(4 * m + num_experts, dtype=prices.dtype)
-    reduced, loss = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
+    ground_window: Any,
+    size: Array,
+    expert: Array,
+    held: Array,
+    worth: Array,
+    ground: Array,
+    capacity_left: Array,
+    spare: Array,
+    group_room: Array,
+    group_spare: Array,
+) -> int:
+    """Read the near clients' rows again and list the experts between which they waver; −1 if they are too many."""
+    num_experts, num_groups = value.shape[1], group_capacity.shape[1]
+    reduced = np.empty(num_experts, dtype=prices.dtype)
+    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     state, number = np.empty(num_experts, np.int8), np.empty(num_groups, np.int64)
     used = 0
-    for t in range(m):
+    for t in range(len(client)):
         i = client[t]
         if used + num_experts > len(expert):
-            more = 2 * len(expert) + num_experts
-            expert, held, worth = _longer(expert, more), _longer(held, more), _longer(worth, more)
+            return -1
         _read_row(value, allowed, required, prices, i, reduced, state)
         number[:] = 0
         for c in range(first[i], first[i + 1]):
@@ -359,25 +409,16 @@ def _core_rows(
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
         _losses(
-            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t], loss, far
-        )
+            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
+            swap, fall, far,
+        )  # fmt: skip
         begin = used
         for j in range(num_experts):
-            if (state[j] == _HELD or state[j] == _OPEN) and loss[j] <= window:
+            if swap[j] <= window or fall[j] <= ground_window:
                 expert[used] = j
                 held[used] = state[j] == _HELD
                 worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])
                 used += 1
         ground[t] = -reduced[expert[begin]]
         size[t] = used - begin
-    return (
-        size, expert[:used].copy(), held[:used].copy(), worth[:used].copy(), ground, capacity_left, spare,
-        group_room, group_spare,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _longer(values: Array, length: int) -> Array:
-    longer = np.empty(length, dtype=values.dtype)
-    longer[: len(values)] = values
-    return longer
+    return used

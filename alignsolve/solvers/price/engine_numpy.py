@@ -9,7 +9,7 @@ from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, IntArray, RealArray
 from alignsolve.rows import best_rows
 from alignsolve.solvers.price.core import CoreRows
-from alignsolve.solvers.price.pricing import Priced
+from alignsolve.solvers.price.pricing import Priced, Windows
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,20 @@ class NumpyEngine:
         return Priced(
             count=chosen.sum(axis=1).astype(np.int32),
             expert=np.nonzero(chosen)[1].astype(np.int32),
-            margin=moves.loss.min(axis=1, initial=moves.far),
+            margin=moves.swap.min(axis=1, initial=moves.far),
+            ground_margin=moves.ground.min(axis=1, initial=moves.far),
             loads=chosen.sum(axis=0),
             dual=float(optima.value.sum(dtype=np.float64)),
             magnitude=float(np.abs(block.value, where=chosen, out=np.zeros(chosen.shape)).sum()),
         )
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
         reduced = _reduced(block, prices)
         chosen = np.zeros(reduced.shape, dtype=np.bool_)
         chosen[np.repeat(np.arange(len(priced.count)), priced.count), priced.expert] = True
         moves = _Moves(block, reduced, chosen)
-        near = moves.loss <= window
+        near = (moves.swap <= windows.swap) | (moves.ground <= windows.ground)
         client = np.flatnonzero(near.any(axis=1))
         rows, expert = np.nonzero(near[client])
         start = np.concatenate([[0], np.cumsum(near[client].sum(axis=1))]).astype(np.int64)
@@ -65,7 +66,7 @@ def _reduced(block: ClientBlock, prices: RealArray) -> RealArray:
 
 
 class _Moves:
-    """For every pair the loss of the cheapest single move that it takes part in: swap, drop or addition."""
+    """For every pair the loss of the cheapest swap, and of the drop or addition, that it takes part in."""
 
     def __init__(self, block: ClientBlock, reduced: RealArray, chosen: BoolArray) -> None:
         n, e = reduced.shape
@@ -78,22 +79,19 @@ class _Moves:
         self._count_groups(block, chosen, group)
         held = np.where(free, reduced, self.far)
         left = np.where(open_ & ~chosen, reduced, -self.far)
-        worst, best = (
-            self._by_group(held, group, np.minimum, self.far),
-            self._by_group(left, group, np.maximum, -self.far),
-        )
+        worst, best = self._by_group(held, group, np.minimum, self.far), self._by_group(left, group, np.maximum, -self.far)
         may_leave, may_enter = self.group_spare > 0, self.group_room > 0
         victim = np.where(may_leave, worst, self.far).min(axis=1, initial=self.far)
-        victim = np.where(self.room > 0, np.minimum(victim, 0), victim)
         rival = np.where(may_enter, best, -self.far).max(axis=1, initial=-self.far)
-        rival = np.where(self.spare > 0, np.maximum(rival, 0), rival)
-        out = np.maximum(best, np.where(may_leave, rival[:, None], -self.far))
-        into = np.minimum(worst, np.where(may_enter, victim[:, None], self.far))
-        self.loss = np.full((n, e), self.far)
-        with np.errstate(over="ignore"):
-            losing = np.where(free, held, 0) - np.where(free, out[:, group], 0)
-            gaining = np.where(open_ & ~chosen, into[:, group], 0) - np.where(open_ & ~chosen, left, 0)
-        self.loss = np.where(free, losing, np.where(open_ & ~chosen, gaining, self.far))
+        out = np.maximum(best, np.where(may_leave, rival[:, None], -self.far))[:, group]
+        into = np.minimum(worst, np.where(may_enter, victim[:, None], self.far))[:, group]
+        gives, takes = free & (out > -self.far), open_ & ~chosen & (into < self.far)
+        losing = np.where(gives, reduced, 0) - np.where(gives, out, 0)
+        gaining = np.where(takes, into, 0) - np.where(takes, reduced, 0)
+        self.swap = np.where(gives, losing, np.where(takes, gaining, self.far))
+        drops = free & (may_leave & (self.spare > 0)[:, None])[:, group]
+        adds = open_ & ~chosen & (may_enter & (self.room > 0)[:, None])[:, group]
+        self.ground = np.where(drops, reduced, np.where(adds, -reduced, self.far))
 
     def _count_groups(self, block: ClientBlock, chosen: BoolArray, group: IntArray) -> None:
         if block.group is None or block.group_capacity is None or block.group_demand is None:
@@ -104,5 +102,9 @@ class _Moves:
         self.group_room, self.group_spare = block.group_capacity - number, number - block.group_demand
 
     def _by_group(self, values: RealArray, group: IntArray, pick: Any, empty: Any) -> RealArray:
-        columns = [pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])]
+        columns = [
+            pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])
+        ]
         return np.stack(columns, axis=1)
+
+

@@ -1,21 +1,23 @@
 """Pairing heaps in one pool: for every arc of the experts' graph, the moves that clients offer, cheapest first.
 
 A move is never looked up to be deleted. Each carries the stamp that its client had when the move was offered; once
-the client's choice changes, its stamp moves on and its old moves are dropped when they come to the top of a heap
-(lazy deletion). Insertion costs O(1), so that a client can offer all its moves anew after every change.
+the client's choice changes, its stamp moves on, and its old moves are dropped when they come to the top of a heap
+(lazy deletion). The tops themselves always stand, and their losses are kept in one small matrix, for the search reads
+little else. Insertion costs O(1), so that a client can offer all its moves anew after every change.
 Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 (1986).
 """
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.solvers.price.compiled import inner
+
 Array = npt.NDArray[Any]
 NONE = -1
-UNSEEN = -2
-"""Root of an arc on which no move was ever offered."""
+FAR = 2**62
+"""The loss of an arc on which nothing moves."""
 
 MOVE = np.dtype(
     [
@@ -36,7 +38,9 @@ class Heaps(NamedTuple):
     Attributes
     ----------
     root
-        (nodes, nodes) int32: the cheapest move of each arc, NONE or UNSEEN where there is none.
+        (nodes, nodes) int32: the cheapest move of each arc, NONE where there is none.
+    loss
+        (nodes, nodes) int64: what it loses, FAR where there is none.
     pool
         (capacity,) MOVE.
     count
@@ -44,17 +48,19 @@ class Heaps(NamedTuple):
     """
 
     root: Array
+    loss: Array
     pool: Array
     count: Array
 
     @classmethod
     def empty(cls, nodes: int, capacity: int) -> "Heaps":
         """Return heaps without moves."""
-        root = np.full((nodes, nodes), UNSEEN, dtype=np.int32)
-        return cls(root, np.empty(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
+        root = np.full((nodes, nodes), NONE, dtype=np.int32)
+        loss = np.full((nodes, nodes), FAR, dtype=np.int64)
+        return cls(root, loss, np.empty(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _meld(pool: Array, a: int, b: int) -> int:
     """Make the dearer root the cheaper one's first child."""
     if pool[b].loss < pool[a].loss:
@@ -64,7 +70,7 @@ def _meld(pool: Array, a: int, b: int) -> int:
     return a
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: int, stamp: int) -> bool:
     """Offer a move on the arc j → k; False if the pool is full."""
     pool, count = heaps.pool, heaps.count
@@ -85,12 +91,13 @@ def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: 
     move.child = NONE
     move.sibling = NONE
     root = heaps.root[j, k]
-    heaps.root[j, k] = new if root < 0 else _meld(pool, root, new)
+    heaps.root[j, k] = new if root == NONE else _meld(pool, root, new)
+    heaps.loss[j, k] = min(heaps.loss[j, k], loss)
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def pop(heaps: Heaps, j: int, k: int) -> None:
+@inner
+def _pop(heaps: Heaps, j: int, k: int) -> None:
     """Drop the cheapest move of the arc j → k: meld its children in pairs, then the pairs from the right."""
     pool = heaps.pool
     old = heaps.root[j, k]
@@ -119,11 +126,11 @@ def pop(heaps: Heaps, j: int, k: int) -> None:
     heaps.count[1] = old
 
 
-@numba.njit(cache=True, nogil=True)
-def top(heaps: Heaps, stamps: Array, j: int, k: int) -> int:
-    """Return the cheapest move on the arc j → k that still stands; negative if there is none."""
+@inner
+def drop_stale(heaps: Heaps, stamps: Array, j: int, k: int) -> None:
+    """Drop what no longer stands from the top of the arc j → k."""
     root = heaps.root[j, k]
-    while root >= 0 and heaps.pool[root].stamp != stamps[heaps.pool[root].client]:
-        pop(heaps, j, k)
+    while root != NONE and heaps.pool[root].stamp != stamps[heaps.pool[root].client]:
+        _pop(heaps, j, k)
         root = heaps.root[j, k]
-    return root
+    heaps.loss[j, k] = FAR if root == NONE else heaps.pool[root].loss

@@ -27,8 +27,9 @@ class Priced(NamedTuple):
         (n,) int32: how many experts each client chooses.
     expert
         (Σ count,) int32: the experts chosen, client by client, in any order within a client.
-    margin
-        (n,) float64 or int64: by how much each client's choice beats its best other one that is a single move away.
+    margin, ground_margin
+        (n,) float64 or int64: by how much each client's choice beats the best other one that is a swap away, and the
+        best one that is a drop or an addition away.
     loads
         (num_experts,) int64.
     dual
@@ -40,9 +41,20 @@ class Priced(NamedTuple):
     count: npt.NDArray[np.int32]
     expert: npt.NDArray[np.int32]
     margin: RealArray
+    ground_margin: RealArray
     loads: IntArray
     dual: float
     magnitude: float
+
+
+class Windows(NamedTuple):
+    """How far prices may drift: between two experts, and between an expert and the ground.
+
+    Often all clients are far from taking fewer or more experts; then the second window can be far wider.
+    """
+
+    swap: Any
+    ground: Any
 
 
 class Engine(Protocol):
@@ -55,8 +67,8 @@ class Engine(Protocol):
         """
         ...
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, window: Any) -> CoreRows:
-        """List the clients with margins up to the window, with every expert in a move that loses no more than it."""
+    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
+        """List the clients with margins within the windows, with every expert in a move that loses no more."""
         ...
 
 
@@ -88,6 +100,11 @@ class Pass:
         """(num_clients of the sample,) in the prices' dtype."""
         return np.concatenate([chunk.margin for chunk in self.chunks])
 
+    @cached_property
+    def ground_margins(self) -> RealArray:
+        """(num_clients of the sample,) in the prices' dtype."""
+        return np.concatenate([chunk.ground_margin for chunk in self.chunks])
+
     @property
     def dual(self) -> float:
         """Total reduced fitness of the choices."""
@@ -98,14 +115,13 @@ class Pass:
         """Total |value| of the pairs chosen."""
         return float(sum(chunk.magnitude for chunk in self.chunks))
 
-    def core_rows(self, window: Any) -> CoreRows:
+    def core_rows(self, windows: Windows) -> CoreRows:
         """Collect the core; its clients are numbered within the sample."""
         kind = self.prices.dtype
 
         def work(at: int, block: ClientBlock) -> CoreRows:
-            return self.engine.core_rows(typed(block, kind), self.prices, self.chunks[at], window)
+            return self.engine.core_rows(typed(block, kind), self.prices, self.chunks[at], windows)
 
-        # A chunk without a near choice need not be read again.
         parts = self.sample.map(work, self.threads)
         first = np.cumsum([0, *(len(chunk.count) for chunk in self.chunks)])
         return concatenate(

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
+from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price.core import quantised
-from alignsolve.solvers.price.pricing import Pass
+from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
 
 STEPS = 2000
 """Searches between two looks at the clock."""
+SMALL = 1 << 16
+"""So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
-RESOLUTION = 2.0**-47
+RESOLUTION = 2.0**-40
 
 
 class Stop(Enum):
@@ -44,34 +47,44 @@ class Round:
         (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
     """
 
-    def __init__(self, priced: Pass, slopes: Slopes, *, core_per_unit: float, window: Any = None) -> None:
+    def __init__(self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0) -> None:
         self.priced, self.slopes = priced, slopes
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
         self.stop = Stop.LATE
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
-        self.window = self._widest if window is None and core_per_unit > 1e6 else window
-        if self.window is None:
-            self.window = self._choose_window(core_per_unit)
-        self.rows = priced.core_rows(self.window)
+        small = len(priced.margins) * len(self.prices) <= SMALL
+        wanted = self._window_for(core_per_unit) if window is None and not small else window
+        self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
+        self.window = int(self.window) if self.whole else self.window
+        self.windows = Windows(self.window, self._ground_window())
+        self.rows = priced.core_rows(self.windows)
+        self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
-        self.core = quantised(self.rows, self.exponent, priced.sample.problem.expert_group)
+        self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
 
     @property
-    def _widest(self) -> Any:
+    def widest(self) -> Any:
+        """The window that takes in every client and every expert."""
         return LARGEST if self.whole else MAX_FLOAT
 
-    def _choose_window(self, core_per_unit: float) -> Any:
+    def _window_for(self, core_per_unit: float) -> Any:
         """Return the margin within which there are enough clients to make up for the load that is out of place."""
-        loads = self.priced.loads
-        content = settle(self.slopes, relative_slopes(self.slopes, self.prices, 0 if self.whole else 60), loads)
-        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - content).sum())
-        margins = self.priced.margins
-        if wanted >= len(margins):
-            return self._widest
-        window = np.partition(margins, wanted)[wanted]
-        return min(max(window, 0 if self.whole else self.resolution), self._widest)
+        relative = relative_slopes(self.slopes, self.prices, 0 if self.whole else 60)
+        loads, margins = self.priced.loads, self.priced.margins
+        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - settle(self.slopes, relative, loads)).sum())
+        wanted = min(wanted, len(margins) // 2)
+        return np.partition(margins, wanted)[wanted]
+
+    def _ground_window(self) -> Any:
+        """Return a window at least as wide for drops and additions, as far as it costs few more clients."""
+        margins = self.priced.ground_margins
+        few = SMALLEST_CORE + np.count_nonzero(self.priced.margins <= self.window) // 8
+        if self.window >= self.widest or few >= len(margins):
+            return self.widest
+        nearest = np.partition(margins, few)[few]
+        return min(max(self.window, type(self.window)(nearest)), self.widest)
 
     def _choose_exponent(self) -> int:
         """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""
@@ -79,7 +92,7 @@ class Round:
         if largest == 0.0:
             slopes = self.slopes.slope[np.isfinite(self.slopes.slope)]
             largest = float(np.abs(slopes).max(initial=0.0)) or 1.0
-        room = LARGEST / 4 / (len(self.prices) + 2)
+        room = LARGEST / self.step / (len(self.prices) + 2)
         finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
@@ -115,20 +128,23 @@ class Round:
 
     def run(self, deadline: float, *, forgiving: bool) -> None:
         """Augment until done or stopped; a forgiving round lets excess go that has nowhere to go."""
-        relative = relative_slopes(self.slopes, self.prices, self.exponent)
+        relative = relative_slopes(self.slopes, self.prices, self.exponent, self.step)
         self.content = settle(self.slopes, relative, self.priced.loads)
         excess = self.priced.loads - self.content
         self.graph = ssp.graph_of(
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
-        window = self._window_in_quanta()
-        heaps = ssp.filled_heaps(self.core, self.graph, window)
+        windows = np.array([self._in_quanta(window) for window in self.windows])
+        heaps = ssp.filled_heaps(self.core, self.graph, windows)
         while True:
-            code = ssp.augment(self.core, heaps, self.graph, window, STEPS)
+            units = self.graph.counter[ssp.UNITS]
+            code = ssp.augment(self.core, heaps, self.graph, windows, STEPS)
+            if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
+                raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
-                heaps = ssp.filled_heaps(self.core, self.graph, window)
+                heaps = ssp.filled_heaps(self.core, self.graph, windows)
             elif code == ssp.STUCK:
-                self.reached = self.graph.settled.copy()
+                self.reached = self.graph.settled > 0
                 ssp.forget_search(self.graph)
                 if not forgiving:
                     break
@@ -137,27 +153,26 @@ class Round:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
         self.searches = int(self.graph.counter[ssp.SEARCHES])
-        self._move_prices(relative, window)
+        self._move_prices(relative, windows)
 
-    def _window_in_quanta(self) -> int:
-        if self.window >= self._widest:
+    def _in_quanta(self, window: Any) -> int:
+        if window >= self.widest:
             return 2 * LARGEST
-        scaled = (
-            int(self.window) >> -self.exponent if self.whole else math.floor(math.ldexp(self.window, self.exponent))
-        )
-        return min(scaled, 2 * LARGEST)
+        scaled = int(window) >> -self.exponent if self.whole else math.floor(math.ldexp(window, self.exponent))
+        return min(scaled * self.step, 2 * LARGEST)
 
-    def _move_prices(self, relative: IntArray, window: int) -> None:
+    def _move_prices(self, relative: IntArray, windows: IntArray) -> None:
         """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""
-        drift = self.graph.price - self.graph.price.min()
+        price = self.graph.price.copy()
         if self.stop is Stop.STUCK:
-            drift[self.reached] += min(window, LARGEST)
-        drift = np.minimum(drift, min(window, LARGEST))
-        drift = drift[:-1] - drift[-1]
+            price[self.reached] += min(windows[0], LARGEST)
+        # Beyond the windows the drift is only a guess, for moves are missing from the core.
+        drift = np.minimum(price[:-1] - price[:-1].min(), min(windows[0], LARGEST)) + price[:-1].min() - price[-1]
+        drift = np.clip(drift, -min(windows[1], LARGEST), min(windows[1], LARGEST)) // self.step * self.step
         if self.whole:
-            moved: RealArray = self.prices + (drift << -self.exponent)
+            moved: RealArray = self.prices + ((drift // self.step) << -self.exponent)
         else:
-            moved = self.prices + np.ldexp(drift.astype(np.float64), -self.exponent)
+            moved = self.prices + np.ldexp(drift / self.step, -self.exponent)
         at_slope = relative == drift[:, None]
         where = at_slope.argmax(axis=1)
         slope = self.slopes.slope[np.arange(len(where)), where]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 
-LARGEST = 2**60
-"""Worths, slopes and prices in quanta stay below this, so that their sums fit an int64."""
+LARGEST = 2**58
+"""Worths, slopes and prices in fixed point stay below this, so that their sums fit an int64."""
 
 
 class Slopes(NamedTuple):
@@ -46,8 +46,11 @@ def _whole(loads: npt.NDArray[Any]) -> IntArray:
 def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
     """Read the stretches off the experts' bounds. Hard bounds must not cross."""
     least = bounds.least
-    most = np.where(np.isfinite(bounds.most), bounds.most, np.maximum(num_clients, least))
-    bends = np.clip(bounds.breakpoints(), least, most)
+    bends = bounds.breakpoints()
+    # A bend may lie beyond what all clients together can load: there it still decides what the price can be.
+    largest = np.fmax(np.fmax.reduce(bends, axis=0, initial=0.0), np.maximum(num_clients, least))
+    most = np.where(np.isfinite(bounds.most), bounds.most, largest)
+    bends = np.clip(bends, least, most)
     points = np.vstack([least, np.where(np.isnan(bends), least, bends), most])
     points.sort(axis=0)
     begin, end = points[:-1], points[1:]
@@ -70,10 +73,23 @@ def settle(slopes: Slopes, relative: IntArray, loads: IntArray) -> IntArray:
     return np.clip(loads, least, most)
 
 
-def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int) -> IntArray:
-    """Return slopes − prices in quanta of 2**-exponent, (num_experts, stretches)."""
-    if prices.dtype.kind == "i":
-        whole = np.where(np.isfinite(slopes.slope), slopes.slope, 0).astype(np.int64) - prices[:, None]
-        return np.where(np.isfinite(slopes.slope), whole, -LARGEST)
-    difference = np.ldexp(slopes.slope - prices[:, None], exponent)
-    return np.clip(np.rint(difference), -LARGEST, LARGEST).astype(np.int64)
+def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int, step: int = 1) -> IntArray:
+    """Return slopes − prices in fixed point, (num_experts, stretches)."""
+    if prices.dtype.kind == "f":
+        return fixed_point(slopes.slope - prices[:, None], exponent, step)
+    finite = np.isfinite(slopes.slope)
+    relative = np.where(finite, slopes.slope, 0).astype(np.int64) - prices[:, None]
+    return np.where(finite, fixed_point(relative, exponent, step), -LARGEST)
+
+
+def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
+    """Return values·2**exponent, rounded, times the step: within ±LARGEST, beyond which only the side counts.
+
+    Integers take exponents up to 0.
+    """
+    if values.dtype.kind == "i":
+        most = LARGEST // step
+        rounded = values if exponent == 0 else (values + (1 << (-exponent - 1))) >> -exponent
+        return np.clip(rounded, -most, most) * step
+    scaled = np.rint(np.clip(np.ldexp(values, exponent), -(LARGEST // step), LARGEST // step))
+    return scaled.astype(np.int64) * step

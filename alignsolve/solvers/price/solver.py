@@ -16,6 +16,7 @@ Source: the sampling and the core follow the practice of large transportation pr
 J. Nakano, SIAM J. Comput. 24 (1995); U. Brenner, Oper. Res. Lett. 36 (2008) treat the exact algorithms).
 """
 
+import itertools
 import math
 import os
 import time
@@ -28,6 +29,7 @@ import numpy as np
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.price.assemble import assemble
+from alignsolve.solvers.price.coarse import coarse_prices
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop
@@ -57,8 +59,11 @@ class Price:
         How much larger each sample is than the one before.
     clients_per_expert
         Size of the smallest sample.
+    safety
+        How much wider a window is than the drift that the sample before lets expect.
     core_per_unit
-        How many core clients to take for each unit of load out of place.
+        After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
+        out of place under the prices given.
 
     Examples
     --------
@@ -69,8 +74,9 @@ class Price:
     """
 
     engine: Engine = field(default_factory=NumbaEngine)
-    growth: int = 6
-    clients_per_expert: int = 8
+    growth: int = 4
+    clients_per_expert: int = 16
+    safety: float = 1.0
     core_per_unit: float = 10.0
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
@@ -106,11 +112,15 @@ class _Solution:
         self.incumbent = Answer()
         self.rounds = 0
         self.searches = 0
+        self.drift: tuple[float, int] | None = None
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Prices from smaller samples, then all clients."""
         prices = self._first_prices(warm_start)
         strides = [1] if warm_start.prices is not None else list(self._strides())
+        if warm_start.prices is None:
+            smallest = Sample(self.problem, strides[0])
+            prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
             prices = self._price_sample(Sample(self.problem, stride), prices)
         return self._price_all(Sample(self.problem, 1), prices)
@@ -129,57 +139,67 @@ class _Solution:
 
     def _price_sample(self, sample: Sample, prices: RealArray) -> RealArray:
         """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
-        slopes = self.slopes.scaled(sample.num_clients / self.problem.num_clients)
-        widen = 1.0
+        slopes = self._scaled_slopes(sample)
+        window, before = self._expected_drift(sample), prices
         for _ in range(SAMPLE_ROUNDS):
             if time.monotonic() > self.deadline:
                 break
-            ended = self._round(sample, slopes, prices, widen, forgiving=True)
+            ended = self._round(sample, slopes, prices, window, forgiving=True)
             prices = ended.prices
             if ended.stop is Stop.DONE:
                 break
-            widen *= 2
+            window = 2 * ended.window
+        drift = (prices - before).astype(np.float64)
+        self.drift = float(np.ptp(drift)), sample.num_clients
         return prices
+
+    def _scaled_slopes(self, sample: Sample) -> Slopes:
+        return self.slopes.scaled(sample.num_clients / max(1, self.problem.num_clients))
+
+    def _expected_drift(self, sample: Sample) -> Any:
+        """Return how far prices should drift from one sample to the next: as the root of the sample's size."""
+        if self.drift is None:
+            return None
+        drift, clients = self.drift
+        return self.solver.safety * drift * math.sqrt(clients / sample.num_clients)
 
     def _price_all(self, sample: Sample, prices: RealArray) -> Answer:
         """Rounds with all clients, each from better prices or with a wider window, until one is exact."""
-        widen, polished = 1.0, 0
-        window: Any = None
+        window = self._expected_drift(sample)
+        for polished in itertools.count():
+            ended = self._settle_all(sample, prices, window)
+            if not isinstance(ended, Round):
+                return ended
+            self.incumbent = self._answer(ended)
+            if ended.exact or polished == MOST_POLISHES:
+                break
+            prices, window = ended.prices, ended.blur
+        return self.incumbent
+
+    def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
+        """Return the round that left nothing to move, or what else is to be told."""
         while True:
-            ended = self._round(sample, self.slopes, prices, widen, window=window)
-            prices, window = ended.prices, None
+            ended = self._round(sample, self.slopes, prices, window)
+            prices, window = ended.prices, 2 * ended.window
+            if ended.stop is Stop.DONE:
+                return ended
             if ended.stop is Stop.LATE:
                 return self._late(ended)
-            if ended.stop is Stop.DONE:
-                self.incumbent = self._answer(ended)
-                polished += 1
-                if ended.exact or polished > MOST_POLISHES:
-                    return self.incumbent
-                window = ended.blur
-            elif ended.stop is Stop.STUCK:
+            if ended.stop is Stop.STUCK:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
                     return Answer(witness=witness)
-                widen *= 8
-            else:
-                widen *= 2
+                window = 8 * ended.window
 
     def _round(
-        self,
-        sample: Sample,
-        slopes: Slopes,
-        prices: RealArray,
-        widen: float,
-        *,
-        window: Any = None,
-        forgiving: bool = False,
+        self, sample: Sample, slopes: Slopes, prices: RealArray, window: Any, *, forgiving: bool = False
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
         priced = Pass.run(sample, self.solver.engine, prices, self.threads)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        ended = Round(priced, slopes, core_per_unit=self.solver.core_per_unit * widen, window=window)
+        ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit)
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
         return ended
@@ -192,6 +212,7 @@ class _Solution:
     def _answer(self, ended: Round) -> Answer:
         alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
         stats = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
+        stats["solver_seconds"] = time.monotonic() - self.started
         return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
 
     def _late(self, ended: Round) -> Answer:
