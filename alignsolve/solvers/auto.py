@@ -67,12 +67,7 @@ class Auto:
         second = Ilp(gap=self.gap)(
             problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
         )
-<<<<<<< HEAD
-        nothing_new = second.x is None and second.witness is None and not second.infeasible
-        return replace(first, stats={**first.stats, **second.stats}) if nothing_new else second
-=======
         return _with_what_was_known(second, first)
->>>>>>> review
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the chosen solvers need."""
