@@ -49,15 +49,15 @@ class Witness:
         if self.side == "demand":
             wanted = float(least.sum())
             if (least > most).any():
-                return f"{experts} must have a load of at least {wanted:g}{together} and at most {float(most.sum()):g}"
+                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {float(most.sum()):.12g}"
             return (
-                f"{experts} must have a load of at least {wanted:g}{together}; {clients} could serve, and give at most "
-                f"{wanted - self.missing:g}{together}: {self.missing:g} missing"
+                f"{experts} must have a load of at least {wanted:.12g}{together}; {clients} could serve, and give at most "
+                f"{wanted - self.missing:.12g}{together}: {self.missing:.12g} missing"
             )
         room = float(most.sum())
         return (
-            f"{experts} can take a load of at most {room:g}{together}; {clients} must put at least "
-            f"{room + self.missing:g} there: {self.missing:g} too much"
+            f"{experts} can take a load of at most {room:.12g}{together}; {clients} must put at least "
+            f"{room + self.missing:.12g} there: {self.missing:.12g} too much"
         )
 
 

@@ -159,3 +159,11 @@ def test_crossed_bounds_are_found_beside_huge_ones_that_cross_by_rounding():
     witness = contradiction(problem)
     assert witness.experts.tolist() == [True, False]
     assert witness.missing == 1.0
+
+
+def test_byte_sized_loads_are_told_to_the_byte():
+    problem = AlignmentProblem(np.ones((2, 1)), client_load=[1e9 + 100, 1e9], client_demand=1, expert_capacity=2e9)
+    assert solve(problem, throw=False).explain() == (
+        "infeasible: expert 0 can take a load of at most 2000000000; clients 0, 1 must put at least 2000000100 there: "
+        "100 too much"
+    )
