@@ -47,11 +47,12 @@ class Witness:
         least, most = problem.experts.least[self.experts], problem.experts.most[self.experts]
         together = " together" if self.experts.sum() > 1 else ""
         if self.side == "demand":
-            wanted = float(least.sum())
+            wanted, room = float(least.sum()), float(most.sum())
             if (least > most).any():
-                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {float(most.sum()):.12g}"
+                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {room:.12g}"
             return (
-                f"{experts} must have a load of at least {wanted:.12g}{together}; {clients} could serve, and give at most "
+                f"{experts} must have a load of at least {wanted:.12g}{together}; "
+                f"{clients} could serve, and give at most "
                 f"{wanted - self.missing:.12g}{together}: {self.missing:.12g} missing"
             )
         room = float(most.sum())
