@@ -39,7 +39,8 @@ def report(client=0, experts=(0,), **changes):
         ({"seconds": np.inf}, "client 3: seconds is inf"),
         ({"num_examples": -1}, "client 3: num_examples is -1"),
         ({"router_mass": [0.5, np.nan]}, "client 3: router_mass must be finite"),
-        ({"outcome": "vanished"}, "'vanished' is not a valid Outcome"),
+        ({"outcome": "vanished"}, "client 3: outcome is 'vanished'; it must be one of completed, dropped"),
+        ({"loss": ["low"]}, "client 3: loss must be an array of numbers"),
     ],
 )
 def test_reports_refuse_what_cannot_be(changes, told):
@@ -126,6 +127,7 @@ def test_router_fitness_names_the_client_without_router_mass(mass):
         (lambda: CapacityProfiler(client_capacity=[[1]]), "must be a scalar or"),
         (lambda: CapacityProfiler(client_capacity=1, at_least=-1), "at_least is -1"),
         (lambda: CapacityProfiler(memory=[1, -1], expert_bytes=1), "memory of device 1 is -1"),
+        (lambda: CapacityProfiler(memory=[[1], [2, 3]], expert_bytes=1), "memory must be an array of numbers"),
         (lambda: CapacityProfiler(memory=1, expert_bytes=0), "expert_bytes must be above 0"),
     ],
 )
