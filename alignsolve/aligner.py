@@ -1,7 +1,7 @@
 """The loop of a federated run: estimate, solve, observe; its memory is one value that the caller keeps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -242,9 +242,9 @@ class Aligner:
 def _in_round(solver: str | Solver, number: int) -> str | Solver:
     """Tell the round to a solver that has such a parameter: a rolling window that never moves would not be one."""
     call: Any = resolve(solver)[1]
-    if is_dataclass(call) and any(field.name == "round" for field in fields(call)):
-        return cast("Solver", replace(call, round=call.round + number))
-    return solver
+    if "round" not in getattr(call, "__dataclass_fields__", ()):
+        return solver
+    return cast("Solver", replace(call, round=call.round + number))
 
 
 def _read_cohort(cohort: npt.ArrayLike, num_clients: int) -> IntArray:
