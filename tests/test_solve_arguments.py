@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from claims import claim
 
 from alignsolve import (
     SOLVERS,
