@@ -1,5 +1,6 @@
 """The price solver against an independent oracle (HiGHS through scipy), on every feature, corner and promise."""
 
+import itertools
 import math
 import time
 from typing import Any
@@ -29,7 +30,9 @@ def oracle(problem: AlignmentProblem) -> float | None:
     over, short = problem.overload_penalty, problem.shortfall_penalty
     upper[n * e : n * e + e] = np.where(np.isfinite(over), np.inf, 0)
     upper[n * e + e :] = np.where(np.isfinite(short), np.inf, 0)
-    cost = np.concatenate([np.where(allowed, -values, 0).ravel(), *(np.where(np.isfinite(p), p, 0) for p in (over, short))])
+    cost = np.concatenate(
+        [np.where(allowed, -values, 0).ravel(), *(np.where(np.isfinite(p), p, 0) for p in (over, short))]
+    )
     eye, one = sparse.eye_array, np.ones((1, e))
     none = sparse.csr_array((n, 2 * e))
     rows = [(sparse.hstack([sparse.kron(eye(n), one), none]), problem.client_demand, problem.client_capacity)]
@@ -144,3 +147,161 @@ def test_equals_the_oracle_on_random_problems(solver: Price) -> None:
     outcomes = [check(random_problem(rng, 60, 8), solver) for _ in range(60)]
     assert outcomes.count("optimal") > 20
     assert outcomes.count("infeasible") > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", [Price(), SMALL], ids=["default", "small"])
+def test_equals_the_oracle_on_thousands_of_random_problems(solver: Price) -> None:
+    rng = np.random.default_rng(11)
+    outcomes = [check(random_problem(rng, 200, 12), solver) for _ in range(2500)]
+    assert outcomes.count("optimal") > 1000
+    assert outcomes.count("infeasible") > 100
+
+
+def bounded(fitness: Any, **options: Any) -> AlignmentProblem:
+    """Capacities 1..3 for clients, and experts' bounds 15 % around the mean load."""
+    n, e = fitness.shape
+    capacity = np.random.default_rng(5).integers(1, 4, n)
+    share = capacity.sum() / e
+    bounds = {"expert_capacity": math.ceil(1.15 * share), "expert_demand": math.floor(0.85 * share)}
+    return AlignmentProblem(fitness, client_capacity=capacity, **(bounds | options))
+
+
+def common_kinds() -> dict[str, Any]:
+    """Fitness of the kinds that trouble solvers, 3000 x 16."""
+    rng, n, e = np.random.default_rng(2), 3000, 16
+    outlier = rng.random((n, e))
+    outlier[7, 3] = 1e9
+    return {
+        "uniform": rng.random((n, e)),
+        "single": rng.random((n, e)).astype(np.float32),
+        "half": rng.random((n, e)).astype(np.float16),
+        "popular": rng.random((n, e)) + rng.random(e),
+        "additive": rng.random((n, 1)) + rng.random((1, e)),
+        "whole additive": rng.integers(0, 99, (n, 1)) + rng.integers(0, 99, (1, e)),
+        "rank1": rng.random((n, 1)) * rng.random((1, e)),
+        "ties": rng.integers(0, 3, (n, e)),
+        "constant": np.ones((n, e)),
+        "zero": np.zeros((n, e)),
+        "duplicated": rng.random((10, e))[rng.integers(0, 10, n)],
+        "outlier": outlier,
+        "negative": -rng.random((n, e)),
+        "wide": rng.integers(-(2**53), 2**53, (n, e)),
+        "bytes": rng.integers(0, 255, (n, e)).astype(np.uint8),
+        "tiny": 1e-300 * rng.random((n, e)),
+        "huge": 1e130 * rng.random((n, e)),
+    }
+
+
+@pytest.mark.parametrize("kind", common_kinds())
+def test_proves_its_optimum_on_every_kind_of_fitness(kind: str) -> None:
+    problem = bounded(common_kinds()[kind], client_demand=1)
+    solution = solve(problem, solver="price")
+    assert solution.status is Status.OPTIMAL
+    assert solution.proof is Proof.PRICES
+    assert solution.gap <= 1e-11
+    if problem.integral and kind != "wide":
+        assert solution.bound == solution.objective
+
+
+@pytest.mark.parametrize("kind", ["popular", "ties", "additive"])
+def test_threads_change_nothing(kind: str) -> None:
+    problem = bounded(np.repeat(common_kinds()[kind], 40, axis=0))
+    first, *others = [solve(problem, solver="price", threads=threads) for threads in (1, 2, 4)]
+    for other in others:
+        np.testing.assert_array_equal(other.assigned.experts, first.assigned.experts)
+        np.testing.assert_array_equal(other.prices, first.prices)
+
+
+@pytest.mark.parametrize("kind", ["popular", "ties", "whole additive", "outlier"])
+def test_a_warm_start_changes_only_the_time(kind: str) -> None:
+    fitness = common_kinds()[kind]
+    before = solve(bounded(fitness), solver="price")
+    changed = fitness.copy()
+    changed[::100] = fitness[1::100]
+    cold = solve(bounded(changed), solver="price")
+    warm = solve(bounded(changed), solver="price", warm_start=before)
+    assert warm.status is Status.OPTIMAL
+    assert warm.objective == pytest.approx(cold.objective, rel=1e-12)
+    wild = WarmStart(prices=np.linspace(-1e6, 1e6, fitness.shape[1]))
+    assert solve(bounded(changed), solver="price", warm_start=wild).objective == pytest.approx(
+        cold.objective, rel=1e-12
+    )
+
+
+def test_fitness_in_blocks_gives_the_same_answer_as_in_memory() -> None:
+    fitness = np.repeat(common_kinds()["popular"], 30, axis=0)
+    blocks = RowBlocks(fitness.shape, fitness.dtype, lambda start, stop: fitness[start:stop])
+    whole, blocked = (solve(bounded(given), solver="price") for given in (fitness, blocks))
+    assert blocked.objective == whole.objective
+    np.testing.assert_array_equal(blocked.assigned.experts, whole.assigned.experts)
+
+
+def test_fitness_that_may_not_be_written_is_read_all_the_same() -> None:
+    fitness = common_kinds()["popular"]
+    fitness.flags.writeable = False
+    assert solve(bounded(fitness), solver="price").status is Status.OPTIMAL
+    turned = np.asfortranarray(fitness)
+    assert solve(bounded(turned), solver="price").status is Status.OPTIMAL
+
+
+def test_a_deadline_returns_what_is_feasible() -> None:
+    fitness = np.repeat(common_kinds()["popular"], 100, axis=0)
+    soft = bounded(fitness, overload_penalty=0.5, shortfall_penalty=0.5)
+    started = time.monotonic()
+    solution = solve(soft, solver="price", time_limit=0.0)
+    assert time.monotonic() - started < 5.0
+    assert solution.status in (Status.FEASIBLE, Status.OPTIMAL)
+    earlier = solve(bounded(fitness), solver="price")
+    kept = solve(bounded(fitness), solver="price", warm_start=WarmStart(earlier.assigned), time_limit=0.0)
+    assert kept.objective is not None
+
+
+def test_progress_is_told() -> None:
+    told: list[Any] = []
+    solve(bounded(common_kinds()["popular"]), solver="price", progress=told.append)
+    assert told
+    assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(told))
+
+
+@pytest.mark.parametrize(
+    ("fields", "side"),
+    [
+        ({"expert_capacity": 10, "expert_demand": 0, "client_demand": 1}, "capacity"),
+        ({"expert_capacity": None, "expert_demand": 500}, "demand"),
+        ({"expert_capacity": 100, "expert_demand": 200}, "demand"),
+    ],
+)
+def test_what_cannot_be_has_a_witness(fields: dict[str, Any], side: str) -> None:
+    solution = solve(bounded(common_kinds()["popular"], **fields), solver="price", throw=False)
+    assert solution.status is Status.INFEASIBLE
+    assert solution.witness is not None
+    assert solution.witness.side == side
+
+
+def random_block(seed: int) -> tuple[AlignmentProblem, Any]:
+    rng = np.random.default_rng(seed)
+    problem = random_problem(rng, 40, 8)
+    prices = rng.integers(-2, 3, problem.num_experts) if problem.integral else rng.normal(size=problem.num_experts)
+    return problem, prices
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_engines_agree(seed: int) -> None:
+    """The compiled pass chooses as well as the plain one, up to ties, and finds the same margins."""
+    problem, prices = random_block(seed)
+    fast, plain = (Pass.run(Sample(problem, 1), engine, prices, 1) for engine in (NumbaEngine(), NumpyEngine()))
+    if problem.client_demand.sum() > problem.client_capacity.sum():
+        return
+    assert fast.dual == pytest.approx(plain.dual, rel=1e-12, abs=1e-12)
+    if (plain.margins > 0).all() and (plain.ground_margins > 0).all():
+        np.testing.assert_array_equal(fast.loads, plain.loads)
+    np.testing.assert_allclose(fast.margins, plain.margins, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["popular", "ties", "whole additive"])
+def test_the_plain_engine_solves_too(kind: str) -> None:
+    problem = bounded(common_kinds()[kind])
+    assert solve(problem, solver=Price(engine=NumpyEngine())).objective == pytest.approx(
+        solve(problem, solver="price").objective, rel=1e-12
+    )

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
     """Take every client's choice from the pass, but what the core's clients waver about from the core."""
-    count = np.concatenate([chunk.count for chunk in chunks])
+    count = np.concatenate([chunk.number for chunk in chunks])
     expert = np.concatenate([chunk.expert for chunk in chunks])
     if len(rows.client):
         change = np.add.reduceat(core.held.astype(np.int32) - rows.held.astype(np.int32), rows.start[:-1])

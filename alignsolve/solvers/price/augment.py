@@ -276,9 +276,7 @@ def _trace(graph: Graph, source: int, target: int) -> int:
 
 
 @inner
-def _send(
-    core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array
-) -> bool:
+def _send(core: Core, heaps: Heaps, graph: Graph, source: int, target: int, length: int, windows: Array) -> bool:
     """Send units from source to target while every arc of the path is tight; False once the pool is full."""
     while _tight(heaps, graph, source, length):
         graph.excess[source] -= 1

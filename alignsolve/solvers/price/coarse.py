@@ -15,25 +15,31 @@ from alignsolve.solvers.price.slopes import Slopes, relative_slopes, settle
 STEPS = 48
 FAR = 1e18
 """Margins beyond it belong to clients without any other choice."""
-GROW, SHRINK = 1.5, 0.4
+GROW, SHRINK = 1.3, 0.5
+CLOSE = 0.02
+"""Share of the load that may be out of place when coarse prices are good enough."""
 
 
 def coarse_prices(sample: Sample, engine: Engine, slopes: Slopes, prices: RealArray) -> RealArray:
     """Return roughly balanced prices for a sample."""
     turned: IntArray = np.zeros(len(prices), dtype=np.int64)
     step: FloatArray | None = None
+    best, least = prices, np.inf
     for _ in range(STEPS):
         priced = Pass.run(sample, engine, prices, 1)
         content = settle(slopes, relative_slopes(slopes, prices, 0 if prices.dtype.kind == "i" else 60), priced.loads)
-        wanted = np.sign(priced.loads - content)
-        if not wanted.any():
+        excess = priced.loads - content
+        if np.abs(excess).sum() < least:
+            best, least = prices, np.abs(excess).sum()
+        if least <= CLOSE * priced.loads.sum():
             break
+        wanted = np.sign(excess)
         if step is None:
             step = np.full(len(prices), _first_step(priced))
         step *= np.where(wanted == turned, GROW, np.where(wanted == -turned, SHRINK, 1.0))
         turned = wanted
         prices = _towards(prices, wanted * step, slopes)
-    return prices
+    return best
 
 
 def _first_step(priced: Pass) -> float:

@@ -57,6 +57,22 @@ def concatenate(parts: list[CoreRows]) -> CoreRows:
     return CoreRows(**columns)
 
 
+def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
+    """Return some of the clients where all of them together could make too many moves: ties need only a few."""
+    size = np.diff(rows.start)
+    held = np.add.reduceat(rows.held, rows.start[:-1], dtype=np.int64) if len(size) else size
+    moves = int((held * (size - held) + size).sum())
+    stride = -(-moves // max(1, most_moves))
+    if stride <= 1:
+        return rows, False
+    kept = np.arange(0, len(size), stride)
+    members = np.repeat(np.arange(len(size)) % stride == 0, size)
+    candidates = {name: getattr(rows, name)[members] for name in ("expert", "held", "worth")}
+    clients = {name: getattr(rows, name)[kept] for name in ("client", "ground", "room", "spare")}
+    groups = {name: getattr(rows, name)[kept] for name in ("group_room", "group_spare")}
+    return CoreRows(start=np.concatenate([[0], np.cumsum(size[kept])]), **candidates, **clients, **groups), True
+
+
 class Core(NamedTuple):
     """Core rows in fixed point, to be moved about: ``worth`` and ``ground`` in int64 quanta, and a stamp per client."""
 

@@ -22,7 +22,7 @@ FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 class NumbaEngine:
     """Compiled on first use, then cached on disk."""
 
-    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+    def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
         n, num_experts = block.num_clients, block.num_experts
         capacity = np.minimum(block.capacity, num_experts)
@@ -34,26 +34,28 @@ class NumbaEngine:
         limits = capacity, np.ascontiguousarray(block.demand)
         if block.group is None:
             used, dual, magnitude = _price_flat(
-                *rows, *limits, prices, far, block.start, count, expert, margin, ground, loads
+                *rows, *limits, prices, grain, far, block.start, count, expert, margin, ground, loads
             )
         else:
             used, dual, magnitude = _price_grouped(
-                *rows, *limits, *_groups(block), prices, far, block.start, count, expert, margin, ground, loads
+                *rows, *limits, *_groups(block), prices, grain, far, block.start, count, expert, margin, ground, loads
             )
         return Priced(count, expert[:used], margin, ground, loads, dual, magnitude)
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
+    def core_rows(
+        self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
+    ) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
         near = (priced.margin <= windows.swap) | (priced.ground_margin <= windows.ground)
         grouped = block.group is not None
         client = np.flatnonzero(near)
         if not len(client):
             return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
-        first = np.concatenate([[0], np.cumsum(priced.count, dtype=np.int64)])
+        first = np.concatenate([[0], np.cumsum(priced.number, dtype=np.int64)])
         m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
         given = (
             *(block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand)),
-            *(*_groups(block), prices, FAR[prices.dtype.kind], client, first, priced.expert),
+            *(*_groups(block), prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
             *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
         )
         size, room, spare = (np.empty(m, dtype=np.int64) for _ in range(3))
@@ -109,6 +111,7 @@ def _price_flat(
     capacity: Array,
     demand: Array,
     prices: Array,
+    grain: float,
     far: Any,
     first: int,
     count: Array,
@@ -124,11 +127,15 @@ def _price_flat(
     which = np.empty(num_experts + 1, dtype=np.int32)
     likely = np.empty(num_experts, dtype=np.int32)
     gap = 0.0
+    per_grain = 1 / grain if grain > 0 else 0.0
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
         begin = used
         for j in range(num_experts):
             reduced[j] = value[i, j] - prices[j]
+        if grain > 0:
+            for j in range(num_experts):
+                reduced[j] = np.rint(reduced[j] * per_grain) * grain
         if len(allowed) > 0:
             for j in range(num_experts):
                 reduced[j] = reduced[j] if allowed[i, j] else -far
@@ -219,6 +226,7 @@ def _price_grouped(
     group_capacity: Array,
     group_demand: Array,
     prices: Array,
+    grain: float,
     far: Any,
     first: int,
     count: Array,
@@ -237,7 +245,7 @@ def _price_grouped(
     swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
-        _read_row(value, allowed, required, prices, i, reduced, state)
+        _read_row(value, allowed, required, prices, grain, i, reduced, state)
         candidates = _sorted_row(reduced, state, ((first + i) * MIX >> 8) % num_experts, order)
         number[:] = 0
         total = 0
@@ -280,7 +288,7 @@ _SHUT, _OPEN, _HELD, _REQUIRED = 0, 1, 2, 3
 
 @inner
 def _read_row(
-    value: Array, allowed: Array, required: Array, prices: Array, i: int, reduced: Array, state: Array
+    value: Array, allowed: Array, required: Array, prices: Array, grain: float, i: int, reduced: Array, state: Array
 ) -> None:
     """Reduced fitness and state of a client's pairs."""
     for j in range(len(prices)):
@@ -292,6 +300,8 @@ def _read_row(
         if len(required) > 0 and required[i, j]:
             state[j] = _REQUIRED
         reduced[j] = value[i, j] - prices[j]
+        if grain > 0:
+            reduced[j] = np.rint(reduced[j] / grain) * grain
 
 
 @inner
@@ -369,6 +379,7 @@ def _core_rows(
     group_capacity: Array,
     group_demand: Array,
     prices: Array,
+    grain: float,
     far: Any,
     client: Array,
     first: Array,
@@ -395,7 +406,7 @@ def _core_rows(
         i = client[t]
         if used + num_experts > len(expert):
             return -1
-        _read_row(value, allowed, required, prices, i, reduced, state)
+        _read_row(value, allowed, required, prices, grain, i, reduced, state)
         number[:] = 0
         for c in range(first[i], first[i + 1]):
             j = chosen[c]

@@ -16,15 +16,15 @@ from alignsolve.solvers.price.pricing import Priced, Windows
 class NumpyEngine:
     """Dense arithmetic over the whole chunk."""
 
-    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+    def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
-        reduced = _reduced(block, prices)
+        reduced = _reduced(block, prices, grain)
         optima = best_rows(block.valued(reduced), np.zeros(len(prices)), choose=True)
         chosen = optima.chosen
         assert chosen is not None
         moves = _Moves(block, reduced, chosen)
         return Priced(
-            count=chosen.sum(axis=1).astype(np.int32),
+            number=chosen.sum(axis=1).astype(np.int32),
             expert=np.nonzero(chosen)[1].astype(np.int32),
             margin=moves.swap.min(axis=1, initial=moves.far),
             ground_margin=moves.ground.min(axis=1, initial=moves.far),
@@ -33,11 +33,13 @@ class NumpyEngine:
             magnitude=float(np.abs(block.value, where=chosen, out=np.zeros(chosen.shape)).sum()),
         )
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
+    def core_rows(
+        self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
+    ) -> CoreRows:
         """List the clients with another choice within the window, and between what they waver."""
-        reduced = _reduced(block, prices)
+        reduced = _reduced(block, prices, grain)
         chosen = np.zeros(reduced.shape, dtype=np.bool_)
-        chosen[np.repeat(np.arange(len(priced.count)), priced.count), priced.expert] = True
+        chosen[np.repeat(np.arange(len(priced.number)), priced.number), priced.expert] = True
         moves = _Moves(block, reduced, chosen)
         near = (moves.swap <= windows.swap) | (moves.ground <= windows.ground)
         client = np.flatnonzero(near.any(axis=1))
@@ -59,10 +61,11 @@ class NumpyEngine:
         )
 
 
-def _reduced(block: ClientBlock, prices: RealArray) -> RealArray:
+def _reduced(block: ClientBlock, prices: RealArray, grain: float) -> RealArray:
     if prices.dtype.kind == "i":
         return block.value.astype(np.int64) - prices
-    return block.value.astype(np.float64) - prices
+    reduced = block.value.astype(np.float64) - prices
+    return np.rint(reduced / grain) * grain if grain > 0 else reduced
 
 
 class _Moves:
@@ -79,7 +82,10 @@ class _Moves:
         self._count_groups(block, chosen, group)
         held = np.where(free, reduced, self.far)
         left = np.where(open_ & ~chosen, reduced, -self.far)
-        worst, best = self._by_group(held, group, np.minimum, self.far), self._by_group(left, group, np.maximum, -self.far)
+        worst, best = (
+            self._by_group(held, group, np.minimum, self.far),
+            self._by_group(left, group, np.maximum, -self.far),
+        )
         may_leave, may_enter = self.group_spare > 0, self.group_room > 0
         victim = np.where(may_leave, worst, self.far).min(axis=1, initial=self.far)
         rival = np.where(may_enter, best, -self.far).max(axis=1, initial=-self.far)
@@ -102,9 +108,5 @@ class _Moves:
         self.group_room, self.group_spare = block.group_capacity - number, number - block.group_demand
 
     def _by_group(self, values: RealArray, group: IntArray, pick: Any, empty: Any) -> RealArray:
-        columns = [
-            pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])
-        ]
+        columns = [pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])]
         return np.stack(columns, axis=1)
-
-

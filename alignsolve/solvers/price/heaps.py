@@ -43,14 +43,14 @@ class Heaps(NamedTuple):
         (nodes, nodes) int64: what it loses, FAR where there is none.
     pool
         (capacity,) MOVE.
-    count
+    free
         (2,) int64: moves ever taken from the pool's untouched end, and the first of the free list (NONE: empty).
     """
 
     root: Array
     loss: Array
     pool: Array
-    count: Array
+    free: Array
 
     @classmethod
     def empty(cls, nodes: int, capacity: int) -> "Heaps":
@@ -73,13 +73,13 @@ def _meld(pool: Array, a: int, b: int) -> int:
 @inner
 def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: int, stamp: int) -> bool:
     """Offer a move on the arc j → k; False if the pool is full."""
-    pool, count = heaps.pool, heaps.count
-    new = count[1]
+    pool, free = heaps.pool, heaps.free
+    new = free[1]
     if new != NONE:
-        count[1] = pool[new].sibling
-    elif count[0] < len(pool):
-        new = count[0]
-        count[0] += 1
+        free[1] = pool[new].sibling
+    elif free[0] < len(pool):
+        new = free[0]
+        free[0] += 1
     else:
         return False
     move = pool[new]
@@ -122,8 +122,8 @@ def _pop(heaps: Heaps, j: int, k: int) -> None:
         root = pairs if root == NONE else _meld(pool, root, pairs)
         pairs = after
     heaps.root[j, k] = root
-    pool[old].sibling = heaps.count[1]
-    heaps.count[1] = old
+    pool[old].sibling = heaps.free[1]
+    heaps.free[1] = old
 
 
 @inner

@@ -23,10 +23,10 @@ class Priced(NamedTuple):
 
     Attributes
     ----------
-    count
+    number
         (n,) int32: how many experts each client chooses.
     expert
-        (Σ count,) int32: the experts chosen, client by client, in any order within a client.
+        (Σ number,) int32: the experts chosen, client by client, in any order within a client.
     margin, ground_margin
         (n,) float64 or int64: by how much each client's choice beats the best other one that is a swap away, and the
         best one that is a drop or an addition away.
@@ -38,7 +38,7 @@ class Priced(NamedTuple):
         Total |value| of the choices: the scale against which "exact" is judged.
     """
 
-    count: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
     expert: npt.NDArray[np.int32]
     margin: RealArray
     ground_margin: RealArray
@@ -60,14 +60,18 @@ class Windows(NamedTuple):
 class Engine(Protocol):
     """How the large data is read."""
 
-    def price(self, block: ClientBlock, prices: RealArray) -> Priced:
+    def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice; values and prices are both int64 or both real.
 
+        Real reduced fitness is rounded to multiples of the grain, where that is not 0: so that what ties but for the
+        last digits ties.
         Ties are broken differently for different clients, so that a tie between experts does not pile up on one.
         """
         ...
 
-    def core_rows(self, block: ClientBlock, prices: RealArray, priced: Priced, windows: Windows) -> CoreRows:
+    def core_rows(
+        self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
+    ) -> CoreRows:
         """List the clients with margins within the windows, with every expert in a move that loses no more."""
         ...
 
@@ -79,15 +83,16 @@ class Pass:
     sample: Sample
     engine: Engine
     prices: RealArray
+    grain: float
     chunks: list[Priced]
-    threads: int
+    threads: int | None
 
     @classmethod
-    def run(cls, sample: Sample, engine: Engine, prices: RealArray, threads: int) -> "Pass":
+    def run(cls, sample: Sample, engine: Engine, prices: RealArray, threads: int | None, grain: float = 0.0) -> "Pass":
         """Price every client of the sample."""
         kind = prices.dtype
-        chunks = sample.map(lambda _, block: engine.price(typed(block, kind), prices), threads)
-        return cls(sample, engine, prices, chunks, threads)
+        chunks = sample.map(lambda _, block: engine.price(typed(block, kind), prices, grain), threads)
+        return cls(sample, engine, prices, grain, chunks, threads)
 
     @cached_property
     def loads(self) -> IntArray:
@@ -120,10 +125,10 @@ class Pass:
         kind = self.prices.dtype
 
         def work(at: int, block: ClientBlock) -> CoreRows:
-            return self.engine.core_rows(typed(block, kind), self.prices, self.chunks[at], windows)
+            return self.engine.core_rows(typed(block, kind), self.prices, self.grain, self.chunks[at], windows)
 
         parts = self.sample.map(work, self.threads)
-        first = np.cumsum([0, *(len(chunk.count) for chunk in self.chunks)])
+        first = np.cumsum([0, *(len(chunk.number) for chunk in self.chunks)])
         return concatenate(
             [part._replace(client=part.client + offset) for part, offset in zip(parts, first, strict=False)]
         )

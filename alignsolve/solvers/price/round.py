@@ -11,7 +11,7 @@ import numpy as np
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
-from alignsolve.solvers.price.core import quantised
+from alignsolve.solvers.price.core import quantised, thinned
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
 
@@ -20,7 +20,10 @@ STEPS = 2000
 SMALL = 1 << 16
 """So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
-RESOLUTION = 2.0**-40
+RESOLUTION = 2.0**-38
+"""What may be lost per pair, relative to the mean |value| chosen: the bound moves by a hundredth of its tolerance."""
+FINER = 8
+"""Binary digits by which prices are finer than that."""
 
 
 class Stop(Enum):
@@ -41,13 +44,18 @@ class Round:
         What the prices are now; before it runs, those of the pass.
     stop, exact
         Why it ended, and whether its quanta were fine enough for the result to be final.
+    thinned
+        Whether clients were left out of the core because there were too many: then only prices that have not drifted
+        at all are final.
     blur
         A window wide enough to make good what too coarse quanta have missed.
     reached
         (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
     """
 
-    def __init__(self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0) -> None:
+    def __init__(
+        self, priced: Pass, slopes: Slopes, *, window: Any = None, core_per_unit: float = 10.0, most_moves: int
+    ) -> None:
         self.priced, self.slopes = priced, slopes
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
@@ -59,7 +67,7 @@ class Round:
         self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
         self.window = int(self.window) if self.whole else self.window
         self.windows = Windows(self.window, self._ground_window())
-        self.rows = priced.core_rows(self.windows)
+        self.rows, self.thinned = thinned(priced.core_rows(self.windows), most_moves)
         self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
@@ -96,7 +104,7 @@ class Round:
         finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
-        return min(finest, 3 - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
+        return min(finest, FINER - math.floor(math.log2(self.resolution))) if self.resolution > 0 else finest
 
     @cached_property
     def resolution(self) -> float:
@@ -106,15 +114,31 @@ class Round:
     @property
     def exact(self) -> bool:
         """Whether quanta are fine enough."""
-        if self.whole:
-            return self.exponent == 0
         if self.searches == 0:
             return True
+        if self.whole:
+            return self.exponent == 0
         rows = self.rows
         value = rows.worth - np.repeat(rows.ground, np.diff(rows.start)) + self.priced.prices[rows.expert]
         change = np.abs(value) @ (self.core.held.astype(np.float64) - rows.held)
         pairs = int(self.priced.loads.sum() + np.count_nonzero(self.core.held) - np.count_nonzero(rows.held))
         return self._quantum * pairs <= RESOLUTION * (self.priced.magnitude + float(change))
+
+    @property
+    def valid(self) -> bool:
+        """Whether nobody outside the core can have come to want a change."""
+        price = self.graph.price
+        swaps = int(np.ptp(price[:-1])) // self.step * self._quantum
+        falls = int(np.abs(price[:-1] - price[-1]).max()) // self.step * self._quantum
+        still = 0 if self.whole else self.resolution
+        return not self.thinned or (swaps <= still and falls <= max(still, self.priced.ground_margins.min()))
+
+    @property
+    def wider(self) -> Any:
+        """The window for another try: a thinned core has its prices to give first."""
+        if self.thinned and self.stop is Stop.DONE:
+            return self.window
+        return max(2 * self.window, 1) if self.whole else 2 * self.window
 
     @property
     def _quantum(self) -> float:
@@ -184,3 +208,8 @@ class Round:
         """Whether the loads as they are keep all hard bounds."""
         loads = self.graph.load + self.graph.excess[:-1]
         return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())
+
+
+def grain_of(resolution: float) -> float:
+    """Return the power of two below a resolution: rounding to its multiples is exact arithmetic; 0 for no rounding."""
+    return math.ldexp(0.5, math.frexp(resolution)[1]) if resolution > 1e-290 else 0.0

@@ -1,8 +1,7 @@
 """Samples: every stride-th client, jittered so that no period in the data can fool it, read chunk by chunk."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import IntArray
+from alignsolve.parallel import map_in_order
 
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
@@ -47,28 +47,14 @@ class Sample:
     def block(self, start: int, stop: int) -> ClientBlock:
         """Return the sampled clients within a range."""
         block = self.problem.block(start, stop)
-        return block if self.stride == 1 else _taken(block, self._picked(start, stop) - start)
+        return block if self.stride == 1 else block.pick(self._picked(start, stop) - start)
 
     def _picked(self, start: int, stop: int) -> IntArray:
         slot = np.arange(start // self.stride, -(-stop // self.stride), dtype=np.int64)
         picked = slot * self.stride + ((slot * MIX) >> 8) % self.stride
         return picked[picked < stop]
 
-    def map(self, work: Callable[[int, ClientBlock], Result], threads: int) -> list[Result]:
-        """Apply ``work(number of the chunk, block)`` to every chunk, in order or side by side."""
-        if threads == 1 or len(self.chunks) == 1:
-            return list(self._each(work))
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda at: work(at, self.block(*self.chunks[at])), range(len(self.chunks))))
-
-    def _each(self, work: Callable[[int, ClientBlock], Result]) -> Iterator[Result]:
-        for at, (start, stop) in enumerate(self.chunks):
-            yield work(at, self.block(start, stop))
-
-
-def _taken(block: ClientBlock, rows: IntArray) -> ClientBlock:
-    """Return some of a block's clients."""
-    fields = ("value", "allowed", "required", "capacity", "demand", "group_capacity", "group_demand")
-    given = {name: getattr(block, name) for name in fields}
-    taken = {name: None if values is None else values[rows] for name, values in given.items()}
-    return replace(block, start=0, stop=len(rows), **taken)
+    def map(self, work: Callable[[int, ClientBlock], Result], threads: int | None) -> list[Result]:
+        """Apply ``work(number of the chunk, block)`` to every chunk, side by side, results in order."""
+        threads = 1 if len(self.chunks) == 1 else threads
+        return list(map_in_order(lambda at: work(at, self.block(*self.chunks[at])), range(len(self.chunks)), threads))

@@ -58,8 +58,7 @@ def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
     shortfall = np.where(np.isfinite(bounds.shortfall), bounds.shortfall, 0.0)
     # A stretch that bends inside is one unit long (a fractional bound), so that one formula serves all.
     slope = overload * np.clip(end - bounds.capacity, 0.0, 1.0) - shortfall * np.clip(bounds.demand - begin, 0.0, 1.0)
-    kept = (end > begin).any(axis=1)
-    kept[-1] = True
+    kept = (end > begin).any(axis=1) | (np.arange(len(end)) == len(end) - 1)
     slope = np.maximum.accumulate(np.where(end > begin, slope, -np.inf), axis=0)
     return Slopes(least.astype(np.int64), end[kept].T.astype(np.int64), slope[kept].T.copy())
 

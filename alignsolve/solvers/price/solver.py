@@ -18,7 +18,6 @@ J. Nakano, SIAM J. Comput. 24 (1995); U. Brenner, Oper. Res. Lett. 36 (2008) tre
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.coarse import coarse_prices
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
-from alignsolve.solvers.price.round import Round, Stop
+from alignsolve.solvers.price.round import Round, Stop, grain_of
 from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
 from alignsolve.witness import from_direction
@@ -64,6 +63,8 @@ class Price:
     core_per_unit
         After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
         out of place under the prices given.
+    most_moves
+        How many moves the core may offer before some of its clients are left out (where all tie, few are needed).
 
     Examples
     --------
@@ -75,9 +76,10 @@ class Price:
 
     engine: Engine = field(default_factory=NumbaEngine)
     growth: int = 4
-    clients_per_expert: int = 16
-    safety: float = 1.0
+    clients_per_expert: int = 4
+    safety: float = 1.3
     core_per_unit: float = 10.0
+    most_moves: int = 1 << 21
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
 
@@ -95,7 +97,6 @@ class Price:
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
-        threads = len(os.sched_getaffinity(0)) if threads is None else threads
         return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
 
 
@@ -103,7 +104,12 @@ class _Solution:
     """One solution under way."""
 
     def __init__(
-        self, solver: Price, problem: "AlignmentProblem", deadline: float, threads: int, progress: ProgressHook | None
+        self,
+        solver: Price,
+        problem: "AlignmentProblem",
+        deadline: float,
+        threads: int | None,
+        progress: ProgressHook | None,
     ) -> None:
         self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
         self.progress = progress
@@ -111,18 +117,21 @@ class _Solution:
         self.slopes = slopes_of(problem.experts, problem.num_clients)
         self.incumbent = Answer()
         self.rounds = 0
+        self.most_moves = solver.most_moves
+        self.grain = 0.0
         self.searches = 0
         self.drift: tuple[float, int] | None = None
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Prices from smaller samples, then all clients."""
+        self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
         strides = [1] if warm_start.prices is not None else list(self._strides())
         if warm_start.prices is None:
             smallest = Sample(self.problem, strides[0])
             prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
-            prices = self._price_sample(Sample(self.problem, stride), prices)
+            prices = self._price_sample(Sample(self.problem, stride), prices, first=stride == strides[0])
         return self._price_all(Sample(self.problem, 1), prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
@@ -137,7 +146,7 @@ class _Solution:
         for level in range(math.floor(levels), -1, -1):
             yield self.solver.growth**level
 
-    def _price_sample(self, sample: Sample, prices: RealArray) -> RealArray:
+    def _price_sample(self, sample: Sample, prices: RealArray, *, first: bool) -> RealArray:
         """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
         slopes = self._scaled_slopes(sample)
         window, before = self._expected_drift(sample), prices
@@ -146,11 +155,12 @@ class _Solution:
                 break
             ended = self._round(sample, slopes, prices, window, forgiving=True)
             prices = ended.prices
-            if ended.stop is Stop.DONE:
+            if ended.stop is Stop.DONE and ended.valid:
                 break
-            window = 2 * ended.window
+            window = ended.wider
         drift = (prices - before).astype(np.float64)
-        self.drift = float(np.ptp(drift)), sample.num_clients
+        if not first:
+            self.drift = float(np.ptp(drift)), sample.num_clients
         return prices
 
     def _scaled_slopes(self, sample: Sample) -> Slopes:
@@ -173,35 +183,41 @@ class _Solution:
             self.incumbent = self._answer(ended)
             if ended.exact or polished == MOST_POLISHES:
                 break
-            prices, window = ended.prices, ended.blur
+            prices, window, self.grain = ended.prices, ended.blur, 0.0
         return self.incumbent
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
         """Return the round that left nothing to move, or what else is to be told."""
         while True:
             ended = self._round(sample, self.slopes, prices, window)
-            prices, window = ended.prices, 2 * ended.window
-            if ended.stop is Stop.DONE:
+            prices, window = ended.prices, ended.wider
+            if ended.stop is Stop.DONE and ended.valid:
                 return ended
+            if ended.stop is Stop.DONE:
+                self.incumbent = self._answer(ended)
             if ended.stop is Stop.LATE:
                 return self._late(ended)
             if ended.stop is Stop.STUCK:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
                     return Answer(witness=witness)
-                window = 8 * ended.window
+                window = 4 * ended.wider
+            self.most_moves *= 2
 
     def _round(
         self, sample: Sample, slopes: Slopes, prices: RealArray, window: Any, *, forgiving: bool = False
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
-        priced = Pass.run(sample, self.solver.engine, prices, self.threads)
+        priced = Pass.run(sample, self.solver.engine, prices, self.threads, self.grain)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        ended = Round(priced, slopes, window=window, core_per_unit=self.solver.core_per_unit)
+        ended = Round(
+            priced, slopes, window=window, core_per_unit=self.solver.core_per_unit, most_moves=self.most_moves
+        )
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
+        self.grain = grain_of(ended.resolution)
         return ended
 
     def _direction(self, reached: BoolArray) -> FloatArray:
@@ -211,7 +227,7 @@ class _Solution:
 
     def _answer(self, ended: Round) -> Answer:
         alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
-        stats = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
+        stats: dict[str, Any] = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
         stats["solver_seconds"] = time.monotonic() - self.started
         return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
 
