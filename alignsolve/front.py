@@ -21,7 +21,7 @@ from alignsolve.exact import exact_bound
 from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
-from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
 from alignsolve.violations import violations
 from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
@@ -117,6 +117,8 @@ def solve(
             answer = Answer(stats={"stopped": str(error)})
         _refuse_other_answers(name, answer)
     solution = judge(problem, answer, name=name, started=started, threads=threads)
+    if progress is not None and solution.objective is not None:
+        progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
     if throw:
         _raise_failure(solution)
     return solution

@@ -172,8 +172,8 @@ def test_clients_join(rng):
     solution, grown = aligner.align(grown, [0, 6, 7])
     assert solution.x.sum(axis=1).tolist() == [1, 2, 4]
     grown = aligner.observe(grown, reports_of(solution, [0, 6, 7], 4, rng))
-    assert grown.fitness.score.shape == (8, 4)
-    assert (grown.fitness.score[1:5] == state.fitness.score[1:5]).all()
+    assert grown.fitness.value.shape == (8, 4)
+    assert (grown.fitness.value[1:5] == state.fitness.value[1:5]).all()
     assert (grown.load.load >= state.load.load).all()
     with pytest.raises(ValueError, match="cannot grow from 8 clients to 5"):
         grown.grow(5)
