@@ -10,7 +10,7 @@ import numpy as np
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.sample import Sample
-from alignsolve.solvers.price.slopes import Slopes, relative_slopes, settle
+from alignsolve.solvers.price.slopes import Slopes, contented
 
 STEPS = 48
 FAR = 1e18
@@ -27,8 +27,7 @@ def coarse_prices(sample: Sample, engine: Engine, slopes: Slopes, prices: RealAr
     best, least = prices, np.inf
     for _ in range(STEPS):
         priced = Pass.run(sample, engine, prices, 1)
-        content = settle(slopes, relative_slopes(slopes, prices, 0 if prices.dtype.kind == "i" else 60), priced.loads)
-        excess = priced.loads - content
+        excess = priced.loads - contented(slopes, prices, priced.loads)
         if np.abs(excess).sum() < least:
             best, least = prices, np.abs(excess).sum()
         if least <= CLOSE * priced.loads.sum():

@@ -13,11 +13,11 @@ from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price.core import quantised, thinned
 from alignsolve.solvers.price.pricing import Pass, Windows
-from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
+from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
 
 STEPS = 2000
 """Searches between two looks at the clock."""
-SMALL = 1 << 16
+SMALL = 1 << 14
 """So few pairs are all taken into the core."""
 SMALLEST_CORE = 64
 RESOLUTION = 2.0**-38
@@ -62,11 +62,9 @@ class Round:
         self.stop = Stop.LATE
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
-        small = len(priced.margins) * len(self.prices) <= SMALL
-        wanted = self._window_for(core_per_unit) if window is None and not small else window
-        self.window = self.widest if small else min(max(wanted, 0 if self.whole else self.resolution), self.widest)
-        self.window = int(self.window) if self.whole else self.window
-        self.windows = Windows(self.window, self._ground_window())
+        self.misplaced = int(np.abs(priced.loads - contented(slopes, self.prices, priced.loads)).sum())
+        self.window = self._choose_window(window, core_per_unit)
+        self.windows = Windows(self.window, self._ground_window()) if self.misplaced else Windows(-1, -1)
         self.rows, self.thinned = thinned(priced.core_rows(self.windows), most_moves)
         self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
@@ -77,13 +75,16 @@ class Round:
         """The window that takes in every client and every expert."""
         return LARGEST if self.whole else MAX_FLOAT
 
-    def _window_for(self, core_per_unit: float) -> Any:
-        """Return the margin within which there are enough clients to make up for the load that is out of place."""
-        relative = relative_slopes(self.slopes, self.prices, 0 if self.whole else 60)
-        loads, margins = self.priced.loads, self.priced.margins
-        wanted = SMALLEST_CORE + int(core_per_unit * np.abs(loads - settle(self.slopes, relative, loads)).sum())
-        wanted = min(wanted, len(margins) // 2)
-        return np.partition(margins, wanted)[wanted]
+    def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
+        """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
+        margins = self.priced.margins
+        if len(margins) * len(self.prices) <= SMALL:
+            return self.widest
+        if wanted is None:
+            clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
+            wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
+        window = min(max(wanted, 0 if self.whole else self.resolution), self.widest)
+        return int(window) if self.whole else window
 
     def _ground_window(self) -> Any:
         """Return a window at least as wide for drops and additions, as far as it costs few more clients."""
@@ -138,7 +139,7 @@ class Round:
         """The window for another try: a thinned core has its prices to give first."""
         if self.thinned and self.stop is Stop.DONE:
             return self.window
-        return max(2 * self.window, 1) if self.whole else 2 * self.window
+        return max(3 * self.window, 1) if self.whole else 3 * self.window
 
     @property
     def _quantum(self) -> float:
@@ -183,7 +184,7 @@ class Round:
         if window >= self.widest:
             return 2 * LARGEST
         scaled = int(window) >> -self.exponent if self.whole else math.floor(math.ldexp(window, self.exponent))
-        return min(scaled * self.step, 2 * LARGEST)
+        return min(max(scaled, 0) * self.step, 2 * LARGEST)
 
     def _move_prices(self, relative: IntArray, windows: IntArray) -> None:
         """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""

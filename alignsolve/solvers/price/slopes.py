@@ -72,6 +72,13 @@ def settle(slopes: Slopes, relative: IntArray, loads: IntArray) -> IntArray:
     return np.clip(loads, least, most)
 
 
+def contented(slopes: Slopes, prices: RealArray, loads: IntArray) -> IntArray:
+    """Return the loads nearest to ``loads`` with which the experts are content at these prices."""
+    if prices.dtype.kind == "i":
+        return settle(slopes, relative_slopes(slopes, prices, 0), loads)
+    return settle(slopes, np.sign(slopes.slope - prices[:, None]).astype(np.int64), loads)
+
+
 def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int, step: int = 1) -> IntArray:
     """Return slopes − prices in fixed point, (num_experts, stretches)."""
     if prices.dtype.kind == "f":

@@ -39,7 +39,7 @@ from alignsolve.witness import from_direction
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
-SAMPLE_ROUNDS = 3
+SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
 MOST_POLISHES = 3
@@ -76,7 +76,7 @@ class Price:
 
     engine: Engine = field(default_factory=NumbaEngine)
     growth: int = 4
-    clients_per_expert: int = 4
+    clients_per_expert: int = 1
     safety: float = 1.3
     core_per_unit: float = 10.0
     most_moves: int = 1 << 21
@@ -127,7 +127,7 @@ class _Solution:
         self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
         strides = [1] if warm_start.prices is not None else list(self._strides())
-        if warm_start.prices is None:
+        if len(strides) > 1:
             smallest = Sample(self.problem, strides[0])
             prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
@@ -201,6 +201,8 @@ class _Solution:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
                     return Answer(witness=witness)
+                if ended.window >= ended.widest and not ended.thinned:
+                    return Answer(stats={"stopped": "neither an alignment nor a witness that there is none was found"})
                 window = 4 * ended.wider
             self.most_moves *= 2
 
