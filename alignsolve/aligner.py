@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from alignsolve.estimate.estimator import CapacityEstimator, EstimatorState, Fit
 from alignsolve.estimate.fitness import LossFitness
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.report import Report
-from alignsolve.front import solve
+from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
@@ -87,7 +87,7 @@ class Aligner:
     fitness, load, capacity
         Estimators (:mod:`alignsolve.estimate`).
     solver
-        As in :func:`alignsolve.solve`.
+        As in :func:`alignsolve.solve`. One with a parameter ``round`` gets the round's number added to it.
     time_limit
         Seconds per round; None: no limit.
     tie_break
@@ -168,13 +168,14 @@ class Aligner:
             If the solver found no alignment; InfeasibleError if there is none, possible only if bounds are hard.
         """
         clients = _read_cohort(cohort, state.num_clients)
-        problem, bounds = self._pose(state, clients)
+        rng = np.random.default_rng([state.seed, state.round])
+        problem, bounds = self._pose(state, clients, rng)
         solution = solve(
             problem,
-            self.solver,
+            _in_round(self.solver, state.round),
             time_limit=self.time_limit,
             warm_start=WarmStart(prices=state.prices),
-            seed=state.seed,
+            seed=int(rng.integers(2**31)),
         )
         loads = solution.loads
         assert loads is not None  # solve() raises if there is no alignment
@@ -187,9 +188,10 @@ class Aligner:
             prices=state.prices if solution.prices is None else solution.prices,
         )
 
-    def _pose(self, state: AlignerState, cohort: IntArray) -> tuple[AlignmentProblem, LoadBounds]:
+    def _pose(
+        self, state: AlignerState, cohort: IntArray, rng: np.random.Generator
+    ) -> tuple[AlignmentProblem, LoadBounds]:
         """Put the estimates together into the round's problem."""
-        rng = np.random.default_rng([state.seed, state.round])
         fitness = self.fitness.fitness(state.fitness, cohort, rng=rng)
         capacity, demand = self.capacity.capacity(state.capacity, cohort)
         capacity, demand = np.minimum(capacity, state.num_experts), np.minimum(demand, state.num_experts)
@@ -235,6 +237,14 @@ class Aligner:
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
         like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
         return states.from_arrays(like, arrays)
+
+
+def _in_round(solver: str | Solver, number: int) -> str | Solver:
+    """Tell the round to a solver that has such a parameter: a rolling window that never moves would not be one."""
+    call: Any = resolve(solver)[1]
+    if "round" not in getattr(call, "__dataclass_fields__", ()):
+        return solver
+    return cast("Solver", replace(call, round=call.round + number))
 
 
 def _read_cohort(cohort: npt.ArrayLike, num_clients: int) -> IntArray:

@@ -21,7 +21,7 @@ from alignsolve.exact import exact_bound
 from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
-from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
 from alignsolve.violations import violations
 from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
@@ -97,6 +97,7 @@ def solve(
     (<Status.OPTIMAL: 'OPTIMAL'>, <Proof.PRICES: 'PRICES'>, 4.5)
     """
     limit = _checked_limit(time_limit)
+    _check_arguments(problem, seed, threads)
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
@@ -106,9 +107,18 @@ def solve(
     started = time.monotonic()
     answer = _answer_without_solver(problem)
     if answer is None:
-        answer = call(problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        try:
+            answer = call(
+                problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress
+            )
+        except SolveError as error:
+            if throw or isinstance(error, UnsupportedError):
+                raise
+            answer = Answer(stats={"stopped": str(error)})
         _refuse_other_answers(name, answer)
     solution = judge(problem, answer, name=name, started=started, threads=threads)
+    if progress is not None and solution.objective is not None:
+        progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
     if throw:
         _raise_failure(solution)
     return solution
@@ -120,6 +130,16 @@ def _checked_limit(time_limit: float | None) -> float:
     if not time_limit >= 0:
         raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
+
+
+def _check_arguments(problem: Any, seed: Any, threads: Any) -> None:
+    if not isinstance(problem, AlignmentProblem):
+        kind = type(problem).__name__
+        raise TypeError(f"problem must be an AlignmentProblem, not {kind}; make one: AlignmentProblem(fitness)")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; it must be a whole number, 0 or more")
+    if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
+        raise ValueError(f"threads is {threads!r}; it must be a whole number, 1 or more, or None for all cores")
 
 
 def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
@@ -227,7 +247,11 @@ def judge(
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
     bound = math.inf if witness else _best_bound(problem, prices, checked, threads)
+    if bound == -math.inf and not checked:
+        witness = contradiction(problem)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
+    if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
+        prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
         problem=problem,

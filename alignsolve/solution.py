@@ -56,7 +56,8 @@ class Solution:
     loads
         (num_experts,) load per expert; None if there is no alignment.
     prices
-        (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none.
+        (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none and prices of
+        zero prove nothing.
     witness
         Why there is no alignment; None if there is one, or if only a back end says so.
     runtime

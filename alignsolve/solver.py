@@ -114,6 +114,6 @@ class Solver(Protocol):
         threads
             At most this many; None for as many as there are cores. The answer does not depend on it.
         progress
-            Called now and then, or None.
+            Called now and then by solvers that can tell, and by the front door when the answer is checked; or None.
         """
         ...

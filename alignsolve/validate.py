@@ -11,7 +11,7 @@ from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, I
 
 def fitness(given: Any) -> RealArray | RowBlocks:
     """Read the fitness matrix: float16/32/64 or integers, (num_clients, num_experts), not copied."""
-    matrix: RealArray | RowBlocks = given if isinstance(given, RowBlocks) else np.asarray(given)
+    matrix: RealArray | RowBlocks = given if isinstance(given, RowBlocks) else _array("fitness", given)
     if len(matrix.shape) != 2:
         raise ValueError(f"fitness must have shape (num_clients, num_experts), not {matrix.shape}")
     dtype = np.dtype(matrix.dtype)
@@ -50,7 +50,7 @@ def _refuse_entry(field: str, value: Any, limit: float, i: int, j: int) -> None:
 
 def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> IntArray:
     """Read whole non-negative numbers, broadcast to ``shape``."""
-    values = np.asarray(given)
+    values = _array(field, given)
     if values.dtype.kind not in "iufb":
         raise ValueError(f"{field} must be whole numbers, not {values.dtype}")
     with np.errstate(invalid="ignore"):
@@ -73,10 +73,14 @@ def amounts(
 
 def numbers(field: str, given: Any) -> FloatArray:
     """Read real numbers of any shape."""
+    return _array(field, given, np.float64)
+
+
+def _array(field: str, given: Any, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
     try:
-        return np.asarray(given, dtype=np.float64)
+        return np.asarray(given, dtype=dtype)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{field} must be numbers in an array of even rows: {error}") from None
+        raise ValueError(f"{field} must be an array of numbers in even rows: {error}") from None
 
 
 def prices(given: Any, num_experts: int) -> FloatArray:
@@ -131,7 +135,7 @@ def unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:
     """Read a (num_clients, num_experts) matrix of bools."""
-    values = np.asarray(given)
+    values = _array(field, given)
     if values.dtype != np.bool_:
         if values.dtype.kind not in "iuf" or not np.isin(values, (0, 1)).all():
             raise ValueError(f"{field} must be bools (or 0 and 1), not {values.dtype}")

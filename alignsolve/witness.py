@@ -47,17 +47,18 @@ class Witness:
         least, most = problem.experts.least[self.experts], problem.experts.most[self.experts]
         together = " together" if self.experts.sum() > 1 else ""
         if self.side == "demand":
-            wanted = float(least.sum())
+            wanted, room = float(least.sum()), float(most.sum())
             if (least > most).any():
-                return f"{experts} must have a load of at least {wanted:g}{together} and at most {float(most.sum()):g}"
+                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {room:.12g}"
             return (
-                f"{experts} must have a load of at least {wanted:g}{together}; {clients} could serve, and give at most "
-                f"{wanted - self.missing:g}{together}: {self.missing:g} missing"
+                f"{experts} must have a load of at least {wanted:.12g}{together}; "
+                f"{clients} could serve, and give at most "
+                f"{wanted - self.missing:.12g}{together}: {self.missing:.12g} missing"
             )
         room = float(most.sum())
         return (
-            f"{experts} can take a load of at most {room:g}{together}; {clients} must put at least "
-            f"{room + self.missing:g} there: {self.missing:g} too much"
+            f"{experts} can take a load of at most {room:.12g}{together}; {clients} must put at least "
+            f"{room + self.missing:.12g} there: {self.missing:.12g} too much"
         )
 
 
@@ -72,7 +73,8 @@ def _named(mask: BoolArray, what: str) -> str:
 
 def contradiction(problem: "AlignmentProblem") -> Witness | None:
     """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
-    crossed = problem.experts.least > problem.experts.most
+    bounds = problem.experts
+    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each by itself, so that all together do
     if crossed.any():
         found = confirm(problem, crossed, "demand")
         if found is not None:

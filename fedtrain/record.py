@@ -4,6 +4,8 @@ import csv
 import itertools
 import math
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,8 +129,11 @@ def read_record(run_dir: Path) -> RunRecord:
         If rounds.csv or alignment.npz is not what a run writes; the message names the file and the place.
     """
     path = run_dir / "config.toml"
-    config = path.read_text(encoding="utf-8") if path.exists() else ""
-    settings = tomllib.loads(config)
+    try:
+        config = path.read_text(encoding="utf-8") if path.exists() else ""
+        settings = tomllib.loads(config)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
     return RunRecord(
         name=str(settings.get("name") or run_dir.resolve().name),
         config=config,
@@ -142,7 +147,10 @@ def read_record(run_dir: Path) -> RunRecord:
 def _read_rounds(path: Path) -> Rounds:
     if not path.exists():
         return Rounds({}, incomplete=False)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text: byte {error.start} is not UTF-8") from error
     header, *rows = list(csv.reader(text.splitlines())) or [[]]
     incomplete = bool(text) and not text.endswith("\n")
     if incomplete and not rows:
@@ -171,8 +179,11 @@ def _numbers(path: Path, name: str, fields: list[str]) -> FloatArray:
 def _read_alignments(path: Path) -> Alignments | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    try:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} is not an .npz file of arrays, or damaged: {error}") from error
     missing = [field for field in _STORED if field not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}")

@@ -37,7 +37,9 @@ def write_report(run_dir: Path) -> Path:
         If a file is there but is not what a run writes.
     """
     page = run_dir / "report.html"
-    page.write_text(_page(read_record(run_dir)), encoding="utf-8")
+    half = page.with_suffix(".html.part")
+    half.write_text(_page(read_record(run_dir)), encoding="utf-8")
+    half.replace(page)
     return page
 
 

@@ -172,8 +172,8 @@ def test_clients_join(rng):
     solution, grown = aligner.align(grown, [0, 6, 7])
     assert solution.x.sum(axis=1).tolist() == [1, 2, 4]
     grown = aligner.observe(grown, reports_of(solution, [0, 6, 7], 4, rng))
-    assert grown.fitness.score.shape == (8, 4)
-    assert (grown.fitness.score[1:5] == state.fitness.score[1:5]).all()
+    assert grown.fitness.value.shape == (8, 4)
+    assert (grown.fitness.value[1:5] == state.fitness.value[1:5]).all()
     assert (grown.load.load >= state.load.load).all()
     with pytest.raises(ValueError, match="cannot grow from 8 clients to 5"):
         grown.grow(5)
@@ -306,3 +306,15 @@ def test_fitness_decides_before_ties_do(tie_break):
         aligner.init(3, 3), [Report(i, [i], router_mass=mass, **measures) for i, mass in enumerate(masses)]
     )
     assert aligner.align(state, [0, 1, 2])[0].x.argmax(axis=1).tolist() == [1, 2, 0]
+
+
+def test_blind_baselines_move_on_from_round_to_round():
+    for solver in ("rolling", "random"):
+        aligner = Aligner(capacity=CapacityProfiler(client_capacity=1), solver=solver)
+        state, seen = aligner.init(3, 6), []
+        for _ in range(6):
+            solution, state = aligner.align(state, [0, 1, 2])
+            seen.append(solution.assigned.experts.tolist())
+        assert len({tuple(experts) for experts in seen}) > 3
+        if solver == "rolling":
+            assert seen == [[r % 6, (r + 1) % 6, (r + 2) % 6] for r in range(6)]

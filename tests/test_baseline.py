@@ -41,11 +41,11 @@ def test_topk_is_every_clients_own_optimum(problem):
         return
     solution = solve(problem, "topk", throw=False)
     zero = [oracle.Fraction(0)] * problem.num_experts
-    for i in range(problem.num_clients):
-        best = oracle.best_row(problem, i, zero)
-        if best is None:
-            assert solution.status is Status.INFEASIBLE
-            return
+    bests = [oracle.best_row(problem, i, zero) for i in range(problem.num_clients)]
+    if None in bests:
+        assert solution.status is Status.INFEASIBLE
+        return
+    for i, best in enumerate(bests):
         chosen = np.flatnonzero(solution.x[i])
         own = sum((oracle.pair_value(problem, i, int(j)) for j in chosen), oracle.Fraction(0))
         assert float(own) == pytest.approx(float(best), abs=1e-6)

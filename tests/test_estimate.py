@@ -39,7 +39,8 @@ def report(client=0, experts=(0,), **changes):
         ({"seconds": np.inf}, "client 3: seconds is inf"),
         ({"num_examples": -1}, "client 3: num_examples is -1"),
         ({"router_mass": [0.5, np.nan]}, "client 3: router_mass must be finite"),
-        ({"outcome": "vanished"}, "'vanished' is not a valid Outcome"),
+        ({"outcome": "vanished"}, "client 3: outcome is 'vanished'; it must be one of completed, dropped"),
+        ({"loss": ["low"]}, "client 3: loss must be an array of numbers"),
     ],
 )
 def test_reports_refuse_what_cannot_be(changes, told):
@@ -70,7 +71,7 @@ def test_loss_fitness_is_the_moving_average_of_the_papers_score():
     q2 = 0.75 * 1.0 + 0.25 * np.exp(-2.0)
     expected = [[1.0, 1.0, 1.0], [0.75 + 0.25 * np.exp(-1.0), 1.0, 0.75 * q2 + 0.25]]
     np.testing.assert_allclose(fitness.fitness(second, BOTH, rng=RNG), expected)
-    assert (fitness.init(2, 3).score == 1.0).all()
+    assert (fitness.init(2, 3).value == 1.0).all()
 
 
 def test_loss_fitness_can_take_accuracy_instead():
@@ -85,7 +86,7 @@ def test_only_completed_rounds_teach(outcome):
     for fitness in (LossFitness(), RouterFitness()):
         before = fitness.init(2, 2)
         after = fitness.update(before, [failed])
-        np.testing.assert_array_equal(after.score, before.score)
+        np.testing.assert_array_equal(after.value, before.value)
     load = LoadMonitor()
     assert load.update(load.init(2, 2), [failed]).load.tolist() == [0.0, 0.0]
 
@@ -98,7 +99,7 @@ def test_router_fitness_scales_each_client_to_its_own_range():
         fitness.fitness(state, np.arange(3), rng=RNG), [[0.0, 1 / 3, 1.0], [0.5] * 3, [0.5] * 3], atol=1e-12
     )
     state = fitness.update(state, [report(0, router_mass=[0.8, 0.1, 0.1])])
-    np.testing.assert_allclose(state.score[0], [0.5, 0.2, 0.3])
+    np.testing.assert_allclose(state.value[0], [0.5, 0.2, 0.3])
 
 
 @pytest.mark.parametrize("mass", [None, [0.5, 0.5]])
@@ -126,6 +127,7 @@ def test_router_fitness_names_the_client_without_router_mass(mass):
         (lambda: CapacityProfiler(client_capacity=[[1]]), "must be a scalar or"),
         (lambda: CapacityProfiler(client_capacity=1, at_least=-1), "at_least is -1"),
         (lambda: CapacityProfiler(memory=[1, -1], expert_bytes=1), "memory of device 1 is -1"),
+        (lambda: CapacityProfiler(memory=[[1], [2, 3]], expert_bytes=1), "memory must be an array of numbers"),
         (lambda: CapacityProfiler(memory=1, expert_bytes=0), "expert_bytes must be above 0"),
     ],
 )

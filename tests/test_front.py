@@ -5,26 +5,21 @@ import re
 
 import numpy as np
 import pytest
+from claims import claim
 
 from alignsolve import (
-    SOLVERS,
-    Alignment,
     AlignmentProblem,
     Answer,
-    Capabilities,
-    Feature,
     InfeasibleError,
     Proof,
     SolveError,
     Status,
     UnsupportedError,
-    WarmStart,
     Witness,
     solve,
 )
-from alignsolve.front import capabilities, describe_solvers, judge
+from alignsolve.front import judge
 from alignsolve.numerics import is_proven, relative_gap
-from alignsolve.solver import CLIENT_SIDE, EVERYTHING
 
 FLOW = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
 PACK = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], client_load=[2.0, 3.0], expert_capacity=3)
@@ -32,11 +27,6 @@ STUCK = AlignmentProblem(np.ones((3, 2)), client_demand=1, expert_capacity=1)
 STUCK_PACK = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 2.0], expert_capacity=1.5)
 BEST = [[True, False], [False, True]]
 PROOF = np.array([1.0, 0.5])
-
-
-def claim(problem, answer=None, **claimed):
-    """What the front door makes of a solver that claims this."""
-    return solve(problem, lambda problem, **_: answer or Answer(**claimed), throw=False)
 
 
 def test_a_proven_answer_is_optimal():
@@ -258,123 +248,6 @@ def test_relative_gap_by_cases():
     assert relative_gap(1.0, 0.0) == 1.0
 
 
-def test_an_unknown_solver_lists_all():
-    with pytest.raises(ValueError, match=f"unknown solver 'magic'; there are: {', '.join(sorted(SOLVERS))}"):
-        solve(FLOW, "magic")
-    with pytest.raises(ValueError, match="a solver is a name or a callable, not int"):
-        solve(FLOW, 7)
-    with pytest.raises(ValueError, match=r"Capped is a class; make an instance: Capped\(\)"):
-        solve(FLOW, Capped)
-
-
-class Capped:
-    """Takes nothing but the client side."""
-
-    capabilities = Capabilities(takes=CLIENT_SIDE)
-
-    def __call__(self, problem, **_):
-        """Assign nothing."""
-        return Answer(np.zeros(problem.shape, dtype=bool))
-
-
-def test_features_are_refused_by_name_with_those_who_can():
-    able = sorted(name for name, declared in describe_solvers().items() if FLOW.features <= declared.takes)
-    with pytest.raises(UnsupportedError, match=r"Capped.*cannot take hard expert capacities") as caught:
-        solve(FLOW, Capped(), throw=False)
-    assert f"solvers that can: {', '.join(able)}" in str(caught.value)
-    assert "soften" in str(caught.value)
-    assert solve(FLOW.soften(overload=1.0), Capped()).objective == 0.0
-    assert capabilities(Capped()).takes == EVERYTHING - {Feature.HARD_EXPERT_CAPACITIES, Feature.HARD_EXPERT_DEMANDS}
-    assert capabilities(lambda: None).takes == EVERYTHING
-
-
-def test_where_no_solver_can_the_refusal_says_so(monkeypatch):
-    monkeypatch.setattr("alignsolve.front.SOLVERS", {})
-    with pytest.raises(UnsupportedError, match="no solver can"):
-        solve(FLOW, Capped())
-
-
-@pytest.mark.parametrize("time_limit", [-1.0, math.nan, -math.inf])
-def test_time_limits_are_checked(time_limit):
-    with pytest.raises(ValueError, match=r"time_limit is .*; it must be a number of seconds, 0 or more, or None"):
-        solve(FLOW, time_limit=time_limit)
-
-
-@pytest.mark.parametrize("gap", [-1e-9, math.nan, math.inf])
-def test_gaps_are_checked(gap):
-    with pytest.raises(ValueError, match=r"gap is .*; it must be 0 or more, and finite"):
-        solve(FLOW, gap=gap)
-
-
-def test_the_solver_gets_what_was_asked_for():
-    seen = {}
-
-    def curious(problem, **given):
-        seen.update(given)
-        return Answer(np.zeros(problem.shape, dtype=bool))
-
-    solution = solve(FLOW, curious, time_limit=5, seed=3, threads=2, progress=print, warm_start=PROOF)
-    assert solution.stats["solver"] == "curious"
-    assert (seen["seed"], seen["threads"], seen["progress"]) == (3, 2, print)
-    assert seen["warm_start"].prices.tolist() == [1.0, 0.5]
-    assert math.isfinite(seen["deadline"])
-    solve(FLOW, curious)
-    assert seen["deadline"] == math.inf
-    assert seen["warm_start"] == WarmStart()
-
-
-def warm(problem, given):
-    """What reaches a solver of a warm start."""
-    seen = []
-
-    def curious(problem, *, warm_start, **_):
-        seen.append(warm_start)
-        return Answer(np.zeros(problem.shape, dtype=bool))
-
-    solve(problem, curious, warm_start=given)
-    return seen[0]
-
-
-def test_warm_starts_of_every_kind_are_read():
-    solution = claim(FLOW, x=BEST, prices=PROOF)
-    for given in (solution, WarmStart(solution.assigned, PROOF), WarmStart(BEST, PROOF.tolist())):
-        seen = warm(FLOW, given)
-        assert seen.alignment.to_dense(2).tolist() == BEST
-        assert seen.prices.tolist() == [1.0, 0.5]
-    for given in (BEST, np.array(BEST), solution.assigned, tuple(solution.assigned)):
-        assert warm(FLOW, given).alignment.to_dense(2).tolist() == BEST
-    assert warm(FLOW, [1.0, 0.5]).prices.tolist() == [1.0, 0.5]
-    assert warm(FLOW, solve(STUCK, throw=False)) == WarmStart()
-
-
-def test_a_solution_of_other_clients_lends_its_prices():
-    solution = claim(FLOW, x=BEST, prices=PROOF)
-    seen = warm(AlignmentProblem(np.ones((3, 2))), solution)
-    assert seen.alignment is None
-    assert seen.prices.tolist() == [1.0, 0.5]
-
-
-def test_a_solution_of_other_experts_lends_nothing():
-    solution = claim(FLOW, x=BEST, prices=PROOF)
-    for num_experts in (1, 3):
-        assert warm(AlignmentProblem(np.ones((2, num_experts))), solution) == WarmStart()
-
-
-@pytest.mark.parametrize(
-    ("given", "complaint"),
-    [
-        ([1.0, 2.0, 3.0], "warm_start prices must be 2 finite numbers"),
-        ([1.0, np.nan], "warm_start prices must be 2 finite numbers"),
-        (np.zeros((3, 2)), "x has shape (3, 2), expected (2, 2)"),
-        (Alignment(np.array([0, 1, 2]), np.array([0, 5])), "experts must lie in 0..1"),
-        (np.full((2, 2), 0.5), "x has entries other than 0 and 1"),
-    ],
-)
-def test_warm_starts_that_do_not_fit_are_told(given, complaint):
-    with pytest.raises(ValueError, match=re.escape(complaint)):
-        solve(FLOW, warm_start=given)
-
-
 def test_judge_checks_without_solving():
     solution = judge(FLOW, Answer(BEST, PROOF))
     assert (solution.status, solution.stats["solver"]) == (Status.OPTIMAL, "given")
@@ -390,3 +263,44 @@ def test_near_2_to_the_53_every_unit_counts():
     best = claim(problem, x=[[False, True], [True, False]], prices=[1.0, 0.0])
     assert (best.status, best.objective, best.bound) == (Status.OPTIMAL, 2 * top - 1, 2 * top - 1)
     assert isinstance(best.objective, int)
+
+
+def test_a_solver_that_gives_up_is_unknown_where_nothing_is_thrown():
+    def gives_up(problem, **_):
+        raise SolveError("it ran out of arcs")
+
+    with pytest.raises(SolveError, match="it ran out of arcs"):
+        solve(FLOW, gives_up)
+    solution = solve(FLOW, gives_up, throw=False)
+    assert (solution.status, solution.x, solution.objective, solution.gap) == (Status.UNKNOWN, None, None, math.inf)
+    assert solution.bound >= 4.5
+    assert "it ran out of arcs" in solution.explain()
+
+
+def test_a_solver_that_cannot_take_the_problem_says_so_whatever_throw_is():
+    def refuses(problem, **_):
+        raise UnsupportedError("only on Sundays")
+
+    with pytest.raises(UnsupportedError, match="only on Sundays"):
+        solve(FLOW, refuses, throw=False)
+
+
+def test_what_is_no_problem_is_told():
+    with pytest.raises(TypeError, match="must be an AlignmentProblem, not list"):
+        solve([[1.0, 2.0]])
+
+
+def test_without_a_choice_the_row_is_told_even_if_no_solver_was_asked():
+    problem = AlignmentProblem(np.ones((3, 2)), client_capacity=[1, 1, 0], client_demand=1)
+    solution = judge(problem, Answer())
+    assert (solution.status, solution.proof, solution.bound) == (Status.INFEASIBLE, Proof.PRICES, -math.inf)
+    assert solution.explain() == "infeasible: client 2 demands 1 experts, its capacity is 0"
+
+
+def test_where_prices_of_zero_prove_it_they_are_the_certificate():
+    problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]])
+    solution = claim(problem, x=[[True, False], [True, False]])
+    assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
+    assert solution.prices.tolist() == [0.0, 0.0]
+    assert problem.bound(solution.prices) == solution.bound
+    assert claim(FLOW, x=BEST).prices is None

@@ -247,6 +247,23 @@ def test_arrays_that_no_run_writes_are_refused(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["rounds.csv", "alignment.npz", "config.toml"])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[: len(whole) // 2 - 1] + b"=\xff=", lambda _: b"\xff\x00=", None]
+)
+def test_damaged_files_are_named(tmp_path, name, damage):
+    write_run(tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    if damage is None:
+        np.save(tmp_path / "other.npy", np.zeros(3))
+        path.write_bytes((tmp_path / "other.npy").read_bytes())
+    else:
+        path.write_bytes(damage(whole))
+    with pytest.raises(ValueError, match=re.escape(name)):
+        write_report(tmp_path)
+
+
 def test_columns_that_runs_may_add_are_shown(tmp_path):
     write_run(tmp_path, simulated_seconds=12.5)
     page = read(tmp_path)

@@ -150,3 +150,20 @@ def test_weighted_loads_have_weighted_witnesses():
     witness = confirm(problem, np.ones(2, dtype=bool), "capacity")
     assert (witness.missing, witness.clients.tolist()) == (1.0, [True, True])
     assert oracle.confirms(problem, witness)
+
+
+def test_crossed_bounds_are_found_beside_huge_ones_that_cross_by_rounding():
+    problem = AlignmentProblem(
+        np.ones((2, 2)), client_load=[2.0, 3.0], expert_demand=[2.0, 1e12], expert_capacity=[1.0, 1e12 * (1 - 1e-12)]
+    )
+    witness = contradiction(problem)
+    assert witness.experts.tolist() == [True, False]
+    assert witness.missing == 1.0
+
+
+def test_byte_sized_loads_are_told_to_the_byte():
+    problem = AlignmentProblem(np.ones((2, 1)), client_load=[1e9 + 100, 1e9], client_demand=1, expert_capacity=2e9)
+    assert solve(problem, throw=False).explain() == (
+        "infeasible: expert 0 can take a load of at most 2000000000; clients 0, 1 must put at least 2000000100 there: "
+        "100 too much"
+    )

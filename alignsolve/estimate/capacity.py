@@ -70,8 +70,8 @@ class CapacityProfiler:
 
     def _fitting(self) -> IntArray:
         """Return how many of the largest expert fit beside the shared part."""
-        sizes = {"memory": np.asarray(self.memory), "expert_bytes": np.asarray(self.expert_bytes)}
-        for field, size in {**sizes, "shared_bytes": np.asarray(self.shared_bytes)}.items():
+        sizes = {field: validate.numbers(field, getattr(self, field)) for field in ("memory", "expert_bytes")}
+        for field, size in {**sizes, "shared_bytes": validate.numbers("shared_bytes", self.shared_bytes)}.items():
             validate.amounts(field, size, size.shape, ("device", "expert")[: size.ndim], infinite=False)
         largest = sizes["expert_bytes"].max(initial=0)
         if largest <= 0:

@@ -11,31 +11,31 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class PairScores:
-    """A running score per pair.
+class PairFitness:
+    """A running fitness per pair.
 
     Attributes
     ----------
-    score
+    value
         (num_clients, num_experts) float64.
     prior
-        The score of a pair about which nothing is known.
+        The fitness of a pair about which nothing is known.
     """
 
-    score: FloatArray
+    value: FloatArray
     prior: float
 
-    def grow(self, num_clients: int) -> "PairScores":
-        """Return the same scores with the prior for clients that joined."""
-        new = np.full((num_clients - len(self.score), self.score.shape[1]), self.prior)
-        return replace(self, score=np.concatenate([self.score, new]))
+    def grow(self, num_clients: int) -> "PairFitness":
+        """Return the same fitness with the prior for clients that joined."""
+        new = np.full((num_clients - len(self.value), self.value.shape[1]), self.prior)
+        return replace(self, value=np.concatenate([self.value, new]))
 
 
 @dataclass(frozen=True)
 class LossFitness:
     """The exponential moving average of FLEX-MoE (arXiv 2512.23070).
 
-    A client that completed its round with expert e, with mean loss l over the examples routed to e, scores
+    A client that completed its round with expert e, with mean loss l over the examples routed to e, shows
     s = exp(−alpha·l) there, or its accuracy; the fitness is Q ← (1 − beta)·Q + beta·s. Pairs that were not tried, or
     to which no example was routed, keep their Q.
 
@@ -67,23 +67,23 @@ class LossFitness:
         if not 0 <= self.prior <= 1:
             raise ValueError(f"prior is {self.prior}; it must lie between 0 and 1")
 
-    def init(self, num_clients: int, num_experts: int) -> PairScores:
+    def init(self, num_clients: int, num_experts: int) -> PairFitness:
         """Every pair at the prior."""
-        return PairScores(np.full((num_clients, num_experts), self.prior), self.prior)
+        return PairFitness(np.full((num_clients, num_experts), self.prior), self.prior)
 
-    def update(self, state: PairScores, reports: Sequence[Report]) -> PairScores:
+    def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
         """Move the pairs that were tried towards what they showed."""
         pairs = completed_pairs(reports)
         tried = pairs.usage > 0
         i, j = pairs.clients[tried], pairs.experts[tried]
         shown = np.exp(-self.alpha * pairs.loss[tried]) if self.signal == "loss" else pairs.accuracy[tried]
-        score = state.score.copy()
-        score[i, j] = (1 - self.beta) * score[i, j] + self.beta * np.minimum(shown, 1.0)
-        return replace(state, score=score)
+        value = state.value.copy()
+        value[i, j] = (1 - self.beta) * value[i, j] + self.beta * np.minimum(shown, 1.0)
+        return replace(state, value=value)
 
-    def fitness(self, state: PairScores, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+    def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Q of the cohort's pairs, between 0 and 1."""
-        return state.score[cohort]
+        return state.value[cohort]
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ class RouterFitness:
         """Check the parameters."""
         _check_weight(self.beta)
 
-    def init(self, num_clients: int, num_experts: int) -> PairScores:
+    def init(self, num_clients: int, num_experts: int) -> PairFitness:
         """Nobody has reported: NaN everywhere."""
-        return PairScores(np.full((num_clients, num_experts), np.nan), np.nan)
+        return PairFitness(np.full((num_clients, num_experts), np.nan), np.nan)
 
-    def update(self, state: PairScores, reports: Sequence[Report]) -> PairScores:
+    def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
         """Average the router masses of completed reports.
 
         Raises
@@ -118,24 +118,24 @@ class RouterFitness:
         ValueError
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
-        score = state.score.copy()
+        value = state.value.copy()
         for report in reports:
             if not report.completed:
                 continue
-            if report.router_mass is None or report.router_mass.shape != score.shape[1:]:
+            if report.router_mass is None or report.router_mass.shape != value.shape[1:]:
                 given = None if report.router_mass is None else report.router_mass.shape
                 raise ValueError(
-                    f"report of client {report.client}: RouterFitness needs router_mass of shape {score.shape[1:]}, "
+                    f"report of client {report.client}: RouterFitness needs router_mass of shape {value.shape[1:]}, "
                     f"not {given}"
                 )
-            known = score[report.client]
+            known = value[report.client]
             blended = (1 - self.beta) * known + self.beta * report.router_mass
-            score[report.client] = np.where(np.isnan(known), report.router_mass, blended)
-        return replace(state, score=score)
+            value[report.client] = np.where(np.isnan(known), report.router_mass, blended)
+        return replace(state, value=value)
 
-    def fitness(self, state: PairScores, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+    def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Router masses of the cohort's pairs, each row scaled to 0..1."""
-        mass = state.score[cohort]
+        mass = state.value[cohort]
         low, high = mass.min(axis=1, keepdims=True), mass.max(axis=1, keepdims=True)
         decided = high > low
         scaled: FloatArray = np.full(mass.shape, 0.5)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve import validate
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -82,6 +83,8 @@ class Report:
         """Read every field; afterwards each measure is a float64 array of its full shape."""
         if not isinstance(self.client, int | np.integer) or self.client < 0:
             raise ValueError(f"client of a report is {self.client!r}; it must be an index, 0 or more")
+        if self.outcome not in tuple(Outcome):
+            self._refuse(f"outcome is {self.outcome!r}; it must be one of {', '.join(Outcome)}")
         self._set("outcome", Outcome(self.outcome))
         self._set("experts", self._read_experts())
         for field in ("usage", "loss", "accuracy"):
@@ -119,7 +122,7 @@ class Report:
             if self.completed and len(self.experts):
                 self._refuse(f"{field} is missing, though its round was completed")
             return np.full(len(self.experts), np.nan)
-        values = np.asarray(given, dtype=np.float64)
+        values = validate.numbers(f"report of client {self.client}: {field}", given)
         if values.shape != self.experts.shape:
             self._refuse(f"{field} has shape {values.shape}, but it has {len(self.experts)} experts")
         return values
@@ -137,7 +140,7 @@ class Report:
                              + ("" if field == "loss" else ", 0 or more"))  # fmt: skip
 
     def _read_router_mass(self) -> FloatArray:
-        mass = np.asarray(self.router_mass, dtype=np.float64)
+        mass = validate.numbers(f"report of client {self.client}: router_mass", self.router_mass)
         if mass.ndim != 1 or not (np.isfinite(mass) & (mass >= 0)).all():
             self._refuse("router_mass must be finite numbers, 0 or more, one per expert")
         return mass

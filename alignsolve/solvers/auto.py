@@ -9,7 +9,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from alignsolve.numerics import relative_gap
+from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, Capabilities, ProgressHook, WarmStart
 
@@ -67,8 +67,7 @@ class Auto:
         second = Ilp(gap=self.gap)(
             problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
         )
-        nothing_new = second.x is None and second.witness is None and not second.infeasible
-        return replace(first, stats={**first.stats, **second.stats}) if nothing_new else second
+        return _with_what_was_known(second, first)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the chosen solvers need."""
@@ -82,4 +81,16 @@ class Auto:
             return True
         if answer.x is None or answer.prices is None:
             return False
-        return relative_gap(problem.bound(answer.prices), problem.objective(answer.x)) <= self.gap
+        gap = relative_gap(problem.bound(answer.prices), problem.objective(answer.x))
+        return gap <= max(self.gap, OPTIMALITY)
+
+
+def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
+    """Fill in what the time limit kept ``ilp`` from giving by what ``greedy`` gave before."""
+    if answer.witness is not None or answer.infeasible:
+        return answer
+    return replace(
+        answer,
+        x=known.x if answer.x is None else answer.x,
+        prices=known.prices if answer.prices is None else answer.prices,
+    )

@@ -84,12 +84,12 @@ def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int
             return step, 0, 0.0
         step += 1
         waited += 1
-        kind, a, b, other, score = _best_shift(s, unit, weights, banned, step, v)
-        if score >= 0.0:
+        kind, a, b, other, harm = _best_shift(s, unit, weights, banned, step, v)
+        if harm >= 0.0:
             trade = _best_trade(s, unit, weights, banned, step, v)
-            if trade[4] < score:
-                kind, a, b, other, score = trade
-        if score >= 0.0:
+            if trade[4] < harm:
+                kind, a, b, other, harm = trade
+        if harm >= 0.0:
             weights[v] += 1.0
         if kind > 0:
             _apply(s, banned, step, kind, a, b, v, other)
@@ -112,27 +112,27 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
-    """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, score)."""
+    """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, harm)."""
     n, num_experts = s.status.shape
     over = s.experts[v, LOAD] > s.experts[v, MOST]
-    kind, client, partner, score = 0, -1, -1, np.inf
+    kind, client, partner, harm = 0, -1, -1, np.inf
     for i in range(n):
         if s.status[i, v] != (HELD if over else FREE) or (not over and banned[i, v] > step):
             continue
-        now = _score(s, unit, weights, i, v, -1, over)
-        if now < score and (row_releases(s, i, v) if over else row_admits(s, i, v)):
-            kind, client, partner, score = 1, i, -1, now
+        now = _harm(s, unit, weights, i, v, -1, over)
+        if now < harm and (row_releases(s, i, v) if over else row_admits(s, i, v)):
+            kind, client, partner, harm = 1, i, -1, now
         for k in range(num_experts):
             if s.status[i, k] != (FREE if over else HELD) or (over and banned[i, k] > step):
                 continue
-            now = _score(s, unit, weights, i, v, k, over)
-            if now < score and (row_trades(s, i, v, k) if over else row_trades(s, i, k, v)):
-                kind, client, partner, score = 1, i, k, now
-    return kind, client, -1, partner, score
+            now = _harm(s, unit, weights, i, v, k, over)
+            if now < harm and (row_trades(s, i, v, k) if over else row_trades(s, i, k, v)):
+                kind, client, partner, harm = 1, i, k, now
+    return kind, client, -1, partner, harm
 
 
 @numba.njit(cache=True, nogil=True)
-def _score(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
+def _harm(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
     """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
     sign = -1.0 if over else 1.0
     before, after = s.experts[v, LOAD], s.experts[v, LOAD] + sign * load_of(s, i, v)
@@ -156,7 +156,7 @@ def _ranked(change: float, gain: float) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
-    """The best trade of v for another expert between two clients: (2, who gives v, who gets it, other, score)."""
+    """The best trade of v for another expert between two clients: (2, who gives v, who gets it, other, harm)."""
     n, num_experts = s.status.shape
     best = (0, -1, -1, -1, np.inf)
     seen = 0
@@ -174,14 +174,14 @@ def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
                 seen += 1
                 if seen > MOST_TRADES:
                     return best
-                score = _trade_score(s, unit, weights, a, b, v, k)
-                if score < best[4] and row_trades(s, b, k, v):
-                    best = (2, a, b, k, score)
+                harm = _trade_harm(s, unit, weights, a, b, v, k)
+                if harm < best[4] and row_trades(s, b, k, v):
+                    best = (2, a, b, k, harm)
     return best
 
 
 @numba.njit(cache=True, nogil=True)
-def _trade_score(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: int) -> float:
+def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: int) -> float:
     """Rank the trade in which a gives v to b for k."""
     v_after = s.experts[v, LOAD] - load_of(s, a, v) + load_of(s, b, v)
     k_after = s.experts[k, LOAD] + load_of(s, a, k) - load_of(s, b, k)

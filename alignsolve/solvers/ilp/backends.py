@@ -119,6 +119,10 @@ class Program:
         bound = run(relaxed, seconds)
         early = time.monotonic() - started < seconds / 2
         verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
+        if self.settings.backend == "highs" and early and verdict in {None, Verdict.NOTHING}:
+            # HiGHS gives up on some small programs with costs of very different sizes (kSolveError); CBC does not.
+            bound = self._run_cbc(relaxed, seconds)
+            verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
         if verdict is None or (verdict is Verdict.NOTHING and early):
             told = f"{pulp.LpStatus.get(self.lp.status)}, {pulp.LpSolution.get(self.lp.sol_status)}"
             raise SolveError(f"ilp: {self.settings.backend} ended with status {told}")

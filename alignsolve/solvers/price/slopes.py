@@ -46,8 +46,11 @@ def _whole(loads: npt.NDArray[Any]) -> IntArray:
 def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
     """Read the stretches off the experts' bounds. Hard bounds must not cross."""
     least = bounds.least
-    most = np.where(np.isfinite(bounds.most), bounds.most, np.maximum(num_clients, least))
-    bends = np.clip(bounds.breakpoints(), least, most)
+    bends = bounds.breakpoints()
+    # A bend may lie beyond what all clients together can load: there it still decides what the price can be.
+    largest = np.fmax(np.fmax.reduce(bends, axis=0, initial=0.0), np.maximum(num_clients, least))
+    most = np.where(np.isfinite(bounds.most), bounds.most, largest)
+    bends = np.clip(bends, least, most)
     points = np.vstack([least, np.where(np.isnan(bends), least, bends), most])
     points.sort(axis=0)
     begin, end = points[:-1], points[1:]

@@ -1,0 +1,49 @@
+"""``auto``: the right solver for the class, and nothing lost on the way from one to the next."""
+
+import numpy as np
+import pytest
+
+from alignsolve import AlignmentProblem, Answer, Proof, Status, solve
+from alignsolve.solvers.auto import Auto
+from alignsolve.solvers.greedy import Greedy
+from alignsolve.solvers.ilp.solver import Ilp
+
+
+def pack(num_clients: int = 60, num_experts: int = 6) -> AlignmentProblem:
+    """A general problem that greedy does not close."""
+    rng = np.random.default_rng(3)
+    return AlignmentProblem(
+        rng.random((num_clients, num_experts)),
+        client_capacity=2,
+        client_load=rng.integers(2, 9, num_clients),
+        expert_capacity=3 * num_clients // num_experts,
+    )
+
+
+@pytest.mark.parametrize("stopped", [{}, {"stopped": "time limit"}])
+def test_what_greedy_knew_is_kept_where_ilp_runs_out_of_time(monkeypatch, stopped):
+    problem = pack()
+    greedy = solve(problem, Greedy())
+    assert greedy.status is Status.FEASIBLE
+    monkeypatch.setattr(Ilp, "__call__", lambda *_, **__: Answer(stats=stopped))
+    solution = solve(problem, Auto())
+    assert solution.objective == greedy.objective
+    assert solution.bound == greedy.bound
+
+
+def test_ilp_is_spared_where_greedy_has_the_proof(monkeypatch):
+    problem = AlignmentProblem([[0.3, 0.1], [0.2, 0.15]], client_load=[2.0, 3.0], expert_capacity=5)
+    monkeypatch.setattr(Ilp, "__call__", lambda *_, **__: pytest.fail("greedy's prices prove it already"))
+    solution = solve(problem, Auto())
+    assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
+
+
+def test_ilp_closes_what_greedy_leaves_open():
+    problem = pack(12, 3)
+    assert solve(problem, Auto()).status is Status.OPTIMAL
+
+
+def test_infeasible_is_told_without_an_alignment():
+    problem = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 2.0], expert_capacity=1.5)
+    solution = solve(problem, Auto(), throw=False)
+    assert (solution.status, solution.assigned, solution.bound) == (Status.INFEASIBLE, None, -np.inf)
