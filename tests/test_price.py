@@ -137,7 +137,7 @@ def check(problem: AlignmentProblem, solver: Price, **options: Any) -> str:
     return "optimal"
 
 
-SMALL = Price(clients_per_expert=2, growth=2, core_per_unit=1.0)
+SMALL = Price(direct_clients=0, clients_per_expert=2, growth=2, core_per_unit=1.0)
 """So small a first sample and core that even tiny problems go through every step."""
 
 

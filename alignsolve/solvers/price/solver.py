@@ -54,6 +54,8 @@ class Price:
     ----------
     engine
         How the large data is read.
+    direct_clients
+        Up to so many clients no smaller sample is solved first.
     growth
         How much larger each sample is than the one before.
     clients_per_expert
@@ -75,6 +77,7 @@ class Price:
     """
 
     engine: Engine = field(default_factory=NumbaEngine)
+    direct_clients: int = 200
     growth: int = 4
     clients_per_expert: int = 1
     safety: float = 1.3
@@ -127,7 +130,8 @@ class _Solution:
         """Prices from smaller samples, then all clients."""
         self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
-        strides = [1] if warm_start.prices is not None else list(self._strides())
+        direct = warm_start.prices is not None or self.problem.num_clients <= self.solver.direct_clients
+        strides = [1] if direct else list(self._strides())
         if len(strides) > 1:
             smallest = Sample(self.problem, strides[0])
             prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
