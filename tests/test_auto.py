@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, Answer, Proof, Status, solve
+from alignsolve.solvers import auto
 from alignsolve.solvers.auto import Auto
 from alignsolve.solvers.greedy import Greedy
 from alignsolve.solvers.ilp.solver import Ilp
@@ -47,3 +48,12 @@ def test_infeasible_is_told_without_an_alignment():
     problem = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 2.0], expert_capacity=1.5)
     solution = solve(problem, Auto(), throw=False)
     assert (solution.status, solution.assigned, solution.bound) == (Status.INFEASIBLE, None, -np.inf)
+
+
+def test_the_cardinality_class_goes_to_the_solver_of_its_size(monkeypatch):
+    problem = AlignmentProblem(np.random.default_rng(0).random((12, 3)), expert_capacity=5, expert_demand=3)
+    small = solve(problem)
+    monkeypatch.setattr(auto, "PRICE_PAIRS", 1)
+    large = solve(problem)
+    assert (small.stats["chosen"], large.stats["chosen"]) == ("Flow", "Price")
+    assert small.objective == large.objective

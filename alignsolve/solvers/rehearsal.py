@@ -2,23 +2,28 @@
 
 from functools import cache
 
+import numpy as np
+
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Solver, WarmStart
 
 
-def rehearse(solver: Solver, class_: ProblemClass) -> None:
-    """Run a solver on tiny problems of a class: one that greed solves, one that needs repair, one without an answer."""
-    _run(solver, class_)  # type: ignore[arg-type]  # frozen dataclasses are hashable
+def rehearse(solver: Solver, problem: AlignmentProblem) -> None:
+    """Run a solver once on tiny problems of a problem's class and type of fitness, whatever comes of it.
+
+    They are chosen to take all paths: one that greed solves, one with groups, one without an answer.
+    """
+    _run(solver, problem.class_, np.dtype(problem.fitness.dtype).str)  # type: ignore[arg-type]  # dataclasses are hashable
 
 
 @cache
-def _run(solver: Solver, class_: ProblemClass) -> None:
-    for problem in _tiny(class_):
+def _run(solver: Solver, class_: ProblemClass, dtype: str) -> None:
+    for problem in _tiny(class_, dtype):
         solver(problem, deadline=float("inf"), warm_start=WarmStart(), seed=0, threads=1, progress=None)
 
 
-def _tiny(class_: ProblemClass) -> list[AlignmentProblem]:
-    fitness = [[3.0, 2.9, 0.0], [2.0, 0.1, 0.2], [2.5, 0.3, 0.1]]
+def _tiny(class_: ProblemClass, dtype: str) -> list[AlignmentProblem]:
+    fitness = np.array([[30, 29, 0], [20, 1, 2], [25, 3, 1]], dtype=dtype)
     demands = {"client_demand": 1, "client_capacity": 2, "expert_demand": 1, "expert_capacity": 2}
     if class_ is ProblemClass.CARDINALITY:
         grouped = {"expert_group": [0, 0, 1], "group_demand": 0}

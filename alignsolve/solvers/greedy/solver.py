@@ -72,7 +72,7 @@ class Greedy:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
-        rehearse(self, problem.class_)
+        rehearse(self, problem)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Regret:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
-        rehearse(self, problem.class_)
+        rehearse(self, problem)
 
 
 @dataclass(frozen=True)

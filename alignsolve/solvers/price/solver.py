@@ -34,6 +34,7 @@ from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop, grain_of
 from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
+from alignsolve.solvers.rehearsal import rehearse
 from alignsolve.witness import from_direction
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ class Price:
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
         return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
+
+    def prepare(self, problem: "AlignmentProblem") -> None:
+        """Compile what problems with this type of fitness need."""
+        rehearse(self, problem)
 
 
 class _Solution:
