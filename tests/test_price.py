@@ -149,6 +149,14 @@ def test_equals_the_oracle_on_random_problems(solver: Price) -> None:
     assert outcomes.count("infeasible") > 3
 
 
+@pytest.mark.kernels
+@pytest.mark.parametrize("solver", [Price(), SMALL], ids=["default", "small"])
+def test_small_problems_take_every_step_right(solver: Price) -> None:
+    rng = np.random.default_rng(3)
+    outcomes = [check(random_problem(rng, 16, 6), solver) for _ in range(40)]
+    assert outcomes.count("optimal") > 10
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("solver", [Price(), SMALL], ids=["default", "small"])
 def test_equals_the_oracle_on_thousands_of_random_problems(solver: Price) -> None:
@@ -286,6 +294,7 @@ def random_block(seed: int) -> tuple[AlignmentProblem, Any]:
     return problem, prices
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(40))
 def test_engines_agree(seed: int) -> None:
     """The compiled pass chooses as well as the plain one, up to ties, and finds the same margins."""

@@ -303,8 +303,8 @@ def _tight(heaps: Heaps, graph: Graph, source: int, length: int) -> bool:
             move = heaps.root[j, k]
             graph.move[t] = move
             graph.client[t] = heaps.pool[move].client
-            graph.give[t] = heaps.pool[move].give
-            graph.take[t] = heaps.pool[move].take
+            graph.give[t] = heaps.pool[move].left
+            graph.take[t] = heaps.pool[move].taken
         elif (k == ground and _slope_above(graph, j) == tight) or (j == ground and -_slope_below(graph, k) == tight):
             graph.move[t] = PENALTY
         else:

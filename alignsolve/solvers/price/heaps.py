@@ -23,8 +23,8 @@ MOVE = np.dtype(
     [
         ("loss", np.int64),  # fitness lost by the move, in quanta
         ("client", np.int32),
-        ("give", np.int32),  # the candidate left, NONE for the ground
-        ("take", np.int32),  # the candidate taken, NONE for the ground
+        ("left", np.int32),  # the candidate left, NONE for the ground
+        ("taken", np.int32),  # the candidate taken, NONE for the ground
         ("stamp", np.int32),
         ("child", np.int32),
         ("sibling", np.int32),
@@ -57,7 +57,7 @@ class Heaps(NamedTuple):
         """Return heaps without moves."""
         root = np.full((nodes, nodes), NONE, dtype=np.int32)
         loss = np.full((nodes, nodes), FAR, dtype=np.int64)
-        return cls(root, loss, np.empty(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
+        return cls(root, loss, np.recarray(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
 
 
 @inner
@@ -85,8 +85,8 @@ def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: 
     move = pool[new]
     move.loss = loss
     move.client = client
-    move.give = give
-    move.take = take
+    move.left = give
+    move.taken = take
     move.stamp = stamp
     move.child = NONE
     move.sibling = NONE
