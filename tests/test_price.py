@@ -166,6 +166,14 @@ def test_equals_the_oracle_on_thousands_of_random_problems(solver: Price) -> Non
     assert outcomes.count("infeasible") > 100
 
 
+def test_a_window_below_a_quantum_is_widened() -> None:
+    """Doubling a window of 0 went on for ever."""
+    rng = np.random.default_rng(11)
+    for _ in range(550):
+        problem = random_problem(rng, 200, 12)
+    assert check(problem, SMALL) == "optimal"
+
+
 def bounded(fitness: Any, **options: Any) -> AlignmentProblem:
     """Capacities 1..3 for clients, and experts' bounds 15 % around the mean load."""
     n, e = fitness.shape

@@ -145,10 +145,13 @@ class Round:
 
     @property
     def wider(self) -> Any:
-        """The window for another try: a thinned core has its prices to give first."""
+        """The window for another try: a thinned core has its prices to give first.
+
+        It is never below a quantum, where nothing moves however often the window is widened.
+        """
         if self.thinned and self.stop is Stop.DONE:
             return self.window
-        return max(3 * self.window, 1) if self.whole else 3 * self.window
+        return max(3 * self.window, self.blur)
 
     @property
     def _quantum(self) -> float:
