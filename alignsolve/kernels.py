@@ -17,7 +17,6 @@ from alignsolve.rows import RowOptima, is_exact_in_integers
 Matrix = npt.NDArray[Any]
 SHUT = np.iinfo(np.int64).min // 2
 NO_FLAGS = np.ones((1, 1), dtype=np.bool_)
-NO_COUNTS = np.zeros((1, 1), dtype=np.int64)
 
 
 def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:

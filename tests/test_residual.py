@@ -43,7 +43,7 @@ def _with_fitness(problem: AlignmentProblem, fitness) -> AlignmentProblem:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_clients_that_move_twice_are_uncrossed(seed, monkeypatch):
+def test_clients_that_move_twice_are_uncrossed(seed):
     """Few clients, each within two groups: shortest cycles pass through the same client more than once."""
     rng = np.random.default_rng(seed)
     problem = AlignmentProblem(rng.integers(0, 4, (6, 4)), expert_demand=2, expert_capacity=4, **GROUPED)

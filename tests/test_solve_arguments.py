@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from claims import claim
+from claims import BEST, FLOW, PROOF, STUCK, claim
 
 from alignsolve import (
     SOLVERS,
@@ -20,13 +20,6 @@ from alignsolve import (
 )
 from alignsolve.front import capabilities, describe_solvers
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING
-
-FLOW = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
-PACK = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], client_load=[2.0, 3.0], expert_capacity=3)
-STUCK = AlignmentProblem(np.ones((3, 2)), client_demand=1, expert_capacity=1)
-STUCK_PACK = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 2.0], expert_capacity=1.5)
-BEST = [[True, False], [False, True]]
-PROOF = np.array([1.0, 0.5])
 
 
 def test_an_unknown_solver_lists_all():
