@@ -11,14 +11,17 @@ import numpy as np
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
-from alignsolve.solvers.price.core import quantised, thinned
+from alignsolve.solvers.price.arcs import Arcs
+from alignsolve.solvers.price.core import Core, quantised, thinned
+from alignsolve.solvers.price.heaps import filled_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
+from alignsolve.solvers.price.table import places, table_of, tabulated
 
 STEPS = 2000
 """Searches between two looks at the clock."""
-SMALL = 1 << 14
-"""So few pairs are all taken into the core."""
+TABLE_PAIRS = 1 << 20
+"""So few pairs are all taken into the core, as a table."""
 SMALLEST_CORE = 64
 RESOLUTION = 2.0**-38
 """What may be lost per pair, relative to the mean |value| chosen: the bound moves by a hundredth of its tolerance."""
@@ -72,10 +75,17 @@ class Round:
         self.misplaced = int(np.abs(priced.loads - contented(slopes, self.prices, priced.loads)).sum())
         self.window = self._choose_window(window, core_per_unit)
         self.windows = Windows(self.window, self._ground_window()) if self.misplaced else Windows(-1, -1)
-        self.rows, self.thinned = thinned(priced.core_rows(self.windows), most_moves)
+        self.rows, self.thinned = priced.core_rows(self.windows), False
+        if not self.small:
+            self.rows, self.thinned = thinned(self.rows, most_moves)
         self.step = int(ssp.step_of(len(self.prices) + 1))
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
+
+    @property
+    def small(self) -> bool:
+        """Whether the core is a table of all clients and experts."""
+        return len(self.priced.margins) * len(self.prices) <= TABLE_PAIRS
 
     @property
     def widest(self) -> Any:
@@ -85,7 +95,7 @@ class Round:
     def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
-        if wanted is None and len(margins) * len(self.prices) <= SMALL:
+        if self.small:
             return self.widest
         if wanted is None:
             clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
@@ -172,14 +182,15 @@ class Round:
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
         windows = np.array([self._in_quanta(window) for window in self.windows])
-        heaps = ssp.filled_heaps(self.core, self.graph, windows)
+        core = tabulated(self.core, len(self.prices)) if self.small else self.core
+        arcs = self._arcs(core, windows)
         while True:
             units = self.graph.counter[ssp.UNITS]
-            code = ssp.augment(self.core, heaps, self.graph, windows, STEPS)
+            code = ssp.augment(core, arcs, self.graph, windows, STEPS)
             if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
                 raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
-                heaps = ssp.filled_heaps(self.core, self.graph, windows)
+                arcs = self._arcs(core, windows)
             elif code == ssp.STUCK:
                 self.reached = self.graph.settled > 0
                 ssp.forget_search(self.graph)
@@ -190,7 +201,13 @@ class Round:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
         self.searches = int(self.graph.counter[ssp.SEARCHES])
+        if self.small:
+            self.core = self.core._replace(held=core.held[places(self.core, len(self.prices))])
         self._move_prices(relative, windows)
+
+    def _arcs(self, core: Core, windows: IntArray) -> Arcs:
+        nodes = len(self.prices) + 1
+        return table_of(core, nodes) if self.small else filled_heaps(core, nodes, windows)
 
     def _in_quanta(self, window: Any) -> int:
         if window >= self.widest:
