@@ -57,13 +57,19 @@ def concatenate(parts: list[CoreRows]) -> CoreRows:
     return CoreRows(**columns)
 
 
-def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
-    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
+def moves_of(rows: CoreRows) -> int:
+    """Return how many swaps the rows' clients could make."""
     size = np.diff(rows.start)
     held = np.add.reduceat(rows.held, rows.start[:-1], dtype=np.int64) if len(size) else size
-    stride = -(-int((held * (size - held)).sum()) // max(1, most_moves))
+    return int((held * (size - held)).sum())
+
+
+def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
+    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
+    stride = -(-moves_of(rows) // max(1, most_moves))
     if stride <= 1:
         return rows, False
+    size = np.diff(rows.start)
     client = np.repeat(np.arange(len(size)), size)
     place = np.arange(len(client)) - rows.start[client]
     # Different experts for different clients, so that every pair of experts keeps its share of moves.

@@ -7,16 +7,21 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import RealArray
+from alignsolve.numerics import MAX_FLOAT, RealArray
 from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.solvers.price.row_moves import HELD, OPEN, REQUIRED, list_core_rows, losses, read_row
+from alignsolve.solvers.price.slopes import LARGEST
 
 Array = npt.NDArray[Any]
 MIX = 2654435761
+SMALL = 1 << 20
+"""Up to so many candidates, room is made for all there can be."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 """Larger than every difference of reduced fitness."""
+WIDEST = {"i": LARGEST, "f": MAX_FLOAT}
+"""A window in which every move is."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,12 @@ class NumbaEngine:
             *(block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand)),
             *(*_groups(block), prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
             *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
+            min(windows) >= WIDEST[prices.dtype.kind],
         )
         size, room, spare = (np.empty(m, dtype=np.int64) for _ in range(3))
         group_room, group_spare = (np.empty((m, num_groups), dtype=np.int64) for _ in range(2))
-        ground, length = np.empty(m, dtype=prices.dtype), 4 * m + block.num_experts
+        ground, most = np.empty(m, dtype=prices.dtype), m * block.num_experts
+        length = most if most <= SMALL else 4 * m + block.num_experts
         while True:
             expert, held = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.bool_)
             worth = np.empty(length, dtype=prices.dtype)

@@ -96,6 +96,7 @@ def list_core_rows(
     chosen: Array,
     window: Any,
     ground_window: Any,
+    everything: bool,
     size: Array,
     expert: Array,
     held: Array,
@@ -129,13 +130,15 @@ def list_core_rows(
         for g in range(num_groups):
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
-        losses(
-            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
-            swap, fall, far,
-        )  # fmt: skip
+        if not everything:
+            losses(
+                reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
+                swap, fall, far,
+            )  # fmt: skip
         begin = used
         for j in range(num_experts):
-            if swap[j] <= window or fall[j] <= ground_window:
+            near = not everything and (swap[j] <= window or fall[j] <= ground_window)
+            if near or (everything and (state[j] == OPEN or state[j] == HELD)):
                 expert[used] = j
                 held[used] = state[j] == HELD
                 worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])

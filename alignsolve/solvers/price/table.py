@@ -24,7 +24,9 @@ SHUT = -(2**61)
 def tabulated(core: Core, num_experts: int) -> Core:
     """Return the core with a candidate for every expert: the a-th candidate of client i is i·num_experts + a."""
     clients = len(core.stamp)
-    place = places(core, num_experts)
+    if len(core.expert) == clients * num_experts:
+        return core
+    place = _places(core, num_experts)
     worth = np.full(clients * num_experts, SHUT, dtype=np.int64)
     held = np.zeros(clients * num_experts, dtype=np.bool_)
     worth[place], held[place] = core.worth, core.held
@@ -32,7 +34,12 @@ def tabulated(core: Core, num_experts: int) -> Core:
     return core._replace(start=start, expert=np.tile(np.arange(num_experts), clients), held=held, worth=worth)
 
 
-def places(core: Core, num_experts: int) -> Array:
+def untabulated(core: Core, table: Core, num_experts: int) -> Core:
+    """Return the core with what its table holds."""
+    return core if table is core else core._replace(held=table.held[_places(core, num_experts)])
+
+
+def _places(core: Core, num_experts: int) -> Array:
     """Return where the candidates of a core stand in its table."""
     return np.repeat(np.arange(len(core.stamp)) * num_experts, np.diff(core.start)) + core.expert
 
@@ -149,69 +156,56 @@ def _mark_stale(root: Array, i: int) -> None:
 def freshen_row(core: Core, arcs: Arcs, j: int, price: Array, distance: Array, passed: int) -> None:
     """Find the cheapest moves on those stale arcs from j that could shorten a way."""
     root, loss = arcs.root[j], arcs.loss[j]
+    worth, enter, nothing, holder = core.worth, arcs.enter, core.ground, arcs.holder[j, : arcs.number[j]]
+    room, spare, group, group_room, group_spare = core.room, core.spare, core.group, core.group_room, core.group_spare
     for k in range(len(price)):
         if root[k] < NONE and passed + loss[k] + price[k] < distance[k]:
-            freshen(core, arcs, j, k)
+            loss[k], root[k] = _cheapest(
+                j, k, loss[k], root[k], worth, enter, nothing, holder, room, spare, group, group_room, group_spare
+            )
 
 
 @inner
 def freshen(core: Core, arcs: Arcs, j: int, k: int) -> None:
     """Find the cheapest move on the arc j → k anew."""
-    ground = len(arcs.root) - 1
+    loss, root, holder = arcs.loss, arcs.root, arcs.holder[j, : arcs.number[j]]
+    loss[j, k], root[j, k] = _cheapest(
+        j, k, loss[j, k], root[j, k], core.worth, arcs.enter, core.ground, holder,
+        core.room, core.spare, core.group, core.group_room, core.group_spare,
+    )  # fmt: skip
+
+
+@inner
+def _cheapest(
+    j: int, k: int, least: int, stale: int, worth: Array, enter: Array, nothing: Array, holder: Array,
+    room: Array, spare: Array, group: Array, group_room: Array, group_spare: Array,
+) -> tuple[int, int]:  # fmt: skip
+    """Return the least loss on the arc j → k, known to be at least so much, and the client that offers it."""
+    clients, free = len(nothing), len(group) == 0
+    ground = len(worth) // clients
+    best, who = FAR, NONE
     if j == ground:
-        loss, who = _cheapest_entrance(core, arcs, k)
-    elif k == ground:
-        loss, who = _cheapest_exit(core, arcs, j)
-    else:
-        loss, who = _cheapest_swap(core, arcs, j, k)
-    arcs.loss[j, k] = loss
-    arcs.root[j, k] = who
-
-
-@inner
-def _cheapest_entrance(core: Core, arcs: Arcs, k: int) -> tuple[int, int]:
-    room, group, group_room, nothing, enter = core.room, core.group, core.group_room, core.ground, arcs.enter
-    ground, grouped = len(arcs.root) - 1, len(group) > 0
-    least, best, who = arcs.loss[ground, k], FAR, NONE
-    # From where the last one was found: those before it have been asked already.
-    i = -2 - arcs.root[ground, k]
-    for _ in range(len(room)):
-        if room[i] > 0 and (not grouped or group_room[i, group[k]] > 0):
-            loss = nothing[i] - enter[i * ground + k]
-            if loss < best:
-                best, who = loss, i
-                if best <= least:
-                    break
-        i = i + 1 if i + 1 < len(room) else 0
-    return best, who
-
-
-@inner
-def _cheapest_exit(core: Core, arcs: Arcs, j: int) -> tuple[int, int]:
-    spare, group, group_spare, nothing, worth = core.spare, core.group, core.group_spare, core.ground, core.worth
-    ground, grouped, holder = len(arcs.root) - 1, len(group) > 0, arcs.holder[j]
-    least, best, who = arcs.loss[j, ground], FAR, NONE
-    for t in range(arcs.number[j]):
+        # From where the last one was found: those before it have been asked already.
+        i = -2 - stale
+        for _ in range(clients):
+            if room[i] > 0 and (free or group_room[i, group[k]] > 0):
+                loss = nothing[i] - enter[i * ground + k]
+                if loss < best:
+                    best, who = loss, i
+                    if best <= least:
+                        break
+            i = i + 1 if i + 1 < clients else 0
+        return best, who
+    within = free or (k < ground and group[j] == group[k])
+    for t in range(len(holder)):
         i = np.int64(holder[t])
-        if spare[i] > 0 and (not grouped or group_spare[i, group[j]] > 0):
+        if k == ground:
             loss = worth[i * ground + j] - nothing[i]
-            if loss < best:
-                best, who = loss, i
-                if best <= least:
-                    break
-    return best, who
-
-
-@inner
-def _cheapest_swap(core: Core, arcs: Arcs, j: int, k: int) -> tuple[int, int]:
-    worth, enter, group, group_spare, group_room = core.worth, arcs.enter, core.group, core.group_spare, core.group_room
-    width, holder = len(arcs.root) - 1, arcs.holder[j]
-    free = len(group) == 0 or group[j] == group[k]
-    least, best, who = arcs.loss[j, k], FAR, NONE
-    for t in range(arcs.number[j]):
-        i = np.int64(holder[t])
-        loss = worth[i * width + j] - enter[i * width + k]
-        if loss < best and (free or (group_spare[i, group[j]] > 0 and group_room[i, group[k]] > 0)):
+            may = spare[i] > 0 and (free or group_spare[i, group[j]] > 0)
+        else:
+            loss = worth[i * ground + j] - enter[i * ground + k]
+            may = within or (group_spare[i, group[j]] > 0 and group_room[i, group[k]] > 0)
+        if loss < best and may:
             best, who = loss, i
             if best <= least:
                 break
