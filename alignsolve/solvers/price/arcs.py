@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.solvers.price.compiled import inner
+
 Array = npt.NDArray[Any]
 NONE = -1
 FAR = 2**62
@@ -70,3 +72,9 @@ class Arcs(NamedTuple):
             number=none,
             place=none.astype(np.int32),
         )
+
+
+@inner
+def is_table(arcs: Arcs) -> bool:
+    """Tell whether the arcs are those of a table."""
+    return arcs.holder.shape[1] > 0

@@ -11,8 +11,9 @@ import numpy as np
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
+from alignsolve.solvers.price import graph
 from alignsolve.solvers.price.arcs import Arcs
-from alignsolve.solvers.price.core import Core, moves_of, quantised, thinned
+from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
 from alignsolve.solvers.price.heaps import filled_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
@@ -77,15 +78,15 @@ class Round:
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
         self.misplaced = int(np.abs(priced.loads - contented(slopes, self.prices, priced.loads)).sum())
-        self.step = int(ssp.step_of(len(self.prices) + 1))
+        self.step = int(graph.step_of(len(self.prices) + 1))
         self.thinned = False
         few = len(priced.margins) * len(self.prices) <= TABLE_PAIRS and not polish
         self.in_table = few and window is None
         if not self.in_table:
-            self._take(self._choose_window(window, core_per_unit))
+            self.rows = self._take(self._choose_window(window, core_per_unit))
             self.in_table = few and moves_of(self.rows) * MOVES_TO_PAIRS > len(priced.margins) * len(self.prices)
         if self.in_table:
-            self._take(max(self._widest_sharp(), window or 0))
+            self.rows = self._take(max(self._widest_sharp(), window or 0))
         else:
             # What ties to the last digit has no prices to tell: a few moves will do.
             tied = not polish and self.window <= (0 if self.whole else self.resolution)
@@ -98,10 +99,10 @@ class Round:
         """The window that takes in every client and every expert."""
         return LARGEST if self.whole else MAX_FLOAT
 
-    def _take(self, window: Any) -> None:
+    def _take(self, window: Any) -> CoreRows:
         self.window = window
         self.windows = Windows(window, self._ground_window()) if self.misplaced else Windows(-1, -1)
-        self.rows = self.priced.core_rows(self.windows)
+        return self.priced.core_rows(self.windows)
 
     def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
@@ -188,7 +189,17 @@ class Round:
         """
         if self.thinned and self.stop is Stop.DONE:
             return self.window
-        return max(3 * self.window, self.blur)
+        factor = 3.0
+        if self.stop is Stop.DRIFTED:
+            # What is left to move has less far to go, as the root of its share.
+            factor *= min(1.0, math.sqrt(self._left / self.misplaced))
+        window = max(factor * self.window, self.blur)
+        return int(window) if self.whole else window
+
+    @property
+    def _left(self) -> int:
+        """Units of load that are still out of place."""
+        return int(np.abs(self.graph.excess[:-1]).sum())
 
     @property
     def _quantum(self) -> float:
@@ -205,16 +216,16 @@ class Round:
         relative = relative_slopes(self.slopes, self.prices, self.exponent, self.step)
         self.content = settle(self.slopes, relative, self.priced.loads)
         excess = self.priced.loads - self.content
-        self.graph = ssp.graph_of(
+        self.graph = graph.graph_of(
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
         windows = np.array([self._in_quanta(window) for window in self.windows])
         core = tabulated(self.core, len(self.prices)) if self.in_table else self.core
         arcs = self._arcs(core, windows)
         while True:
-            units = self.graph.counter[ssp.UNITS]
+            units = self.graph.counter[graph.UNITS]
             code = ssp.augment(core, arcs, self.graph, windows, STEPS)
-            if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
+            if code == ssp.PAUSED and self.graph.counter[graph.UNITS] == units:
                 raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
                 arcs = self._arcs(core, windows)
@@ -223,11 +234,11 @@ class Round:
                 ssp.forget_search(self.graph)
                 if not forgiving:
                     break
-                self.graph.excess[self.graph.counter[ssp.CURSOR]] = 0
+                self.graph.excess[self.graph.counter[graph.CURSOR]] = 0
             elif code != ssp.PAUSED or time.monotonic() > deadline:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
-        self.searches = int(self.graph.counter[ssp.SEARCHES])
+        self.searches = int(self.graph.counter[graph.SEARCHES])
         if self.in_table:
             self.core = untabulated(self.core, core, len(self.prices))
         self._move_prices(relative, windows)

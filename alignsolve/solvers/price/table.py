@@ -63,12 +63,12 @@ def _fill(core: Core, arcs: Arcs) -> None:
     for i in range(len(core.stamp)):
         for j in range(width):
             if core.held[i * width + j]:
-                join(arcs, i, j)
+                _join(arcs, i, j)
         offer(core, arcs, i)
 
 
 @inner
-def join(arcs: Arcs, i: int, j: int) -> None:
+def _join(arcs: Arcs, i: int, j: int) -> None:
     """Client i holds expert j from now on."""
     number = arcs.number
     a = i * (len(number) - 1) + j
@@ -79,16 +79,18 @@ def join(arcs: Arcs, i: int, j: int) -> None:
 
 
 @inner
-def leave(core: Core, arcs: Arcs, i: int, j: int) -> None:
-    """Client i no longer holds expert j."""
-    number, holder, place = arcs.number, arcs.holder, arcs.place
-    width = len(number) - 1
-    a = i * width + j
-    arcs.enter[a] = core.worth[a]
-    number[j] -= 1
-    last = holder[j, number[j]]
-    holder[j, place[a]] = last
-    place[last * width + j] = place[a]
+def make_move(core: Core, arcs: Arcs, give: int, take: int) -> None:
+    """A client leaves one candidate for another, as in the core."""
+    number, holder, place, width = arcs.number, arcs.holder, arcs.place, len(arcs.root) - 1
+    if give != NONE:
+        j = give % width
+        arcs.enter[give] = core.worth[give]
+        number[j] -= 1
+        last = holder[j, number[j]]
+        holder[j, place[give]] = last
+        place[last * width + j] = place[give]
+    if take != NONE:
+        _join(arcs, take // width, take % width)
 
 
 @inner
@@ -198,7 +200,7 @@ def _cheapest(
         return best, who
     within = free or (k < ground and group[j] == group[k])
     for t in range(len(holder)):
-        i = np.int64(holder[t])
+        i = int(holder[t])
         if k == ground:
             loss = worth[i * ground + j] - nothing[i]
             may = spare[i] > 0 and (free or group_spare[i, group[j]] > 0)
