@@ -1,8 +1,8 @@
 """``auto``: picks a solver by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, ``flow`` below; both are exact. At 10,000 × 64 ``price``
-  was faster on most families, at 1,000 × 64 slower on most; below the threshold neither takes long, and ``flow`` has
-  nothing to compile on its first use.
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` clients for each expert;
+  ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to compile on its first
+  use; where there are about as many experts as clients, long chains of moves (fitness of rank one) cost ``price`` more.
 - General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap and the problem
   has at most ``ILP_PAIRS`` pairs, ``ilp`` goes on from the greedy alignment; larger problems keep the greedy answer,
   whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from alignsolve.solvers.flow import Flow
     from alignsolve.solvers.price import Price
 
-PRICE_PAIRS = 1 << 20
-"""Pairs (clients × experts) from which our own solver is the faster one."""
+PRICE_PAIRS = 1 << 15
+"""Pairs (clients × experts) from which our own solver is worth its compilation."""
+CLIENTS_PER_EXPERT = 8
+"""How many times more clients than experts make it the faster one on every family."""
 ILP_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which an integer program is worth building."""
 
@@ -96,7 +98,8 @@ class Auto:
 
 def _exact_flow_solver(problem: AlignmentProblem) -> "Flow | Price":
     """Choose by size; imported here, so that only what is chosen loads its back end."""
-    if problem.num_clients * problem.num_experts >= PRICE_PAIRS:
+    n, e = problem.shape
+    if n * e >= PRICE_PAIRS and n >= CLIENTS_PER_EXPERT * e:
         from alignsolve.solvers.price import Price  # noqa: PLC0415
 
         return Price()
