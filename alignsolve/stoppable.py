@@ -1,12 +1,13 @@
 """Runs a back end that has no time limit of its own where it can be stopped: a child process, killed at the deadline.
 
 The child is a plain fork, so that the problem is shared and not copied, and the work needs no pickling; only answers
-and progress travel, through a pipe. It lives in a process group of its own: whatever it starts is killed with it, and a Ctrl-C
-reaches the parent alone, which kills the group on its way out. If the parent dies, the child sees the pipe close and
-ends itself. Threads do not survive a fork: work that runs here must start its own (OpenBLAS and OR-Tools do) and must
-not enter numba's parallel loops. Threads of the parent that rest are harmless; but OpenBLAS's fork handler may never
-return while another thread of the parent is inside one of its parallel routines (seen; any fork has that danger). A
-program that multiplies matrices in one thread while it solves with a time limit in another sets OPENBLAS_NUM_THREADS=1.
+and progress travel, through a pipe. It lives in a process group of its own: whatever it starts is killed with it, and a
+Ctrl-C reaches the parent alone, which kills the group on its way out. If the parent dies, the child sees the pipe close
+and ends itself. Threads do not survive a fork: work that runs here must start its own (OpenBLAS and OR-Tools do) and
+must not enter numba's parallel loops. Threads of the parent that rest are harmless; but OpenBLAS's fork handler may
+never return while another thread of the parent is inside one of its parallel routines (seen; any fork has that danger).
+A program that multiplies matrices in one thread while it solves with a time limit in another sets
+OPENBLAS_NUM_THREADS=1.
 
 Where there is no fork (Windows) the work runs in a thread, which cannot be killed: at the deadline it is left behind,
 ends at its next answer, and until then goes on to use its core.

@@ -5,6 +5,7 @@ find. Integers only, because on floats its pivots can cycle for ever. The networ
 read off the residual graph, and where there is no flow the elastic problem's prices lead to a witness.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from alignsolve.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.elastic import witness_by
+from alignsolve.solvers.fallback import GREEDY, in_hand
 from alignsolve.solvers.flow import Network
 from alignsolve.solvers.residual import prices_of
 from alignsolve.stoppable import last_answer
@@ -45,9 +47,21 @@ class NetworkX:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped. It has nothing to tell before it ends."""
-        answer = last_answer(lambda: _answers(problem), deadline)
-        return answer or Answer(stats={"stopped": "time limit"})
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+
+        def answers() -> Iterator[Answer]:
+            if deadline < math.inf:
+                for standing in in_hand(problem, warm_start, deadline):
+                    yield standing
+                    if standing.witness is not None:
+                        return
+            yield from _answers(problem)
+
+        return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        GREEDY.prepare(problem)
 
 
 def _answers(problem: AlignmentProblem) -> Iterator[Answer]:

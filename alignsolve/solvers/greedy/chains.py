@@ -88,6 +88,7 @@ def total_violation(s: State, unit: Any) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def violation(s: State, unit: Any, j: int, load: float) -> float:
+    """By how much this load of expert j violates its hard bounds, in its own unit."""
     return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 

@@ -70,9 +70,7 @@ class Greedy:
         """Fill, repair, price. Nothing is random."""
         return _stopped_at(deadline, self.answers(problem, deadline, warm_start), progress)
 
-    def answers(
-        self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart
-    ) -> Iterator[Answer | Progress]:
+    def answers(self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart) -> Iterator[Answer | Progress]:
         """Yield better and better answers, in this process: for solvers that fall back on this one."""
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
