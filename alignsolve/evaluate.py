@@ -30,6 +30,8 @@ ROUNDINGS = 8
 these) and one more for every expert of its row; the rest is summed exactly."""
 
 
+KNAPSACKS = 512
+"""Clients with budgets in one block: some hundredths of a second."""
 COMPILED_FROM = 1 << 21
 """Pairs from which the clients' optima are computed by compiled code, on several threads."""
 
@@ -164,7 +166,14 @@ def _row_totals(
             return -math.inf, 0.0
         return add(optima.value), float(optima.magnitude.sum())
 
-    return map_in_order(sum_up, problem.blocks(), threads if large else 1)
+    return map_in_order(sum_up, _portions(problem), threads if large else 1)
+
+
+def _portions(problem: "AlignmentProblem") -> Iterator[ClientBlock]:
+    """All clients in blocks; where each is a knapsack, in blocks so small that a deadline comes between them."""
+    if problem.client_budget is None:
+        return problem.blocks()
+    return (problem.block(first, first + KNAPSACKS) for first in range(0, problem.num_clients, KNAPSACKS))
 
 
 def _whole(values: FloatArray, sizes: FloatArray) -> bool:

@@ -32,6 +32,8 @@ from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress, ProgressHook
 
 Work = Callable[[], Iterator[Answer | Progress]]
+AHEAD = 0.1
+"""Share of the time left by which work that looks at the clock itself should be done before it is stopped."""
 LONGEST_WAIT = 1e6
 """Seconds that one wait may take; a system's own limit lies above."""
 
@@ -64,6 +66,12 @@ def last_answer(work: Work, deadline: float, progress: ProgressHook | None = Non
             last = _sorted(message, last, progress)
         return last
     return _in_a_child(work, deadline, progress) if hasattr(os, "fork") else _in_a_thread(work, deadline, progress)
+
+
+def ahead_of(deadline: float) -> float:
+    """A little before a deadline: for work that looks at the clock, so that its last answer is out in time."""
+    now = time.monotonic()
+    return deadline if deadline == math.inf or deadline <= now else deadline - AHEAD * (deadline - now)
 
 
 def _sorted(message: Answer | Progress, last: Answer | None, progress: ProgressHook | None) -> Answer | None:

@@ -7,13 +7,15 @@ yielded here stands until a better one comes.
 import math
 from collections.abc import Iterator
 
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, WarmStart
 from alignsolve.solvers.greedy import Greedy
+from alignsolve.stoppable import ahead_of
 from alignsolve.violations import violations
 
-GREEDY = Greedy(passes=10)
-"""With few passes in search of prices: the time is the back end's."""
+GREEDY = Greedy()
+FEW = Greedy(passes=10)
+"""With few passes in search of prices: the cardinality class gets exact ones from its back end."""
 
 
 def in_hand(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Iterator[Answer]:
@@ -24,6 +26,7 @@ def in_hand(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -
     if warm_start.alignment is not None and not violations(problem, warm_start.alignment):
         yield Answer(warm_start.alignment, warm_start.prices, stats={"standing": "warm start"})
     elif deadline < math.inf:
-        for answer in GREEDY.answers(problem, deadline, warm_start):
+        greedy = FEW if problem.class_ is ProblemClass.CARDINALITY else GREEDY
+        for answer in greedy.answers(problem, ahead_of(deadline), warm_start):
             if isinstance(answer, Answer):
                 yield Answer(answer.x, answer.prices, witness=answer.witness, stats={"standing": "greedy"})

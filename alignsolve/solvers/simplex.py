@@ -8,7 +8,7 @@ read off the residual graph, and where there is no flow the elastic problem's pr
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,9 @@ from alignsolve.solvers.fallback import GREEDY, in_hand
 from alignsolve.solvers.flow import Network
 from alignsolve.solvers.residual import prices_of
 from alignsolve.stoppable import last_answer
+
+SECONDS_PER_PAIR = 1e-5
+"""What it takes networkx to hold one pair; where that is more than the time left, its gigabytes are spared."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,22 @@ class NetworkX:
                     yield standing
                     if standing.witness is not None:
                         return
+                pairs = problem.num_clients * problem.num_experts
+                if pairs * SECONDS_PER_PAIR > deadline - time.monotonic():
+                    return
             yield from _answers(problem)
 
-        return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
+        answer = last_answer(answers, deadline) or Answer()
+        return replace(answer, stats={"stopped": "time limit", **answer.stats}) if _stands(answer) else answer
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the greedy answer needs."""
         GREEDY.prepare(problem)
+
+
+def _stands(answer: Answer) -> bool:
+    """Whether networkx had no answer of its own."""
+    return answer.witness is None and ("standing" in answer.stats or answer.x is None)
 
 
 def _answers(problem: AlignmentProblem) -> Iterator[Answer]:

@@ -33,8 +33,8 @@ MARGIN = 0.1
 """Share of the time left that CP-SAT is not told of: it overruns its limit, and its incumbent and bound are wanted."""
 SECONDS_PER_PAIR = 2e-6
 """What it takes to write one pair down; where that is most of the time left, nobody would read it."""
-LARGEST = 1 << 23
-"""Pairs that can be written down; each takes about 1 KB."""
+LARGEST = 1 << 22
+"""Pairs that can be written down; each takes some 2 KB, presolve included."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class _Search:
         """Yield better and better answers; the last one is the best."""
         for standing in in_hand(self.problem, warm_start, self.deadline):
             self.best = standing
+            self.stats |= standing.stats
             yield standing
             if standing.witness is not None:
                 return
@@ -174,6 +175,7 @@ class _Search:
         if reached <= self.reached:
             return False
         self.best, self.reached = replace(self.best, x=alignment), reached
+        self.stats.pop("standing", None)
         return True
 
     def _bound(self, lower: float) -> Number:

@@ -27,7 +27,7 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.ascent import ascents
 from alignsolve.solvers.rehearsal import rehearse
-from alignsolve.stoppable import last_answer
+from alignsolve.stoppable import ahead_of, last_answer
 from alignsolve.witness import Witness
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Greedy:
         progress: ProgressHook | None,
     ) -> Answer:
         """Fill, repair, price. Nothing is random."""
-        return _stopped_at(deadline, self.answers(problem, deadline, warm_start), progress)
+        return _stopped_at(deadline, self.answers(problem, ahead_of(deadline), warm_start), progress)
 
     def answers(self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart) -> Iterator[Answer | Progress]:
         """Yield better and better answers, in this process: for solvers that fall back on this one."""
@@ -119,7 +119,7 @@ class Regret:
         def rule(state: "State") -> Fill:
             return partial(fill_by_regret, state)
 
-        return _stopped_at(deadline, _answers(problem, rule, self.passes, deadline, warm_start), progress)
+        return _stopped_at(deadline, _answers(problem, rule, self.passes, ahead_of(deadline), warm_start), progress)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""

@@ -124,7 +124,8 @@ class _Search:
         """Yield better and better answers; the last one is the best."""
         best = Answer(stats=self.stats)
         for standing in in_hand(self.problem, warm_start, self.deadline):
-            best = replace(standing, stats={**self.stats, **standing.stats})
+            self.stats |= standing.stats
+            best = replace(standing, stats=self._told())
             yield best
             if best.witness is not None:
                 return
@@ -144,7 +145,12 @@ class _Search:
         if relaxed.verdict is not Verdict.OPTIMAL:
             yield replace(best, stats=self._told(stopped="time limit"))
             return
-        best = replace(best, prices=relaxed.prices, bound=self._bound(relaxed.bound), stats=self._told())
+        best = replace(
+            best,
+            prices=self._better_prices(best.prices, relaxed.prices),
+            bound=self._bound(relaxed.bound),
+            stats=self._told(),
+        )
         whole = self._whole(relaxed)
         if whole is not None:
             best = self._finished(whole, best)
@@ -212,6 +218,12 @@ class _Search:
         self.stats[key] = self.stats.get(key, 0.0) + time.perf_counter() - started
         return outcome
 
+    def _better_prices(self, known: FloatArray | None, found: FloatArray) -> FloatArray:
+        """Keep known prices where their bound is lower: with budgets the relaxation sees fractions of experts."""
+        if known is None or self.flow or self.problem.bound(found) <= self.problem.bound(known):
+            return found
+        return known
+
     def _told(self, **more: str) -> dict[str, Any]:
         return {**self.stats, **more}
 
@@ -234,6 +246,9 @@ class _Search:
         """The final answer; the better of it and the warm start, polished to a proof where that is possible."""
         if best.x is not None and self.problem.objective(best.x) > self.problem.objective(alignment):
             alignment = best.x
+        else:
+            self.stats.pop("standing", None)
+            best = replace(best, stats={key: told for key, told in best.stats.items() if key != "standing"})
         if not self.flow:
             return replace(best, x=alignment)
         if self._feasible(alignment) is None:
