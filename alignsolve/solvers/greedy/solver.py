@@ -33,6 +33,8 @@ from alignsolve.witness import Witness
 if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
 
+EARLY_SHARE = 4
+"""One in so many passes in search of prices is made before the second attempt."""
 Fill = Callable[[], None]
 Rule = Callable[["State"], Fill]
 
@@ -145,7 +147,7 @@ def _answers(
 ) -> Iterator[Answer | Progress]:
     """Try the ways to fill, keep the best alignment, and find prices for it."""
     started = time.monotonic()
-    found = _Found()
+    found, prices = _Found(), warm_start.prices
     for ranking in _rankings(problem):
         if time.monotonic() >= deadline:
             break
@@ -155,12 +157,19 @@ def _answers(
             return
         objective = -math.inf if alignment is None else evaluate.worth(problem, alignment).objective
         if objective > found.objective:
+            first = found.alignment is None
             found = _Found(alignment, objective, ranking)
-            yield Answer(alignment, warm_start.prices, stats={"ranking": ranking})
+            yield Answer(alignment, prices, stats={"ranking": ranking})
+            if first and len(_rankings(problem)) > 1:  # rough prices before the next attempt, which may be the last
+                early = ascents(
+                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=deadline
+                )
+                prices = next(early).prices
+                yield Answer(alignment, prices, stats={"ranking": ranking})
     built = time.monotonic()
     yield Progress("filled", built - started, objective=found.objective)
     target = None if found.alignment is None else found.objective
-    for ascent in ascents(problem, target=target, start=warm_start.prices, passes=passes, deadline=deadline):
+    for ascent in ascents(problem, target=target, start=prices, passes=passes, deadline=deadline):
         stats = {
             "ranking": found.ranking,
             "fill_seconds": built - started,
