@@ -145,7 +145,7 @@ def limit_of(instance: str) -> float | None:
 
 
 LIMITED = ((100, 16, 0.1), (10_000, 32, 1.0), (100_000, 64, 5.0), (100_000, 64, 60.0))
-"""Sizes with the limits that they are given; and what is small, hard and never done."""
+"""Sizes with the limits that they are given."""
 LIMITED_FAMILIES = ("popular", "soft", "integers", "weighted", "budgets")
 TYPICAL = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
@@ -166,12 +166,12 @@ def suites() -> dict[str, Suite]:
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
-    limits = tuple(
+    limits = tuple(Case("weighted", 100, 20, time_limit=limit) for limit in (5.0, 60.0))
+    limits += tuple(
         Case(family, clients, experts, time_limit=limit)
         for clients, experts, limit in LIMITED
         for family in LIMITED_FAMILIES
     )
-    limits += tuple(Case("weighted", 100, 20, time_limit=limit) for limit in (5.0, 60.0))
     return {
         "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),

@@ -35,7 +35,7 @@ def test_what_is_kept_back_grows_with_the_problem_and_leaves_most_of_the_limit(f
     small = FAMILIES[family](rng, num_clients=50, num_experts=8)
     large = FAMILIES[family](rng, num_clients=40_000, num_experts=64)
     assert checking_seconds(small, 1.0, None) == 0.0
-    assert 0.0 < checking_seconds(large, 1e9, None)
+    assert checking_seconds(large, 1e9, None) > 0.0
     assert checking_seconds(large, 1e-9, None) <= LARGEST_SHARE * 1e-9
 
 
