@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, WarmStart
 from alignsolve.solvers.greedy import Greedy
-from alignsolve.stoppable import ahead_of
 from alignsolve.violations import violations
 
 GREEDY = Greedy()
@@ -27,6 +26,6 @@ def in_hand(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -
         yield Answer(warm_start.alignment, warm_start.prices, stats={"standing": "warm start"})
     elif deadline < math.inf:
         greedy = FEW if problem.class_ is ProblemClass.CARDINALITY else GREEDY
-        for answer in greedy.answers(problem, ahead_of(deadline), warm_start):
+        for answer in greedy.answers(problem, deadline, warm_start):
             if isinstance(answer, Answer):
                 yield Answer(answer.x, answer.prices, witness=answer.witness, stats={"standing": "greedy"})

@@ -70,7 +70,7 @@ class Greedy:
         progress: ProgressHook | None,
     ) -> Answer:
         """Fill, repair, price. Nothing is random."""
-        return _stopped_at(deadline, self.answers(problem, ahead_of(deadline), warm_start), progress)
+        return _stopped_at(deadline, self.answers(problem, deadline, warm_start), progress)
 
     def answers(self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart) -> Iterator[Answer | Progress]:
         """Yield better and better answers, in this process: for solvers that fall back on this one."""
@@ -121,7 +121,7 @@ class Regret:
         def rule(state: "State") -> Fill:
             return partial(fill_by_regret, state)
 
-        return _stopped_at(deadline, _answers(problem, rule, self.passes, ahead_of(deadline), warm_start), progress)
+        return _stopped_at(deadline, _answers(problem, rule, self.passes, deadline, warm_start), progress)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
@@ -162,14 +162,14 @@ def _answers(
             yield Answer(alignment, prices, stats={"ranking": ranking})
             if first and len(_rankings(problem)) > 1:  # rough prices before the next attempt, which may be the last
                 early = ascents(
-                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=deadline
+                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=ahead_of(deadline)
                 )
                 prices = next(early).prices
                 yield Answer(alignment, prices, stats={"ranking": ranking})
     built = time.monotonic()
     yield Progress("filled", built - started, objective=found.objective)
     target = None if found.alignment is None else found.objective
-    for ascent in ascents(problem, target=target, start=prices, passes=passes, deadline=deadline):
+    for ascent in ascents(problem, target=target, start=prices, passes=passes, deadline=ahead_of(deadline)):
         stats = {
             "ranking": found.ranking,
             "fill_seconds": built - started,
