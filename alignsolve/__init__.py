@@ -3,6 +3,7 @@
 from alignsolve.aligner import Aligner, AlignerState
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import RowBlocks
+from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
 from alignsolve.estimate import CapacityProfiler, LoadMonitor, LossFitness, Outcome, Report, RouterFitness
 from alignsolve.front import SOLVERS, solve
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
@@ -21,6 +22,8 @@ __all__ = [
     "Answer",
     "Capabilities",
     "CapacityProfiler",
+    "Change",
+    "Diagnosis",
     "Feature",
     "InfeasibleError",
     "LoadMonitor",
@@ -29,6 +32,7 @@ __all__ = [
     "ProblemClass",
     "Progress",
     "Proof",
+    "Repair",
     "Report",
     "RouterFitness",
     "RowBlocks",
@@ -38,6 +42,9 @@ __all__ = [
     "Status",
     "UnsupportedError",
     "WarmStart",
+    "Weights",
     "Witness",
+    "Worth",
+    "diagnose",
     "solve",
 ]
