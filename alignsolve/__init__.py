@@ -6,6 +6,7 @@ from alignsolve.blocks import RowBlocks
 from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
 from alignsolve.estimate import CapacityProfiler, LoadMonitor, LossFitness, Outcome, Report, RouterFitness
 from alignsolve.front import SOLVERS, solve
+from alignsolve.layers import LayeredProblem, LayerSolution, join_layers
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, Solver, WarmStart
@@ -26,6 +27,8 @@ __all__ = [
     "Diagnosis",
     "Feature",
     "InfeasibleError",
+    "LayerSolution",
+    "LayeredProblem",
     "LoadMonitor",
     "LossFitness",
     "Outcome",
@@ -46,5 +49,6 @@ __all__ = [
     "Witness",
     "Worth",
     "diagnose",
+    "join_layers",
     "solve",
 ]

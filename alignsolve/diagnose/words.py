@@ -12,7 +12,9 @@ from alignsolve.solution import Proof
 from alignsolve.witness import named
 
 SHOWN = 8
-"""Entries of one kind that are told; the most valuable first."""
+"""Changes that are told, and experts; the dearest first."""
+SHOWN_CLIENTS = 3
+"""Clients of each kind of bound that are told."""
 VOUCHED = {
     Proof.PRICES: "no repair costs less, proven by prices",
     Proof.SOLVER: "no repair costs less, says the solver",
@@ -43,7 +45,7 @@ def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     binding = [text for text in _binding(problem, worth) if text]
     yield "; ".join(binding) if binding else "nothing binds: no bound of an expert or a client is reached"
     if worth.gap > 0.0:
-        yield f"each figure below holds the {worth.gap:.6g} that is not proven of the solution"
+        yield f"the prices prove the objective up to {worth.gap:.6g}, which each figure below contains"
     for field in SUBJECTS:
         yield from _gains(field, getattr(worth, field), getattr(worth, f"exact_{field}", None), worth.gap)
 
@@ -72,7 +74,8 @@ def _listed(what: str, values: FloatArray, member: str) -> str:
 def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -> Iterator[str]:
     """One sentence for each bound whose next unit may gain something."""
     flat = np.where(np.isnan(most), -np.inf, most).ravel()
-    ranked = [k for k in np.argsort(-flat, kind="stable")[:SHOWN] if flat[k] > gap]
+    shown = SHOWN if field.startswith("expert") else SHOWN_CLIENTS
+    ranked = [k for k in np.argsort(-flat, kind="stable")[:shown] if flat[k] > gap]
     for k in ranked:
         place = np.unravel_index(k, most.shape)
         subject = SUBJECTS[field].format(*(int(part) for part in place))

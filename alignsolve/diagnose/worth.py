@@ -31,7 +31,7 @@ class Worth:
     Attributes
     ----------
     gap
-        What is not proven of the solution, absolute: contained in every number below.
+        By how much the prices' own bound exceeds the objective: contained in every number below.
     expert_capacity, expert_demand
         (num_experts,) one unit more of the capacity, one unit less (at most all) of the demand; NaN where the bound has
         room. In the general class a bound with room may still gain from more of it; here only those that bind count.
