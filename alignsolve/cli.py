@@ -155,6 +155,8 @@ def diagnose(
                                      time_limit=time_limit, seed=seed, threads=threads)  # fmt: skip
         if output is not None and diagnosis.repair is not None:
             save_problem(diagnosis.repair.problem, output, overwrite=overwrite)
+        elif output is not None:
+            typer.echo(f"alignsolve: there is no repair to write; {output} is not written", err=True)
     except ValueError as error:
         _fail(error)
     if json:

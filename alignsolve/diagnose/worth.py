@@ -34,7 +34,7 @@ class Worth:
         By how much the prices' own bound exceeds the objective: contained in every number below.
     expert_capacity, expert_demand
         (num_experts,) one unit more of the capacity, one unit less (at most all) of the demand; NaN where the bound has
-        room. In the general class a bound with room may still gain from more of it; here only those that bind count.
+        room. Weighted loads seldom add up to a bound; there a bound with a price counts as one that binds.
     client_capacity, client_demand
         (num_clients,) one expert more, one less; NaN where the bound has room.
     group_capacity, group_demand
@@ -80,6 +80,8 @@ def _experts_worth(bounds: ExpertBounds, prices: FloatArray, loads: FloatArray) 
     less = replace(bounds, demand=np.maximum(bounds.demand - 1.0, 0.0)).conjugate(prices) - now
     full = np.isfinite(bounds.capacity) & (loads >= bounds.capacity - _tolerance(bounds.capacity, loads, bounds))
     scarce = (bounds.demand > 0) & (loads <= bounds.demand + _tolerance(bounds.demand, loads, bounds))
+    if not bounds.unit_loads:  # weighted loads seldom add up to a bound: a price tells that it is in the way
+        full, scarce = full | (prices > 0), scarce | (prices < 0)
     return np.where(full, np.maximum(more, 0.0), np.nan), np.where(scarce, np.maximum(less, 0.0), np.nan)
 
 
