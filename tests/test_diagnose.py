@@ -70,7 +70,7 @@ def check_repair(problem, diagnosis, least):
             assert (before is None and after is None) or np.array_equal(before, after, equal_nan=True)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_cheapest_repair_of_a_flow_costs_the_elastic_optimum(data):
     problem = data.draw(strategies.cardinality_problems(max_clients=4, max_experts=4))
@@ -86,7 +86,7 @@ def test_the_cheapest_repair_of_a_flow_costs_the_elastic_optimum(data):
         assert elastic_optimum(problem, weights, integer=False) == pytest.approx(least, abs=1e-7)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.data())
 def test_the_repair_of_weighted_loads_and_budgets_is_no_dearer_than_it_says(data):
     problem = data.draw(strategies.general_problems(max_clients=3, max_experts=3))
