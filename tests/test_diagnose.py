@@ -1,6 +1,5 @@
 """Diagnosis: the cheapest repair against an elastic program of the tests' own, the words, and what more is worth."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -11,7 +10,6 @@ import strategies
 from elastic_lp import elastic_optimum
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from alignsolve import (
     AlignmentProblem,
@@ -24,9 +22,7 @@ from alignsolve import (
     diagnose,
     solve,
 )
-from alignsolve.cli import app
 from alignsolve.diagnose import cheapest
-from alignsolve.io import load_problem, save_problem
 from alignsolve.solvers.flow import Flow
 from alignsolve.solvers.ilp.solver import Ilp
 from problems import FAMILIES
@@ -194,13 +190,14 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_that_contradicts_itself_is_told_and_repaired_without_a_solver(name):
-    def never(problem, **_):
-        raise AssertionError("a solver was called")
+def test_a_row_that_contradicts_itself_is_told_before_any_solver_runs(name):
+    def mended_only(given, **context):
+        assert not any(oracle.row_choices(given, i) == [] for i in range(given.num_clients))
+        return Ilp()(given, **context)
 
     fields, words, kinds = ROWS[name]
     problem = AlignmentProblem(**{**ROW, **fields})
-    diagnosis = diagnose(problem, solver=never)
+    diagnosis = diagnose(problem, solver=mended_only)
     told = str(diagnosis)
     assert all(word in told for word in words)
     assert diagnosis.repair.total == pytest.approx(elastic_optimum(problem, {}, integer=True)) == 1.0
@@ -208,7 +205,7 @@ def test_a_row_that_contradicts_itself_is_told_and_repaired_without_a_solver(nam
     assert solve(diagnosis.repaired).status is Status.OPTIMAL
     for kind in kinds:
         others = dict.fromkeys(kinds - {kind}, 10.0)
-        assert [change.kind for change in diagnose(problem, never, weights=others).repair.changes] == [kind]
+        assert [change.kind for change in diagnose(problem, mended_only, weights=others).repair.changes] == [kind]
 
 
 def test_a_budget_is_raised_where_it_has_a_weight():
@@ -266,6 +263,9 @@ def test_nothing_is_solved_more_often_than_needed():
         known, solver = solve(problem, "flow", throw=False), Counting()
         diagnose(problem, solver, solution=known)
         assert solver.calls == calls - 1
+    contradictory, solver = AlignmentProblem(np.ones((3, 2)), client_demand=2), Counting()
+    assert diagnose(contradictory, solver).repair.proof is Proof.SOLVER
+    assert solver.calls == 1  # the repair of the experts alone
     with pytest.raises(InfeasibleError) as caught:
         solve(short)
     assert diagnose(short, solution=caught.value.solution).repair.total == 1.0
@@ -293,6 +293,21 @@ def test_the_repair_settles_what_the_solver_left_open():
     assert settled.solution.proof is Proof.SOLVER
     assert settled.repair.total == pytest.approx(0.5)
     assert diagnose(open_, lambda problem, **_: Answer()).status is Status.UNKNOWN
+
+
+def test_a_witness_bounds_the_repair_of_a_solver_that_proves_nothing():
+    """What is missing has to be paid, unit by unit; half a unit of a fractional bound may be worth a whole one."""
+
+    def first_fit(problem, **context):
+        return replace(Ilp()(problem, **context), bound=math.inf, prices=None, infeasible=False)
+
+    heavy = AlignmentProblem(np.ones((4, 2)), client_load=[3.0, 3.0, 3.0, 4.0], client_demand=1, expert_capacity=6.0)
+    repair = diagnose(heavy, first_fit, weights={"expert_capacity": 2.0}).repair
+    assert (repair.total, repair.bound, repair.proof) == (2.0, 1.0, Proof.NONE)
+    repair = diagnose(heavy, first_fit, weights={"expert_capacity": 1.0}).repair
+    assert (repair.total, repair.bound, repair.proof) == (1.0, 1.0, Proof.PRICES)
+    fractional = AlignmentProblem(np.ones((2, 1)), expert_demand=2.5)
+    assert diagnose(fractional).repair.total == 0.5
 
 
 def test_experts_that_can_go_nowhere_are_said():
@@ -362,45 +377,3 @@ def test_problems_without_clients_or_experts(shape):
     if max(shape):
         assert starved.repair.total == 2.0
         assert solve(starved.repaired).status is Status.OPTIMAL
-
-
-# The command line ----------------------------------------------------------------------------------------------------
-
-
-def run(*arguments):
-    result = CliRunner().invoke(app, ["diagnose", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture
-def short(tmp_path):
-    save_problem(AlignmentProblem(np.ones((2, 2)), expert_demand=[2, 1]), tmp_path / "short.npz")
-    return tmp_path / "short.npz"
-
-
-def test_the_command_tells_repairs_and_writes(short, tmp_path):
-    code, stdout, _ = run(short, "--weight", "expert_capacity=2", "-o", tmp_path / "out.npz", "--time-limit", 20)
-    assert code == 20
-    assert "infeasible: experts 0, 1 must have a load of at least 3" in stdout
-    assert "cheapest repair, a total of 1" in stdout
-    assert solve(load_problem(tmp_path / "out.npz")).status is Status.OPTIMAL
-    code, stdout, stderr = run(tmp_path / "out.npz", "-o", tmp_path / "again.npz", "--exact")
-    assert (code, "optimal: " in stdout, "not written" in stderr) == (0, True, True)
-    assert not (tmp_path / "again.npz").exists()
-
-
-def test_json_holds_the_same(short):
-    code, stdout, _ = run(short, "--json")
-    facts = json.loads(stdout, parse_constant=pytest.fail)
-    assert (code, facts["status"], facts["repair"]["total"], facts["worth"]) == (20, "INFEASIBLE", 1.0, None)
-    assert facts["repair"]["changes"][0]["kind"] == "expert_demand"
-    assert facts["solution"]["witness"]["experts"] == [0, 1]
-
-
-def test_bad_options_are_refused(short):
-    for option, words in [("expert_demand=x", "kind and a number"), ("experts=1", "no kind 'experts'")]:
-        code, _, stderr = run(short, "--weight", option)
-        assert code == 2
-        assert words in stderr

@@ -4,9 +4,10 @@ Its optimum is minus the least total, and its alignment tells which bounds give 
 
 - No client contradicts itself: only experts' bounds give way, as soft bounds of an ordinary problem, which the chosen
   solver solves. In the cardinality class the total is then proven by prices; elsewhere the bound is the solver's.
-- Some clients do: their bounds give way too, together with the experts' in one integer program
-  (:mod:`.elastic_rows`). Where that has more than ``JOINT_PAIRS`` pairs, such clients are mended first, each by
-  itself, and then the experts; the total may then be more than the least, and the bound says so.
+- Some clients do: they are mended first, by a small integer program of theirs alone (:mod:`.elastic_rows`), and then
+  the experts. If the experts need nothing more, that is the least. Otherwise another way to mend the clients might
+  have spared the experts, so that all bounds give way in one integer program. Where that would have more than
+  ``JOINT_PAIRS`` pairs the first repair stays; its total may be more than the least, and its bound says so.
 """
 
 import math
@@ -24,7 +25,7 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Proof, SolveError, Status
 from alignsolve.solver import Solver
 from alignsolve.violations import violations
-from alignsolve.witness import row_witness
+from alignsolve.witness import Witness, row_witness
 
 JOINT_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which one integer program holds all clients."""
@@ -92,9 +93,35 @@ def cheapest_repair(problem: AlignmentProblem, rows: BoolArray, weights: Priced,
     if stubborn is not None:
         i = int(np.argmax(stubborn.clients))
         return Attempt(None, math.inf, why=f"the weights leave client {i} in contradiction with itself")
-    if problem.num_clients * problem.num_experts <= JOINT_PAIRS:
-        return _repair_jointly(problem, elastic, rows, weights, means)
-    return _repair_clients_first(problem, elastic, rows, weights, means)
+    first = _repair_clients_first(problem, elastic, rows, weights, means)
+    proven = first.repair is not None and first.repair.proof is not Proof.NONE
+    if proven or problem.num_clients * problem.num_experts > JOINT_PAIRS:
+        return first
+    second = _repair_jointly(problem, elastic, rows, weights, means)
+    if second.repair is None and second.bound < math.inf:
+        return first
+    if first.repair is None or second.repair is None or second.repair.total <= first.repair.total:
+        return second
+    return replace(first, repair=_judged(replace(first.repair, bound=second.repair.bound)), bound=second.repair.bound)
+
+
+def bounded_by(problem: AlignmentProblem, repair: Repair, witness: Witness, weights: Priced) -> Repair:
+    """Lift the bound of a repair of experts' bounds by a witness: what is missing has to be paid, unit by unit."""
+    if witness.side == "row":
+        return repair
+    unit = min(float(weights[kind][witness.experts].min()) for kind in ("expert_demand", "expert_capacity"))
+    paid = unit * (witness.missing - _rounded_away(problem, witness.experts))
+    if not math.isfinite(unit) or paid <= repair.bound:
+        return repair
+    return _judged(replace(repair, bound=min(paid, repair.total), proof=Proof.PRICES))
+
+
+def _rounded_away(problem: AlignmentProblem, experts: BoolArray) -> float:
+    """What a bound that is not whole misses less than its whole stand-in does, at most; 0 where bounds are whole."""
+    if not problem.experts.unit_loads:
+        return 0.0
+    bounds = np.concatenate([problem.expert_demand[experts], problem.expert_capacity[experts]])
+    return float((np.isfinite(bounds) & (bounds != np.floor(bounds))).sum())
 
 
 def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
@@ -141,7 +168,8 @@ def _repair(
 def _judged(repair: Repair) -> Repair:
     """Total and bound brought together where they agree; the proof is nobody's where they do not."""
     if repair.total - repair.bound <= OPTIMALITY * repair.total:
-        return replace(repair, bound=repair.total, proof=repair.proof if repair.total else Proof.PRICES)
+        proof = repair.proof if repair.proof is not Proof.NONE else Proof.SOLVER
+        return replace(repair, bound=repair.total, proof=proof if repair.total else Proof.PRICES)
     return replace(repair, proof=Proof.NONE)
 
 

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from alignsolve.diagnose.change import Repair
-from alignsolve.diagnose.cheapest import Attempt, Means, cheapest_repair
+from alignsolve.diagnose.cheapest import Attempt, Means, bounded_by, cheapest_repair
 from alignsolve.diagnose.notes import notes
 from alignsolve.diagnose.weights import Weights
 from alignsolve.diagnose.words import repair_lines, worth_lines
@@ -165,6 +165,8 @@ def diagnose(
     if solution.assigned is None:
         attempt = cheapest_repair(problem, _contradictory(solution), priced, means)
         solution = _settled(solution, attempt)
+        if attempt.repair is not None and solution.witness is not None:
+            attempt = replace(attempt, repair=bounded_by(problem, attempt.repair, solution.witness, priced))
     if solution.assigned is None:
         assert attempt is not None
         reasons = tuple(_reasons(solution)) if solution.status is Status.INFEASIBLE else ()
@@ -196,8 +198,9 @@ def _settled(solution: Solution, attempt: Attempt) -> Solution:
     problem, name = solution.problem, str(solution.stats.get("solver"))
     if attempt.repair is not None and not attempt.repair.changes:
         return judge(problem, Answer(attempt.repair.alignment, solution.prices), name=name)
-    if attempt.prices is not None:
-        witness = from_direction(problem, attempt.prices)
+    everywhere = np.ones(problem.num_experts)
+    for direction in (attempt.prices, everywhere, -everywhere):
+        witness = None if direction is None else from_direction(problem, direction)
         if witness is not None:
             return judge(problem, Answer(witness=witness), name=name)
     if attempt.bound > FEASIBILITY * _size(problem, attempt):
