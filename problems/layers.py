@@ -4,10 +4,9 @@ import numpy as np
 
 from alignsolve import AlignmentProblem, join_layers
 from alignsolve.numerics import FloatArray
+from problems.budgets import MEGABYTE
 from problems.planted import around_mean, deal, loads
 from problems.popular import popular_fitness
-
-MEGABYTE = 2.0**20
 
 
 def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4) -> AlignmentProblem:

@@ -345,6 +345,15 @@ def test_what_binds_is_named_with_its_prices():
     assert "nothing binds" in str(loose)
 
 
+def test_clients_are_judged_until_the_time_limit():
+    problem = AlignmentProblem(np.ones((3, 2)))
+    solution = solve(problem)
+    hasty, patient = diagnose(problem, solution=solution, time_limit=0.0), diagnose(problem, solution=solution)
+    assert (hasty.worth.clients_judged, patient.worth.clients_judged) == (0, 3)
+    assert "0 of 3 clients were judged" in str(hasty)
+    assert "judged" not in str(patient)
+
+
 def test_weights_decide_and_are_checked():
     problem = AlignmentProblem(np.ones((2, 2)), expert_demand=[2, 1])
     one = diagnose(problem, weights=Weights(expert_demand=[1, 3]))

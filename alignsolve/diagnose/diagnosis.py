@@ -171,7 +171,7 @@ def diagnose(
         assert attempt is not None
         reasons = tuple(_reasons(solution)) if solution.status is Status.INFEASIBLE else ()
         return Diagnosis(solution, reasons, notes(problem), attempt.repair, attempt.why)
-    worth = worth_of(solution)
+    worth = worth_of(solution, means.deadline)
     if exact:
         worth = solved_again(solution, worth, solver, deadline=means.deadline, seed=seed, threads=threads)
     return Diagnosis(solution, notes=notes(problem), worth=worth)

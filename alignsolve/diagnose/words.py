@@ -44,6 +44,8 @@ def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     """Tell what binds, and the most that one more unit of it can gain, the most valuable first."""
     binding = [text for text in _binding(problem, worth) if text]
     yield "; ".join(binding) if binding else "nothing binds: no bound of an expert or a client is reached"
+    if worth.clients_judged < problem.num_clients:
+        yield f"the time limit came when {worth.clients_judged} of {problem.num_clients} clients were judged"
     if worth.gap > 0.0:
         yield f"the prices prove the objective up to {worth.gap:.6g}, which each figure below contains"
     for field in SUBJECTS:

@@ -41,6 +41,8 @@ class Worth:
         (num_clients, num_groups) the same within each group; no columns without groups.
     client_budget
         (num_clients, num_resources) that resource without limit; NaN where every expert more would fit.
+    clients_judged
+        Clients, from the first on, that were judged before the time limit.
     exact_expert_capacity, exact_expert_demand
         (num_experts,) what the unit really gains, by solving again; NaN where the bound has room or the gain was not
         proven in time. None where it was not asked for.
@@ -54,12 +56,16 @@ class Worth:
     group_capacity: FloatArray
     group_demand: FloatArray
     client_budget: FloatArray
+    clients_judged: int = 0
     exact_expert_capacity: FloatArray | None = None
     exact_expert_demand: FloatArray | None = None
 
 
-def worth_of(solution: Solution) -> Worth:
-    """Judge every bound of a solved problem by the solution's prices; by prices of 0 where it has none."""
+def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
+    """Judge every bound of a solved problem by the solution's prices; by prices of 0 where it has none.
+
+    Clients are judged until the deadline, on the clock of :func:`time.monotonic`.
+    """
     problem = solution.problem
     assert solution.assigned is not None
     assert solution.objective is not None
@@ -69,8 +75,9 @@ def worth_of(solution: Solution) -> Worth:
     if solution.status is Status.OPTIMAL and gap <= 1e-9 * max(abs(float(solution.objective)), 1e-300):
         gap = 0.0  # the bound was rounded up by as much
     capacity, demand = _experts_worth(problem.experts, prices, solution.loads)
-    clients = _clients_worth(solution, prices)
-    return Worth(gap, capacity + gap, demand + gap, **{field: values + gap for field, values in clients.items()})
+    clients, judged = _clients_worth(solution, prices, deadline)
+    lifted: dict[str, Any] = {field: values + gap for field, values in clients.items()}
+    return Worth(gap, capacity + gap, demand + gap, clients_judged=judged, **lifted)
 
 
 def _experts_worth(bounds: ExpertBounds, prices: FloatArray, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -94,8 +101,8 @@ def _tolerance(bound: FloatArray, loads: FloatArray, bounds: ExpertBounds) -> Fl
 Loosen = Callable[[ClientBlock], ClientBlock]
 
 
-def _clients_worth(solution: Solution, prices: FloatArray) -> dict[str, FloatArray]:
-    """By how much each client's own optimum grows where one of its bounds binds and is loosened."""
+def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> tuple[dict[str, FloatArray], int]:
+    """By how much each client's own optimum grows where a bound of its own is loosened; and how many were judged."""
     problem = solution.problem
     n, g = problem.num_clients, problem.num_groups
     resources = 0 if problem.client_budget is None else int(problem.client_budget.shape[1])
@@ -104,6 +111,8 @@ def _clients_worth(solution: Solution, prices: FloatArray) -> dict[str, FloatArr
     found = {field: np.full(shape, np.nan) for field, shape in shapes.items()}
     assert solution.assigned is not None
     for block, rows, experts in evaluate.selected(problem, solution.assigned):
+        if time.monotonic() >= deadline:
+            return found, block.start
         taken = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
         taken[rows, experts] = True
         for field, place, binds, loosen in _bindings(block, taken):
@@ -111,7 +120,7 @@ def _clients_worth(solution: Solution, prices: FloatArray) -> dict[str, FloatArr
             if len(binding):
                 where: Any = (block.start + binding, *place)
                 found[field][where] = _gains(block.pick(binding), prices, loosen)
-    return found
+    return found, n
 
 
 def _gains(block: ClientBlock, prices: FloatArray, loosen: Loosen) -> FloatArray:
