@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.deviations import UNMET, solve_by_deviations, workspace
+from alignsolve.deviations import UNMET, inner, solve_by_deviations, workspace
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
 
 STEPS = 1_000_000
@@ -98,7 +98,7 @@ def _solve_rows(
     return value, feasible, chosen
 
 
-@numba.njit(cache=True)
+@inner
 def _solve_row(
     reduced: Matrix,
     allowed: Matrix,
@@ -231,7 +231,7 @@ def _solve_row(
         t += 1
 
 
-@numba.njit(cache=True)
+@inner
 def _judge(
     t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, ordered: Matrix, rate: Matrix,
     tail: Matrix, budget: Matrix, spent: Matrix, in_group: Matrix, group_demand: Matrix, after: Matrix,
@@ -266,7 +266,7 @@ def _judge(
     return False, need > 0
 
 
-@numba.njit(cache=True)
+@inner
 def _fractional_rate(reduced: Matrix, cost: Matrix, open_: Matrix, room: float) -> float:
     """Value per cost at which the fractional knapsack of one resource breaks; 0 where everything worth having fits."""
     ratio = np.full(len(open_), -1.0)
