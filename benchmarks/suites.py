@@ -134,6 +134,9 @@ def cardinality_families() -> tuple[str, ...]:
 TYPICAL = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
+GENERAL = tuple(name for name in ("lagrangian", "cpsat", "ilp") if name in SOLVERS)
+BUDGETS = ((100, 16), (1000, 32), (10_000, 32), (100_000, 64), (1_000_000, 64))
+"""Sizes of the suite of budgets: in its issue 100 x 16 has 1 s, 10,000 x 32 has 20 s, 1,000,000 x 64 has 90 s."""
 REFERENCE = "ortools"
 
 
@@ -150,7 +153,9 @@ def suites() -> dict[str, Suite]:
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
+    budgets = tuple(Case("budgets", clients, experts) for clients, experts in BUDGETS)
     return {
+        "budgets": Suite("How far from the best under budgets of bytes and seconds?", budgets, GENERAL, 1, 400.0),
         "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
         "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),

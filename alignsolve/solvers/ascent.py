@@ -191,7 +191,9 @@ class Clients:
         if self.layout is not None:
             from alignsolve.solvers.respond import respond  # noqa: PLC0415  (numba is loaded only when needed)
 
-            return respond(*self.layout, prices, loads, np.zeros((0, 0), dtype=np.bool_)) * self.scale, loads * self.scale
+            return respond(
+                *self.layout, prices, loads, np.zeros((0, 0), dtype=np.bool_)
+            ) * self.scale, loads * self.scale
         optima = best_rows(self.block, prices, choose=True)
         assert optima.chosen is not None
         load = 1.0 if self.block.load is None else self.block.load

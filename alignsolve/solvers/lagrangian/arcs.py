@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alignsolve.deviations import inner
-from alignsolve.numerics import FloatArray
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
 
 LENGTH = 24
@@ -26,12 +25,15 @@ class Arcs(NamedTuple):
         (E + 1, E + 1, LENGTH), best first from ``first`` up to ``stop``.
     first, stop
         (E + 1, E + 1).
+    bar
+        (E + 1, E + 1) the gain that a client must exceed to be listed: that of the last of a full list.
     """
 
     client: Any
     gain: Any
     first: Any
     stop: Any
+    bar: Any
 
 
 def no_arcs(num_experts: int) -> Arcs:
@@ -42,6 +44,7 @@ def no_arcs(num_experts: int) -> Arcs:
         np.full((*shape, LENGTH), -np.inf),
         np.zeros(shape, dtype=np.int64),
         np.zeros(shape, dtype=np.int64),
+        np.full(shape, -np.inf),
     )
 
 
@@ -49,14 +52,7 @@ def forget(arcs: Arcs) -> None:
     """Empty all lists."""
     arcs.first[:] = 0
     arcs.stop[:] = 0
-
-
-@inner
-def reduced(s: State, prices: FloatArray, i: int, j: int) -> float:
-    """Fitness of a pair minus the price of its load; 0 for the ground."""
-    if j == len(prices):
-        return 0.0
-    return s.value[i, j] - prices[j] * (s.load[i, j] if s.load.shape[0] else 1.0)
+    arcs.bar[:] = -np.inf
 
 
 @inner
@@ -71,22 +67,33 @@ def may_move(s: State, i: int, u: int, v: int) -> bool:
 
 
 @inner
-def offer(s: State, prices: Any, arcs: Arcs, i: int) -> None:
-    """Put client i on the lists of all arcs where it would be among the best."""
+def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
+    """Put client i on the lists of all arcs where it would be among the best; ``worth`` is room for its row."""
     ground = len(prices)
+    status, value, load, bar = s.status, s.value, s.load, arcs.bar
+    weighted = load.shape[0] > 0
+    money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
+    for v in range(ground):
+        worth[v] = -np.inf
+        if status[i, v] == FREE:
+            worth[v] = value[i, v] - prices[v] * (load[i, v] if weighted else 1.0)
+    worth[ground] = 0.0
     for u in range(ground + 1):
-        if u < ground and s.status[i, u] != HELD:
-            continue
-        lost = reduced(s, prices, i, u)
+        lost = 0.0
+        if u < ground:
+            if status[i, u] != HELD:
+                continue
+            lost = value[i, u] - prices[u] * (load[i, u] if weighted else 1.0)
         for v in range(ground + 1):
-            if v == u or (v < ground and s.status[i, v] != FREE):
+            if worth[v] - lost <= bar[u, v] or v == u:
                 continue
-            gain = reduced(s, prices, i, v) - lost
-            stop = arcs.stop[u, v]
-            if stop == LENGTH and gain <= arcs.gain[u, v, LENGTH - 1]:
-                continue
-            if may_move(s, i, u, v):
-                _insert(arcs, u, v, i, gain)
+            fits = worth[v] > -np.inf
+            if v < ground:
+                for r in range(num_resources):
+                    given = cost[i, u, r] if u < ground else 0.0
+                    fits = fits and money[i, r] - given + cost[i, v, r] <= money[i, num_resources + r]
+            if fits and may_move(s, i, u, v):
+                _insert(arcs, u, v, i, worth[v] - lost)
 
 
 @inner
@@ -107,6 +114,8 @@ def _insert(arcs: Arcs, u: int, v: int, i: int, gain: float) -> None:
     arcs.client[u, v, at] = i
     arcs.gain[u, v, at] = gain
     arcs.first[u, v], arcs.stop[u, v] = first, min(stop + 1, LENGTH)
+    if arcs.stop[u, v] == LENGTH:
+        arcs.bar[u, v] = arcs.gain[u, v, LENGTH - 1]
 
 
 @inner

@@ -35,6 +35,8 @@ NEAR = 0.002
 """After a correction, and from a smaller sample, the bound is expected to fall by about this share."""
 SHARE = 0.4
 """Of the time, for samples; the rest is for all clients, and for what follows."""
+RESERVE = 4.0
+"""Passes over all clients that what follows takes: the pass itself, the repair, the front door's check."""
 ENOUGH = 1e-5
 """No further pass is made for less than this share of the bound."""
 
@@ -106,7 +108,6 @@ def _search(
     entries = problem.num_clients * problem.num_experts
     direct = entries <= DIRECT * SAMPLE_ENTRIES
     sample = None
-    soon = time.monotonic() + SHARE * (deadline - time.monotonic())
     strides = [1] if direct else []
     size = SAMPLE_ENTRIES
     while size >= SMALLEST_ENTRIES and not (warm and strides):
@@ -116,12 +117,24 @@ def _search(
     first_gap = NEAR if warm else FIRST_GAP
     for stride in strides:
         sample = Clients.of(problem, stride, threads, deadline)
+        soon = _soon(problem, sample, found.prices, deadline)
         found.prices, used = descend(problem, sample, found.prices, None, PASSES, soon, first_gap, SETTLED)
         found.sample_passes += used
         first_gap = NEAR
     assert sample is not None
     everyone = sample if direct else Clients.of(problem, 1, threads, deadline)
     _correct(problem, found, sample, everyone, deadline, turns=1 if direct else TURNS)
+
+
+def _soon(problem: AlignmentProblem, sample: Clients, prices: FloatArray, deadline: float) -> float:
+    """When to be done with the sample: all clients will have to be looked at, moved and checked."""
+    started = time.monotonic()
+    if math.isinf(deadline):
+        return deadline
+    sample.respond(prices)
+    now = time.monotonic()
+    pass_seconds = (now - started) * problem.num_clients / max(1, sample.num_clients)
+    return now + SHARE * max(0.0, deadline - now - RESERVE * pass_seconds)
 
 
 def _correct(
@@ -139,7 +152,7 @@ def _correct(
             found.prices, found.bound, found.chosen = here, bound, pass_.chosen
         found.pass_seconds = seconds = time.monotonic() - started
         last = turn == turns - 1 or fell <= ENOUGH * abs(bound)
-        if last or time.monotonic() + 2.0 * seconds > deadline:
+        if last or time.monotonic() + RESERVE * seconds > deadline:
             return
         _, sampled = sample.respond(here)
         tilted = _Tilted(sample, here, sampled - pass_.loads)

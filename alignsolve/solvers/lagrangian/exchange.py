@@ -86,8 +86,9 @@ def exchange(
 @numba.njit(cache=True, nogil=True)
 def list_clients(s: State, prices: Any, arcs: Arcs, start: int, stop: int) -> None:
     """Offer some clients to the lists."""
+    worth = np.empty(len(prices) + 1)
     for i in range(start, stop):
-        offer(s, prices, arcs, i)
+        offer(s, prices, arcs, i, worth)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -109,6 +110,7 @@ def chains(
     origin = np.empty((DEPTH + 1, nodes), dtype=np.int64)
     path = np.empty(DEPTH + 1, dtype=np.int64)
     movers = np.empty(DEPTH, dtype=np.int64)
+    worth = np.empty(nodes)
     made = 0
     for _ in range(turns):
         if idle >= nodes:
@@ -121,7 +123,7 @@ def chains(
             if _make(s, arcs, gains, path, movers, steps, weight, tiny):
                 for at in range(steps):
                     touched[movers[at]] = True
-                    offer(s, prices, arcs, movers[at])
+                    offer(s, prices, arcs, movers[at], worth)
                 for at in range(steps):
                     _reread(s, arcs, gains, movers[at])
                 helped = True
@@ -192,9 +194,7 @@ def _violated(s: State, j: int, load: float) -> float:
 
 
 @inner
-def _make(
-    s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, weight: float, tiny: float
-) -> bool:
+def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, weight: float, tiny: float) -> bool:
     """Make a chain's moves if they hold what they promise; else take them back and close the arc that failed."""
     violated, value = _standing(s, path, steps)
     done = 0

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 GREEDY_ENTRIES = 1 << 15
 """Pairs up to which greed goes first; above it is asked where nothing else has found an alignment."""
+LATE_GREEDY_ENTRIES = 1 << 22
+"""Pairs up to which it is asked then under a time limit, which it cannot keep with more."""
+DISTURBED_ENTRIES = 1 << 16
+"""Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
 HASTE = 0.3
 """Of the time, for greed where it goes first."""
 CHECKS = 1.5
@@ -119,7 +123,8 @@ class _Search:
 
         # Here the classical generalised assignment problem branches off, once there is a solver for it.
         self._keep(warm_start.alignment, "warm start")
-        early = self.problem.num_clients * self.problem.num_experts <= GREEDY_ENTRIES
+        entries = self.problem.num_clients * self.problem.num_experts
+        early = entries <= GREEDY_ENTRIES
         infeasible = self._greed(self.started + HASTE * (self.deadline - self.started)) if early else None
         if infeasible is not None:
             return infeasible
@@ -129,7 +134,8 @@ class _Search:
         self._tell("prices")
         if found.chosen is not None and not self._good_enough():
             self._from_choices(found)
-        infeasible = self._greed(self.deadline) if self.alignment is None else None
+        affordable = math.isinf(self.deadline) or entries <= LATE_GREEDY_ENTRIES
+        infeasible = self._greed(self.deadline) if self.alignment is None and affordable else None
         if infeasible is not None:
             return infeasible
         stopped = {} if self.alignment else {"stopped": self._why_none()}
@@ -169,8 +175,9 @@ class _Search:
             self.claimed = core.bound
         if self._good_enough():
             return
-        start = self.alignment if self.alignment is not None else None
-        for better in polish.disturb(start, self.objective, self.solver.rounds):
+        if self.problem.num_clients * self.problem.num_experts > DISTURBED_ENTRIES:
+            return
+        for better in polish.disturb(self.alignment, self.objective, self.solver.rounds):
             self._keep(better, "disturbances")
             if self._good_enough():
                 return
