@@ -27,8 +27,8 @@ def respond(
 ) -> float:
     """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
 
-    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0) without groups.
-    Rows are taken to be feasible.
+    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0)
+    without groups. Rows are taken to be feasible.
     """
     n, num_experts = value.shape
     reduced = np.empty(num_experts)

@@ -8,6 +8,7 @@ A multigrid approach to discretized optimization problems, Optimization Methods 
 started from the best prices of smaller ones.
 """
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass
@@ -89,10 +90,8 @@ def find_prices(
     """
     prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
     found = Prices(prices)
-    try:
+    with contextlib.suppress(LateError):
         _search(problem, found, deadline, threads, warm=start is not None)
-    except LateError:
-        pass
     return found
 
 
@@ -144,7 +143,7 @@ def _correct(
     here = found.prices
     for turn in range(turns):
         started = time.monotonic()
-        pass_ = _Pass(everyone, np.zeros((everyone.num_clients, everyone.num_experts), dtype=np.bool_))
+        pass_ = _Pass(everyone, np.zeros((everyone.num_clients, everyone.num_experts), dtype=np.bool_), here)
         bound, _ = bound_at(problem, pass_, here)
         found.passes += 1
         fell = found.bound - bound
@@ -169,7 +168,7 @@ class _Pass:
 
     clients: Clients
     chosen: BoolArray
-    loads: FloatArray | None = None
+    loads: FloatArray
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
         total, self.loads = self.clients.respond(prices, self.chosen)

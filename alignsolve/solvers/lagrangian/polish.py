@@ -1,8 +1,7 @@
 """From choices to a good alignment: chains, rows chosen anew, and rounds of disturbance for as long as they help.
 
-A round takes some clients, lets them choose under prices that are a little wrong, mends what that breaks by chains, lets
-everybody who was moved choose anew, and keeps the outcome if it is no worse. How many and how wrong adapts to success.
-"""
+A round takes some clients, lets them choose under prices that are a little wrong, mends what that breaks by chains,
+lets everybody who was moved choose anew, and keeps the outcome if it is no worse. How many and how wrong adapts.
 
 import time
 from collections.abc import Iterator
@@ -174,7 +173,7 @@ def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
             least[g] = s.rows[i, GROUPS + PER_GROUP * g + GROUP_DEMAND]
         for r in range(num_resources):
             budget[r] = s.money[i, num_resources + r]
-        value, status = solve_by_deviations(
+        _, status = solve_by_deviations(
             gain, open_, kept, s.cost[i], budget, s.rows[i, DEMAND], s.rows[i, CAPACITY], s.group, least, most, space,
             STEPS, best,
         )  # fmt: skip

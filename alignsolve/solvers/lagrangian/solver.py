@@ -8,8 +8,8 @@ num_experts / num_clients (Shapley and Folkman). So:
 2. *Prices* (:mod:`.dual`): a level method on samples of the clients, corrected by few looks at all of them.
 3. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
    moves with the least regret mend the rest, and go on while they gain.
-4. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds of
-   random disturbances and repair follow while there is time and a gap.
+4. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
+   of random disturbances and repair follow while there is time and a gap.
 5. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
    is left open, an integer program decides it exactly.
 
