@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.deviations import UNMET, inner, solve_by_deviations, workspace
+from alignsolve.deviations import UNMET, solve_by_deviations, workspace
+from alignsolve.fractional import inner
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
 
 STEPS = 1_000_000

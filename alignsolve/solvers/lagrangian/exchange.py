@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from alignsolve.deviations import inner
+from alignsolve.fractional import inner
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.solvers.greedy.state import HELD, LEAST, LOAD, MOST, State, drop, load_of, penalty, recount, take
 from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, may_move, no_arcs, offer

@@ -2,6 +2,7 @@
 
 A round takes some clients, lets them choose under prices that are a little wrong, mends what that breaks by chains,
 lets everybody who was moved choose anew, and keeps the outcome if it is no worse. How many and how wrong adapts.
+"""
 
 import time
 from collections.abc import Iterator
