@@ -41,7 +41,7 @@ LATE_GREEDY_ENTRIES = 1 << 22
 """Pairs up to which it is asked then under a time limit, which it cannot keep with more."""
 DISTURBED_ENTRIES = 1 << 16
 """Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
-HASTE = 0.3
+HASTE = 0.6
 """Of the time, for greed where it goes first."""
 CHECKS = 1.5
 """Passes over all clients that the front door's check takes, as long as one here."""
