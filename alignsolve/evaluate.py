@@ -152,12 +152,14 @@ def _row_totals(
     """Sum of the clients' optima, −inf if one has no choice, and its magnitude: for each block of clients."""
     optimise: Callable[[ClientBlock, FloatArray], RowOptima] = best_rows
     add: Callable[[RealArray], Number] = total
-    large = _is_large(problem) and problem.client_load is None and problem.client_budget is None
-    if large:
+    large = _is_large(problem)
+    if large and problem.client_load is None and problem.client_budget is None:
         from alignsolve.kernels import best_rows_compiled, summed  # noqa: PLC0415  (numba is loaded only when it pays)
 
         optimise = best_rows_compiled
         add = total if problem.integral else summed
+    elif large and problem.client_budget is None:
+        threads = 1  # nothing there releases the interpreter's lock for long
 
     def sum_up(block: ClientBlock) -> tuple[Number, float]:
         late = block.budget is not None and time.monotonic() > deadline

@@ -34,6 +34,7 @@ SOLVERS = {
     "greedy": "alignsolve.solvers.greedy:Greedy",
     "ilp": "alignsolve.solvers.ilp.solver:Ilp",
     "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
+    "lagrangian": "alignsolve.solvers.lagrangian:Lagrangian",
     "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
     "random": "alignsolve.solvers.baseline:Random",

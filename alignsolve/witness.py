@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from alignsolve import evaluate
+from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -102,8 +103,20 @@ def _rows_plainly_fit(problem: "AlignmentProblem") -> bool:
         return False
     if not problem.client_demand.any() and (problem.num_groups == 0 or not problem.group_demand.any()):
         return True
-    plain = problem.eligible is None and problem.num_groups == 0 and problem.client_budget is None
-    return plain and bool((problem.client_demand <= np.minimum(problem.client_capacity, problem.num_experts)).all())
+    if problem.num_groups or (problem.client_demand > problem.client_capacity).any():
+        return False
+    if problem.eligible is None and problem.client_budget is None:
+        return bool((problem.client_demand <= problem.num_experts).all())
+    return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
+
+
+def _one_fits(block: ClientBlock) -> bool:
+    """Whether every client of the block can take some expert by itself: where one is all that is demanded."""
+    fits = np.ones(block.value.shape, dtype=np.bool_) if block.allowed is None else block.allowed
+    if block.budget is not None and block.cost is not None:
+        for r in range(block.budget.shape[1]):
+            fits = fits & (block.cost[:, :, r] <= block.budget[:, r, None])
+    return bool((fits.any(axis=1) | (block.demand == 0)).all())
 
 
 def row_reason(problem: "AlignmentProblem", i: int) -> str:

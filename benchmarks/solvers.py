@@ -1,4 +1,4 @@
-"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead|limits``.
+"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead|limits|budgets``.
 
 For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
 the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
@@ -29,7 +29,7 @@ QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead, limits")] = "small",
+    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead, limits, budgets")] = "small",
     repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,

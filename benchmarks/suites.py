@@ -150,6 +150,9 @@ LIMITED_FAMILIES = ("popular", "soft", "integers", "weighted", "budgets")
 TYPICAL = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
+GENERAL = tuple(name for name in ("lagrangian", "cpsat", "ilp") if name in SOLVERS)
+BUDGETS = ((100, 16, 1.0), (1000, 32, 20.0), (10_000, 32, 20.0), (100_000, 64, 60.0), (1_000_000, 64, 90.0))
+"""Clients, experts, and the seconds that our solvers have, of the suite of budgets."""
 REFERENCE = "ortools"
 
 
@@ -166,6 +169,7 @@ def suites() -> dict[str, Suite]:
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
+    budgets = tuple(Case("budgets", clients, experts, time_limit=limit) for clients, experts, limit in BUDGETS)
     limits = tuple(Case("weighted", 100, 20, time_limit=limit) for limit in (5.0, 60.0))
     limits += tuple(
         Case(family, clients, experts, time_limit=limit)
@@ -173,6 +177,7 @@ def suites() -> dict[str, Suite]:
         for family in LIMITED_FAMILIES
     )
     return {
+        "budgets": Suite("How far from the best under budgets of bytes and seconds?", budgets, GENERAL, 1, 400.0),
         "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
         "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
