@@ -58,7 +58,7 @@ def _unrelated(rng: np.random.Generator, num_clients: int, num_experts: int) -> 
 
 
 def _loose(cost: IntArray, load: IntArray) -> FloatArray:
-    """The same capacity for all: 0.6·15·(clients per expert) + 0.4·the most that an expert gets if cost alone counts."""
+    """The same capacity for all: 0.6·15·(clients per expert) + 0.4·the most that cost alone would give one."""
     num_experts, num_clients = load.shape
     cheapest = cost.argmin(axis=0)
     carried = np.bincount(cheapest, weights=load[cheapest, np.arange(num_clients)], minlength=num_experts)

@@ -107,7 +107,9 @@ def _refuse_the_inexpressible(problem: AlignmentProblem) -> None:
     """Say what a GAP file has no place for."""
     one = unspread(problem.client_capacity) == 1
     if not (one.all() and (unspread(problem.client_demand) == 1).all()):
-        raise ValueError("a GAP file gives every client exactly one expert: client_capacity and client_demand must be 1")
+        raise ValueError(
+            "a GAP file gives every client exactly one expert: client_capacity and client_demand must be 1"
+        )
     for field in ("eligible", "required", "expert_group", "client_budget"):
         if getattr(problem, field) is not None:
             raise ValueError(f"a GAP file has no place for {field}")

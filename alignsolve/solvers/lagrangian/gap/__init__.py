@@ -1,4 +1,4 @@
-"""``gap``: generalised assignment with few experts, every client on exactly (or at most) one. solver.py tells the story."""
+"""``gap``: generalised assignment with few experts, each client on one at most. solver.py tells the story."""
 
 from alignsolve.solvers.lagrangian.gap.instance import assignment_like
 from alignsolve.solvers.lagrangian.gap.solver import solve_gap

@@ -78,8 +78,9 @@ def new_elite(start: IntArray, penalty: FloatArray, seed: int) -> Elite:
     pool, values = np.zeros((POOL, n), dtype=np.int64), np.zeros(POOL)
     random = np.random.default_rng(seed).integers(1, 2**63, size=1).astype(np.uint64)
     counters = np.zeros(3, dtype=np.int64)
-    return Elite(pool, values, start.copy(), np.array([np.inf]), start.copy(), penalty.copy(), RANGE * penalty,
-                 counters, random)
+    return Elite(
+        pool, values, start.copy(), np.array([np.inf]), start.copy(), penalty.copy(), RANGE * penalty, counters, random
+    )
 
 
 @compiled
@@ -115,7 +116,8 @@ def below(random: Any, limit: int) -> int:
     v ^= v >> np.uint64(7)
     v ^= v << np.uint64(17)
     random[0] = v
-    return np.int64(v >> np.uint64(11)) % np.int64(limit)
+    drawn: int = np.int64(v >> np.uint64(11)) % np.int64(limit)  # type: ignore[assignment]
+    return drawn
 
 
 @compiled

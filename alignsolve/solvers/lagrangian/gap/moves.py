@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     ----------
     expert, place
         (num_clients,) each client's expert, and where it stands among the expert's members.
-    members, count
+    members, size
         (num_experts, num_clients) and (num_experts,): who is there.
     carried
         (num_experts,) loads.
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
     expert: IntArray
     place: IntArray
     members: IntArray
-    count: IntArray
+    size: IntArray
     carried: FloatArray
     mark: IntArray
     chain: IntArray
@@ -83,8 +83,8 @@ def empty_plan(num_clients: int, num_experts: int) -> Plan:
     """Make room for an alignment."""
     n, e = num_clients, num_experts
     shapes = [(n,), (n,), (e, n), (e,), (n + 1,), (2, LONGEST_CHAIN), (e,), (n,), (n,), (2,)]
-    expert, place, members, count, *rest = (np.zeros(shape, dtype=np.int64) for shape in shapes)
-    return Plan(expert, place, members, count, np.zeros(e), *rest)
+    expert, place, members, size, *rest = (np.zeros(shape, dtype=np.int64) for shape in shapes)
+    return Plan(expert, place, members, size, np.zeros(e), *rest)
 
 
 @compiled
@@ -96,27 +96,27 @@ def over(load: float, capacity: float) -> float:
 @compiled
 def settle(plan: Any, load: Any) -> None:
     """Read members and loads off ``plan.expert``."""
-    plan.count[:] = 0
+    plan.size[:] = 0
     plan.carried[:] = 0.0
     for i in range(len(plan.expert)):
         j = plan.expert[i]
         plan.carried[j] += load[i, j]
-        plan.members[j, plan.count[j]] = i
-        plan.place[i] = plan.count[j]
-        plan.count[j] += 1
+        plan.members[j, plan.size[j]] = i
+        plan.place[i] = plan.size[j]
+        plan.size[j] += 1
 
 
 @compiled
 def shift(plan: Any, load: Any, i: int, to: int) -> None:
     """Move one client."""
     j = plan.expert[i]
-    plan.count[j] -= 1
-    last = plan.members[j, plan.count[j]]
+    plan.size[j] -= 1
+    last = plan.members[j, plan.size[j]]
     plan.members[j, plan.place[i]] = last
     plan.place[last] = plan.place[i]
-    plan.members[to, plan.count[to]] = i
-    plan.place[i] = plan.count[to]
-    plan.count[to] += 1
+    plan.members[to, plan.size[to]] = i
+    plan.place[i] = plan.size[to]
+    plan.size[to] += 1
     plan.carried[j] -= load[i, j]
     plan.carried[to] += load[i, to]
     plan.expert[i] = to
@@ -148,7 +148,11 @@ def descend(terms: Any, plan: Any, penalty: Any) -> None:
         plan.line[0] = plan.line[0] + 1 if plan.line[0] + 1 < num_clients else 0
         plan.line[1] -= 1
         plan.waiting[i] = 0
-        if _best_shift(terms, plan, penalty, i) or _best_swap(terms, plan, penalty, i) or eject(terms, plan, penalty, i):
+        if (
+            _best_shift(terms, plan, penalty, i)
+            or _best_swap(terms, plan, penalty, i)
+            or eject(terms, plan, penalty, i)
+        ):
             ask_stirred(plan)
 
 
@@ -168,7 +172,7 @@ def ask_stirred(plan: Any) -> None:
     for j in range(len(plan.stirred)):
         if plan.stirred[j]:
             plan.stirred[j] = 0
-            for z in range(plan.count[j]):
+            for z in range(plan.size[j]):
                 ask(plan, plan.members[j, z])
 
 
@@ -198,7 +202,7 @@ def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
         now_j, now_t = over(plan.carried[j], capacity[j]), over(plan.carried[t], capacity[t])
         relief = penalty[j] * now_j + penalty[t] * now_t
         moved = cost[i, t] - cost[i, j]
-        for z in range(plan.count[t]):
+        for z in range(plan.size[t]):
             k = plan.members[t, z]
             change = moved + cost[k, j] - cost[k, t]
             if change - relief >= best:

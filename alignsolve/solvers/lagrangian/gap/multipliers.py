@@ -18,12 +18,14 @@ from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 from alignsolve.solvers.lagrangian.gap.knapsacks import evaluate, forced, knapsacks, new_table, rigorous
 
-MEMORY = 0.7
+MEMORY = 0.5
 """Share of the last direction in the next."""
-PATIENCE = 25
+PATIENCE = 30
 """Steps without a better bound after which the step is halved."""
 SMALLEST = 1e-3
 """Share of Polyak's step at which the climb ends."""
+AGAIN = 0.1
+"""Share of Polyak's step at which an ended climb begins anew, as the target has come closer."""
 BETTER = 1e-6
 """Share of the distance to the target that counts as a better bound."""
 
@@ -50,12 +52,16 @@ class Multipliers:
         self.done = False
         self.steps = 0
         self._at = start.copy()
-        self._direction: FloatArray | None = None
+        self._direction = np.zeros(len(start))
+        self._fresh = True
         self._share = 1.0
         self._quiet = 0
 
     def climb(self, target: float, deadline: float, most: int) -> None:
-        """Climb towards the cost of the incumbent, at most so many steps."""
+        """Climb towards the cost of the incumbent, at most so many steps; from an end it goes on with small ones."""
+        if self.done:
+            self.done, self._share, self._quiet, self._fresh = False, AGAIN, 0, True
+            self._at = self.best.copy()
         for _ in range(most):
             if self.done or time.monotonic() >= deadline:
                 return
@@ -72,12 +78,12 @@ class Multipliers:
         if lower > self.lower:
             self.lower, self.best = lower, self._at.copy()
         if self._quiet > PATIENCE:
-            self._share, self._quiet, self._direction = 0.5 * self._share, 0, None
+            self._share, self._quiet, self._fresh = 0.5 * self._share, 0, True
             self._at = self.best.copy()
             self.done = self._share < SMALLEST
             return
-        slope = 1.0 - taken
-        self._direction = slope if self._direction is None else MEMORY * self._direction + (1.0 - MEMORY) * slope
+        memory = 0.0 if self._fresh else MEMORY
+        self._direction, self._fresh = memory * self._direction + (1.0 - memory) * (1.0 - taken), False
         length = float(self._direction @ self._direction)
         self.done = length == 0.0 or self.instance.proves(self.lower, target)
         if not self.done:

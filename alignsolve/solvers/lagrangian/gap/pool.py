@@ -1,6 +1,7 @@
 """The local search as one thing that runs in slices and can be handed better alignments from outside."""
 
 import math
+import threading
 import time
 
 import numpy as np
@@ -67,12 +68,16 @@ class LocalSearch:
         """How many there have been."""
         return int(self._elite.counters[2])
 
-    def run(self, descents: float, deadline: float, goal: float = -math.inf) -> None:
-        """Go on for so many descents, until the deadline, or until the best costs no more than the goal."""
+    def run(
+        self, descents: float, deadline: float, goal: float = -math.inf, enough: threading.Event | None = None
+    ) -> None:
+        """Go on for so many descents, until the deadline, the goal (a cost), or until it is enough."""
         num_clients, num_experts = self.instance.shape
         slice_ = max(1, SLICE // (num_clients * num_experts))
         while descents > 0 and time.monotonic() < deadline and self.value > goal:
             now = int(min(slice_, descents))
+            if enough is not None and enough.is_set():
+                return
             search(self._terms, self._elite, self._plan, now)
             descents -= now
 

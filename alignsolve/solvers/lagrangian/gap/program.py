@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.solution import SolveError
 from alignsolve.solvers.ilp.model import power_of_two_below
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 
@@ -31,6 +30,7 @@ class Verdict(Enum):
     OPTIMAL = auto()
     INFEASIBLE = auto()
     STOPPED = auto()
+    FAILED = auto()
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class Outcome:
         No alignment of open pairs costs less, rounded down by HiGHS's own error; −inf if it told none.
     prices
         (num_experts,) of an optimal linear program: what one more unit of capacity is worth.
+    told
+        HiGHS's own status.
     """
 
     verdict: Verdict
     share: FloatArray | None
     lower: float
     prices: FloatArray | None = None
+    told: str = ""
 
     def chosen(self) -> IntArray | None:
         """(num_clients,) the expert with the largest share."""
@@ -66,7 +69,9 @@ def relax(instance: Instance, seconds: float) -> Outcome:
     return program.run(seconds)
 
 
-def optimise(instance: Instance, opened: BoolArray, start: IntArray | None, seconds: float, *, seed: int = 0) -> Outcome:
+def optimise(
+    instance: Instance, opened: BoolArray, start: IntArray | None, seconds: float, *, seed: int = 0
+) -> Outcome:
     """Solve the integer program over some pairs.
 
     Parameters
@@ -157,19 +162,20 @@ class _Program:
             highspy.HighsModelStatus.kInfeasible: Verdict.INFEASIBLE,
             highspy.HighsModelStatus.kTimeLimit: Verdict.STOPPED,
         }
-        if status not in known:
-            raise SolveError(f"gap: HiGHS ended with status {highs.modelStatusToString(status)}")
-        verdict, info = known[status], highs.getInfo()
+        verdict, info = known.get(status, Verdict.FAILED), highs.getInfo()
+        told = str(highs.modelStatusToString(status))
         if verdict is Verdict.INFEASIBLE:
-            return Outcome(verdict, None, math.inf)
+            return Outcome(verdict, None, math.inf, told=told)
+        if verdict is Verdict.FAILED:
+            return Outcome(verdict, None, -math.inf, told=told)
         share = None
         if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
             share = np.zeros(self.instance.shape)
             share[self.clients, self.experts] = highs.getSolution().col_value
         if self.whole:
-            return Outcome(verdict, share, info.mip_dual_bound * self.unit - self.error)
+            return Outcome(verdict, share, info.mip_dual_bound * self.unit - self.error, told=told)
         if verdict is not Verdict.OPTIMAL:
-            return Outcome(verdict, None, -math.inf)
+            return Outcome(verdict, None, -math.inf, told=told)
         duals = np.array(highs.getSolution().row_dual)[self.instance.shape[0] :]
         prices = np.maximum(-duals * self.unit / self.units, 0.0)
-        return Outcome(verdict, share, info.objective_function_value * self.unit - self.error, prices)
+        return Outcome(verdict, share, info.objective_function_value * self.unit - self.error, prices, told)

@@ -18,6 +18,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,21 @@ from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.parallel import available_threads
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.ilp.solver import Ilp
 from alignsolve.solvers.lagrangian.gap import program
 from alignsolve.solvers.lagrangian.gap.instance import Instance, read
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
 from alignsolve.solvers.lagrangian.gap.pool import LocalSearch
 from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
 from alignsolve.stoppable import last_answer
+from alignsolve.witness import Witness
 
 FIRST_DESCENTS = 60
 """Descents before the multipliers climb: they need an incumbent to climb towards."""
 DESCENTS = 1500
 """Descents before the integer program where no time limit says when."""
-CLIMB = 2000
-"""Steps of the multipliers at most."""
+CLIMB, CLIMBING = 2000, 0.15
+"""Steps of the multipliers at a time, and share of the time limit, at most."""
 ROUND, GROWTH = 0.1, 2.0
 """Share of the time limit for the first round of local search and integer program; how much longer the next is."""
 FEW = 2
@@ -51,6 +54,8 @@ RESERVE = 0.03
 """Share of the time limit, and seconds, kept for what comes after the search."""
 MARGIN = 0.1
 """Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
+AGREES = 1e-6
+"""Relative difference between HiGHS's bound and the cost of what it calls optimal, at most."""
 UNKNOWN = 0.01
 """Without an incumbent the multipliers climb towards the relaxation and this share of it."""
 
@@ -97,6 +102,7 @@ class _Search:
         self.value = math.inf
         self.lower = -math.inf
         self.infeasible = False
+        self.witness: Witness | None = None
         self.reached = False
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
@@ -110,14 +116,28 @@ class _Search:
         relaxed = self._relax()
         if relaxed is not None and self._open():
             self._search(relaxed)
+        mine = self._told()
+        if not self.limited and self._open():
+            return self._by_ilp(mine)
+        return mine
+
+    def _told(self) -> Answer:
         real = self.instance.problem.num_experts
         return Answer(
             x=None if self.best is None else self.instance.alignment(self.best),
             prices=None if self.prices is None else self.prices[:real],
             bound=-self.instance.rounded(self.lower),
+            witness=self.witness,
             infeasible=self.infeasible and self.best is None,
-            stats=self.stats if not self._out_of_time() else {**self.stats, "stopped": "time limit"},
+            stats={**self.stats, "stopped": "time limit"} if self._out_of_time() and not self._done() else self.stats,
         )
+
+    def _by_ilp(self, mine: Answer) -> Answer:
+        """Let ``ilp`` go on: its cover cuts forbid exactly what HiGHS lets through by its tolerance."""
+        known = WarmStart(None if self.best is None else self.instance.alignment(self.best), self.prices)
+        found = Ilp()(self.instance.problem, deadline=self.deadline, warm_start=known, seed=self.seed,
+                      threads=self.threads, progress=self.progress)  # fmt: skip
+        return replace(found, prices=mine.prices, stats={**mine.stats, **found.stats})
 
     def _relax(self) -> Outcome | None:
         """Solve the linear relaxation; None if that ends the search."""
@@ -125,7 +145,10 @@ class _Search:
         self.stats["relaxation_seconds"] = time.monotonic() - self.started
         if outcome.verdict is Verdict.INFEASIBLE:
             self.infeasible = True
+            self.witness = self._by_ilp(Answer()).witness  # along the prices of the elastic problem
             return None
+        if outcome.verdict is Verdict.FAILED:
+            self.stats["relaxation"] = outcome.told
         self.prices = outcome.prices
         self.lower = outcome.lower
         self._tell("relaxation")
@@ -151,7 +174,10 @@ class _Search:
         if self._open():
             self._descend(DESCENTS, self.deadline)
         while self._open():
+            before = self.value, self.lower, self.reached
             self._exact(self._aim(), self.deadline)
+            if before == (self.value, self.lower, self.reached):
+                return
 
     def _descend(self, descents: float, deadline: float) -> None:
         """Local search; what it finds becomes the incumbent."""
@@ -167,14 +193,19 @@ class _Search:
     def _climb(self) -> None:
         """Let the multipliers climb towards the incumbent."""
         target = self.value if math.isfinite(self.value) else self.lower + UNKNOWN * max(abs(self.lower), 1.0)
-        self.multipliers.climb(target, self.deadline, CLIMB)
+        self.multipliers.climb(target, min(self.deadline, time.monotonic() + self._climbing()), CLIMB)
         self.stats["climbed"] = self.multipliers.steps
         self._raise(self.multipliers.lower)
+
+    def _climbing(self) -> float:
+        """Seconds that the multipliers may take at a time."""
+        return CLIMBING * max(self.deadline - self.started, 0.0)
 
     def _rounds(self) -> None:
         """Local search and integer program, beside each other or by turns, until the time is up."""
         seconds = ROUND * (self.deadline - time.monotonic())
         while self._open():
+            self._climb()
             now = time.monotonic()
             end = min(self.deadline, now + seconds)
             aim = self._aim()
@@ -192,13 +223,17 @@ class _Search:
         """Run the local search beside the integer program, or beside a second local search if there is no aim."""
         searches = [self.local] if aim is not None else [self.local, self._second()]
         goal = self._goal()
-        workers = [threading.Thread(target=each.run, args=(math.inf, end, goal)) for each in searches]
+        enough = threading.Event()
+        workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
         for worker in workers:
             worker.start()
-        if aim is not None:
-            self._exact(aim, end)
-        for worker in workers:
-            worker.join()
+        try:
+            if aim is not None:
+                self._exact(aim, end)
+                enough.set()
+        finally:
+            for worker in workers:
+                worker.join()
         for each in searches:
             self._take_local(each)
         for each in searches:
@@ -227,7 +262,7 @@ class _Search:
         return opened & by_prices & self.multipliers.open_pairs(aim)
 
     def _exact(self, aim: float, end: float) -> None:
-        """Solve the integer program of what costs less than the aim, under a time limit in a process that can be stopped."""
+        """Solve the integer program of what costs less than the aim; under a time limit where it can be stopped."""
         opened, start = self._may_beat(aim), None
         if self.best is not None and aim >= self.value:
             opened[np.arange(len(self.best)), self.best] = True
@@ -236,7 +271,12 @@ class _Search:
         def work() -> Iterator[Answer]:
             seconds = (1.0 - MARGIN) * (end - time.monotonic())
             outcome = program.optimise(self.instance, opened, start, seconds, seed=self.seed)
-            yield Answer(x=outcome.chosen(), bound=outcome.lower, infeasible=outcome.verdict is Verdict.INFEASIBLE)
+            yield Answer(
+                x=outcome.chosen(),
+                bound=outcome.lower,
+                infeasible=outcome.verdict is Verdict.INFEASIBLE,
+                stats={"optimal": outcome.verdict is Verdict.OPTIMAL, "told": outcome.told},
+            )
 
         found = last_answer(work, end)
         if found is not None:
@@ -244,12 +284,18 @@ class _Search:
 
     def _take(self, found: Answer, aim: float) -> None:
         """Take what the integer program found and what it proved: nothing costs less than its bound or its aim."""
-        if found.x is not None and self.instance.value(found.x) < self.value:
-            self._offer(found.x)
+        self.stats["integer"] = found.stats["told"]
+        bound = found.bound
+        if found.x is not None:
+            chosen = np.asarray(found.x)
+            self._offer(chosen)
+            value = self.instance.value(chosen)
+            if found.stats["optimal"] and self.instance.fits(chosen) and value - bound <= AGREES * abs(value):
+                bound = value  # HiGHS calls this very alignment the best; the rest is its rounding
         if found.infeasible and not math.isfinite(aim):
             self.infeasible = self.best is None
-        self.reached |= found.infeasible or found.bound >= aim
-        self._raise(min(found.bound, aim, self.value))
+        self.reached |= found.infeasible or bound >= aim
+        self._raise(min(bound, aim, self.value))
 
     def _offer(self, chosen: IntArray) -> None:
         """Make a feasible alignment the incumbent if it is better."""
@@ -269,8 +315,10 @@ class _Search:
 
     def _open(self) -> bool:
         """Whether there is something to look for and time to do it."""
-        done = self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
-        return not done and not self._out_of_time()
+        return not self._done() and not self._out_of_time()
+
+    def _done(self) -> bool:
+        return self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
 
     def _out_of_time(self) -> bool:
         return time.monotonic() >= self.deadline
