@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.compiled import inner, kernel
-from alignsolve.solvers.price.heaps import NONE, Heaps, drop_stale, push
+from alignsolve.solvers.price.arcs import NONE
+from alignsolve.solvers.price.compiled import inner
 from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
@@ -57,13 +57,19 @@ def concatenate(parts: list[CoreRows]) -> CoreRows:
     return CoreRows(**columns)
 
 
-def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
-    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
+def moves_of(rows: CoreRows) -> int:
+    """Return how many swaps the rows' clients could make."""
     size = np.diff(rows.start)
     held = np.add.reduceat(rows.held, rows.start[:-1], dtype=np.int64) if len(size) else size
-    stride = -(-int((held * (size - held)).sum()) // max(1, most_moves))
+    return int((held * (size - held)).sum())
+
+
+def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
+    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
+    stride = -(-moves_of(rows) // max(1, most_moves))
     if stride <= 1:
         return rows, False
+    size = np.diff(rows.start)
     client = np.repeat(np.arange(len(size)), size)
     place = np.arange(len(client)) - rows.start[client]
     # Different experts for different clients, so that every pair of experts keeps its share of moves.
@@ -103,85 +109,6 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
         group_spare=rows.group_spare.copy(),
         stamp=np.zeros(len(rows.client), dtype=np.int32),
     )
-
-
-@kernel
-def count_moves(core: Core) -> int:
-    """At most so many moves can the core's clients offer together at a time."""
-    total = 0
-    for i in range(len(core.stamp)):
-        held = 0
-        for a in range(core.start[i], core.start[i + 1]):
-            held += core.held[a]
-        left = core.start[i + 1] - core.start[i] - held
-        total += held * left + held + left
-    return total
-
-
-@inner
-def offer_moves(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
-    """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
-    ground = len(heaps.root) - 1
-    fits = True
-    for a in range(core.start[i], core.start[i + 1]):
-        if not core.held[a]:
-            if _may_enter(core, i, a) and core.ground[i] - core.worth[a] <= windows[1]:
-                loss = core.ground[i] - core.worth[a]
-                fits &= push(heaps, ground, core.expert[a], loss, i, NONE, a, core.stamp[i])
-            continue
-        if _may_leave(core, i, a) and core.worth[a] - core.ground[i] <= windows[1]:
-            loss = core.worth[a] - core.ground[i]
-            fits &= push(heaps, core.expert[a], ground, loss, i, a, NONE, core.stamp[i])
-        for b in range(core.start[i], core.start[i + 1]):
-            loss = core.worth[a] - core.worth[b]
-            if not core.held[b] and loss <= windows[0] and _may_swap(core, i, a, b):
-                fits &= push(heaps, core.expert[a], core.expert[b], loss, i, a, b, core.stamp[i])
-    return fits
-
-
-@inner
-def withdraw_moves(core: Core, heaps: Heaps, i: int) -> None:
-    """Outdate all moves of client i, and clear them from the tops."""
-    ground = len(heaps.root) - 1
-    core.stamp[i] += 1
-    for a in range(core.start[i], core.start[i + 1]):
-        j = core.expert[a]
-        if not core.held[a]:
-            _clear(core, heaps, ground, j, i)
-            continue
-        _clear(core, heaps, j, ground, i)
-        for b in range(core.start[i], core.start[i + 1]):
-            if not core.held[b]:
-                _clear(core, heaps, j, core.expert[b], i)
-
-
-@inner
-def _clear(core: Core, heaps: Heaps, j: int, k: int, i: int) -> None:
-    root = heaps.root[j, k]
-    if root != NONE and heaps.pool[root].client == i:
-        drop_stale(heaps, core.stamp, j, k)
-
-
-@inner
-def _may_leave(core: Core, i: int, a: int) -> bool:
-    if core.spare[i] <= 0:
-        return False
-    return core.group_spare.shape[1] == 0 or core.group_spare[i, core.group[core.expert[a]]] > 0
-
-
-@inner
-def _may_enter(core: Core, i: int, a: int) -> bool:
-    if core.room[i] <= 0:
-        return False
-    return core.group_room.shape[1] == 0 or core.group_room[i, core.group[core.expert[a]]] > 0
-
-
-@inner
-def _may_swap(core: Core, i: int, a: int, b: int) -> bool:
-    if core.group_room.shape[1] == 0:
-        return True
-    g, h = core.group[core.expert[a]], core.group[core.expert[b]]
-    return g == h or (core.group_spare[i, g] > 0 and core.group_room[i, h] > 0)
 
 
 @inner

@@ -7,16 +7,29 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import RealArray
+from alignsolve.numerics import MAX_FLOAT, RealArray
 from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
-from alignsolve.solvers.price.row_moves import HELD, OPEN, REQUIRED, list_core_rows, losses, read_row
+from alignsolve.solvers.price.row_moves import (
+    HELD,
+    OPEN,
+    REQUIRED,
+    grouped_losses,
+    list_flat_rows,
+    list_grouped_rows,
+    read_row,
+)
+from alignsolve.solvers.price.slopes import LARGEST
 
 Array = npt.NDArray[Any]
 MIX = 2654435761
+SMALL = 1 << 20
+"""Up to so many candidates, room is made for all there can be."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 """Larger than every difference of reduced fitness."""
+WIDEST = {"i": LARGEST, "f": MAX_FLOAT}
+"""A window in which every move is."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +67,24 @@ class NumbaEngine:
             return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
         first = np.concatenate([[0], np.cumsum(priced.number, dtype=np.int64)])
         m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
-        given = (
-            *(block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand)),
-            *(*_groups(block), prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
+        rows = (block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand))
+        asked = (
+            *(prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
             *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
+            min(windows) >= WIDEST[prices.dtype.kind],
         )
         size, room, spare = (np.empty(m, dtype=np.int64) for _ in range(3))
         group_room, group_spare = (np.empty((m, num_groups), dtype=np.int64) for _ in range(2))
-        ground, length = np.empty(m, dtype=prices.dtype), 4 * m + block.num_experts
+        ground, most = np.empty(m, dtype=prices.dtype), m * block.num_experts
+        length = most if most <= SMALL else 4 * m + block.num_experts
         while True:
             expert, held = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.bool_)
             worth = np.empty(length, dtype=prices.dtype)
-            used = list_core_rows(*given, size, expert, held, worth, ground, room, spare, group_room, group_spare)
+            told = size, expert, held, worth, ground, room, spare
+            if grouped:
+                used = list_grouped_rows(*rows, *_groups(block), *asked, *told, group_room, group_spare)
+            else:
+                used = list_flat_rows(*rows, *asked, *told)
             if used >= 0:
                 break
             length *= 4
@@ -87,12 +106,11 @@ def _masks(block: ClientBlock) -> tuple[Array, Array]:
 
 
 def _groups(block: ClientBlock) -> tuple[Array, Array, Array]:
-    """Return the groups with their bounds; one group without any where the block has none."""
-    if block.group is None or block.group_capacity is None or block.group_demand is None:
-        unbounded = np.full((1, 1), block.num_experts + 1, dtype=np.int64)
-        return np.zeros(block.num_experts, dtype=np.int64), unbounded, np.full((1, 1), -1, dtype=np.int64)
-    capacity, demand = np.ascontiguousarray(block.group_capacity), np.ascontiguousarray(block.group_demand)
-    return np.ascontiguousarray(block.group), capacity, demand
+    """Return the groups with their bounds."""
+    group, capacity, demand = (
+        np.ascontiguousarray(part) for part in (block.group, block.group_capacity, block.group_demand)
+    )
+    return group, capacity, demand
 
 
 def _no_rows(kind: npt.DTypeLike, num_groups: int) -> CoreRows:
@@ -276,7 +294,7 @@ def _price_grouped(
                 loads[j] += 1
                 dual += reduced[j]
                 magnitude += abs(value[i, j])
-        losses(
+        grouped_losses(
             reduced, state, number, group, group_capacity[i], group_demand[i],
             capacity[i] - total, total - demand[i], swap, fall, far,
         )  # fmt: skip

@@ -7,57 +7,15 @@ little else. Insertion costs O(1), so that a client can offer all its moves anew
 Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 (1986).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.compiled import inner
+from alignsolve.solvers.price.arcs import FAR, NONE, Arcs
+from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.core import Core
 
 Array = npt.NDArray[Any]
-NONE = -1
-FAR = 2**62
-"""The loss of an arc on which nothing moves."""
-
-MOVE = np.dtype(
-    [
-        ("loss", np.int64),  # fitness lost by the move, in quanta
-        ("client", np.int32),
-        ("left", np.int32),  # the candidate left, NONE for the ground
-        ("taken", np.int32),  # the candidate taken, NONE for the ground
-        ("stamp", np.int32),
-        ("child", np.int32),
-        ("sibling", np.int32),
-    ]
-)
-
-
-class Heaps(NamedTuple):
-    """All heaps.
-
-    Attributes
-    ----------
-    root
-        (nodes, nodes) int32: the cheapest move of each arc, NONE where there is none.
-    loss
-        (nodes, nodes) int64: what it loses, FAR where there is none.
-    pool
-        (capacity,) MOVE.
-    free
-        (2,) int64: moves ever taken from the pool's untouched end, and the first of the free list (NONE: empty).
-    """
-
-    root: Array
-    loss: Array
-    pool: Array
-    free: Array
-
-    @classmethod
-    def empty(cls, nodes: int, capacity: int) -> "Heaps":
-        """Return heaps without moves."""
-        root = np.full((nodes, nodes), NONE, dtype=np.int32)
-        loss = np.full((nodes, nodes), FAR, dtype=np.int64)
-        return cls(root, loss, np.recarray(capacity, dtype=MOVE), np.array([0, NONE], dtype=np.int64))
 
 
 @inner
@@ -71,9 +29,11 @@ def _meld(pool: Array, a: int, b: int) -> int:
 
 
 @inner
-def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: int, stamp: int) -> bool:
+def _push(
+    pool: Array, free: Array, root: Array, loss: Array, j: int, k: int,
+    loses: int, client: int, give: int, take: int, stamp: int,
+) -> bool:  # fmt: skip
     """Offer a move on the arc j → k; False if the pool is full."""
-    pool, free = heaps.pool, heaps.free
     new = free[1]
     if new != NONE:
         free[1] = pool[new].sibling
@@ -83,24 +43,21 @@ def push(heaps: Heaps, j: int, k: int, loss: int, client: int, give: int, take: 
     else:
         return False
     move = pool[new]
-    move.loss = loss
+    move.loss = loses
     move.client = client
     move.left = give
     move.taken = take
     move.stamp = stamp
     move.child = NONE
     move.sibling = NONE
-    root = heaps.root[j, k]
-    heaps.root[j, k] = new if root == NONE else _meld(pool, root, new)
-    heaps.loss[j, k] = min(heaps.loss[j, k], loss)
+    root[j, k] = new if root[j, k] == NONE else _meld(pool, root[j, k], new)
+    loss[j, k] = min(loss[j, k], loses)
     return True
 
 
 @inner
-def _pop(heaps: Heaps, j: int, k: int) -> None:
-    """Drop the cheapest move of the arc j → k: meld its children in pairs, then the pairs from the right."""
-    pool = heaps.pool
-    old = heaps.root[j, k]
+def _pop(pool: Array, free: Array, old: int) -> int:
+    """Drop the top of a heap: meld its children in pairs, then the pairs from the right. Returns the new top."""
     child = pool[old].child
     pairs = NONE
     while child != NONE:
@@ -121,16 +78,98 @@ def _pop(heaps: Heaps, j: int, k: int) -> None:
         pool[pairs].sibling = NONE
         root = pairs if root == NONE else _meld(pool, root, pairs)
         pairs = after
-    heaps.root[j, k] = root
-    pool[old].sibling = heaps.free[1]
-    heaps.free[1] = old
+    pool[old].sibling = free[1]
+    free[1] = old
+    return root
 
 
 @inner
-def drop_stale(heaps: Heaps, stamps: Array, j: int, k: int) -> None:
-    """Drop what no longer stands from the top of the arc j → k."""
-    root = heaps.root[j, k]
-    while root != NONE and heaps.pool[root].stamp != stamps[heaps.pool[root].client]:
-        _pop(heaps, j, k)
-        root = heaps.root[j, k]
-    heaps.loss[j, k] = FAR if root == NONE else heaps.pool[root].loss
+def _drop_stale(pool: Array, free: Array, stamps: Array, root: int) -> int:
+    """Drop what no longer stands from the top of a heap; returns the new top."""
+    while root != NONE and pool[root].stamp != stamps[pool[root].client]:
+        root = _pop(pool, free, root)
+    return root
+
+
+def filled_heaps(core: Core, nodes: int, windows: Array) -> Arcs:
+    """Return heaps with every move that the core's clients could make now, and room for as many again."""
+    arcs = Arcs.empty(nodes, 2 * int(_count_moves(core)) + 1024)
+    _offer_all(core, arcs, windows)
+    return arcs
+
+
+@kernel
+def _offer_all(core: Core, arcs: Arcs, windows: Array) -> None:
+    for i in range(len(core.stamp)):
+        offer_moves(core, arcs, windows, i)
+
+
+@kernel
+def _count_moves(core: Core) -> int:
+    """At most so many moves can the core's clients offer together at a time."""
+    total = 0
+    start, holds = core.start, core.held
+    for i in range(len(start) - 1):
+        held = 0
+        for a in range(start[i], start[i + 1]):
+            held += holds[a]
+        left = start[i + 1] - start[i] - held
+        total += held * left + held + left
+    return total
+
+
+@inner
+def offer_moves(core: Core, heaps: Arcs, windows: Array, i: int) -> bool:
+    """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
+    # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
+    pool, free, root, loss = heaps.pool, heaps.free, heaps.root, heaps.loss
+    held, worth, expert = core.held, core.worth, core.expert
+    group, group_spare, group_room = core.group, core.group_spare, core.group_room
+    ground, begin, end = len(root) - 1, core.start[i], core.start[i + 1]
+    nothing, stamp, grouped = core.ground[i], core.stamp[i], len(core.group) > 0
+    room, spare, farthest = core.room[i] > 0, core.spare[i] > 0, windows[0]
+    fits = True
+    for a in range(begin, end):
+        j = expert[a]
+        if not held[a]:
+            enters = room and (not grouped or group_room[i, group[j]] > 0)
+            if enters and nothing - worth[a] <= windows[1]:
+                fits &= _push(pool, free, root, loss, ground, j, nothing - worth[a], i, NONE, a, stamp)
+            continue
+        leaves = not grouped or group_spare[i, group[j]] > 0
+        if spare and leaves and worth[a] - nothing <= windows[1]:
+            fits &= _push(pool, free, root, loss, j, ground, worth[a] - nothing, i, a, NONE, stamp)
+        for b in range(begin, end):
+            if held[b] or worth[a] - worth[b] > farthest:
+                continue
+            k = expert[b]
+            if not grouped or group[j] == group[k] or (leaves and group_room[i, group[k]] > 0):
+                fits &= _push(pool, free, root, loss, j, k, worth[a] - worth[b], i, a, b, stamp)
+    return fits
+
+
+@inner
+def withdraw_moves(core: Core, heaps: Arcs, i: int) -> None:
+    """Outdate all moves of client i, and clear them from the tops."""
+    held, expert, stamps = core.held, core.expert, core.stamp
+    pool, free, root, loss = heaps.pool, heaps.free, heaps.root, heaps.loss
+    ground, begin, end = len(root) - 1, core.start[i], core.start[i + 1]
+    stamps[i] += 1
+    for a in range(begin, end):
+        j = expert[a]
+        if not held[a]:
+            _clear(pool, free, stamps, root, loss, ground, j, i)
+            continue
+        _clear(pool, free, stamps, root, loss, j, ground, i)
+        for b in range(begin, end):
+            if not held[b]:
+                _clear(pool, free, stamps, root, loss, j, expert[b], i)
+
+
+@inner
+def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j: int, k: int, i: int) -> None:
+    """Drop the top of the arc j → k if it is client i's."""
+    if root[j, k] != NONE and pool[root[j, k]].client == i:
+        top = _drop_stale(pool, free, stamps, root[j, k])
+        root[j, k] = top
+        loss[j, k] = FAR if top == NONE else pool[top].loss

@@ -11,15 +11,23 @@ import numpy as np
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
-from alignsolve.solvers.price.core import quantised, thinned
+from alignsolve.solvers.price import graph
+from alignsolve.solvers.price.arcs import Arcs
+from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
+from alignsolve.solvers.price.heaps import filled_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
+from alignsolve.solvers.price.table import table_of, tabulated, untabulated
 
 STEPS = 2000
 """Searches between two looks at the clock."""
-SMALL = 1 << 14
-"""So few pairs are all taken into the core."""
+TABLE_PAIRS = 1 << 20
+"""So few pairs are all taken into the core, as a table."""
 SMALLEST_CORE = 64
+MOVES_TO_PAIRS = 4
+"""A table is no slower than heaps from so many pairs for each move."""
+FEW = 8
+"""Where clients only tie, the core offers so many times fewer moves."""
 RESOLUTION = 2.0**-38
 """What may be lost per pair, relative to the mean |value| chosen: the bound moves by a hundredth of its tolerance."""
 FINER = 8
@@ -70,10 +78,19 @@ class Round:
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
         self.misplaced = int(np.abs(priced.loads - contented(slopes, self.prices, priced.loads)).sum())
-        self.window = self._choose_window(window, core_per_unit)
-        self.windows = Windows(self.window, self._ground_window()) if self.misplaced else Windows(-1, -1)
-        self.rows, self.thinned = thinned(priced.core_rows(self.windows), most_moves)
-        self.step = int(ssp.step_of(len(self.prices) + 1))
+        self.step = int(graph.step_of(len(self.prices) + 1))
+        self.thinned = False
+        few = len(priced.margins) * len(self.prices) <= TABLE_PAIRS and not polish
+        self.in_table = few and window is None
+        if not self.in_table:
+            self.rows = self._take(self._choose_window(window, core_per_unit))
+            self.in_table = few and moves_of(self.rows) * MOVES_TO_PAIRS > len(priced.margins) * len(self.prices)
+        if self.in_table:
+            self.rows = self._take(max(self._widest_sharp(), window or 0))
+        else:
+            # What ties to the last digit has no prices to tell: a few moves will do.
+            tied = not polish and self.window <= (0 if self.whole else self.resolution)
+            self.rows, self.thinned = thinned(self.rows, most_moves // FEW if tied else most_moves)
         self.exponent = self._choose_exponent()
         self.core = quantised(self.rows, self.exponent, self.step, priced.sample.problem.expert_group)
 
@@ -82,16 +99,29 @@ class Round:
         """The window that takes in every client and every expert."""
         return LARGEST if self.whole else MAX_FLOAT
 
+    def _take(self, window: Any) -> CoreRows:
+        self.window = window
+        self.windows = Windows(window, self._ground_window()) if self.misplaced else Windows(-1, -1)
+        return self.priced.core_rows(self.windows)
+
     def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
-        if wanted is None and len(margins) * len(self.prices) <= SMALL:
-            return self.widest
         if wanted is None:
             clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
             wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
         window = min(max(wanted, 0 if self.whole or self.polish else self.resolution), self.widest)
         return int(window) if self.whole else window
+
+    def _widest_sharp(self) -> Any:
+        """Return the widest window within which quanta can be fine enough; a larger loss would blur all others."""
+        most = self._room if self.whole else self._room * self.resolution / 4
+        return min(most, self.widest) if most else self.widest
+
+    @property
+    def _room(self) -> int:
+        """How many quanta a worth may have so that no path overflows."""
+        return LARGEST // self.step // (len(self.prices) + 2)
 
     def _ground_window(self) -> Any:
         """Return a window at least as wide for drops and additions, as far as it costs few more clients."""
@@ -108,8 +138,7 @@ class Round:
         if largest == 0.0:
             slopes = self.slopes.slope[np.isfinite(self.slopes.slope)]
             largest = float(np.abs(slopes).max(initial=0.0)) or 1.0
-        room = LARGEST / self.step / (len(self.prices) + 2)
-        finest = math.floor(math.log2(room)) - math.ceil(math.log2(largest))
+        finest = math.floor(math.log2(self._room)) - math.ceil(math.log2(largest))
         if self.whole:
             return min(0, finest)
         if self.polish or self.resolution == 0.0:
@@ -129,10 +158,19 @@ class Round:
         if self.whole:
             return self.exponent == 0
         rows = self.rows
-        value = rows.worth - np.repeat(rows.ground, np.diff(rows.start)) + self.priced.prices[rows.expert]
-        change = np.abs(value) @ (self.core.held.astype(np.float64) - rows.held)
-        pairs = int(self.priced.loads.sum() + np.count_nonzero(self.core.held) - np.count_nonzero(rows.held))
-        return self._quantum * max(pairs, 1) <= RESOLUTION * (self.priced.magnitude + float(change))
+        moved = np.flatnonzero(self.core.held != rows.held)
+        sign = np.where(rows.held[moved], -1, 1)
+        nothing = rows.ground[np.searchsorted(rows.start, moved, side="right") - 1]
+        value = rows.worth[moved] - nothing + self.priced.prices[rows.expert[moved]]
+        pairs = int(self.priced.loads.sum() + sign.sum())
+        magnitude = self.priced.magnitude + float((np.abs(value) * sign).sum())
+        return self._quantum * max(pairs, 1) <= RESOLUTION * magnitude or self._lossless
+
+    @property
+    def _lossless(self) -> bool:
+        """Whether all worths are whole quanta."""
+        scaled = (np.ldexp(part, self.exponent) for part in (self.rows.ground, self.rows.worth))
+        return all(np.array_equal(part, np.rint(part)) for part in scaled)
 
     @property
     def valid(self) -> bool:
@@ -151,7 +189,17 @@ class Round:
         """
         if self.thinned and self.stop is Stop.DONE:
             return self.window
-        return max(3 * self.window, self.blur)
+        factor = 3.0
+        if self.stop is Stop.DRIFTED:
+            # What is left to move has less far to go, as the root of its share.
+            factor *= min(1.0, math.sqrt(self._left / self.misplaced))
+        window = max(factor * self.window, self.blur)
+        return int(window) if self.whole else window
+
+    @property
+    def _left(self) -> int:
+        """Units of load that are still out of place."""
+        return int(np.abs(self.graph.excess[:-1]).sum())
 
     @property
     def _quantum(self) -> float:
@@ -168,29 +216,36 @@ class Round:
         relative = relative_slopes(self.slopes, self.prices, self.exponent, self.step)
         self.content = settle(self.slopes, relative, self.priced.loads)
         excess = self.priced.loads - self.content
-        self.graph = ssp.graph_of(
+        self.graph = graph.graph_of(
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
         windows = np.array([self._in_quanta(window) for window in self.windows])
-        heaps = ssp.filled_heaps(self.core, self.graph, windows)
+        core = tabulated(self.core, len(self.prices)) if self.in_table else self.core
+        arcs = self._arcs(core, windows)
         while True:
-            units = self.graph.counter[ssp.UNITS]
-            code = ssp.augment(self.core, heaps, self.graph, windows, STEPS)
-            if code == ssp.PAUSED and self.graph.counter[ssp.UNITS] == units:
+            units = self.graph.counter[graph.UNITS]
+            code = ssp.augment(core, arcs, self.graph, windows, STEPS)
+            if code == ssp.PAUSED and self.graph.counter[graph.UNITS] == units:
                 raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
-                heaps = ssp.filled_heaps(self.core, self.graph, windows)
+                arcs = self._arcs(core, windows)
             elif code == ssp.STUCK:
                 self.reached = self.graph.settled > 0
                 ssp.forget_search(self.graph)
                 if not forgiving:
                     break
-                self.graph.excess[self.graph.counter[ssp.CURSOR]] = 0
+                self.graph.excess[self.graph.counter[graph.CURSOR]] = 0
             elif code != ssp.PAUSED or time.monotonic() > deadline:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
-        self.searches = int(self.graph.counter[ssp.SEARCHES])
+        self.searches = int(self.graph.counter[graph.SEARCHES])
+        if self.in_table:
+            self.core = untabulated(self.core, core, len(self.prices))
         self._move_prices(relative, windows)
+
+    def _arcs(self, core: Core, windows: IntArray) -> Arcs:
+        nodes = len(self.prices) + 1
+        return table_of(core, nodes) if self.in_table else filled_heaps(core, nodes, windows)
 
     def _in_quanta(self, window: Any) -> int:
         if window >= self.widest:

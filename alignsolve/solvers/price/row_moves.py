@@ -16,22 +16,24 @@ SHUT, OPEN, HELD, REQUIRED = 0, 1, 2, 3
 def read_row(
     value: Array, allowed: Array, required: Array, prices: Array, grain: float, i: int, reduced: Array, state: Array
 ) -> None:
-    """Reduced fitness and state of a client's pairs."""
+    """Reduced fitness and state of a client's pairs; one short loop for each question, so that each is vectorised."""
     for j in range(len(prices)):
-        state[j] = OPEN
-        if len(allowed) > 0 and not allowed[i, j]:
-            state[j] = SHUT
-            reduced[j] = 0
-            continue
-        if len(required) > 0 and required[i, j]:
-            state[j] = REQUIRED
         reduced[j] = value[i, j] - prices[j]
-        if grain > 0:
+        state[j] = OPEN
+    if grain > 0:
+        for j in range(len(prices)):
             reduced[j] = np.rint(reduced[j] / grain) * grain
+    if len(required) > 0:
+        for j in range(len(prices)):
+            state[j] = REQUIRED if required[i, j] else OPEN
+    if len(allowed) > 0:
+        for j in range(len(prices)):
+            state[j] = state[j] if allowed[i, j] else SHUT
+            reduced[j] = reduced[j] if allowed[i, j] else 0
 
 
 @inner
-def losses(
+def grouped_losses(
     reduced: Array,
     state: Array,
     number: Array,
@@ -79,7 +81,7 @@ def losses(
 
 
 @kernel
-def list_core_rows(
+def list_grouped_rows(
     value: Array,
     allowed: Array,
     required: Array,
@@ -96,6 +98,7 @@ def list_core_rows(
     chosen: Array,
     window: Any,
     ground_window: Any,
+    everything: bool,
     size: Array,
     expert: Array,
     held: Array,
@@ -129,17 +132,102 @@ def list_core_rows(
         for g in range(num_groups):
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
-        losses(
-            reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
-            swap, fall, far,
-        )  # fmt: skip
+        if not everything:
+            grouped_losses(
+                reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
+                swap, fall, far,
+            )  # fmt: skip
         begin = used
-        for j in range(num_experts):
-            if swap[j] <= window or fall[j] <= ground_window:
-                expert[used] = j
-                held[used] = state[j] == HELD
-                worth[used] = reduced[j] - (reduced[expert[begin]] if used > begin else reduced[j])
-                used += 1
+        used = _list_row(reduced, state, swap, fall, window, ground_window, everything, expert, held, worth, used)
         ground[t] = -reduced[expert[begin]]
         size[t] = used - begin
+    return used
+
+
+@kernel
+def list_flat_rows(
+    value: Array,
+    allowed: Array,
+    required: Array,
+    capacity: Array,
+    demand: Array,
+    prices: Array,
+    grain: float,
+    far: Any,
+    client: Array,
+    first: Array,
+    chosen: Array,
+    window: Any,
+    ground_window: Any,
+    everything: bool,
+    size: Array,
+    expert: Array,
+    held: Array,
+    worth: Array,
+    ground: Array,
+    capacity_left: Array,
+    spare: Array,
+) -> int:
+    """List the same of clients without groups, faster."""
+    num_experts = value.shape[1]
+    reduced = np.empty(num_experts, dtype=prices.dtype)
+    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
+    state = np.empty(num_experts, np.int8)
+    used = 0
+    for t in range(len(client)):
+        i = client[t]
+        if used + num_experts > len(expert):
+            return -1
+        read_row(value, allowed, required, prices, grain, i, reduced, state)
+        for c in range(first[i], first[i + 1]):
+            state[chosen[c]] = max(HELD, state[chosen[c]])
+        total = first[i + 1] - first[i]
+        capacity_left[t], spare[t] = capacity[i] - total, total - demand[i]
+        if not everything:
+            _flat_losses(reduced, state, capacity_left[t], spare[t], swap, fall, far)
+        begin = used
+        used = _list_row(reduced, state, swap, fall, window, ground_window, everything, expert, held, worth, used)
+        ground[t] = -reduced[expert[begin]]
+        size[t] = used - begin
+    return used
+
+
+@inner
+def _flat_losses(reduced: Array, state: Array, room: int, spare: int, swap: Array, fall: Array, far: Any) -> None:
+    """Loss of the cheapest swap, and drop or addition, of each expert of a row without groups."""
+    victim, rival = far, -far
+    for j in range(len(reduced)):
+        victim = min(victim, reduced[j] if state[j] == HELD else far)
+        rival = max(rival, reduced[j] if state[j] == OPEN else -far)
+    swaps = victim < far and rival > -far
+    for j in range(len(reduced)):
+        loss = reduced[j] - rival if state[j] == HELD else victim - reduced[j]
+        swap[j] = loss if swaps and (state[j] == HELD or state[j] == OPEN) else far
+        gain = -reduced[j] if state[j] == OPEN and room > 0 else far
+        fall[j] = reduced[j] if state[j] == HELD and spare > 0 else gain
+
+
+@inner
+def _list_row(
+    reduced: Array,
+    state: Array,
+    swap: Array,
+    fall: Array,
+    window: Any,
+    ground_window: Any,
+    everything: bool,
+    expert: Array,
+    held: Array,
+    worth: Array,
+    used: int,
+) -> int:
+    """List the experts of one row that take part in a move within the windows, their worths relative to the first's."""
+    begin = used
+    for j in range(len(reduced)):
+        near = not everything and (swap[j] <= window or fall[j] <= ground_window)
+        if near or (everything and (state[j] == OPEN or state[j] == HELD)):
+            expert[used] = j
+            held[used] = state[j] == HELD
+            worth[used] = reduced[j] - reduced[expert[begin]]
+            used += 1
     return used

@@ -28,7 +28,6 @@ import numpy as np
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.price.assemble import assemble
-from alignsolve.solvers.price.coarse import coarse_prices
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop, grain_of
@@ -79,7 +78,7 @@ class Price:
 
     engine: Engine = field(default_factory=NumbaEngine)
     direct_clients: int = 200
-    growth: int = 4
+    growth: int = 8
     clients_per_expert: int = 1
     safety: float = 1.3
     core_per_unit: float = 10.0
@@ -137,9 +136,6 @@ class _Solution:
         prices = self._first_prices(warm_start)
         direct = warm_start.prices is not None or self.problem.num_clients <= self.solver.direct_clients
         strides = [1] if direct else list(self._strides())
-        if len(strides) > 1:
-            smallest = Sample(self.problem, strides[0])
-            prices = coarse_prices(smallest, self.solver.engine, self._scaled_slopes(smallest), prices)
         for stride in strides[:-1]:
             prices = self._price_sample(Sample(self.problem, stride), prices, first=stride == strides[0])
         return self._price_all(Sample(self.problem, 1), prices)

@@ -1,0 +1,117 @@
+"""The experts' graph: what its nodes hold, and what one unit more or less costs at an expert."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.solvers.price.arcs import FAR
+from alignsolve.solvers.price.compiled import inner, kernel
+
+Array = npt.NDArray[Any]
+
+UNREACHED = 2**60
+
+
+class Graph(NamedTuple):
+    """Nodes (the experts, then the ground), what they hold, and the room that Dijkstra works in.
+
+    Attributes
+    ----------
+    price, excess
+        (nodes,) int64; prices in quanta, relative to those with which the core was priced.
+    load
+        (num_experts,) int64: the load that each expert's penalty is currently charged for.
+    least, end, slope
+        The penalties' stretches (:class:`~.slopes.Slopes`), the slopes in quanta and relative like the prices.
+    stretch
+        (nodes,) int64: the slopes of the penalties' stretches that lead from the ground; FAR to itself.
+    distance, parent, settled
+        (nodes,) int64 of the last search: loss plus number of arcs, predecessor, and CLOSED once that is final.
+    path, move
+        (nodes,) int64: the nodes along the path that was found, and the moves that lead to them.
+    client, give, take
+        (nodes,) int64: what the moves along the path say.
+    counter
+        (4,) int64: the node with excess last looked at, and for the statistics searches, units, moves.
+    """
+
+    price: Array
+    excess: Array
+    load: Array
+    least: Array
+    end: Array
+    slope: Array
+    stretch: Array
+    distance: Array
+    parent: Array
+    settled: Array
+    path: Array
+    move: Array
+    client: Array
+    give: Array
+    take: Array
+    counter: Array
+
+
+CURSOR, SEARCHES, UNITS, MOVES = range(4)
+
+
+def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
+    """Return a graph at relative prices of 0; ``excess`` has an entry for the ground too."""
+    nodes = len(excess)
+    return Graph(
+        price=np.zeros(nodes, dtype=np.int64),
+        excess=excess,
+        load=load,
+        least=least,
+        end=np.ascontiguousarray(end),
+        slope=np.ascontiguousarray(slope),
+        stretch=np.full(nodes, FAR, dtype=np.int64),
+        distance=np.full(nodes, UNREACHED, dtype=np.int64),
+        parent=np.zeros(nodes, dtype=np.int64),
+        settled=np.zeros(nodes, dtype=np.int64),
+        path=np.zeros(nodes, dtype=np.int64),
+        move=np.zeros(nodes, dtype=np.int64),
+        client=np.zeros(nodes, dtype=np.int64),
+        give=np.zeros(nodes, dtype=np.int64),
+        take=np.zeros(nodes, dtype=np.int64),
+        counter=np.zeros(4, dtype=np.int64),
+    )
+
+
+@kernel
+def step_of(nodes: int) -> int:
+    """All losses, slopes and prices are multiples of this power of two, which no path's number of arcs reaches."""
+    step = 2
+    while step <= nodes:
+        step *= 2
+    return step
+
+
+@inner
+def slope_above(graph: Graph, j: int) -> int:
+    """Penalty of one more unit on expert j; FAR if a hard bound forbids it."""
+    load, end = graph.load[j], graph.end[j]
+    for t in range(len(end)):
+        if load < end[t]:
+            return graph.slope[j, t]
+    return FAR
+
+
+@inner
+def slope_below(graph: Graph, j: int) -> int:
+    """Penalty saved by one unit less on expert j; −FAR if a hard bound forbids it."""
+    load, end, begin = graph.load[j], graph.end[j], graph.least[j]
+    for t in range(len(end)):
+        if begin < load <= end[t]:
+            return graph.slope[j, t]
+        begin = end[t]
+    return -FAR
+
+
+@inner
+def slopes_below(graph: Graph, stretch: Array) -> None:
+    """List what one unit less costs on every expert."""
+    for k in range(len(stretch) - 1):
+        stretch[k] = -slope_below(graph, k)
