@@ -68,8 +68,8 @@ def test_what_is_taken(changed, taken):
 
 
 def test_too_large_is_not_taken():
-    fitness = np.broadcast_to(np.zeros(1), (200_000, 4))
-    problem = AlignmentProblem(fitness, client_load=np.full(200_000, 2.0), expert_capacity=1e6)
+    fitness = np.broadcast_to(np.zeros(1), (20_000, 4))
+    problem = AlignmentProblem(fitness, client_load=np.full(20_000, 2.0), expert_capacity=1e6)
     assert not assignment_like(problem)
 
 

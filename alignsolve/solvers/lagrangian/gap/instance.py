@@ -12,7 +12,7 @@ from alignsolve.numerics import FEASIBILITY, MAX_INTEGER, BoolArray, FloatArray,
 from alignsolve.problem import AlignmentProblem
 from alignsolve.violations import violations
 
-PAIRS = 1 << 17
+PAIRS = 40_000
 """Pairs (clients × experts) up to which this search pays."""
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
 """A load may exceed a bound by 1e-9 of the larger of the two, the load itself."""

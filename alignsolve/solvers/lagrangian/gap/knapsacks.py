@@ -15,7 +15,7 @@ from alignsolve.solvers.lagrangian.gap.instance import Instance
 compiled = numba.njit(cache=True, nogil=True)
 CELLS = 4_000_000
 """Entries of one expert's table at most."""
-WORK = 60_000_000
+WORK = 40_000_000
 """Entries of all experts' tables at most."""
 SAFELY = 1.0 - 1e-12
 """A load on the grid is rounded down even if scaling it rounded up."""

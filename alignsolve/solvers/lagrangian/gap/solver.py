@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ FIRST_DESCENTS = 60
 DESCENTS = 1500
 """Descents before the integer program where no time limit says when."""
 CLIMB, CLIMBING = 2000, 0.15
-"""Steps of the multipliers at a time, and share of the time limit, at most."""
+"""Steps of the multipliers at a time, and their share of the time limit in all, at most."""
 ROUND, GROWTH = 0.1, 2.0
 """Share of the time limit for the first round of local search and integer program; how much longer the next is."""
 FEW = 2
@@ -104,6 +105,7 @@ class _Search:
         self.infeasible = False
         self.witness: Witness | None = None
         self.reached = False
+        self.climbing = 0.0
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
         self.stats: dict[str, Any] = {"method": "gap"}
@@ -193,13 +195,15 @@ class _Search:
     def _climb(self) -> None:
         """Let the multipliers climb towards the incumbent."""
         target = self.value if math.isfinite(self.value) else self.lower + UNKNOWN * max(abs(self.lower), 1.0)
-        self.multipliers.climb(target, min(self.deadline, time.monotonic() + self._climbing()), CLIMB)
+        begun = time.monotonic()
+        self.multipliers.climb(target, min(self.deadline, begun + self._climbing()), CLIMB)
+        self.climbing += time.monotonic() - begun
         self.stats["climbed"] = self.multipliers.steps
         self._raise(self.multipliers.lower)
 
     def _climbing(self) -> float:
-        """Seconds that the multipliers may take at a time."""
-        return CLIMBING * max(self.deadline - self.started, 0.0)
+        """Seconds that the multipliers may still take."""
+        return CLIMBING * max(self.deadline - self.started, 0.0) - self.climbing
 
     def _rounds(self) -> None:
         """Local search and integer program, beside each other or by turns, until the time is up."""
@@ -207,7 +211,8 @@ class _Search:
         while self._open():
             self._climb()
             now = time.monotonic()
-            end = min(self.deadline, now + seconds)
+            last = now + (1.0 + GROWTH) * seconds > self.deadline
+            end = self.deadline if last else now + seconds
             aim = self._aim()
             hopeless = self._may_beat(aim).sum() > HOPELESS * self.instance.open.sum()
             if self.threads == 1:
@@ -334,3 +339,16 @@ def _lower(instance: Instance, prices: FloatArray, priced: FloatArray) -> float:
     clients, paid = priced.min(axis=1), prices * instance.most
     size = np.abs(clients).sum() + np.abs(paid).sum() + np.abs(np.where(instance.open, priced, 0.0)).max()
     return float(clients.sum() - paid.sum() - 8.0 * (len(clients) + len(paid)) * EPSILON * size)
+
+
+@cache
+def prepare_gap() -> None:
+    """Compile everything, on a tiny problem; for a solver's ``prepare``, before the clock of a time limit starts."""
+    problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
+    instance = read(problem)
+    local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
+    local.run(1, math.inf)
+    local.tell(np.array([0, 0, 1]), -8.0)
+    multipliers = Multipliers(instance, np.zeros(3))
+    multipliers.climb(0.0, math.inf, 2)
+    multipliers.open_pairs(0.0)
