@@ -14,7 +14,6 @@ import typer
 
 from alignsolve import Alignment, AlignmentProblem, Answer, solve
 from alignsolve.io import save_problem
-from benchmarks import gap as gap_suite
 from benchmarks import memory, report, solvers
 from benchmarks.contender import Claim
 from benchmarks.entrants import find, in_order
@@ -26,7 +25,7 @@ from benchmarks.solvers import run
 from benchmarks.suites import Case, Suite, files, suites
 from benchmarks.summary import profile, slopes, standings
 from benchmarks.trial import Trial, judgement
-from problems import FAMILIES, orlib
+from problems import FAMILIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
 
@@ -386,48 +385,3 @@ def test_alignments_of_peers_keep_clients_without_pairs() -> None:
     claim = contender.solve(contender.build(problem))
     assert isinstance(claim.x, Alignment)
     assert np.diff(claim.x.indptr).tolist() == [1, 1, 0]
-
-
-# The suite of published instances
-
-
-def test_the_gap_suite_compares_with_what_is_known(tmp_path: Path) -> None:
-    problem = make("gap-c", 12, 3)
-    best = solve(problem, "ilp").objective
-    orlib.write(problem, tmp_path / "c0312.txt")
-    lines = ["instance,sense,dual_bound,best_known", f"c0312,min,{-best},{-best}"]
-    (tmp_path / "bounds.csv").write_text("\n".join(lines) + "\n")
-    chosen = gap_suite.suite(tmp_path)
-    assert [(case.name, case.num_clients, case.num_experts) for case in chosen.cases] == [("c0312-min", 12, 3)]
-    assert "ilp" in chosen.contenders
-    table = Table(tmp_path / "gap.csv")
-    run("gap", replace(chosen, contenders=("ilp", "greedy")), table, time_limit=20.0)
-    run("gap", replace(chosen, contenders=("ilp", "greedy")), table, time_limit=20.0)
-    assert [row.contender for row in table.rows] == ["ilp", "greedy"]
-    known = gap_suite.best_known(tmp_path)["c0312-min"]
-    assert gap_suite.excess(table.rows[0], known) == 0.0
-    assert gap_suite.slack(table.rows[0], known) == 0.0
-    by_type, by_instance = gap_suite.sections(table.rows, {"c0312-min": known})
-    assert by_type.cells[0][:5] in (["C min greedy", "1", "0", "0", "0"], ["C min greedy", "1", "1", "0", "1"])
-    assert by_instance.cells[0][:3] == ["c0312-min", str(-best), "0.000"]
-
-
-def test_a_bound_beyond_the_best_known_value_is_counted(tmp_path: Path) -> None:
-    known = {"d1-min": gap_suite.Known("min", 90.0, 100.0), "d1-max": gap_suite.Known("max", 60.0, 50.0)}
-    trials = {
-        "d1-min": Trial("answered", objective=-103, bound=-101.0),
-        "d1-max": Trial("answered", objective=49, bound=55),
-    }
-    rows = [
-        make_row("gap", Case("d1", 4, 2, sense=known[name].sense), "ilp", 0, trial, MACHINE)
-        for name, trial in trials.items()
-    ]
-    assert [row.instance for row in rows] == ["d1-min", "d1-max"]
-    assert [gap_suite.excess(row, known[row.instance]) for row in rows] == pytest.approx([3.0, 2.0])
-    sums = gap_suite.sections(rows, known)[0].cells
-    assert [line[3] for line in sums] == ["0", "1"]  # max, then min
-
-
-def test_the_gap_suite_needs_its_data() -> None:
-    with pytest.raises(typer.BadParameter, match="--data"):
-        solvers.main(suite="gap")

@@ -48,7 +48,10 @@ ROUND, GROWTH = 0.1, 2.0
 FEW = 2
 """Open pairs a client up to which the integer program aims at anything better than the incumbent."""
 AIM = 0.25
-"""Otherwise it aims at what is above the bound by this share of the gap."""
+"""Otherwise it aims at what is above the bound by this share of the gap: by twice as much once that is exhausted, by
+half where it was not."""
+SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
+"""That share is at least this; and whole costs above the bound by less than one are the bound."""
 HOPELESS = 0.5
 """Share of all pairs that are open above which it is not tried."""
 RESERVE = 0.03
@@ -104,7 +107,7 @@ class _Search:
         self.lower = -math.inf
         self.infeasible = False
         self.witness: Witness | None = None
-        self.reached = False
+        self.share = AIM
         self.climbing = 0.0
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
@@ -176,9 +179,9 @@ class _Search:
         if self._open():
             self._descend(DESCENTS, self.deadline)
         while self._open():
-            before = self.value, self.lower, self.reached
+            before = self.value, self.lower, self.share
             self._exact(self._aim(), self.deadline)
-            if before == (self.value, self.lower, self.reached):
+            if before == (self.value, self.lower, self.share):
                 return
 
     def _descend(self, descents: float, deadline: float) -> None:
@@ -256,7 +259,9 @@ class _Search:
         if not math.isfinite(self.value):
             return math.inf
         many = self._may_beat(self.value).sum() > FEW * self.instance.shape[0]
-        return self.lower + AIM * (self.value - self.lower) if many and not self.reached else self.value
+        if not many or self.share >= 1.0:
+            return self.value
+        return max(self.lower + self.share * (self.value - self.lower), self._goal() + LEAST_AIM * self.instance.whole)
 
     def _may_beat(self, aim: float) -> BoolArray:
         """Pairs that neither relaxation rules out of anything that costs less than the aim."""
@@ -299,7 +304,8 @@ class _Search:
                 bound = value  # HiGHS calls this very alignment the best; the rest is its rounding
         if found.infeasible and not math.isfinite(aim):
             self.infeasible = self.best is None
-        self.reached |= found.infeasible or bound >= aim
+        exhausted = found.infeasible or bound >= aim
+        self.share = min(2.0 * self.share, 1.0) if exhausted else max(0.5 * self.share, SMALLEST_SHARE)
         self._raise(min(bound, aim, self.value))
 
     def _offer(self, chosen: IntArray) -> None:
