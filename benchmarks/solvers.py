@@ -1,4 +1,4 @@
-"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead|gap``.
+"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead|limits|gap``.
 
 For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
 the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
@@ -29,7 +29,7 @@ QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead, gap")] = "small",
+    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead, limits, gap")] = "small",
     repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
@@ -97,7 +97,8 @@ def run(
         if in_process:
             trials = overhead.alternate(case, missing)
         else:
-            limit = suite.time_limit if time_limit is None else time_limit
+            default = suite.time_limit if time_limit is None else time_limit
+            limit = default if case.time_limit is None else case.time_limit
             trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=limit)
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))

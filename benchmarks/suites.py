@@ -1,7 +1,7 @@
 """Which instances are raced by whom: every suite answers one question."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from problems.orlib import Sense
 SPREAD = 0.15
 """Half-width of the experts' bounds around their mean load where every client has one expert."""
 WARM_UP_CLIENTS = 128
+LIMIT_MARK = "@"
+"""Comes before the seconds in the name of a case with a time limit of its own."""
 DIMACS = (".asn", ".min")
 READABLE = (".npz", ".json", *DIMACS)
 
@@ -32,6 +34,8 @@ class Case:
         Of the instance; a file has no seed.
     one_each
         Every client gets exactly one expert: all that assignment solvers can take.
+    time_limit
+        Seconds that our solvers are given; None: what the command line says.
     sense
         Of a GAP file: whether it holds costs or profits.
     """
@@ -41,6 +45,7 @@ class Case:
     num_experts: int
     seed: int = 0
     one_each: bool = False
+    time_limit: float | None = None
     sense: Sense | None = None
 
     @property
@@ -48,7 +53,9 @@ class Case:
         """Short and unique within a run."""
         if self.from_file:
             return self.group
-        return f"{self.group}-{self.num_clients}x{self.num_experts}" + (f"-s{self.seed}" if self.seed else "")
+        seed = f"-s{self.seed}" if self.seed else ""
+        limit = "" if self.time_limit is None else f"{LIMIT_MARK}{self.time_limit:g}s"
+        return f"{self.group}-{self.num_clients}x{self.num_experts}{seed}{limit}"
 
     @property
     def group(self) -> str:
@@ -78,7 +85,7 @@ class Case:
             return Case("gap-a", WARM_UP_CLIENTS // 4, 4)
         if self.from_file:
             return Case("uniform", WARM_UP_CLIENTS, 4)
-        return Case(self.family, min(self.num_clients, WARM_UP_CLIENTS), self.num_experts, self.seed, self.one_each)
+        return replace(self, num_clients=min(self.num_clients, WARM_UP_CLIENTS))
 
 
 def one_each(problem: AlignmentProblem) -> AlignmentProblem:
@@ -142,6 +149,15 @@ def cardinality_families() -> tuple[str, ...]:
     )
 
 
+def limit_of(instance: str) -> float | None:
+    """Read the time limit off a case's name."""
+    _, mark, seconds = instance.rpartition(LIMIT_MARK)
+    return float(seconds.removesuffix("s")) if mark else None
+
+
+LIMITED = ((100, 16, 0.1), (10_000, 32, 1.0), (100_000, 64, 5.0), (100_000, 64, 60.0))
+"""Sizes with the limits that they are given."""
+LIMITED_FAMILIES = ("popular", "soft", "integers", "weighted", "budgets")
 TYPICAL = ("uniform", "popular", "clustered")
 HARD = ("ties", "constant", "duplicated", "additive", "rank1", "tight", "outlier", "layers")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
@@ -161,10 +177,17 @@ def suites() -> dict[str, Suite]:
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
+    limits = tuple(Case("weighted", 100, 20, time_limit=limit) for limit in (5.0, 60.0))
+    limits += tuple(
+        Case(family, clients, experts, time_limit=limit)
+        for clients, experts, limit in LIMITED
+        for family in LIMITED_FAMILIES
+    )
     return {
         "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
         "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
         "peers": Suite("What do outside solvers take, and how long?", peers, (*EXACT, *PEERS), timeout=300.0),
         "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
+        "limits": Suite("Who keeps a time limit, and with what answer?", limits, tuple(SOLVERS), 1, timeout=150.0),
     }

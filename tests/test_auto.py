@@ -57,3 +57,27 @@ def test_the_cardinality_class_goes_to_the_solver_of_its_size(monkeypatch):
     large = solve(problem)
     assert (small.stats["chosen"], large.stats["chosen"]) == ("Flow", "Price")
     assert small.objective == large.objective
+
+
+def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
+    problem = pack()
+    greedy = solve(problem, Greedy())
+    seen = []
+
+    def curious(problem, *, warm_start, **_):
+        seen.append(warm_start)
+        return Answer()
+
+    monkeypatch.setattr(auto, "general_solver", lambda problem, gap: curious)
+    solution = solve(problem, Auto())
+    assert solution.objective == greedy.objective
+    assert seen[0].alignment is not None
+    assert problem.objective(seen[0].alignment) == greedy.objective
+    assert seen[0].prices is not None
+
+
+def test_nobody_goes_on_where_the_problem_is_too_large(monkeypatch):
+    monkeypatch.setattr(auto, "ILP_PAIRS", 10)
+    solution = solve(pack(), Auto())
+    assert solution.stats["chosen"] == "Greedy"
+    assert solution.status is Status.FEASIBLE

@@ -10,6 +10,7 @@ of them, every so-manieth, scaled up.
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,17 +83,31 @@ def ascend(
     Ascent
         Best prices seen; the start where nothing was better.
     """
+    *_, last = ascents(problem, target=target, start=start, passes=passes, deadline=deadline)
+    return last
+
+
+def ascents(
+    problem: AlignmentProblem,
+    *,
+    target: Number | None = None,
+    start: FloatArray | None = None,
+    passes: int = 60,
+    deadline: float = math.inf,
+) -> Iterator[Ascent]:
+    """Search as :func:`ascend` does, and tell what the sample of the clients gave before all of them are asked."""
     prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
     if passes <= 0 or not problem.num_clients or np.isneginf(problem.experts.conjugate(prices)).any():
-        return Ascent(prices, 0)
-    everyone = Clients(problem, 1)
+        yield Ascent(prices, 0)
+        return
     stride = _stride(problem)
     used = 0
     if stride > 1:
         sample = Clients(problem, stride)
         prices, used = _descend(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
-    prices, more = _descend(problem, everyone, prices, target, passes - used, deadline)
-    return Ascent(prices, used + more)
+        yield Ascent(prices, used)
+    prices, more = _descend(problem, Clients(problem, 1), prices, target, passes - used, deadline)
+    yield Ascent(prices, used + more)
 
 
 def _stride(problem: AlignmentProblem) -> int:
