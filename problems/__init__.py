@@ -23,7 +23,7 @@ from problems.infeasible import (
     unaffordable_row,
 )
 from problems.integers import integers
-from problems.layers import layers
+from problems.layers import layers, layers_under_one_budget
 from problems.outlier import outlier
 from problems.popular import popular
 from problems.rank1 import rank1
@@ -51,6 +51,7 @@ FAMILIES = {
     "sparse": Family(sparse),
     "required": Family(required),
     "layers": Family(layers),
+    "layers-budget": Family(layers_under_one_budget),
     "soft": Family(soft),
     "weighted": Family(weighted),
     "weighted-bytes": Family(weighted_bytes),

@@ -51,7 +51,7 @@ def test_infeasible_is_told_without_an_alignment():
 
 
 def test_the_cardinality_class_goes_to_the_solver_of_its_size(monkeypatch):
-    problem = AlignmentProblem(np.random.default_rng(0).random((12, 3)), expert_capacity=5, expert_demand=3)
+    problem = AlignmentProblem(np.random.default_rng(0).random((24, 3)), expert_capacity=10, expert_demand=6)
     small = solve(problem)
     monkeypatch.setattr(auto, "PRICE_PAIRS", 1)
     large = solve(problem)

@@ -1,6 +1,7 @@
 """``auto``: picks solvers by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` clients for each expert;
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, and as many clients for each expert as
+  ``CLIENTS_PER_EXPERT`` says;
   ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to compile on its first
   use; where there are about as many experts as clients, long chains of moves (fitness of rank one) cost ``price`` more.
 - General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap, whoever

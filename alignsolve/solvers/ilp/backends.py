@@ -144,6 +144,15 @@ class Program:
             prices[j] -= (self.constraints[k].pi or 0.0) * self.model.cost_unit / self.model.load_unit[j]
         return prices
 
+    @property
+    def _has_misses(self) -> bool:
+        """Whether there are columns for missed bounds.
+
+        Where a row has one for what is short and the same row again one for what is over, the presolve of HiGHS 1.14
+        calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at 10 and 1 a unit).
+        """
+        return len(self.columns) > self.model.num_pairs
+
     def _run_highs(self, relaxed: bool, seconds: float) -> float:
         solver = pulp.HiGHS(
             mip=not relaxed,
@@ -154,6 +163,7 @@ class Program:
             timeLimit=seconds if math.isfinite(seconds) else None,
             parallel="off",
             random_seed=self.settings.seed % 2**31,
+            presolve="off" if self._has_misses and not relaxed else "choose",
             primal_feasibility_tolerance=TOLERANCE,
             dual_feasibility_tolerance=TOLERANCE,
             mip_feasibility_tolerance=TOLERANCE,

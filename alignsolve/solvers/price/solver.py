@@ -81,7 +81,7 @@ class Price:
     growth: int = 8
     clients_per_expert: int = 1
     safety: float = 1.3
-    core_per_unit: float = 10.0
+    core_per_unit: float = 40.0
     most_moves: int = 1 << 21
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
