@@ -10,7 +10,8 @@ import numpy as np
 from alignsolve import SOLVERS, AlignmentProblem, ProblemClass
 from alignsolve.io import load_problem
 from benchmarks.peers import PEERS
-from problems import FAMILIES, dimacs
+from problems import FAMILIES, dimacs, orlib
+from problems.orlib import Sense
 
 SPREAD = 0.15
 """Half-width of the experts' bounds around their mean load where every client has one expert."""
@@ -35,6 +36,8 @@ class Case:
         Every client gets exactly one expert: all that assignment solvers can take.
     time_limit
         Seconds that our solvers are given; None: what the command line says.
+    sense
+        Of a GAP file: whether it holds costs or profits.
     """
 
     family: str
@@ -43,12 +46,13 @@ class Case:
     seed: int = 0
     one_each: bool = False
     time_limit: float | None = None
+    sense: Sense | None = None
 
     @property
     def name(self) -> str:
         """Short and unique within a run."""
         if self.from_file:
-            return Path(self.family).name
+            return self.group
         seed = f"-s{self.seed}" if self.seed else ""
         limit = "" if self.time_limit is None else f"{LIMIT_MARK}{self.time_limit:g}s"
         return f"{self.group}-{self.num_clients}x{self.num_experts}{seed}{limit}"
@@ -56,15 +60,19 @@ class Case:
     @property
     def group(self) -> str:
         """What is the same for all sizes: the line of a scaling plot."""
+        if self.sense is not None:
+            return f"{Path(self.family).stem}-{self.sense}"
         return Path(self.family).name if self.from_file else f"{self.family}{'-c1' if self.one_each else ''}"
 
     @property
     def from_file(self) -> bool:
         """Whether it is read rather than made."""
-        return Path(self.family).suffix in READABLE
+        return self.sense is not None or Path(self.family).suffix in READABLE
 
     def make(self) -> AlignmentProblem:
         """Make or read the instance."""
+        if self.sense is not None:
+            return orlib.read(self.family, sense=self.sense)
         if self.from_file:
             return read(Path(self.family))
         rng = np.random.default_rng([self.seed, self.num_clients, self.num_experts])
@@ -73,6 +81,8 @@ class Case:
 
     def warm_up(self) -> "Case":
         """Return a small sibling on which code is compiled and imported before the clock starts."""
+        if self.sense is not None:
+            return Case("gap-a", WARM_UP_CLIENTS // 4, 4)
         if self.from_file:
             return Case("uniform", WARM_UP_CLIENTS, 4)
         return replace(self, num_clients=min(self.num_clients, WARM_UP_CLIENTS))
@@ -117,8 +127,8 @@ class Suite:
         Smallest first: who times out is not asked again at a larger size.
     contenders
         Names; who cannot take an instance says so in a row.
-    repeats, timeout
-        Unless the command line says otherwise; the timeout in seconds for each attempt.
+    repeats, timeout, time_limit
+        Unless the command line says otherwise; the timeout in seconds for each attempt, the time limit for our solvers.
     """
 
     question: str
@@ -126,6 +136,7 @@ class Suite:
     contenders: tuple[str, ...]
     repeats: int = 3
     timeout: float = 60.0
+    time_limit: float | None = None
 
 
 def cardinality_families() -> tuple[str, ...]:

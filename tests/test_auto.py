@@ -68,7 +68,7 @@ def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
         seen.append(warm_start)
         return Answer()
 
-    monkeypatch.setattr(auto, "general_solver", lambda problem, gap: curious)
+    monkeypatch.setattr(auto, "general_solvers", lambda problem, gap: [Greedy(), curious])
     solution = solve(problem, Auto())
     assert solution.objective == greedy.objective
     assert seen[0].alignment is not None
@@ -76,8 +76,15 @@ def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
     assert seen[0].prices is not None
 
 
-def test_nobody_goes_on_where_the_problem_is_too_large(monkeypatch):
+def test_large_problems_are_left_to_prices_alone(monkeypatch):
     monkeypatch.setattr(auto, "ILP_PAIRS", 10)
     solution = solve(pack(), Auto())
-    assert solution.stats["chosen"] == "Greedy"
-    assert solution.status is Status.FEASIBLE
+    assert solution.stats["chosen"] == "Lagrangian"
+    assert solution.status in (Status.FEASIBLE, Status.OPTIMAL)
+
+
+def test_generalised_assignment_goes_to_its_own_search():
+    problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
+    solution = solve(problem)
+    assert solution.stats["chosen"] == "Lagrangian"
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 8)

@@ -1,12 +1,12 @@
 """``auto``: picks solvers by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, and as many clients for each expert as
-  ``CLIENTS_PER_EXPERT`` says;
-  ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to compile on its first
-  use; where there are about as many experts as clients, long chains of moves (fitness of rank one) cost ``price`` more.
-- General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap, whoever
-  :func:`general_solver` names goes on from the greedy alignment: ``ilp`` up to ``ILP_PAIRS`` pairs, nobody beyond.
-  Without a time limit it takes the time that it needs.
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients than
+  experts; ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to compile on
+  its first use; where there are about as many experts as clients, long chains of moves (fitness of rank one) cost
+  ``price`` more.
+- General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
+  ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to ``lagrangian`` alone, which
+  has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
 from dataclasses import dataclass, replace
@@ -20,6 +20,8 @@ PRICE_PAIRS = 1 << 15
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
 CLIENTS_PER_EXPERT = 8
 """How many times more clients than experts make it the faster one on every family."""
+GREEDY_PAIRS = 1 << 12
+"""Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which an integer program is worth building."""
 
@@ -79,10 +81,7 @@ class Auto:
         """Who is asked, in this order, until the gap is closed."""
         if problem.class_ is ProblemClass.CARDINALITY:
             return [flow_solver(problem)]
-        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
-
-        further = general_solver(problem, self.gap)
-        return [Greedy()] if further is None else [Greedy(), further]
+        return general_solvers(problem, self.gap)
 
     def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
         """Whether there is nothing left to look for: a witness, or a gap that is closed."""
@@ -106,13 +105,17 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
     return Flow()
 
 
-def general_solver(problem: AlignmentProblem, gap: float) -> Solver | None:
-    """Choose who goes on from the greedy answer in the general class; None where nobody would get anywhere."""
-    if problem.num_clients * problem.num_experts > ILP_PAIRS:
-        return None
+def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
+    """Choose for the general class: who finds something, then who closes the gap."""
+    from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
+    from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
+    from alignsolve.solvers.lagrangian.gap.instance import assignment_like  # noqa: PLC0415
 
-    return Ilp(gap=gap)
+    pairs = problem.num_clients * problem.num_experts
+    if assignment_like(problem) or pairs > ILP_PAIRS:
+        return [Lagrangian(gap=gap)]
+    return [Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap), Ilp(gap=gap)]
 
 
 def _with_what_was_known(answer: Answer, known: Answer) -> Answer:

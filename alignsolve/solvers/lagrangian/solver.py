@@ -13,6 +13,9 @@ num_experts / num_clients (Shapley and Folkman). So:
 5. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
    is left open, an integer program decides it exactly.
 
+Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
+:mod:`.gap` takes over from the incumbent: its relaxation, a knapsack for each expert, is the stronger one there.
+
 The bound is that of the prices, which the front door computes anew, or the integer program's where that is complete.
 """
 
@@ -28,6 +31,7 @@ from alignsolve.alignment import Alignment
 from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.lagrangian.gap.instance import assignment_like
 from alignsolve.solvers.rehearsal import rehearse
 from alignsolve.violations import violations
 from alignsolve.witness import from_direction
@@ -88,11 +92,24 @@ class Lagrangian:
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
-        return _Search(self, problem, deadline, seed, threads, progress).solve(warm_start)
+        search = _Search(self, problem, deadline, seed, threads, progress)
+        if not assignment_like(problem):
+            return search.solve(warm_start)
+        from alignsolve.solvers.lagrangian.gap.solver import solve_gap  # noqa: PLC0415  (loads numba)
+
+        known = search.quick_incumbent(warm_start)
+        if isinstance(known, Answer):
+            return known
+        return solve_gap(problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what such a problem needs."""
-        rehearse(self, problem)
+        if assignment_like(problem):
+            from alignsolve.solvers.lagrangian.gap.solver import prepare_gap  # noqa: PLC0415
+
+            prepare_gap()
+        else:
+            rehearse(self, problem)
 
 
 class _Search:
@@ -121,13 +138,10 @@ class _Search:
         """Take the steps of the module's docstring, as far as time allows."""
         from alignsolve.solvers.lagrangian.dual import find_prices  # noqa: PLC0415  (numba is loaded only when needed)
 
-        # Here the classical generalised assignment problem branches off, once there is a solver for it.
-        self._keep(warm_start.alignment, "warm start")
+        known = self.quick_incumbent(warm_start)
+        if isinstance(known, Answer):
+            return known
         entries = self.problem.num_clients * self.problem.num_experts
-        early = entries <= GREEDY_ENTRIES
-        infeasible = self._greed(self.started + HASTE * (self.deadline - self.started)) if early else None
-        if infeasible is not None:
-            return infeasible
         found = find_prices(self.problem, warm_start.prices, deadline=self.deadline, threads=self.threads)
         self.bound = found.bound
         self.stats |= {"passes": found.passes, "sample_passes": found.sample_passes}
@@ -140,6 +154,15 @@ class _Search:
             return infeasible
         stopped = {} if self.alignment else {"stopped": self._why_none()}
         return Answer(self.alignment, found.prices, self.claimed, stats={**self.stats, **stopped})
+
+    def quick_incumbent(self, warm_start: WarmStart) -> WarmStart | Answer:
+        """Return the better of the warm start and greed, where that is quick; an answer if there is no alignment."""
+        self._keep(warm_start.alignment, "warm start")
+        if self.problem.num_clients * self.problem.num_experts <= GREEDY_ENTRIES:
+            infeasible = self._greed(self.started + HASTE * (self.deadline - self.started))
+            if infeasible is not None:
+                return infeasible
+        return WarmStart(self.alignment, warm_start.prices)
 
     def _greed(self, deadline: float) -> Answer | None:
         """Take greed's alignment; return its answer if it proves that there is none."""
