@@ -1,12 +1,12 @@
 """``auto``: picks solvers by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients than
-  experts; ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to compile on
-  its first use; where there are about as many experts as clients, long chains of moves (fitness of rank one) cost
-  ``price`` more.
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients
+  than experts; ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to
+  compile on its first use; where there are about as many experts as clients, long chains of moves (fitness of rank
+  one) cost ``price`` more.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
-  ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to ``lagrangian`` alone, which
-  has a search of its own for it. Without a time limit each takes the time that it needs.
+  ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
+  ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
 from dataclasses import dataclass, replace
