@@ -10,6 +10,7 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import ClientBlock
+from alignsolve.exact import experts_exactly
 from alignsolve.numerics import (
     EPSILON,
     BoolArray,
@@ -139,8 +140,12 @@ def bound(
             return Bound(-math.inf, 0.0)
         rows.append(row)
         magnitude += size
-    if problem.integral and all(isinstance(row, int) for row in rows) and _whole(experts_term, experts_size):
-        return Bound(sum(rows) + int(total(experts_term)), 0.0)
+    if problem.integral and all(isinstance(row, int) for row in rows):
+        if _whole(experts_term, experts_size):
+            return Bound(sum(rows) + int(total(experts_term)), 0.0)
+        exactly = sum(experts_exactly(problem, projected))
+        if exactly == int(exactly):
+            return Bound(sum(rows) + int(exactly), 0.0)
     value = math.fsum([*map(float, rows), total(experts_term)])
     lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
     return Bound(value + lifted, lifted)

@@ -50,7 +50,15 @@ def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: Fl
 
 
 def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[float]:
-    """Max over the loads of price·load − penalty for every expert, each as two floats that sum to it exactly."""
+    """The experts' terms, each as two floats that sum to it exactly."""
+    for best in experts_exactly(problem, prices):
+        high = float(best)
+        yield high
+        yield float(best - Fraction(high))
+
+
+def experts_exactly(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[Fraction]:
+    """Max over the loads of price·load − penalty for every expert."""
     bounds = problem.experts
     points = bounds.breakpoints()
     for j, price in enumerate(prices):
@@ -61,10 +69,7 @@ def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[f
                 short = _excess(bounds.demand[j], load)
                 penalty = over * _finite(bounds.overload[j]) + short * _finite(bounds.shortfall[j])
                 worth.append(Fraction(price) * Fraction(load) - penalty)
-        best = max(worth)
-        high = float(best)
-        yield high
-        yield float(best - Fraction(high))
+        yield max(worth)
 
 
 def _excess(more: float, less: float) -> Fraction:
