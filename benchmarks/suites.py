@@ -1,7 +1,7 @@
 """Which instances are raced by whom: every suite answers one question."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +9,15 @@ import numpy as np
 
 from alignsolve import SOLVERS, AlignmentProblem, ProblemClass
 from alignsolve.io import load_problem
+from benchmarks import stored
 from benchmarks.peers import PEERS
 from problems import FAMILIES, dimacs
 
 SPREAD = 0.15
 """Half-width of the experts' bounds around their mean load where every client has one expert."""
 WARM_UP_CLIENTS = 128
+WARM_UP_STORED = 40_000
+"""Enough for the compiled checks of large problems."""
 DIMACS = (".asn", ".min")
 READABLE = (".npz", ".json", *DIMACS)
 
@@ -31,6 +34,8 @@ class Case:
         Of the instance; a file has no seed.
     one_each
         Every client gets exactly one expert: all that assignment solvers can take.
+    stored
+        "file" or "mapped" where it is to be read rather than made, see :mod:`benchmarks.stored`; "mapped" is uniform.
     """
 
     family: str
@@ -38,6 +43,7 @@ class Case:
     num_experts: int
     seed: int = 0
     one_each: bool = False
+    stored: str = ""
 
     @property
     def name(self) -> str:
@@ -49,7 +55,9 @@ class Case:
     @property
     def group(self) -> str:
         """What is the same for all sizes: the line of a scaling plot."""
-        return Path(self.family).name if self.from_file else f"{self.family}{'-c1' if self.one_each else ''}"
+        if self.from_file:
+            return Path(self.family).name
+        return f"{self.family}{'-c1' if self.one_each else ''}{f'-{self.stored}' if self.stored else ''}"
 
     @property
     def from_file(self) -> bool:
@@ -60,6 +68,10 @@ class Case:
         """Make or read the instance."""
         if self.from_file:
             return read(Path(self.family))
+        return stored.load(self) if self.stored else self.in_memory()
+
+    def in_memory(self) -> AlignmentProblem:
+        """Make the instance by its family."""
         rng = np.random.default_rng([self.seed, self.num_clients, self.num_experts])
         problem = FAMILIES[self.family](rng, num_clients=self.num_clients, num_experts=self.num_experts)
         return one_each(problem) if self.one_each else problem
@@ -68,7 +80,8 @@ class Case:
         """Return a small sibling on which code is compiled and imported before the clock starts."""
         if self.from_file:
             return Case("uniform", WARM_UP_CLIENTS, 4)
-        return Case(self.family, min(self.num_clients, WARM_UP_CLIENTS), self.num_experts, self.seed, self.one_each)
+        clients = min(self.num_clients, WARM_UP_STORED if self.stored else WARM_UP_CLIENTS)
+        return replace(self, num_clients=clients)
 
 
 def one_each(problem: AlignmentProblem) -> AlignmentProblem:
@@ -149,11 +162,14 @@ def suites() -> dict[str, Suite]:
         for clients in (1000, 10_000, 100_000)
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
+    memory = tuple(Case(family, 1_000_000, 64, stored="file") for family in TYPICAL)
+    memory += (Case("uniform", 10_000_000, 64, stored="mapped"),)
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
     return {
         "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
         "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
         "peers": Suite("What do outside solvers take, and how long?", peers, (*EXACT, *PEERS), timeout=300.0),
+        "memory": Suite("How much memory beside the fitness?", memory, ("price",), timeout=600.0),
         "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
     }

@@ -23,6 +23,8 @@ class Standing:
         Medians over the repeats in seconds; NaN without an answer. ``backend`` is a part of ``solve``.
     peak
         The most over the repeats in MB: later ones reuse what the first left behind.
+    resident, fitness
+        The most resident memory in all, and the size of the fitness, in MB; NaN in rows that do not tell.
     yardstick
         ``total`` in units of one ``fitness.argmax(axis=1)`` of the same process.
     gap
@@ -47,6 +49,8 @@ class Standing:
     total: float
     yardstick: float
     peak: float
+    resident: float
+    fitness: float
     gap: float
     repeats: int
 
@@ -88,6 +92,8 @@ def _standing(group: list[Row], bound: float) -> Standing:
         total=total,
         yardstick=total / _median(found.argmax_seconds for found in answered),
         peak=max((found.peak_mb for found in answered), default=math.nan),
+        resident=max((found.resident_mb for found in answered), default=math.nan),
+        fitness=last.fitness_mb,
         gap=max((gap(found, bound) for found in answered), default=math.inf),
         repeats=len(answered),
     )
