@@ -41,6 +41,7 @@ class RowBlocks:
         start, stop, step = rows.indices(self.shape[0])
         if step != 1:
             raise ValueError(f"RowBlocks reads contiguous rows; the step is {step}")
+        stop = max(start, stop)
         return self._checked(f"read({start}, {stop})", self.read(start, stop), stop - start)
 
     def pick(self, rows: IntArray) -> RealArray:
