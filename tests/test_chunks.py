@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem, RowBlocks, solve
 from alignsolve.chunks import DTYPES, load_fitness, save_fitness
+from alignsolve.evaluate import COMPILED_FROM
 from alignsolve.files import FileError
 from alignsolve.io import load_problem, save_problem
 from problems import FAMILIES
@@ -351,3 +352,14 @@ def test_rows_far_apart_are_picked_without_holding_what_lies_between():
     rows = np.arange(13, 1_000_000, 50_021)
     assert blocks.pick(rows)[:, 0].tolist() == rows.tolist()
     assert max(held) <= 4096
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i8", ">i4", "<f2"])
+def test_large_problems_take_any_byte_order(dtype):
+    """From so many pairs on, the checks are compiled code."""
+    fitness = (np.random.default_rng(2).random((33_000, 64)) * 1000).astype(dtype)
+    assert fitness.size >= COMPILED_FROM
+    native = fitness.astype(fitness.dtype.newbyteorder("="))
+    swapped, plain = (solve(AlignmentProblem(each, expert_capacity=600), "price") for each in (fitness, native))
+    assert swapped.status == "OPTIMAL"
+    assert (swapped.objective, swapped.bound) == (plain.objective, plain.bound)
