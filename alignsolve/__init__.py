@@ -3,8 +3,10 @@
 from alignsolve.aligner import Aligner, AlignerState
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import RowBlocks
+from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
 from alignsolve.estimate import CapacityProfiler, LoadMonitor, LossFitness, Outcome, Report, RouterFitness
 from alignsolve.front import SOLVERS, solve
+from alignsolve.layers import LayeredProblem, LayerSolution, join_layers
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, Solver, WarmStart
@@ -21,14 +23,19 @@ __all__ = [
     "Answer",
     "Capabilities",
     "CapacityProfiler",
+    "Change",
+    "Diagnosis",
     "Feature",
     "InfeasibleError",
+    "LayerSolution",
+    "LayeredProblem",
     "LoadMonitor",
     "LossFitness",
     "Outcome",
     "ProblemClass",
     "Progress",
     "Proof",
+    "Repair",
     "Report",
     "RouterFitness",
     "RowBlocks",
@@ -38,6 +45,10 @@ __all__ = [
     "Status",
     "UnsupportedError",
     "WarmStart",
+    "Weights",
     "Witness",
+    "Worth",
+    "diagnose",
+    "join_layers",
     "solve",
 ]

@@ -1,4 +1,4 @@
-"""The command line: ``alignsolve solve``, ``alignsolve verify``, ``alignsolve solvers``.
+"""The command line: ``alignsolve solve``, ``verify``, ``diagnose`` and ``solvers``.
 
 Exit codes are in :class:`ExitCode`. With ``--json``, stdout holds one JSON object and nothing else (numbers that are
 not finite are the texts "inf", "-inf", "nan"); messages go to stderr.
@@ -14,8 +14,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from alignsolve import display, front
+from alignsolve.diagnose import diagnose as diagnose_problem
 from alignsolve.files import FileError, check_output, json_text
-from alignsolve.io import load_problem, load_solution, save_solution
+from alignsolve.io import load_problem, load_solution, save_problem, save_solution
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Status
 from alignsolve.verify import verify as verify_claim
@@ -123,6 +124,58 @@ def verify(
     else:
         display.show_verification(display.console(), claim, checked)
     raise typer.Exit(_code(checked.solution.status) if checked.holds else ExitCode.REFUTED)
+
+
+@app.command(epilog=EPILOG)
+def diagnose(
+    problem: ProblemFile,
+    solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="For everything; default: no limit.")
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=NUMBER", help="What a repair pays for a unit of a kind of bound, inf: not to touch."
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Solve again for each expert's bound that binds.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes every random choice.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="At most this many; default: all cores.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write the repaired problem, if there is one.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Tell why a problem has no alignment and the cheapest repair, or what binds and what more of it is worth."""
+    given = _prepared(problem, solver, time_limit, 0.0, output, overwrite=overwrite)
+    try:
+        diagnosis = diagnose_problem(given, solver, weights=_weights(weight or []), exact=exact,
+                                     time_limit=time_limit, seed=seed, threads=threads)  # fmt: skip
+        if output is not None and diagnosis.repair is not None:
+            save_problem(diagnosis.repair.problem, output, overwrite=overwrite)
+        elif output is not None:
+            typer.echo(f"alignsolve: there is no repair to write; {output} is not written", err=True)
+    except ValueError as error:
+        _fail(error)
+    if json:
+        typer.echo(json_text(display.diagnosis_facts(diagnosis)))
+    else:
+        display.show_diagnosis(display.console(), diagnosis)
+    raise typer.Exit(_code(diagnosis.status))
+
+
+def _weights(given: list[str]) -> dict[str, float]:
+    """Read ``kind=number`` texts."""
+    read = {}
+    for text in given:
+        kind, _, number = text.partition("=")
+        try:
+            read[kind] = float(number)
+        except ValueError:
+            raise ValueError(f"--weight {text}: it must be a kind and a number, client_budget=0.5 say") from None
+    return read
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """What the command line shows: tables for people (rich), plain dictionaries for programs."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from alignsolve.diagnose import Diagnosis
 from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
 from alignsolve.solution import Solution, Status
@@ -103,6 +105,14 @@ def show_verification(out: Console, claim: Claim, checked: Verification) -> None
         out.print("nothing in the file is refuted" if checked.unconfirmed else "everything holds", style="green")
 
 
+def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
+    """Print the problem, its status, and the diagnosis in words."""
+    out.print(repr(diagnosis.problem), soft_wrap=True)
+    out.print(str(diagnosis.status), style=f"bold {COLOURS[diagnosis.status]}")
+    for line in diagnosis.lines():
+        out.print(line, soft_wrap=True)
+
+
 def show_solvers(out: Console, solvers: Mapping[str, Capabilities]) -> None:
     """Print each solver and the features of problems that it does not take."""
     table = _table("solver", "exact", "does not take")
@@ -137,6 +147,28 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
         "explanation": solution.explain(),
         "runtime": solution.runtime,
         "stats": solution.stats,
+    }
+
+
+def diagnosis_facts(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Everything that a diagnosis tells, for JSON; a worth of "nan" belongs to a bound that has room."""
+    repair, worth = diagnosis.repair, diagnosis.worth
+    return {
+        "status": str(diagnosis.status),
+        "reasons": list(diagnosis.reasons),
+        "notes": list(diagnosis.notes),
+        "repair": None
+        if repair is None
+        else {
+            "total": repair.total,
+            "bound": repair.bound,
+            "proof": str(repair.proof),
+            "changes": [{**asdict(change), "cost": change.cost, "words": str(change)} for change in repair.changes],
+        },
+        "unrepaired": diagnosis.unrepaired,
+        "worth": None if worth is None else asdict(worth),
+        "words": list(diagnosis.lines()),
+        "solution": solution_facts(diagnosis.solution),
     }
 
 

@@ -1,8 +1,9 @@
 """What an alignment is worth, what it breaks, and what none can exceed: from the problem's own data alone."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ ROUNDINGS = 8
 these) and one more for every expert of its row; the rest is summed exactly."""
 
 
+KNAPSACKS = 512
+"""Clients with budgets in one block: some hundredths of a second."""
 COMPILED_FROM = 1 << 21
 """Pairs from which the clients' optima are computed by compiled code, on several threads."""
 
@@ -116,11 +119,14 @@ class Bound(NamedTuple):
     lifted: float
 
 
-def bound(problem: "AlignmentProblem", prices: FloatArray, *, threads: int | None = None) -> Bound:
+def bound(
+    problem: "AlignmentProblem", prices: FloatArray, *, threads: int | None = None, deadline: float = math.inf
+) -> Bound:
     """Return an upper bound on every alignment's objective, for any prices; −inf where some row has no choice.
 
     The prices are projected onto their box first (:meth:`ExpertBounds.project`). Exact integers where the problem and
-    the prices are; otherwise summed exactly and rounded up by the error of the terms.
+    the prices are; otherwise summed exactly and rounded up by the error of the terms. Clients whose turn has not come
+    by the deadline, on the clock of :func:`time.monotonic`, are taken without their budgets: still a bound.
     """
     projected = problem.experts.project(prices)
     experts_term, experts_size = problem.experts.conjugate_and_size(projected)
@@ -128,7 +134,7 @@ def bound(problem: "AlignmentProblem", prices: FloatArray, *, threads: int | Non
         return Bound(-math.inf, 0.0)
     rows: list[Number] = []
     magnitude = float(experts_size.sum())
-    for row, size in _row_totals(problem, projected, threads):
+    for row, size in _row_totals(problem, projected, threads, deadline):
         if row == -math.inf:
             return Bound(-math.inf, 0.0)
         rows.append(row)
@@ -140,24 +146,36 @@ def bound(problem: "AlignmentProblem", prices: FloatArray, *, threads: int | Non
     return Bound(value + lifted, lifted)
 
 
-def _row_totals(problem: "AlignmentProblem", prices: FloatArray, threads: int | None) -> Iterator[tuple[Number, float]]:
+def _row_totals(
+    problem: "AlignmentProblem", prices: FloatArray, threads: int | None, deadline: float
+) -> Iterator[tuple[Number, float]]:
     """Sum of the clients' optima, −inf if one has no choice, and its magnitude: for each block of clients."""
     optimise: Callable[[ClientBlock, FloatArray], RowOptima] = best_rows
     add: Callable[[RealArray], Number] = total
-    large = _is_large(problem) and problem.client_load is None and problem.client_budget is None
-    if large:
+    large = _is_large(problem)
+    if large and problem.client_load is None and problem.client_budget is None:
         from alignsolve.kernels import best_rows_compiled, summed  # noqa: PLC0415  (numba is loaded only when it pays)
 
         optimise = best_rows_compiled
         add = total if problem.integral else summed
+    elif large and problem.client_budget is None:
+        threads = 1  # nothing there releases the interpreter's lock for long
 
     def sum_up(block: ClientBlock) -> tuple[Number, float]:
-        optima = optimise(block, prices)
+        late = block.budget is not None and time.monotonic() > deadline
+        optima = optimise(replace(block, budget=None, cost=None) if late else block, prices)
         if not optima.feasible.all():
             return -math.inf, 0.0
         return add(optima.value), float(optima.magnitude.sum())
 
-    return map_in_order(sum_up, problem.blocks(), threads if large else 1)
+    return map_in_order(sum_up, _portions(problem), threads if large else 1)
+
+
+def _portions(problem: "AlignmentProblem") -> Iterator[ClientBlock]:
+    """All clients in blocks; where each is a knapsack, in blocks so small that a deadline comes between them."""
+    if problem.client_budget is None:
+        return problem.blocks()
+    return (problem.block(first, first + KNAPSACKS) for first in range(0, problem.num_clients, KNAPSACKS))
 
 
 def _whole(values: FloatArray, sizes: FloatArray) -> bool:

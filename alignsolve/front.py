@@ -20,6 +20,7 @@ from alignsolve.alignment import Alignment, as_alignment
 from alignsolve.exact import exact_bound
 from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.reserve import checking_seconds, prepare_checks
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
 from alignsolve.violations import violations
@@ -27,11 +28,13 @@ from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
+    "cpsat": "alignsolve.solvers.cpsat:CpSat",
     "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
     "flow": "alignsolve.solvers.flow:Flow",
     "greedy": "alignsolve.solvers.greedy:Greedy",
     "ilp": "alignsolve.solvers.ilp.solver:Ilp",
     "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
+    "lagrangian": "alignsolve.solvers.lagrangian:Lagrangian",
     "networkx": "alignsolve.solvers.simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
     "random": "alignsolve.solvers.baseline:Random",
@@ -101,27 +104,34 @@ def solve(
     name, call = resolve(solver, gap=gap)
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
-    prepare = getattr(call, "prepare", None)
-    if prepare is not None and limit < math.inf:
-        prepare(problem)
+    if limit < math.inf:
+        _prepare(problem, call)
     started = time.monotonic()
     answer = _answer_without_solver(problem)
     if answer is None:
+        kept_back = checking_seconds(problem, limit, threads) if limit < math.inf else 0.0
+        deadline = started + limit - kept_back
         try:
-            answer = call(
-                problem, deadline=started + limit, warm_start=warm, seed=seed, threads=threads, progress=progress
-            )
+            answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
         except SolveError as error:
             if throw or isinstance(error, UnsupportedError):
                 raise
             answer = Answer(stats={"stopped": str(error)})
         _refuse_other_answers(name, answer)
-    solution = judge(problem, answer, name=name, started=started, threads=threads)
+    solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
     if throw:
         _raise_failure(solution)
     return solution
+
+
+def _prepare(problem: AlignmentProblem, solver: Solver) -> None:
+    """Compile what the solver and the check of its answer need, before the clock starts."""
+    prepare = getattr(solver, "prepare", None)
+    if prepare is not None:
+        prepare(problem)
+    prepare_checks(problem)
 
 
 def _checked_limit(time_limit: float | None) -> float:
@@ -235,18 +245,20 @@ def judge(
     name: str = "given",
     started: float | None = None,
     threads: int | None = None,
+    deadline: float = math.inf,
 ) -> Solution:
     """Recompute everything that an answer claims, and decide what is known.
 
     An alignment that breaks a constraint is not returned, prices that are none prove nothing, a bound below what was
-    reached is refuted: ``stats["rejected"]`` tells what was wrong.
+    reached is refuted: ``stats["rejected"]`` tells what was wrong. After the deadline the bound is computed more
+    cheaply, and may be less low.
     """
     started = time.monotonic() if started is None else started
     checked, broken = _check_alignment(problem, answer, threads)
     witness = None if checked else _check_witness(problem, answer)
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
-    bound = math.inf if witness else _best_bound(problem, prices, checked, threads)
+    bound = math.inf if witness else _best_bound(problem, prices, checked, threads, deadline)
     if bound == -math.inf and not checked:
         witness = contradiction(problem)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
@@ -306,12 +318,16 @@ def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | 
 
 
 def _best_bound(
-    problem: AlignmentProblem, prices: FloatArray | None, checked: _Checked | None, threads: int | None
+    problem: AlignmentProblem,
+    prices: FloatArray | None,
+    checked: _Checked | None,
+    threads: int | None,
+    deadline: float,
 ) -> Number:
     """Bound from the prices, or from prices of zero, which are always honest."""
     if prices is None:
-        return evaluate.bound(problem, np.zeros(problem.num_experts), threads=threads).value
-    value, lifted = evaluate.bound(problem, prices, threads=threads)
+        return evaluate.bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
+    value, lifted = evaluate.bound(problem, prices, threads=threads, deadline=deadline)
     if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:

@@ -1,10 +1,11 @@
 """A client with budgets: its own problem is a small knapsack, solved exactly by branch and bound, one row a client.
 
-Experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the most that the
-remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the best ones that
-the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ of that
-resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values, say) is
-given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
+Most rows are solved by deviations (:mod:`.deviations`). The rest, whose demands make them take what they do not want,
+are searched here: experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the
+most that the remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the
+best ones that the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ
+of that resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values,
+say) is given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
 """
 
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
+from alignsolve.deviations import UNMET, solve_by_deviations, workspace
+from alignsolve.fractional import inner
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
 
 STEPS = 1_000_000
@@ -47,13 +50,18 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
         group = np.zeros(num_experts, dtype=np.int64)
         group_capacity = np.full((n, 1), num_experts, dtype=np.int64)
         group_demand = np.zeros((n, 1), dtype=np.int64)
-    allowed = np.ones(reduced.shape, dtype=np.bool_) if block.allowed is None else block.allowed
+    cost = block.cost
+    if block.allowed is None:
+        allowed = np.ones(reduced.shape, dtype=np.bool_)
+    else:
+        allowed = block.allowed
+        reduced, cost = np.where(allowed, reduced, 0.0), np.where(allowed[:, :, None], cost, 0.0)
     required = np.zeros(reduced.shape, dtype=np.bool_) if block.required is None else block.required
     result: tuple[FloatArray, BoolArray, BoolArray] = _solve_rows(
-        np.ascontiguousarray(np.where(allowed, reduced, 0.0)),
+        np.ascontiguousarray(reduced),
         np.ascontiguousarray(allowed),
         np.ascontiguousarray(required),
-        np.ascontiguousarray(np.where(allowed[:, :, None], block.cost, 0.0)),
+        np.ascontiguousarray(cost, dtype=np.float64),
         np.ascontiguousarray(block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)),
         np.ascontiguousarray(block.demand),
         np.ascontiguousarray(block.capacity),
@@ -79,26 +87,19 @@ def _solve_rows(
 ) -> Any:
     n, num_experts = reduced.shape
     value = np.zeros(n)
-    feasible = np.zeros(n, dtype=np.bool_)
+    feasible = np.ones(n, dtype=np.bool_)
     chosen = np.zeros((n, num_experts), dtype=np.bool_)
+    space = workspace(num_experts, cost.shape[2], group_demand.shape[1])
     for i in range(n):
-        value[i], feasible[i] = _solve_row(
-            reduced[i],
-            allowed[i],
-            required[i],
-            cost[i],
-            budget[i],
-            demand[i],
-            capacity[i],
-            group,
-            group_demand[i],
-            group_capacity[i],
-            chosen[i],
-        )
+        row = (reduced[i], allowed[i], required[i], cost[i], budget[i], demand[i], capacity[i], group)
+        value[i], status = solve_by_deviations(*row, group_demand[i], group_capacity[i], space, STEPS, chosen[i])
+        if status == UNMET:
+            chosen[i] = False
+            value[i], feasible[i] = _solve_row(*row, group_demand[i], group_capacity[i], chosen[i])
     return value, feasible, chosen
 
 
-@numba.njit(cache=True)
+@inner
 def _solve_row(
     reduced: Matrix,
     allowed: Matrix,
@@ -231,7 +232,7 @@ def _solve_row(
         t += 1
 
 
-@numba.njit(cache=True)
+@inner
 def _judge(
     t: int, m: int, count: int, value: float, demand: int, capacity: int, positive: int, ordered: Matrix, rate: Matrix,
     tail: Matrix, budget: Matrix, spent: Matrix, in_group: Matrix, group_demand: Matrix, after: Matrix,
@@ -266,7 +267,7 @@ def _judge(
     return False, need > 0
 
 
-@numba.njit(cache=True)
+@inner
 def _fractional_rate(reduced: Matrix, cost: Matrix, open_: Matrix, room: float) -> float:
     """Value per cost at which the fractional knapsack of one resource breaks; 0 where everything worth having fits."""
     ratio = np.full(len(open_), -1.0)

@@ -176,15 +176,13 @@ class AlignmentProblem:
         n, e = self.shape
         budget = validate.numbers("client_budget", self.client_budget)
         cost = validate.numbers("expert_cost", self.expert_cost)
+        validate.check_resources(budget, cost)
         if budget.ndim < 2:
             budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
         num_resources = budget.shape[1]
-        if cost.ndim < 2 or cost.shape[-1] != num_resources:
-            raise ValueError(
-                f"expert_cost has shape {np.shape(self.expert_cost)}, which does not fit the {num_resources} resources "
-                f"of client_budget, shape {np.shape(self.client_budget)}"
-            )
         axes = ("num_clients", "num_experts", "num_resources")
+        if cost.ndim == 2:
+            validate.refuse_bad_amounts("expert_cost", cost, axes[1:], infinite=False)
         budget = validate.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
         cost = validate.spread("expert_cost", cost, (n, e, num_resources), axes)
         eligible = None if self.eligible is None else self.eligible[:, :, None]

@@ -1,12 +1,13 @@
 """Runs a back end that has no time limit of its own where it can be stopped: a child process, killed at the deadline.
 
 The child is a plain fork, so that the problem is shared and not copied, and the work needs no pickling; only answers
-travel, through a pipe. It lives in a process group of its own: whatever it starts is killed with it, and a Ctrl-C
-reaches the parent alone, which kills the group on its way out. If the parent dies, the child sees the pipe close and
-ends itself. Threads do not survive a fork: work that runs here must start its own (OpenBLAS and OR-Tools do) and must
-not enter numba's parallel loops. Threads of the parent that rest are harmless; but OpenBLAS's fork handler may never
-return while another thread of the parent is inside one of its parallel routines (seen; any fork has that danger). A
-program that multiplies matrices in one thread while it solves with a time limit in another sets OPENBLAS_NUM_THREADS=1.
+and progress travel, through a pipe. It lives in a process group of its own: whatever it starts is killed with it, and a
+Ctrl-C reaches the parent alone, which kills the group on its way out. If the parent dies, the child sees the pipe close
+and ends itself. Threads do not survive a fork: work that runs here must start its own (OpenBLAS and OR-Tools do) and
+must not enter numba's parallel loops. Threads of the parent that rest are harmless; but OpenBLAS's fork handler may
+never return while another thread of the parent is inside one of its parallel routines (seen; any fork has that danger).
+A program that multiplies matrices in one thread while it solves with a time limit in another sets
+OPENBLAS_NUM_THREADS=1.
 
 Where there is no fork (Windows) the work runs in a thread, which cannot be killed: at the deadline it is left behind,
 ends at its next answer, and until then goes on to use its core.
@@ -28,22 +29,26 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 from alignsolve.solution import SolveError
-from alignsolve.solver import Answer
+from alignsolve.solver import Answer, Progress, ProgressHook
 
-Work = Callable[[], Iterator[Answer]]
+Work = Callable[[], Iterator[Answer | Progress]]
+AHEAD = 0.1
+"""Share of the time left by which work that looks at the clock itself should be done before it is stopped."""
 LONGEST_WAIT = 1e6
 """Seconds that one wait may take; a system's own limit lies above."""
 
 
-def last_answer(work: Work, deadline: float) -> Answer | None:
+def last_answer(work: Work, deadline: float, progress: ProgressHook | None = None) -> Answer | None:
     """Run work that yields better and better answers, and return the last one that came before the deadline.
 
     Parameters
     ----------
     work
-        Called once. Yields an answer whenever it has one, the best so far.
+        Called once. Yields an answer whenever it has one, the best so far, and progress in between.
     deadline
         On the clock of :func:`time.monotonic`. If it is inf, the work runs in this process.
+    progress
+        Called in this process with the progress that the work yields; or None.
 
     Returns
     -------
@@ -56,19 +61,34 @@ def last_answer(work: Work, deadline: float) -> Answer | None:
         If the work raised or died in its process; with its message. Without a deadline its own error passes.
     """
     if deadline == math.inf:
-        last = None
-        for last in work():  # noqa: B007  (the last one is what is wanted)
-            pass
+        last: Answer | None = None
+        for message in work():
+            last = _sorted(message, last, progress)
         return last
-    return _in_a_child(work, deadline) if hasattr(os, "fork") else _in_a_thread(work, deadline)
+    return _in_a_child(work, deadline, progress) if hasattr(os, "fork") else _in_a_thread(work, deadline, progress)
 
 
-def _in_a_child(work: Work, deadline: float) -> Answer | None:
+def ahead_of(deadline: float) -> float:
+    """A little before a deadline: for work that looks at the clock, so that its last answer is out in time."""
+    now = time.monotonic()
+    return deadline if deadline == math.inf or deadline <= now else deadline - AHEAD * (deadline - now)
+
+
+def _sorted(message: Answer | Progress, last: Answer | None, progress: ProgressHook | None) -> Answer | None:
+    """Keep an answer in the place of the last one; pass progress on."""
+    if isinstance(message, Answer):
+        return message
+    if progress is not None:
+        progress(message)
+    return last
+
+
+def _in_a_child(work: Work, deadline: float, progress: ProgressHook | None) -> Answer | None:
     ours, theirs = Pipe()
     child = _fork(work, ours, theirs)
     try:
         theirs.close()
-        return _listen(ours, child, deadline)
+        return _listen(ours, child, deadline, progress)
     finally:
         ours.close()
         _end(child)
@@ -109,7 +129,7 @@ def _follow_the_parent(theirs: Connection) -> None:  # pragma: no cover (another
     os.killpg(0, signal.SIGKILL)
 
 
-def _listen(ours: Connection, child: int, deadline: float) -> Answer | None:
+def _listen(ours: Connection, child: int, deadline: float, progress: ProgressHook | None) -> Answer | None:
     """Take answers until the work is done or the time is up."""
     last: Answer | None = None
     while (left := deadline - time.monotonic()) > 0:
@@ -121,9 +141,9 @@ def _listen(ours: Connection, child: int, deadline: float) -> Answer | None:
             raise SolveError(f"the solver's process died: {_epitaph(child)}") from None
         if message is None:
             return last
-        if not isinstance(message, Answer):
+        if isinstance(message, tuple):
             raise _failure(*message)
-        last = message
+        last = _sorted(message, last, progress)
     return _cut_off(last)
 
 
@@ -153,9 +173,9 @@ def _cut_off(last: Answer | None) -> Answer | None:
     return None if last is None else replace(last, stats={**last.stats, "stopped": "time limit"})
 
 
-def _in_a_thread(work: Work, deadline: float) -> Answer | None:
+def _in_a_thread(work: Work, deadline: float, progress: ProgressHook | None) -> Answer | None:
     """Do the same without a fork; see the module's docstring for what it cannot do."""
-    messages: queue.SimpleQueue[Answer | BaseException | None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[Answer | Progress | BaseException | None] = queue.SimpleQueue()
     left_behind = threading.Event()
 
     def run() -> None:
@@ -178,7 +198,7 @@ def _in_a_thread(work: Work, deadline: float) -> Answer | None:
                     return last
                 if isinstance(message, BaseException):
                     raise SolveError(f"the solver failed: {type(message).__name__}: {message}") from message
-                last = message
+                last = _sorted(message, last, progress)
         return _cut_off(last)
     finally:
         left_behind.set()

@@ -91,6 +91,25 @@ def prices(given: Any, num_experts: int) -> FloatArray:
     return refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
 
 
+def check_resources(budget: FloatArray, cost: FloatArray) -> None:
+    """Refuse costs whose axes are not those that the budget's number of axes asks for."""
+    if budget.ndim > 2:
+        raise ValueError(
+            f"client_budget has shape {budget.shape}; it must be (num_clients,) or (num_clients, resources)"
+        )
+    if budget.ndim < 2 and cost.ndim not in {1, 2}:
+        raise ValueError(
+            f"expert_cost has shape {cost.shape}; with one budget for each client, shape {budget.shape}, it must be "
+            "(num_experts,) or (num_clients, num_experts)"
+        )
+    if budget.ndim == 2 and (cost.ndim not in {2, 3} or cost.shape[-1] != budget.shape[1]):
+        raise ValueError(
+            f"expert_cost has shape {cost.shape}, which does not fit the {budget.shape[1]} resources of client_budget, "
+            f"shape {budget.shape}: it must be (num_experts, {budget.shape[1]}) or "
+            f"(num_clients, num_experts, {budget.shape[1]})"
+        )
+
+
 def refuse_bad_amounts(
     field: str,
     values: FloatArray,

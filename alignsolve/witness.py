@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from alignsolve import evaluate
+from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Witness:
 
     def explain(self, problem: "AlignmentProblem") -> str:
         """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
-        clients, experts = _named(self.clients, "client"), _named(self.experts, "expert")
+        clients, experts = named(self.clients, "client"), named(self.experts, "expert")
         if self.side == "row":
             others = "" if self.clients.sum() == 1 else f"; in all {clients} contradict themselves"
             return row_reason(problem, int(np.argmax(self.clients))) + others
@@ -62,7 +63,8 @@ class Witness:
         )
 
 
-def _named(mask: BoolArray, what: str) -> str:
+def named(mask: BoolArray, what: str) -> str:
+    """Name the members of a set: the first few, and how many there are."""
     members = np.flatnonzero(mask)
     if len(members) == 1:
         return f"{what} {members[0]}"
@@ -101,8 +103,20 @@ def _rows_plainly_fit(problem: "AlignmentProblem") -> bool:
         return False
     if not problem.client_demand.any() and (problem.num_groups == 0 or not problem.group_demand.any()):
         return True
-    plain = problem.eligible is None and problem.num_groups == 0 and problem.client_budget is None
-    return plain and bool((problem.client_demand <= np.minimum(problem.client_capacity, problem.num_experts)).all())
+    if problem.num_groups or (problem.client_demand > problem.client_capacity).any():
+        return False
+    if problem.eligible is None and problem.client_budget is None:
+        return bool((problem.client_demand <= problem.num_experts).all())
+    return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
+
+
+def _one_fits(block: ClientBlock) -> bool:
+    """Whether every client of the block can take some expert by itself: where one is all that is demanded."""
+    fits = np.ones(block.value.shape, dtype=np.bool_) if block.allowed is None else block.allowed
+    if block.budget is not None and block.cost is not None:
+        for r in range(block.budget.shape[1]):
+            fits = fits & (block.cost[:, :, r] <= block.budget[:, r, None])
+    return bool((fits.any(axis=1) | (block.demand == 0)).all())
 
 
 def row_reason(problem: "AlignmentProblem", i: int) -> str:
@@ -135,9 +149,27 @@ def row_reason(problem: "AlignmentProblem", i: int) -> str:
         )
         if able_total < demand:
             return f"client {i} demands {demand} experts, its groups admit {able_total}"
-    if block.budget is not None:
-        return f"client {i} cannot pay for the experts it must take out of its budget of {block.budget[0].tolist()}"
+    if block.budget is not None and block.cost is not None:
+        return _budget_reason(i, demand, block.budget[0], block.cost[0], eligible, required)
     return f"client {i} has no choice that meets all its bounds together"
+
+
+def _budget_reason(
+    i: int, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
+) -> str:
+    """Tell which budget a client cannot keep, and for what; budgets that only clash together are listed."""
+    for r, limit in enumerate(budget):
+        spent = float(cost[required, r].sum())
+        if spent - limit > FEASIBILITY * max(limit, spent):
+            return f"client {i} requires experts that cost {spent:.12g} of resource {r}, its budget is {limit:.12g}"
+        cheapest = np.sort(cost[eligible & ~required, r])[: max(demand - int(required.sum()), 0)]
+        spent += float(cheapest.sum())
+        if spent - limit > FEASIBILITY * max(limit, spent):
+            return (
+                f"client {i} demands {demand} experts, which cost at least {spent:.12g} of resource {r}, "
+                f"its budget is {limit:.12g}"
+            )
+    return f"client {i} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
 
 
 def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:

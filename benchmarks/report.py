@@ -23,7 +23,9 @@ div.wide { overflow-x: auto; } tbody tr:hover { background: #f3f6fa; }
 """
 
 
-def write(table: Iterable[Row], base: Path, *, question: str, reference: str = REFERENCE) -> tuple[Path, Path]:
+def write(
+    table: Iterable[Row], base: Path, *, question: str, reference: str = REFERENCE, first: Sequence[Section] = ()
+) -> tuple[Path, Path]:
     """Write ``base.md`` and ``base.html``.
 
     Parameters
@@ -36,11 +38,13 @@ def write(table: Iterable[Row], base: Path, *, question: str, reference: str = R
         What the suite asks.
     reference
         The contender whose time the others are divided into.
+    first
+        Tables of the suite's own, before all others.
     """
     raw = rows.latest(table)
     found = standings(raw)
     in_process = all(row.suite.startswith("overhead") for row in raw)
-    tables = sections(found, reference=reference, in_process=in_process)
+    tables = [*first, *sections(found, reference=reference, in_process=in_process)]
     head = _provenance(raw)
     written = base.with_name(f"{base.name}.md"), base.with_name(f"{base.name}.html")
     written[0].write_text(markdown(base.name, question, head, tables), encoding="utf-8")

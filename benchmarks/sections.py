@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from alignsolve.numerics import OPTIMALITY
 from benchmarks.entrants import in_order
+from benchmarks.suites import LIMIT_MARK, limit_of
 from benchmarks.summary import CORRECT, Standing, slopes
 
 LARGE = 100.0
 """MB of fitness from which the memory of the process itself does not blur the ratio."""
+OVERRUN, GRACE = 0.1, 0.2
+"""A time limit is kept if it is exceeded by no more than this share of it and so many seconds."""
 NAMED = 4
 """Instances named before "and so many more"."""
 
@@ -40,6 +43,7 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
     """
     timed = [one for one in found if one.outcome in ("answered", "wrong")]
     tables = [
+        _limits(found),
         _pivot(found, "Seconds", "Median of build + solve, raw arrays to answer; else why there is none.", _time),
         _against(timed, reference),
         _pivot(
@@ -54,6 +58,24 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
     if in_process:
         tables.insert(0, _overhead(found, reference))
     return [table for table in tables if table.cells]
+
+
+def _limits(found: Sequence[Standing]) -> Section:
+    """By how much each contender overran the limit of each instance, and what it came back with."""
+    limited = [one for one in found if limit_of(one.instance) is not None and not math.isnan(one.slowest)]
+    note = (
+        f"Seconds beyond the time limit (the number behind {LIMIT_MARK}), certificate included, the worst of the "
+        f"repeats, and the gap of the answer or —; ! where it is more than {OVERRUN:.0%} of the limit + {GRACE:g} s."
+    )
+    return _pivot(limited, "Overrun", note, _overrun)
+
+
+def _overrun(one: Standing) -> str:
+    limit = limit_of(one.instance)
+    assert limit is not None
+    over = one.slowest - limit
+    answer = _gap(one) if one.outcome in ("answered", "wrong") else "—"
+    return f"{over:+.2f} / {answer}" + (" !" if over > OVERRUN * limit + GRACE else "")
 
 
 def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Standing], str]) -> Section:

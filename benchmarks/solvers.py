@@ -1,4 +1,4 @@
-"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|memory|overhead``.
+"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|memory|overhead|limits|budgets|gap``.
 
 For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
 the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import overhead, report, stored
+from benchmarks import gap, overhead, report, stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.rows import Row, Table, make_row
@@ -29,7 +29,9 @@ QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, memory, overhead")] = "small",
+    suite: Annotated[
+        str, typer.Option(help="small, scale, hard, peers, memory, overhead, limits, budgets, gap")
+    ] = "small",
     repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
@@ -37,12 +39,13 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help="Glob for INSTANCE/CONTENDER, such as '*100000*/flow'.")
     ] = None,
+    data: Annotated[Path | None, typer.Option(help="Of the suite gap: a folder of GAP files and bounds.csv.")] = None,
     solver: Annotated[list[str] | None, typer.Option(help="Your own: package.module:callable.")] = None,
     problems: Annotated[Path | None, typer.Option(help="Your own: a folder of .npz, .json, .asn, .min files.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="At most 1000 clients, one repeat, 20 s.")] = False,
 ) -> None:
     """Race solvers on a suite of instances, resuming where an earlier run stopped."""
-    chosen = _customised(suite, solver or [], problems, quick=quick)
+    chosen = _customised(suite, solver or [], problems, data, quick=quick)
     chosen = replace(chosen, repeats=repeats or chosen.repeats, timeout=timeout or chosen.timeout)
     name = f"{suite}-quick" if quick else suite if problems is None else problems.name
     table = Table(out / f"{name}.csv")
@@ -51,7 +54,8 @@ def main(
         typer.echo(f"{len(table.rows)} rows are in {table.path} already (commits {commits}) and are kept")
     run(name, chosen, table, only=only or ["*"], time_limit=time_limit, in_process=suite == "overhead")
     if table.rows:
-        written = report.write(table.rows, out / name, question=chosen.question, reference=REFERENCE)
+        more = gap.sections(table.rows, gap.best_known(data)) if data is not None else []
+        written = report.write(table.rows, out / name, question=chosen.question, reference=REFERENCE, first=more)
         typer.echo(f"rows in {table.path}, report in {', '.join(map(str, written))}")
 
 
@@ -77,7 +81,7 @@ def run(
     only
         Globs for INSTANCE/CONTENDER; None: all.
     time_limit
-        Handed to our solvers.
+        Handed to our solvers; None: the suite's own.
     in_process
         Alternate all contenders in this process instead of one each: for differences of milliseconds.
     """
@@ -97,7 +101,9 @@ def run(
         if in_process:
             trials = overhead.alternate(case, missing)
         else:
-            trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=time_limit)
+            default = suite.time_limit if time_limit is None else time_limit
+            limit = default if case.time_limit is None else case.time_limit
+            trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=limit)
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))
         if case.stored:
@@ -105,9 +111,13 @@ def run(
             stored.remove(case.warm_up())
 
 
-def _customised(name: str, own: list[str], folder: Path | None, *, quick: bool) -> Suite:
+def _customised(name: str, own: list[str], folder: Path | None, data: Path | None, *, quick: bool) -> Suite:
     """The suite of that name with the reader's own solvers and problems."""
     known = suites()
+    if name == "gap":
+        if data is None:
+            raise typer.BadParameter("the suite gap needs --data, a folder of GAP files and bounds.csv")
+        known["gap"] = gap.suite(data)
     if name not in known:
         raise typer.BadParameter(f"there is no suite {name!r}; there are: {', '.join(known)}")
     suite = known[name]

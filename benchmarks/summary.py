@@ -21,6 +21,8 @@ class Standing:
     ----------
     build, solve, backend, total
         Medians over the repeats in seconds; NaN without an answer. ``backend`` is a part of ``solve``.
+    slowest
+        The longest ``solve`` of the repeats, with or without an answer; NaN if there was no attempt.
     peak
         The most over the repeats in MB: later ones reuse what the first left behind.
     resident, fitness
@@ -47,6 +49,7 @@ class Standing:
     solve: float
     backend: float
     total: float
+    slowest: float
     yardstick: float
     peak: float
     resident: float
@@ -90,6 +93,7 @@ def _standing(group: list[Row], bound: float) -> Standing:
         solve=_median(found.solve_seconds for found in answered),
         backend=_median(found.backend_seconds for found in answered),
         total=total,
+        slowest=max((found.solve_seconds for found in group), default=math.nan),
         yardstick=total / _median(found.argmax_seconds for found in answered),
         peak=max((found.peak_mb for found in answered), default=math.nan),
         resident=max((found.resident_mb for found in answered), default=math.nan),

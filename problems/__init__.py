@@ -11,6 +11,7 @@ from problems.constant import constant, zeros
 from problems.duplicated import duplicated
 from problems.exact_fit import exact_bytes, exact_decimals
 from problems.family import Family, Reason, every_expert, no_expert
+from problems.gap import gap_a, gap_b, gap_c, gap_d, gap_e
 from problems.infeasible import (
     contradictory_row,
     crossed_bounds,
@@ -22,7 +23,7 @@ from problems.infeasible import (
     unaffordable_row,
 )
 from problems.integers import integers
-from problems.layers import layers
+from problems.layers import layers, layers_under_one_budget
 from problems.outlier import outlier
 from problems.popular import popular
 from problems.rank1 import rank1
@@ -50,11 +51,17 @@ FAMILIES = {
     "sparse": Family(sparse),
     "required": Family(required),
     "layers": Family(layers),
+    "layers-budget": Family(layers_under_one_budget),
     "soft": Family(soft),
     "weighted": Family(weighted),
     "weighted-bytes": Family(weighted_bytes),
     "exact-decimals": Family(exact_decimals),
     "exact-bytes": Family(exact_bytes),
+    "gap-a": Family(gap_a),
+    "gap-b": Family(gap_b),
+    "gap-c": Family(gap_c),
+    "gap-d": Family(gap_d),
+    "gap-e": Family(gap_e),
     "budget": Family(memory_budget),
     "budgets": Family(memory_and_time_budgets),
     "infeasible-row": Family(contradictory_row, Reason("row", no_expert)),

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from alignsolve import AlignmentProblem
+from alignsolve import AlignmentProblem, join_layers
+from alignsolve.numerics import FloatArray
+from problems.budgets import MEGABYTE
 from problems.planted import around_mean, deal, loads
 from problems.popular import popular_fitness
 
@@ -26,3 +28,27 @@ def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_
         group_capacity=capacity,
         group_demand=1,
     )
+
+
+def layers_under_one_budget(
+    rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4
+) -> AlignmentProblem:
+    """One memory for the experts of all layers: an expert of each, and a second where it fits; later layers are larger.
+
+    A budget pays for the client's planted experts, one or two of each layer, and up to a quarter more.
+    """
+    num_layers = min(num_layers, num_experts)
+    sizes = np.bincount(np.arange(num_experts) * num_layers // num_experts)
+    spent = np.zeros(num_clients)
+    parts: list[AlignmentProblem] = []
+    costs: list[FloatArray] = []
+    for k, size in enumerate(sizes):
+        planted = deal(rng, np.minimum(rng.integers(1, 3, size=num_clients), size), size)
+        demand, most = around_mean(loads(planted, size))
+        cost = MEGABYTE * (k + 1) * rng.integers(4, 9, size=size)
+        spent += np.add.reduceat(cost[planted.experts], planted.indptr[:-1])
+        fitness = popular_fitness(rng, num_clients, size)
+        parts.append(AlignmentProblem(fitness, 2, 1, most, demand))
+        costs.append(cost)
+    budget = spent * rng.uniform(1.0, 1.25, size=num_clients)
+    return join_layers(parts, client_budget=budget, expert_costs=costs).problem

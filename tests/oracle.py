@@ -213,7 +213,7 @@ def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Opti
             LinearConstraint(np.hstack([load.T / unit[:, None], -over, np.zeros((e, e))]), -np.inf, capacity),
             LinearConstraint(np.hstack([load.T / unit[:, None], np.zeros((e, e)), short]), demand, np.inf),
         ],
-        options={"mip_rel_gap": 0.0},
+        options={"mip_rel_gap": 0.0, "presolve": False},  # which errs on parallel rows
     )
     if result.status == 2:
         return None

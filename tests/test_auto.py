@@ -51,9 +51,40 @@ def test_infeasible_is_told_without_an_alignment():
 
 
 def test_the_cardinality_class_goes_to_the_solver_of_its_size(monkeypatch):
-    problem = AlignmentProblem(np.random.default_rng(0).random((12, 3)), expert_capacity=5, expert_demand=3)
+    problem = AlignmentProblem(np.random.default_rng(0).random((24, 3)), expert_capacity=10, expert_demand=6)
     small = solve(problem)
     monkeypatch.setattr(auto, "PRICE_PAIRS", 1)
     large = solve(problem)
     assert (small.stats["chosen"], large.stats["chosen"]) == ("Flow", "Price")
     assert small.objective == large.objective
+
+
+def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
+    problem = pack()
+    greedy = solve(problem, Greedy())
+    seen = []
+
+    def curious(problem, *, warm_start, **_):
+        seen.append(warm_start)
+        return Answer()
+
+    monkeypatch.setattr(auto, "general_solvers", lambda problem, gap: [Greedy(), curious])
+    solution = solve(problem, Auto())
+    assert solution.objective == greedy.objective
+    assert seen[0].alignment is not None
+    assert problem.objective(seen[0].alignment) == greedy.objective
+    assert seen[0].prices is not None
+
+
+def test_large_problems_are_left_to_prices_alone(monkeypatch):
+    monkeypatch.setattr(auto, "ILP_PAIRS", 10)
+    solution = solve(pack(), Auto())
+    assert solution.stats["chosen"] == "Lagrangian"
+    assert solution.status in (Status.FEASIBLE, Status.OPTIMAL)
+
+
+def test_generalised_assignment_goes_to_its_own_search():
+    problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
+    solution = solve(problem)
+    assert solution.stats["chosen"] == "Lagrangian"
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 8)

@@ -85,3 +85,15 @@ def test_infinite_bounds_and_budgets_bind_nobody(ilp: Ilp):
         expert_cost=[1.0, 1.0],
     )
     assert solve(problem, solver=ilp).objective == 3.0
+
+
+def test_bounds_soft_on_both_sides_are_solved_to_the_optimum(ilp: Ilp):
+    """The presolve of HiGHS 1.14 ends at −3: a row for what is over beside the same row for what is short misleads it.
+
+    Without the pair two units are short, at 1 each; with it one is over, at 2, and the fitness is −1.
+    """
+    problem = AlignmentProblem(
+        [[-1]], client_load=[2.0], expert_capacity=1.0, expert_demand=2.0, overload_penalty=2.0, shortfall_penalty=1.0
+    )
+    solution = solve(problem, solver=ilp)
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, -2.0)

@@ -115,6 +115,7 @@ def test_a_limit_holds():
     started = time.monotonic()
     solution = solve(problem, solver=NetworkX(), time_limit=0.5, throw=False)
     assert time.monotonic() - started < 2.0
-    assert solution.status is Status.UNKNOWN
     assert solution.stats["stopped"] == "time limit"
     assert solution.bound >= 0
+    if solution.assigned is not None:  # a slow machine may not even get that far
+        assert (solution.status, solution.stats["standing"]) == (Status.FEASIBLE, "greedy")

@@ -270,3 +270,20 @@ def test_row_blocks_are_read_and_checked():
         AlignmentProblem(
             RowBlocks((4, 3), np.float64, lambda start, stop: np.where(matrix[start:stop] == 7, np.nan, 1))
         )
+
+
+@pytest.mark.parametrize(
+    ("budget", "cost", "words"),
+    [
+        (1.0, [1.0, -1.0], r"expert_cost of expert 1, resource 0 is -1.0"),
+        (1.0, 1.0, r"expert_cost has shape \(\); with one budget for each client"),
+        (np.ones(3), np.ones((3, 2, 2)), r"\(num_experts,\) or \(num_clients, num_experts\)"),
+        (np.ones((3, 2)), np.ones((3, 2)), r"expert_cost has shape \(3, 2"),
+        (np.ones((3, 2)), np.ones((2, 3)), r"\(2, 3\), which does not fit the 2 resources of client_budget"),
+        (np.ones((3, 2)), np.ones(2), r"it must be \(num_experts, 2\) or \(num_clients, num_experts, 2\)"),
+        (np.ones((3, 2, 2)), np.ones((2, 2)), r"client_budget has shape \(3, 2, 2\)"),
+    ],
+)
+def test_costs_that_do_not_fit_their_budgets_are_named(budget, cost, words):
+    with pytest.raises(ValueError, match=words):
+        AlignmentProblem(np.ones((3, 2)), client_budget=budget, expert_cost=cost)

@@ -18,7 +18,7 @@ import pytest
 from alignsolve import stoppable
 from alignsolve.alignment import Alignment
 from alignsolve.solution import SolveError
-from alignsolve.solver import Answer
+from alignsolve.solver import Answer, Progress
 from alignsolve.stoppable import last_answer
 
 
@@ -186,7 +186,7 @@ def is_gone(pid: int, patience: float = 5.0) -> bool:
 
 PARENT = """
 import os, sys, time
-from alignsolve.solver import Answer
+from alignsolve.solver import Answer, Progress
 from alignsolve.stoppable import last_answer
 
 def work():
@@ -261,3 +261,17 @@ def test_the_module_is_not_loaded_by_the_package():
     assert stoppable.__name__ == "alignsolve.stoppable"
     code = "import sys, alignsolve; sys.exit('alignsolve.stoppable' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_progress_reaches_the_caller_and_is_no_answer(place: str):
+    def work() -> Iterator[Answer | Progress]:
+        yield Progress("looking", 0.5, objective=3.0)
+        yield Answer(bound=4.0)
+        yield Progress("found", 1.0)
+
+    for deadline in (math.inf, time.monotonic() + 30):
+        told: list[Progress] = []
+        answer = last_answer(work, deadline, told.append)
+        assert answer is not None
+        assert answer.bound == 4.0
+        assert [one.phase for one in told] == ["looking", "found"]

@@ -106,7 +106,7 @@ def test_crossed_expert_bounds_are_a_witness_of_one():
         ),
         (
             {"client_demand": 1, "client_budget": 1.0, "expert_cost": [2.0, 3.0, 4.0]},
-            "client 0 cannot pay for the experts it must take out of its budget of [1.0]",
+            "client 0 demands 1 experts, which cost at least 2 of resource 0, its budget is 1",
         ),
     ],
 )

@@ -10,8 +10,9 @@ of them, every so-manieth, scaled up.
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -54,6 +55,14 @@ class Ascent:
     passes: int
 
 
+class Responds(Protocol):
+    """Clients, or whoever answers for them."""
+
+    def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        """Sum of their optima under the prices, and their loads, (num_experts,)."""
+        ...
+
+
 def ascend(
     problem: AlignmentProblem,
     *,
@@ -82,17 +91,31 @@ def ascend(
     Ascent
         Best prices seen; the start where nothing was better.
     """
+    *_, last = ascents(problem, target=target, start=start, passes=passes, deadline=deadline)
+    return last
+
+
+def ascents(
+    problem: AlignmentProblem,
+    *,
+    target: Number | None = None,
+    start: FloatArray | None = None,
+    passes: int = 60,
+    deadline: float = math.inf,
+) -> Iterator[Ascent]:
+    """Search as :func:`ascend` does, and tell what the sample of the clients gave before all of them are asked."""
     prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
     if passes <= 0 or not problem.num_clients or np.isneginf(problem.experts.conjugate(prices)).any():
-        return Ascent(prices, 0)
-    everyone = Clients(problem, 1)
+        yield Ascent(prices, 0)
+        return
     stride = _stride(problem)
     used = 0
     if stride > 1:
         sample = Clients(problem, stride)
-        prices, used = _descend(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
-    prices, more = _descend(problem, everyone, prices, target, passes - used, deadline)
-    return Ascent(prices, used + more)
+        prices, used = descend(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
+        yield Ascent(prices, used)
+    prices, more = descend(problem, Clients(problem, 1), prices, target, passes - used, deadline)
+    yield Ascent(prices, used + more)
 
 
 def _stride(problem: AlignmentProblem) -> int:
@@ -103,13 +126,15 @@ def _stride(problem: AlignmentProblem) -> int:
     return 1 if problem.num_clients < 4 * rows else problem.num_clients // rows
 
 
-def _descend(
+def descend(
     problem: AlignmentProblem,
-    clients: "Clients",
+    clients: Responds,
     start: FloatArray,
     target: Number | None,
     passes: int,
     deadline: float,
+    first_gap: float = FIRST_GAP,
+    settled: float = SETTLED,
 ) -> tuple[FloatArray, int]:
     """Level method from the given prices; the best prices seen, and the passes made."""
     from alignsolve.solvers.level import nearest  # noqa: PLC0415  (numba is loaded only when needed)
@@ -122,15 +147,15 @@ def _descend(
     for used in range(passes):
         if time.monotonic() >= deadline:
             return best, used
-        value, slope = _bound_at(problem, clients, here)
+        value, slope = bound_at(problem, clients, here)
         slopes[used], offsets[used] = slope, value - slope @ here
         if value < lowest:
             best, lowest = here, value
         if target is None:
-            guess = FIRST_GAP * abs(lowest) if math.isinf(guess) else guess
+            guess = first_gap * abs(lowest) if math.isinf(guess) else guess
             low = lowest - guess
         history[used] = lowest
-        if not slope.any() or lowest - low <= SETTLED * abs(lowest) or _stalled(history[: used + 1], target):
+        if not slope.any() or lowest - low <= settled * abs(lowest) or _stalled(history[: used + 1], target):
             return best, used + 1
         level = lowest - DEPTH * (lowest - low)
         cuts = slice(0, used + 1)
@@ -147,7 +172,7 @@ def _stalled(history: FloatArray, target: Number | None) -> bool:
     return bool(history[-PATIENCE - 1] - history[-1] <= PROGRESS * (history[-1] - target))
 
 
-def _bound_at(problem: AlignmentProblem, clients: "Clients", prices: FloatArray) -> tuple[float, FloatArray]:
+def bound_at(problem: AlignmentProblem, clients: Responds, prices: FloatArray) -> tuple[float, FloatArray]:
     """The bound and one of its slopes: the load that the experts would have at these prices minus what they get."""
     bounds = problem.experts
     total, loads = clients.respond(prices)
@@ -173,7 +198,7 @@ class Clients:
         self.scale = problem.num_clients / max(1, len(range(0, problem.num_clients, stride)))
         block = problem.block(0, problem.num_clients)
         self.block = block if stride == 1 else block.pick(slice(None, None, stride))
-        self.layout = _layout(self.block) if block.budget is None else None
+        self.layout = layout(self.block) if block.budget is None else None
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Sum of the clients' optima under the prices, and their loads, (num_experts,)."""
@@ -181,7 +206,9 @@ class Clients:
         if self.layout is not None:
             from alignsolve.solvers.respond import respond  # noqa: PLC0415  (numba is loaded only when needed)
 
-            return respond(*self.layout, prices, loads) * self.scale, loads * self.scale
+            return respond(
+                *self.layout, prices, loads, np.zeros((0, 0), dtype=np.bool_)
+            ) * self.scale, loads * self.scale
         optima = best_rows(self.block, prices, choose=True)
         assert optima.chosen is not None
         load = 1.0 if self.block.load is None else self.block.load
@@ -189,7 +216,7 @@ class Clients:
         return float(optima.value.sum()) * self.scale, loads * self.scale
 
 
-def _layout(block: ClientBlock) -> tuple[Any, ...]:
+def layout(block: ClientBlock) -> tuple[Any, ...]:
     """Lay a block out for compiled code: contiguous arrays of one type, (0, 0) where there is none."""
 
     def owned(values: Any, dtype: Any) -> Any:

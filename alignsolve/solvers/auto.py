@@ -1,26 +1,27 @@
-"""``auto``: picks a solver by class and size.
+"""``auto``: picks solvers by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, ``flow`` below; both are exact. At 10,000 × 64 ``price``
-  was faster on most families, at 1,000 × 64 slower on most; below the threshold neither takes long, and ``flow`` has
-  nothing to compile on its first use.
-- General class: ``greedy`` first, which is fast and has a bound. Where its prices do not close the gap and the problem
-  has at most ``ILP_PAIRS`` pairs, ``ilp`` goes on from the greedy alignment; larger problems keep the greedy answer,
-  whose gap is told. Without a time limit ``ilp`` takes the time that it needs.
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients
+  than experts; ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to
+  compile on its first use; where there are about as many experts as clients, long chains of moves (fitness of rank
+  one) cost ``price`` more.
+- General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
+  ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
+  ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.solver import Answer, Capabilities, ProgressHook, WarmStart
+from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
 
-if TYPE_CHECKING:
-    from alignsolve.solvers.flow import Flow
-    from alignsolve.solvers.price import Price
-
-PRICE_PAIRS = 1 << 20
-"""Pairs (clients × experts) from which our own solver is the faster one."""
+PRICE_PAIRS = 1 << 15
+"""Pairs (clients × experts) from which our own solver is worth its compilation."""
+CLIENTS_PER_EXPERT = 8
+"""How many times more clients than experts make it the faster one on every family."""
+GREEDY_PAIRS = 1 << 12
+"""Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which an integer program is worth building."""
 
@@ -55,34 +56,32 @@ class Auto:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Pass the problem on to the solver chosen for it."""
-        if problem.class_ is ProblemClass.CARDINALITY:
-            chosen = _exact_flow_solver(problem)
-            answer = chosen(
-                problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=threads, progress=progress
-            )
-            return _told(answer, type(chosen).__name__)
-        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+        """Pass the problem on to the solvers chosen for it, each going on from what the one before found."""
 
-        first = Greedy()(
-            problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=threads, progress=progress
-        )
-        if problem.num_clients * problem.num_experts > ILP_PAIRS or self._is_good_enough(problem, first):
-            return _told(first, "Greedy")
-        from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
+        def ask(solver: Solver, known: WarmStart) -> Answer:
+            return solver(problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress)
 
-        known = WarmStart(warm_start.alignment if first.x is None else first.x, first.prices)
-        second = Ilp(gap=self.gap)(
-            problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
-        )
-        return _told(_with_what_was_known(second, first), "Ilp")
+        first, *others = self.chosen(problem)
+        answer, name = ask(first, warm_start), type(first).__name__
+        for solver in others:
+            if self._is_good_enough(problem, answer):
+                break
+            known = WarmStart(warm_start.alignment if answer.x is None else answer.x, answer.prices)
+            answer, name = _with_what_was_known(ask(solver, known), answer), type(solver).__name__
+        return replace(answer, stats={"chosen": name, **answer.stats})
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the chosen solvers need."""
-        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+        for solver in self.chosen(problem):
+            prepare = getattr(solver, "prepare", None)
+            if prepare is not None:
+                prepare(problem)
 
-        flow = problem.class_ is ProblemClass.CARDINALITY
-        (_exact_flow_solver(problem) if flow else Greedy()).prepare(problem)
+    def chosen(self, problem: AlignmentProblem) -> list[Solver]:
+        """Who is asked, in this order, until the gap is closed."""
+        if problem.class_ is ProblemClass.CARDINALITY:
+            return [flow_solver(problem)]
+        return general_solvers(problem, self.gap)
 
     def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
         """Whether there is nothing left to look for: a witness, or a gap that is closed."""
@@ -94,9 +93,10 @@ class Auto:
         return gap <= max(self.gap, OPTIMALITY)
 
 
-def _exact_flow_solver(problem: AlignmentProblem) -> "Flow | Price":
-    """Choose by size; imported here, so that only what is chosen loads its back end."""
-    if problem.num_clients * problem.num_experts >= PRICE_PAIRS:
+def flow_solver(problem: AlignmentProblem) -> Solver:
+    """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
+    n, e = problem.shape
+    if n * e >= PRICE_PAIRS and n >= CLIENTS_PER_EXPERT * e:
         from alignsolve.solvers.price import Price  # noqa: PLC0415
 
         return Price()
@@ -105,12 +105,21 @@ def _exact_flow_solver(problem: AlignmentProblem) -> "Flow | Price":
     return Flow()
 
 
-def _told(answer: Answer, chosen: str) -> Answer:
-    return replace(answer, stats={"chosen": chosen, **answer.stats})
+def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
+    """Choose for the general class: who finds something, then who closes the gap."""
+    from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+    from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
+    from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
+    from alignsolve.solvers.lagrangian.gap.instance import assignment_like  # noqa: PLC0415
+
+    pairs = problem.num_clients * problem.num_experts
+    if assignment_like(problem) or pairs > ILP_PAIRS:
+        return [Lagrangian(gap=gap)]
+    return [Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap), Ilp(gap=gap)]
 
 
 def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
-    """Fill in what the time limit kept ``ilp`` from giving by what ``greedy`` gave before."""
+    """Fill in what the time limit kept a solver from giving by what the one before gave."""
     if answer.witness is not None or answer.infeasible:
         return answer
     return replace(

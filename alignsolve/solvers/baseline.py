@@ -2,10 +2,12 @@
 
 ``topk``, ``random`` and ``rolling`` see the clients' side: every row constraint holds, the experts' bounds are not
 looked at, so that a problem with hard ones is refused (``problem.soften`` prices them). ``expert-choice`` sees the
-experts' capacities and the clients' limits, but nothing that anybody demands.
+experts' capacities and the clients' limits, but nothing that anybody demands. Stopped by a time limit they have no
+answer: part of one would break demands, and another's would not be theirs.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,6 +20,8 @@ from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.rows import best_rows
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 
+KNAPSACKS = 512
+"""Clients with budgets that are solved between two looks at the clock."""
 EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.REQUIRED_PAIRS,
     Feature.CLIENT_DEMANDS,
@@ -50,7 +54,7 @@ class TopK:
         progress: ProgressHook | None,
     ) -> Answer:
         """Solve every row by itself, at prices of zero: exact where the experts bound nothing."""
-        return Answer(_rows(problem, problem.blocks()))
+        return _answer(problem, problem.blocks(), deadline)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Random:
         rng = np.random.default_rng(seed)
         # 1 − [0, 1) is never 0: an expert worth nothing would not be taken.
         drawn = (block.valued(1.0 - rng.random(block.value.shape)) for block in problem.blocks())
-        return Answer(_rows(problem, drawn))
+        return _answer(problem, drawn, deadline)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Rolling:
         progress: ProgressHook | None,
     ) -> Answer:
         """Turn the window into weights that fall along it, and let every row take the heaviest."""
-        return Answer(_rows(problem, (block.valued(self._window(block)) for block in problem.blocks())))
+        return _answer(problem, (block.valued(self._window(block)) for block in problem.blocks()), deadline)
 
     def _window(self, block: ClientBlock) -> IntArray:
         clients, experts = np.arange(block.start, block.stop), np.arange(block.num_experts)
@@ -165,28 +169,57 @@ class ExpertChoice:
         progress: ProgressHook | None,
     ) -> Answer:
         """Let the experts take, then the clients keep."""
-        block = problem.block(0, problem.num_clients)
-        taken = _taken_by_experts(problem, block)
-        return Answer(_rows(problem, [replace(block, allowed=taken)]))
+        taken = _taken_by_experts(problem, problem.block(0, problem.num_clients), deadline)
+        if taken is None:
+            return STOPPED
+        return _answer(problem, _restricted(problem, taken), deadline)
 
 
-def _rows(problem: AlignmentProblem, blocks: Iterator[ClientBlock] | list[ClientBlock]) -> Alignment:
-    """Every client's best row, block after block."""
+def _restricted(problem: AlignmentProblem, allowed: BoolArray) -> Iterator[ClientBlock]:
+    """All clients, block after block, each with only so many pairs allowed."""
+    for block in problem.blocks():
+        yield replace(block, allowed=allowed[block.start : block.stop])
+
+
+STOPPED = Answer(stats={"stopped": "time limit"})
+
+
+def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: float) -> Answer:
+    """Every client's best row, block after block, unless the deadline comes first."""
     clients, experts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for block in blocks:
+    for block in _small_portions(blocks):
+        if time.monotonic() >= deadline:
+            return STOPPED
         optima = best_rows(block, np.zeros(problem.num_experts), choose=True)
         assert optima.chosen is not None
         rows, columns = np.nonzero(optima.chosen)
         clients.append(rows + block.start)
         experts.append(columns)
-    return Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), problem.num_clients)
+    return Answer(Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), problem.num_clients))
 
 
-def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock) -> BoolArray:
-    """Whom each expert takes: its clients by descending value, whoever still fits; ties go to the lower client."""
+def _small_portions(blocks: Iterable[ClientBlock]) -> Iterator[ClientBlock]:
+    """Cut blocks whose clients are knapsacks, each of which takes its time, to ``KNAPSACKS`` clients."""
+    for block in blocks:
+        if block.budget is None:
+            yield block
+            continue
+        for first in range(0, block.num_clients, KNAPSACKS):
+            portion = block.pick(slice(first, first + KNAPSACKS))
+            start = block.start + first
+            yield replace(portion, start=start, stop=start + len(portion.capacity))
+
+
+def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock, deadline: float) -> BoolArray | None:
+    """Whom each expert takes: its clients by descending value, whoever still fits; ties go to the lower client.
+
+    None if the deadline came first.
+    """
     taken = np.zeros(problem.shape, dtype=np.bool_)
     fair = int(np.minimum(problem.client_capacity, problem.num_experts).sum()) / max(1, problem.num_experts)
     for j in range(problem.num_experts):
+        if time.monotonic() >= deadline:
+            return None
         able = np.arange(problem.num_clients) if block.allowed is None else np.flatnonzero(block.allowed[:, j])
         ranked = able[np.argsort(-block.value[able, j].astype(np.float64), kind="stable")]
         load = np.ones(len(ranked)) if block.load is None else block.load[ranked, j]

@@ -20,12 +20,10 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.elastic import witness_by
-from alignsolve.solvers.greedy import Greedy
+from alignsolve.solvers.fallback import GREEDY, in_hand
 from alignsolve.solvers.residual import polish
 from alignsolve.stoppable import last_answer
 
-FALLBACK_PASSES = 10
-"""Passes in search of prices that the greedy answer gets when there is a time limit."""
 LARGEST_NODE = 2**31 - 1
 """OR-Tools counts nodes and arcs in 32 bits."""
 
@@ -58,15 +56,17 @@ class Flow:
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
-                greedy = Greedy(passes=FALLBACK_PASSES)
-                yield greedy(problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=1, progress=None)
+                for standing in in_hand(problem, warm_start, deadline):
+                    yield standing
+                    if standing.witness is not None:
+                        return
             yield from _answers(problem, deadline)
 
         return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the greedy answer needs."""
-        Greedy(passes=FALLBACK_PASSES).prepare(problem)
+        GREEDY.prepare(problem)
 
 
 def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:

@@ -23,11 +23,12 @@ def respond(
     group_demand: Any,
     prices: Any,
     loads: Any,
+    chosen: Any,
 ) -> float:
-    """Add what all clients put on the experts to ``loads`` and return the sum of their optima.
+    """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
 
-    ``allowed``, ``required`` and ``load`` are (0, 0) where there are none; ``group_demand`` is (0, 0) without groups.
-    Rows are taken to be feasible.
+    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0)
+    without groups. Rows are taken to be feasible.
     """
     n, num_experts = value.shape
     reduced = np.empty(num_experts)
@@ -43,7 +44,7 @@ def respond(
             weight = load[i, j] if load.shape[0] else 1.0
             reduced[j] = value[i, j] - prices[j] * weight
             if required.shape[0] and required[i, j]:
-                total += _pick(reduced, in_group, group, load, loads, i, j)
+                total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
             elif reduced[j] > 0.0:
                 positive += 1
@@ -53,18 +54,18 @@ def respond(
                 if j < 0:
                     break
                 positive -= reduced[j] > 0.0
-                total += _pick(reduced, in_group, group, load, loads, i, j)
+                total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
         if len(in_group) == 0 and demand[i] - taken <= positive <= capacity[i] - taken:
             for j in range(num_experts):
                 if reduced[j] > 0.0:
-                    total += _pick(reduced, in_group, group, load, loads, i, j)
+                    total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
             continue
         while taken < capacity[i]:
             j = _best(reduced, in_group, group, group_capacity, i, -1)
             if j < 0 or (reduced[j] <= 0.0 and taken >= demand[i]):
                 break
-            total += _pick(reduced, in_group, group, load, loads, i, j)
+            total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
             taken += 1
     return total
 
@@ -84,8 +85,10 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
 
 
 @numba.njit(cache=True, nogil=True)
-def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, i: int, j: int) -> float:
+def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
     gained = reduced[j]
+    if chosen.shape[0]:
+        chosen[i, j] = True
     reduced[j] = -np.inf
     if len(in_group):
         in_group[group[j]] += 1

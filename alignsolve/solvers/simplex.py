@@ -5,9 +5,10 @@ find. Integers only, because on floats its pivots can cycle for ever. The networ
 read off the residual graph, and where there is no flow the elastic problem's prices lead to a witness.
 """
 
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,9 +17,13 @@ from alignsolve.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.elastic import witness_by
+from alignsolve.solvers.fallback import GREEDY, in_hand
 from alignsolve.solvers.flow import Network
 from alignsolve.solvers.residual import prices_of
 from alignsolve.stoppable import last_answer
+
+SECONDS_PER_PAIR = 1e-5
+"""What it takes networkx to hold one pair; where that is more than the time left, its gigabytes are spared."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,30 @@ class NetworkX:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped. It has nothing to tell before it ends."""
-        answer = last_answer(lambda: _answers(problem), deadline)
-        return answer or Answer(stats={"stopped": "time limit"})
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+
+        def answers() -> Iterator[Answer]:
+            if deadline < math.inf:
+                for standing in in_hand(problem, warm_start, deadline):
+                    yield standing
+                    if standing.witness is not None:
+                        return
+                pairs = problem.num_clients * problem.num_experts
+                if pairs * SECONDS_PER_PAIR > deadline - time.monotonic():
+                    return
+            yield from _answers(problem)
+
+        answer = last_answer(answers, deadline) or Answer()
+        return replace(answer, stats={"stopped": "time limit", **answer.stats}) if _stands(answer) else answer
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        GREEDY.prepare(problem)
+
+
+def _stands(answer: Answer) -> bool:
+    """Whether networkx had no answer of its own."""
+    return answer.witness is None and ("standing" in answer.stats or answer.x is None)
 
 
 def _answers(problem: AlignmentProblem) -> Iterator[Answer]:

@@ -15,6 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from alignsolve.numerics import FloatArray
 from alignsolve.solvers.greedy.state import (
     FREE,
     HELD,
@@ -42,14 +43,29 @@ MOST_TRADES = 200_000
 """Trades looked at in one step."""
 
 
-def repair_by_chains(state: State, deadline: float) -> bool:
-    """Bring the loads within their hard bounds, rows being complete; whether that succeeded."""
-    n, num_experts = state.status.shape
+def load_units(state: State) -> FloatArray:
+    """What a violation of each expert is measured in, (num_experts,): its mean load."""
+    num_experts = state.status.shape[1]
+    if not state.load.size:
+        return np.ones(num_experts)
     allowed = state.status != SHUT
-    unit = np.ones(num_experts)
-    if state.load.size:
-        total = np.where(allowed, state.load, 0.0).sum(axis=0)
-        unit = np.where(total > 0, total / np.maximum(allowed.sum(axis=0), 1), 1.0)
+    total = np.where(allowed, state.load, 0.0).sum(axis=0)
+    return np.where(total > 0, total / np.maximum(allowed.sum(axis=0), 1), 1.0)
+
+
+def repair_by_chains(state: State, unit: FloatArray, deadline: float) -> bool:
+    """Bring the loads within their hard bounds, rows being complete; whether that succeeded.
+
+    Parameters
+    ----------
+    state
+        Changed in place.
+    unit
+        (num_experts,) of :func:`load_units`.
+    deadline
+        On the clock of :func:`time.monotonic`.
+    """
+    n, num_experts = state.status.shape
     weights = np.ones(num_experts)
     banned = np.zeros(state.status.shape, dtype=np.int32)
     steps = max(1, SLICE_ENTRIES // max(1, n * num_experts + MOST_TRADES))
@@ -67,11 +83,12 @@ def repair_by_chains(state: State, deadline: float) -> bool:
 @numba.njit(cache=True, nogil=True)
 def total_violation(s: State, unit: Any) -> float:
     """By how much all hard load bounds are violated, in each expert's own unit."""
-    return sum([_violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
+    return sum([violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
 
 
 @numba.njit(cache=True, nogil=True)
-def _violation(s: State, unit: Any, j: int, load: float) -> float:
+def violation(s: State, unit: Any, j: int, load: float) -> float:
+    """By how much this load of expert j violates its hard bounds, in its own unit."""
     return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 
@@ -104,7 +121,7 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
     """The expert with the largest weighted violation; −1 if there is none."""
     worst, found = 0.0, -1
     for j in range(len(unit)):
-        violated = weights[j] * _violation(s, unit, j, s.experts[j, LOAD])
+        violated = weights[j] * violation(s, unit, j, s.experts[j, LOAD])
         if violated > worst:
             worst, found = violated, j
     return found
@@ -119,28 +136,28 @@ def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
     for i in range(n):
         if s.status[i, v] != (HELD if over else FREE) or (not over and banned[i, v] > step):
             continue
-        now = _harm(s, unit, weights, i, v, -1, over)
+        now = harm_of(s, unit, weights, i, v, -1, over)
         if now < harm and (row_releases(s, i, v) if over else row_admits(s, i, v)):
             kind, client, partner, harm = 1, i, -1, now
         for k in range(num_experts):
             if s.status[i, k] != (FREE if over else HELD) or (over and banned[i, k] > step):
                 continue
-            now = _harm(s, unit, weights, i, v, k, over)
+            now = harm_of(s, unit, weights, i, v, k, over)
             if now < harm and (row_trades(s, i, v, k) if over else row_trades(s, i, k, v)):
                 kind, client, partner, harm = 1, i, k, now
     return kind, client, -1, partner, harm
 
 
 @numba.njit(cache=True, nogil=True)
-def _harm(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
+def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
     """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
     sign = -1.0 if over else 1.0
     before, after = s.experts[v, LOAD], s.experts[v, LOAD] + sign * load_of(s, i, v)
-    change = weights[v] * (_violation(s, unit, v, after) - _violation(s, unit, v, before))
+    change = weights[v] * (violation(s, unit, v, after) - violation(s, unit, v, before))
     gain = sign * s.value[i, v] - penalty(s.experts, v, after) + penalty(s.experts, v, before)
     if k >= 0:
         before, after = s.experts[k, LOAD], s.experts[k, LOAD] - sign * load_of(s, i, k)
-        change += weights[k] * (_violation(s, unit, k, after) - _violation(s, unit, k, before))
+        change += weights[k] * (violation(s, unit, k, after) - violation(s, unit, k, before))
         gain += -sign * s.value[i, k] - penalty(s.experts, k, after) + penalty(s.experts, k, before)
     return _ranked(change, gain)
 
@@ -185,8 +202,8 @@ def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: in
     """Rank the trade in which a gives v to b for k."""
     v_after = s.experts[v, LOAD] - load_of(s, a, v) + load_of(s, b, v)
     k_after = s.experts[k, LOAD] + load_of(s, a, k) - load_of(s, b, k)
-    change = weights[v] * (_violation(s, unit, v, v_after) - _violation(s, unit, v, s.experts[v, LOAD]))
-    change += weights[k] * (_violation(s, unit, k, k_after) - _violation(s, unit, k, s.experts[k, LOAD]))
+    change = weights[v] * (violation(s, unit, v, v_after) - violation(s, unit, v, s.experts[v, LOAD]))
+    change += weights[k] * (violation(s, unit, k, k_after) - violation(s, unit, k, s.experts[k, LOAD]))
     gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
     gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after)
     gain += penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)

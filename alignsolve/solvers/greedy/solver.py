@@ -4,14 +4,18 @@
    by gain per load and budget used, and the better of the two is kept.
 2. Complete (:mod:`.complete`): rows that greed left short of their own demands are completed, each exactly.
 3. Repair: the experts' hard bounds, by augmenting paths where loads count clients, which finds an alignment whenever
-   there is one and else a witness (:mod:`.paths`); by shifts, trades and ejection chains otherwise (:mod:`.chains`).
+   there is one and else a witness (:mod:`.paths`); otherwise by moves in bulk (:mod:`.mend`), then by shifts, trades
+   and ejection chains (:mod:`.chains`).
 4. Fill again what the repair made room for.
 5. Prices (:mod:`alignsolve.solvers.ascent`): a bound, so that the gap is known.
+
+Each step is told as an answer as soon as it has one, so that whoever has to stop it has the best so far; under a
+deadline it works in a process that can be stopped, for no step looks at the clock within a pass over the clients.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -21,13 +25,16 @@ from alignsolve.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.ascent import ascend
+from alignsolve.solvers.ascent import ascents
 from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.stoppable import ahead_of, last_answer
 from alignsolve.witness import Witness
 
 if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
 
+EARLY_SHARE = 4
+"""One in so many passes in search of prices is made before the second attempt."""
 Fill = Callable[[], None]
 Rule = Callable[["State"], Fill]
 
@@ -63,12 +70,16 @@ class Greedy:
         progress: ProgressHook | None,
     ) -> Answer:
         """Fill, repair, price. Nothing is random."""
+        return _stopped_at(deadline, self.answers(problem, deadline, warm_start), progress)
+
+    def answers(self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart) -> Iterator[Answer | Progress]:
+        """Yield better and better answers, in this process: for solvers that fall back on this one."""
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
         def rule(state: "State") -> Fill:
             return partial(fill_by_gain, state, rank_clients(state))
 
-        return _answer(problem, rule, self.passes, deadline, warm_start, progress)
+        yield from _answers(problem, rule, self.passes, deadline, warm_start)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
@@ -110,7 +121,7 @@ class Regret:
         def rule(state: "State") -> Fill:
             return partial(fill_by_regret, state)
 
-        return _answer(problem, rule, self.passes, deadline, warm_start, progress)
+        return _stopped_at(deadline, _answers(problem, rule, self.passes, deadline, warm_start), progress)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
@@ -126,39 +137,47 @@ class _Found:
     ranking: str = ""
 
 
-def _answer(
-    problem: AlignmentProblem,
-    rule: Rule,
-    passes: int,
-    deadline: float,
-    warm_start: WarmStart,
-    progress: ProgressHook | None,
-) -> Answer:
+def _stopped_at(deadline: float, answers: Iterator[Answer | Progress], progress: ProgressHook | None) -> Answer:
+    answer = last_answer(lambda: answers, deadline, progress)
+    return answer or Answer(stats={"stopped": _why_none(deadline)})
+
+
+def _answers(
+    problem: AlignmentProblem, rule: Rule, passes: int, deadline: float, warm_start: WarmStart
+) -> Iterator[Answer | Progress]:
     """Try the ways to fill, keep the best alignment, and find prices for it."""
     started = time.monotonic()
-    found = _Found()
+    found, prices = _Found(), warm_start.prices
     for ranking in _rankings(problem):
         if time.monotonic() >= deadline:
             break
         alignment, witness = _construct(problem, rule, deadline, dense=ranking == "gain per use")
         if witness is not None:
-            return Answer(witness=witness)
+            yield Answer(witness=witness)
+            return
         objective = -math.inf if alignment is None else evaluate.worth(problem, alignment).objective
         if objective > found.objective:
+            first = found.alignment is None
             found = _Found(alignment, objective, ranking)
+            yield Answer(alignment, prices, stats={"ranking": ranking})
+            if first and len(_rankings(problem)) > 1:  # rough prices before the next attempt, which may be the last
+                early = ascents(
+                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=ahead_of(deadline)
+                )
+                prices = next(early).prices
+                yield Answer(alignment, prices, stats={"ranking": ranking})
     built = time.monotonic()
-    if progress is not None:
-        progress(Progress("filled", built - started, objective=found.objective))
+    yield Progress("filled", built - started, objective=found.objective)
     target = None if found.alignment is None else found.objective
-    ascent = ascend(problem, target=target, start=warm_start.prices, passes=passes, deadline=deadline)
-    stats = {
-        "ranking": found.ranking,
-        "fill_seconds": built - started,
-        "ascent_seconds": time.monotonic() - built,
-        "passes": ascent.passes,
-        **({} if found.alignment else {"stopped": _why_none(deadline)}),
-    }
-    return Answer(found.alignment, ascent.prices, stats=stats)
+    for ascent in ascents(problem, target=target, start=prices, passes=passes, deadline=ahead_of(deadline)):
+        stats = {
+            "ranking": found.ranking,
+            "fill_seconds": built - started,
+            "ascent_seconds": time.monotonic() - built,
+            "passes": ascent.passes,
+            **({} if found.alignment else {"stopped": _why_none(deadline)}),
+        }
+        yield Answer(found.alignment, ascent.prices, stats=stats)
 
 
 def _rankings(problem: AlignmentProblem) -> list[str]:
@@ -198,9 +217,12 @@ def _repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witne
         from alignsolve.solvers.greedy.paths import repair_exactly  # noqa: PLC0415
 
         return repair_exactly(problem, state, deadline)
-    from alignsolve.solvers.greedy.chains import repair_by_chains  # noqa: PLC0415
+    from alignsolve.solvers.greedy.chains import load_units, repair_by_chains  # noqa: PLC0415
+    from alignsolve.solvers.greedy.mend import mend_in_bulk  # noqa: PLC0415
 
-    repair_by_chains(state, deadline)
+    unit = load_units(state)
+    mend_in_bulk(state, unit, deadline)
+    repair_by_chains(state, unit, deadline)
     return None
 
 

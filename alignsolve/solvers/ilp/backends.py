@@ -70,12 +70,15 @@ class Outcome:
         No objective exceeds it, in the problem's units; inf if the back end told none.
     prices
         (num_experts,) from the duals of the experts' rows; meaningless for integer programs.
+    backend
+        Who answered.
     """
 
     verdict: Verdict
     x: FloatArray
     bound: float
     prices: FloatArray
+    backend: Backend
 
 
 class Program:
@@ -110,27 +113,29 @@ class Program:
     def solve(self, *, relaxed: bool, seconds: float) -> Outcome:
         """Run the back end."""
         num_pairs, num_experts = self.model.num_pairs, len(self.model.load_unit)
+        backend = self.settings.backend
         if self.contradicted:
-            return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_experts))
+            return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_experts), backend)
         if not self.columns:
-            return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_experts))
-        run = self._run_highs if self.settings.backend == "highs" else self._run_cbc
+            return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_experts), backend)
+        run = self._run_highs if backend == "highs" else self._run_cbc
         started = time.monotonic()
         bound = run(relaxed, seconds)
         early = time.monotonic() - started < seconds / 2
         verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
-        if self.settings.backend == "highs" and early and verdict in {None, Verdict.NOTHING}:
+        if backend == "highs" and early and verdict in {None, Verdict.NOTHING}:
             # HiGHS gives up on some small programs with costs of very different sizes (kSolveError); CBC does not.
+            backend = "cbc"
             bound = self._run_cbc(relaxed, seconds)
             verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
         if verdict is None or (verdict is Verdict.NOTHING and early):
             told = f"{pulp.LpStatus.get(self.lp.status)}, {pulp.LpSolution.get(self.lp.sol_status)}"
-            raise SolveError(f"ilp: {self.settings.backend} ended with status {told}")
+            raise SolveError(f"ilp: {backend} ended with status {told}")
         x = np.array([column.varValue or 0.0 for column in self.columns[:num_pairs]])
         if verdict is Verdict.OPTIMAL and (relaxed or self.settings.gap == 0.0):
             bound = self.lp.objective.value()
         bound = -bound * self.model.cost_unit
-        return Outcome(verdict, x, bound if math.isfinite(bound) else math.inf, self._prices())
+        return Outcome(verdict, x, bound if math.isfinite(bound) else math.inf, self._prices(), backend)
 
     def _prices(self) -> FloatArray:
         """Duals of the experts' rows, unscaled. Minimising, a binding capacity has a dual ≤ 0, and its price is ≥ 0."""
@@ -138,6 +143,15 @@ class Program:
         for k, j in self.model.expert_rows.items():
             prices[j] -= (self.constraints[k].pi or 0.0) * self.model.cost_unit / self.model.load_unit[j]
         return prices
+
+    @property
+    def _has_misses(self) -> bool:
+        """Whether there are columns for missed bounds.
+
+        Where a row has one for what is short and the same row again one for what is over, the presolve of HiGHS 1.14
+        calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at 10 and 1 a unit).
+        """
+        return len(self.columns) > self.model.num_pairs
 
     def _run_highs(self, relaxed: bool, seconds: float) -> float:
         solver = pulp.HiGHS(
@@ -149,6 +163,7 @@ class Program:
             timeLimit=seconds if math.isfinite(seconds) else None,
             parallel="off",
             random_seed=self.settings.seed % 2**31,
+            presolve="off" if self._has_misses and not relaxed else "choose",
             primal_feasibility_tolerance=TOLERANCE,
             dual_feasibility_tolerance=TOLERANCE,
             mip_feasibility_tolerance=TOLERANCE,

@@ -26,6 +26,7 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.elastic import elastic
+from alignsolve.solvers.fallback import GREEDY, in_hand
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
@@ -40,6 +41,10 @@ AGREES = 1e-7
 """Relative difference between a back end's bound and the objective of the x that it calls optimal, at most."""
 WHOLE = 1e-6
 """A relaxation whose values are this close to 0 or 1 is whole."""
+SECONDS_PER_PAIR = 5e-6
+"""What it takes to write one pair down; where that is most of the time left, nobody would read it."""
+LARGEST = 1 << 22
+"""Pairs that can be written down; each takes PuLP and its back end some 5 KB."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,18 @@ class Ilp:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped. Both back ends run on one thread."""
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on.
+
+        Both back ends run on one thread.
+        """
         with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
             settings = Settings(self.backend, self.gap, seed, self.msg, Path(folder))
             answer = last_answer(lambda: _Search(problem, settings, deadline).answers(warm_start), deadline)
         return answer or Answer(stats={"backend": self.backend, "stopped": "time limit"})
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        GREEDY.prepare(problem)
 
 
 def cbc() -> Ilp:
@@ -110,9 +122,19 @@ class _Search:
 
     def answers(self, warm_start: WarmStart) -> Iterator[Answer]:
         """Yield better and better answers; the last one is the best."""
-        best = Answer(x=self._feasible(warm_start.alignment), stats=self.stats)
-        if best.x is not None:
+        best = Answer(stats=self.stats)
+        for standing in in_hand(self.problem, warm_start, self.deadline):
+            self.stats |= standing.stats
+            best = replace(standing, stats=self._told())
             yield best
+            if best.witness is not None:
+                return
+        if not self._can_be_written_down():
+            yield replace(
+                best, stats={**best.stats, "stopped": "too many pairs to write down in the time that is left"}
+            )
+            return
+        self.started = time.perf_counter()
         self.model = build(self.problem)
         program = Program(self.model, self.settings)
         self.stats["build_seconds"] = time.perf_counter() - self.started
@@ -123,7 +145,12 @@ class _Search:
         if relaxed.verdict is not Verdict.OPTIMAL:
             yield replace(best, stats=self._told(stopped="time limit"))
             return
-        best = replace(best, prices=relaxed.prices, bound=self._bound(relaxed.bound), stats=self._told())
+        best = replace(
+            best,
+            prices=self._better_prices(best.prices, relaxed.prices),
+            bound=self._bound(relaxed.bound),
+            stats=self._told(),
+        )
         whole = self._whole(relaxed)
         if whole is not None:
             best = self._finished(whole, best)
@@ -131,6 +158,13 @@ class _Search:
         if whole is not None and self._proven(best):
             return
         yield from self._integer_answers(program, best)
+
+    def _can_be_written_down(self) -> bool:
+        """Whether there is time and room for the program; without a deadline there must be."""
+        pairs = self.problem.num_clients * self.problem.num_experts
+        if pairs > LARGEST and self.deadline == math.inf:
+            raise SolveError(f"ilp: {pairs} pairs are more than PuLP can hold, {LARGEST}; use solver='auto'")
+        return pairs <= LARGEST and pairs * SECONDS_PER_PAIR < 0.5 * (self.deadline - time.monotonic())
 
     def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
         """Solve the integer program until its answer holds."""
@@ -178,9 +212,17 @@ class _Search:
         started = time.perf_counter()
         seconds = (1.0 - MARGIN) * (self.deadline - time.monotonic())
         outcome = program.solve(relaxed=relaxed, seconds=max(seconds, 0.0))
+        if outcome.backend != self.settings.backend:
+            self.stats |= {"backend": outcome.backend, "gave_up": self.settings.backend}
         key = "relaxation_seconds" if relaxed else "integer_seconds"
         self.stats[key] = self.stats.get(key, 0.0) + time.perf_counter() - started
         return outcome
+
+    def _better_prices(self, known: FloatArray | None, found: FloatArray) -> FloatArray:
+        """Keep known prices where their bound is lower: with budgets the relaxation sees fractions of experts."""
+        if known is None or self.flow or self.problem.bound(found) <= self.problem.bound(known):
+            return found
+        return known
 
     def _told(self, **more: str) -> dict[str, Any]:
         return {**self.stats, **more}
@@ -204,6 +246,9 @@ class _Search:
         """The final answer; the better of it and the warm start, polished to a proof where that is possible."""
         if best.x is not None and self.problem.objective(best.x) > self.problem.objective(alignment):
             alignment = best.x
+        else:
+            self.stats.pop("standing", None)
+            best = replace(best, stats={key: told for key, told in best.stats.items() if key != "standing"})
         if not self.flow:
             return replace(best, x=alignment)
         if self._feasible(alignment) is None:

@@ -7,3 +7,6 @@ kernel = numba.njit(cache=True, nogil=True)
 
 inner = numba.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """For functions that only kernels call: half of the time to compile one goes into its door to Python."""
+
+reduction = numba.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"nnan", "nsz"})
+"""For inner functions that look for a largest or smallest value, none of them NaN: else that is not vectorised."""

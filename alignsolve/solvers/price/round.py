@@ -67,7 +67,7 @@ class Round:
         slopes: Slopes,
         *,
         window: Any = None,
-        core_per_unit: float = 10.0,
+        core_per_unit: float = 40.0,
         most_moves: int,
         polish: bool,
     ) -> None:

@@ -81,7 +81,7 @@ class Price:
     growth: int = 8
     clients_per_expert: int = 1
     safety: float = 1.3
-    core_per_unit: float = 10.0
+    core_per_unit: float = 40.0
     most_moves: int = 1 << 21
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
@@ -194,15 +194,16 @@ class _Solution:
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
         """Return the round that left nothing to move, or what else is to be told."""
+        drifts = 0
         while True:
             ended = self._round(sample, self.slopes, prices, window)
-            prices, window = ended.prices, ended.wider
+            drifts += ended.stop is Stop.DRIFTED
+            # The guess how far is left to drift is trusted once.
+            prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 3 * ended.window)
             if ended.stop is Stop.DONE and ended.valid:
                 return ended
             if ended.stop is Stop.DONE:
                 self.incumbent = self._answer(ended)
-            if ended.stop is Stop.LATE:
-                return self._late(ended)
             if ended.stop is Stop.STUCK:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
@@ -210,6 +211,8 @@ class _Solution:
                 if ended.window >= ended.widest and not ended.thinned:
                     return Answer(stats={"stopped": "neither an alignment nor a witness that there is none was found"})
                 window = 4 * ended.wider
+            if ended.stop is Stop.LATE or time.monotonic() > self.deadline:
+                return self._late(ended)
             self.most_moves *= 2
 
     def _round(

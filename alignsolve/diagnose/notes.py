@@ -1,0 +1,62 @@
+"""What can be said of a problem before any solver runs: experts that can go nowhere, clients that can take nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, FloatArray, slack
+from alignsolve.problem import AlignmentProblem
+from alignsolve.witness import named
+
+WHY_EXPERT = (
+    "no client is eligible",
+    "the cost exceeds every eligible client's budget",
+    "the load of every client that is left exceeds the capacity",
+)
+WHY_CLIENT = (
+    "no expert is eligible",
+    "every eligible expert costs more than the budget",
+    "the load exceeds the capacity of every expert that is left",
+)
+"""In the order in which :func:`_possible` rules pairs out."""
+
+
+def notes(problem: AlignmentProblem) -> tuple[str, ...]:
+    """Tell which experts can go nowhere and which clients can take nothing, and why."""
+    return tuple(_told(problem)) if problem.num_clients and problem.num_experts else ()
+
+
+def _told(problem: AlignmentProblem) -> Iterator[str]:
+    by_expert = np.zeros((len(WHY_EXPERT), problem.num_experts), dtype=np.bool_)
+    by_client = np.zeros((len(WHY_CLIENT), problem.num_clients), dtype=np.bool_)
+    for block in problem.blocks():
+        for stage, possible in enumerate(_possible(block, problem.experts.most)):
+            by_expert[stage] |= possible.any(axis=0)
+            by_client[stage, block.start : block.stop] = possible.any(axis=1)
+    yield from _sentences("expert", "can go nowhere", WHY_EXPERT, by_expert)
+    yield from _sentences("client", "can take nothing", WHY_CLIENT, by_client)
+
+
+def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:
+    """Pairs that are eligible; of these, those that the client can pay for; of these, those that the expert bears."""
+    shape = (block.num_clients, block.num_experts)
+    possible = np.ones(shape, dtype=np.bool_) if block.allowed is None else block.allowed
+    yield possible
+    if block.budget is not None and block.cost is not None:
+        budget = block.budget[:, None, :]
+        possible = possible & ~(block.cost - budget > slack(budget, block.cost)).any(axis=2)
+    yield possible
+    load = np.ones(1) if block.load is None else block.load
+    with np.errstate(invalid="ignore"):
+        yield possible & ~(load - most > slack(most, load))
+
+
+def _sentences(what: str, fate: str, reasons: tuple[str, ...], possible: BoolArray) -> Iterator[str]:
+    """One sentence for each reason that is the first to hold for somebody."""
+    before = np.ones(possible.shape[1], dtype=np.bool_)
+    for reason, now in zip(reasons, possible, strict=True):
+        shut = before & ~now
+        if shut.any():
+            yield f"{named(shut, what)} {fate}: {reason}"
+        before = now

@@ -1,0 +1,90 @@
+"""A diagnosis in words: what binds, what more of it is worth, and what a repair changes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alignsolve.diagnose.change import Repair
+from alignsolve.diagnose.worth import Worth
+from alignsolve.numerics import FloatArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import Proof
+from alignsolve.witness import named
+
+SHOWN = 8
+"""Changes that are told, and experts; the dearest first."""
+SHOWN_CLIENTS = 3
+"""Clients of each kind of bound that are told."""
+VOUCHED = {
+    Proof.PRICES: "no repair costs less, proven by prices",
+    Proof.SOLVER: "no repair costs less, says the solver",
+}
+SUBJECTS = {
+    "expert_capacity": "one more of the capacity of expert {0}",
+    "expert_demand": "one less of the demand of expert {0}",
+    "client_capacity": "one more of the capacity of client {0}",
+    "client_demand": "one less of the demand of client {0}",
+    "group_capacity": "one more of the capacity of client {0} in group {1}",
+    "group_demand": "one less of the demand of client {0} in group {1}",
+    "client_budget": "no limit on resource {1} of client {0}",
+}
+
+
+def repair_lines(repair: Repair) -> Iterator[str]:
+    """Tell what a repair costs, who vouches for it, and its changes, the dearest first."""
+    known = VOUCHED.get(repair.proof, f"none costs less than {repair.bound:.6g}; a cheaper one may exist")
+    yield f"cheapest repair, a total of {repair.total:.12g} ({known}):"
+    ranked = sorted(repair.changes, key=lambda change: -change.cost)
+    yield from (f"  {change}" for change in ranked[:SHOWN])
+    if len(ranked) > SHOWN:
+        yield f"  … and {len(ranked) - SHOWN} more changes"
+
+
+def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
+    """Tell what binds, and the most that one more unit of it can gain, the most valuable first."""
+    binding = [text for text in _binding(problem, worth) if text]
+    yield "; ".join(binding) if binding else "nothing binds: no bound of an expert or a client is reached"
+    if worth.clients_judged < problem.num_clients:
+        yield f"the time limit came when {worth.clients_judged} of {problem.num_clients} clients were judged"
+    if worth.gap > 0.0:
+        yield f"the prices prove the objective up to {worth.gap:.6g}, which each figure below contains"
+    for field in SUBJECTS:
+        yield from _gains(field, getattr(worth, field), getattr(worth, f"exact_{field}", None), worth.gap)
+
+
+def _binding(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
+    yield _listed("experts at capacity", worth.expert_capacity, "expert")
+    yield _listed("experts at demand", worth.expert_demand, "expert")
+    yield _listed("clients at capacity", worth.client_capacity, "client")
+    yield _listed("clients at demand", worth.client_demand, "client")
+    yield _listed("clients at a group's capacity", _any(worth.group_capacity), "client")
+    yield _listed("clients at a group's demand", _any(worth.group_demand), "client")
+    for r in range(worth.client_budget.shape[1]):
+        resource = f" of resource {r}" if worth.client_budget.shape[1] > 1 else ""
+        yield _listed(f"clients at their budget{resource}", worth.client_budget[:, r], "client")
+
+
+def _any(values: FloatArray) -> FloatArray:
+    return np.where(np.isnan(values).all(axis=1), np.nan, 0.0)
+
+
+def _listed(what: str, values: FloatArray, member: str) -> str:
+    binds = ~np.isnan(values)
+    return f"{what}: {named(binds, member)}" if binds.any() else ""
+
+
+def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -> Iterator[str]:
+    """One sentence for each bound whose next unit may gain something."""
+    flat = np.where(np.isnan(most), -np.inf, most).ravel()
+    shown = SHOWN if field.startswith("expert") else SHOWN_CLIENTS
+    ranked = [k for k in np.argsort(-flat, kind="stable")[:shown] if flat[k] > gap]
+    for k in ranked:
+        place = np.unravel_index(k, most.shape)
+        subject = SUBJECTS[field].format(*(int(part) for part in place))
+        told = f"{subject} gains at most {flat[k]:.6g}"
+        if exact is not None and not np.isnan(exact[place]):
+            told = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"
+        yield told
+    more = int((flat > gap).sum()) - len(ranked)
+    if more > 0:
+        yield f"… and {more} more of the kind gain at most {flat[ranked[-1]]:.6g} each"

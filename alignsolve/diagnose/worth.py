@@ -1,0 +1,198 @@
+"""What binds in a solution, and what one more unit of each bound can gain at most: the prices, read as a user would.
+
+For any prices, bound(prices) of the problem with one bound moved by a unit is a bound on what the moved problem can
+reach; less the objective, it is the most that the unit can gain. Moving an expert's bound changes that expert's term
+alone, moving a client's bound that client's alone, so that all units are judged in one pass, without solving again.
+Prices of degenerate optima are not unique: what one unit really gains may be less, never more.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alignsolve import evaluate
+from alignsolve.blocks import ClientBlock
+from alignsolve.experts import ExpertBounds
+from alignsolve.front import solve
+from alignsolve.numerics import BoolArray, FloatArray, slack
+from alignsolve.rows import best_rows
+from alignsolve.solution import Solution, Status
+from alignsolve.solver import Solver
+
+
+@dataclass(frozen=True, eq=False)
+class Worth:
+    """What moving each bound by one unit (of load, or one expert) can gain at most, in fitness.
+
+    Attributes
+    ----------
+    gap
+        By how much the prices' own bound exceeds the objective: contained in every number below.
+    expert_capacity, expert_demand
+        (num_experts,) one unit more of the capacity, one unit less (at most all) of the demand; NaN where the bound has
+        room. Weighted loads seldom add up to a bound; there a bound with a price counts as one that binds.
+    client_capacity, client_demand
+        (num_clients,) one expert more, one less; NaN where the bound has room.
+    group_capacity, group_demand
+        (num_clients, num_groups) the same within each group; no columns without groups.
+    client_budget
+        (num_clients, num_resources) that resource without limit; NaN where every expert more would fit.
+    clients_judged
+        Clients, from the first on, that were judged before the time limit.
+    exact_expert_capacity, exact_expert_demand
+        (num_experts,) what the unit really gains, by solving again; NaN where the bound has room or the gain was not
+        proven in time. None where it was not asked for.
+    """
+
+    gap: float
+    expert_capacity: FloatArray
+    expert_demand: FloatArray
+    client_capacity: FloatArray
+    client_demand: FloatArray
+    group_capacity: FloatArray
+    group_demand: FloatArray
+    client_budget: FloatArray
+    clients_judged: int = 0
+    exact_expert_capacity: FloatArray | None = None
+    exact_expert_demand: FloatArray | None = None
+
+
+def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
+    """Judge every bound of a solved problem by the solution's prices; by prices of 0 where it has none.
+
+    Clients are judged until the deadline, on the clock of :func:`time.monotonic`.
+    """
+    problem = solution.problem
+    assert solution.assigned is not None
+    assert solution.objective is not None
+    assert solution.loads is not None
+    prices = np.zeros(problem.num_experts) if solution.prices is None else solution.prices
+    gap = max(0.0, float(problem.bound(prices) - solution.objective))
+    if solution.status is Status.OPTIMAL and gap <= 1e-9 * max(abs(float(solution.objective)), 1e-300):
+        gap = 0.0  # the bound was rounded up by as much
+    capacity, demand = _experts_worth(problem.experts, prices, solution.loads)
+    clients, judged = _clients_worth(solution, prices, deadline)
+    lifted: dict[str, Any] = {field: values + gap for field, values in clients.items()}
+    return Worth(gap, capacity + gap, demand + gap, clients_judged=judged, **lifted)
+
+
+def _experts_worth(bounds: ExpertBounds, prices: FloatArray, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """By how much each expert's own term of the bound grows with its capacity, and with its demand's fall."""
+    now = bounds.conjugate(prices)
+    more = replace(bounds, capacity=bounds.capacity + 1.0).conjugate(prices) - now
+    less = replace(bounds, demand=np.maximum(bounds.demand - 1.0, 0.0)).conjugate(prices) - now
+    full = np.isfinite(bounds.capacity) & (loads >= bounds.capacity - _tolerance(bounds.capacity, loads, bounds))
+    scarce = (bounds.demand > 0) & (loads <= bounds.demand + _tolerance(bounds.demand, loads, bounds))
+    if not bounds.unit_loads:  # weighted loads seldom add up to a bound: a price tells that it is in the way
+        full, scarce = full | (prices > 0), scarce | (prices < 0)
+    return np.where(full, np.maximum(more, 0.0), np.nan), np.where(scarce, np.maximum(less, 0.0), np.nan)
+
+
+def _tolerance(bound: FloatArray, loads: FloatArray, bounds: ExpertBounds) -> FloatArray:
+    """How far from a bound a load may be and still touch it: less than one client, where loads count clients."""
+    near = slack(bound, loads)
+    return np.where(bound == np.floor(bound), near, 1.0 - 1e-9) if bounds.unit_loads else near
+
+
+Loosen = Callable[[ClientBlock], ClientBlock]
+
+
+def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> tuple[dict[str, FloatArray], int]:
+    """By how much each client's own optimum grows where a bound of its own is loosened; and how many were judged."""
+    problem = solution.problem
+    n, g = problem.num_clients, problem.num_groups
+    resources = 0 if problem.client_budget is None else int(problem.client_budget.shape[1])
+    shapes = {"client_capacity": (n,), "client_demand": (n,), "group_capacity": (n, g), "group_demand": (n, g),
+              "client_budget": (n, resources)}  # fmt: skip
+    found = {field: np.full(shape, np.nan) for field, shape in shapes.items()}
+    assert solution.assigned is not None
+    for block, rows, experts in evaluate.selected(problem, solution.assigned):
+        if time.monotonic() >= deadline:
+            return found, block.start
+        taken = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
+        taken[rows, experts] = True
+        for field, place, binds, loosen in _bindings(block, taken):
+            binding = np.flatnonzero(binds)
+            if len(binding):
+                where: Any = (block.start + binding, *place)
+                found[field][where] = _gains(block.pick(binding), prices, loosen)
+    return found, n
+
+
+def _gains(block: ClientBlock, prices: FloatArray, loosen: Loosen) -> FloatArray:
+    now, then = best_rows(block, prices), best_rows(loosen(block), prices)
+    gains: FloatArray = np.maximum(then.value.astype(np.float64) - now.value.astype(np.float64), 0.0)
+    return gains
+
+
+def _bindings(block: ClientBlock, taken: BoolArray) -> Iterator[tuple[str, tuple[int, ...], BoolArray, Loosen]]:
+    """Field, column, the rows in which it binds, and how to loosen it."""
+    count = taken.sum(axis=1)
+    full = (count >= block.capacity) & (count < block.num_experts)
+    yield "client_capacity", (), full, lambda rows: replace(rows, capacity=rows.capacity + 1)
+    scarce = (count <= block.demand) & (block.demand > 0)
+    yield "client_demand", (), scarce, lambda rows: replace(rows, demand=rows.demand - 1)
+    if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
+        for g in range(block.group_capacity.shape[1]):
+            members = block.group == g
+            count = taken[:, members].sum(axis=1)
+            full = (count >= block.group_capacity[:, g]) & (count < members.sum())
+            yield "group_capacity", (g,), full, _loosen_group("group_capacity", g, 1)
+            scarce = (count <= block.group_demand[:, g]) & (block.group_demand[:, g] > 0)
+            yield "group_demand", (g,), scarce, _loosen_group("group_demand", g, -1)
+    if block.budget is not None and block.cost is not None:
+        open_ = ~taken if block.allowed is None else block.allowed & ~taken
+        for r in range(block.budget.shape[1]):
+            spent = np.where(taken, block.cost[:, :, r], 0.0).sum(axis=1)
+            dearest = np.where(open_, block.cost[:, :, r], 0.0).max(axis=1, initial=0.0)
+            over = spent + dearest - block.budget[:, r] > slack(block.budget[:, r], spent)
+            yield "client_budget", (r,), over, _lift_budget(r)
+
+
+def _loosen_group(field: str, g: int, step: int) -> Loosen:
+    def loosen(rows: ClientBlock) -> ClientBlock:
+        bound = getattr(rows, field).copy()
+        bound[:, g] += step
+        return replace(rows, **{field: bound})
+
+    return loosen
+
+
+def _lift_budget(r: int) -> Loosen:
+    def loosen(rows: ClientBlock) -> ClientBlock:
+        assert rows.budget is not None
+        budget = rows.budget.copy()
+        budget[:, r] = np.inf
+        return replace(rows, budget=budget)
+
+    return loosen
+
+
+def solved_again(
+    solution: Solution, worth: Worth, solver: str | Solver, *, deadline: float, seed: int, threads: int | None
+) -> Worth:
+    """What a unit of each expert's bound really gains: the problem is solved once for each bound that binds."""
+    exact: dict[str, Any] = {}
+    for field, step in (("expert_capacity", 1.0), ("expert_demand", -1.0)):
+        most = getattr(worth, field)
+        gains = np.where(np.isnan(most), np.nan, 0.0)
+        for j in np.flatnonzero(most > 0):
+            bound = getattr(solution.problem, field).copy()
+            bound[j] = max(bound[j] + step, 0.0)
+            seconds = None if math.isinf(deadline) else max(deadline - time.monotonic(), 0.0)
+            moved = solve(replace(solution.problem, **{field: bound}), solver, time_limit=seconds, warm_start=solution,
+                          seed=seed, threads=threads, throw=False)  # fmt: skip
+            proven = solution.status is moved.status is Status.OPTIMAL
+            gains[j] = _difference(moved, solution) if proven else np.nan
+        exact[f"exact_{field}"] = gains
+    return replace(worth, **exact)
+
+
+def _difference(moved: Solution, solution: Solution) -> float:
+    assert moved.objective is not None
+    assert solution.objective is not None
+    return float(moved.objective - solution.objective)

@@ -1,0 +1,252 @@
+"""Several MoE layers at once: one problem out of a problem for each layer, and the answer read back for each.
+
+The layers' experts stand side by side, each layer a group of its own, so that a client's demand and capacity within a
+layer become those within the group. What ties the layers together is the client: one budget that all its experts are
+paid from, and one capacity over all layers. Without either, the layers could as well be solved one by one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve import validate
+from alignsolve.alignment import Alignment, as_alignment
+from alignsolve.blocks import RowBlocks
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import Solution
+
+STAND_IN = {"eligible": True, "required": False, "client_load": 1.0, "previous": False}
+"""Fields of pairs that a layer may have or not, and what stands in where it has none but another has."""
+EXPERTS = ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSolution:
+    """A solution as one layer sees it; expert j is the layer's own.
+
+    Attributes
+    ----------
+    problem
+        The layer as it was given.
+    assigned
+        The layer's part of the alignment, CSR; None if there is none.
+    objective
+        The layer's share of the objective; all shares make it up.
+    loads, prices
+        (num_experts,) of the layer; None where the solution has none.
+    """
+
+    problem: AlignmentProblem
+    assigned: Alignment | None
+    objective: Number | None
+    loads: FloatArray | None
+    prices: FloatArray | None
+
+    @property
+    def x(self) -> BoolArray | None:
+        """The layer's alignment as a (num_clients, num_experts) matrix of bools."""
+        return None if self.assigned is None else self.assigned.to_dense(self.problem.num_experts)
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredProblem:
+    """Several layers in one problem.
+
+    Attributes
+    ----------
+    problem
+        What to solve: the layers' experts side by side, ``problem.expert_group`` tells the layer of each.
+    layers
+        The layers as they were given.
+    """
+
+    problem: AlignmentProblem
+    layers: tuple[AlignmentProblem, ...]
+
+    @property
+    def starts(self) -> IntArray:
+        """(num_layers + 1,) the first expert of each layer, and the number of experts."""
+        return np.concatenate([[0], np.cumsum([layer.num_experts for layer in self.layers], dtype=np.int64)])
+
+    def split(self, given: npt.ArrayLike) -> list[npt.NDArray[Any]]:
+        """Cut an array whose last axis is all experts into the layers' parts; views.
+
+        Raises
+        ------
+        ValueError
+            If its last axis is another.
+        """
+        array = np.asarray(given)
+        if array.ndim == 0 or array.shape[-1] != self.problem.num_experts:
+            raise ValueError(f"the last axis must be the {self.problem.num_experts} experts, not {array.shape}")
+        return np.split(array, self.starts[1:-1], axis=-1)
+
+    def read(self, solution: Solution) -> tuple[LayerSolution, ...]:
+        """Read a solution of ``problem`` back, layer by layer.
+
+        Raises
+        ------
+        ValueError
+            If it is a solution of a problem of another shape.
+        """
+        if solution.problem.shape != self.problem.shape:
+            raise ValueError(f"the solution has shape {solution.problem.shape}, the layers {self.problem.shape}")
+        return tuple(self._read_layer(k, solution) for k in range(len(self.layers)))
+
+    def _read_layer(self, k: int, solution: Solution) -> LayerSolution:
+        layer, part = self.layers[k], slice(self.starts[k], self.starts[k + 1])
+        prices = None if solution.prices is None else solution.prices[part]
+        if solution.assigned is None or solution.loads is None:
+            return LayerSolution(layer, None, None, None, prices)
+        clients, experts = solution.assigned.clients(), solution.assigned.experts
+        inside = (experts >= part.start) & (experts < part.stop)
+        own = Alignment.from_pairs(clients[inside], experts[inside] - part.start, layer.num_clients)
+        return LayerSolution(layer, own, layer.objective(own), solution.loads[part], prices)
+
+    def join(self, alignments: Sequence[Any]) -> Alignment:
+        """Put alignments of the layers together, to start from or to judge: matrices of bools or (indptr, experts)."""
+        if len(alignments) != len(self.layers):
+            raise ValueError(f"there are {len(self.layers)} layers, not {len(alignments)}")
+        parts = [as_alignment(x, *layer.shape) for x, layer in zip(alignments, self.layers, strict=True)]
+        experts = [part.experts + start for part, start in zip(parts, self.starts[:-1], strict=True)]
+        clients = [part.clients() for part in parts]
+        return Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), self.problem.num_clients)
+
+
+def join_layers(
+    layers: Sequence[AlignmentProblem],
+    *,
+    client_budget: Any = None,
+    expert_costs: Sequence[Any] | None = None,
+    client_capacity: Any = None,
+    client_demand: Any = 0,
+) -> LayeredProblem:
+    """Build one problem out of the layers of a model.
+
+    Parameters
+    ----------
+    layers
+        A problem for each layer, all of the same clients: fitness (num_clients, experts of the layer), the layer's
+        experts' bounds, and as ``client_capacity`` and ``client_demand`` how many of the layer's experts a client
+        takes; a client that lacks an expert in a layer cannot run a forward pass, so that the demand is mostly 1.
+    client_budget
+        Scalar, (num_clients,) or (num_clients, num_resources): what a client may spend on its experts in all layers.
+    expert_costs
+        For each layer: scalar, (experts of the layer,) or (num_clients, experts of the layer), in the budget's unit;
+        with a trailing num_resources axis where ``client_budget`` has one.
+    client_capacity, client_demand
+        Scalar or (num_clients,): most (default: no limit) and fewest experts in all layers together.
+
+    Returns
+    -------
+    LayeredProblem
+        With the problem to solve, and :meth:`LayeredProblem.read` for its solutions.
+
+    Raises
+    ------
+    ValueError
+        Naming the layer and the field of what does not fit.
+
+    Examples
+    --------
+    Two layers of two and three experts; a device with 2 megabytes holds one small expert of each.
+
+    >>> from alignsolve import AlignmentProblem, join_layers, solve
+    >>> first = AlignmentProblem([[4, 1], [3, 2]], client_demand=1, client_capacity=2, expert_capacity=1)
+    >>> second = AlignmentProblem([[5, 1, 0], [4, 1, 3]], client_demand=1, client_capacity=2, expert_capacity=1)
+    >>> model = join_layers([first, second], client_budget=[3e6, 2e6], expert_costs=[[2e6, 1e6], 1e6])
+    >>> solution = solve(model.problem)
+    >>> upper, lower = model.read(solution)
+    >>> solution.objective, upper.assigned.experts.tolist(), lower.x.astype(int).tolist()
+    (14, [0, 1], [[1, 0, 0], [0, 0, 1]])
+    >>> upper.objective, lower.loads.tolist()
+    (6, [1.0, 0.0, 1.0])
+    """
+    layers = tuple(layers)
+    _refuse_bad_layers(layers)
+    sizes = np.array([layer.num_experts for layer in layers])
+    fields: dict[str, Any] = {
+        "fitness": np.concatenate([layer.fitness for layer in layers], axis=1),
+        "client_capacity": sizes.sum() if client_capacity is None else client_capacity,
+        "client_demand": client_demand,
+        "expert_group": np.repeat(np.arange(len(layers)), sizes),
+        "group_capacity": np.stack([layer.client_capacity for layer in layers], axis=1),
+        "group_demand": np.stack([layer.client_demand for layer in layers], axis=1),
+    }
+    for field in EXPERTS:
+        fields[field] = np.concatenate([getattr(layer, field) for layer in layers])
+    for field in STAND_IN:
+        fields[field] = _side_by_side(layers, field)
+    if any(layer.has_switching_costs for layer in layers):
+        fields["switching_cost"] = np.concatenate([layer.switching_cost for layer in layers], axis=1)
+    if client_budget is not None or expert_costs is not None:
+        fields["client_budget"] = client_budget
+        fields["expert_cost"] = None if expert_costs is None else _costs(layers, expert_costs, client_budget)
+    return LayeredProblem(AlignmentProblem(**fields), layers)
+
+
+def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
+    """Layers must be problems of the same clients, without groups and budgets, which are what joins them."""
+    if not layers:
+        raise ValueError("layers is empty; give at least one problem")
+    for k, layer in enumerate(layers):
+        if not isinstance(layer, AlignmentProblem):
+            raise TypeError(f"layer {k} must be an AlignmentProblem, not {type(layer).__name__}")
+        if layer.num_clients != layers[0].num_clients:
+            raise ValueError(f"layer {k} has {layer.num_clients} clients, layer 0 has {layers[0].num_clients}")
+        if layer.num_experts == 0:
+            raise ValueError(f"layer {k} has no experts")
+        if isinstance(layer.fitness, RowBlocks):
+            raise ValueError(f"layer {k}: fitness is read in blocks; the layers are put side by side in memory")
+        if layer.expert_group is not None:
+            raise ValueError(f"layer {k} has an expert_group of its own; a layer is one group")
+        if layer.client_budget is not None:
+            raise ValueError(f"layer {k} has a client_budget of its own; give client_budget and expert_costs for all")
+
+
+def _side_by_side(layers: tuple[AlignmentProblem, ...], field: str) -> Any:
+    """A field of pairs of all layers; None where no layer has it."""
+    given = [getattr(layer, field) for layer in layers]
+    if all(part is None for part in given):
+        return None
+    shapes = [layer.shape for layer in layers]
+    filled = [np.full(s, STAND_IN[field]) if part is None else part for part, s in zip(given, shapes, strict=True)]
+    return np.concatenate(filled, axis=1)
+
+
+def _costs(layers: tuple[AlignmentProblem, ...], given: Sequence[Any], client_budget: Any) -> FloatArray:
+    """The costs of all layers' experts: per expert where no layer has them per client, else per pair."""
+    if len(given) != len(layers):
+        raise ValueError(
+            f"expert_costs has {len(given)} entries; it must have one for each of the {len(layers)} layers"
+        )
+    resources = validate.numbers("client_budget", 0.0 if client_budget is None else client_budget).shape[1:]
+    costs = [validate.numbers(f"layer {k}: expert_costs", part) for k, part in enumerate(given)]
+    per_pair = any(cost.ndim == 2 + len(resources) for cost in costs)
+    axes = ("num_clients", "num_experts", *("num_resources" for _ in resources))[0 if per_pair else 1 :]
+    wide = [
+        _layer_cost(f"layer {k}: expert_costs", cost, (*layer.shape, *resources), axes, layer.eligible)
+        for k, (cost, layer) in enumerate(zip(costs, layers, strict=True))
+    ]
+    return np.concatenate(wide, axis=1 if per_pair else 0)
+
+
+def _layer_cost(
+    field: str, cost: FloatArray, shape: tuple[int, ...], axes: tuple[str, ...], eligible: BoolArray | None
+) -> FloatArray:
+    """One layer's costs, checked and spread; ``shape`` is that of pairs, ``axes`` those that are wanted."""
+    if cost.ndim not in {0, len(shape) - 1, len(shape)}:
+        trailing = "" if len(shape) == 2 else f", with a trailing axis of {shape[2]} resources"
+        raise ValueError(
+            f"{field} has shape {cost.shape}; it must be a number, ({shape[1]},) or ({shape[0]}, {shape[1]}){trailing}"
+        )
+    spread: FloatArray = validate.spread(field, cost, shape[-len(axes) :], axes)
+    if axes[0] != "num_clients":
+        eligible = None
+    elif eligible is not None and len(shape) == 3:
+        eligible = eligible[:, :, None]
+    return validate.refuse_bad_amounts(field, spread, axes, infinite=False, eligible=eligible)

@@ -1,0 +1,178 @@
+"""CP-SAT itself: a whole program handed over in bulk, and its answers as they come.
+
+It is given its protocol buffer, filled from lists, rather than objects for every variable: a tenth of the time. The
+search runs in a thread, so that solutions can be passed on while it works. Two things in it are known to be wrong or
+late in OR-Tools 9.15: a step of the presolve that adds coefficients up in 32 bits (issue 5293), which is switched off;
+and a presolve that does not look at the clock (issue 5163), so that a time limit needs a process to be killed.
+"""
+
+import math
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+import numpy as np
+from ortools.sat.python import cp_model
+from ortools.sat.python.cp_model_helper import CpSolverStatus
+
+from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
+from alignsolve.solution import SolveError
+from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
+
+UNBOUNDED = 2**62
+"""Stands for no bound of a row."""
+
+
+class Verdict(Enum):
+    """What CP-SAT knows when it returns, or on its way."""
+
+    OPTIMAL = auto()
+    INCUMBENT = auto()
+    INFEASIBLE = auto()
+    NOTHING = auto()
+
+
+STATUS_MAP = {
+    CpSolverStatus.OPTIMAL: Verdict.OPTIMAL,
+    CpSolverStatus.FEASIBLE: Verdict.INCUMBENT,
+    CpSolverStatus.INFEASIBLE: Verdict.INFEASIBLE,
+    CpSolverStatus.UNKNOWN: Verdict.NOTHING,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What CP-SAT has found so far.
+
+    Attributes
+    ----------
+    verdict
+        INCUMBENT on the way.
+    taken
+        (num_pairs,) whether each pair is taken; meaningless where nothing was found.
+    bound
+        No objective of the whole program, minimised, is below it; −inf if there is none.
+    """
+
+    verdict: Verdict
+    taken: BoolArray
+    bound: float
+
+
+class Engine:
+    """A whole program in CP-SAT, to be solved, and again with more rows.
+
+    Parameters
+    ----------
+    program
+        What to solve.
+    num_pairs
+        How many of its columns, the first, are asked for.
+    least
+        (num_pairs,) the columns' lower bounds, 0 or 1.
+    """
+
+    def __init__(self, program: WholeProgram, num_pairs: int, least: BoolArray) -> None:
+        self.num_pairs = num_pairs
+        self.model = cp_model.CpModel()
+        proto = self.model.proto
+        proto.parse_text_format("variables { domain: [0, 1] }\n" * num_pairs)
+        for k in np.flatnonzero(least).tolist():
+            proto.variables[k].domain.clear()
+            proto.variables[k].domain.extend([1, 1])
+        for most in program.most[num_pairs:]:
+            proto.variables.add().domain.extend([0, most])
+        proto.objective.vars.extend(list(range(len(program.cost))))
+        proto.objective.coeffs.extend(program.cost)
+        for row in program.rows:
+            self.add(row)
+
+    def add(self, row: WholeRow) -> None:
+        """Add a row."""
+        linear = self.model.proto.constraints.add().linear
+        linear.vars.extend(row.columns)
+        linear.coeffs.extend(row.coefficients)
+        least = -UNBOUNDED if row.least is None else min(row.least, UNBOUNDED)
+        most = UNBOUNDED if row.most is None else min(row.most, UNBOUNDED)
+        linear.domain.extend([least, max(least, most)] if least <= most else [])
+
+    def hint(self, taken: BoolArray) -> None:
+        """Tell where to start looking."""
+        hint = self.model.proto.solution_hint
+        hint.vars.clear()
+        hint.values.clear()
+        hint.vars.extend(list(range(self.num_pairs)))
+        hint.values.extend(taken.astype(np.int64).tolist())
+
+    def solve(self, *, seconds: float, seed: int, workers: int, gap: float) -> Iterator[Outcome]:
+        """Yield every solution as it is found, then the outcome."""
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = workers
+        solver.parameters.random_seed = seed % 2**31
+        solver.parameters.relative_gap_limit = gap
+        solver.parameters.absolute_gap_limit = 0.0
+        solver.parameters.presolve_inclusion_work_limit = 0
+        if math.isfinite(seconds):
+            solver.parameters.max_time_in_seconds = seconds
+        found: _Queue = queue.SimpleQueue()
+        thread = threading.Thread(target=self._run, args=(solver, found), daemon=True)
+        thread.start()
+        try:
+            while (outcome := found.get()) is not None:
+                if isinstance(outcome, SolveError):
+                    raise outcome
+                yield outcome
+        finally:
+            solver.stop_search()
+            thread.join()
+
+    def _run(self, solver: cp_model.CpSolver, found: "_Queue") -> None:
+        """Solve; None says that there will be nothing more."""
+        try:
+            status = solver.solve(self.model, _Listener(self.num_pairs, found))
+            if status in STATUS_MAP:
+                found.put(_outcome(STATUS_MAP[status], solver, self.num_pairs))
+            else:
+                found.put(SolveError(f"cpsat: CP-SAT ended with status {status.name}: {self.model.validate()}"))
+        finally:
+            found.put(None)
+
+
+_Queue: TypeAlias = "queue.SimpleQueue[Outcome | SolveError | None]"
+
+
+class _Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # OR-Tools tells no types
+    """Puts every solution into the queue."""
+
+    def __init__(self, num_pairs: int, found: _Queue) -> None:
+        super().__init__()
+        self.num_pairs = num_pairs
+        self.found = found
+
+    def on_solution_callback(self) -> None:
+        """Take the solution that was found just now."""
+        taken = _taken(self.response_proto.solution, self.num_pairs)
+        self.found.put(Outcome(Verdict.INCUMBENT, taken, _lowered(self.best_objective_bound)))
+
+
+def _outcome(verdict: Verdict, solver: cp_model.CpSolver, num_pairs: int) -> Outcome:
+    """Read the response; where nothing was found, it tells no bound but 0, which is none."""
+    response = solver.response_proto
+    known = verdict in {Verdict.OPTIMAL, Verdict.INCUMBENT}
+    return Outcome(
+        verdict,
+        _taken(response.solution, num_pairs) if known else np.zeros(num_pairs, dtype=np.bool_),
+        _lowered(response.best_objective_bound) if known else -math.inf,
+    )
+
+
+def _taken(solution: Iterable[int], num_pairs: int) -> BoolArray:
+    return np.fromiter(solution, dtype=np.int64)[:num_pairs] > 0
+
+
+def _lowered(bound: float) -> float:
+    """A bound is a whole number, told as a float: beyond 2^53 it may have been rounded up."""
+    return bound if abs(bound) <= MAX_INTEGER else bound - 2.0 * EPSILON * abs(bound)

@@ -1,0 +1,209 @@
+"""``cpsat``: both classes by OR-Tools CP-SAT, which searches by constraint propagation, clause learning and relaxation.
+
+It works in whole numbers only. The integer program of ``ilp`` is relaxed to such (:mod:`.whole`), solved, and what
+the rounding let through is cut off by cover inequalities, again and again until the answer holds: so its bound is a
+bound for the problem, and what it finds infeasible is. The cardinality class is polished to a proof by prices on the
+residual graph. CP-SAT's own proofs are its word.
+
+By default one strategy searches alone: repeatable, and on two cores no worse than several at once.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from alignsolve import evaluate
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import BoolArray, Number
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solution import SolveError
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.fallback import GREEDY, in_hand
+from alignsolve.solvers.residual import polish
+from alignsolve.stoppable import last_answer
+from alignsolve.violations import violations
+
+if TYPE_CHECKING:
+    from alignsolve.solvers.cpsat.engine import Outcome
+    from alignsolve.solvers.ilp.model import Model
+
+MARGIN = 0.1
+"""Share of the time left that CP-SAT is not told of: it overruns its limit, and its incumbent and bound are wanted."""
+SECONDS_PER_PAIR = 2e-6
+"""What it takes to write one pair down; where that is most of the time left, nobody would read it."""
+LARGEST = 1 << 22
+"""Pairs that can be written down; each takes some 2 KB, presolve included."""
+
+
+@dataclass(frozen=True)
+class CpSat:
+    """OR-Tools CP-SAT, both classes.
+
+    Problems that are both of the general class and have soft bounds and loads that are no multiples of a power of two
+    are proven to about 1e-8 only; all others exactly.
+
+    Parameters
+    ----------
+    gap
+        Relative gap at which it may stop.
+    workers
+        Strategies that search side by side, each on a thread. With more than one the answer is not repeatable.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
+    >>> solution = solve(problem, solver=CpSat())
+    >>> solution.objective, str(solution.status)
+    (4.5, 'OPTIMAL')
+    """
+
+    gap: float = 0.0
+    workers: int = 1
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True)
+
+    def __post_init__(self) -> None:
+        """Refuse to search with nobody."""
+        if not isinstance(self.workers, int) or self.workers < 1:
+            raise ValueError(f"workers is {self.workers!r}; it must be a whole number, 1 or more")
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+        search = _Search(problem, self, seed, deadline)
+        return last_answer(lambda: search.answers(warm_start), deadline, progress) or Answer(
+            stats={"stopped": "time limit"}
+        )
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        GREEDY.prepare(problem)
+
+
+class _Search:
+    """One solve: the best answer so far, and the steps that improve it."""
+
+    def __init__(self, problem: AlignmentProblem, settings: CpSat, seed: int, deadline: float) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.seed = seed
+        self.deadline = deadline
+        self.started = time.monotonic()
+        self.flow = problem.class_ is ProblemClass.CARDINALITY
+        self.best = Answer()
+        self.reached: Number = -math.inf
+        self.stats: dict[str, Any] = {"cuts": 0}
+
+    def answers(self, warm_start: WarmStart) -> Iterator[Answer | Progress]:
+        """Yield better and better answers; the last one is the best."""
+        for standing in in_hand(self.problem, warm_start, self.deadline):
+            self.best = standing
+            self.stats |= standing.stats
+            yield standing
+            if standing.witness is not None:
+                return
+        if self.best.x is not None:
+            self.reached = evaluate.worth(self.problem, self.best.x).objective
+        if not self._can_be_written_down():
+            yield replace(self.best, stats=self._told("too many pairs to write down in the time that is left"))
+            return
+        yield from self._search(warm_start.alignment if self.best.x is None else self.best.x)
+
+    def _can_be_written_down(self) -> bool:
+        pairs = self.problem.num_clients * self.problem.num_experts
+        if pairs > LARGEST and self.deadline == math.inf:
+            raise SolveError(f"cpsat: {pairs} pairs are more than CP-SAT can hold, {LARGEST}; use solver='auto'")
+        return pairs <= LARGEST and pairs * SECONDS_PER_PAIR < 0.5 * (self.deadline - time.monotonic())
+
+    def _search(self, hint: Alignment | None) -> Iterator[Answer | Progress]:
+        """Solve the whole program until its answer holds."""
+        from alignsolve.solvers.cpsat.engine import Engine, Verdict  # noqa: PLC0415  (only now OR-Tools is needed)
+        from alignsolve.solvers.cpsat.whole import in_whole_numbers, whole_row  # noqa: PLC0415
+        from alignsolve.solvers.ilp.covers import cuts  # noqa: PLC0415
+        from alignsolve.solvers.ilp.model import build  # noqa: PLC0415
+
+        model = build(self.problem)
+        program = in_whole_numbers(model)
+        self.unit = math.ldexp(model.cost_unit, -program.cost_bits)
+        engine = Engine(program, model.num_pairs, model.forced)
+        self.stats["build_seconds"] = time.monotonic() - self.started
+        while True:
+            hint = hint if self.best.x is None else self.best.x
+            if hint is not None:
+                engine.hint(hint.to_dense(self.problem.num_experts)[model.clients, model.experts])
+            seconds = (1.0 - MARGIN) * (self.deadline - time.monotonic())
+            found = engine.solve(
+                seconds=max(seconds, 0.0), seed=self.seed, workers=self.settings.workers, gap=self.settings.gap
+            )
+            for outcome in found:
+                if outcome.verdict is Verdict.INCUMBENT and self._take(outcome, model):
+                    yield replace(self.best, stats=self._told("time limit"))
+                    yield Progress("found", time.monotonic() - self.started, self.reached, self.best.bound)
+            if outcome.verdict is Verdict.INFEASIBLE:
+                yield self._infeasible()
+                return
+            if outcome.verdict is not Verdict.OPTIMAL:
+                yield self._finished("time limit")
+                return
+            self._take(outcome, model)
+            wrong = cuts(self.problem, model, outcome.taken)
+            if not wrong:
+                yield self._finished()
+                return
+            self.stats["cuts"] += len(wrong)
+            for row in wrong:
+                engine.add(whole_row(row))
+
+    def _take(self, outcome: "Outcome", model: "Model") -> bool:
+        """Keep the bound if it is lower, and the alignment if it is feasible and better; whether it was."""
+        self.best = replace(self.best, bound=min(self.best.bound, self._bound(outcome.bound)))
+        alignment = _alignment(model, outcome.taken, self.problem.num_clients)
+        if violations(self.problem, alignment):
+            return False
+        reached = evaluate.worth(self.problem, alignment).objective
+        if reached <= self.reached:
+            return False
+        self.best, self.reached = replace(self.best, x=alignment), reached
+        self.stats.pop("standing", None)
+        return True
+
+    def _bound(self, lower: float) -> Number:
+        """What CP-SAT proves, in the problem's units; where objectives are whole numbers, so is the best of them."""
+        bound = -lower * self.unit
+        return math.floor(bound) if self.problem.integral and math.isfinite(bound) else bound
+
+    def _finished(self, stopped: str = "") -> Answer:
+        """The final answer, polished to a proof where that is possible."""
+        if self.flow and self.best.x is not None:
+            alignment, prices, cycles = polish(self.problem, self.best.x, self.deadline)
+            self.stats["cycles"] = cycles
+            self.best = replace(self.best, x=alignment, prices=self.best.prices if prices is None else prices)
+        return replace(self.best, stats=self._told(stopped))
+
+    def _infeasible(self) -> Answer:
+        """In the cardinality class the greedy repair finds the witness; in the general one it is CP-SAT's word."""
+        if not self.flow:
+            return Answer(infeasible=True, stats=self._told())
+        *_, found = (one for one in GREEDY.answers(self.problem, math.inf, WarmStart()) if isinstance(one, Answer))
+        if found.witness is None:
+            raise SolveError("cpsat: CP-SAT calls the problem infeasible, but no witness says so")
+        return Answer(witness=found.witness, stats=self._told())
+
+    def _told(self, stopped: str = "") -> dict[str, Any]:
+        told = {**self.stats, "seconds": time.monotonic() - self.started}
+        return {**told, "stopped": stopped} if stopped else told
+
+
+def _alignment(model: "Model", taken: BoolArray, num_clients: int) -> Alignment:
+    return Alignment.from_pairs(model.clients[taken], model.experts[taken], num_clients)

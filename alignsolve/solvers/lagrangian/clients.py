@@ -1,0 +1,120 @@
+"""Clients under prices, many at once: what each chooses, block by block on several threads, until a deadline."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from alignsolve.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.parallel import map_in_order
+from alignsolve.problem import AlignmentProblem
+from alignsolve.rows import reduced_fitness
+from alignsolve.solvers.ascent import layout
+from alignsolve.solvers.respond import respond
+
+CHUNK_ENTRIES = 1 << 18
+"""Pairs that one thread prices at a time."""
+MIX = 2654435761
+"""Knuth's multiplicative hash: picks one client of every stride, so that no period in the data can fool a sample."""
+
+
+class LateError(Exception):
+    """The deadline came in the middle of a pass."""
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Some of a problem's clients, to be asked what they choose.
+
+    Attributes
+    ----------
+    blocks
+        The clients, in chunks.
+    scale
+        How many clients of the problem each of them stands for.
+    threads
+        As in :class:`~alignsolve.solver.Solver`.
+    deadline
+        On the clock of :func:`time.monotonic`.
+    """
+
+    blocks: list[ClientBlock]
+    num_experts: int
+    scale: float
+    threads: int | None
+    deadline: float
+    layouts: dict[int, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "Clients":
+        """One client of every ``stride``; all of them for 1."""
+        n, num_experts = problem.shape
+        step = max(1, CHUNK_ENTRIES // max(1, num_experts)) * stride
+        blocks = [problem.block(start, start + step) for start in range(0, n, step)]
+        if stride > 1:
+            blocks = [block.pick(_picked(block, stride) - block.start) for block in blocks]
+        seen = sum(block.num_clients for block in blocks)
+        return cls(blocks, num_experts, n / max(1, seen), threads, deadline)
+
+    @property
+    def num_clients(self) -> int:
+        """How many are asked."""
+        return sum(block.num_clients for block in self.blocks)
+
+    def respond(self, prices: FloatArray, chosen: BoolArray | None = None) -> tuple[float, FloatArray]:
+        """Sum of the clients' optima under the prices and their loads, (num_experts,), both scaled up to all.
+
+        Parameters
+        ----------
+        prices
+            (num_experts,).
+        chosen
+            (num_clients, num_experts), to be filled with an optimal choice of each; None: not wanted.
+
+        Raises
+        ------
+        LateError
+            If the deadline comes first.
+        """
+        starts = np.cumsum([0, *(block.num_clients for block in self.blocks)])
+
+        def ask(at: int) -> tuple[float, FloatArray]:
+            if time.monotonic() >= self.deadline:
+                raise LateError
+            out = None if chosen is None else chosen[starts[at] : starts[at + 1]]
+            return self._ask(at, prices, out)
+
+        threads = 1 if len(self.blocks) == 1 else self.threads
+        answers = list(map_in_order(ask, range(len(self.blocks)), threads))
+        total = math.fsum(answer[0] for answer in answers)
+        loads = np.sum([answer[1] for answer in answers], axis=0)
+        return total * self.scale, loads * self.scale
+
+    def _ask(self, at: int, prices: FloatArray, out: BoolArray | None) -> tuple[float, FloatArray]:
+        block = self.blocks[at]
+        if block.budget is not None:
+            from alignsolve.knapsack import best_rows_within_budgets  # noqa: PLC0415
+
+            reduced = reduced_fitness(block, prices).astype(np.float64, copy=False)
+            value, _, chosen = best_rows_within_budgets(block, reduced)
+            if out is not None:
+                out[:] = chosen
+            if block.load is None:
+                return float(value.sum()), chosen.sum(axis=0).astype(np.float64)
+            return float(value.sum()), np.where(chosen, block.load, 0.0).sum(axis=0)
+        if at not in self.layouts:
+            self.layouts[at] = layout(block)
+        loads = np.zeros(self.num_experts)
+        if out is None:
+            out = np.zeros((0, 0), dtype=np.bool_)
+        out[:] = False
+        return respond(*self.layouts[at], prices, loads, out), loads
+
+
+def _picked(block: ClientBlock, stride: int) -> Any:
+    slot = np.arange(block.start // stride, -(-block.stop // stride), dtype=np.int64)
+    picked = slot * stride + ((slot * MIX) >> 8) % stride
+    return picked[picked < block.stop]

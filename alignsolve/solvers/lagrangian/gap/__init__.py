@@ -1,0 +1,1 @@
+"""Generalised assignment with few experts, each client on one at most. solver.py tells the story."""

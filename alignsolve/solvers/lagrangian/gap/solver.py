@@ -1,0 +1,360 @@
+"""The search for generalised assignment with few experts: bounds from two relaxations, alignments from local search.
+
+1. The linear relaxation (program.py): its duals are prices on the experts, which the front door can certify, and a
+   first alignment, over capacity here and there.
+2. Path relinking with ejection chains (elite.py, moves.py) from there.
+3. Multipliers on the clients, with a knapsack for each expert (multipliers.py): the stronger bound. Pairs that cannot
+   be in anything better than the incumbent, by either relaxation, are closed.
+4. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
+   else than an aim not far above the bound. It proves the incumbent, betters it, or raises the bound to the aim.
+   Where most pairs are left it is hopeless, and a second local search takes its place.
+
+Under a time limit local search and integer program take turns in longer and longer rounds or, given two threads, run
+beside each other. Without one they follow one another, so that the answer does not depend on threads, and the integer
+program takes the time that it needs. The search ends as soon as the incumbent meets a bound.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
+from alignsolve.parallel import available_threads
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.ilp.solver import Ilp
+from alignsolve.solvers.lagrangian.gap import program
+from alignsolve.solvers.lagrangian.gap.instance import Instance, read
+from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
+from alignsolve.solvers.lagrangian.gap.pool import LocalSearch
+from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
+from alignsolve.stoppable import last_answer
+from alignsolve.witness import Witness
+
+FIRST_DESCENTS = 60
+"""Descents before the multipliers climb: they need an incumbent to climb towards."""
+DESCENTS = 1500
+"""Descents before the integer program where no time limit says when."""
+CLIMB, CLIMBING = 2000, 0.15
+"""Steps of the multipliers at a time, and their share of the time limit in all, at most."""
+ROUND, GROWTH = 0.1, 2.0
+"""Share of the time limit for the first round of local search and integer program; how much longer the next is."""
+FEW = 2
+"""Open pairs a client up to which the integer program aims at anything better than the incumbent."""
+AIM = 0.25
+"""Otherwise it aims at what is above the bound by this share of the gap: by twice as much once that is exhausted, by
+half where it was not."""
+SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
+"""That share is at least this; and whole costs above the bound by less than one are the bound."""
+HOPELESS = 0.5
+"""Share of all pairs that are open above which it is not tried."""
+RESERVE = 0.03
+"""Share of the time limit, and seconds, kept for what comes after the search."""
+MARGIN = 0.1
+"""Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
+AGREES = 1e-6
+"""Relative difference between HiGHS's bound and the cost of what it calls optimal, at most."""
+UNKNOWN = 0.01
+"""Without an incumbent the multipliers climb towards the relaxation and this share of it."""
+
+
+def solve_gap(
+    problem: AlignmentProblem,
+    *,
+    deadline: float,
+    warm_start: WarmStart,
+    seed: int,
+    threads: int | None,
+    progress: ProgressHook | None,
+) -> Answer:
+    """Solve a problem that is :func:`assignment_like`; the parameters are those of :class:`~alignsolve.solver.Solver`.
+
+    Returns
+    -------
+    Answer
+        The alignment, the experts' prices of the linear relaxation, and the best bound of all relaxations and of the
+        integer program. Without an alignment it is infeasible if HiGHS says so, or nothing was found in time.
+    """
+    return _Search(problem, deadline, warm_start, seed, threads, progress).answer()
+
+
+class _Search:
+    """One solve: the incumbent and the bound so far, and the steps that improve them."""
+
+    def __init__(
+        self,
+        problem: AlignmentProblem,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> None:
+        self.started = time.monotonic()
+        self.limited = math.isfinite(deadline)
+        left = max(deadline - self.started, 0.0)
+        self.deadline = deadline - RESERVE * min(left, 1.0) if self.limited else deadline
+        self.instance: Instance = read(problem)
+        self.seed, self.threads, self.progress = seed, available_threads(threads), progress
+        self.best: IntArray | None = None
+        self.value = math.inf
+        self.lower = -math.inf
+        self.infeasible = False
+        self.witness: Witness | None = None
+        self.share = AIM
+        self.climbing = 0.0
+        self.other: LocalSearch | None = None
+        self.prices: FloatArray | None = None
+        self.stats: dict[str, Any] = {"method": "gap"}
+        known = None if warm_start.alignment is None else self.instance.chosen(warm_start.alignment)
+        if known is not None and np.isfinite(self.instance.value(known)):
+            self._offer(known)
+
+    def answer(self) -> Answer:
+        """Run the steps and put together what came of them."""
+        relaxed = self._relax()
+        if relaxed is not None and self._open():
+            self._search(relaxed)
+        mine = self._told()
+        if not self.limited and self._open():
+            return self._by_ilp(mine)
+        return mine
+
+    def _told(self) -> Answer:
+        real = self.instance.problem.num_experts
+        return Answer(
+            x=None if self.best is None else self.instance.alignment(self.best),
+            prices=None if self.prices is None else self.prices[:real],
+            bound=-self.instance.rounded(self.lower),
+            witness=self.witness,
+            infeasible=self.infeasible and self.best is None,
+            stats={**self.stats, "stopped": "time limit"} if self._out_of_time() and not self._done() else self.stats,
+        )
+
+    def _by_ilp(self, mine: Answer) -> Answer:
+        """Let ``ilp`` go on: its cover cuts forbid exactly what HiGHS lets through by its tolerance."""
+        known = WarmStart(None if self.best is None else self.instance.alignment(self.best), self.prices)
+        found = Ilp()(self.instance.problem, deadline=self.deadline, warm_start=known, seed=self.seed,
+                      threads=self.threads, progress=self.progress)  # fmt: skip
+        return replace(found, prices=mine.prices, stats={**mine.stats, **found.stats})
+
+    def _relax(self) -> Outcome | None:
+        """Solve the linear relaxation; None if that ends the search."""
+        outcome = program.relax(self.instance, self.deadline - time.monotonic())
+        self.stats["relaxation_seconds"] = time.monotonic() - self.started
+        if outcome.verdict is Verdict.INFEASIBLE:
+            self.infeasible = True
+            self.witness = self._by_ilp(Answer()).witness  # along the prices of the elastic problem
+            return None
+        if outcome.verdict is Verdict.FAILED:
+            self.stats["relaxation"] = outcome.told
+        self.prices = outcome.prices
+        self.lower = outcome.lower
+        self._tell("relaxation")
+        return outcome
+
+    def _search(self, relaxed: Outcome) -> None:
+        prices = np.zeros(self.instance.shape[1]) if relaxed.prices is None else relaxed.prices
+        start = relaxed.chosen()
+        start = self.instance.cost.argmin(axis=1) if start is None else start
+        self.local = LocalSearch(self.instance, prices, start, self.seed)
+        if self.best is not None:
+            self.local.tell(self.best, self.value)
+        self._descend(FIRST_DESCENTS, self.deadline)
+        priced = self.instance.cost + prices * self.instance.load
+        self.reduced = priced - priced.min(axis=1, keepdims=True)
+        self.priced_lower = _lower(self.instance, prices, priced)
+        self._raise(self.priced_lower)
+        self.multipliers = Multipliers(self.instance, priced.min(axis=1))
+        self._climb()
+        if self.limited:
+            self._rounds()
+            return
+        if self._open():
+            self._descend(DESCENTS, self.deadline)
+        while self._open():
+            before = self.value, self.lower, self.share
+            self._exact(self._aim(), self.deadline)
+            if before == (self.value, self.lower, self.share):
+                return
+
+    def _descend(self, descents: float, deadline: float) -> None:
+        """Local search; what it finds becomes the incumbent."""
+        self.local.run(descents, deadline, goal=self._goal())
+        self._take_local(self.local)
+
+    def _take_local(self, local: LocalSearch) -> None:
+        self.stats["descents"] = self.local.descents
+        found = local.best
+        if found is not None and local.value < self.value:
+            self._offer(found)
+
+    def _climb(self) -> None:
+        """Let the multipliers climb towards the incumbent."""
+        target = self.value if math.isfinite(self.value) else self.lower + UNKNOWN * max(abs(self.lower), 1.0)
+        begun = time.monotonic()
+        self.multipliers.climb(target, min(self.deadline, begun + self._climbing()), CLIMB)
+        self.climbing += time.monotonic() - begun
+        self.stats["climbed"] = self.multipliers.steps
+        self._raise(self.multipliers.lower)
+
+    def _climbing(self) -> float:
+        """Seconds that the multipliers may still take."""
+        return CLIMBING * max(self.deadline - self.started, 0.0) - self.climbing
+
+    def _rounds(self) -> None:
+        """Local search and integer program, beside each other or by turns, until the time is up."""
+        seconds = ROUND * (self.deadline - time.monotonic())
+        while self._open():
+            self._climb()
+            now = time.monotonic()
+            last = now + (1.0 + GROWTH) * seconds > self.deadline
+            end = self.deadline if last else now + seconds
+            aim = self._aim()
+            hopeless = self._may_beat(aim).sum() > HOPELESS * self.instance.open.sum()
+            if self.threads == 1:
+                self._descend(math.inf, end if hopeless else 0.5 * (now + end))
+                if not hopeless and self._open():
+                    self._exact(aim, end)
+            else:
+                self._beside(None if hopeless else aim, end)
+            seconds *= GROWTH
+            self.stats["rounds"] = self.stats.get("rounds", 0) + 1
+
+    def _beside(self, aim: float | None, end: float) -> None:
+        """Run the local search beside the integer program, or beside a second local search if there is no aim."""
+        searches = [self.local] if aim is not None else [self.local, self._second()]
+        goal = self._goal()
+        enough = threading.Event()
+        workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
+        for worker in workers:
+            worker.start()
+        try:
+            if aim is not None:
+                self._exact(aim, end)
+                enough.set()
+        finally:
+            for worker in workers:
+                worker.join()
+        for each in searches:
+            self._take_local(each)
+        for each in searches:
+            if self.best is not None:
+                each.tell(self.best, self.value)
+
+    def _second(self) -> LocalSearch:
+        """Another local search with random numbers of its own, kept from round to round."""
+        if self.other is None:
+            self.other = self.local.sibling(self.seed + 1)
+        return self.other
+
+    def _aim(self) -> float:
+        """The cost that the integer program is to stay below."""
+        if not math.isfinite(self.value):
+            return math.inf
+        many = self._may_beat(self.value).sum() > FEW * self.instance.shape[0]
+        if not many or self.share >= 1.0:
+            return self.value
+        return max(self.lower + self.share * (self.value - self.lower), self._goal() + LEAST_AIM * self.instance.whole)
+
+    def _may_beat(self, aim: float) -> BoolArray:
+        """Pairs that neither relaxation rules out of anything that costs less than the aim."""
+        opened = self.instance.open
+        if not math.isfinite(aim):
+            return opened
+        by_prices = better_than(self.instance, self.priced_lower + self.reduced, aim)
+        return opened & by_prices & self.multipliers.open_pairs(aim)
+
+    def _exact(self, aim: float, end: float) -> None:
+        """Solve the integer program of what costs less than the aim; under a time limit where it can be stopped."""
+        opened, start = self._may_beat(aim), None
+        if self.best is not None and aim >= self.value:
+            opened[np.arange(len(self.best)), self.best] = True
+            start = self.best
+
+        def work() -> Iterator[Answer]:
+            seconds = (1.0 - MARGIN) * (end - time.monotonic())
+            outcome = program.optimise(self.instance, opened, start, seconds, seed=self.seed)
+            yield Answer(
+                x=outcome.chosen(),
+                bound=outcome.lower,
+                infeasible=outcome.verdict is Verdict.INFEASIBLE,
+                stats={"optimal": outcome.verdict is Verdict.OPTIMAL, "told": outcome.told},
+            )
+
+        found = last_answer(work, end)
+        if found is not None:
+            self._take(found, aim)
+
+    def _take(self, found: Answer, aim: float) -> None:
+        """Take what the integer program found and what it proved: nothing costs less than its bound or its aim."""
+        self.stats["integer"] = found.stats["told"]
+        bound = found.bound
+        if found.x is not None:
+            chosen = np.asarray(found.x)
+            self._offer(chosen)
+            value = self.instance.value(chosen)
+            if found.stats["optimal"] and self.instance.fits(chosen) and value - bound <= AGREES * abs(value):
+                bound = value  # HiGHS calls this very alignment the best; the rest is its rounding
+        if found.infeasible and not math.isfinite(aim):
+            self.infeasible = self.best is None
+        exhausted = found.infeasible or bound >= aim
+        self.share = min(2.0 * self.share, 1.0) if exhausted else max(0.5 * self.share, SMALLEST_SHARE)
+        self._raise(min(bound, aim, self.value))
+
+    def _offer(self, chosen: IntArray) -> None:
+        """Make a feasible alignment the incumbent if it is better."""
+        value = self.instance.value(chosen)
+        if value < self.value and self.instance.fits(chosen):
+            self.best, self.value = chosen.copy(), value
+            self._tell("incumbent")
+
+    def _raise(self, lower: float) -> None:
+        if lower > self.lower:
+            self.lower = lower
+            self._tell("bound")
+
+    def _goal(self) -> float:
+        """A cost that cannot be beaten: where it is reached, the search is over."""
+        return self.instance.rounded(self.lower)
+
+    def _open(self) -> bool:
+        """Whether there is something to look for and time to do it."""
+        return not self._done() and not self._out_of_time()
+
+    def _done(self) -> bool:
+        return self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _tell(self, phase: str) -> None:
+        if self.progress is not None:
+            seconds = time.monotonic() - self.started
+            self.progress(Progress(phase, seconds, -self.value, -self.instance.rounded(self.lower)))
+
+
+def _lower(instance: Instance, prices: FloatArray, priced: FloatArray) -> float:
+    """What the prices prove, rounded down by its error and by that of any reduced cost added to it."""
+    clients, paid = priced.min(axis=1), prices * instance.most
+    size = np.abs(clients).sum() + np.abs(paid).sum() + np.abs(np.where(instance.open, priced, 0.0)).max()
+    return float(clients.sum() - paid.sum() - 8.0 * (len(clients) + len(paid)) * EPSILON * size)
+
+
+@cache
+def prepare_gap() -> None:
+    """Compile everything, on a tiny problem; for a solver's ``prepare``, before the clock of a time limit starts."""
+    problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
+    instance = read(problem)
+    local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
+    local.run(1, math.inf)
+    local.tell(np.array([0, 0, 1]), -8.0)
+    multipliers = Multipliers(instance, np.zeros(3))
+    multipliers.climb(0.0, math.inf, 2)
+    multipliers.open_pairs(0.0)

@@ -1,0 +1,234 @@
+"""``lagrangian``: prices → choices → repair → exchanges → a small integer program. For the general class.
+
+With many clients and few experts the experts' bounds are few constraints among many small problems. Priced, they
+leave every client alone with its own problem, which is solved exactly; and the duality gap that this leaves shrinks as
+num_experts / num_clients (Shapley and Folkman). So:
+
+1. *Incumbent.* Greed, where the problem is small enough for it not to matter; it is what is returned in haste.
+2. *Prices* (:mod:`.dual`): a level method on samples of the clients, corrected by few looks at all of them.
+3. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
+   moves with the least regret mend the rest, and go on while they gain.
+4. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
+   of random disturbances and repair follow while there is time and a gap.
+5. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
+   is left open, an integer program decides it exactly.
+
+Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
+:mod:`.gap` takes over from the incumbent: its relaxation, a knapsack for each expert, is the stronger one there.
+
+The bound is that of the prices, which the front door computes anew, or the integer program's where that is complete.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from alignsolve import evaluate
+from alignsolve.alignment import Alignment
+from alignsolve.numerics import OPTIMALITY, Number, relative_gap
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.lagrangian.gap.instance import assignment_like
+from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.violations import violations
+from alignsolve.witness import from_direction
+
+if TYPE_CHECKING:
+    from alignsolve.solvers.lagrangian.dual import Prices
+
+GREEDY_ENTRIES = 1 << 15
+"""Pairs up to which greed goes first; above it is asked where nothing else has found an alignment."""
+LATE_GREEDY_ENTRIES = 1 << 22
+"""Pairs up to which it is asked then under a time limit, which it cannot keep with more."""
+DISTURBED_ENTRIES = 1 << 16
+"""Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
+HASTE = 0.6
+"""Of the time, for greed where it goes first."""
+CHECKS = 1.5
+"""Passes over all clients that the front door's check takes, as long as one here."""
+
+
+@dataclass(frozen=True)
+class Lagrangian:
+    """Prices and repair for problems with many more clients than experts. Both classes, made for the general one.
+
+    Parameters
+    ----------
+    gap
+        Relative gap at which the answer is good enough.
+    rounds
+        Rounds of disturbance and repair in a row without a better alignment, after which the search ends.
+    core_pairs
+        Most pairs that may be open for an integer program to be worth while; 0: never.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
+    >>> solve(problem, solver=Lagrangian()).objective
+    4.5
+    """
+
+    gap: float = 0.0
+    rounds: int = 40
+    core_pairs: int = 4000
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; the seed decides the disturbances."""
+        crossed = problem.experts.least > problem.experts.most
+        if crossed.any():
+            return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
+        search = _Search(self, problem, deadline, seed, threads, progress)
+        if not assignment_like(problem):
+            return search.solve(warm_start)
+        from alignsolve.solvers.lagrangian.gap.solver import solve_gap  # noqa: PLC0415  (loads numba)
+
+        known = search.quick_incumbent(warm_start)
+        if isinstance(known, Answer):
+            return known
+        return solve_gap(problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what such a problem needs."""
+        if assignment_like(problem):
+            from alignsolve.solvers.lagrangian.gap.solver import prepare_gap  # noqa: PLC0415
+
+            prepare_gap()
+        else:
+            rehearse(self, problem)
+
+
+class _Search:
+    """One solution under way: the best alignment and the best prices so far."""
+
+    def __init__(
+        self,
+        solver: Lagrangian,
+        problem: AlignmentProblem,
+        deadline: float,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> None:
+        self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
+        self.rng = np.random.default_rng(seed)
+        self.progress = progress
+        self.started = time.monotonic()
+        self.alignment: Alignment | None = None
+        self.objective: Number = -math.inf
+        self.bound: Number = math.inf
+        self.claimed: Number = math.inf
+        self.stats: dict[str, Any] = {}
+
+    def solve(self, warm_start: WarmStart) -> Answer:
+        """Take the steps of the module's docstring, as far as time allows."""
+        from alignsolve.solvers.lagrangian.dual import find_prices  # noqa: PLC0415  (numba is loaded only when needed)
+
+        known = self.quick_incumbent(warm_start)
+        if isinstance(known, Answer):
+            return known
+        entries = self.problem.num_clients * self.problem.num_experts
+        found = find_prices(self.problem, warm_start.prices, deadline=self.deadline, threads=self.threads)
+        self.bound = found.bound
+        self.stats |= {"passes": found.passes, "sample_passes": found.sample_passes}
+        self._tell("prices")
+        if found.chosen is not None and not self._good_enough():
+            self._from_choices(found)
+        affordable = math.isinf(self.deadline) or entries <= LATE_GREEDY_ENTRIES
+        infeasible = self._greed(self.deadline) if self.alignment is None and affordable else None
+        if infeasible is not None:
+            return infeasible
+        stopped = {} if self.alignment else {"stopped": self._why_none()}
+        return Answer(self.alignment, found.prices, self.claimed, stats={**self.stats, **stopped})
+
+    def quick_incumbent(self, warm_start: WarmStart) -> WarmStart | Answer:
+        """Return the better of the warm start and greed, where that is quick; an answer if there is no alignment."""
+        self._keep(warm_start.alignment, "warm start")
+        if self.problem.num_clients * self.problem.num_experts <= GREEDY_ENTRIES:
+            infeasible = self._greed(self.started + HASTE * (self.deadline - self.started))
+            if infeasible is not None:
+                return infeasible
+        return WarmStart(self.alignment, warm_start.prices)
+
+    def _greed(self, deadline: float) -> Answer | None:
+        """Take greed's alignment; return its answer if it proves that there is none."""
+        from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+
+        answer = Greedy(passes=0)(
+            self.problem, deadline=deadline, warm_start=WarmStart(), seed=0, threads=self.threads, progress=None
+        )
+        if answer.witness is not None:
+            return answer
+        self._keep(answer.x, "greedy")
+        return None
+
+    def _from_choices(self, found: "Prices") -> None:
+        """Make the clients' choices feasible, and better."""
+        from alignsolve.solvers.lagrangian.core import decide_core  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.polish import Polish  # noqa: PLC0415
+
+        polish = Polish(self.problem, found.prices, self.rng, self._until(found))
+        assert found.chosen is not None
+        if polish.begin(found.chosen):
+            self._keep(polish.alignment(), "choices")
+        self.stats |= {"chains": polish.made, "repair_seconds": time.monotonic() - self.started}
+        if self._good_enough():
+            return
+        if self.solver.core_pairs and self.alignment is not None:
+            core = decide_core(
+                self.problem, found.prices, self.bound, self.objective, self.alignment,
+                most=self.solver.core_pairs, gap=self.solver.gap, deadline=self._until(found), threads=self.threads,
+            )  # fmt: skip
+            self.stats |= core.stats
+            self._keep(core.alignment, "core")
+            self.claimed = core.bound
+        if self._good_enough():
+            return
+        if self.problem.num_clients * self.problem.num_experts > DISTURBED_ENTRIES:
+            return
+        for better in polish.disturb(self.alignment, self.objective, self.solver.rounds):
+            self._keep(better, "disturbances")
+            if self._good_enough():
+                return
+
+    def _until(self, found: "Prices") -> float:
+        """The deadline, less what the front door's check will take: about a pass over all clients."""
+        return self.deadline - CHECKS * found.pass_seconds
+
+    def _keep(self, alignment: Any, where: str) -> None:
+        """Keep an alignment if it is feasible and the best so far."""
+        if alignment is None or violations(self.problem, alignment):
+            return
+        objective = evaluate.worth(self.problem, alignment, threads=self.threads).objective
+        if objective > self.objective:
+            self.alignment, self.objective = alignment, objective
+            self.stats["found_by"] = where
+            self._tell(where)
+
+    def _good_enough(self) -> bool:
+        gap = relative_gap(min(self.bound, self.claimed), self.objective)
+        return gap <= max(self.solver.gap, OPTIMALITY)
+
+    def _tell(self, phase: str) -> None:
+        if self.progress is not None:
+            seconds = time.monotonic() - self.started
+            self.progress(Progress(phase, seconds, self.objective, min(self.bound, self.claimed)))
+
+    def _why_none(self) -> str:
+        if time.monotonic() >= self.deadline:
+            return "the time limit came first"
+        return "no chain of moves meets the experts' bounds, which does not prove that there is no alignment"
