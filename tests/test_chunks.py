@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from alignsolve import AlignmentProblem, RowBlocks, solve
 from alignsolve.chunks import DTYPES, load_fitness, save_fitness
+from alignsolve.cli import ExitCode, app
 from alignsolve.evaluate import COMPILED_FROM
 from alignsolve.files import FileError
 from alignsolve.io import load_problem, save_problem
@@ -363,3 +365,16 @@ def test_large_problems_take_any_byte_order(dtype):
     swapped, plain = (solve(AlignmentProblem(each, expert_capacity=600), "price") for each in (fitness, native))
     assert swapped.status == "OPTIMAL"
     assert (swapped.objective, swapped.bound) == (plain.objective, plain.bound)
+
+
+def test_the_command_line_solves_and_verifies_what_lies_in_a_folder(tmp_path):
+    problem = FAMILIES["popular"](np.random.default_rng(6), num_clients=40, num_experts=5)
+    path, out = tmp_path / "p.json", tmp_path / "s.json"
+    save_problem(problem, path, chunked=True)
+    assert CliRunner().invoke(app, ["solve", str(path), "-o", str(out)]).exit_code == ExitCode.OPTIMAL
+    assert CliRunner().invoke(app, ["verify", str(path), str(out)]).exit_code == ExitCode.OPTIMAL
+    assert json.loads(out.read_text())["objective"] == solve(problem).objective
+    (tmp_path / "p.fitness" / "chunk-000000.npy").unlink()
+    missing = CliRunner().invoke(app, ["solve", str(path)])
+    assert missing.exit_code == ExitCode.BAD_INPUT
+    assert "p.fitness/chunk-000000.npy: is missing" in missing.stderr
