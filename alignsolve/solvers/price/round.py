@@ -69,6 +69,7 @@ class Round:
         window: Any = None,
         core_per_unit: float = 40.0,
         most_moves: int,
+        most_share: float = 1.0,
         polish: bool,
     ) -> None:
         self.priced, self.slopes, self.polish = priced, slopes, polish
@@ -83,7 +84,7 @@ class Round:
         few = len(priced.margins) * len(self.prices) <= TABLE_PAIRS and not polish
         self.in_table = few and window is None
         if not self.in_table:
-            self.rows = self._take(self._choose_window(window, core_per_unit))
+            self.rows = self._take(self._choose_window(window, core_per_unit, most_share))
             self.in_table = few and moves_of(self.rows) * MOVES_TO_PAIRS > len(priced.margins) * len(self.prices)
         if self.in_table:
             self.rows = self._take(max(self._widest_sharp(), window or 0))
@@ -104,12 +105,15 @@ class Round:
         self.windows = Windows(window, self._ground_window()) if self.misplaced else Windows(-1, -1)
         return self.priced.core_rows(self.windows)
 
-    def _choose_window(self, wanted: Any, core_per_unit: float) -> Any:
+    def _choose_window(self, wanted: Any, core_per_unit: float, most_share: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
         if wanted is None:
             clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
             wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
+        elif most_share < 1 and self.misplaced:
+            most = int(most_share * len(margins))
+            wanted = min(wanted, np.partition(margins, most)[most])
         window = min(max(wanted, 0 if self.whole or self.polish else self.resolution), self.widest)
         return int(window) if self.whole else window
 

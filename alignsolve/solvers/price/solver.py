@@ -65,6 +65,9 @@ class Price:
     core_per_unit
         After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
         out of place under the prices given.
+    core_share
+        A window that is only expected holds no more than this share of all clients. Where it was too narrow after
+        all, little is left to do for the next round.
     most_moves
         How many moves the core may offer before some of its clients are left out (where all tie, few are needed).
 
@@ -82,6 +85,7 @@ class Price:
     clients_per_expert: int = 1
     safety: float = 1.3
     core_per_unit: float = 40.0
+    core_share: float = 0.45
     most_moves: int = 1 << 21
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
@@ -196,7 +200,7 @@ class _Solution:
         """Return the round that left nothing to move, or what else is to be told."""
         drifts = 0
         while True:
-            ended = self._round(sample, self.slopes, prices, window)
+            ended = self._round(sample, self.slopes, prices, window, expected=drifts == 0)
             drifts += ended.stop is Stop.DRIFTED
             # The guess how far is left to drift is trusted once.
             prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 3 * ended.window)
@@ -216,7 +220,14 @@ class _Solution:
             self.most_moves *= 2
 
     def _round(
-        self, sample: Sample, slopes: Slopes, prices: RealArray, window: Any, *, forgiving: bool = False
+        self,
+        sample: Sample,
+        slopes: Slopes,
+        prices: RealArray,
+        window: Any,
+        *,
+        forgiving: bool = False,
+        expected: bool = False,
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
@@ -229,6 +240,7 @@ class _Solution:
             window=window,
             core_per_unit=self.solver.core_per_unit,
             most_moves=self.most_moves,
+            most_share=self.solver.core_share if expected else 1.0,
             polish=self.polish,
         )
         ended.run(self.deadline, forgiving=forgiving)
