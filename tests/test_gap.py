@@ -326,3 +326,9 @@ def test_it_is_called_like_any_solver():
     assert answer.bound == problem.objective(answer.x)
     late = call(deadline=time.monotonic() - 1.0, warm_start=WarmStart(answer.x))
     assert np.array_equal(late.x.experts, answer.x.experts)
+
+
+def test_a_client_too_heavy_for_every_expert_is_told():
+    problem = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 5.0], expert_capacity=4.0)
+    solution = solve(problem, "lagrangian", throw=False)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)

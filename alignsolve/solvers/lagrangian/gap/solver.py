@@ -146,11 +146,13 @@ class _Search:
 
     def _relax(self) -> Outcome | None:
         """Solve the linear relaxation; None if that ends the search."""
+        if not self.instance.open.any(axis=1).all():  # a client too heavy for every expert
+            self._call_infeasible()
+            return None
         outcome = program.relax(self.instance, self.deadline - time.monotonic())
         self.stats["relaxation_seconds"] = time.monotonic() - self.started
         if outcome.verdict is Verdict.INFEASIBLE:
-            self.infeasible = True
-            self.witness = self._by_ilp(Answer()).witness  # along the prices of the elastic problem
+            self._call_infeasible()
             return None
         if outcome.verdict is Verdict.FAILED:
             self.stats["relaxation"] = outcome.told
@@ -158,6 +160,10 @@ class _Search:
         self.lower = outcome.lower
         self._tell("relaxation")
         return outcome
+
+    def _call_infeasible(self) -> None:
+        self.infeasible = True
+        self.witness = self._by_ilp(Answer()).witness  # along the prices of the elastic problem
 
     def _search(self, relaxed: Outcome) -> None:
         prices = np.zeros(self.instance.shape[1]) if relaxed.prices is None else relaxed.prices
