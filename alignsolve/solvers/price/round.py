@@ -24,7 +24,9 @@ STEPS = 2000
 TABLE_PAIRS = 1 << 20
 """So few pairs are all taken into the core, as a table."""
 SMALLEST_CORE = 64
-MOVES_TO_PAIRS = 4
+AFFORDABLE_CORE = 1 << 18
+"""A core of so many clients is never too large for memory."""
+MOVES_TO_PAIRS = 8
 """A table is no slower than heaps from so many pairs for each move."""
 FEW = 8
 """Where clients only tie, the core offers so many times fewer moves."""
@@ -111,9 +113,9 @@ class Round:
         if wanted is None:
             clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
             wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
-        elif most_share < 1 and self.misplaced:
-            most = int(most_share * len(margins))
-            wanted = min(wanted, np.partition(margins, most)[most])
+        elif self.misplaced:
+            most = max(int(most_share * len(margins)), AFFORDABLE_CORE)
+            wanted = min(wanted, np.partition(margins, most)[most]) if most < len(margins) else wanted
         window = min(max(wanted, 0 if self.whole or self.polish else self.resolution), self.widest)
         return int(window) if self.whole else window
 

@@ -203,7 +203,7 @@ class _Solution:
             ended = self._round(sample, self.slopes, prices, window, expected=drifts == 0)
             drifts += ended.stop is Stop.DRIFTED
             # The guess how far is left to drift is trusted once.
-            prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 3 * ended.window)
+            prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 2 * ended.window)
             if ended.stop is Stop.DONE and ended.valid:
                 return ended
             if ended.stop is Stop.DONE:
