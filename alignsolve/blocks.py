@@ -26,24 +26,42 @@ class RowBlocks:
     read
         ``read(start, stop)`` returns the rows start..stop-1 as an array of shape (stop - start, num_experts). It must
         return the same values every time it is asked.
+    take
+        ``take(rows)`` returns the rows of an ascending index array, which may lie far apart; None: what lies between
+        is read with them, block by block.
     """
 
     shape: tuple[int, int]
     dtype: npt.DTypeLike
     read: Callable[[int, int], RealArray]
+    take: Callable[[IntArray], RealArray] | None = None
 
     def __getitem__(self, rows: slice) -> RealArray:
         """Rows as ``array[start:stop]`` would give them, checked against the declared shape and dtype."""
         start, stop, step = rows.indices(self.shape[0])
         if step != 1:
             raise ValueError(f"RowBlocks reads contiguous rows; the step is {step}")
-        block = self.read(start, stop)
-        if block.shape != (stop - start, self.shape[1]):
-            raise ValueError(
-                f"fitness.read({start}, {stop}) returned shape {block.shape}, expected {(stop - start, self.shape[1])}"
-            )
+        stop = max(start, stop)
+        return self._checked(f"read({start}, {stop})", self.read(start, stop), stop - start)
+
+    def pick(self, rows: IntArray) -> RealArray:
+        """Rows of an ascending index array, copied; never more than a block of the rows between is held."""
+        if self.take is not None:
+            return self._checked(f"take({len(rows)} rows)", self.take(rows), len(rows))
+        picked, step = np.empty((len(rows), self.shape[1]), dtype=self.dtype), block_rows(self.shape[1])
+        done = 0
+        while done < len(rows):
+            start = int(rows[done])
+            until = int(np.searchsorted(rows, start + step))
+            picked[done:until] = self[start : int(rows[until - 1]) + 1][rows[done:until] - start]
+            done = until
+        return picked
+
+    def _checked(self, asked: str, block: RealArray, num_rows: int) -> RealArray:
+        if block.shape != (num_rows, self.shape[1]):
+            raise ValueError(f"fitness.{asked} returned shape {block.shape}, expected {(num_rows, self.shape[1])}")
         if block.dtype != np.dtype(self.dtype):
-            raise ValueError(f"fitness.read({start}, {stop}) returned {block.dtype}, declared {np.dtype(self.dtype)}")
+            raise ValueError(f"fitness.{asked} returned {block.dtype}, declared {np.dtype(self.dtype)}")
         return block
 
 

@@ -2,31 +2,46 @@
 
 A problem's record holds the arguments of :class:`~alignsolve.AlignmentProblem` by their names, and those alone, so
 that one can be written by hand: ``{"format": "alignsolve problem", "version": 1, "fitness": [[3.0, 1.0]]}``. What was
-broadcast is stored once: a scalar capacity is one number, not one for each client.
+broadcast is stored once: a scalar capacity is one number, not one for each client. A fitness too large for the record
+is a folder (:mod:`alignsolve.chunks`), and the record holds its path, ``"fitness": "large.fitness"``, relative to the
+record's own folder and not out of it.
 """
 
 import difflib
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.alignment import Alignment
+from alignsolve.blocks import RowBlocks
+from alignsolve.chunks import DTYPES, load_fitness, save_fitness
 from alignsolve.files import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.verify import Claim
 
-WHOLE = ("fitness", "eligible", "required", "previous")
-"""Fields that the problem does not broadcast: they are spread to the record's ``shape`` when read."""
-DTYPES = ("float64", "float32", "float16", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+WHOLE = ("eligible", "required", "previous")
+"""Fields that, like the fitness, the problem does not broadcast: spread to the record's ``shape`` when read."""
 SIDES = ("demand", "capacity", "row")
 
 
-def save_problem(problem: AlignmentProblem, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a problem; a fitness in :class:`~alignsolve.RowBlocks` is read whole.
+def save_problem(
+    problem: AlignmentProblem, path: str | Path, *, overwrite: bool = False, chunked: bool = False
+) -> None:
+    """Write a problem.
+
+    Parameters
+    ----------
+    problem, path
+        What, and where to: .npz or .json.
+    overwrite
+        Replace what is there.
+    chunked
+        Write the fitness into a folder beside the record, its name with the suffix .fitness, chunk by chunk: for a
+        fitness that does not fit in memory, which is read whole otherwise.
 
     Raises
     ------
@@ -44,8 +59,13 @@ def save_problem(problem: AlignmentProblem, path: str | Path, *, overwrite: bool
     """
     check_output(path, overwrite=overwrite)
     fields = {name: getattr(problem, name) for name in FIELDS if getattr(problem, name) is not None}
-    fields["fitness"] = problem.fitness[: problem.num_clients]
-    values = {"shape": list(problem.shape), "fitness_dtype": fields["fitness"].dtype.name}
+    values = {"shape": list(problem.shape), "fitness_dtype": np.dtype(problem.fitness.dtype).name}
+    if chunked:
+        folder = Path(path).with_suffix(".fitness")
+        save_fitness(fields.pop("fitness"), folder, overwrite=overwrite)
+        values["fitness"] = folder.name
+    else:
+        fields["fitness"] = problem.fitness[: problem.num_clients]
     arrays = {name: _compact(array, keep=name in {"client_budget", "expert_cost"}) for name, array in fields.items()}
     write_record(path, "problem", values, arrays, overwrite=overwrite)
 
@@ -59,7 +79,7 @@ def _compact(array: npt.NDArray[Any], *, keep: bool) -> npt.NDArray[Any]:
 
 
 def load_problem(path: str | Path) -> AlignmentProblem:
-    """Read a problem.
+    """Read a problem; a fitness that is a folder is mapped, not read.
 
     Raises
     ------
@@ -70,13 +90,16 @@ def load_problem(path: str | Path) -> AlignmentProblem:
     record = read_record(path, "problem")
     shape, dtype = record.pop("shape", None), record.pop("fitness_dtype", None)
     _check_names(path, record, known=FIELDS, needed=("fitness",))
-    fields = {name: as_array(path, name, value) for name, value in record.items()}
-    if fields["fitness"] is None:
-        raise FileError(path, "the field 'fitness' is missing")
-    fields["fitness"] = _restored(path, fields["fitness"], dtype)
-    if shape is not None:
-        size = _read_shape(path, shape)
-        fields |= {name: _spread(path, name, fields[name], size) for name in WHOLE if fields.get(name) is not None}
+    fitness = record.pop("fitness")
+    fields: dict[str, Any] = {name: as_array(path, name, value) for name, value in record.items()}
+    size = None if shape is None else _read_shape(path, shape)
+    if isinstance(fitness, str):
+        fields["fitness"] = _read_folder(path, fitness, size, dtype)
+    else:
+        fields["fitness"] = _read_fitness(path, fitness, size, dtype)
+    if size is not None:
+        others = [name for name in WHOLE if fields.get(name) is not None]
+        fields |= {name: _spread(path, name, fields[name], size) for name in others}
     try:
         return AlignmentProblem(**fields)
     except ValueError as error:
@@ -92,6 +115,31 @@ def _check_names(path: str | Path, record: dict[str, Any], *, known: Collection[
     for name in needed:
         if name not in record:
             raise FileError(path, f"the field {name!r} is missing")
+
+
+def _read_fitness(path: str | Path, value: Any, size: tuple[int, int] | None, dtype: Any) -> npt.NDArray[Any]:
+    fitness = as_array(path, "fitness", value)
+    if fitness is None:
+        raise FileError(path, "the field 'fitness' is missing")
+    fitness = _restored(path, fitness, dtype)
+    return fitness if size is None else _spread(path, "fitness", fitness, size)
+
+
+def _read_folder(path: str | Path, name: str, size: tuple[int, int] | None, dtype: Any) -> RowBlocks:
+    """Map the folder that a record names; a record from elsewhere must not make us read elsewhere."""
+    inside = PurePosixPath(name)
+    if not name or inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name:
+        raise FileError(path, f"fitness is {name!r:.80}; it must be numbers, or the path of a folder beside this file")
+    try:
+        fitness = load_fitness(Path(path).parent / name)
+    except FileError as error:
+        raise FileError(path, f"fitness: {error}") from error
+    found = np.dtype(fitness.dtype).name
+    if size is not None and size != fitness.shape:
+        raise FileError(path, f"its shape is {list(size)}, that of its fitness in {name} is {list(fitness.shape)}")
+    if dtype is not None and dtype != found:
+        raise FileError(path, f"fitness_dtype is {dtype!r}, its fitness in {name} is {found}")
+    return fitness
 
 
 def _restored(path: str | Path, fitness: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -217,4 +265,12 @@ def _read_members(path: str | Path, value: Any, num_experts: int) -> npt.NDArray
     return members.astype(np.int64)
 
 
-__all__ = ["FileError", "load_problem", "load_solution", "save_problem", "save_solution"]
+__all__ = [
+    "FileError",
+    "load_fitness",
+    "load_problem",
+    "load_solution",
+    "save_fitness",
+    "save_problem",
+    "save_solution",
+]

@@ -160,7 +160,8 @@ def summed(values: FloatArray) -> float:
 
 
 def _readable(values: RealArray) -> RealArray:
-    """A type that the compiled code has a version for: float16 and small integers are widened."""
+    """A type that the compiled code has a version for: in this machine's byte order, the small ones widened."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.float16:
         return values.astype(np.float32)
     return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)

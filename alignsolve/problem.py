@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from alignsolve import evaluate, validate
 from alignsolve.alignment import as_alignment
-from alignsolve.blocks import ClientBlock, block_rows
+from alignsolve.blocks import ClientBlock, RowBlocks, block_rows
 from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
 from alignsolve.violations import violations as find_violations
@@ -265,11 +265,18 @@ class AlignmentProblem:
     def block(self, start: int, stop: int) -> ClientBlock:
         """Rows start..stop-1, ready to compute with; views where possible."""
         rows = slice(start, min(stop, self.num_clients))
-        fitness: RealArray = self.fitness[rows]
+        return self._block(self.fitness[rows], rows, rows.start, rows.stop)
+
+    def pick(self, rows: IntArray) -> ClientBlock:
+        """Rows of an ascending index array, numbered from 0 on; only they are kept, whatever lies between."""
+        chunked = isinstance(self.fitness, RowBlocks)
+        return self._block(self.fitness.pick(rows) if chunked else self.fitness[rows], rows, 0, len(rows))
+
+    def _block(self, fitness: RealArray, rows: slice | IntArray, start: int, stop: int) -> ClientBlock:
         grouped = self.expert_group is not None
         return ClientBlock(
-            start=rows.start,
-            stop=rows.stop,
+            start=start,
+            stop=stop,
             fitness=fitness,
             value=self._values(fitness, rows),
             allowed=None if self.eligible is None else self.eligible[rows],
@@ -284,7 +291,7 @@ class AlignmentProblem:
             cost=None if self.expert_cost is None else self.expert_cost[rows],
         )
 
-    def _values(self, fitness: RealArray, rows: slice) -> RealArray:
+    def _values(self, fitness: RealArray, rows: slice | IntArray) -> RealArray:
         """Fitness minus switching costs; the fitness itself, uncopied, where nothing is switched."""
         if not self.has_switching_costs:
             return fitness

@@ -19,9 +19,13 @@ class Watch:
 
     def peak_mb(self) -> float:
         """Highest rise since then in MB; a child process that ended meanwhile counts with its own peak."""
+        return max(self.resident_mb() - self.before, 0.0)
+
+    def resident_mb(self) -> float:
+        """Highest resident memory since then in MB, mapped files included; children as above."""
         children = _children_mb()
         grown = children if children > self.children else 0.0
-        return max(_resident_mb("VmHWM") - self.before, 0.0) + grown
+        return _resident_mb("VmHWM") + grown
 
 
 def _resident_mb(field: str) -> float:

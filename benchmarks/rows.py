@@ -14,6 +14,8 @@ from benchmarks.trial import Trial
 
 FINAL = ("refused", "timeout", "crashed", "nothing", "skipped")
 """Outcomes after which a contender is not asked again; who is missing may have been installed since."""
+LATER = ("resident_mb", "fitness_mb")
+"""Columns that files of an earlier version lack."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Row:
     bound: Number
     proof: str
     argmax_seconds: float
+    resident_mb: float
+    fitness_mb: float
     cores: int
     cpu: str
     memory_gb: float
@@ -70,6 +74,9 @@ def make_row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, 
     return Row(suite=suite, contender=contender, repeat=repeat, **of_case, **measured)
 
 
+COLUMNS = [field.name for field in fields(Row)]
+
+
 class Table:
     """The rows of one file."""
 
@@ -79,14 +86,15 @@ class Table:
 
     def append(self, new: Row) -> None:
         """Write a row at once, so that an interrupted run keeps what it has measured."""
-        fresh = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Row)], lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({name: _written(value) for name, value in asdict(new).items()})
         self.rows.append(new)
+        whole = not self.path.exists() or _header(self.path) != COLUMNS
+        with self.path.open("w" if whole else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=COLUMNS, lineterminator="\n")
+            if whole:
+                writer.writeheader()
+            for row in self.rows if whole else [new]:
+                writer.writerow({name: _written(value) for name, value in asdict(row).items()})
 
     def missing(self, suite: str, case: Case, contenders: Iterable[str], repeats: int) -> dict[str, list[int]]:
         """Repeats of each contender that have no row yet; none for who has left the race."""
@@ -137,15 +145,20 @@ def read(path: Path) -> list[Row]:
     readers = {field.name: _READERS[field.type] for field in fields(Row)}
     with path.open(newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
-        if lines.fieldnames is None or set(lines.fieldnames) != set(readers):
+        if not set(readers) - set(LATER) <= set(lines.fieldnames or ()) <= set(readers):
             raise ValueError(f"{path.name} is not a file of benchmark rows of this version: other columns")
         rows = []
         for cells in lines:
             try:
-                rows.append(Row(**{name: readers[name](cells[name] or "") for name in readers}))
+                rows.append(Row(**{name: readers[name](cells.get(name) or "") for name in readers}))
             except ValueError as error:
                 raise ValueError(f"{path.name}, line {lines.line_num}: {error}") from error
     return rows
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
 
 
 def _written(value: object) -> str:

@@ -10,6 +10,8 @@ from benchmarks.entrants import in_order
 from benchmarks.suites import LIMIT_MARK, limit_of
 from benchmarks.summary import CORRECT, Standing, slopes
 
+LARGE = 100.0
+"""MB of fitness from which the memory of the process itself does not blur the ratio."""
 OVERRUN, GRACE = 0.1, 0.2
 """A time limit is kept if it is exceeded by no more than this share of it and so many seconds."""
 NAMED = 4
@@ -47,6 +49,7 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
         _pivot(
             timed, "Peak memory", "MB of resident memory above the loaded instance, the most of the repeats.", _peak
         ),
+        _shares(timed),
         _pivot(timed, "Gap", "To the best bound that anybody proved for the instance, the worst of the repeats.", _gap),
         _growth(found),
         _absent(found),
@@ -112,6 +115,24 @@ def _overhead(found: Sequence[Standing], reference: str) -> Section:
     )
     header = ["instance", "solve()", "its back end", "script", "over its back end", "over the script", "repeats"]
     return Section("What solve() adds", note, header, cells)
+
+
+def _shares(timed: Sequence[Standing]) -> Section:
+    """Memory in units of the fitness, where that is large enough to matter."""
+    cells = [
+        [
+            *(one.instance, one.contender, f"{one.fitness:.0f}", _peak(one), f"{one.peak / one.fitness:.2f}"),
+            *(f"{one.resident:.0f}", _seconds(one.total)),
+        ]
+        for one in timed
+        if one.fitness >= LARGE
+    ]
+    note = (
+        "MB of the fitness, of what resident memory rose above the loaded instance (the answer included), their ratio, "
+        "and of all that was resident at once. Pages of a mapped fitness count as a rise once they are read."
+    )
+    header = ["instance", "contender", "fitness", "extra", "extra / fitness", "resident", "seconds"]
+    return Section("Memory against the fitness", note, header, cells)
 
 
 def _growth(found: Sequence[Standing]) -> Section:

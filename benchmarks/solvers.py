@@ -1,4 +1,4 @@
-"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|overhead|limits|budgets|gap``.
+"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|memory|overhead|limits|budgets|gap``.
 
 For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
 the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import gap, overhead, report
+from benchmarks import gap, overhead, report, stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.rows import Row, Table, make_row
@@ -29,7 +29,9 @@ QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="small, scale, hard, peers, overhead, limits, budgets, gap")] = "small",
+    suite: Annotated[
+        str, typer.Option(help="small, scale, hard, peers, memory, overhead, limits, budgets, gap")
+    ] = "small",
     repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
@@ -94,6 +96,8 @@ def run(
                 _record(table, make_row(name, case, entrant, missing.pop(entrant)[0], skipped, machine))
         if not any(missing.values()):
             continue
+        if case.stored:
+            case.make()  # here and not in the contenders' processes, where what it leaves behind would hide theirs
         if in_process:
             trials = overhead.alternate(case, missing)
         else:
@@ -102,6 +106,9 @@ def run(
             trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=limit)
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))
+        if case.stored:
+            stored.remove(case)
+            stored.remove(case.warm_up())
 
 
 def _customised(name: str, own: list[str], folder: Path | None, data: Path | None, *, quick: bool) -> Suite:

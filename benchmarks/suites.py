@@ -9,6 +9,7 @@ import numpy as np
 
 from alignsolve import SOLVERS, AlignmentProblem, ProblemClass
 from alignsolve.io import load_problem
+from benchmarks import stored
 from benchmarks.peers import PEERS
 from problems import FAMILIES, dimacs, orlib
 from problems.orlib import Sense
@@ -16,6 +17,8 @@ from problems.orlib import Sense
 SPREAD = 0.15
 """Half-width of the experts' bounds around their mean load where every client has one expert."""
 WARM_UP_CLIENTS = 128
+WARM_UP_STORED = 40_000
+"""Enough for the compiled checks of large problems."""
 LIMIT_MARK = "@"
 """Comes before the seconds in the name of a case with a time limit of its own."""
 DIMACS = (".asn", ".min")
@@ -34,6 +37,8 @@ class Case:
         Of the instance; a file has no seed.
     one_each
         Every client gets exactly one expert: all that assignment solvers can take.
+    stored
+        "file" or "mapped" where it is to be read rather than made, see :mod:`benchmarks.stored`; "mapped" is uniform.
     time_limit
         Seconds that our solvers are given; None: what the command line says.
     sense
@@ -45,6 +50,7 @@ class Case:
     num_experts: int
     seed: int = 0
     one_each: bool = False
+    stored: str = ""
     time_limit: float | None = None
     sense: Sense | None = None
 
@@ -62,7 +68,9 @@ class Case:
         """What is the same for all sizes: the line of a scaling plot."""
         if self.sense is not None:
             return f"{Path(self.family).stem}-{self.sense}"
-        return Path(self.family).name if self.from_file else f"{self.family}{'-c1' if self.one_each else ''}"
+        if self.from_file:
+            return Path(self.family).name
+        return f"{self.family}{'-c1' if self.one_each else ''}{f'-{self.stored}' if self.stored else ''}"
 
     @property
     def from_file(self) -> bool:
@@ -75,6 +83,10 @@ class Case:
             return orlib.read(self.family, sense=self.sense)
         if self.from_file:
             return read(Path(self.family))
+        return stored.load(self) if self.stored else self.in_memory()
+
+    def in_memory(self) -> AlignmentProblem:
+        """Make the instance by its family."""
         rng = np.random.default_rng([self.seed, self.num_clients, self.num_experts])
         problem = FAMILIES[self.family](rng, num_clients=self.num_clients, num_experts=self.num_experts)
         return one_each(problem) if self.one_each else problem
@@ -85,7 +97,8 @@ class Case:
             return Case("gap-a", WARM_UP_CLIENTS // 4, 4)
         if self.from_file:
             return Case("uniform", WARM_UP_CLIENTS, 4)
-        return replace(self, num_clients=min(self.num_clients, WARM_UP_CLIENTS))
+        clients = min(self.num_clients, WARM_UP_STORED if self.stored else WARM_UP_CLIENTS)
+        return replace(self, num_clients=clients)
 
 
 def one_each(problem: AlignmentProblem) -> AlignmentProblem:
@@ -181,6 +194,8 @@ def suites() -> dict[str, Suite]:
         for clients in (1000, 10_000, 100_000)
         for family, single in (("uniform", False), ("popular", False), ("uniform", True), ("popular", True))
     )
+    memory = tuple(Case(family, 1_000_000, 64, stored="file") for family in TYPICAL)
+    memory += (Case("uniform", 10_000_000, 64, stored="mapped"),)
     overhead = tuple(Case(family, 10_000, 32) for family in ("uniform", "popular"))
     budgets = tuple(Case("budgets", clients, experts, time_limit=limit) for clients, experts, limit in BUDGETS)
     limits = tuple(Case("weighted", 100, 20, time_limit=limit) for limit in (5.0, 60.0))
@@ -195,6 +210,7 @@ def suites() -> dict[str, Suite]:
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
         "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
         "peers": Suite("What do outside solvers take, and how long?", peers, (*EXACT, *PEERS), timeout=300.0),
+        "memory": Suite("How much memory beside the fitness?", memory, ("price",), timeout=600.0),
         "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
         "limits": Suite("Who keeps a time limit, and with what answer?", limits, tuple(SOLVERS), 1, timeout=150.0),
     }

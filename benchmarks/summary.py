@@ -25,6 +25,8 @@ class Standing:
         The longest ``solve`` of the repeats, with or without an answer; NaN if there was no attempt.
     peak
         The most over the repeats in MB: later ones reuse what the first left behind.
+    resident, fitness
+        The most resident memory in all, and the size of the fitness, in MB; NaN in rows that do not tell.
     yardstick
         ``total`` in units of one ``fitness.argmax(axis=1)`` of the same process.
     gap
@@ -50,6 +52,8 @@ class Standing:
     slowest: float
     yardstick: float
     peak: float
+    resident: float
+    fitness: float
     gap: float
     repeats: int
 
@@ -92,6 +96,8 @@ def _standing(group: list[Row], bound: float) -> Standing:
         slowest=max((found.solve_seconds for found in group), default=math.nan),
         yardstick=total / _median(found.argmax_seconds for found in answered),
         peak=max((found.peak_mb for found in answered), default=math.nan),
+        resident=max((found.resident_mb for found in answered), default=math.nan),
+        fitness=last.fitness_mb,
         gap=max((gap(found, bound) for found in answered), default=math.inf),
         repeats=len(answered),
     )

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from alignsolve import AlignmentProblem
 from benchmarks import memory
 from benchmarks.contender import Claim, Contender
@@ -30,6 +32,10 @@ class Trial:
         What of ``solve_seconds`` passed inside a back end, where it is known.
     peak_mb
         How far resident memory rose above where it stood before, its child processes included; NaN if not known.
+    resident_mb
+        The most resident memory in all, the instance and mapped files included.
+    fitness_mb
+        Size of the fitness.
     feasible, objective
         By the problem's own data; the objective is None where the answer breaks a constraint.
     bound, proof
@@ -50,6 +56,8 @@ class Trial:
     bound: float = math.inf
     proof: str = ""
     argmax_seconds: float = math.nan
+    resident_mb: float = math.nan
+    fitness_mb: float = math.nan
 
     @property
     def total_seconds(self) -> float:
@@ -66,12 +74,14 @@ def attempt(contender: Contender, problem: AlignmentProblem) -> Trial:
     built = time.perf_counter()
     claim = contender.solve(model)
     solved = time.perf_counter()
-    peak = watch.peak_mb()
+    peak, resident = watch.peak_mb(), watch.resident_mb()
     return replace(
         judgement(problem, claim),
         build_seconds=built - started,
         solve_seconds=solved - built,
         peak_mb=peak,
+        resident_mb=resident,
+        fitness_mb=problem.num_clients * problem.num_experts * np.dtype(problem.fitness.dtype).itemsize / 1e6,
         argmax_seconds=_argmax_seconds(problem),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import Alignment, AlignmentProblem
+from alignsolve import Alignment, AlignmentProblem, RowBlocks
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 
 TIERS, SHARES = (1, 2, 4), (0.5, 0.3, 0.2)
@@ -17,7 +17,9 @@ SPREAD = 0.15
 """How far an expert's load may lie from the mean: close enough to bind."""
 
 
-def balanced(rng: np.random.Generator, fitness: RealArray, *, spread: float = SPREAD, **more: Any) -> AlignmentProblem:
+def balanced(
+    rng: np.random.Generator, fitness: RealArray | RowBlocks, *, spread: float = SPREAD, **more: Any
+) -> AlignmentProblem:
     """Return the plain problem for a fitness: device tiers, at least one expert a client, loads close to their mean."""
     capacity = device_tiers(rng, *fitness.shape)
     demand, most = around_mean(loads(deal(rng, capacity, fitness.shape[1]), fitness.shape[1]), spread)
