@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import FloatArray, IntArray, RealArray
+from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
 from alignsolve.rows import RowOptima, is_exact_in_integers
 
 Matrix = npt.NDArray[Any]
@@ -32,12 +32,23 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     allowed = NO_FLAGS if block.allowed is None else block.allowed
     required = NO_FLAGS if block.required is None else block.required
     has_allowed, has_required = block.allowed is not None, block.required is not None
-    rows = (value, wanted, allowed, has_allowed, required, has_required, block.demand, block.capacity)
+    rows = (
+        fixed(value),
+        wanted,
+        fixed(allowed),
+        has_allowed,
+        fixed(required),
+        has_required,
+        fixed(block.demand),
+        fixed(block.capacity),
+    )
     if block.group is None or block.group_capacity is None or block.group_demand is None:
         shut = np.int64(SHUT) if exact else -np.inf
         _plain_rows(*rows, shut, best, size, feasible)
     else:
-        _grouped_rows(*rows, block.group, block.group_demand, block.group_capacity, best, size, feasible)
+        _grouped_rows(
+            *rows, fixed(block.group), fixed(block.group_demand), fixed(block.group_capacity), best, size, feasible
+        )
     return RowOptima(best, feasible, np.zeros(n) if exact else size, None)
 
 
@@ -148,8 +159,8 @@ def _grouped_rows(
 
 def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tuple[float, float, float]:
     """Sum of a block's selected values as two floats that make it up, and the sum of their fitness' sizes."""
-    value, fitness = _readable(block.value), _readable(block.fitness)
-    high, low, size = _selected_sums(value, fitness, indptr, experts)
+    value, fitness = fixed(_readable(block.value)), fixed(_readable(block.fitness))
+    high, low, size = _selected_sums(value, fitness, fixed(indptr), fixed(experts))
     return float(high), float(low), float(size)
 
 

@@ -62,6 +62,13 @@ def rounding_of_difference(minuend: FloatArray, subtrahend: FloatArray, differen
     return (minuend - (difference - virtual)) + (-subtrahend - virtual)
 
 
+def fixed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a contiguous, read-only view or copy: compiled code has one version of it, whoever made the array."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
 def slack(bound: FloatArray, terms: FloatArray) -> FloatArray:
     """By how much a row may exceed ``bound`` and still hold, given the sum of the sizes of its terms."""
     finite = np.where(np.isfinite(bound), np.abs(bound), 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import MAX_FLOAT, RealArray
+from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
 from alignsolve.solvers.price.compiled import inner, kernel, reduction
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
@@ -39,13 +39,13 @@ class NumbaEngine:
     def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
         n, num_experts = block.num_clients, block.num_experts
-        capacity = np.minimum(block.capacity, num_experts)
+        capacity = fixed(np.minimum(block.capacity, num_experts))
         count = np.empty(n, dtype=np.int32)
         margin, ground = np.empty(n, dtype=prices.dtype), np.empty(n, dtype=prices.dtype)
         expert = np.empty(int(capacity.sum()), dtype=np.int32)
         loads = np.zeros(num_experts, dtype=np.int64)
         rows, far = (block.value, *_masks(block)), FAR[prices.dtype.kind]
-        limits = capacity, np.ascontiguousarray(block.demand)
+        limits = capacity, fixed(block.demand)
         if block.group is None:
             used, dual, magnitude = _price_flat(
                 *rows, *limits, prices, grain, far, block.start, count, expert, margin, ground, loads
@@ -67,7 +67,7 @@ class NumbaEngine:
             return _no_rows(prices.dtype, block.group_capacity.shape[1] if block.group_capacity is not None else 0)
         first = np.concatenate([[0], np.cumsum(priced.number, dtype=np.int64)])
         m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
-        rows = (block.value, *_masks(block), np.ascontiguousarray(block.capacity), np.ascontiguousarray(block.demand))
+        rows = (block.value, *_masks(block), fixed(block.capacity), fixed(block.demand))
         asked = (
             *(prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
             *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
@@ -99,17 +99,16 @@ class NumbaEngine:
 
 def _masks(block: ClientBlock) -> tuple[Array, Array]:
     """Return eligible and required pairs; arrays without rows stand for all and none."""
-    nothing = np.zeros((0, block.num_experts), dtype=np.bool_)
-    allowed = nothing if block.allowed is None else np.ascontiguousarray(block.allowed)
-    required = nothing if block.required is None else np.ascontiguousarray(block.required)
+    nothing = fixed(np.zeros((0, block.num_experts), dtype=np.bool_))
+    allowed = nothing if block.allowed is None else fixed(block.allowed)
+    required = nothing if block.required is None else fixed(block.required)
     return allowed, required
 
 
 def _groups(block: ClientBlock) -> tuple[Array, Array, Array]:
     """Return the groups with their bounds."""
-    group, capacity, demand = (
-        np.ascontiguousarray(part) for part in (block.group, block.group_capacity, block.group_demand)
-    )
+    parts = block.group, block.group_capacity, block.group_demand
+    group, capacity, demand = (fixed(part) for part in parts if part is not None)
     return group, capacity, demand
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import IntArray, RealArray
+from alignsolve.numerics import IntArray, RealArray, fixed
 from alignsolve.solvers.price.core import CoreRows, concatenate
 from alignsolve.solvers.price.sample import Sample
 
@@ -138,6 +138,6 @@ def typed(block: ClientBlock, kind: npt.DTypeLike) -> ClientBlock:
     """Return the block with contiguous values of a type that engines take: int64, or float64 or float32."""
     value = block.value
     if np.dtype(kind).kind == "i":
-        return block.valued(np.ascontiguousarray(value, dtype=np.int64))
+        return block.valued(fixed(np.ascontiguousarray(value, dtype=np.int64)))
     single = value.dtype in (np.dtype(np.float16), np.dtype(np.float32))
-    return block.valued(np.ascontiguousarray(value, dtype=np.float32 if single else np.float64))
+    return block.valued(fixed(np.ascontiguousarray(value, dtype=np.float32 if single else np.float64)))

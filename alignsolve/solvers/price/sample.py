@@ -46,8 +46,9 @@ class Sample:
 
     def block(self, start: int, stop: int) -> ClientBlock:
         """Return the sampled clients within a range."""
-        block = self.problem.block(start, stop)
-        return block if self.stride == 1 else block.pick(self._picked(start, stop) - start)
+        if self.stride == 1:
+            return self.problem.block(start, stop)
+        return self.problem.pick(self._picked(start, stop))
 
     def _picked(self, start: int, stop: int) -> IntArray:
         slot = np.arange(start // self.stride, -(-stop // self.stride), dtype=np.int64)
