@@ -72,7 +72,7 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
             return STUCK
         length = _trace(graph, source, target)
         _raise_prices(graph, target)
-        forget_search(graph)
+        _forget_search(graph)
         if _drifted(graph.price, windows):
             return DRIFTED
         if not send(core, arcs, graph, source, target, length, windows):
@@ -164,8 +164,8 @@ def _raise_prices(graph: Graph, target: int) -> None:
         price[j] += reached - (distance[j] & whole) if settled[j] else 0
 
 
-@kernel
-def forget_search(graph: Graph) -> None:
+@inner
+def _forget_search(graph: Graph) -> None:
     """Clear the marks of the last search."""
     graph.distance[:] = UNREACHED
     graph.settled[:] = 0

@@ -72,7 +72,7 @@ def _pop(pool: Array, free: Array, old: int) -> int:
         pool[pair].sibling = pairs
         pairs = pair
         child = after
-    root = NONE
+    root = old * 0 + NONE
     while pairs != NONE:
         after = pool[pairs].sibling
         pool[pairs].sibling = NONE
@@ -127,6 +127,7 @@ def offer_moves(core: Core, heaps: Arcs, windows: Array, i: int) -> bool:
     group, group_spare, group_room = core.group, core.group_spare, core.group_room
     ground, begin, end = len(root) - 1, core.start[i], core.start[i + 1]
     nothing, stamp, grouped = core.ground[i], core.stamp[i], len(core.group) > 0
+    none = end * 0 + NONE  # no literal, for which another version would be compiled
     room, spare, farthest = core.room[i] > 0, core.spare[i] > 0, windows[0]
     fits = True
     for a in range(begin, end):
@@ -134,11 +135,11 @@ def offer_moves(core: Core, heaps: Arcs, windows: Array, i: int) -> bool:
         if not held[a]:
             enters = room and (not grouped or group_room[i, group[j]] > 0)
             if enters and nothing - worth[a] <= windows[1]:
-                fits &= _push(pool, free, root, loss, ground, j, nothing - worth[a], i, NONE, a, stamp)
+                fits &= _push(pool, free, root, loss, ground, j, nothing - worth[a], i, none, a, stamp)
             continue
         leaves = not grouped or group_spare[i, group[j]] > 0
         if spare and leaves and worth[a] - nothing <= windows[1]:
-            fits &= _push(pool, free, root, loss, j, ground, worth[a] - nothing, i, a, NONE, stamp)
+            fits &= _push(pool, free, root, loss, j, ground, worth[a] - nothing, i, a, none, stamp)
         for b in range(begin, end):
             if held[b] or worth[a] - worth[b] > farthest:
                 continue
@@ -170,6 +171,6 @@ def withdraw_moves(core: Core, heaps: Arcs, i: int) -> None:
 def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j: int, k: int, i: int) -> None:
     """Drop the top of the arc j → k if it is client i's."""
     if root[j, k] != NONE and pool[root[j, k]].client == i:
-        top = _drop_stale(pool, free, stamps, root[j, k])
+        top = _drop_stale(pool, free, stamps, int(root[j, k]))
         root[j, k] = top
         loss[j, k] = FAR if top == NONE else pool[top].loss

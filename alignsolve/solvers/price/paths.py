@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from alignsolve.solvers.price import heaps, table
 from alignsolve.solvers.price.arcs import NONE, Arcs, is_table
-from alignsolve.solvers.price.compiled import inner
+from alignsolve.solvers.price.compiled import inner, part
 from alignsolve.solvers.price.core import Core, make_move
 from alignsolve.solvers.price.graph import MOVES, UNITS, Graph, slope_above, slope_below
 
@@ -16,7 +16,7 @@ PENALTY = -1
 """In place of a move on a path: a stretch of an expert's penalty."""
 
 
-@inner
+@part
 def send(core: Core, arcs: Arcs, graph: Graph, source: int, target: int, length: int, windows: Array) -> bool:
     """Send units from source to target while every arc of the path is tight; False once the pool is full."""
     first = True
@@ -88,7 +88,7 @@ def _moved_before(graph: Graph, t: int) -> bool:
     return False
 
 
-@inner
+@part
 def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, windows: Array) -> bool:
     """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
     ground, in_table = len(graph.excess) - 1, is_table(arcs)

@@ -237,7 +237,7 @@ class Round:
                 arcs = self._arcs(core, windows)
             elif code == ssp.STUCK:
                 self.reached = self.graph.settled > 0
-                ssp.forget_search(self.graph)
+                self.graph.distance[:], self.graph.settled[:] = graph.UNREACHED, 0
                 if not forgiving:
                     break
                 self.graph.excess[self.graph.counter[graph.CURSOR]] = 0
