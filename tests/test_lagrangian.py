@@ -137,3 +137,13 @@ def test_every_phase_is_told():
     assert {"prices", "checked"} <= {report.phase for report in told}
     objectives = [report.objective for report in told]
     assert objectives == sorted(objectives)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("family", ["weighted", "budgets", "layers-budget", "gap-c", "gap-d"])
+def test_a_handful_of_clients_is_solved_as_the_integer_program_solves_it(family):
+    problem = made(family, 14, 4, seed=3)
+    solution = solve(problem, Lagrangian(rounds=3))
+    best = solve(problem, "ilp").objective
+    assert best - 0.1 * abs(best) <= solution.objective <= best + 1e-9 * abs(best)
+    assert solution.bound >= best - 1e-9 * abs(best)
