@@ -332,3 +332,11 @@ def test_a_client_too_heavy_for_every_expert_is_told():
     problem = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 5.0], expert_capacity=4.0)
     solution = solve(problem, "lagrangian", throw=False)
     assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
+
+
+def test_whoever_may_go_without_does_not_confuse_the_integer_program_with_prices_of_nobody():
+    fitness, required = np.zeros((6, 6), dtype=np.int64), np.zeros((6, 6), dtype=np.bool_)
+    fitness[4, 1], fitness[5, 5], required[4, 1] = -5, 5, True
+    problem = AlignmentProblem(fitness, required=required, client_load=[1, 1, 1, 1, 1, 2], shortfall_penalty=0.5)
+    solution = solve(problem, "lagrangian")
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 0)

@@ -63,7 +63,7 @@ class CpSat:
     gap: float = 0.0
     workers: int = 1
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # exact but for what stands above
 
     def __post_init__(self) -> None:
         """Refuse to search with nobody."""

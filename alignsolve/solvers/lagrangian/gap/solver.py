@@ -139,7 +139,7 @@ class _Search:
 
     def _by_ilp(self, mine: Answer) -> Answer:
         """Let ``ilp`` go on: its cover cuts forbid exactly what HiGHS lets through by its tolerance."""
-        known = WarmStart(None if self.best is None else self.instance.alignment(self.best), self.prices)
+        known = WarmStart(None if self.best is None else self.instance.alignment(self.best), mine.prices)
         found = Ilp()(self.instance.problem, deadline=self.deadline, warm_start=known, seed=self.seed,
                       threads=self.threads, progress=self.progress)  # fmt: skip
         return replace(found, prices=mine.prices, stats={**mine.stats, **found.stats})
