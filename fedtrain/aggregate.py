@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from fedtrain.moe import Tensors
+from fedtrain.models import Tensors
 from fedtrain.update import Update
 
 

@@ -1,6 +1,6 @@
 """A client: trains the part of the model that it was given on its own examples, and measures itself meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedtrain.config import TrainingConfig
-from fedtrain.moe import ModelSpec, MoE, Routed, Tensors, part_to_upload
+from fedtrain.models import Model, ModelSpec, Routed, Tensors, part_to_upload
+from fedtrain.models.model import held_in_layers
 from fedtrain.update import Measured, Update
 
 
 @dataclass(frozen=True, eq=False)
 class LocalData:
-    """A client's examples as tensors: (num_examples, num_inputs) and (num_examples,)."""
+    """A client's examples as tensors; shapes are those of :class:`fedtrain.data.Examples`."""
 
     inputs: Tensor
     labels: Tensor
@@ -40,7 +41,7 @@ def train(
     client
         Index of the client.
     spec
-        Sizes of the model.
+        The model.
     download
         The shared part, the router and the assigned experts. It is trained in place.
     experts
@@ -52,60 +53,74 @@ def train(
     rng
         Shuffles the examples.
     """
-    model = MoE(spec, experts).load(download)
+    model = spec.build(experts).load(download)
     optimizer = _optimizer(model, training)
-    gauge = _Gauge()
-    for batch in _batches(rng, len(data), training):
-        labels = data.labels[batch]
+    gauge = Gauge([spec.expert_group[j] for j in experts])
+    for batch in batches(rng, len(data), training):
+        labels = data.labels[batch].flatten()
         routed = model(data.inputs[batch])
         losses = functional.cross_entropy(routed.logits, labels, reduction="none")
         gauge.add(routed, losses, labels)
         objective = losses.mean()
         if training.auxiliary_loss > 0.0:
-            objective = objective + training.auxiliary_loss * auxiliary_loss(routed, experts)
+            objective = objective + training.auxiliary_loss * auxiliary_loss(routed, experts, spec.expert_group)
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return Update(client, experts, part_to_upload(model.tensors(), experts), len(data), gauge.read())
 
 
-def auxiliary_loss(routed: Routed, experts: tuple[int, ...]) -> Tensor:
-    """−log of the router's probability of the held experts, averaged over the batch.
+def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequence[int]) -> Tensor:
+    """−log of the router's probability of a layer's held experts, averaged over the batch and the layers.
 
     It draws the client's router towards the experts that the client trains. Routing among held experts alone gives the
     router no gradient where only one is held, because one gate is always 1.
     """
-    held = routed.router_probabilities[:, list(experts)].sum(dim=1)
-    return -held.clamp_min(torch.finfo(held.dtype).tiny).log().mean()
+    losses = []
+    for own in held_in_layers(experts, expert_group):
+        held = routed.router_probabilities[:, own].sum(dim=1)
+        losses.append(-held.clamp_min(torch.finfo(held.dtype).tiny).log().mean())
+    return torch.stack(losses).mean()
 
 
-def _optimizer(model: MoE, training: TrainingConfig) -> torch.optim.Optimizer:
+def _optimizer(model: Model, training: TrainingConfig) -> torch.optim.Optimizer:
     if training.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=training.learning_rate, foreach=True)
     return torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=training.momentum, foreach=True)
 
 
-def _batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
+def batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
+    """Shuffle the examples anew for every epoch, and cut each into batches of indices."""
     for _ in range(training.epochs):
         order = torch.from_numpy(rng.permutation(num_examples))
         for start in range(0, num_examples, training.batch_size):
             yield order[start : start + training.batch_size]
 
 
-class _Gauge:
-    """Keeps, step by step, what :class:`Measured` is the mean of."""
+class Gauge:
+    """Keeps, step by step, what :class:`Measured` is the mean of.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    layers
+        (num_held,) the layer of every held expert.
+    """
+
+    def __init__(self, layers: Sequence[int]) -> None:
+        self.layers = np.array(layers)
         self.steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def add(self, routed: Routed, losses: Tensor, labels: Tensor) -> None:
+        """Note a step: what was predicted, each prediction's loss, and what was right."""
         right = routed.logits.detach().argmax(dim=1) == labels
         self.steps.append((routed.gates.detach(), losses.detach(), right, routed.router_probabilities.detach()))
 
     def read(self) -> Measured:
+        """Average over all steps."""
         gates, losses, right, probabilities = (
             torch.cat(parts).double().numpy() for parts in zip(*self.steps, strict=True)
         )
         used = gates.sum(axis=0)
+        in_layer = np.array([used[self.layers == layer].sum() for layer in self.layers])
         with np.errstate(divide="ignore", invalid="ignore"):  # an expert without examples has no mean loss
-            return Measured(used / used.sum(), losses @ gates / used, right @ gates / used, probabilities.mean(axis=0))
+            return Measured(used / in_layer, losses @ gates / used, right @ gates / used, probabilities.mean(axis=0))

@@ -8,7 +8,7 @@ from alignsolve.numerics import IntArray
 from fedtrain import client as local
 from fedtrain.config import TrainingConfig
 from fedtrain.devices import simulated_seconds
-from fedtrain.moe import num_bytes, part_to_download
+from fedtrain.models import num_bytes, part_to_download
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server import Federation, ServerState
 from fedtrain.update import Update, find_fault

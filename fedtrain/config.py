@@ -4,74 +4,26 @@ Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from alignsolve import SOLVERS
+from fedtrain.checks import ConfigError
+from fedtrain.checks import check as _check
+from fedtrain.checks import one_of as _one_of
+from fedtrain.checks import positive as _positive
+from fedtrain.config_data import DataConfig
+from fedtrain.config_model import ModelConfig
 
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message names the key and what it may be."""
-
-
-def _check(key: str, value: object, holds: bool, rule: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
-
-
-def _one_of(key: str, value: str, names: tuple[str, ...]) -> None:
-    _check(key, value, value in names, " or ".join(repr(name) for name in names))
-
-
-def _positive(key: str, value: float) -> None:
-    _check(key, value, 0.0 < value < math.inf, "above 0, and finite")
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which data, and how the clients come to own it.
-
-    Attributes
-    ----------
-    name
-        ``digits``: scikit-learn's, bundled.
-    partition
-        ``dirichlet``: clients differ in their classes; ``quantity``: in how much they have.
-    alpha
-        Concentration of the partition's Dirichlet distribution; small is extreme.
-    test_fraction
-        Share of every class kept back for evaluation.
-    min_examples
-        Fewest training examples per client.
-    """
-
-    name: str = "digits"
-    partition: str = "dirichlet"
-    alpha: float = 0.3
-    test_fraction: float = 0.2
-    min_examples: int = 4
-
-    def __post_init__(self) -> None:
-        _one_of("data.name", self.name, ("digits",))
-        _one_of("data.partition", self.partition, ("dirichlet", "quantity"))
-        _positive("data.alpha", self.alpha)
-        _check("data.test_fraction", self.test_fraction, 0.0 < self.test_fraction < 1.0, "between 0 and 1")
-        _check("data.min_examples", self.min_examples, self.min_examples >= 1, "1 or more")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes of the Mixture-of-Experts; see :class:`fedtrain.moe.ModelSpec`."""
-
-    num_features: int = 128
-    num_hidden: int = 64
-    num_experts: int = 8
-    top_k: int = 2
-
-    def __post_init__(self) -> None:
-        for field in ("num_features", "num_hidden", "num_experts", "top_k"):
-            value = getattr(self, field)
-            _check(f"model.{field}", value, value >= 1, "1 or more")
-        _check("model.top_k", self.top_k, self.top_k <= self.num_experts, f"at most the {self.num_experts} experts")
+__all__ = [
+    "AlignmentConfig",
+    "ClientsConfig",
+    "ConfigError",
+    "DataConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TierConfig",
+    "TrainingConfig",
+]
 
 
 @dataclass(frozen=True)
@@ -101,8 +53,8 @@ class TierConfig:
     up_mbps: float
 
     def __post_init__(self) -> None:
-        for field in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
-            _positive(f"clients.tiers.{field}", getattr(self, field))
+        for key in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
+            _positive(f"clients.tiers.{key}", getattr(self, key))
 
 
 @dataclass(frozen=True)
@@ -238,8 +190,8 @@ class RunConfig:
     seed: int = 0
     rounds: int = 40
     threads: int = 1
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
     clients: ClientsConfig = ClientsConfig()
     training: TrainingConfig = TrainingConfig()
     alignment: AlignmentConfig = AlignmentConfig()

@@ -10,7 +10,7 @@ import numpy as np
 
 from alignsolve.numerics import IntArray
 from fedtrain.config import ConfigError, TierConfig, TrainingConfig
-from fedtrain.moe import Tensors, expert_of, num_bytes
+from fedtrain.models import Tensors, expert_of, num_bytes
 
 FORWARD_AND_BACKWARD = 3.0
 """Training on an example costs this many forward passes."""

@@ -19,6 +19,11 @@ class Purpose(IntEnum):
     COHORT = 4
     DROPOUT = 5
     TRAINING = 6
+    CONCEPTS = 30
+    MIXTURE = 31
+    HAND = 32
+    GLYPHS = 33
+    SUBSET = 34
 
 
 def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:

@@ -20,7 +20,7 @@ import safetensors.torch
 from alignsolve.numerics import FloatArray, IntArray
 from fedtrain.config import RunConfig
 from fedtrain.config_file import to_toml
-from fedtrain.moe import Tensors
+from fedtrain.models import Tensors
 from fedtrain.row import Round, Row
 from fedtrain.server import Federation
 

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from alignsolve import Aligner, AlignerState, CapacityProfiler, LoadMonitor, LossFitness, RouterFitness
 from alignsolve.numerics import IntArray
-from fedtrain import data, devices
+from fedtrain import devices
 from fedtrain.client import LocalData
-from fedtrain.config import AlignmentConfig, ConfigError, RunConfig, TierConfig
-from fedtrain.moe import ModelSpec, MoE, Tensors, initial_tensors, skeleton
+from fedtrain.config import AlignmentConfig, RunConfig, TierConfig
+from fedtrain.data import DATASETS, Examples, Federated
+from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, skeleton
 from fedtrain.randomness import Purpose, generator
 
 
@@ -23,11 +25,13 @@ class Federation:
     config
         The run's configuration.
     spec
-        Sizes of the model.
+        The model.
+    data
+        Who owns what, and what each client is to be judged by.
     clients
-        Each client's training examples.
+        Each client's training examples, as tensors.
     test
-        The examples for evaluation.
+        The examples for evaluation, as tensors.
     label_counts
         (num_clients, num_classes) training examples per client and class.
     tier
@@ -38,6 +42,7 @@ class Federation:
 
     config: RunConfig
     spec: ModelSpec
+    data: Federated
     clients: tuple[LocalData, ...]
     test: LocalData
     label_counts: IntArray
@@ -74,29 +79,21 @@ def prepare(config: RunConfig) -> Federation:
     Raises
     ------
     ConfigError
-        If there is too little data for the clients, or a tier too small for the model.
+        If the data cannot be loaded, are too little for the clients or not for the model, or a tier is too small.
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
-    train, test = data.split(generator(config.seed, Purpose.SPLIT), data.load_digits(), config.data.test_fraction)
-    parts = _partition(config, train)
-    model = config.model
-    spec = ModelSpec(
-        num_inputs=train.inputs.shape[1],
-        num_classes=train.num_classes,
-        num_features=model.num_features,
-        num_hidden=model.num_hidden,
-        num_experts=model.num_experts,
-        top_k=model.top_k,
-    )
+    data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
+    spec = MODELS[config.model.kind](config.model, data.test)
     clients = config.clients
     tier = devices.assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
     return Federation(
         config=config,
         spec=spec,
-        clients=tuple(_as_tensors(train.select(part)) for part in parts),
-        test=_as_tensors(test),
-        label_counts=data.label_counts(train.labels, parts, train.num_classes),
+        data=data,
+        clients=tuple(map(_as_tensors, data.clients)),
+        test=_as_tensors(data.test),
+        label_counts=data.label_counts(),
         tier=tier,
         aligner=_aligner(config, spec, tier),
     )
@@ -107,31 +104,28 @@ def initial_state(federation: Federation) -> ServerState:
     config = federation.config
     seed = int(generator(config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
-    aligner = federation.aligner.init(config.clients.num_clients, config.model.num_experts, seed=config.seed)
+    aligner = federation.aligner.init(config.clients.num_clients, federation.spec.num_experts, seed=config.seed)
     return ServerState(round=0, tensors=tensors, aligner=aligner)
 
 
 def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:
     """Return the whole model's accuracy and mean loss on the test set."""
-    test = federation.test
+    spec, labels = federation.spec, federation.test.labels.flatten()
+    logits = predict(spec.build(range(spec.num_experts)).load(tensors), federation.test.inputs)
+    accuracy = (logits.argmax(dim=1) == labels).double().mean()
+    return float(accuracy), float(functional.cross_entropy(logits.double(), labels))
+
+
+def predict(model: Model, inputs: Tensor) -> Tensor:
+    """Return the logits of all inputs, (num_predictions, num_classes), some thousands at a time."""
     with torch.no_grad():
-        logits = MoE(federation.spec, range(federation.spec.num_experts)).load(tensors)(test.inputs).logits
-        accuracy = (logits.argmax(dim=1) == test.labels).double().mean()
-        loss = functional.cross_entropy(logits.double(), test.labels)
-    return float(accuracy), float(loss)
+        return torch.cat([model(part).logits for part in torch.split(inputs, _AT_ONCE)])
 
 
-def _partition(config: RunConfig, train: data.Examples) -> list[IntArray]:
-    partition = data.PARTITIONS[config.data.partition]
-    rng = generator(config.seed, Purpose.PARTITION)
-    wanted = {"alpha": config.data.alpha, "min_examples": config.data.min_examples}
-    try:
-        return partition(rng, train.labels, config.clients.num_clients, **wanted)
-    except ValueError as error:
-        raise ConfigError(f"clients.num_clients, data.min_examples: {error}") from error
+_AT_ONCE = 4096
 
 
-def _as_tensors(examples: data.Examples) -> LocalData:
+def _as_tensors(examples: Examples) -> LocalData:
     return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
 
 

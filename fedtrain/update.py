@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alignsolve.numerics import FloatArray
-from fedtrain.moe import Tensors, expert_of, part_to_upload
+from fedtrain.models import Tensors, expert_of, part_to_upload
 
 
 class Measured(NamedTuple):
@@ -18,12 +18,12 @@ class Measured(NamedTuple):
     Attributes
     ----------
     usage
-        (num_held,) share of the routing weight that each held expert got; sums to 1.
+        (num_held,) share of the routing weight that each held expert got; sums to 1 in each layer.
     loss, accuracy
         (num_held,) mean cross-entropy and accuracy of the examples routed to the expert, weighted by their gates;
         NaN where none was.
     router_mass
-        (num_experts,) the router's mean softmax over all experts, held or not.
+        (num_experts,) the router's mean softmax over all experts of a layer, held or not.
     """
 
     usage: FloatArray

@@ -20,7 +20,7 @@ from fedtrain import rounds as rounds_module
 from fedtrain.cli import app
 from fedtrain.config_file import read_config
 from fedtrain.display import make_display
-from fedtrain.moe import ModelSpec, skeleton
+from fedtrain.models import MLPSpec, skeleton
 from fedtrain.row import Row
 
 COLUMNS = (
@@ -69,7 +69,7 @@ def test_the_configuration_that_is_written_is_the_one_that_ran(finished):
 def test_the_model_that_is_written_is_whole(finished):
     _, folder = finished
     stored = safetensors.torch.load_file(folder / "model.safetensors")
-    expected = skeleton(ModelSpec(64, 10, num_features=16, num_hidden=8, num_experts=4))
+    expected = skeleton(MLPSpec(64, 10, num_features=16, num_hidden=8, num_experts=4))
     assert {name: value.shape for name, value in stored.items()} == {
         name: value.shape for name, value in expected.items()
     }

@@ -10,7 +10,7 @@ import torch
 from fedtrain import client as local
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config_file import read_config
-from fedtrain.moe import num_bytes, part_to_download, part_to_upload
+from fedtrain.models import num_bytes, part_to_download, part_to_upload
 from fedtrain.rounds import run_rounds, sample_cohort
 from fedtrain.server import initial_state, prepare
 

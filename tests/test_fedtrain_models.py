@@ -6,9 +6,8 @@ import torch
 
 from fedtrain.client import LocalData, auxiliary_loss, train
 from fedtrain.config import TrainingConfig
-from fedtrain.moe import (
-    ModelSpec,
-    MoE,
+from fedtrain.models import (
+    MLPSpec,
     expert_of,
     initial_tensors,
     num_bytes,
@@ -17,7 +16,7 @@ from fedtrain.moe import (
     skeleton,
 )
 
-SPEC = ModelSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
+SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 
 
 @pytest.fixture
@@ -52,20 +51,20 @@ def by_hand(tensors, inputs, held):
 
 @pytest.mark.parametrize("held", [(0, 1, 2, 3, 4), (1, 4), (0, 2, 3), (2,)])
 def test_a_part_says_what_the_whole_model_says_if_its_router_is_masked_to_the_held_experts(tensors, data, held):
-    part = MoE(SPEC, held).load(part_to_download(tensors, held))
+    part = SPEC.build(held).load(part_to_download(tensors, held))
     torch.testing.assert_close(part(data.inputs).logits, by_hand(tensors, data.inputs, held).float())
 
 
 def test_a_part_has_no_other_experts(tensors):
-    part = MoE(SPEC, (1, 4)).load(part_to_download(tensors, (1, 4)))
+    part = SPEC.build((1, 4)).load(part_to_download(tensors, (1, 4)))
     assert set(part.experts) == {"1", "4"}
     assert {expert_of(name) for name in part.tensors() if name.startswith("experts.")} == {1, 4}
     with pytest.raises(RuntimeError, match=r"Unexpected key.*experts\.2"):
-        MoE(SPEC, (1, 4)).load(part_to_download(tensors, (1, 2, 4)))
+        SPEC.build((1, 4)).load(part_to_download(tensors, (1, 2, 4)))
 
 
 def test_gates_are_shares_of_the_best_two_and_router_probabilities_cover_all_experts(tensors, data):
-    routed = MoE(SPEC, (0, 2, 3)).load(part_to_download(tensors, (0, 2, 3)))(data.inputs)
+    routed = SPEC.build((0, 2, 3)).load(part_to_download(tensors, (0, 2, 3)))(data.inputs)
     assert routed.gates.shape == (30, 3)
     torch.testing.assert_close(routed.gates.sum(dim=1), torch.ones(30))
     assert ((routed.gates > 0).sum(dim=1) == 2).all()
@@ -75,7 +74,7 @@ def test_gates_are_shares_of_the_best_two_and_router_probabilities_cover_all_exp
 
 def test_a_model_without_experts_is_refused():
     with pytest.raises(ValueError, match="at least one expert"):
-        MoE(SPEC, ())
+        SPEC.build(())
 
 
 def test_bytes_are_those_of_the_tensors_that_travel(tensors):
@@ -103,8 +102,8 @@ def test_training_changes_the_held_part_lowers_the_loss_and_returns_nothing_else
     assert update.tensors.keys() == part_to_upload(tensors, held).keys()
     assert (update.client, update.experts, update.num_examples) == (7, held, 30)
     assert all(not torch.equal(value, tensors[name]) for name, value in update.tensors.items())
-    after = MoE(SPEC, held).load(part_to_download({**tensors, **update.tensors}, held))
-    before = MoE(SPEC, held).load(part_to_download(tensors, held))
+    after = SPEC.build(held).load(part_to_download({**tensors, **update.tensors}, held))
+    before = SPEC.build(held).load(part_to_download(tensors, held))
     loss = torch.nn.functional.cross_entropy
     assert loss(after(data.inputs).logits, data.labels) < 0.5 * loss(before(data.inputs).logits, data.labels)
 
@@ -115,7 +114,7 @@ def test_measures_are_means_over_the_examples_that_went_through_an_expert(tensor
     training = TrainingConfig(epochs=2, learning_rate=1e-30, auxiliary_loss=0.3)
     measured = train(0, SPEC, part_to_download(tensors, held), held, data, training, np.random.default_rng(0)).measured
     with torch.no_grad():
-        routed = MoE(SPEC, held).load(part_to_download(tensors, held))(data.inputs)
+        routed = SPEC.build(held).load(part_to_download(tensors, held))(data.inputs)
         losses = torch.nn.functional.cross_entropy(routed.logits, data.labels, reduction="none")
         right = (routed.logits.argmax(dim=1) == data.labels).float()
     gates = routed.gates.numpy()
@@ -131,9 +130,10 @@ def test_only_the_auxiliary_loss_teaches_the_router_of_a_client_with_one_expert(
     update = train(0, SPEC, part_to_download(tensors, (2,)), (2,), data, training, np.random.default_rng(0))
     assert torch.equal(update.tensors["router.2"], tensors["router.2"]) == (weight == 0.0)
     if weight:
-        before = MoE(SPEC, (2,)).load(part_to_download(tensors, (2,)))(data.inputs)
-        after = MoE(SPEC, (2,)).load(part_to_download({**tensors, **update.tensors}, (2,)))(data.inputs)
-        assert auxiliary_loss(after, (2,)) < auxiliary_loss(before, (2,))
+        before = SPEC.build((2,)).load(part_to_download(tensors, (2,)))(data.inputs)
+        after = SPEC.build((2,)).load(part_to_download({**tensors, **update.tensors}, (2,)))(data.inputs)
+        group = SPEC.expert_group
+            assert auxiliary_loss(after, (2,), group) < auxiliary_loss(before, (2,), group)
 
 
 def test_the_initial_model_is_fixed_by_its_generator_and_leaves_the_global_one_alone():

@@ -1,0 +1,32 @@
+"""Data sets as federations own them; what ``data.name`` may be is one dict.
+
+A data set is a function of its configuration, the number of clients and the seed, and gives one value,
+:class:`~fedtrain.data.federated.Federated`. A new one is a file with such a function and a line in DATASETS, its name
+in :data:`fedtrain.config_data.DATA_NAMES`.
+"""
+
+from collections.abc import Callable
+
+from fedtrain.config_data import DataConfig
+from fedtrain.data.cifar10 import cifar10
+from fedtrain.data.concepts import concepts
+from fedtrain.data.digits import digits
+from fedtrain.data.emnist import emnist
+from fedtrain.data.examples import DataError, Examples
+from fedtrain.data.federated import Federated
+from fedtrain.data.glyphs import glyphs
+from fedtrain.data.gtsrb import gtsrb
+from fedtrain.data.text import text
+
+__all__ = ["DATASETS", "DataError", "Examples", "Federated"]
+
+DATASETS: dict[str, Callable[[DataConfig, int, int], Federated]] = {
+    "digits": digits,
+    "concepts": concepts,
+    "glyphs": glyphs,
+    "text": text,
+    "cifar10": cifar10,
+    "emnist": emnist,
+    "gtsrb": gtsrb,
+}
+"""Every data set by name: from the ``data`` section, the number of clients and the seed."""

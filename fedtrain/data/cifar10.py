@@ -1,0 +1,55 @@
+"""CIFAR-10 from its *binary version*: records of a label and 3 × 32 × 32 bytes; the Python version is never unpickled.
+
+A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from fedtrain.config_data import DataConfig
+from fedtrain.data.digits import partitioned
+from fedtrain.data.examples import DataError, Examples, joined
+from fedtrain.data.federated import Federated
+from fedtrain.data.files import data_folder, read_bytes, sample
+
+ADVICE = (
+    "Get the “CIFAR-10 binary version (suitable for C programs)” from https://www.cs.toronto.edu/~kriz/cifar.html, "
+    "unpack it, and let data.path be the folder cifar-10-batches-bin. The Python version is pickled and not read."
+)
+_RECORD = 1 + 3 * 32 * 32
+
+
+def cifar10(config: DataConfig, num_clients: int, seed: int) -> Federated:
+    """Load the five batches for training and the one for the test, and share them out.
+
+    Raises
+    ------
+    DataError
+        Naming the file that is missing or broken, and how to get it.
+    """
+    folder = data_folder(config, ADVICE)
+    train = joined([read_batch(folder / f"data_batch_{number}.bin") for number in range(1, 6)])
+    test = read_batch(folder / "test_batch.bin")
+    return partitioned(sample(train, config, seed, 0), sample(test, config, seed, 1), config, num_clients, seed)
+
+
+def read_batch(path: Path) -> Examples:
+    """Read one file: images of (3, 32, 32), about zero mean and unit variance.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not made of whole records, or has a label above 9.
+    """
+    content = np.frombuffer(read_bytes(path, ADVICE), dtype=np.uint8)
+    if not len(content) or len(content) % _RECORD:
+        raise DataError(f"{path} has {len(content)} bytes, which are not whole records of {_RECORD}. {ADVICE}")
+    records = content.reshape(-1, _RECORD)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() > 9:
+        raise DataError(f"{path}: record {int(labels.argmax())} has label {labels.max()}, not 0 to 9. {ADVICE}")
+    images = records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32)
+    images /= np.float32(255 * 0.25)
+    images -= np.float32(1.9)
+    return Examples(images, labels, 10)

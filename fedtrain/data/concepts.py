@@ -1,0 +1,122 @@
+"""Digits by concept: domains in which the same digit has another name, so that no one expert can serve all clients.
+
+Every domain has its own permutation of the labels. *Visible* domains also have a style, a fixed transformation of the
+image, so that a router can tell them apart by looking; of *hidden* ones nothing is seen, and only how well an expert
+does tells a client where it belongs. A client owns an equal share of the training images, each in domains drawn from
+the client's own mixture, which is drawn from a Dirichlet distribution: near 0 nearly every client lives in one domain.
+The test set shows every test image in every domain; a client's personalised view of it is its own mixture.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray, IntArray
+from fedtrain.config_data import DataConfig
+from fedtrain.data.digits import load_digits
+from fedtrain.data.examples import Examples, Images, split
+from fedtrain.data.federated import Federated, mixture_of
+from fedtrain.data.partitions import check_supply
+from fedtrain.randomness import Purpose, generator
+
+Style: TypeAlias = Callable[[Images], Images]
+
+
+def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
+    """Share out the digits among clients that live in different domains.
+
+    Raises
+    ------
+    DataError
+        If there are too few images for everybody's minimum.
+    """
+    options = config.concepts
+    train, test = split(generator(seed, Purpose.SPLIT), load_digits(), config.test_fraction)
+    check_supply(len(train), num_clients, config.min_examples)
+    names = label_permutations(generator(seed, Purpose.CONCEPTS), options.num_domains, train.num_classes)
+    order = generator(seed, Purpose.PARTITION).permutation(len(train))
+    clients, counts = [], []
+    for client, own in enumerate(np.array_split(order, num_clients)):
+        rng = generator(seed, Purpose.MIXTURE, client)
+        images = np.repeat(np.sort(own), options.copies)
+        domain = rng.choice(options.num_domains, size=len(images), p=_mixture(rng, options.num_domains, options.alpha))
+        clients.append(in_domains(train.select(images), domain, names, visible=options.visible))
+        counts.append(np.bincount(domain, minlength=options.num_domains))
+    everywhere, domain = _in_every_domain(test, names, visible=options.visible)
+    return Federated(
+        tuple(clients), everywhere, domain, mixture_of(np.stack(counts), domain), concepts=np.stack(counts)
+    )
+
+
+def in_domains(examples: Examples, domain: IntArray, names: IntArray, *, visible: bool) -> Examples:
+    """Take every example to its domain.
+
+    Parameters
+    ----------
+    examples
+        Images of digits, square.
+    domain
+        (num_examples,) where to.
+    names
+        (num_domains, num_classes) what every class is called in every domain.
+    visible
+        Whether the domain's style is put on.
+    """
+    inputs = examples.inputs.copy()
+    if visible:
+        for d in range(len(names)):
+            members = domain == d
+            inputs[members] = STYLES[d](inputs[members])
+    return Examples(inputs, names[domain, examples.labels], examples.num_classes)
+
+
+def label_permutations(rng: np.random.Generator, num_domains: int, num_classes: int) -> IntArray:
+    """Draw what every class is called in every domain, (num_domains, num_classes)."""
+    return np.stack([rng.permutation(num_classes) for _ in range(num_domains)])
+
+
+def _mixture(rng: np.random.Generator, num_domains: int, alpha: float) -> FloatArray:
+    """Draw a client's mixture; concentrations near 0 underflow to no mixture at all, which means one domain."""
+    mixture = rng.dirichlet(np.full(num_domains, alpha))
+    return mixture if np.isfinite(mixture).all() else np.eye(num_domains)[rng.integers(num_domains)]
+
+
+def _in_every_domain(test: Examples, names: IntArray, *, visible: bool) -> tuple[Examples, IntArray]:
+    domain = np.repeat(np.arange(len(names)), len(test))
+    every = test.select(np.tile(np.arange(len(test)), len(names)))
+    return in_domains(every, domain, names, visible=visible), domain
+
+
+def _striped(images: Images, rows: Images, columns: Images) -> Images:
+    """Invert where the product of a row's and a column's sign is negative."""
+    return images * rows[:, None] * columns[None, :]
+
+
+def _signs(images: Images) -> Images:
+    return np.where(np.arange(images.shape[-1]) % 2 == 0, 1.0, -1.0).astype(np.float32)
+
+
+def _ones(images: Images) -> Images:
+    return np.ones(images.shape[-1], dtype=np.float32)
+
+
+def _quarter_turns(images: Images, turns: int) -> Images:
+    return np.rot90(images, turns, axes=(-2, -1))
+
+
+STYLES: tuple[Style, ...] = (
+    lambda images: images,
+    lambda images: -images,
+    lambda images: _quarter_turns(images, 1),
+    lambda images: _striped(images, _signs(images), _ones(images)),
+    lambda images: np.roll(images, images.shape[-1] // 2, axis=-1),
+    lambda images: _striped(images, _ones(images), _signs(images)),
+    lambda images: -_quarter_turns(images, 3),
+    lambda images: np.roll(images, images.shape[-2] // 2, axis=-2),
+    lambda images: _striped(images, _signs(images), _signs(images)),
+    lambda images: -np.roll(images, images.shape[-1] // 2, axis=-1),
+    lambda images: _quarter_turns(images, 2),
+    lambda images: -np.roll(images, images.shape[-2] // 2, axis=-2),
+)
+"""What a domain's images look like: as they are, inverted, turned, striped, shifted; each on (num_images, 1, n, n)."""

@@ -1,0 +1,64 @@
+"""Labelled examples, split and counted; every data set is made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.numerics import IntArray
+from fedtrain.checks import ConfigError
+
+Images: TypeAlias = npt.NDArray[np.float32]
+
+
+class DataError(ConfigError):
+    """Data that cannot be loaded or shared out as asked; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled examples.
+
+    Attributes
+    ----------
+    inputs
+        (num_examples, …): float32 numbers, images as (channels, height, width); or int64 symbols, (context,).
+    labels
+        (num_examples,) in 0..num_classes-1; or (num_examples, num_predictions) where an example asks for several
+        predictions.
+    num_classes
+        Of the whole data set, whether they occur here or not.
+    """
+
+    inputs: npt.NDArray[Any]
+    labels: IntArray
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: IntArray) -> "Examples":
+        """Return these examples, in this order."""
+        return Examples(self.inputs[indices], self.labels[indices], self.num_classes)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Put examples of the same data set together, in this order; at least one part."""
+    inputs = np.concatenate([part.inputs for part in parts])
+    return Examples(inputs, np.concatenate([part.labels for part in parts]), parts[0].num_classes)
+
+
+def split(rng: np.random.Generator, examples: Examples, test_fraction: float) -> tuple[Examples, Examples]:
+    """Split into a training and a test set with the same share of every class."""
+    test = np.zeros(len(examples), dtype=np.bool_)
+    for label in range(examples.num_classes):
+        members = rng.permutation(np.flatnonzero(examples.labels == label))
+        test[members[: round(test_fraction * len(members))]] = True
+    return examples.select(np.flatnonzero(~test)), examples.select(np.flatnonzero(test))
+
+
+def label_counts(clients: Sequence[Examples]) -> IntArray:
+    """Count each client's labels of each class, (num_clients, num_classes)."""
+    return np.stack([np.bincount(part.labels.ravel(), minlength=part.num_classes) for part in clients])

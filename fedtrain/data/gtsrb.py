@@ -1,0 +1,113 @@
+"""GTSRB, German traffic signs: a folder per class with pictures of its signs, and a table of where the signs are.
+
+J. Stallkamp and others, "Man vs. computer: benchmarking machine learning algorithms for traffic sign recognition",
+Neural Networks 32, 2012. Pictures come in tracks of about 30 of one sign as a car drives by, so a test set is made of
+whole tracks: single pictures would have their twins in training.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from alignsolve.numerics import BoolArray, IntArray
+from fedtrain.config_data import DataConfig
+from fedtrain.data.digits import partitioned
+from fedtrain.data.examples import DataError, Examples, Images
+from fedtrain.data.federated import Federated
+from fedtrain.data.files import data_folder, read_bytes, sample
+from fedtrain.data.ppm import parse_ppm, resize
+from fedtrain.randomness import Purpose, generator
+
+ADVICE = (
+    "Get GTSRB_Final_Training_Images.zip from https://benchmark.ini.rub.de/gtsrb_dataset.html, unpack it, and let "
+    "data.path be the folder GTSRB/Final_Training/Images, which holds a folder for every class."
+)
+NUM_CLASSES = 43
+_COLUMNS = ("Filename", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId")
+
+
+def gtsrb(config: DataConfig, num_clients: int, seed: int) -> Federated:
+    """Load the training pictures, keep whole tracks back for the test, and share the others out.
+
+    Raises
+    ------
+    DataError
+        Naming the file that is missing or broken, and how to get it.
+    """
+    examples, tracks = read_folder(data_folder(config, ADVICE), config.gtsrb.size)
+    kept = _kept_tracks(generator(seed, Purpose.SPLIT), examples.labels, tracks, config.test_fraction)
+    train, test = examples.select(np.flatnonzero(~kept)), examples.select(np.flatnonzero(kept))
+    if not len(test):
+        raise DataError("no track is left for the test: raise data.test_fraction, or get more of the data set")
+    return partitioned(sample(train, config, seed, 0), sample(test, config, seed, 1), config, num_clients, seed)
+
+
+def read_folder(folder: Path, size: int) -> tuple[Examples, IntArray]:
+    """Read all classes' pictures, cut to the sign and resized, and the track of each, (num_examples,).
+
+    Raises
+    ------
+    DataError
+        If there is no class folder, or one of the files is missing or broken.
+    """
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+    if not classes:
+        raise DataError(f"{folder} holds no folder of a class, such as 00000. {ADVICE}")
+    images, labels, tracks = [], [], []
+    for path in classes:
+        table = path / f"GT-{path.name}.csv"
+        for line, row in enumerate(_rows(table), start=2):
+            image, label = _read_sign(table, line, row, size)
+            images.append(image)
+            labels.append(label)
+            tracks.append(label * 100_000 + int(row["Filename"].partition("_")[0]))
+    if not images:
+        raise DataError(f"the tables in {folder} name no picture. {ADVICE}")
+    inputs = np.stack(images)
+    inputs /= np.float32(255 * 0.27)
+    inputs -= np.float32(1.2)
+    return Examples(inputs, np.array(labels, dtype=np.int64), NUM_CLASSES), np.array(tracks, dtype=np.int64)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    lines = read_bytes(table, ADVICE).decode("utf-8", errors="replace").splitlines()
+    reader = csv.DictReader(lines, delimiter=";")
+    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(
+            f"{table} has no column {missing[0]}; its first line must name them, separated by ';'. {ADVICE}"
+        )
+    return list(reader)
+
+
+def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[Images, int]:
+    """Read one picture, cut to its sign; the columns say where it is, the last pixel included."""
+    name = row["Filename"]
+    try:
+        left, top, right, bottom, label = (int(row[column]) for column in _COLUMNS[1:])
+        int(name.partition("_")[0])  # its track
+    except (TypeError, ValueError):
+        raise DataError(f"{table}, line {line}: {name!r} has a cell that is not a whole number. {ADVICE}") from None
+    if not 0 <= label < NUM_CLASSES:
+        raise DataError(f"{table}, line {line}: ClassId is {label}, not 0 to {NUM_CLASSES - 1}. {ADVICE}")
+    path = table.parent / Path(name).name
+    try:
+        picture = parse_ppm(read_bytes(path, ADVICE))
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}. {ADVICE}") from error
+    sign = picture[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
+    if not sign.size:
+        raise DataError(f"{table}, line {line}: the sign is outside of its picture. {ADVICE}")
+    return resize(sign, size), label
+
+
+def _kept_tracks(rng: np.random.Generator, labels: IntArray, tracks: IntArray, fraction: float) -> BoolArray:
+    """Choose about this share of every class's tracks; return which examples are theirs."""
+    kept: list[int] = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.unique(tracks[labels == label]))
+        kept += own[: round(fraction * len(own))].tolist()
+    return np.isin(tracks, kept)

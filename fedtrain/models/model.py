@@ -1,0 +1,167 @@
+"""What a Mixture-of-Experts is to the rest: a spec builds the whole model or a client's part of it, and a part routes.
+
+A client's model holds only the experts that it was assigned: the others do not exist in it. It routes to held experts
+only. A model has one layer of experts or several; its experts are numbered through, so that an alignment over all of
+them, with the layer as their group, says what a client holds. In every layer a client needs at least one.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedtrain.models.tensors import Tensors
+
+
+class Routed(NamedTuple):
+    """What a model says of a batch; it makes one prediction per example, or several.
+
+    Attributes
+    ----------
+    logits
+        (num_predictions, num_classes), an example's predictions one after the other.
+    gates
+        (num_predictions, num_held) weights of the held experts, zero where not routed to; in each layer they sum to 1.
+    router_probabilities
+        (num_predictions, num_experts) the router's softmax over all experts of a layer, held or not.
+    """
+
+    logits: Tensor
+    gates: Tensor
+    router_probabilities: Tensor
+
+
+class Model(Protocol):
+    """A model, or a client's part of one; its parameters come with :meth:`load`."""
+
+    def load(self, tensors: Tensors) -> Self:
+        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
+        ...
+
+    def tensors(self) -> Tensors:
+        """Return the parameters by name, detached; they share memory with the model."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters, for an optimiser."""
+        ...
+
+    def __call__(self, inputs: Tensor) -> Routed:
+        """Predict a batch."""
+        ...
+
+
+class ModelSpec(Protocol):
+    """The sizes of a model, and how to build it."""
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, or symbols, that it tells apart."""
+        ...
+
+    @property
+    def num_experts(self) -> int:
+        """Of the whole model, all layers together."""
+        ...
+
+    @property
+    def top_k(self) -> int:
+        """Experts of a layer that a prediction is routed to, or as many as are held if those are fewer."""
+        ...
+
+    @property
+    def expert_group(self) -> tuple[int, ...]:
+        """(num_experts,) the layer of every expert, ascending from 0."""
+        ...
+
+    def build(self, experts: Sequence[int]) -> Model:
+        """Build the model that holds these experts, ascending.
+
+        Raises
+        ------
+        ValueError
+            If a layer is left without an expert.
+        """
+        ...
+
+
+def skeleton(spec: ModelSpec) -> Tensors:
+    """Name, shape and type of every tensor of a whole model, without values (on torch's meta device)."""
+    return spec.build(range(spec.num_experts)).tensors()
+
+
+def initial_tensors(spec: ModelSpec, generator: torch.Generator) -> Tensors:
+    """Draw the parameters of a whole model: Kaiming-uniform weights, zero biases, a router near indifference.
+
+    The last layer of each expert starts small, so that the untrained model is nearly its shared part.
+    """
+    tensors = {}
+    for name, like in skeleton(spec).items():
+        shape = like.shape
+        if name.endswith("bias"):
+            tensors[name] = torch.zeros(shape)
+            continue
+        fan_in = math.prod(shape[1:]) if len(shape) > 1 else shape[0]
+        bound = (6.0 / fan_in) ** 0.5 * _relative_size(name)
+        tensors[name] = (torch.rand(shape, generator=generator) * 2.0 - 1.0) * bound
+    return tensors
+
+
+def held_in_layers(held: Sequence[int], expert_group: Sequence[int]) -> list[list[int]]:
+    """Sort held experts into their layers.
+
+    Raises
+    ------
+    ValueError
+        If a layer is left without one.
+    """
+    layers = [[j for j in held if expert_group[j] == layer] for layer in range(expert_group[-1] + 1)]
+    for layer, experts in enumerate(layers):
+        if not experts:
+            where = f" in layer {layer}" if len(layers) > 1 else ""
+            raise ValueError(f"a model needs at least one expert to route to{where}")
+    return layers
+
+
+def router_rows(num_experts: int, width: int) -> nn.ParameterList:
+    """Make the router: a row of weights for every expert."""
+    return nn.ParameterList([nn.Parameter(torch.empty(width)) for _ in range(num_experts)])
+
+
+def top_gates(logits: Tensor, top_k: int) -> Tensor:
+    """Softmax over each row's ``top_k`` highest entries, exactly zero elsewhere."""
+    if top_k < logits.shape[-1]:
+        kept = logits.topk(top_k, dim=-1).indices
+        mask = torch.ones_like(logits, dtype=torch.bool).scatter(-1, kept, False)
+        logits = logits.masked_fill(mask, -torch.inf)
+    return functional.softmax(logits, dim=-1)
+
+
+def add_experts(base: Tensor, features: Tensor, gates: Tensor, experts: Sequence[nn.Module]) -> Tensor:
+    """Add to ``base`` what the experts make of the features routed to them, weighted by their gates.
+
+    Parameters
+    ----------
+    base, features
+        (num_predictions, …).
+    gates
+        (num_predictions, len(experts)); an expert sees only the rows where its gate is not zero.
+    experts
+        From features to what is added.
+    """
+    mixed = base
+    for position, expert in enumerate(experts):
+        rows = gates[:, position].detach().nonzero().squeeze(1)
+        if len(rows):
+            weights = gates[rows, position].reshape(-1, *[1] * (features.ndim - 1))
+            mixed = mixed.index_add(0, rows, expert(features[rows]) * weights)
+    return mixed
+
+
+def _relative_size(name: str) -> float:
+    if name.startswith("router."):
+        return 0.1
+    return 0.1 if name.startswith("experts.") and ".2." in name else 1.0
