@@ -19,6 +19,12 @@ from fedtrain.models import (
 SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors are only slowed down by more."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def tensors():
     return initial_tensors(SPEC, torch.Generator().manual_seed(3))
@@ -133,7 +139,7 @@ def test_only_the_auxiliary_loss_teaches_the_router_of_a_client_with_one_expert(
         before = SPEC.build((2,)).load(part_to_download(tensors, (2,)))(data.inputs)
         after = SPEC.build((2,)).load(part_to_download({**tensors, **update.tensors}, (2,)))(data.inputs)
         group = SPEC.expert_group
-            assert auxiliary_loss(after, (2,), group) < auxiliary_loss(before, (2,), group)
+        assert auxiliary_loss(after, (2,), group) < auxiliary_loss(before, (2,), group)
 
 
 def test_the_initial_model_is_fixed_by_its_generator_and_leaves_the_global_one_alone():
