@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 from alignsolve import Outcome, Report, Solution
 from alignsolve.numerics import IntArray
-from fedtrain import client as local
-from fedtrain.config import TrainingConfig
 from fedtrain.devices import simulated_seconds
 from fedtrain.models import num_bytes, part_to_download
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server import Federation, ServerState
+from fedtrain.training import train_clients
 from fedtrain.update import Update, find_fault
 
 
@@ -35,17 +34,22 @@ class Returned(NamedTuple):
 def train_cohort(federation: Federation, state: ServerState, cohort: IntArray, solution: Solution) -> Returned:
     """Train every client of the cohort on the experts that row r of the solution gives to client ``cohort[r]``."""
     returned = Returned([], [], {})
-    training = federation.config.training.in_round(state.round)
     assert solution.assigned is not None  # align() raises if there is no alignment
     indptr, experts = solution.assigned
-    for row, client in enumerate(cohort.tolist()):
-        held = tuple(experts[indptr[row] : indptr[row + 1]].tolist())
-        if not held:
-            continue  # nothing to fetch, to train or to report
-        if _drops_out(federation, state.round, client):
+    assigned = {
+        client: tuple(experts[indptr[row] : indptr[row + 1]].tolist())
+        for row, client in enumerate(cohort.tolist())
+        if indptr[row] < indptr[row + 1]  # who is given nothing has nothing to fetch, to train or to report
+    }
+    gone = {client for client in assigned if _drops_out(federation, state.round, client)}
+    training = {client: held for client, held in assigned.items() if client not in gone}
+    updates = train_clients(federation, state.tensors, state.round, training)
+    for client, held in assigned.items():
+        if client in gone:
             returned.reports.append(_gone(state, client, held))
             continue
-        update, report = _train(federation, state, client, held, training)
+        update = updates[client]
+        report = _received(federation, state, client, held, update)
         known = {"client": client, "experts": held, "num_examples": len(federation.clients[client])}
         fault = find_fault(update, state.tensors, **known)
         if fault is None:
@@ -68,26 +72,19 @@ def _gone(state: ServerState, client: int, held: tuple[int, ...]) -> Report:
     return Report(client, held, bytes_down=bytes_down, outcome=Outcome.DROPPED)
 
 
-def _train(
-    federation: Federation, state: ServerState, client: int, held: tuple[int, ...], training: TrainingConfig
-) -> tuple[Update, Report]:
-    """Send, train, receive; the report holds only what the server can see without believing the client."""
-    data = federation.clients[client]
-    download = part_to_download(state.tensors, held)
-    bytes_down = num_bytes(download)
-    rng = generator(federation.config.seed, Purpose.TRAINING, state.round, client)
-    update = local.train(client, federation.spec, download, held, data, training, rng)
+def _received(federation: Federation, state: ServerState, client: int, held: tuple[int, ...], update: Update) -> Report:
+    """Report only what the server can see without believing the client."""
+    bytes_down = num_bytes(part_to_download(state.tensors, held))
     bytes_up = num_bytes(update.tensors)
     seconds = simulated_seconds(
         federation.tier_of(client),
-        num_examples=training.epochs * len(data),
+        num_examples=federation.config.training.epochs * len(federation.clients[client]),
         num_experts=len(held),
         top_k=federation.spec.top_k,
         bytes_down=bytes_down,
         bytes_up=bytes_up,
     )
-    report = Report(client, held, seconds=seconds, bytes_down=bytes_down, bytes_up=bytes_up, outcome=Outcome.REJECTED)
-    return update, report
+    return Report(client, held, seconds=seconds, bytes_down=bytes_down, bytes_up=bytes_up, outcome=Outcome.REJECTED)
 
 
 def _with_measures(report: Report, update: Update) -> Report:

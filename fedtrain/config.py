@@ -108,6 +108,9 @@ class TrainingConfig:
         Passes over the client's examples per round.
     batch_size
         Examples per step.
+    together
+        Whether a cohort's clients are trained in one batched computation (:mod:`fedtrain.together`): several times
+        as fast, and the same but for rounding. Of models of kind ``mlp``.
     auxiliary_loss
         Weight of the loss that draws a client's router towards the experts it holds; 0 is off.
     """
@@ -119,6 +122,7 @@ class TrainingConfig:
     epochs: int = 3
     batch_size: int = 16
     auxiliary_loss: float = 0.1
+    together: bool = False
 
     def __post_init__(self) -> None:
         _one_of("training.optimizer", self.optimizer, ("sgd", "adam"))
@@ -202,3 +206,5 @@ class RunConfig:
         _check("seed", self.seed, self.seed >= 0, "0 or more")
         _check("rounds", self.rounds, self.rounds >= 1, "1 or more")
         _check("threads", self.threads, self.threads >= 1, "1 or more")
+        together, kind = self.training.together, self.model.kind
+        _check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")
