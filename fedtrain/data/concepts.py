@@ -88,35 +88,36 @@ def _in_every_domain(test: Examples, names: IntArray, *, visible: bool) -> tuple
     return in_domains(every, domain, names, visible=visible), domain
 
 
-def _striped(images: Images, rows: Images, columns: Images) -> Images:
-    """Invert where the product of a row's and a column's sign is negative."""
-    return images * rows[:, None] * columns[None, :]
+def _inverted(images: Images, rows: int, columns: int) -> Images:
+    """Invert every other band of this many rows, and of this many columns; 0: no bands."""
+    return images * _signs(images.shape[-2], rows)[:, None] * _signs(images.shape[-1], columns)
 
 
-def _signs(images: Images) -> Images:
-    return np.where(np.arange(images.shape[-1]) % 2 == 0, 1.0, -1.0).astype(np.float32)
+def _signs(length: int, band: int) -> Images:
+    place = np.arange(length) // band if band else np.zeros(length)
+    return np.where(place % 2 == 0, 1.0, -1.0).astype(np.float32)
 
 
-def _ones(images: Images) -> Images:
-    return np.ones(images.shape[-1], dtype=np.float32)
+def _turned(images: Images) -> Images:
+    return np.rot90(images, axes=(-2, -1))
 
 
-def _quarter_turns(images: Images, turns: int) -> Images:
-    return np.rot90(images, turns, axes=(-2, -1))
+def _shifted(images: Images) -> Images:
+    return np.roll(images, images.shape[-1] // 2, axis=-1)
 
 
 STYLES: tuple[Style, ...] = (
     lambda images: images,
     lambda images: -images,
-    lambda images: _quarter_turns(images, 1),
-    lambda images: _striped(images, _signs(images), _ones(images)),
-    lambda images: np.roll(images, images.shape[-1] // 2, axis=-1),
-    lambda images: _striped(images, _ones(images), _signs(images)),
-    lambda images: -_quarter_turns(images, 3),
-    lambda images: np.roll(images, images.shape[-2] // 2, axis=-2),
-    lambda images: _striped(images, _signs(images), _signs(images)),
-    lambda images: -np.roll(images, images.shape[-1] // 2, axis=-1),
-    lambda images: _quarter_turns(images, 2),
-    lambda images: -np.roll(images, images.shape[-2] // 2, axis=-2),
+    lambda images: _inverted(images, 1, 0),
+    lambda images: _inverted(images, 0, 1),
+    lambda images: _inverted(images, 1, 1),
+    lambda images: _inverted(_turned(images), 4, 0),
+    lambda images: _inverted(_shifted(images), 0, 4),
+    lambda images: _inverted(images, 2, 2),
+    lambda images: -_inverted(images, 2, 0),
+    lambda images: -_inverted(images, 0, 2),
+    lambda images: _inverted(images, 4, 4),
+    lambda images: -_inverted(images, 4, 2),
 )
-"""What a domain's images look like: as they are, inverted, turned, striped, shifted; each on (num_images, 1, n, n)."""
+"""What a domain's images look like: as they are, inverted, striped, checkered, turned, shifted; (num_images, 1, n, n)."""
