@@ -120,4 +120,4 @@ STYLES: tuple[Style, ...] = (
     lambda images: _inverted(images, 4, 4),
     lambda images: -_inverted(images, 4, 2),
 )
-"""What a domain's images look like: as they are, inverted, striped, checkered, turned, shifted; (num_images, 1, n, n)."""
+"""What a domain's images look like: as they are, inverted, striped, checkered, turned, shifted; (number, 1, n, n)."""
