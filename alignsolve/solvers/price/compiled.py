@@ -10,6 +10,3 @@ inner = numba.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wra
 
 part = numba.njit(inline="always", nogil=True)
 """For inner functions with one caller that call others: compiled within it, where they would be compiled twice."""
-
-reduction = numba.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"nnan", "nsz"})
-"""For inner functions that look for a largest or smallest value, none of them NaN: else that is not vectorised."""

@@ -69,9 +69,9 @@ class Round:
         slopes: Slopes,
         *,
         window: Any = None,
-        core_per_unit: float = 40.0,
+        core_per_unit: float,
         most_moves: int,
-        most_share: float = 1.0,
+        most_share: float,
         polish: bool,
     ) -> None:
         self.priced, self.slopes, self.polish = priced, slopes, polish
