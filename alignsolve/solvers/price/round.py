@@ -12,12 +12,12 @@ from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArr
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price import graph
-from alignsolve.solvers.price.arcs import Arcs
+from alignsolve.solvers.price.arcs import Arcs, offer_all
 from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
-from alignsolve.solvers.price.heaps import filled_heaps
+from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
-from alignsolve.solvers.price.table import table_of, tabulated, untabulated
+from alignsolve.solvers.price.table import empty_table, tabulated, untabulated
 
 STEPS = 2000
 """Searches between two looks at the clock."""
@@ -251,7 +251,9 @@ class Round:
 
     def _arcs(self, core: Core, windows: IntArray) -> Arcs:
         nodes = len(self.prices) + 1
-        return table_of(core, nodes) if self.in_table else filled_heaps(core, nodes, windows)
+        arcs = empty_table(core, nodes) if self.in_table else empty_heaps(core, nodes)
+        offer_all(core, arcs, windows)
+        return arcs
 
     def _in_quanta(self, window: Any) -> int:
         if window >= self.widest:
