@@ -4,26 +4,29 @@ Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from alignsolve import SOLVERS
+from fedtrain.checks import ConfigError
+from fedtrain.checks import check as _check
+from fedtrain.checks import one_of as _one_of
+from fedtrain.checks import positive as _positive
+from fedtrain.config_clients import ClientsConfig, TierConfig
+from fedtrain.config_server import AggregationConfig, AttackConfig, ValidationConfig
 
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message names the key and what it may be."""
-
-
-def _check(key: str, value: object, holds: bool, rule: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
-
-
-def _one_of(key: str, value: str, names: tuple[str, ...]) -> None:
-    _check(key, value, value in names, " or ".join(repr(name) for name in names))
-
-
-def _positive(key: str, value: float) -> None:
-    _check(key, value, 0.0 < value < math.inf, "above 0, and finite")
+__all__ = [
+    "AggregationConfig",
+    "AlignmentConfig",
+    "AttackConfig",
+    "ClientsConfig",
+    "ConfigError",
+    "DataConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TierConfig",
+    "TrainingConfig",
+    "ValidationConfig",
+]
 
 
 @dataclass(frozen=True)
@@ -68,74 +71,10 @@ class ModelConfig:
     top_k: int = 2
 
     def __post_init__(self) -> None:
-        for field in ("num_features", "num_hidden", "num_experts", "top_k"):
-            value = getattr(self, field)
-            _check(f"model.{field}", value, value >= 1, "1 or more")
+        for key in ("num_features", "num_hidden", "num_experts", "top_k"):
+            value = getattr(self, key)
+            _check(f"model.{key}", value, value >= 1, "1 or more")
         _check("model.top_k", self.top_k, self.top_k <= self.num_experts, f"at most the {self.num_experts} experts")
-
-
-@dataclass(frozen=True)
-class TierConfig:
-    """A kind of device.
-
-    Attributes
-    ----------
-    name
-        What the report calls it.
-    share
-        Share of the clients, relative to the other tiers' shares.
-    memory_kib
-        Memory for training: parameters, gradients and the optimiser's state. What the shared part leaves of it
-        decides how many experts fit.
-    ms_per_example
-        Milliseconds of a forward pass of one example through one expert.
-    down_mbps, up_mbps
-        Bandwidth in megabits per second.
-    """
-
-    name: str
-    share: float
-    memory_kib: float
-    ms_per_example: float
-    down_mbps: float
-    up_mbps: float
-
-    def __post_init__(self) -> None:
-        for field in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
-            _positive(f"clients.tiers.{field}", getattr(self, field))
-
-
-@dataclass(frozen=True)
-class ClientsConfig:
-    """The clients and their devices.
-
-    Attributes
-    ----------
-    num_clients
-        How many there are.
-    cohort_fraction
-        Share of them sampled for a round, at least one.
-    dropout
-        Probability that a sampled client's update does not arrive.
-    tiers
-        Kinds of devices.
-    """
-
-    num_clients: int = 40
-    cohort_fraction: float = 1.0
-    dropout: float = 0.02
-    tiers: tuple[TierConfig, ...] = (
-        TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
-        TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
-        TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
-    )
-
-    def __post_init__(self) -> None:
-        _check("clients.num_clients", self.num_clients, self.num_clients >= 1, "1 or more")
-        fraction = self.cohort_fraction
-        _check("clients.cohort_fraction", fraction, 0.0 < fraction <= 1.0, "above 0 and at most 1")
-        _check("clients.dropout", self.dropout, 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
-        _check("clients.tiers", [tier.name for tier in self.tiers], len(self.tiers) >= 1, "at least one tier")
 
 
 @dataclass(frozen=True)
@@ -240,9 +179,12 @@ class RunConfig:
     threads: int = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    clients: ClientsConfig = ClientsConfig()
+    clients: ClientsConfig = field(default_factory=ClientsConfig)
     training: TrainingConfig = TrainingConfig()
     alignment: AlignmentConfig = AlignmentConfig()
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    aggregation: AggregationConfig = field(default_factory=AggregationConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
 
     def __post_init__(self) -> None:
         plain = self.name not in ("", ".", "..") and not set(self.name) & set("/\\\0")

@@ -6,10 +6,12 @@ import torch
 from torch.nn import functional
 
 from alignsolve import Aligner, AlignerState, CapacityProfiler, LoadMonitor, LossFitness, RouterFitness
-from alignsolve.numerics import IntArray
+from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import data, devices
+from fedtrain.attacks import draw_attackers
 from fedtrain.client import LocalData
-from fedtrain.config import AlignmentConfig, ConfigError, RunConfig, TierConfig
+from fedtrain.config import AlignmentConfig, ConfigError, RunConfig
+from fedtrain.devices import Fleet
 from fedtrain.moe import ModelSpec, MoE, Tensors, initial_tensors, skeleton
 from fedtrain.randomness import Purpose, generator
 
@@ -30,8 +32,12 @@ class Federation:
         The examples for evaluation.
     label_counts
         (num_clients, num_classes) training examples per client and class.
-    tier
-        (num_clients,) each client's place in ``config.clients.tiers``.
+    fleet
+        The clients' devices.
+    shared_bytes, expert_bytes
+        Memory that training takes: of the shared part, and of each expert.
+    attackers
+        (num_clients,) which clients mean harm.
     aligner
         Decides who trains what.
     """
@@ -41,12 +47,16 @@ class Federation:
     clients: tuple[LocalData, ...]
     test: LocalData
     label_counts: IntArray
-    tier: IntArray
+    fleet: Fleet
+    shared_bytes: int
+    expert_bytes: int
+    attackers: BoolArray
     aligner: Aligner
 
-    def tier_of(self, client: int) -> TierConfig:
-        """Return a client's device."""
-        return self.config.clients.tiers[self.tier[client]]
+    @property
+    def tier(self) -> IntArray:
+        """(num_clients,) each client's place in ``fleet.tier_names``."""
+        return self.fleet.tier
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +71,14 @@ class ServerState:
         The whole model.
     aligner
         What the aligner knows.
+    clock
+        Simulated seconds since the run began.
     """
 
     round: int
     tensors: Tensors
     aligner: AlignerState
+    clock: float = 0.0
 
 
 def prepare(config: RunConfig) -> Federation:
@@ -74,7 +87,8 @@ def prepare(config: RunConfig) -> Federation:
     Raises
     ------
     ConfigError
-        If there is too little data for the clients, or a tier too small for the model.
+        If there is too little data for the clients, a tier too small for the model, or a trace of devices that cannot
+        be used.
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
@@ -89,16 +103,19 @@ def prepare(config: RunConfig) -> Federation:
         num_experts=model.num_experts,
         top_k=model.top_k,
     )
-    clients = config.clients
-    tier = devices.assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
+    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
+    fleet = devices.make_fleet(config, shared_bytes, expert_bytes)
     return Federation(
         config=config,
         spec=spec,
         clients=tuple(_as_tensors(train.select(part)) for part in parts),
         test=_as_tensors(test),
         label_counts=data.label_counts(train.labels, parts, train.num_classes),
-        tier=tier,
-        aligner=_aligner(config, spec, tier),
+        fleet=fleet,
+        shared_bytes=shared_bytes,
+        expert_bytes=expert_bytes,
+        attackers=draw_attackers(config),
+        aligner=_aligner(config.alignment, fleet, shared_bytes, expert_bytes),
     )
 
 
@@ -107,7 +124,7 @@ def initial_state(federation: Federation) -> ServerState:
     config = federation.config
     seed = int(generator(config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
-    aligner = federation.aligner.init(config.clients.num_clients, config.model.num_experts, seed=config.seed)
+    aligner = federation.aligner.init(federation.fleet.num_joined(0), config.model.num_experts, seed=config.seed)
     return ServerState(round=0, tensors=tensors, aligner=aligner)
 
 
@@ -135,14 +152,12 @@ def _as_tensors(examples: data.Examples) -> LocalData:
     return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
 
 
-def _aligner(config: RunConfig, spec: ModelSpec, tier: IntArray) -> Aligner:
-    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
-    memory = devices.memory_bytes(config.clients.tiers, shared_bytes, expert_bytes)
-    alignment = config.alignment
+def _aligner(alignment: AlignmentConfig, fleet: Fleet, shared_bytes: int, expert_bytes: int) -> Aligner:
+    memory = fleet.declared.memory_bytes
     return Aligner(
         fitness=_fitness(alignment),
         load=LoadMonitor(tolerance=alignment.tolerance, catch_up=alignment.catch_up),
-        capacity=CapacityProfiler(memory=memory[tier], expert_bytes=expert_bytes, shared_bytes=shared_bytes),
+        capacity=CapacityProfiler(memory=memory, expert_bytes=expert_bytes, shared_bytes=shared_bytes),
         solver=alignment.solver,
     )
 
