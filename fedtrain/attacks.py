@@ -5,7 +5,7 @@ honest result, w + d:
 
 - ``same-value``: w + scale in every parameter; ``sign-flip``: w − scale·d; ``gaussian``: w + scale·noise with standard
   normal noise. These three are the attacks of Li et al. (RSA, AAAI 2019), stated on what is added to the model.
-- ``nan``: NaN in every parameter.
+- ``nans``: NaN in every parameter.
 - ``replay``: what it would have sent in the first round, under that round's number. ``forged-replay``: the same, under
   the number of the current round.
 
@@ -62,7 +62,7 @@ def corrupt(update: Update, sent: Tensors, config: RunConfig, number: int) -> Up
         if attack.kind == "gaussian":
             noise = torch.from_numpy(rng.standard_normal(tuple(value.shape)))
             return base + (attack.scale * noise).to(base.dtype)
-        if attack.kind == "nan":
+        if attack.kind == "nans":
             return torch.full_like(value, torch.nan)
         return value
 

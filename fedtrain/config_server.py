@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fedtrain.checks import check, one_of, positive
 
 RULES = ("mean", "median", "trimmed-mean", "multi-krum")
-ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nan", "replay", "forged-replay")
+ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "forged-replay")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,234 @@
+"""Stopped anywhere and resumed, a run leaves bit for bit what it would have left; clocks on the wall apart."""
+
+import csv
+import io
+import multiprocessing
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from fedtrain import run as run_module
+from fedtrain.cli import app
+from fedtrain.config_file import read_config
+from fedtrain.run import Ending, execute
+from fedtrain.run_folder import RunFolderError
+
+TINY = (
+    "name=run",
+    "rounds=5",
+    "model.num_features=4",
+    "model.num_hidden=4",
+    "model.num_experts=3",
+    "training.epochs=1",
+    "training.batch_size=64",
+    "clients.num_clients=8",
+    "clients.dropout=0.1",
+    "clients.dropout_moment=any",
+    "clients.stragglers=0.3",
+    "clients.deadline=3",
+    "clients.late_joiners=0.4",
+    "clients.joined_by=3",
+    "attack.kind=nans",
+    "attack.share=0.4",
+    "aggregation.rule=trimmed-mean",
+)
+CLOCKS = {"solve_seconds", "round_seconds", "align_seconds"}
+EXACT = ("alignment.npz", "model.safetensors", "quarantine.csv", "config.toml")
+
+
+def go(out, *overrides, resume=True, overwrite=False):
+    config = read_config(overrides=[*TINY, *overrides])
+    return execute(config, Path(out), overwrite=overwrite, resume=resume, console=Console(file=io.StringIO()))
+
+
+def left(out):
+    """Return all that must not differ."""
+    folder = Path(out) / "run"
+    with (folder / "rounds.csv").open(newline="") as file:
+        rows = [{key: value for key, value in row.items() if key not in CLOCKS} for row in csv.DictReader(file)]
+    return rows, {name: (folder / name).read_bytes() for name in EXACT}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert go(out, resume=False) is Ending.FINISHED
+    rows, files = left(out)
+    assert len(rows) == 5
+    for column in ("dropped", "late", "quarantined"):  # the run has something of everything
+        assert sum(int(row[column]) for row in rows) > 0, column
+    assert rows[0]["clients"] == "5"
+    assert rows[-1]["clients"] == "8"
+    return rows, files
+
+
+class CrashError(BaseException):
+    """Stands for a power cut: nothing in the code under test may handle it."""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crash_between_any_two_steps_on_disk_is_resumed_exactly(tmp_path, monkeypatch, undisturbed, seed):
+    rng = random.Random(seed)
+    crashes = 0
+    while True:
+        fuse = [rng.randrange(1, 60)]
+        with monkeypatch.context() as patch:
+            for name in ("fsync", "replace", "rename", "open"):
+                patch.setattr(os, name, _burning(fuse, getattr(os, name)))
+            try:
+                assert go(tmp_path) is Ending.FINISHED
+                break
+            except CrashError:
+                crashes += 1
+    assert crashes > 0
+    assert left(tmp_path) == undisturbed
+    assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+def _burning(fuse, call):
+    def crashing(*arguments, **keywords):
+        fuse[0] -= 1
+        if fuse[0] == 0:
+            raise CrashError
+        return call(*arguments, **keywords)
+
+    return crashing
+
+
+def test_ctrl_c_can_be_resumed(tmp_path, monkeypatch, undisturbed):
+    entry_of, calls = run_module.entry_of, []
+
+    def interrupted(done):
+        calls.append(done)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return entry_of(done)
+
+    monkeypatch.setattr(run_module, "entry_of", interrupted)
+    assert go(tmp_path) is Ending.INTERRUPTED
+    assert len(left(tmp_path)[0]) == 2
+    assert go(tmp_path) is Ending.FINISHED
+    assert len(calls) == 3 + 3
+    assert left(tmp_path) == undisturbed
+
+
+def test_what_is_finished_is_left_alone(tmp_path, undisturbed):
+    go(tmp_path, resume=False)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+    assert go(tmp_path) is Ending.FINISHED
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_another_configuration_is_refused_by_its_key(tmp_path, undisturbed):
+    go(tmp_path, resume=False)
+    for override, told in (
+        ("training.epochs=2", "training.epochs was 1 in .* and is 2 now"),
+        ("rounds=9", "rounds was 5"),
+        ("seed=4", "seed was 0"),
+        ("clients.deadline=inf", "clients.deadline was 3.0"),
+    ):
+        with pytest.raises(RunFolderError, match=told):
+            go(tmp_path, override)
+    assert left(tmp_path) == undisturbed
+
+
+def test_a_damaged_checkpoint_is_told_by_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "entry_of", lambda done, real=run_module.entry_of: _third_is_last(done, real))
+    assert go(tmp_path) is Ending.INTERRUPTED
+    monkeypatch.undo()
+    for name in ("state-000002/model.safetensors", "state-000002/aligner.npz", "state-000002/state.json",
+                 "rounds/000001.npz"):  # fmt: skip
+        path = tmp_path / "run" / "checkpoint" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(RunFolderError, match=r"the checkpoint cannot be used: .*; pass --overwrite"):
+            go(tmp_path)
+        path.write_bytes(whole)
+    assert go(tmp_path) is Ending.FINISHED
+
+
+def _third_is_last(done, real):
+    if done.row.round == 3:
+        raise KeyboardInterrupt
+    return real(done)
+
+
+def test_overwriting_starts_again(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(run_module, "entry_of", lambda done, real=run_module.entry_of: _third_is_last(done, real))
+    assert go(tmp_path, "seed=5") is Ending.INTERRUPTED
+    monkeypatch.undo()
+    assert go(tmp_path, resume=False, overwrite=True) is Ending.FINISHED
+    assert left(tmp_path) == undisturbed
+
+
+def test_one_cannot_start_again_and_go_on():
+    result = CliRunner().invoke(app, ["run", "--overwrite", "--resume"])
+    assert result.exit_code == 2
+    assert "pass one of them" in result.stderr
+
+
+# ---- real kills
+
+
+def _start(context, out, fuse):
+    process = context.Process(target=_child, args=(str(out), fuse))
+    process.start()
+    return process
+
+
+def _child(out, fuse):
+    """Run in a process of its own, which kills itself at the ``fuse``-th step on disk, unless that is None."""
+    if fuse is not None:
+        left_ = [fuse]
+        for name in ("fsync", "replace", "rename", "open", "rmdir", "unlink"):
+            setattr(os, name, _deadly(left_, getattr(os, name)))
+    go(out)
+
+
+def _deadly(fuse, call):
+    def killing(*arguments, **keywords):
+        fuse[0] -= 1
+        if fuse[0] == 0:
+            os.kill(os.getpid(), 9)
+        return call(*arguments, **keywords)
+
+    return killing
+
+
+@pytest.mark.slow
+def test_fifty_kills(tmp_path, undisturbed):
+    """Real SIGKILLs: half at a random moment, half at a random step on disk; every run that they hit ends the same."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fedtrain.run", "sklearn.datasets", "test_fedtrain_resume"])
+    warm = _start(context, tmp_path / "warm", None)
+    warm.join()
+    started = time.monotonic()
+    _start(context, tmp_path / "timed", None).join()  # joined by its exit code below
+    whole = time.monotonic() - started
+    assert left(tmp_path / "timed") == undisturbed
+    rng, kills, runs = random.Random(0), 0, 0
+    while kills < 50:
+        runs += 1
+        out = tmp_path / str(runs)
+        for attempt in range(20):
+            by_step = attempt % 2 == 0
+            process = _start(context, out, rng.randrange(1, 60) if by_step else None)
+            if not by_step:
+                process.join(rng.uniform(0.0, 0.8 * whole))
+                process.kill()
+            process.join()
+            assert process.exitcode in (0, -9)
+            kills += process.exitcode == -9
+            if process.exitcode == 0:
+                break
+        else:
+            _start(context, out, None).join()
+        assert left(out) == undisturbed
+    assert np.isfinite(whole)
+    assert runs >= 5
