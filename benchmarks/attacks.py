@@ -66,7 +66,7 @@ def table(rows: Iterable[AttackRow]) -> str:
 def main() -> None:
     """Run what is not in the file yet, and print the table of all that is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0])
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
@@ -75,7 +75,7 @@ def main() -> None:
     rows = read_rows(arguments.out)
     known = {row[:5] for row in rows}
     attacks = [("none", 1.0), *(("sign-flip", scale) for scale in arguments.scales)]
-    for seed, (attack, scale), rule in itertools.product(range(arguments.seeds), attacks, arguments.rules):
+    for seed, (attack, scale), rule in itertools.product(arguments.seeds, attacks, arguments.rules):
         if (seed, arguments.rounds, attack, scale, rule) not in known:
             rows.append(attack_run(seed, arguments.rounds, attack, scale, rule))
             write_rows(arguments.out, rows)
