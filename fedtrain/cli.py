@@ -29,17 +29,23 @@ def run(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of the same name.")] = False,
     out: Annotated[Path, typer.Option("--out", help="The folder for run folders.")] = Path("runs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an earlier run of the same name and configuration, if any.")
+    ] = False,
 ) -> None:
-    """Train, and write OUT/NAME: config.toml, rounds.csv, alignment.npz, model.safetensors, report.html.
+    """Train, and write OUT/NAME: rows, quarantine, alignments, model, report and the configuration.
 
-    Ctrl-C ends the run early with exit code 130; the rounds that were done are written and reported.
+    Ctrl-C ends the run early with exit code 130; the rounds that were done are written and reported. Whatever stopped
+    a run, the same command with --resume goes on after its last whole round, and ends as if nothing had happened.
     """
     from fedtrain.config_file import read_config  # noqa: PLC0415
     from fedtrain.run import Ending, execute  # noqa: PLC0415  (torch: --help need not wait for it)
     from fedtrain.run_folder import RunFolderError  # noqa: PLC0415
 
+    if overwrite and resume:
+        _fail("--overwrite starts again and --resume goes on: pass one of them", BAD_INPUT)
     try:
-        ending = execute(read_config(config, set_ or ()), out, overwrite=overwrite, console=Console())
+        ending = execute(read_config(config, set_ or ()), out, overwrite=overwrite, console=Console(), resume=resume)
     except (ConfigError, RunFolderError) as error:
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:

@@ -1,19 +1,26 @@
-"""A round's clients at work: each trains what it was assigned, or is gone; what comes back is inspected."""
+"""A round's clients at work: each trains what it was assigned, or does not come back; what comes back is inspected."""
 
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from alignsolve import Outcome, Report, Solution
 from alignsolve.numerics import IntArray
-from fedtrain.devices import simulated_seconds
-from fedtrain.models import num_bytes, part_to_download
-from fedtrain.randomness import Purpose, generator
-from fedtrain.server import Federation, ServerState
+from fedtrain.attacks import REPLAYS, corrupt
+from fedtrain.models import num_active, num_bytes, part_to_download, part_to_upload
+from fedtrain.reception import Asked, Quarantined, receive
+from fedtrain.reply import Reply, seal
+from fedtrain.server import Federation, ServerState, initial_state
+from fedtrain.timing import Course, Work, foresee
 from fedtrain.training import train_clients
-from fedtrain.update import Update, find_fault
+from fedtrain.update import Update
+
+Transport: TypeAlias = Callable[[Sequence[Reply]], Sequence[Reply]]
+"""What becomes of replies on their way; the network's faults are put in here."""
 
 
-class Returned(NamedTuple):
+@dataclass(frozen=True)
+class Returned:
     """What became of a cohort.
 
     Attributes
@@ -22,80 +29,111 @@ class Returned(NamedTuple):
         Those that may be merged, ascending by client.
     reports
         One for every client of the cohort that was given an expert, in its order.
-    faults
-        Why the other updates may not be merged, by client.
+    quarantined
+        The replies that may not be merged, ascending by client.
     """
 
     updates: list[Update]
     reports: list[Report]
-    faults: dict[int, str]
+    quarantined: list[Quarantined]
 
 
-def train_cohort(federation: Federation, state: ServerState, cohort: IntArray, solution: Solution) -> Returned:
-    """Train every client of the cohort on the experts that row r of the solution gives to client ``cohort[r]``."""
-    returned = Returned([], [], {})
+def as_sent(replies: Sequence[Reply]) -> Sequence[Reply]:
+    """Deliver every reply once, in order, undamaged."""
+    return replies
+
+
+def train_cohort(
+    federation: Federation,
+    state: ServerState,
+    cohort: IntArray,
+    solution: Solution,
+    clock: float = 0.0,
+    transport: Transport = as_sent,
+) -> Returned:
+    """Train every client of the cohort on the experts that row r of the solution gives to client ``cohort[r]``.
+
+    Parameters
+    ----------
+    federation, state
+        Who and what is trained.
+    cohort, solution
+        The round's alignment.
+    clock
+        Simulated time at which the round begins.
+    transport
+        What becomes of the replies on their way.
+    """
     assert solution.assigned is not None  # align() raises if there is no alignment
     indptr, experts = solution.assigned
-    assigned = {
+    held = {
         client: tuple(experts[indptr[row] : indptr[row + 1]].tolist())
         for row, client in enumerate(cohort.tolist())
         if indptr[row] < indptr[row + 1]  # who is given nothing has nothing to fetch, to train or to report
     }
-    gone = {client for client in assigned if _drops_out(federation, state.round, client)}
-    training = {client: held for client, held in assigned.items() if client not in gone}
-    updates = train_clients(federation, state.tensors, state.round, training)
-    for client, held in assigned.items():
-        if client in gone:
-            returned.reports.append(_gone(state, client, held))
-            continue
-        update = updates[client]
-        report = _received(federation, state, client, held, update)
-        known = {"client": client, "experts": held, "num_examples": len(federation.clients[client])}
-        fault = find_fault(update, state.tensors, **known)
-        if fault is None:
-            returned.updates.append(update)
-            report = _with_measures(report, update)
-        else:
-            returned.faults[client] = fault
-        returned.reports.append(report)
-    return returned
+    courses = {client: _foresee(federation, state, client, own, clock) for client, own in held.items()}
+    trained = {client: own for client, own in held.items() if courses[client].outcome is Outcome.COMPLETED}
+    replies = _replies(federation, state, trained)
+    asked = {reply.sender: Asked(held[reply.sender], len(federation.clients[reply.sender])) for reply in replies}
+    received = receive(transport(replies), asked, state.tensors, state.round, federation.config.validation)
+    merged = {update.client: update for update in received.updates}
+    refused = {client for client, _ in received.quarantined}
+    reports = [
+        _report(client, own, courses[client], merged.get(client), client in refused) for client, own in held.items()
+    ]
+    return Returned(received.updates, reports, received.quarantined)
 
 
-def _drops_out(federation: Federation, number: int, client: int) -> bool:
-    rng = generator(federation.config.seed, Purpose.DROPOUT, number, client)
-    return bool(rng.random() < federation.config.clients.dropout)
-
-
-def _gone(state: ServerState, client: int, held: tuple[int, ...]) -> Report:
-    """It fetched its part of the model, and nothing came back."""
-    bytes_down = num_bytes(part_to_download(state.tensors, held))
-    return Report(client, held, bytes_down=bytes_down, outcome=Outcome.DROPPED)
-
-
-def _received(federation: Federation, state: ServerState, client: int, held: tuple[int, ...], update: Update) -> Report:
-    """Report only what the server can see without believing the client."""
-    bytes_down = num_bytes(part_to_download(state.tensors, held))
-    bytes_up = num_bytes(update.tensors)
-    seconds = simulated_seconds(
-        federation.tier_of(client),
-        num_examples=federation.config.training.epochs * len(federation.clients[client]),
-        num_experts=len(held),
-        top_k=federation.spec.top_k,
-        bytes_down=bytes_down,
-        bytes_up=bytes_up,
+def _foresee(federation: Federation, state: ServerState, client: int, held: tuple[int, ...], clock: float) -> Course:
+    config = federation.config
+    work = Work(
+        num_examples=config.training.epochs * len(federation.clients[client]),
+        num_active=num_active(federation.spec, held),
+        memory_bytes=federation.shared_bytes + len(held) * federation.expert_bytes,
+        bytes_down=num_bytes(part_to_download(state.tensors, held)),
+        bytes_up=num_bytes(part_to_upload(state.tensors, held)),
     )
-    return Report(client, held, seconds=seconds, bytes_down=bytes_down, bytes_up=bytes_up, outcome=Outcome.REJECTED)
+    return foresee(
+        config.clients, federation.fleet, work, seed=config.seed, number=state.round, client=client, clock=clock
+    )
 
 
-def _with_measures(report: Report, update: Update) -> Report:
-    """Complete the report of an update that may be merged."""
-    measured = update.measured
-    return replace(
-        report,
-        usage=measured.usage,
-        loss=measured.loss,
-        accuracy=measured.accuracy,
-        num_examples=update.num_examples,
-        router_mass=measured.router_mass,
-        outcome=Outcome.COMPLETED,
+def _replies(federation: Federation, state: ServerState, held: Mapping[int, tuple[int, ...]]) -> list[Reply]:
+    """Let clients train, honestly or not, and send their replies."""
+    config = federation.config
+    replaying = {
+        client: own for client, own in held.items() if federation.attackers[client] and config.attack.kind in REPLAYS
+    }
+    others = {client: own for client, own in held.items() if client not in replaying}
+    updates = train_clients(federation, state.tensors, state.round, others)
+    if replaying:
+        updates |= train_clients(federation, initial_state(federation).tensors, 0, replaying)
+    return [_reply(federation, state, updates[client], replays=client in replaying) for client in held]
+
+
+def _reply(federation: Federation, state: ServerState, update: Update, *, replays: bool) -> Reply:
+    config, client = federation.config, update.client
+    if replays:
+        return seal(client, state.round if config.attack.kind == "forged-replay" else 0, update)
+    if federation.attackers[client]:
+        update = corrupt(update, state.tensors, config, state.round)
+    return seal(client, state.round, update)
+
+
+def _report(client: int, held: tuple[int, ...], course: Course, update: Update | None, refused: bool) -> Report:
+    """Note what the server saw; what the client says of itself only if its update may be merged."""
+    outcome = course.outcome
+    if outcome is Outcome.COMPLETED and update is None:
+        outcome = Outcome.REJECTED if refused else Outcome.DROPPED  # dropped: lost on the way
+    measures: dict[str, Any] = {}
+    if update is not None:
+        measures = update.measured._asdict() | {"num_examples": update.num_examples}
+    return Report(
+        client,
+        held,
+        seconds=course.seconds,
+        bytes_down=course.bytes_down,
+        bytes_up=course.bytes_up,
+        outcome=outcome,
+        **measures,
     )

@@ -11,11 +11,15 @@ from fedtrain.checks import ConfigError
 from fedtrain.checks import check as _check
 from fedtrain.checks import one_of as _one_of
 from fedtrain.checks import positive as _positive
+from fedtrain.config_clients import ClientsConfig, TierConfig
 from fedtrain.config_data import DataConfig
 from fedtrain.config_model import ModelConfig
+from fedtrain.config_server import AggregationConfig, AttackConfig, ValidationConfig
 
 __all__ = [
+    "AggregationConfig",
     "AlignmentConfig",
+    "AttackConfig",
     "ClientsConfig",
     "ConfigError",
     "DataConfig",
@@ -23,71 +27,8 @@ __all__ = [
     "RunConfig",
     "TierConfig",
     "TrainingConfig",
+    "ValidationConfig",
 ]
-
-
-@dataclass(frozen=True)
-class TierConfig:
-    """A kind of device.
-
-    Attributes
-    ----------
-    name
-        What the report calls it.
-    share
-        Share of the clients, relative to the other tiers' shares.
-    memory_kib
-        Memory for training: parameters, gradients and the optimiser's state. What the shared part leaves of it
-        decides how many experts fit.
-    ms_per_example
-        Milliseconds of a forward pass of one example through one expert.
-    down_mbps, up_mbps
-        Bandwidth in megabits per second.
-    """
-
-    name: str
-    share: float
-    memory_kib: float
-    ms_per_example: float
-    down_mbps: float
-    up_mbps: float
-
-    def __post_init__(self) -> None:
-        for key in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
-            _positive(f"clients.tiers.{key}", getattr(self, key))
-
-
-@dataclass(frozen=True)
-class ClientsConfig:
-    """The clients and their devices.
-
-    Attributes
-    ----------
-    num_clients
-        How many there are.
-    cohort_fraction
-        Share of them sampled for a round, at least one.
-    dropout
-        Probability that a sampled client's update does not arrive.
-    tiers
-        Kinds of devices.
-    """
-
-    num_clients: int = 40
-    cohort_fraction: float = 1.0
-    dropout: float = 0.02
-    tiers: tuple[TierConfig, ...] = (
-        TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
-        TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
-        TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
-    )
-
-    def __post_init__(self) -> None:
-        _check("clients.num_clients", self.num_clients, self.num_clients >= 1, "1 or more")
-        fraction = self.cohort_fraction
-        _check("clients.cohort_fraction", fraction, 0.0 < fraction <= 1.0, "above 0 and at most 1")
-        _check("clients.dropout", self.dropout, 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
-        _check("clients.tiers", [tier.name for tier in self.tiers], len(self.tiers) >= 1, "at least one tier")
 
 
 @dataclass(frozen=True)
@@ -196,9 +137,12 @@ class RunConfig:
     threads: int = 1
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    clients: ClientsConfig = ClientsConfig()
+    clients: ClientsConfig = field(default_factory=ClientsConfig)
     training: TrainingConfig = TrainingConfig()
     alignment: AlignmentConfig = AlignmentConfig()
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    aggregation: AggregationConfig = field(default_factory=AggregationConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
 
     def __post_init__(self) -> None:
         plain = self.name not in ("", ".", "..") and not set(self.name) & set("/\\\0")

@@ -101,7 +101,7 @@ class LiveDisplay:
                 f"{row.load_cv:.3f}",
                 certificate,
                 f"{row.gap:.1e}",
-                f"{row.clients - row.dropped - row.rejected}/{row.clients}",
+                f"{row.merged}/{row.clients}",
                 f"{row.round_seconds:.2f}",
             )
         return Group(self.progress, table)

@@ -19,6 +19,14 @@ class Purpose(IntEnum):
     COHORT = 4
     DROPOUT = 5
     TRAINING = 6
+    SPREAD = 20
+    JOINING = 21
+    AVAILABILITY = 22
+    STRAGGLING = 23
+    DROPOUT_MOMENT = 24
+    MISREPORT = 25
+    ATTACKERS = 26
+    ATTACK = 27
     CONCEPTS = 30
     MIXTURE = 31
     HAND = 32

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,14 @@ class Alignments:
     label_counts: IntArray
 
 
+class PutAside(NamedTuple):
+    """One reply that was not merged: a line of quarantine.csv."""
+
+    round: int
+    client: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """All of a run folder.
@@ -103,6 +111,8 @@ class RunRecord:
         What was written; alignments are None if alignment.npz is missing.
     model_bytes
         Size of the whole model's tensors; None if it was not written.
+    put_aside
+        Replies that were quarantined, in the file's order.
     """
 
     name: str
@@ -111,12 +121,14 @@ class RunRecord:
     rounds: Rounds
     alignments: Alignments | None
     model_bytes: int | None
+    put_aside: tuple[PutAside, ...] = ()
 
     @cached_property
     def whole_model_traffic(self) -> FloatArray | None:
         """What the rounds would have moved with every expert sent to and from every client, (num_rounds,); or None."""
         downloads = self.rounds.numbers("clients")
-        traffic = (2 * downloads - self.rounds.numbers("dropped")) * (self.model_bytes or np.nan)
+        gone = self.rounds.numbers("dropped") + np.nan_to_num(self.rounds.numbers("out_of_memory"))
+        traffic = (2 * downloads - gone) * (self.model_bytes or np.nan)
         return traffic if len(traffic) and np.isfinite(traffic).all() else None
 
 
@@ -141,6 +153,7 @@ def read_record(run_dir: Path) -> RunRecord:
         rounds=_read_rounds(run_dir / "rounds.csv"),
         alignments=_read_alignments(run_dir / "alignment.npz"),
         model_bytes=_read_model_bytes(run_dir / "model.safetensors"),
+        put_aside=_read_quarantine(run_dir / "quarantine.csv"),
     )
 
 
@@ -164,6 +177,21 @@ def _read_rounds(path: Path) -> Rounds:
         fields = [row[position] for row in rows]
         columns[name] = fields if name in WORDS else _numbers(path, name, fields)
     return Rounds(columns, incomplete)
+
+
+def _read_quarantine(path: Path) -> tuple[PutAside, ...]:
+    if not path.exists():
+        return ()
+    try:
+        text = path.read_text(encoding="utf-8")
+        lines = list(csv.reader(text.splitlines()))[1:]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not CSV text: {error}") from error
+    whole = lines if text.endswith("\n") else lines[:-1]
+    for number, line in enumerate(whole, start=2):
+        if len(line) != len(PutAside._fields) or not (line[0].isdigit() and line[1].isdigit()):
+            raise ValueError(f"{path}, line {number}: {line!r} is not a round, a client and a reason")
+    return tuple(PutAside(int(number), int(client), reason) for number, client, reason in whole)
 
 
 def _numbers(path: Path, name: str, fields: list[str]) -> FloatArray:

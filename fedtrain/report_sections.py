@@ -10,6 +10,7 @@ import numpy as np
 from alignsolve.numerics import FloatArray
 from fedtrain.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
 from fedtrain.record import WORDS, Alignments, Rounds, RunRecord
+from fedtrain.report_clients import client_charts, merged_card
 from fedtrain.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
 
 
@@ -18,7 +19,10 @@ def headline(record: RunRecord) -> str:
     rounds = record.rounds
     if not len(rounds):
         return ""
-    cards = [_accuracy_card(rounds), _proof_card(rounds), _traffic_card(record), _time_card(rounds), _load_card(record)]
+    cards = [
+        *(_accuracy_card(rounds), _proof_card(rounds), _traffic_card(record), _time_card(rounds), _load_card(record)),
+        merged_card(rounds),
+    ]
     return "".join(
         f'<div class="card"><dt>{name}</dt>'
         f'<dd><strong data-headline="{name}">{value}</strong><span>{detail}</span></dd></div>'
@@ -87,6 +91,7 @@ def sections(record: RunRecord) -> Iterator[str]:
         yield _section("alignment", "Who trained what", _matrix(record.alignments), grid=False)
         yield _section("load", "Load per expert", _load_charts(record.alignments), grid=False)
     yield _section("solver", "Solver and prices", _solver_charts(record, numbers))
+    yield _section("clients", "What came back", "".join(client_charts(record, numbers)))
     yield _section("rounds", "All rounds", _table(rounds), grid=False)
 
 

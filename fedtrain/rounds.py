@@ -1,22 +1,32 @@
 """Rounds as a generator: sample a cohort, align it, let it train, merge what comes back, learn from it, evaluate."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from alignsolve import Outcome, Report, Solution
-from alignsolve.numerics import IntArray
 from fedtrain.aggregate import aggregate
-from fedtrain.cohort import train_cohort
-from fedtrain.randomness import Purpose, generator
+from fedtrain.cohort import Transport, as_sent, train_cohort
+from fedtrain.presence import opening, sample_cohort
 from fedtrain.row import Round, Row
 from fedtrain.server import Federation, ServerState, evaluate
+from fedtrain.timing import round_seconds
 
 
-def run_rounds(federation: Federation, state: ServerState) -> Iterator[tuple[Round, ServerState]]:
+def run_rounds(
+    federation: Federation, state: ServerState, transport: Transport = as_sent
+) -> Iterator[tuple[Round, ServerState]]:
     """Run what is left of the configured rounds, one each time that the next is asked for.
+
+    Parameters
+    ----------
+    federation
+        All that stays the same.
+    state
+        Where to start: :func:`fedtrain.server.initial_state`, or what an earlier round left.
+    transport
+        What becomes of the clients' replies on their way.
 
     Yields
     ------
@@ -29,25 +39,29 @@ def run_rounds(federation: Federation, state: ServerState) -> Iterator[tuple[Rou
         If a round's alignment could not be found.
     """
     while state.round < federation.config.rounds:
-        done, state = run_round(federation, state)
+        done, state = run_round(federation, state, transport)
         yield done, state
 
 
-def run_round(federation: Federation, state: ServerState) -> tuple[Round, ServerState]:
-    """Run one round; clocks apart, it depends on nothing but its arguments."""
+def run_round(federation: Federation, state: ServerState, transport: Transport = as_sent) -> tuple[Round, ServerState]:
+    """Run one round; clocks on the wall apart, it depends on nothing but its arguments."""
     started = time.perf_counter()
-    cohort = sample_cohort(federation, state.round)
-    solution, aligned = federation.aligner.align(state.aligner, cohort)
+    config, fleet = federation.config, federation.fleet
+    clock = opening(fleet, state.round, state.clock)
+    cohort = sample_cohort(federation, state.round, clock)
+    known = state.aligner.grow(fleet.num_joined(state.round))
+    solution, aligned = federation.aligner.align(known, cohort)
     align_seconds = time.perf_counter() - started
 
-    returned = train_cohort(federation, state, cohort, solution)
-    tensors = aggregate(state.tensors, returned.updates)
+    returned = train_cohort(federation, state, cohort, solution, clock, transport)
+    tensors = aggregate(state.tensors, returned.updates, config.aggregation)
 
     observing = time.perf_counter()
     observed = federation.aligner.observe(aligned, returned.reports)
     align_seconds += time.perf_counter() - observing
 
     accuracy, loss = evaluate(federation, tensors)
+    seconds = round_seconds((report.seconds for report in returned.reports), config.clients.deadline)
     row = Row(
         round=state.round + 1,
         accuracy=accuracy,
@@ -60,31 +74,28 @@ def run_round(federation: Federation, state: ServerState) -> tuple[Round, Server
         solve_seconds=solution.runtime,
         round_seconds=time.perf_counter() - started,
         clients=len(cohort),
-        rejected=len(returned.faults),
         softened=observed.softened_rounds - state.aligner.softened_rounds,
         align_seconds=align_seconds,
+        simulated_seconds=seconds,
+        quarantined=len(returned.quarantined),
+        clock=clock + seconds,
         **_totals(returned.reports),
     )
-    after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed)
-    return Round(row, cohort, solution, returned.faults), after
+    after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed, clock=clock + seconds)
+    return Round(row, cohort, solution, returned.quarantined), after
 
 
 def _totals(reports: Sequence[Report]) -> dict[str, Any]:
     """Add up what the cohort's clients report."""
+    ended = Counter(report.outcome for report in reports)
     return {
         "bytes_down": sum(report.bytes_down for report in reports),
         "bytes_up": sum(report.bytes_up for report in reports),
-        "dropped": sum(report.outcome is Outcome.DROPPED for report in reports),
-        "simulated_seconds": max((report.seconds for report in reports), default=0.0),
+        "dropped": ended[Outcome.DROPPED],
+        "rejected": ended[Outcome.REJECTED],
+        "late": ended[Outcome.LATE],
+        "out_of_memory": ended[Outcome.OUT_OF_MEMORY],
     }
-
-
-def sample_cohort(federation: Federation, number: int) -> IntArray:
-    """Draw a round's clients without replacement, ascending; rounds are counted from 0."""
-    config = federation.config
-    size = max(1, round(config.clients.cohort_fraction * config.clients.num_clients))
-    rng = generator(config.seed, Purpose.COHORT, number)
-    return np.sort(rng.choice(config.clients.num_clients, size=size, replace=False))
 
 
 def load_cv(solution: Solution) -> float:

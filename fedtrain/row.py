@@ -1,11 +1,12 @@
 """What is kept of a round: its figures, one line of ``rounds.csv``, and what they were made from."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from alignsolve import Solution
 from alignsolve.numerics import IntArray
+from fedtrain.reception import Quarantined
 
 
 class Row(NamedTuple):
@@ -30,13 +31,21 @@ class Row(NamedTuple):
     dropped
         How many of it did not return an update.
     rejected
-        How many returned one that was not merged.
+        How many returned one that was refused.
     softened
         1 if a soft load bound was broken, else 0.
     align_seconds
         Wall-clock time of aligning and observing, solving included.
     simulated_seconds
-        How long the round's slowest client that came back would have taken on its device.
+        How long the round would have taken on the clients' devices: until the last one ended, or the deadline.
+    late
+        How many clients were not done at the deadline.
+    out_of_memory
+        How many could not hold the experts that they were given.
+    quarantined
+        How many replies were put aside; duplicates are, though their client may have been merged.
+    clock
+        Simulated seconds from the start of the run to the end of this round, waiting for clients included.
     """
 
     round: int
@@ -57,6 +66,15 @@ class Row(NamedTuple):
     softened: int
     align_seconds: float
     simulated_seconds: float
+    late: int
+    out_of_memory: int
+    quarantined: int
+    clock: float
+
+    @property
+    def merged(self) -> int:
+        """How many clients' updates were merged, those included that were given nothing to train."""
+        return self.clients - self.dropped - self.rejected - self.late - self.out_of_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +89,11 @@ class Round:
         (row.clients,) client indices, ascending.
     solution
         The alignment; its row r is client ``cohort[r]``.
-    faults
-        Why updates were not merged, by client.
+    quarantined
+        Replies that were put aside, with the reason, ascending by client.
     """
 
     row: Row
     cohort: IntArray
     solution: Solution
-    faults: Mapping[int, str]
+    quarantined: Sequence[Quarantined]

@@ -1,6 +1,6 @@
 """A whole run: prepare, train round by round, keep every row, and write what was done however it ended."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from rich.console import Console
 from alignsolve import SolveError
 from fedtrain.config import RunConfig
 from fedtrain.display import make_display
+from fedtrain.history import Entry, entry_of
 from fedtrain.report import write_report
 from fedtrain.rounds import run_rounds
-from fedtrain.row import Round
 from fedtrain.run_folder import RunFolder, writing
-from fedtrain.server import Federation, ServerState, initial_state, prepare
+from fedtrain.server import Federation, ServerState, prepare
 
 
 class Ending(Enum):
@@ -24,7 +24,7 @@ class Ending(Enum):
     FAILED = auto()
 
 
-def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console) -> Ending:
+def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, resume: bool = False) -> Ending:
     """Train as configured and write the run folder ``out/config.name``.
 
     Parameters
@@ -37,28 +37,38 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console) 
         Whether an earlier run of that name may be replaced.
     console
         Where progress is shown.
+    resume
+        Whether to go on with an earlier run of that name and configuration after its last whole round, if there is
+        one. Clocks on the wall apart, what it leaves is bit for bit what it would have left if nothing had stopped it.
 
     Returns
     -------
     Ending
-        INTERRUPTED after Ctrl-C, FAILED if a round had no alignment; the folder holds the rounds before it.
+        INTERRUPTED after Ctrl-C, FAILED if a round had no alignment; the folder holds the rounds before it, and can be
+        resumed.
 
     Raises
     ------
     ConfigError
         If the configuration cannot be run; nothing is written then.
     RunFolderError
-        If the folder exists or cannot be written.
+        If the folder exists, belongs to a run that was configured otherwise, or cannot be written.
     """
     federation = prepare(config)
-    done = _Done(initial_state(federation))
-    with RunFolder(out / config.name, config, overwrite=overwrite) as folder:
+    with RunFolder(out / config.name, config, overwrite=overwrite, resume=resume) as folder:
+        if folder.finished:
+            console.print(f"{folder.path} is finished; there is nothing to resume", highlight=False, soft_wrap=True)
+            folder.finish()
+            return Ending.FINISHED
+        done = _Done(*folder.begin(federation))
         ending = _train(federation, done, folder, console)
-        folder.write_alignment(federation, done.rounds)
+        folder.write_alignment(federation, done.entries)
         folder.write_model(done.state.tensors)
         with writing(folder.path / "report.html"):
             report = write_report(folder.path)
-    _tell(console, done.rounds, report)
+        if ending is Ending.FINISHED:
+            folder.finish()
+    _tell(console, done.entries, report)
     return ending
 
 
@@ -67,40 +77,43 @@ class _Done:
     """What has been done so far."""
 
     state: ServerState
-    rounds: list[Round] = field(default_factory=list)
+    entries: list[Entry]
 
 
 def _train(federation: Federation, done: _Done, folder: RunFolder, console: Console) -> Ending:
     """Run the rounds, each written and shown when it is done, until the last or the first trouble."""
     config = federation.config
+    if done.entries:
+        console.print(f"resumed after round {len(done.entries)} of {config.rounds}", highlight=False)
     try:
         with make_display(console, config.name, config.rounds) as display:
             for round_, state in run_rounds(federation, done.state):
+                entry = entry_of(round_)
+                folder.append(entry, state)
                 done.state = state
-                done.rounds.append(round_)
-                folder.append(round_.row)
-                display.show(round_.row)
-                for client, fault in round_.faults.items():
-                    console.print(f"client {client}: update not merged: {fault}", markup=False, highlight=False)
+                done.entries.append(entry)
+                display.show(entry.row)
+                for client, reason in entry.quarantined:
+                    console.print(f"client {client}: update not merged: {reason}", markup=False, highlight=False)
     except KeyboardInterrupt:
-        number = len(done.rounds)
+        number = len(done.entries)
         console.print(f"interrupted after {number} of {config.rounds} rounds; writing what was done", style="yellow")
         return Ending.INTERRUPTED
     except SolveError as error:
-        number = len(done.rounds) + 1
+        number = len(done.entries) + 1
         console.print(f"round {number} has no alignment: {error}", style="red", markup=False, highlight=False)
         return Ending.FAILED
     return Ending.FINISHED
 
 
-def _tell(console: Console, rounds: list[Round], report: Path) -> None:
+def _tell(console: Console, entries: list[Entry], report: Path) -> None:
     """Sum the run up in two lines."""
-    if rounds:
-        last = rounds[-1].row
-        proven = sum(done.row.status == "OPTIMAL" for done in rounds)
-        seconds = sum(done.row.round_seconds for done in rounds)
+    if entries:
+        proven = sum(entry.row.status == "OPTIMAL" for entry in entries)
+        seconds = sum(entry.row.round_seconds for entry in entries)
+        accuracy = entries[-1].row.accuracy
         console.print(
-            f"{len(rounds)} rounds in {seconds:.1f} s, {proven} proven optimal; final accuracy {last.accuracy:.4f}",
+            f"{len(entries)} rounds in {seconds:.1f} s, {proven} proven optimal; final accuracy {accuracy:.4f}",
             highlight=False,
         )
     console.print(f"report: {report}", highlight=False, soft_wrap=True)

@@ -1,31 +1,36 @@
-"""A run's folder: made before anything is trained, one line after every round, the rest when the run ends.
+"""A run's folder: made before anything is trained, a line and a checkpoint after every round, the rest when it ends.
 
-Rows are flushed to the file as they come, so that whatever stops a run, the rounds that it did can be read. The other
-files are written beside themselves and renamed, so that there is never half of one. Nothing is pickled.
+Rows are flushed to the file as they come, so that whatever stops a run, the rounds that it did can be read; the
+checkpoint comes first, so that on resuming they are written again from it, and none is missing or there twice. The
+other files are written beside themselves and renamed, so that there is never half of one. Nothing is pickled.
 """
 
 import csv
-import os
-from collections.abc import Callable, Iterator, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 import numpy as np
-import numpy.typing as npt
 import safetensors
 import safetensors.torch
 
-from alignsolve.numerics import FloatArray, IntArray
-from fedtrain.config import RunConfig
-from fedtrain.config_file import to_toml
+from fedtrain import atomic, checkpoint
+from fedtrain.config import ConfigError, RunConfig
+from fedtrain.config_file import read_config, to_toml
+from fedtrain.history import Entry, alignment_arrays
 from fedtrain.models import Tensors
-from fedtrain.row import Round, Row
-from fedtrain.server import Federation
+from fedtrain.row import Row
+from fedtrain.server import Federation, ServerState, initial_state
 
-FILES = ("config.toml", "rounds.csv", "alignment.npz", "model.safetensors", "report.html")
-"""What a run writes, and all that ``overwrite`` removes."""
+FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
+"""What a run writes, and with ``checkpoint/``, which a finished run removes, all that ``overwrite`` does away with."""
+
+QUARANTINE = ("round", "client", "reason")
+"""Columns of quarantine.csv."""
 
 
 class RunFolderError(RuntimeError):
@@ -43,24 +48,34 @@ class RunFolder:
         Written at once.
     overwrite
         Whether an earlier run's files there may be removed; whatever else lies there stays.
+    resume
+        Whether to go on with an earlier run of the same configuration, if there is one.
 
     Raises
     ------
     RunFolderError
-        If the folder exists and ``overwrite`` is False, or it cannot be written.
+        If the folder exists and neither ``overwrite`` nor ``resume`` is set, its run was configured otherwise, or it
+        cannot be written.
     """
 
-    def __init__(self, path: Path, config: RunConfig, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, config: RunConfig, *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
-        if not overwrite and (path.exists() or path.is_symlink()):
-            raise RunFolderError(f"{path} exists; choose another name (--set name=…) or pass --overwrite")
+        self.rows: TextIO | None = None
+        self.quarantine: TextIO | None = None
+        if resume and (path / "config.toml").exists():
+            _check_same(path / "config.toml", config)
+            return
+        unused = resume and not any((path / name).exists() for name in FILES)
+        if not (overwrite or unused) and (path.exists() or path.is_symlink()):
+            raise RunFolderError(
+                f"{path} exists; choose another name (--set name=…), pass --overwrite, or go on with it by --resume"
+            )
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
+            checkpoint.start(path / "checkpoint")
+            for name in FILES[:-1]:
                 (path / name).unlink(missing_ok=True)
-            (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
-            self._rows: TextIO = (path / "rounds.csv").open("w", encoding="utf-8", newline="")
-        self._write_line(Row._fields)
+            atomic.replace_text(path / "config.toml", to_toml(config))
 
     def __enter__(self) -> Self:
         return self
@@ -68,24 +83,62 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._rows.close()
+        for file in (self.rows, self.quarantine):
+            if file is not None:
+                file.close()
 
-    def append(self, row: Row) -> None:
-        """Write a round's line; it is in the file when this returns."""
-        self._write_line(row)
+    @property
+    def finished(self) -> bool:
+        """Whether the run here was brought to its end: only then is there no checkpoint."""
+        return not (self.path / "checkpoint").exists()
 
-    def _write_line(self, fields: Sequence[object]) -> None:
+    def begin(self, federation: Federation) -> tuple[ServerState, list[Entry]]:
+        """Return where to start and what was done before, and write that to rounds.csv and quarantine.csv.
+
+        Raises
+        ------
+        RunFolderError
+            If the checkpoint cannot be used, or the files cannot be written.
+        """
+        try:
+            state, entries = checkpoint.load(self.path / "checkpoint", federation) or (initial_state(federation), [])
+        except checkpoint.CheckpointError as error:
+            raise RunFolderError(f"{error}; pass --overwrite to start again") from error
+        self._write("rounds.csv", [Row._fields, *(entry.row for entry in entries)])
+        self._write("quarantine.csv", [QUARANTINE, *(line for entry in entries for line in _quarantine(entry))])
+        with writing(self.path):
+            self.rows = (self.path / "rounds.csv").open("a", encoding="utf-8", newline="")
+            self.quarantine = (self.path / "quarantine.csv").open("a", encoding="utf-8", newline="")
+        return state, entries
+
+    def append(self, entry: Entry, state: ServerState) -> None:
+        """Write a round's checkpoint and its lines; they are in the files when this returns."""
+        assert self.rows is not None  # begin() comes first
+        assert self.quarantine is not None
+        with writing(self.path / "checkpoint"):
+            checkpoint.save(self.path / "checkpoint", state, entry)
         with writing(self.path / "rounds.csv"):
-            csv.writer(self._rows, lineterminator="\n").writerow(fields)
-            self._rows.flush()
+            self.rows.write(_csv([entry.row]))
+            self.rows.flush()
+        with writing(self.path / "quarantine.csv"):
+            self.quarantine.write(_csv(_quarantine(entry)))
+            self.quarantine.flush()
 
     def write_model(self, tensors: Tensors) -> None:
         """Write ``model.safetensors``, the whole model."""
         self._replace("model.safetensors", lambda path: safetensors.torch.save_file(tensors, path))
 
-    def write_alignment(self, federation: Federation, rounds: Sequence[Round]) -> None:
+    def write_alignment(self, federation: Federation, entries: Sequence[Entry]) -> None:
         """Write ``alignment.npz``: who trained what, with bounds and prices, by round."""
-        arrays = _alignment_arrays(federation, rounds)
+        num_experts = federation.spec.num_experts
+        arrays = {
+            **alignment_arrays(entries, num_experts),
+            "num_clients": np.array(len(federation.clients), dtype=np.int64),
+            "num_experts": np.array(num_experts, dtype=np.int64),
+            "tier": federation.fleet.tier,
+            "tier_names": np.array(federation.fleet.tier_names, dtype=np.str_),
+            "label_counts": federation.label_counts,
+        }
 
         def write(path: Path) -> None:
             with path.open("wb") as file:
@@ -93,11 +146,18 @@ class RunFolder:
 
         self._replace("alignment.npz", write)
 
-    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
-        part = self.path / f".{name}.part"
+    def finish(self) -> None:
+        """Remove the checkpoint, or what is left of it: there is nothing to go on with."""
+        with writing(self.path / "checkpoint"):
+            atomic.remove_folder(self.path / "checkpoint")
+
+    def _write(self, name: str, lines: Iterable[Sequence[object]]) -> None:
         with writing(self.path / name):
-            write(part)
-            os.replace(part, self.path / name)
+            atomic.replace_text(self.path / name, _csv(lines))
+
+    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
+        with writing(self.path / name):
+            atomic.replace_file(self.path / name, write)
 
 
 @contextmanager
@@ -110,44 +170,34 @@ def writing(path: Path) -> Iterator[None]:
         raise RunFolderError(f"cannot write {getattr(error, 'filename', None) or path}: {reason}") from error
 
 
-def _alignment_arrays(federation: Federation, rounds: Sequence[Round]) -> dict[str, npt.NDArray[Any]]:
-    num_experts = federation.spec.num_experts
-    pairs = [_pairs(done) for done in rounds]
-    problems = [done.solution.problem for done in rounds]
-
-    def by_expert(rows: list[FloatArray | None]) -> FloatArray:
-        filled = [np.full(num_experts, np.nan) if row is None else row for row in rows]
-        return np.stack(filled).astype(np.float64) if filled else np.zeros((0, num_experts))
-
-    return {
-        "rounds": np.array([done.row.round for done in rounds], dtype=np.int64),
-        "num_clients": np.array(len(federation.clients), dtype=np.int64),
-        "num_experts": np.array(num_experts, dtype=np.int64),
-        "cohort_ptr": _pointers([done.cohort for done in rounds]),
-        "cohort": _joined([done.cohort for done in rounds]),
-        "pair_ptr": _pointers([clients for clients, _ in pairs]),
-        "pair_client": _joined([clients for clients, _ in pairs]),
-        "pair_expert": _joined([experts for _, experts in pairs]),
-        "loads": by_expert([done.solution.loads for done in rounds]),
-        "capacity": by_expert([problem.expert_capacity for problem in problems]),
-        "demand": by_expert([problem.expert_demand for problem in problems]),
-        "prices": by_expert([done.solution.prices for done in rounds]),
-        "tier": federation.tier,
-        "tier_names": np.array([tier.name for tier in federation.config.clients.tiers], dtype=np.str_),
-        "label_counts": federation.label_counts,
-    }
+def _check_same(path: Path, config: RunConfig) -> None:
+    """Refuse to go on with a run that was configured otherwise."""
+    try:
+        before = _flat(asdict(read_config(path)))
+    except ConfigError as error:
+        raise RunFolderError(f"cannot resume: {error}") from error
+    now = _flat(asdict(config))
+    for key in before | now:
+        if before.get(key) != now.get(key):
+            raise RunFolderError(
+                f"cannot resume: {key} was {before.get(key)!r} in {path} and is {now.get(key)!r} now; pass the "
+                "configuration of the run, which that file is, or --overwrite to start again"
+            )
 
 
-def _pairs(done: Round) -> tuple[IntArray, IntArray]:
-    """Return a round's pairs: clients by their index in the whole federation, and experts."""
-    alignment = done.solution.assigned
-    assert alignment is not None  # a round without an alignment raises
-    return done.cohort[alignment.clients()], alignment.experts
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
-def _pointers(parts: list[IntArray]) -> IntArray:
-    return np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)]).astype(np.int64)
+def _quarantine(entry: Entry) -> list[tuple[int, int, str]]:
+    return [(entry.row.round, client, reason) for client, reason in entry.quarantined]
 
 
-def _joined(parts: list[IntArray]) -> IntArray:
-    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+def _csv(lines: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()

@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from alignsolve import Aligner, AlignerState, CapacityProfiler, LoadMonitor, LossFitness, RouterFitness
-from alignsolve.numerics import IntArray
+from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import devices
+from fedtrain.attacks import draw_attackers
 from fedtrain.client import LocalData
-from fedtrain.config import AlignmentConfig, RunConfig, TierConfig
+from fedtrain.config import AlignmentConfig, RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
+from fedtrain.devices import Fleet
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, skeleton
 from fedtrain.randomness import Purpose, generator
 
@@ -34,8 +36,12 @@ class Federation:
         The examples for evaluation, as tensors.
     label_counts
         (num_clients, num_classes) training examples per client and class.
-    tier
-        (num_clients,) each client's place in ``config.clients.tiers``.
+    fleet
+        The clients' devices.
+    shared_bytes, expert_bytes
+        Memory that training takes: of the shared part, and of each expert.
+    attackers
+        (num_clients,) which clients mean harm.
     aligner
         Decides who trains what.
     """
@@ -46,12 +52,16 @@ class Federation:
     clients: tuple[LocalData, ...]
     test: LocalData
     label_counts: IntArray
-    tier: IntArray
+    fleet: Fleet
+    shared_bytes: int
+    expert_bytes: int
+    attackers: BoolArray
     aligner: Aligner
 
-    def tier_of(self, client: int) -> TierConfig:
-        """Return a client's device."""
-        return self.config.clients.tiers[self.tier[client]]
+    @property
+    def tier(self) -> IntArray:
+        """(num_clients,) each client's place in ``fleet.tier_names``."""
+        return self.fleet.tier
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +76,14 @@ class ServerState:
         The whole model.
     aligner
         What the aligner knows.
+    clock
+        Simulated seconds since the run began.
     """
 
     round: int
     tensors: Tensors
     aligner: AlignerState
+    clock: float = 0.0
 
 
 def prepare(config: RunConfig) -> Federation:
@@ -79,14 +92,15 @@ def prepare(config: RunConfig) -> Federation:
     Raises
     ------
     ConfigError
-        If the data cannot be loaded, are too little for the clients or not for the model, or a tier is too small.
+        If the data cannot be loaded, are too little for the clients or not for the model, a tier is too small, or a
+        trace of devices cannot be used.
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
     data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
     spec = MODELS[config.model.kind](config.model, data.test)
-    clients = config.clients
-    tier = devices.assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
+    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
+    fleet = devices.make_fleet(config, shared_bytes, expert_bytes)
     return Federation(
         config=config,
         spec=spec,
@@ -94,8 +108,11 @@ def prepare(config: RunConfig) -> Federation:
         clients=tuple(map(_as_tensors, data.clients)),
         test=_as_tensors(data.test),
         label_counts=data.label_counts(),
-        tier=tier,
-        aligner=_aligner(config, spec, tier),
+        fleet=fleet,
+        shared_bytes=shared_bytes,
+        expert_bytes=expert_bytes,
+        attackers=draw_attackers(config),
+        aligner=_aligner(config.alignment, fleet, shared_bytes, expert_bytes),
     )
 
 
@@ -104,7 +121,7 @@ def initial_state(federation: Federation) -> ServerState:
     config = federation.config
     seed = int(generator(config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
-    aligner = federation.aligner.init(config.clients.num_clients, federation.spec.num_experts, seed=config.seed)
+    aligner = federation.aligner.init(federation.fleet.num_joined(0), federation.spec.num_experts, seed=config.seed)
     return ServerState(round=0, tensors=tensors, aligner=aligner)
 
 
@@ -129,14 +146,12 @@ def _as_tensors(examples: Examples) -> LocalData:
     return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
 
 
-def _aligner(config: RunConfig, spec: ModelSpec, tier: IntArray) -> Aligner:
-    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
-    memory = devices.memory_bytes(config.clients.tiers, shared_bytes, expert_bytes)
-    alignment = config.alignment
+def _aligner(alignment: AlignmentConfig, fleet: Fleet, shared_bytes: int, expert_bytes: int) -> Aligner:
+    memory = fleet.declared.memory_bytes
     return Aligner(
         fitness=_fitness(alignment),
         load=LoadMonitor(tolerance=alignment.tolerance, catch_up=alignment.catch_up),
-        capacity=CapacityProfiler(memory=memory[tier], expert_bytes=expert_bytes, shared_bytes=shared_bytes),
+        capacity=CapacityProfiler(memory=memory, expert_bytes=expert_bytes, shared_bytes=shared_bytes),
         solver=alignment.solver,
     )
 

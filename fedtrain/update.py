@@ -11,6 +11,9 @@ from torch import Tensor
 from alignsolve.numerics import FloatArray
 from fedtrain.models import Tensors, expert_of, part_to_upload
 
+ROUNDING = 1e-3
+"""By how much a mean that a client computed in float32 may be off its range."""
+
 
 class Measured(NamedTuple):
     """What a client saw while it trained, averaged over all its steps.
@@ -68,6 +71,8 @@ def find_fault(
 ) -> str | None:
     """Say why an update must not be merged; None if it may.
 
+    Nothing that an update holds is believed before it is looked at, and nothing in it makes this fail.
+
     Parameters
     ----------
     update
@@ -77,13 +82,14 @@ def find_fault(
     client, experts
         Who was asked, and what it was assigned.
     num_examples
-        How many examples the client is known to have; it may have trained on fewer.
+        How many examples the client is known to have; it may have trained on fewer. With its usage, shares of them,
+        that caps its weight.
     """
     if update.client != client:
         return f"claims to be client {update.client}, not {client}"
     if update.experts != experts:
         return f"claims experts {list(update.experts)}, was assigned {list(experts)}"
-    if not 0 < update.num_examples <= num_examples:
+    if not isinstance(update.num_examples, int) or not 0 < update.num_examples <= num_examples:
         return f"claims {update.num_examples} examples, has {num_examples}"
     num_experts = sum(name.startswith("router.") for name in current)
     return _fault_of_tensors(update, current) or _fault_of_measures(update, num_experts)
@@ -91,12 +97,14 @@ def find_fault(
 
 def _fault_of_tensors(update: Update, current: Mapping[str, Tensor]) -> str | None:
     expected = part_to_upload(current, update.experts)
-    for name in sorted(update.tensors.keys() | expected.keys()):
+    for name in sorted(update.tensors.keys() | expected.keys(), key=str):
         if name not in update.tensors:
             return f"tensor {name} is missing"
         if name not in expected:
             return f"tensor {name} is not part of its assignment"
         value, known = update.tensors[name], expected[name]
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.device != known.device:
+            return f"tensor {name} is not a dense tensor"
         if value.shape != known.shape or value.dtype != known.dtype:
             return f"tensor {name} is {value.dtype} {tuple(value.shape)}, expected {known.dtype} {tuple(known.shape)}"
         if not bool(torch.isfinite(value).all()):
@@ -108,14 +116,21 @@ def _fault_of_measures(update: Update, num_experts: int) -> str | None:
     measured, num_held = update.measured, len(update.experts)
     lengths = {"usage": num_held, "loss": num_held, "accuracy": num_held, "router_mass": num_experts}
     for field, length in lengths.items():
-        shape = getattr(measured, field).shape
-        if shape != (length,):
-            return f"{field} has shape {shape}, expected {(length,)}"
+        value = getattr(measured, field)
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            return f"{field} is not an array of numbers"
+        if value.shape != (length,):
+            return f"{field} has shape {value.shape}, expected {(length,)}"
     usage, mass = measured.usage, measured.router_mass
     if not ((usage >= 0.0) & (usage <= 1.0)).all():
         return f"usage is {usage.tolist()}, not shares between 0 and 1"
-    if not np.isfinite(np.stack([measured.loss, measured.accuracy])[:, usage > 0.0]).all():
+    if not usage.any():
+        return "usage is 0 for every expert"
+    loss, accuracy = measured.loss[usage > 0.0], measured.accuracy[usage > 0.0]
+    if not (np.isfinite(loss) & np.isfinite(accuracy)).all():
         return "loss or accuracy is not finite though the expert was used"
-    if not (np.isfinite(mass) & (mass >= 0.0)).all():
-        return "router_mass is not a finite number, 0 or more, for every expert"
+    if not ((loss >= -ROUNDING) & (accuracy >= 0.0) & (accuracy <= 1.0 + ROUNDING)).all():
+        return "loss is below 0, or accuracy is not between 0 and 1"
+    if not ((mass >= 0.0) & (mass <= 1.0 + ROUNDING)).all():
+        return "router_mass is not a share between 0 and 1 for every expert"
     return None

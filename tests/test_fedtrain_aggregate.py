@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedtrain.aggregate import WeightedSums, aggregate
+from fedtrain.aggregate import aggregate
 from fedtrain.models import MLPSpec, expert_of, initial_tensors, part_to_upload
 from fedtrain.update import Measured, Update, find_fault
 
@@ -77,16 +77,6 @@ def test_a_holder_that_routed_nothing_to_its_expert_has_no_say_in_it(current):
     assert torch.equal(aggregate(current, [idle, busy])["experts.1.0.weight"], busy.tensors["experts.1.0.weight"])
 
 
-def test_sums_of_sums_are_sums(current, updates):
-    halves = WeightedSums(), WeightedSums()
-    for position, update in enumerate(updates):
-        halves[position % 2].add(update)
-    halves[0].merge(halves[1])
-    merged, expected = halves[0].mean(current), aggregate(current, updates)
-    for name in expected:
-        torch.testing.assert_close(merged[name], expected[name])
-
-
 def test_aggregation_changes_neither_model_nor_updates(current, updates):
     before = {name: value.clone() for name, value in current.items()}
     returned = [{name: value.clone() for name, value in update.tensors.items()} for update in updates]
@@ -132,6 +122,14 @@ FAULTS = {
     r"usage has shape \(1,\)": lambda: with_measures(usage=np.ones(1)),
     "usage is .*not shares": lambda: with_measures(usage=np.array([np.nan, 0.5])),
     "usage is .*-0.5": lambda: with_measures(usage=np.array([1.5, -0.5])),
+    "claims 10.0 examples": lambda: replaced(num_examples=10.0),
+    "tensor router.2 is not a dense tensor": lambda: with_tensors({"router.2": torch.zeros(5).to_sparse()}),
+    "tensor router.0 is not a dense tensor": lambda: with_tensors({"router.0": [0.0] * 5}),
+    "usage is not an array of numbers": lambda: with_measures(usage=np.array([None, "x"])),
+    "usage is 0 for every expert": lambda: with_measures(usage=np.zeros(2)),
+    "loss is below 0, or accuracy": lambda: with_measures(accuracy=np.array([-1.0, 0.5])),
+    "loss is below 0": lambda: with_measures(loss=np.array([-1e300, 0.5])),
+    "router_mass is not a share": lambda: with_measures(router_mass=np.array([9.0, 0.0, 0.0, 0.0])),
     "loss or accuracy is not finite": lambda: with_measures(loss=np.array([np.inf, 1.0])),
     "router_mass": lambda: with_measures(router_mass=np.array([np.nan, 0.0, 0.0, 1.0])),
     r"router_mass has shape \(2,\), expected \(4,\)": lambda: with_measures(router_mass=np.ones(2)),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,8 @@ COLUMNS = (
     *("round", "accuracy", "loss", "status", "proof", "gap", "objective", "load_cv", "bytes_down", "bytes_up"),
     *("solve_seconds", "round_seconds", "clients", "dropped"),
 )
-FILES = ["alignment.npz", "config.toml", "model.safetensors", "report.html", "rounds.csv"]
+FILES = ["alignment.npz", "config.toml", "model.safetensors", "quarantine.csv", "report.html", "rounds.csv"]
+INTERRUPTED = ["alignment.npz", "checkpoint", *FILES[1:]]
 CONFIGURED = [part for override in SMALL for part in ("--set", override)]
 
 
@@ -150,7 +152,9 @@ def test_a_terminal_shows_the_latest_rounds_as_a_table(finished):
     _, folder = finished
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     values = rows(folder)[0] | {"accuracy": 0.8125, "loss": 0.5, "load_cv": 0.05, "gap": 1e-12, "round_seconds": 2.0}
-    first = Row(**{name: values[name] for name in Row._fields})._replace(clients=12, dropped=1, rejected=1)
+    first = Row(**{name: values[name] for name in Row._fields})._replace(
+        clients=12, dropped=1, rejected=1, late=0, out_of_memory=0
+    )
     with make_display(console, "small", 20) as display:
         for number in range(1, 15):
             display.show(first._replace(round=number, accuracy=number / 100))
@@ -173,7 +177,7 @@ def test_an_interrupt_within_a_round_leaves_the_rounds_before_it(tmp_path, monke
     result = fedtrain("run", *CONFIGURED, "--set", "rounds=9", "--out", tmp_path)
     assert result.exit_code == 130
     assert "interrupted after 2 of 9 rounds" in result.output
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == INTERRUPTED
     assert len(rows(tmp_path / "run")) == 2
     assert np.load(tmp_path / "run" / "alignment.npz")["rounds"].tolist() == [1, 2]
 
@@ -186,7 +190,7 @@ def test_an_interrupt_before_the_first_round_ends_leaves_a_readable_folder(tmp_p
     result = fedtrain("run", *CONFIGURED, "--out", tmp_path)
     assert result.exit_code == 130
     assert rows(tmp_path / "run") == []
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == INTERRUPTED
 
 
 def test_a_round_without_an_alignment_ends_the_run_and_leaves_the_rounds_before_it(tmp_path, monkeypatch):
@@ -206,10 +210,14 @@ def test_a_round_without_an_alignment_ends_the_run_and_leaves_the_rounds_before_
 
 
 def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
+    replace = os.replace
 
-    monkeypatch.setattr("fedtrain.run_folder.os.replace", full)
+    def full(source, target):
+        if target.name == "alignment.npz":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr("fedtrain.atomic.os.replace", full)
     result = fedtrain("run", *CONFIGURED, "--set", "rounds=1", "--out", tmp_path)
     assert result.exit_code == 2
     assert f"cannot write {tmp_path}/run/alignment.npz: No space left on device" in result.stderr

@@ -11,7 +11,8 @@ from fedtrain import client as local
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config_file import read_config
 from fedtrain.models import num_bytes, part_to_download, part_to_upload
-from fedtrain.rounds import run_rounds, sample_cohort
+from fedtrain.presence import sample_cohort
+from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
 
 SMALL = (
@@ -141,8 +142,11 @@ def test_a_bad_update_is_left_out_with_its_reason(monkeypatch):
     monkeypatch.setattr(local, "train", poisoned)
     federation = prepare(configured("rounds=1"))
     [(done, state)] = run_rounds(federation, initial_state(federation))
-    assert done.faults == {3: "tensor classifier.bias is not finite", 5: "tensor extractor.0.weight is missing"}
-    assert (done.row.rejected, done.row.dropped) == (2, 0)
+    assert done.quarantined == [
+        (3, "tensor classifier.bias is not finite"),
+        (5, "tensor extractor.0.weight is missing"),
+    ]
+    assert (done.row.rejected, done.row.dropped, done.row.quarantined) == (2, 0, 2)
     assert all(bool(torch.isfinite(value).all()) for value in state.tensors.values())
     assert state.aligner.load.load.sum() == sum(np.diff(done.solution.assigned.indptr)[[0, 1, 2, 4, *range(6, 12)]])
 

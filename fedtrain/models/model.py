@@ -126,6 +126,11 @@ def held_in_layers(held: Sequence[int], expert_group: Sequence[int]) -> list[lis
     return layers
 
 
+def num_active(spec: ModelSpec, held: Sequence[int]) -> int:
+    """Through how many experts a prediction goes, all layers together, where these are held."""
+    return sum(min(len(experts), spec.top_k) for experts in held_in_layers(held, spec.expert_group))
+
+
 def router_rows(num_experts: int, width: int) -> nn.ParameterList:
     """Make the router: a row of weights for every expert."""
     return nn.ParameterList([nn.Parameter(torch.empty(width)) for _ in range(num_experts)])

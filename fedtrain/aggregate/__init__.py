@@ -1,0 +1,9 @@
+"""Merging of clients' updates, per expert, by a rule to choose: one file a rule, a pure function of stacked updates."""
+
+from fedtrain.aggregate.mean import mean
+from fedtrain.aggregate.median import median
+from fedtrain.aggregate.merge import RULES, aggregate
+from fedtrain.aggregate.multi_krum import multi_krum
+from fedtrain.aggregate.trimmed_mean import trimmed_mean
+
+__all__ = ["RULES", "aggregate", "mean", "median", "multi_krum", "trimmed_mean"]

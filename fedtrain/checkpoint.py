@@ -1,0 +1,120 @@
+"""Checkpoints: after every round all that the next one starts from, so that a run goes on wherever it was stopped.
+
+``checkpoint/`` holds ``rounds/000001.npz`` and so on, one entry a round, and ``state-000012/``: the model as
+safetensors, the aligner's state as npz, counters as JSON; nothing is pickled. An entry is written before the state of
+its round, and the renaming of that state's folder is the moment at which the round is done. Whatever stops the run
+before it, the round is done again, from the state before it and with the same generators, and becomes the same. Two
+folders of states are there for a moment; the higher number counts.
+"""
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+
+from fedtrain import atomic
+from fedtrain.history import Entry, load_entry, save_entry
+from fedtrain.models import skeleton
+from fedtrain.server import Federation, ServerState
+
+FORMAT = 1
+
+DAMAGES = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, safetensors.SafetensorError)
+"""What reading a damaged file may raise."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be used; the message names the file."""
+
+
+def start(folder: Path) -> None:
+    """Make the folder, or empty it."""
+    (folder / "rounds").mkdir(parents=True, exist_ok=True)
+    for _, path in _states(folder):
+        atomic.remove_folder(path)
+    for path in [*folder.glob("rounds/*"), *folder.glob(".*")]:
+        atomic.remove(path)
+
+
+def save(folder: Path, state: ServerState, entry: Entry) -> None:
+    """Write the state after a round; when this returns, it is what :func:`load` finds."""
+
+    def write(part: Path) -> None:
+        safetensors.torch.save_file(state.tensors, part / "model.safetensors")
+        with (part / "aligner.npz").open("wb") as file:
+            np.savez(file, allow_pickle=False, **state.aligner.to_arrays())
+        counters = {"format": FORMAT, "round": state.round, "clock": state.clock}
+        (part / "state.json").write_text(json.dumps(counters), encoding="utf-8")
+
+    atomic.replace_file(_entry_path(folder, state.round), lambda part: save_entry(part, entry))
+    atomic.make_folder(folder / f"state-{state.round:06d}", write)
+    for number, path in _states(folder):
+        if number < state.round:
+            atomic.remove_folder(path)
+
+
+def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]] | None:
+    """Read the latest state, and the entries of the rounds before it; None if no round was done.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, damaged, or of another model.
+    """
+    states = dict(_states(folder))
+    if not states:
+        return None
+    number = max(states)
+    path = states[number]
+    try:
+        state = _load_state(path, federation)
+        if state.round != number:
+            raise ValueError(f"state.json is of round {state.round}")
+        entries = []
+        for done in range(1, number + 1):
+            path = _entry_path(folder, done)
+            entries.append(load_entry(path))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+        safetensors.SafetensorError,
+    ) as error:
+        raise CheckpointError(f"the checkpoint cannot be used: {path}: {error}") from error
+    return state, entries
+
+
+def _load_state(path: Path, federation: Federation) -> ServerState:
+    counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    if counters["format"] != FORMAT:
+        raise ValueError(f"format {counters['format']}, this version reads {FORMAT}")
+    tensors = safetensors.torch.load_file(path / "model.safetensors")
+    expected = skeleton(federation.spec)
+    if {name: (value.shape, value.dtype) for name, value in tensors.items()} != {
+        name: (value.shape, value.dtype) for name, value in expected.items()
+    }:
+        raise ValueError("the model is not the one configured")
+    with (path / "aligner.npz").open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as stored:
+        aligner = federation.aligner.from_arrays({name: stored[name] for name in stored.files})
+    ordered = {name: tensors[name] for name in expected}
+    return ServerState(round=counters["round"], tensors=ordered, aligner=aligner, clock=counters["clock"])
+
+
+def _states(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the whole states with their rounds."""
+    for path in folder.glob("state-*"):
+        if match := re.fullmatch(r"state-(\d+)", path.name):
+            yield int(match[1]), path
+
+
+def _entry_path(folder: Path, number: int) -> Path:
+    return folder / "rounds" / f"{number:06d}.npz"
