@@ -26,7 +26,7 @@ from alignsolve.estimate.privacy import Ledger, Privacy
 from alignsolve.estimate.report import Report
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Solution
 from alignsolve.solver import Solver, WarmStart
 
@@ -52,7 +52,7 @@ class AlignerState:
     softened_rounds
         Rounds whose alignment broke a soft load bound.
     prices
-        (num_experts,) prices of the last round, where the next one starts.
+        (num_experts,) prices of the last round, where the next one starts if it has budgets or weighted loads.
     fitness, load, capacity, budget, switching
         The estimators' own states.
     privacy
@@ -218,7 +218,7 @@ class Aligner:
             problem,
             _in_round(self.solver, state.round),
             time_limit=self.time_limit,
-            warm_start=WarmStart(prices=state.prices),
+            warm_start=_warm_start(problem, state),
             seed=int(rng.integers(2**31)),
         )
         loads = solution.loads
@@ -246,7 +246,7 @@ class Aligner:
             switching, value = {"previous": previous, "switching_cost": cost}, fitness - np.where(previous, 0.0, cost)
         bounds = self._load.bounds(state.load, limits.capacity, value)
         problem = AlignmentProblem(
-            fitness + self.tie_break * rng.random(fitness.shape) if self.tie_break else fitness,
+            self._without_ties(fitness, rng),
             expert_capacity=bounds.capacity,
             expert_demand=bounds.demand,
             overload_penalty=bounds.penalty,
@@ -255,6 +255,15 @@ class Aligner:
             **switching,
         )
         return problem, bounds
+
+    def _without_ties(self, fitness: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Add the noise that breaks ties, in one new array."""
+        if not self.tie_break:
+            return fitness
+        noise = rng.random(fitness.shape)
+        noise *= self.tie_break
+        noise += fitness
+        return noise
 
     def observe(self, state: AlignerState, reports: Sequence[Report]) -> AlignerState:
         """Learn from what became of a round. The order of the reports does not matter.
@@ -287,6 +296,16 @@ class Aligner:
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
         like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
         return states.from_arrays(like, arrays)
+
+
+def _warm_start(problem: AlignmentProblem, state: AlignerState) -> WarmStart:
+    """Start from the last round's prices, in the general class alone.
+
+    In the cardinality class ``price`` finds its own in samples, in the time that good prices would save; from bad ones,
+    as after a round in which the fitness came to mean something else, it goes straight to all clients and takes a
+    hundred times as long.
+    """
+    return WarmStart(prices=state.prices if problem.class_ is ProblemClass.GENERAL else None)
 
 
 def _in_round(solver: str | Solver, number: int) -> str | Solver:

@@ -2,8 +2,8 @@
 
 A policy is a function of :class:`Parts`, the ingredients that a comparison holds equal, and of parameters of its own,
 and returns an :class:`~alignsolve.Aligner`. Each takes from the parts what its source knows of: who has no load bounds
-gets none, who looks at the loss gets no router masses. Budgets and layers bind everybody, because they are the clients',
-not the method's; only ``none`` is exempt, as a reference. Where a source published no code, or its setting is another,
+gets none, who looks at the loss gets no router masses. Budgets and layers bind all, because they are the clients', not
+the method's; only ``none`` is exempt, as a reference. Where a source published no code, or its setting is another,
 the docstring says "reconstructed" and what was decided.
 """
 
@@ -27,8 +27,8 @@ from alignsolve.estimate.estimator import (
     SwitchingEstimator,
 )
 from alignsolve.estimate.fitness import LossFitness
-from alignsolve.estimate.gate import GatedFitness
 from alignsolve.estimate.load import LoadMonitor
+from alignsolve.estimate.need import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.privacy import Privacy
 from alignsolve.estimate.report import Report
@@ -52,7 +52,8 @@ class Parts:
     budget, layers, privacy
         As in :class:`~alignsolve.Aligner`; everybody's, budgets not ``none``'s.
     fitness
-        Ours. ``topk`` and ``expert-choice`` take it too, so that they differ from ours by the balance alone.
+        Ours; by default the router's, where clients need it. ``topk`` and ``expert-choice`` take it too, so
+        that they differ from ours by the balance alone.
     load
         Ours, and ``random-balanced``'s. ``flex-moe`` and ``fedamole`` have their own.
     switching
@@ -62,7 +63,7 @@ class Parts:
     """
 
     capacity: CapacityEstimator[Any] = field(default_factory=lambda: CapacityProfiler(client_capacity=1))
-    fitness: FitnessEstimator[Any] = field(default_factory=GatedFitness)
+    fitness: FitnessEstimator[Any] = field(default_factory=NeededFitness)
     load: LoadEstimator[Any] = field(default_factory=LoadMonitor)
     budget: BudgetEstimator[Any] | None = None
     switching: SwitchingEstimator[Any] | None = None

@@ -23,6 +23,7 @@ from alignsolve.estimate.gate import GatedFitness
 from alignsolve.estimate.layered import LayeredFitness, LayeredLoad
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.memory import MemoryLearner
+from alignsolve.estimate.need import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.optimism import OptimisticFitness
 from alignsolve.estimate.privacy import Privacy, privatize
@@ -48,6 +49,7 @@ __all__ = [
     "LossFitness",
     "LowRankFitness",
     "MemoryLearner",
+    "NeededFitness",
     "OortFitness",
     "OptimisticFitness",
     "Outcome",
