@@ -14,7 +14,7 @@ from fedtrain.client import LocalData
 from fedtrain.config import AlignmentConfig, RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
 from fedtrain.devices import Fleet
-from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, skeleton
+from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
 from fedtrain.randomness import Purpose, generator
 
 
@@ -100,7 +100,8 @@ def prepare(config: RunConfig) -> Federation:
     data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
     spec = MODELS[config.model.kind](config.model, data.test)
     shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
-    fleet = devices.make_fleet(config, shared_bytes, expert_bytes)
+    beside_last = shared_bytes + (len(layer_sizes(spec)) - 1) * expert_bytes  # of the least that a client holds
+    fleet = devices.make_fleet(config, beside_last, expert_bytes)
     return Federation(
         config=config,
         spec=spec,
@@ -112,7 +113,7 @@ def prepare(config: RunConfig) -> Federation:
         shared_bytes=shared_bytes,
         expert_bytes=expert_bytes,
         attackers=draw_attackers(config),
-        aligner=_aligner(config.alignment, fleet, shared_bytes, expert_bytes),
+        aligner=_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes),
     )
 
 
@@ -146,13 +147,16 @@ def _as_tensors(examples: Examples) -> LocalData:
     return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
 
 
-def _aligner(alignment: AlignmentConfig, fleet: Fleet, shared_bytes: int, expert_bytes: int) -> Aligner:
-    memory = fleet.declared.memory_bytes
+def _aligner(
+    alignment: AlignmentConfig, spec: ModelSpec, fleet: Fleet, shared_bytes: int, expert_bytes: int
+) -> Aligner:
+    memory, layers = fleet.declared.memory_bytes, layer_sizes(spec)
     return Aligner(
         fitness=_fitness(alignment),
         load=LoadMonitor(tolerance=alignment.tolerance, catch_up=alignment.catch_up),
         capacity=CapacityProfiler(memory=memory, expert_bytes=expert_bytes, shared_bytes=shared_bytes),
         solver=alignment.solver,
+        layers=layers if len(layers) > 1 else None,
     )
 
 

@@ -10,7 +10,7 @@ from fedtrain.config_model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.conv import conv_spec
 from fedtrain.models.mlp import MLPSpec, mlp_spec
-from fedtrain.models.model import Model, ModelSpec, Routed, initial_tensors, num_active, skeleton
+from fedtrain.models.model import Model, ModelSpec, Routed, initial_tensors, layer_sizes, num_active, skeleton
 from fedtrain.models.tensors import Tensors, expert_of, num_bytes, part_to_download, part_to_upload
 from fedtrain.models.transformer import transformer_spec
 
@@ -23,6 +23,7 @@ __all__ = [
     "Tensors",
     "expert_of",
     "initial_tensors",
+    "layer_sizes",
     "num_active",
     "num_bytes",
     "part_to_download",

@@ -126,6 +126,11 @@ def held_in_layers(held: Sequence[int], expert_group: Sequence[int]) -> list[lis
     return layers
 
 
+def layer_sizes(spec: ModelSpec) -> tuple[int, ...]:
+    """Experts of each layer."""
+    return tuple(spec.expert_group.count(layer) for layer in range(spec.expert_group[-1] + 1))
+
+
 def num_active(spec: ModelSpec, held: Sequence[int]) -> int:
     """Through how many experts a prediction goes, all layers together, where these are held."""
     return sum(min(len(experts), spec.top_k) for experts in held_in_layers(held, spec.expert_group))
