@@ -10,6 +10,7 @@ from fedtrain.config import ConfigError, ModelConfig, TrainingConfig
 from fedtrain.config_file import read_config
 from fedtrain.config_model import MODEL_KINDS
 from fedtrain.data import Examples
+from fedtrain.devices import footprint
 from fedtrain.models import (
     MODELS,
     expert_of,
@@ -273,3 +274,19 @@ def test_heads_divide_the_width_of_a_transformer_only():
     assert ModelConfig("mlp", num_features=30).num_heads == 4
     with pytest.raises(ConfigError, match=r"model.num_heads is 4; it must be a divisor of model.num_features, 30"):
         ModelConfig("transformer", num_features=30)
+
+
+@pytest.mark.parametrize(
+    ("training", "copies"),
+    [
+        (TrainingConfig(momentum=0.0), 2),
+        (TrainingConfig(momentum=0.9), 3),
+        (TrainingConfig(optimizer="adam"), 4),
+    ],
+)
+def test_the_footprint_counts_gradients_and_the_optimisers_memory(case, training, copies):
+    whole = skeleton(case.spec)
+    shared, expert = footprint(whole, training)
+    one = {name: value for name, value in whole.items() if name.startswith("experts.1.")}
+    assert expert == copies * num_bytes(one) > 0
+    assert shared + case.spec.num_experts * expert == copies * num_bytes(whole)
