@@ -87,6 +87,11 @@ class TextConfig:
         Of a folder's files that are read; empty, all of them.
     context
         Characters that an example holds, and predictions that it asks for: one after each of them.
+    one_hot
+        Whether an example asks for one prediction only, and its characters are given as numbers, a 1 in the place of
+        each one's symbol, for models that read no symbols.
+    step
+        With ``one_hot``, how many characters lie between predictions.
     max_characters
         Most characters that a client has.
     """
@@ -94,11 +99,14 @@ class TextConfig:
     clients: str = "files"
     suffix: str = ".py"
     context: int = 32
+    one_hot: bool = False
+    step: int = 4
     max_characters: int = 4_000
 
     def __post_init__(self) -> None:
         one_of("data.text.clients", self.clients, ("speakers", "files", "folders"))
         at_least("data.text.context", self.context, 1)
+        at_least("data.text.step", self.step, 1)
         at_least("data.text.max_characters", self.max_characters, 1)
 
 

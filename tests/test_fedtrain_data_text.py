@@ -7,7 +7,7 @@ import pytest
 
 from fedtrain.config_data import DataConfig, TextConfig
 from fedtrain.data import DATASETS, DataError
-from fedtrain.data.text import VOCABULARY, cut, encode, folder_texts, speakers
+from fedtrain.data.text import VOCABULARY, cut, encode, folder_texts, speakers, windows
 
 PLAY = Path(__file__).parents[2] / "shared" / "data" / "shakespeare.txt"
 SCENE = "KING:\nHear me.\nAll of you!\n\nQUEEN:\nWhy?\n\nKING:\nBecause.\n\nEnter a page: he speaks\n\nPAGE:\n"
@@ -35,6 +35,16 @@ def test_an_example_asks_for_the_character_after_each_of_its_own():
     assert examples.inputs.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
     assert np.array_equal(examples.labels, examples.inputs + 1)
     assert len(cut(np.arange(4), 4)) == len(cut(np.arange(0), 4)) == 0
+
+
+def test_windows_ask_for_one_character_and_show_those_before_it_as_numbers():
+    symbols = encode("a quick fox")
+    examples = windows(symbols, 4, 3)
+    shown = [decode(window.argmax(axis=1)) for window in examples.inputs]
+    assert list(zip(shown, decode(examples.labels), strict=True)) == [("a qu", "i"), ("uick", " "), ("k fo", "x")]
+    assert (examples.inputs.sum(axis=2) == 1.0).all()
+    assert examples.inputs.shape == (3, 4, len(VOCABULARY) + 1)
+    assert [len(windows(symbols[:number], 4, 3)) for number in (0, 4, 5, 7, 8)] == [0, 0, 1, 1, 2]
 
 
 def test_speakers_are_the_names_before_what_is_said():

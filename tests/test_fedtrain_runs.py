@@ -22,6 +22,7 @@ MODELS_OF = {
     "concepts": ("mlp", "conv"),
     "glyphs": ("mlp", "conv"),
     "text": ("transformer",),
+    "text data.text.one_hot=true data.text.context=6": ("mlp",),
 }
 CASES = [(data, model) for data, models in MODELS_OF.items() for model in models]
 
@@ -34,7 +35,7 @@ def configured(memory_kib, *overrides):
 
 @pytest.mark.parametrize(("data", "model"), CASES)
 def test_a_round_is_certified_and_learns(data, model):
-    federation = prepare(configured(200.0, f"data.name={data}", f"model.kind={model}"))
+    federation = prepare(configured(300.0, *f"data.name={data}".split(), f"model.kind={model}"))
     first, second = (done for done, _ in run_rounds(federation, initial_state(federation)))
     for done in (first, second):
         assert (done.row.status, done.row.proof, done.row.rejected) == ("OPTIMAL", "PRICES", 0)

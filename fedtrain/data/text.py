@@ -127,12 +127,14 @@ def _longest(texts: Mapping[str, str], num_clients: int, options: TextConfig) ->
 
 def _halves(name: str, text: str, config: DataConfig) -> tuple[Examples, Examples]:
     """Cut one client's text into examples, the last of them for the test, at least one."""
-    examples = cut(encode(text), config.text.context)
+    options = config.text
+    symbols = encode(text)
+    examples = windows(symbols, options.context, options.step) if options.one_hot else cut(symbols, options.context)
     kept = max(1, round(config.test_fraction * len(examples)))
     if len(examples) - kept < config.min_examples:
         raise DataError(
             f"{name!r} has {len(text)} characters, too few for {config.min_examples} training examples of "
-            f"{config.text.context} and a test: ask for fewer clients, or lower data.min_examples or data.text.context"
+            f"{options.context} and a test: ask for fewer clients, or lower data.min_examples or data.text.context"
         )
     order = np.arange(len(examples))
     return examples.select(order[:-kept]), examples.select(order[-kept:])
@@ -144,3 +146,15 @@ def cut(symbols: IntArray, context: int) -> Examples:
     inputs = symbols[: number * context].reshape(number, context)
     labels = symbols[1 : number * context + 1].reshape(number, context) if number else inputs
     return Examples(inputs, labels, len(VOCABULARY) + 1)
+
+
+def windows(symbols: IntArray, context: int, step: int) -> Examples:
+    """Ask for a symbol every ``step`` symbols: inputs (num_examples, context, vocabulary) are 1 at the symbols before.
+
+    Of the test, the first windows overlap the last ones of training; what they ask for does not.
+    """
+    size = len(VOCABULARY) + 1
+    if len(symbols) <= context:
+        return Examples(np.zeros((0, context, size), dtype=np.float32), symbols[:0], size)
+    seen = np.lib.stride_tricks.sliding_window_view(symbols[:-1], context)[::step]
+    return Examples(np.eye(size, dtype=np.float32)[seen], symbols[context::step], size)
