@@ -152,7 +152,7 @@ def test_decay_of_weights_moves_no_expert_that_saw_no_token(family):
         for j in part.held(idle):
             place = part.place(j, part.count, part.width(weights[name].shape))
             assert torch.equal(merged[name][place], weights[name][place])
-            if not part.router:
+            if weights[name].dim() == 3:  # not for biases: they are 0, and decay nothing
                 assert not torch.equal(update.weights[name][place], weights[name][place])
 
 
