@@ -1,5 +1,6 @@
 """A client's model computes what the whole one computes whose router is masked to its experts, in every family."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -301,3 +302,30 @@ def test_the_adapter_without_its_extra_names_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "this adapter needs peft: install them with pip install 'alignsolve[hf]'\n"
+
+
+@every_family
+def test_a_clients_parameters_are_what_it_was_sent_and_no_more(family):
+    tuning, weights = start(family)
+    for experts in (EVEN, UNEVEN):
+        download = tuning.send(weights, experts)
+        model = tuning.build(download)
+        tensors = [*model.parameters(), *(model.get_buffer(name) for name in download.trained if "score_corr" in name)]
+        assert sum(value.nbytes for value in tensors) == tuning.traffic(experts)[0].total
+        sent = {value.data_ptr() for value in download.trained.values()}
+        assert {value.data_ptr() for value in tensors} == sent, "the model holds copies"
+
+
+@pytest.mark.slow
+def test_memory_of_a_client_grows_with_its_experts():
+    """Measured in processes of their own: resident memory at its peak, over what it was before."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, ROOT / "examples" / "huggingface_memory.py", "2", "16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    (few, few_mb, few_peak), (every, every_mb, every_peak) = (
+        [float(value) for value in line.split()] for line in done.stdout.splitlines()[1:]
+    )
+    assert (few, every) == (2, 16)
+    assert few_mb < 0.2 * every_mb
+    assert few_peak < 0.3 * every_peak
+    assert every_peak > 4 * every_mb, "weights, gradients and AdamW's two moments"
