@@ -289,21 +289,6 @@ def test_a_client_without_text_cannot_train():
         )
 
 
-def test_the_adapter_without_its_extra_names_it():
-    code = (
-        "import sys\n"
-        "import importlib.util\n"
-        "real = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, package=None: None if name == 'peft' else real(name, package)\n"
-        "try:\n"
-        "    import fedtrain.adapters.huggingface\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == "this adapter needs peft: install them with pip install 'alignsolve[hf]'\n"
-
-
 @every_family
 def test_a_clients_parameters_are_what_it_was_sent_and_no_more(family):
     tuning, weights = start(family)

@@ -11,7 +11,6 @@ from fedtrain import arrays
 from fedtrain.layouts import Layout, Weights
 from fedtrain.partial.slicing import RouterRows, travelling_part
 
-
 ROUNDING = 1e-6
 """By how much a share of all examples may exceed 1: a mean of ones in float32 does now and then."""
 

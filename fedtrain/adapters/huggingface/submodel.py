@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
 from alignsolve.numerics import IntArray
+from fedtrain.adapters.huggingface.models import AUTO
 from fedtrain.layouts import Layout, Weights
 
 NUM_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
@@ -53,7 +53,7 @@ def sub_model(config: Any, layout: Layout, experts: Sequence[int], weights: Weig
     """
     counts = _counts(config, layout, experts)
     with no_init_weights():  # memory is reserved and never touched: the slice takes its place
-        model: Any = AutoModelForCausalLM.from_config(_with_experts(config, int(counts[0])))
+        model = AUTO.from_config(_with_experts(config, int(counts[0])))
         for layer, count in zip(layout.layers, counts.tolist(), strict=True):
             if count != counts[0]:
                 _replace(model, layer, _with_experts(config, count))
