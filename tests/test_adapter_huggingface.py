@@ -248,6 +248,23 @@ def test_too_few_experts_for_a_forward_pass_are_named():
         deepseek.build(deepseek.send(weights, (0, 6, 7)))
 
 
+def test_groups_of_experts_are_joined_where_some_are_missing_and_dense_layers_stay():
+    config = CONFIGS["deepseek_v3"]()
+    config.num_hidden_layers, config.first_k_dense_replace = 3, 1
+    config.mlp_layer_types = ["dense", "sparse", "sparse"]
+    config.n_group, config.topk_group = 3, 2
+    model = load_model(config)
+    tuning = FineTuning.of(model)
+    assert tuning.layout.layers == ("model.layers.1.mlp", "model.layers.2.mlp")
+    tokens = draw_tokens()
+    whole = tuning.whole(tuning.initial)
+    assert evaluate(whole, tokens) == evaluate(model, tokens)
+    assert whole.config.to_dict() == model.config.to_dict()
+    update, _ = tuning.train(0, tuning.send(tuning.initial, EVEN), tokens, SGD, np.random.default_rng(0))
+    assert tuning.build(tuning.send(tuning.initial, EVEN)).model.layers[1].mlp.gate.num_group == 1
+    assert not merge(tuning.initial, [update], tuning.layout, assigned={0: EVEN}, cap=len(tokens)).faults
+
+
 def test_a_slice_of_something_else_is_refused():
     tuning, weights = start("mixtral")
     download = tuning.send(weights, EVEN)
