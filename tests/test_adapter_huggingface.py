@@ -274,6 +274,17 @@ def test_a_slice_of_something_else_is_refused():
         )
 
 
+def test_another_clients_slice_is_refused():
+    tuning, weights = start("mixtral")
+    with pytest.raises(ValueError, match=r"(?s)not the weights of this model's slice: .*size mismatch"):
+        tuning.build(tuning.send(weights, EVEN)._replace(experts=NARROW))
+    adapting, adapters = start("mixtral", "lora")
+    download = adapting.send(adapters, EVEN)
+    name = next(iter(download.trained))
+    with pytest.raises(ValueError, match=rf"not the adapters of this model: missing \['{name}'\], unexpected \['x'\]"):
+        adapting.build(download._replace(trained={("x" if k == name else k): v for k, v in download.trained.items()}))
+
+
 @pytest.mark.parametrize(
     ("texts", "length", "message"),
     [

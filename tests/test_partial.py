@@ -200,6 +200,9 @@ def with_entry(value, dtype=np.float32):
 HOSTILE = {
     r"claims experts \[1, 6\], was assigned \[1, 5\]": lambda: sound(experts=(1, 6)),
     r"claims experts \[1, 5, 6\]": lambda: sound(experts=(1, 5, 6)),
+    r"claims experts \[5, 1\]": lambda: sound(experts=(5, 1)),
+    "claims experts None": lambda: sound(experts=None),
+    r"claims experts \[\[1, 5\]\]": lambda: sound(experts=np.array([[1, 5]])),
     "claims 0 examples": lambda: sound(num_examples=0),
     "claims -3 examples": lambda: sound(num_examples=-3),
     "claims nan examples": lambda: sound(num_examples=float("nan")),
@@ -242,7 +245,12 @@ def test_a_hostile_update_is_quarantined_with_its_reason(fault):
 def test_a_sound_update_has_no_fault():
     weights = drawn("fused", 0)
     rounded = np.float32(1.0) + np.finfo(np.float32).eps  # what a mean of ones may come to
-    for update in (sound(), sound(usage=None), sound(usage=np.array([0, rounded])), sound(num_examples=np.int64(30))):
+    for update in (
+        sound(),
+        sound(usage=None),
+        sound(usage=np.array([0, rounded])),
+        sound(num_examples=np.int64(30), experts=np.array([1, 5])),
+    ):
         assert find_fault(update, weights, detect(weights), assigned=(1, 5), cap=30) is None
 
 
