@@ -33,7 +33,10 @@ def race(
     states = {"nothing known": state, "fitness learned": _learned(state, _router_mass(rng, clients, experts))}
     for name, before in states.items():
         solution, after = aligner.align(before, cohort)
-        contenders = {"align": partial(aligner.align, after, cohort), "solve": partial(solve, solution.problem)}
+        contenders: dict[str, Callable[[], Any]] = {
+            "align": partial(aligner.align, after, cohort),
+            "solve": partial(solve, solution.problem),
+        }
         times: dict[str, list[tuple[float, float]]] = {contender: [] for contender in contenders}
         for _ in range(repeats + 1):
             for contender, run in contenders.items():
