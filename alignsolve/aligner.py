@@ -26,7 +26,7 @@ from alignsolve.estimate.privacy import Ledger, Privacy
 from alignsolve.estimate.report import Report
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
-from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
 from alignsolve.solver import Solver, WarmStart
 
@@ -218,7 +218,7 @@ class Aligner:
             problem,
             _in_round(self.solver, state.round),
             time_limit=self.time_limit,
-            warm_start=_warm_start(problem, state),
+            warm_start=WarmStart(prices=state.prices),
             seed=int(rng.integers(2**31)),
         )
         loads = solution.loads
@@ -296,16 +296,6 @@ class Aligner:
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
         like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
         return states.from_arrays(like, arrays)
-
-
-def _warm_start(problem: AlignmentProblem, state: AlignerState) -> WarmStart:
-    """Start from the last round's prices, in the general class alone.
-
-    In the cardinality class ``price`` finds its own in samples, in the time that good prices would save; from bad ones,
-    as after a round in which the fitness came to mean something else, it goes straight to all clients and takes a
-    hundred times as long.
-    """
-    return WarmStart(prices=state.prices if problem.class_ is ProblemClass.GENERAL else None)
 
 
 def _in_round(solver: str | Solver, number: int) -> str | Solver:

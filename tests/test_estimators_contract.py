@@ -66,8 +66,9 @@ def same(left, right) -> bool:
     )
 
 
-EVERYTHING = aligner_of(
+EVERYTHING = Aligner(
     NeededFitness(after=1),
+    capacity=MemoryLearner(CapacityProfiler(client_capacity=np.resize([1, 2, 1, 3], 14))),
     load=CoverageLoad(),
     switching=SwitchingCost(expert_bytes=1e6, price=1e-7, cache_size=2),
     budget=TimeBudget(deadline=10.0, expert_seconds=1.0),

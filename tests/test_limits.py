@@ -26,8 +26,8 @@ from alignsolve import (
     join_layers,
     solve,
 )
-
-MEASURES = {"usage": [1.0], "loss": [1.0], "accuracy": [0.5]}
+from alignsolve.estimate import Budgets
+from alignsolve.estimate.limits import client_limits
 
 
 def completed(client, experts, **changes):
@@ -344,3 +344,25 @@ def test_a_client_that_cannot_pay_for_a_forward_pass_sits_out():
     assert solution.x[1].sum() == 0
     assert solution.x[2].all()
     assert solution.x[0].tolist() == [True, True, True, False]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.floats(0, 9)), min_size=1, max_size=4),
+    st.lists(st.floats(0, 5), min_size=4, max_size=4),
+    st.sampled_from([None, (4,), (1, 3), (2, 1, 1)]),
+    st.booleans(),
+)
+def test_what_is_asked_of_clients_can_be_done(clients, costs, layers, equal):
+    """Whatever capacities, demands, budgets and layers say together, no row of the round contradicts itself."""
+    capacity, demand, budget = (np.array(column) for column in zip(*clients, strict=True))
+    cost = np.tile(costs[:1] if equal else costs, (len(clients), 1))
+    limits = client_limits(capacity, np.minimum(demand, capacity), 4, budgets=Budgets(budget, cost), layers=layers)
+    problem = AlignmentProblem(np.ones((len(clients), 4)), **limits.fields)
+    x = solve(problem, "topk").x
+    spent = (x * np.broadcast_to(cost, x.shape)).sum(axis=1)
+    assert (spent <= budget * (1 + 1e-8)).all()
+    assert (x.sum(axis=1) <= capacity).all()
+    if layers is not None:
+        starts = np.concatenate([[0], np.cumsum(layers)[:-1]])
+        per_layer = np.add.reduceat(x.astype(int), starts, axis=1)
+        assert ((per_layer > 0).all(axis=1) | (per_layer == 0).all(axis=1)).all()

@@ -19,6 +19,8 @@ from alignsolve import (
 )
 from alignsolve.estimate.privacy import privatize
 
+ROUTER = ("router_mass",)
+
 
 def report(client=0, experts=(0, 1), **changes):
     size = len(experts)
@@ -33,7 +35,7 @@ def noised(privacy, told, *, times=4000):
 
 @pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
 def test_router_mass_gets_noise_of_the_promised_scale_and_no_bias_within_a_client(mechanism):
-    privacy = Privacy(epsilon=20.0, mechanism=mechanism)
+    privacy = Privacy(epsilon=20.0, mechanism=mechanism, release=ROUTER)
     mass = np.array([told.router_mass for told in noised(privacy, report())])
     assert (mass >= 0).all()
     difference = mass[:, 2] - mass[:, 0]
@@ -44,7 +46,7 @@ def test_router_mass_gets_noise_of_the_promised_scale_and_no_bias_within_a_clien
 
 def test_the_laplace_mechanism_keeps_its_epsilon_on_what_was_counted():
     """The definition: no event is more than e^epsilon times likelier for one client than for its opposite."""
-    privacy = Privacy(epsilon=1.0, mechanism="laplace")
+    privacy = Privacy(epsilon=1.0, mechanism="laplace", release=ROUTER)
     ones = [told.router_mass for told in noised(privacy, report(router_mass=[1.0, 0.0, 0.0]), times=5000)]
     others = [told.router_mass for told in noised(privacy, report(router_mass=[0.0, 1.0, 0.0]), times=5000)]
     for threshold in (-3.0, 0.0, 3.0):
@@ -54,7 +56,7 @@ def test_the_laplace_mechanism_keeps_its_epsilon_on_what_was_counted():
 
 
 def test_what_is_not_released_is_left_out():
-    told = privatize([report()], Privacy(epsilon=1.0), rng=np.random.default_rng(0))[0]
+    told = privatize([report()], Privacy(epsilon=1.0, release=ROUTER), rng=np.random.default_rng(0))[0]
     assert told.usage.tolist() == [0.0, 0.0]
     assert np.isnan(told.loss).all()
     assert told.num_examples == 5
@@ -64,7 +66,7 @@ def test_what_is_not_released_is_left_out():
 
 
 def test_measures_are_clipped_before_and_after_the_noise():
-    privacy = Privacy(epsilon=1e9, mechanism="laplace", release=("router_mass", "pairs"), loss_clip=2.0)
+    privacy = Privacy(epsilon=1e9, mechanism="laplace", loss_clip=2.0)
     told = privatize([report(loss=[50.0, -3.0], usage=[30.0, 10.0])], privacy, rng=np.random.default_rng(0))[0]
     np.testing.assert_allclose(told.loss, [2.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(told.usage, [0.75, 0.25], atol=1e-6)
@@ -93,7 +95,7 @@ def test_epsilon_composes_over_rounds(mechanism):
 
 def test_gaussian_noise_is_enough_by_the_exact_condition():
     """Balle and Wang (ICML 2018, theorem 8): the smallest delta of Gaussian noise, against the one that is claimed."""
-    privacy = Privacy(epsilon=1.0, delta=1e-5)
+    privacy = Privacy(epsilon=1.0, delta=1e-5, release=ROUTER)
     length = math.sqrt(2.0)  # router mass alone
     a, b = length / (2 * privacy.noise(0)), privacy.epsilon * privacy.noise(0) / length
 
@@ -108,7 +110,7 @@ def regret_at(epsilon, *, seed, rounds=12):
     rng = np.random.default_rng(seed)
     truth = rng.dirichlet(np.full(4, 0.3), size=24)
     fitness = RouterFitness(beta=0.1, scaling="none")
-    privacy = None if epsilon is None else Privacy(epsilon=epsilon, mechanism="laplace")
+    privacy = None if epsilon is None else Privacy(epsilon=epsilon, mechanism="laplace", release=ROUTER)
     aligner = Aligner(fitness, LoadMonitor(catch_up=0.0), CapacityProfiler(client_capacity=1), privacy=privacy)
     state = aligner.init(24, 4, seed=seed)
     for _ in range(rounds):

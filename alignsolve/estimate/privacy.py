@@ -64,7 +64,8 @@ class Privacy:
         "gaussian" or "laplace".
     release
         What is released: "router_mass", "pairs" (usage, loss and accuracy of the experts held) or both, which share
-        the epsilon. What is not released is left out of the report: usage is 0, losses and accuracies are NaN.
+        the epsilon: to name only what the estimators read makes for less noise. What is not released is left out of the
+        report: usage is 0, losses and accuracies are NaN, and who learns from them learns nothing.
     loss_clip
         Largest loss that is told, above 0.
 
@@ -78,7 +79,7 @@ class Privacy:
     epsilon: float
     delta: float = 1e-5
     mechanism: Literal["gaussian", "laplace"] = "gaussian"
-    release: tuple[Measure, ...] = ("router_mass",)
+    release: tuple[Measure, ...] = ("router_mass", "pairs")
     loss_clip: float = 4.0
 
     def __post_init__(self) -> None:
