@@ -1,6 +1,6 @@
 """A round's clients at work: each trains what it was assigned, or does not come back; what comes back is inspected."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -73,11 +73,8 @@ def train_cohort(
         if indptr[row] < indptr[row + 1]  # who is given nothing has nothing to fetch, to train or to report
     }
     courses = {client: _foresee(federation, state, client, own, clock) for client, own in held.items()}
-    replies = [
-        _reply(federation, state, client, own)
-        for client, own in held.items()
-        if courses[client].outcome is Outcome.COMPLETED
-    ]
+    returning = {client: own for client, own in held.items() if courses[client].outcome is Outcome.COMPLETED}
+    replies = _replies(federation, state, returning)
     asked = {reply.sender: Asked(held[reply.sender], len(federation.clients[reply.sender])) for reply in replies}
     received = receive(transport(replies), asked, state.tensors, state.round, federation.config.validation)
     merged = {update.client: update for update in received.updates}
@@ -102,23 +99,40 @@ def _foresee(federation: Federation, state: ServerState, client: int, held: tupl
     )
 
 
-def _reply(federation: Federation, state: ServerState, client: int, held: tuple[int, ...]) -> Reply:
-    """Let the client train, honestly or not, and send its reply."""
-    config = federation.config
-    if not federation.attackers[client]:
-        return seal(client, state.round, _train(federation, state.tensors, state.round, client, held))
-    if config.attack.kind in REPLAYS:
-        old = _train(federation, initial_state(federation).tensors, 0, client, held)
-        return seal(client, state.round if config.attack.kind == "forged-replay" else 0, old)
-    update = _train(federation, state.tensors, state.round, client, held)
-    return seal(client, state.round, corrupt(update, state.tensors, config, state.round))
+def _replies(federation: Federation, state: ServerState, held: Mapping[int, tuple[int, ...]]) -> list[Reply]:
+    """Let the clients train, honestly or not, and send their replies."""
+    config, number = federation.config, state.round
+    replaying = config.attack.kind in REPLAYS
+    old = {client: own for client, own in held.items() if replaying and federation.attackers[client]}
+    new = {client: own for client, own in held.items() if client not in old}
+    updates = _train(federation, state.tensors, number, new)
+    if old:
+        updates |= _train(federation, initial_state(federation).tensors, 0, old)
+    return [
+        _sent(federation, state, updates[client], replayed=client in old, attacks=bool(federation.attackers[client]))
+        for client in held
+    ]
 
 
-def _train(federation: Federation, tensors: Tensors, number: int, client: int, held: tuple[int, ...]) -> Update:
+def _sent(federation: Federation, state: ServerState, update: Update, *, replayed: bool, attacks: bool) -> Reply:
+    config, number = federation.config, state.round
+    if replayed:
+        return seal(update.client, number if config.attack.kind == "forged-replay" else 0, update)
+    return seal(update.client, number, corrupt(update, state.tensors, config, number) if attacks else update)
+
+
+def _train(
+    federation: Federation, tensors: Tensors, number: int, held: Mapping[int, tuple[int, ...]]
+) -> dict[int, Update]:
+    """Train clients on the experts that each holds, from these tensors, as in this round."""
     training = federation.config.training.in_round(number)
-    rng = generator(federation.config.seed, Purpose.TRAINING, number, client)
-    download = part_to_download(tensors, held)
-    return local.train(client, federation.spec, download, held, federation.clients[client], training, rng)
+    updates = {}
+    for client, own in held.items():
+        rng = generator(federation.config.seed, Purpose.TRAINING, number, client)
+        download = part_to_download(tensors, own)
+        data = federation.clients[client]
+        updates[client] = local.train(client, federation.spec, download, own, data, training, rng)
+    return updates
 
 
 def _report(client: int, held: tuple[int, ...], course: Course, update: Update | None, refused: bool) -> Report:
