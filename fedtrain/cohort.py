@@ -72,8 +72,8 @@ def train_cohort(
         if indptr[row] < indptr[row + 1]  # who is given nothing has nothing to fetch, to train or to report
     }
     courses = {client: _foresee(federation, state, client, own, clock) for client, own in held.items()}
-    trained = {client: own for client, own in held.items() if courses[client].outcome is Outcome.COMPLETED}
-    replies = _replies(federation, state, trained)
+    returning = {client: own for client, own in held.items() if courses[client].outcome is Outcome.COMPLETED}
+    replies = _replies(federation, state, returning)
     asked = {reply.sender: Asked(held[reply.sender], len(federation.clients[reply.sender])) for reply in replies}
     received = receive(transport(replies), asked, state.tensors, state.round, federation.config.validation)
     merged = {update.client: update for update in received.updates}
@@ -99,25 +99,25 @@ def _foresee(federation: Federation, state: ServerState, client: int, held: tupl
 
 
 def _replies(federation: Federation, state: ServerState, held: Mapping[int, tuple[int, ...]]) -> list[Reply]:
-    """Let clients train, honestly or not, and send their replies."""
-    config = federation.config
-    replaying = {
-        client: own for client, own in held.items() if federation.attackers[client] and config.attack.kind in REPLAYS
-    }
-    others = {client: own for client, own in held.items() if client not in replaying}
-    updates = train_clients(federation, state.tensors, state.round, others)
-    if replaying:
-        updates |= train_clients(federation, initial_state(federation).tensors, 0, replaying)
-    return [_reply(federation, state, updates[client], replays=client in replaying) for client in held]
+    """Let the clients train, honestly or not, and send their replies."""
+    config, number = federation.config, state.round
+    replaying = config.attack.kind in REPLAYS
+    old = {client: own for client, own in held.items() if replaying and federation.attackers[client]}
+    new = {client: own for client, own in held.items() if client not in old}
+    updates = train_clients(federation, state.tensors, number, new)
+    if old:
+        updates |= train_clients(federation, initial_state(federation).tensors, 0, old)
+    return [
+        _sent(federation, state, updates[client], replayed=client in old, attacks=bool(federation.attackers[client]))
+        for client in held
+    ]
 
 
-def _reply(federation: Federation, state: ServerState, update: Update, *, replays: bool) -> Reply:
-    config, client = federation.config, update.client
-    if replays:
-        return seal(client, state.round if config.attack.kind == "forged-replay" else 0, update)
-    if federation.attackers[client]:
-        update = corrupt(update, state.tensors, config, state.round)
-    return seal(client, state.round, update)
+def _sent(federation: Federation, state: ServerState, update: Update, *, replayed: bool, attacks: bool) -> Reply:
+    config, number = federation.config, state.round
+    if replayed:
+        return seal(update.client, number if config.attack.kind == "forged-replay" else 0, update)
+    return seal(update.client, number, corrupt(update, state.tensors, config, number) if attacks else update)
 
 
 def _report(client: int, held: tuple[int, ...], course: Course, update: Update | None, refused: bool) -> Report:

@@ -62,7 +62,8 @@ class Fleet:
     joins
         (num_clients,) round of arrival, counted from 0, ascending: who joins late has a high index.
     windows
-        Per client the times at which it is there, as (start, end) in seconds of simulated time; None: always.
+        Per client the times at which it is there, as (start, end) in seconds of simulated time; None: always. Empty if
+        everybody always is.
     period
         Seconds after which the windows repeat.
     """
@@ -156,7 +157,7 @@ def _from_tiers(config: RunConfig, needed_bytes: int) -> Fleet:
         tier_names=tuple(tier.name for tier in clients.tiers),
         availability=_of_tiers(clients.tiers, "availability")[place],
         joins=_draw_joins(config),
-        windows=(None,) * clients.num_clients,
+        windows=(),
         period=clients.trace_period,
     )
 
@@ -207,7 +208,7 @@ def _from_trace(config: RunConfig) -> Fleet:
         tier_names=names,
         availability=np.ones(len(members)),
         joins=joins,
-        windows=tuple(row.windows for row in members),
+        windows=tuple(row.windows for row in members) if any(row.windows for row in members) else (),
         period=clients.trace_period,
     )
 

@@ -35,6 +35,8 @@ def sample_cohort(federation: Federation, number: int, clock: float = 0.0) -> In
 
 def opening(fleet: Fleet, number: int, clock: float) -> float:
     """Return the earliest time from ``clock`` on at which one of those who joined by a round is within its windows."""
+    if not fleet.windows:
+        return clock
     return min(_next_start(fleet, client, clock) for client in range(fleet.num_joined(number)))
 
 
@@ -45,8 +47,9 @@ def present(federation: Federation, number: int, clock: float) -> BoolArray:
     """
     fleet = federation.fleet
     count = len(fleet.joins)
-    within = np.array([_next_start(fleet, client, clock) == clock for client in range(count)], dtype=np.bool_)
-    within &= np.arange(count) < fleet.num_joined(number)
+    within = np.arange(count) < fleet.num_joined(number)
+    if fleet.windows:
+        within &= [_next_start(fleet, client, clock) == clock for client in range(count)]
     draws = generator(federation.config.seed, Purpose.AVAILABILITY, number).random(count)
     reached = within & (draws < fleet.availability)
     if not reached.any():
@@ -56,7 +59,7 @@ def present(federation: Federation, number: int, clock: float) -> BoolArray:
 
 def time_left(fleet: Fleet, client: int, clock: float) -> float:
     """Seconds until a client that is there leaves; inf if it stays."""
-    windows = fleet.windows[client]
+    windows = fleet.windows[client] if fleet.windows else None
     if windows is None or windows == ((0.0, fleet.period),):
         return np.inf
     now = _time_of_period(fleet, clock)

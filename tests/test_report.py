@@ -2,6 +2,7 @@
 # ruff: noqa: D102  (the reader's methods are html.parser's)
 
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -287,3 +288,29 @@ def test_ticks_enclose_the_data_evenly(a, b):
     assert ticks[0] <= low + 1e-6 * span
     assert ticks[-1] >= high - 1e-6 * span
     np.testing.assert_allclose(np.diff(ticks), span / (len(ticks) - 1), rtol=1e-6)
+
+
+def test_what_was_put_aside_is_told_with_its_reason(tmp_path):
+    write_run(tmp_path, late=2, out_of_memory=0, rejected=1)
+    hostile = "<img src=x onerror=alert(1)>"
+    (tmp_path / "quarantine.csv").write_text(
+        f'round,client,reason\n1,3,"tensor {hostile}, not finite"\n2,3,stale\n2,4,cut o', encoding="utf-8"
+    )
+    page = read(tmp_path)
+    assert page.all("img") == []
+    lines = [e["text"] for e in page.all("tr", **{"class": "quarantined"})]
+    assert lines == [f"13tensor {hostile}, not finite", "23stale"]
+    assert "2 replies were not merged, most often of client 3 (2)." in page.all("section", id="clients")[0]["text"]
+    dropped = sum(int(row["dropped"]) for row in csv.DictReader((tmp_path / "rounds.csv").open(encoding="utf-8")))
+    assert headline(page)["updates merged"] == f"{12 * 12 - dropped - 24 - 12} of 144"
+    assert page.data()["readouts"]["late"] == ["2"] * 12
+
+
+def test_a_quarantine_that_no_run_writes_is_refused(tmp_path):
+    write_run(tmp_path)
+    (tmp_path / "quarantine.csv").write_text("round,client,reason\n1,2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"quarantine\.csv, line 2"):
+        write_report(tmp_path)
+    (tmp_path / "quarantine.csv").write_bytes(b"round,client,reason\n1,2,\xff\n")
+    with pytest.raises(ValueError, match=r"quarantine\.csv is not CSV text"):
+        write_report(tmp_path)
