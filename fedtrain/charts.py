@@ -37,6 +37,8 @@ class Series:
         A CSS colour.
     dashed
         For a line to compare with.
+    band
+        (2, num_rounds) lower and upper edge of a band around the line; None: there is none.
     """
 
     label: str
@@ -44,6 +46,7 @@ class Series:
     key: str
     colour: str
     dashed: bool = False
+    band: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,11 @@ def line_chart(
     low, high
         Ends of the axis that are shown in any case; None: where the data end.
     """
-    ticks = nice_ticks(*_ends([line.values for line in series], low, high))
+    edges = [line.band.ravel() for line in series if line.band is not None]
+    ticks = nice_ticks(*_ends([*(line.values for line in series), *edges], low, high))
     frame = _Frame(rounds, ticks[0], ticks[-1])
-    body = "".join([*_grid(frame, ticks, axis or form), *(_line(frame, line) for line in series), _cursor(frame)])
+    drawn = [*(_band(frame, line) for line in series), *(_line(frame, line) for line in series)]
+    body = "".join([*_grid(frame, ticks, axis or form), *drawn, _cursor(frame)])
     legend = "".join(_legend(line, form) for line in series)
     summary = "; ".join(_summary(line, rounds, form) for line in series[:4])
     return (
@@ -202,6 +207,19 @@ def _grid(frame: _Frame, ticks: Sequence[float], form: Format) -> Iterator[str]:
     numbers = [t for t in nice_ticks(first, last, wanted=5) if first <= t <= last and t == int(t)] or [first]
     for number in numbers:
         yield f'<text x="{frame.x(number):.1f}" y="{BOTTOM + 17}" text-anchor="middle">{number:g}</text>'
+
+
+def _band(frame: _Frame, line: Series) -> str:
+    """Draw a line's band where both of its edges are known; nothing if there is none."""
+    if line.band is None:
+        return ""
+    known = np.isfinite(line.band).all(axis=0)
+    numbers, (low, high) = frame.rounds[known], line.band[:, known]
+    if len(numbers) < 2:
+        return ""
+    there = [f"{frame.x(n):.1f},{frame.y(v):.1f}" for n, v in zip(numbers, low, strict=True)]
+    back = [f"{frame.x(n):.1f},{frame.y(v):.1f}" for n, v in zip(numbers, high, strict=True)]
+    return f'<path class="spread" style="fill:{line.colour}" d="M{" L".join([*there, *reversed(back)])}Z"/>'
 
 
 def _line(frame: _Frame, line: Series) -> str:

@@ -72,6 +72,30 @@ def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> 
     Console().print(f"report: {path}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def compare(
+    plan: Annotated[Path, typer.Argument(help="A TOML file: tasks, alignments, settings and seeds.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for comparisons.")] = Path("comparisons"),
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at the same time.")] = 1,
+) -> None:
+    """Run tasks x alignments x seeds, and write OUT/NAME: cells, figures.csv, comparisons.csv, comparison.md.
+
+    What an earlier call has run is not run again, so that a comparison goes on where it was stopped.
+    """
+    from alignsolve import SolveError  # noqa: PLC0415
+    from fedtrain.compare.comparison import execute  # noqa: PLC0415  (torch: --help need not wait for it)
+
+    try:
+        folder = execute(plan, out, workers=workers, console=Console())
+    except (ConfigError, ValueError, OSError) as error:
+        _fail(str(error), BAD_INPUT)
+    except SolveError as error:
+        _fail(str(error), FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted; the runs that were finished are kept", INTERRUPTED)
+    Console().print(f"comparison: {folder}", highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point of the ``fedtrain`` script."""
     app()

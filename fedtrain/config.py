@@ -6,7 +6,7 @@ Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.
 import math
 from dataclasses import dataclass, field, replace
 
-from alignsolve import SOLVERS
+from alignsolve import POLICIES, SOLVERS
 from fedtrain.checks import ConfigError
 from fedtrain.checks import check as _check
 from fedtrain.checks import one_of as _one_of
@@ -29,6 +29,12 @@ __all__ = [
     "TrainingConfig",
     "ValidationConfig",
 ]
+
+FITNESS_NAMES = (
+    *("loss", "router", "needed-router", "gated-router", "router-and-loss"),
+    *("clusters", "low-rank", "ucb", "thompson", "oort"),
+)
+"""What ``alignment.fitness`` may be; :data:`fedtrain.alignment.FITNESS` makes them."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,14 @@ class AlignmentConfig:
 
     Attributes
     ----------
+    policy
+        A name in ``alignsolve.POLICIES``: ours, or a rival. ``none``, the reference in which every client trains every
+        expert, is exempt from what devices can hold.
     solver
         A name in ``alignsolve.SOLVERS``.
     fitness
-        ``loss``: how well a client did with an expert (:class:`alignsolve.LossFitness`); ``router``: what its router
-        thinks of all experts (:class:`alignsolve.RouterFitness`).
+        A name in :data:`fedtrain.alignment.FITNESS`: ``loss``, how well a client did with an expert; ``router``, what
+        its router thinks of all experts; and more.
     newest_weight
         Weight of the newest round in the fitness, above 0 and at most 1.
     tolerance
@@ -100,6 +109,7 @@ class AlignmentConfig:
         Part of its deficit that an expert makes up for in one round.
     """
 
+    policy: str = "ours"
     solver: str = "auto"
     fitness: str = "loss"
     newest_weight: float = 0.3
@@ -108,7 +118,8 @@ class AlignmentConfig:
 
     def __post_init__(self) -> None:
         _one_of("alignment.solver", self.solver, tuple(SOLVERS))
-        _one_of("alignment.fitness", self.fitness, ("loss", "router"))
+        _one_of("alignment.policy", self.policy, tuple(POLICIES))
+        _one_of("alignment.fitness", self.fitness, FITNESS_NAMES)
         weight = self.newest_weight
         _check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
         _check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")

@@ -30,9 +30,20 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     >>> read_config(overrides=["training.epochs=2", "name=short"]).training.epochs
     2
     """
-    given = {} if path is None else _read_toml(path)
+    given = {} if path is None else read_toml(path)
     for override in overrides:
         _override(given, override)
+    return build_config(given)
+
+
+def build_config(given: Mapping[str, Any]) -> RunConfig:
+    """Make a configuration from nested keys, as a TOML file has them; what they leave out has its default.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, or a value is of the wrong type or out of range.
+    """
     config: RunConfig = _build(RunConfig, given, "")
     return config
 
@@ -44,7 +55,8 @@ def to_toml(config: RunConfig) -> str:
     return tomli_w.dumps(asdict(config))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise ConfigError, naming it, where that cannot be done."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignsolve import Outcome, Report, Solution
+from alignsolve.numerics import FloatArray
 from fedtrain.aggregate import aggregate
 from fedtrain.cohort import Transport, as_sent, train_cohort
 from fedtrain.presence import opening, sample_cohort
@@ -82,7 +83,7 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
         **_totals(returned.reports),
     )
     after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed, clock=clock + seconds)
-    return Round(row, cohort, solution, returned.quarantined), after
+    return Round(row, cohort, solution, returned.quarantined, returned.reports), after
 
 
 def _totals(reports: Sequence[Report]) -> dict[str, Any]:
@@ -99,8 +100,13 @@ def _totals(reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def load_cv(solution: Solution) -> float:
-    """Coefficient of variation of the clients per expert; 0 where nobody was aligned."""
+    """Coefficient of variation of the clients per expert that an alignment gives."""
     loads = solution.loads
     assert loads is not None  # align() raises if there is no alignment
+    return variation(loads)
+
+
+def variation(loads: FloatArray) -> float:
+    """Coefficient of variation; 0 where nothing was loaded."""
     mean = loads.mean()
     return float(loads.std() / mean) if mean > 0.0 else 0.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from alignsolve import Solution
+from alignsolve import Report, Solution
 from alignsolve.numerics import IntArray
 from fedtrain.reception import Quarantined
 
@@ -91,9 +91,12 @@ class Round:
         The alignment; its row r is client ``cohort[r]``.
     quarantined
         Replies that were put aside, with the reason, ascending by client.
+    reports
+        What was noted of every client that was given an expert, in the cohort's order.
     """
 
     row: Row
     cohort: IntArray
     solution: Solution
     quarantined: Sequence[Quarantined]
+    reports: Sequence[Report]

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from alignsolve import Aligner, AlignerState, CapacityProfiler, LoadMonitor, LossFitness, RouterFitness
+from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import devices
+from fedtrain.alignment import make_aligner
 from fedtrain.attacks import draw_attackers
 from fedtrain.client import LocalData
-from fedtrain.config import AlignmentConfig, RunConfig
+from fedtrain.config import RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
 from fedtrain.devices import Fleet
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
@@ -113,7 +114,7 @@ def prepare(config: RunConfig) -> Federation:
         shared_bytes=shared_bytes,
         expert_bytes=expert_bytes,
         attackers=draw_attackers(config),
-        aligner=_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes),
+        aligner=make_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes),
     )
 
 
@@ -145,22 +146,3 @@ _AT_ONCE = 4096
 
 def _as_tensors(examples: Examples) -> LocalData:
     return LocalData(torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels))
-
-
-def _aligner(
-    alignment: AlignmentConfig, spec: ModelSpec, fleet: Fleet, shared_bytes: int, expert_bytes: int
-) -> Aligner:
-    memory, layers = fleet.declared.memory_bytes, layer_sizes(spec)
-    return Aligner(
-        fitness=_fitness(alignment),
-        load=LoadMonitor(tolerance=alignment.tolerance, catch_up=alignment.catch_up),
-        capacity=CapacityProfiler(memory=memory, expert_bytes=expert_bytes, shared_bytes=shared_bytes),
-        solver=alignment.solver,
-        layers=layers if len(layers) > 1 else None,
-    )
-
-
-def _fitness(alignment: AlignmentConfig) -> LossFitness | RouterFitness:
-    if alignment.fitness == "router":
-        return RouterFitness(beta=alignment.newest_weight)
-    return LossFitness(beta=alignment.newest_weight)

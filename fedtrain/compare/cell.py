@@ -1,0 +1,160 @@
+"""One cell of a comparison, run from beginning to end: a line of figures for every round.
+
+What the alignments are judged by is measured the same way for all, whatever they themselves look at. Loads are counted
+of what was completed, not of what was assigned. Fitness regret is told by a *referee*: an aligner with the router's
+fitness and balanced bounds that sees every report and aligns every cohort too, without being listened to.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
+from alignsolve.numerics import FloatArray
+from fedtrain.compare.plan import Cell
+from fedtrain.personal import personalised_accuracy
+from fedtrain.rounds import run_rounds, variation
+from fedtrain.row import Round
+from fedtrain.server import Federation, ServerState, initial_state, prepare
+
+
+class Line(NamedTuple):
+    """A round of a cell.
+
+    Attributes
+    ----------
+    round
+        Counted from 1.
+    accuracy, loss
+        Of the whole model on the test set.
+    personalised, worst
+        Mean and least personalised accuracy over clients, each with the experts that it last held; clients that never
+        held one do not count.
+    seconds
+        Simulated, since the run began.
+    bytes
+        Sent and received since the run began.
+    load_cv, load_cv_total
+        Coefficient of variation between experts of the clients that completed their training of it: in this round,
+        and since the run began.
+    sample_cv_total
+        The same of the examples that were routed to the expert in training.
+    regret
+        By how much the alignment's fitness is below the referee's, as a share of the referee's; NaN where the referee
+        sees no fitness yet. Below 0 for alignments that load experts or clients as the referee may not.
+    dropped
+        Clients whose update was not merged.
+    align_seconds
+        Wall-clock time of aligning and observing.
+    round_seconds
+        Wall-clock time of the whole round.
+    """
+
+    round: int
+    accuracy: float
+    loss: float
+    personalised: float
+    worst: float
+    seconds: float
+    bytes: int
+    load_cv: float
+    load_cv_total: float
+    sample_cv_total: float
+    regret: float
+    dropped: int
+    align_seconds: float
+    round_seconds: float
+
+
+def run_cell(cell: Cell) -> list[Line]:
+    """Run a cell; clocks on the wall apart, its lines depend on nothing but its configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration cannot be run.
+    SolveError
+        If a round has no alignment.
+    """
+    federation = prepare(cell.config)
+    watch = _Watch(federation)
+    return [watch.line(done, state) for done, state in run_rounds(federation, initial_state(federation))]
+
+
+class _Watch:
+    """Keeps what has to be added up from round to round."""
+
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+        self.referee = _Referee(federation)
+        self.bytes = 0
+        self.loads = np.zeros(federation.spec.num_experts)
+        self.samples = np.zeros(federation.spec.num_experts)
+        self.held: dict[int, Sequence[int]] = {}
+
+    def line(self, done: Round, state: ServerState) -> Line:
+        """Measure a round that is done, with the state after it."""
+        row, solution = done.row, done.solution
+        loads, samples = _completed(done.reports, len(self.loads))
+        self.loads += loads
+        self.samples += samples
+        self.bytes += row.bytes_down + row.bytes_up
+        for report in done.reports:
+            self.held[report.client] = report.experts.tolist()
+        personal = personalised_accuracy(self.federation, state.tensors, self.held)
+        return Line(
+            round=row.round,
+            accuracy=row.accuracy,
+            loss=row.loss,
+            personalised=float(personal.mean()) if len(personal) else np.nan,
+            worst=float(personal.min(initial=np.inf)) if len(personal) else np.nan,
+            seconds=row.clock,
+            bytes=self.bytes,
+            load_cv=variation(loads),
+            load_cv_total=variation(self.loads),
+            sample_cv_total=variation(self.samples),
+            regret=self.referee.regret(done, solution),
+            dropped=row.clients - row.merged,
+            align_seconds=row.align_seconds,
+            round_seconds=row.round_seconds,
+        )
+
+
+class _Referee:
+    """Aligns what the others align, by the router's fitness, and tells how much fitness they leave."""
+
+    def __init__(self, federation: Federation) -> None:
+        own = federation.aligner
+        # No catching up: what others load unevenly is not the referee's to make good.
+        even = LoadMonitor(catch_up=0.0)
+        parts = Parts(fitness=RouterFitness(), load=even, capacity=own.capacity, layers=own.layers)
+        self.aligner: Aligner = POLICIES["ours"](parts)
+        self.state: AlignerState = self.aligner.init(
+            federation.fleet.num_joined(0), federation.spec.num_experts, seed=federation.config.seed
+        )
+        self.fleet = federation.fleet
+
+    def regret(self, done: Round, solution: Solution) -> float:
+        """Compare a round's alignment with the referee's own, then learn from its reports."""
+        grown = self.state.grow(self.fleet.num_joined(done.row.round - 1))
+        best, aligned = self.aligner.align(grown, done.cohort)
+        self.state = self.aligner.observe(aligned, done.reports)
+        fitness = best.problem.values()
+        reached, highest = _total(fitness, solution), _total(fitness, best)
+        return (highest - reached) / highest if highest > 0.0 else np.nan
+
+
+def _total(fitness: FloatArray, solution: Solution) -> float:
+    assert solution.assigned is not None  # align() raises if there is no alignment
+    return float(fitness[solution.assigned.clients(), solution.assigned.experts].sum())
+
+
+def _completed(reports: Sequence[Report], num_experts: int) -> tuple[FloatArray, FloatArray]:
+    """Clients, and examples routed, per expert: of the reports that were completed."""
+    loads, samples = np.zeros(num_experts), np.zeros(num_experts)
+    for report in reports:
+        if report.completed:
+            loads[report.experts] += 1.0
+            samples[report.experts] += report.usage * report.num_examples
+    return loads, samples

@@ -1,0 +1,74 @@
+"""A whole comparison: tune, judge, and write what came of it beside the cells that it came from."""
+
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from fedtrain import atomic
+from fedtrain.compare.judge import choose_settings, compare, figures, judged_cells
+from fedtrain.compare.page import page
+from fedtrain.compare.plan import Cell, read_plan
+from fedtrain.compare.run import Curves, read_cell, run_cells
+from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, as_csv, comparison_rows, figure_rows, markdown
+
+
+def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Path:
+    """Run what a plan asks for and is not there yet, and write ``out/plan.name``.
+
+    Parameters
+    ----------
+    plan_file
+        A TOML file (:mod:`fedtrain.compare.plan`).
+    out
+        Folder of comparisons; made if need be.
+    workers
+        Cells that run at the same time.
+    console
+        Where progress is shown.
+
+    Returns
+    -------
+    Path
+        The folder: ``plan.toml``, ``cells/``, ``figures.csv``, ``comparisons.csv``, ``comparison.md``,
+        ``report.html``.
+
+    Raises
+    ------
+    ConfigError
+        If the plan cannot be run.
+    SolveError
+        If a round has no alignment.
+    """
+    plan = read_plan(plan_file)
+    folder = out / plan.name
+    cells = folder / "cells"
+    cells.mkdir(parents=True, exist_ok=True)
+    if plan_file.resolve() != (folder / "plan.toml").resolve():
+        shutil.copyfile(plan_file, folder / "plan.toml")
+
+    def read(cell: Cell) -> Curves:
+        return read_cell(cell, cells)
+
+    _run(list(plan.tuning_cells()), cells, workers, console, "tuning")
+    settings = choose_settings(plan, read)
+    _run(judged_cells(plan, settings), cells, workers, console, "judging")
+    found = figures(plan, settings, read)
+    compared = compare(plan, found)
+    runs = {
+        (one.task, one.alignment): [read(plan.cell(one.task, one.alignment, one.setting, seed)) for seed in plan.seeds]
+        for one in found
+    }
+    text = (folder / "plan.toml").read_text(encoding="utf-8")
+    atomic.replace_text(folder / "report.html", page(plan, text, runs, found, compared))
+    atomic.replace_text(folder / "figures.csv", as_csv(FIGURE_COLUMNS, figure_rows(plan, found)))
+    atomic.replace_text(folder / "comparisons.csv", as_csv(COMPARISON_COLUMNS, comparison_rows(compared)))
+    atomic.replace_text(folder / "comparison.md", markdown(plan, found, compared))
+    return folder
+
+
+def _run(cells: list[Cell], folder: Path, workers: int, console: Console, what: str) -> None:
+    for number, (cell, ran) in enumerate(run_cells(cells, folder, workers=workers), start=1):
+        if ran:
+            name = f"{cell.task}, {cell.alignment}, {cell.setting}, seed {cell.seed}"
+            console.print(f"{what} {number} of {len(cells)}: {name}", markup=False, highlight=False)

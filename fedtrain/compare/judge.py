@@ -1,0 +1,182 @@
+"""What a comparison's curves say: each alignment's best setting, its figures, and how ours compares with every other.
+
+Targets are shares of what the reference reaches in the end, seed by seed. *In the end* means the mean of the last few
+rounds, because single rounds scatter. A setting is chosen by the tuning seeds alone: for the reference the one with
+the highest final accuracy, for all others the one that reaches the highest target soonest.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from fedtrain.compare.plan import Cell, Plan
+from fedtrain.compare.run import Curves
+from fedtrain.compare.statistics import (
+    Difference,
+    Ratio,
+    Times,
+    first_time,
+    holm,
+    paired_difference,
+    paired_ratio,
+    restrict,
+)
+
+Read = Callable[[Cell], Curves]
+"""How a cell's curves are had."""
+FINAL = 5
+"""Rounds whose mean is what a run reaches in the end."""
+CLOCKS = ("round", "seconds", "bytes")
+"""What the way to a target is measured in."""
+LEVELS = {
+    "accuracy": "in the end",
+    "personalised": "in the end",
+    "worst": "in the end",
+    "load_cv": "mean of rounds",
+    "load_cv_total": "in the last round",
+    "sample_cv_total": "in the last round",
+    "regret": "mean of rounds",
+}
+"""The other figures of a run, and how each is read off its curve."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """An alignment's figures on a task.
+
+    Attributes
+    ----------
+    task, alignment, setting
+        Names in the plan.
+    times
+        By target and clock, over the seeds of the plan.
+    levels
+        By name, (num_seeds,) one value a run.
+    """
+
+    task: str
+    alignment: str
+    setting: str
+    times: Mapping[tuple[float, str], Times]
+    levels: Mapping[str, FloatArray]
+
+
+class Comparison(NamedTuple):
+    """Ours against a rival on a task.
+
+    Attributes
+    ----------
+    task, rival
+        Names in the plan.
+    figure
+        What is compared: a clock with its target, or a level.
+    result
+        A ratio ours / rival of times, a difference ours − rival of levels.
+    p
+        Its p, corrected for all comparisons of the same plan.
+    """
+
+    task: str
+    rival: str
+    figure: str
+    result: Ratio | Difference
+    p: float
+
+
+def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
+    """Choose every alignment's setting on every task, by the tuning seeds; ties go to the first in the plan."""
+    first, *others = plan.settings
+    if not others:
+        return dict.fromkeys(itertools.product(plan.tasks, plan.alignments), first)
+    chosen: dict[tuple[str, str], str] = {}
+    for task in plan.tasks:
+        final = {
+            setting: np.array([_final(read(plan.cell(task, plan.reference, setting, s))) for s in plan.tuning_seeds])
+            for setting in plan.settings
+        }
+        best = max(plan.settings, key=lambda setting: float(final[setting].mean()))
+        chosen[task, plan.reference] = best
+        targets = max(plan.targets) * final[best]
+        for alignment in plan.alignments:
+            if alignment == plan.reference:
+                continue
+            means = {
+                setting: _times(
+                    [read(plan.cell(task, alignment, setting, s)) for s in plan.tuning_seeds], targets, "round"
+                ).mean
+                for setting in plan.settings
+            }
+            chosen[task, alignment] = min(means, key=means.__getitem__)
+    return chosen
+
+
+def judged_cells(plan: Plan, settings: Mapping[tuple[str, str], str]) -> list[Cell]:
+    """Return all cells that the alignments are judged by."""
+    return [
+        plan.cell(task, alignment, setting, seed)
+        for (task, alignment), setting in settings.items()
+        for seed in plan.seeds
+    ]
+
+
+def figures(plan: Plan, settings: Mapping[tuple[str, str], str], read: Read) -> list[Figures]:
+    """Return the figures of every alignment on every task, in the plan's order."""
+    found = []
+    for task in plan.tasks:
+        runs = {
+            alignment: [read(plan.cell(task, alignment, settings[task, alignment], seed)) for seed in plan.seeds]
+            for alignment in plan.alignments
+        }
+        reference = np.array([_final(run) for run in runs[plan.reference]])
+        for alignment, curves in runs.items():
+            times = {
+                (target, clock): _times(curves, target * reference, clock)
+                for target, clock in itertools.product(plan.targets, CLOCKS)
+            }
+            levels = {name: np.array([_level(run, name) for run in curves]) for name in LEVELS}
+            found.append(Figures(task, alignment, settings[task, alignment], times, levels))
+    return found
+
+
+def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
+    """Compare ours with every rival on every task; p is corrected for all of them together."""
+    by_name = {(one.task, one.alignment): one for one in found}
+    compared = []
+    for task, rival in itertools.product(plan.tasks, plan.alignments):
+        if rival in (plan.ours, plan.reference):
+            continue
+        ours, theirs = by_name[task, plan.ours], by_name[task, rival]
+        for target, clock in itertools.product(plan.targets, CLOCKS):
+            ratio = paired_ratio(ours.times[target, clock].restricted, theirs.times[target, clock].restricted)
+            compared.append(Comparison(task, rival, f"{clock} to {100 * target:g} %", ratio, ratio.p))
+        for name in ("accuracy", "personalised", "worst"):
+            difference = paired_difference(ours.levels[name], theirs.levels[name])
+            compared.append(Comparison(task, rival, name, difference, difference.p))
+    corrected = holm([one.p for one in compared])
+    return [one._replace(p=p) for one, p in zip(compared, corrected, strict=True)]
+
+
+def _times(curves: Sequence[Curves], targets: FloatArray, clock: str) -> Times:
+    reached = [
+        first_time(run["accuracy"], target, run[clock]) for run, target in zip(curves, targets.tolist(), strict=True)
+    ]
+    return restrict(np.array(reached), np.array([run[clock][-1] for run in curves]))
+
+
+def _final(run: Curves, column: str = "accuracy") -> float:
+    return float(run[column][-FINAL:].mean())
+
+
+def _level(run: Curves, name: str) -> float:
+    values = run[name]
+    if LEVELS[name] == "in the end":
+        return _final(run, name)
+    if LEVELS[name] == "in the last round":
+        return float(values[-1])
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan

@@ -1,0 +1,108 @@
+"""A comparison as one page without script or request: curves with their bands, figures and comparisons by task."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from fedtrain.charts import Format, Series, line_chart
+from fedtrain.compare.judge import Comparison, Figures
+from fedtrain.compare.plan import Plan
+from fedtrain.compare.run import Curves
+from fedtrain.compare.statistics import mean_with_margin
+from fedtrain.compare.tables import Grid, comparisons_grid, figures_grid
+from fedtrain.units import amount_of_bytes, number, percent, seconds, short_percent
+
+CHARTS: Mapping[str, tuple[str, Format, Format]] = {
+    "accuracy": ("Accuracy", percent, short_percent),
+    "personalised": ("Personalised accuracy", percent, short_percent),
+    "load_cv_total": ("Load variation between experts, since the beginning", number, number),
+    "bytes": ("Traffic so far", amount_of_bytes, amount_of_bytes),
+    "seconds": ("Simulated time so far", seconds, seconds),
+    "regret": ("Fitness below the referee's", percent, short_percent),
+}
+"""The curves that are drawn: title, how a value is written, and how on the axis."""
+BAND = "Lines are means over seeds, bands their 95 % intervals; beside each name its value in the last round."
+
+Runs = Mapping[tuple[str, str], Sequence[Curves]]
+"""By task and alignment, a run's curves for every seed."""
+
+
+def page(plan: Plan, text: str, runs: Runs, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    plan, text
+        What was run, and the file that said so.
+    runs
+        The curves behind the figures.
+    found, compared
+        All figures and comparisons.
+    """
+    resources = files("fedtrain") / "page"
+    parts = {
+        "title": escape(plan.name),
+        "style": (resources / "report.css").read_text(encoding="utf-8"),
+        "summary": escape(_summary(plan)),
+        "tasks": "".join(f'<li><a href="#{escape(task)}">{escape(task)}</a></li>' for task in plan.tasks),
+        "sections": "".join(_section(plan, task, runs, found, compared) for task in plan.tasks),
+        "plan": escape(text),
+    }
+    template = (resources / "comparison.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _summary(plan: Plan) -> str:
+    shares = " and ".join(f"{100 * target:g} %" for target in plan.targets)
+    return (
+        f"Alignments: {len(plan.alignments)}; tasks: {len(plan.tasks)}; seeds to judge on: {len(plan.seeds)}. "
+        f"Targets are {shares} of the final accuracy of {plan.reference}, seed by seed. p is corrected for all "
+        "comparisons on this page (Holm)."
+    )
+
+
+def _section(plan: Plan, task: str, runs: Runs, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
+    charts = "".join(_charts(plan, task, runs))
+    figures = figures_grid(plan, [one for one in found if one.task == task])
+    comparisons = comparisons_grid([one for one in compared if one.task == task])
+    name = escape(task)
+    return (
+        f'<section id="{name}"><h2>{name}</h2><p class="note">{BAND}</p><div class="charts">{charts}</div>'
+        f"<h3>Figures</h3>{_scrolling(f'Figures of {task}', figures)}"
+        f"<h3>{escape(plan.ours)} against the others</h3>{_scrolling(f'Comparisons on {task}', comparisons)}</section>"
+    )
+
+
+def _charts(plan: Plan, task: str, runs: Runs) -> Iterator[str]:
+    rounds = runs[task, plan.ours][0]["round"]
+    for column, (title, form, axis) in CHARTS.items():
+        series = []
+        for k, alignment in enumerate(plan.alignments):
+            values = np.stack([run[column] for run in runs[task, alignment]])
+            middle, band = _band(values)
+            colour = f"hsl({round(360 * k / len(plan.alignments)) + 205} 62% var(--line-lightness))"
+            dashed = alignment == plan.reference
+            series.append(Series(alignment, middle, column, colour, dashed, band))
+        yield line_chart(title, rounds, series, form=form, axis=axis)
+
+
+def _band(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means and interval edges of (num_seeds, num_rounds) values; NaN where a seed has none."""
+    ends = [mean_with_margin(column) for column in values.T]
+    middle = np.array([end[0] for end in ends])
+    margin = np.array([end[1] for end in ends])
+    return middle, np.stack([middle - margin, middle + margin])
+
+
+def _scrolling(label: str, grid: Grid) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in grid.head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
+    return (
+        f'<p class="note">{escape(grid.note)}</p>'
+        f'<div class="scroll table" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,105 @@
+"""Running a comparison: every cell in a process of its own, one file each, so that it goes on where it was stopped.
+
+A cell's file is written whole or not at all, and its name holds a digest of the cell's configuration: what was changed
+in the plan is run, what was not is read. The number of processes changes nothing but the time.
+"""
+
+import csv
+import math
+import multiprocessing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from fedtrain import atomic
+from fedtrain.compare.cell import Line, run_cell
+from fedtrain.compare.plan import Cell
+
+Curves: TypeAlias = Mapping[str, FloatArray]
+"""What a cell left: by column of :class:`~fedtrain.compare.cell.Line`, (num_rounds,) float64 each."""
+
+
+def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[tuple[Cell, bool]]:
+    """Run what is missing; what is there is left alone.
+
+    Parameters
+    ----------
+    cells
+        What is to be there in the end.
+    folder
+        Of the cells' files; made if need be.
+    workers
+        Processes, each of which uses the threads that its cell is configured with.
+
+    Yields
+    ------
+    tuple
+        Each cell once it is there, and whether it was run now.
+
+    Raises
+    ------
+    ConfigError, SolveError
+        From a cell that cannot be run; others under way are finished first, and their files kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = []
+    for cell in cells:
+        if file_of(cell, folder).exists():
+            yield cell, False
+        else:
+            missing.append(cell)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        under_way = {pool.submit(_run, cell, folder): cell for cell in missing}
+        try:
+            for done in as_completed(under_way):
+                done.result()
+                yield under_way[done], True
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def file_of(cell: Cell, folder: Path) -> Path:
+    """Return where a cell's lines are kept."""
+    return folder / f"{cell.key}.csv"
+
+
+def read_cell(cell: Cell, folder: Path) -> Curves:
+    """Read a cell's lines.
+
+    Raises
+    ------
+    ValueError
+        If the file is not what a cell leaves; the message names it.
+    """
+    return read_curves(file_of(cell, folder), cell.config.rounds)
+
+
+def read_curves(path: Path, rounds: int) -> Curves:
+    """Read the lines of a file, and check that there are as many as rounds."""
+    header, *lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
+    if tuple(header) != Line._fields:
+        raise ValueError(f"{path} was written by another version; remove it, and it is run anew")
+    if len(lines) != rounds or any(len(line) != len(header) for line in lines):
+        raise ValueError(f"{path} does not hold {rounds} whole lines; remove it, and it is run anew")
+    values = np.array([[float(field or math.nan) for field in line] for line in lines])
+    return {name: values[:, k] for k, name in enumerate(header)}
+
+
+def _run(cell: Cell, folder: Path) -> None:
+    atomic.replace_text(file_of(cell, folder), _as_text(run_cell(cell)))
+
+
+def _as_text(lines: Sequence[Line]) -> str:
+    rows = [",".join(Line._fields), *(",".join(map(_field, line)) for line in lines)]
+    return "\n".join(rows) + "\n"
+
+
+def _field(value: float) -> str:
+    """Nine significant digits, which tell every float32 and are less to keep."""
+    if isinstance(value, int):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:.9g}"

@@ -1,0 +1,108 @@
+"""A comparison's figures as tidy rows for programs and as Markdown tables for people."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from fedtrain.compare.judge import LEVELS, Comparison, Figures
+from fedtrain.compare.plan import Plan
+from fedtrain.compare.statistics import Times
+
+FIGURE_COLUMNS = ("task", "alignment", "setting", "seed", "figure", "value")
+COMPARISON_COLUMNS = ("task", "rival", "figure", "value", "low", "high", "p", "p_corrected")
+
+
+def figure_rows(plan: Plan, found: Iterable[Figures]) -> Iterator[Sequence[object]]:
+    """Return one row for every run and figure; what was censored has its horizon, and ``reached`` 0."""
+    for one in found:
+        names = (one.task, one.alignment, one.setting)
+        for k, seed in enumerate(plan.seeds):
+            for (target, clock), times in one.times.items():
+                yield *names, seed, f"{clock} to {100 * target:g} %", times.restricted[k]
+                yield *names, seed, f"reached {100 * target:g} % by {clock}", int(times.reached_by[k])
+            for name, values in one.levels.items():
+                yield *names, seed, name, values[k]
+
+
+def comparison_rows(compared: Iterable[Comparison]) -> Iterator[Sequence[object]]:
+    """Return one row for every comparison."""
+    for one in compared:
+        yield one.task, one.rival, one.figure, *one.result, one.p
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write rows with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+class Grid(NamedTuple):
+    """A table as text, to be written in any form."""
+
+    note: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
+    """Return a row for every alignment."""
+    targets = [f"rounds to {100 * target:g} %" for target in plan.targets]
+    rows = [
+        [
+            one.alignment,
+            one.setting,
+            *(_time(one.times[target, "round"]) for target in plan.targets),
+            *(_mean(one.levels[name]) for name in LEVELS),
+        ]
+        for one in found
+    ]
+    note = "Restricted mean rounds, in brackets the share of runs that got there; means over seeds else."
+    return Grid(note, ["alignment", "setting", *targets, *(name.replace("_", " ") for name in LEVELS)], rows)
+
+
+def comparisons_grid(compared: Iterable[Comparison]) -> Grid:
+    """Return a row for every comparison."""
+    rows = [
+        [
+            one.rival,
+            one.figure,
+            f"{one.result.value:.3f}",
+            f"{one.result.low:.3f} to {one.result.high:.3f}",
+            "–" if math.isnan(one.p) else f"{one.p:.2g}",
+        ]
+        for one in compared
+    ]
+    note = "Ratios of times, differences of accuracies; 95 % intervals, p corrected for the whole comparison (Holm)."
+    return Grid(note, ["rival", "figure", "value", "interval", "p"], rows)
+
+
+def markdown(plan: Plan, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
+    """Return all tables, task by task."""
+    parts = []
+    for task in plan.tasks:
+        figures = figures_grid(plan, [one for one in found if one.task == task])
+        comparisons = comparisons_grid([one for one in compared if one.task == task])
+        parts.append(f"## {task}\n\n{_markdown(figures)}\n\n### {plan.ours} against\n\n{_markdown(comparisons)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(grid: Grid) -> str:
+    lines = [grid.head, ["---"] * len(grid.head), *grid.rows]
+    return f"{grid.note}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _time(times: Times) -> str:
+    return f"{times.mean:.1f} ({100 * times.reached:.0f} %)"
+
+
+def _mean(values: FloatArray) -> str:
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.3f}" if len(known) else "–"
