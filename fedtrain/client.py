@@ -8,10 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from alignsolve.numerics import FloatArray
 from fedtrain.config import TrainingConfig
 from fedtrain.models import Model, ModelSpec, Routed, Tensors, part_to_upload
 from fedtrain.models.model import held_in_layers
 from fedtrain.update import Measured, Update
+
+EVALUATED_AT_ONCE = 4096
+"""Examples that a model is shown at a time where nothing is learned from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,7 @@ def train(
         Shuffles the examples.
     """
     model = spec.build(experts).load(download)
+    router_mass = _router_mass(model, data)
     optimizer = _optimizer(model, training)
     gauge = Gauge([spec.expert_group[j] for j in experts])
     for batch in batches(rng, len(data), training):
@@ -67,7 +72,7 @@ def train(
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return Update(client, experts, part_to_upload(model.tensors(), experts), len(data), gauge.read())
+    return Update(client, experts, part_to_upload(model.tensors(), experts), len(data), gauge.read(router_mass))
 
 
 def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequence[int]) -> Tensor:
@@ -81,6 +86,14 @@ def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequenc
         held = routed.router_probabilities[:, own].sum(dim=1)
         losses.append(-held.clamp_min(torch.finfo(held.dtype).tiny).log().mean())
     return torch.stack(losses).mean()
+
+
+def _router_mass(model: Model, data: LocalData) -> FloatArray:
+    """Average the router's probabilities before it is trained: training draws it towards the experts that are held."""
+    with torch.no_grad():
+        parts = [model(part).router_probabilities for part in torch.split(data.inputs, EVALUATED_AT_ONCE)]
+    mass: FloatArray = torch.cat(parts).double().mean(dim=0).numpy()
+    return mass
 
 
 def _optimizer(model: Model, training: TrainingConfig) -> torch.optim.Optimizer:
@@ -108,19 +121,17 @@ class Gauge:
 
     def __init__(self, layers: Sequence[int]) -> None:
         self.layers = np.array(layers)
-        self.steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self.steps: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, routed: Routed, losses: Tensor, labels: Tensor) -> None:
         """Note a step: what was predicted, each prediction's loss, and what was right."""
         right = routed.logits.detach().argmax(dim=1) == labels
-        self.steps.append((routed.gates.detach(), losses.detach(), right, routed.router_probabilities.detach()))
+        self.steps.append((routed.gates.detach(), losses.detach(), right))
 
-    def read(self) -> Measured:
-        """Average over all steps."""
-        gates, losses, right, probabilities = (
-            torch.cat(parts).double().numpy() for parts in zip(*self.steps, strict=True)
-        )
+    def read(self, router_mass: FloatArray) -> Measured:
+        """Average over all steps; the router's mass was measured before them."""
+        gates, losses, right = (torch.cat(parts).double().numpy() for parts in zip(*self.steps, strict=True))
         used = gates.sum(axis=0)
         in_layer = np.array([used[self.layers == layer].sum() for layer in self.layers])
         with np.errstate(divide="ignore", invalid="ignore"):  # an expert without examples has no mean loss
-            return Measured(used / in_layer, losses @ gates / used, right @ gates / used, probabilities.mean(axis=0))
+            return Measured(used / in_layer, losses @ gates / used, right @ gates / used, router_mass)

@@ -11,7 +11,7 @@ from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import devices
 from fedtrain.alignment import make_aligner
 from fedtrain.attacks import draw_attackers
-from fedtrain.client import LocalData
+from fedtrain.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.config import RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
 from fedtrain.devices import Fleet
@@ -138,10 +138,7 @@ def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:
 def predict(model: Model, inputs: Tensor) -> Tensor:
     """Return the logits of all inputs, (num_predictions, num_classes), some thousands at a time."""
     with torch.no_grad():
-        return torch.cat([model(part).logits for part in torch.split(inputs, _AT_ONCE)])
-
-
-_AT_ONCE = 4096
+        return torch.cat([model(part).logits for part in torch.split(inputs, EVALUATED_AT_ONCE)])
 
 
 def _as_tensors(examples: Examples) -> LocalData:

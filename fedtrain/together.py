@@ -88,10 +88,11 @@ def _train_group(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training:
     held = torch.tensor([job.experts for job in jobs])
     stacks = _stack(spec, tensors, held)
     optimizer = make_optimizer(stacks, training)
-    tally = _Tally(len(jobs), held.shape[1], spec.num_experts)
+    tally = _Tally(len(jobs), held.shape[1])
+    mass = _router_mass(spec, tensors, jobs)
     for batch in _steps(jobs, training):
         _step(spec, stacks, optimizer, tally, held[: len(batch.labels)], batch, training)
-    measured = tally.read()
+    measured = tally.read(mass)
     for row, job in enumerate(jobs):
         yield Update(job.client, job.experts, _unstack(stacks, row, job.experts), len(job.data), measured[row])
 
@@ -187,7 +188,7 @@ def _step(
     with torch.no_grad():
         used = gates * counted[:, :, None]
         optimizer.step(dict(zip(parameters, gradients, strict=True)), reached=used.sum(dim=1) > 0.0)
-        tally.add(used, losses, logits.argmax(dim=2) == batch.labels, probabilities, counted)
+        tally.add(used, losses, logits.argmax(dim=2) == batch.labels)
 
 
 def _forward(spec: MLPSpec, parameters: _Stacks, held: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,26 +214,31 @@ def _of_held(by_expert: Tensor, held: Tensor) -> Tensor:
     return by_expert.gather(2, held[:, None, :].expand(-1, by_expert.shape[1], -1))
 
 
+def _router_mass(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job]) -> Tensor:
+    """Average each client's router probabilities before training, (clients, experts)."""
+    router = torch.stack([tensors[f"router.{j}"] for j in range(spec.num_experts)])
+    inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
+    features = functional.relu(functional.linear(inputs, tensors["extractor.0.weight"], tensors["extractor.0.bias"]))
+    probabilities = functional.softmax(features @ router.T, dim=1).double()
+    return torch.stack([part.mean(dim=0) for part in torch.split(probabilities, [len(job.data) for job in jobs])])
+
+
 class _Tally:
     """Adds up, for each client, what :class:`Measured` is the mean of."""
 
-    def __init__(self, num_clients: int, num_held: int, num_experts: int) -> None:
+    def __init__(self, num_clients: int, num_held: int) -> None:
         self.used, self.loss, self.right = (torch.zeros(num_clients, num_held, dtype=torch.float64) for _ in range(3))
-        self.mass = torch.zeros(num_clients, num_experts, dtype=torch.float64)
-        self.predictions = torch.zeros(num_clients, dtype=torch.float64)
 
-    def add(self, used: Tensor, losses: Tensor, right: Tensor, probabilities: Tensor, counted: Tensor) -> None:
-        """Note a step of the first clients; ``used`` are gates, 0 in the padding, as ``counted`` is."""
+    def add(self, used: Tensor, losses: Tensor, right: Tensor) -> None:
+        """Note a step of the first clients; ``used`` are gates, 0 in the padding."""
         rows = slice(len(used))
         gates = used.double()
         self.used[rows] += gates.sum(dim=1)
         self.loss[rows] += (gates * losses.double()[:, :, None]).sum(dim=1)
         self.right[rows] += (gates * right[:, :, None]).sum(dim=1)
-        self.mass[rows] += (probabilities.double() * counted[:, :, None]).sum(dim=1)
-        self.predictions[rows] += counted.sum(dim=1)
 
-    def read(self) -> list[Measured]:
+    def read(self, router_mass: Tensor) -> list[Measured]:
         """Average, client by client; an expert without examples has no mean loss."""
         usage = self.used / self.used.sum(dim=1, keepdim=True)
-        means = usage, self.loss / self.used, self.right / self.used, self.mass / self.predictions[:, None]
+        means = usage, self.loss / self.used, self.right / self.used, router_mass
         return [Measured(*(mean[row].numpy() for mean in means)) for row in range(len(self.used))]

@@ -26,7 +26,7 @@ class Measured(NamedTuple):
         (num_held,) mean cross-entropy and accuracy of the examples routed to the expert, weighted by their gates;
         NaN where none was.
     router_mass
-        (num_experts,) the router's mean softmax over all experts of a layer, held or not.
+        (num_experts,) the router's mean softmax over all experts of a layer, held or not, before local training.
     """
 
     usage: FloatArray
