@@ -23,7 +23,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from credentials import HOST, Tls, make_node_key, make_tls
 
@@ -188,7 +187,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("engine", choices=["simulate", "deploy"])
     parser.add_argument("--clients", type=int, help="how many; default: 8 simulated, 3 deployed")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of [tool.flwr.app.config]")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a key of [tool.flwr.app.config]"
+    )
     parser.add_argument("--state", type=Path, help="where the state is kept; default: runs/flower-ENGINE")
     chosen = parser.parse_args()
     clients = chosen.clients or {"simulate": 8, "deploy": 3}[chosen.engine]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from digits.task import federation
 from flwr.app import Context
 
+from digits.task import federation
 from fedtrain import client as local
 from fedtrain.adapters.flower import Task, client_app
 from fedtrain.randomness import Purpose, generator

@@ -1,9 +1,9 @@
 """The server's app: aligns, merges, evaluates on the test set."""
 
-from digits.task import federation
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 
+from digits.task import federation
 from fedtrain.adapters.flower import AlignedStrategy, pack, unpack
 from fedtrain.server import evaluate, initial_state
 

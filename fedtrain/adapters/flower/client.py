@@ -68,7 +68,7 @@ def client_app(
 
     @app.query(wire.WHO)
     def who(message: Message, context: Context) -> Message:
-        said: dict[str, int] = {"client": _client(context)}
+        said: dict[str, Any] = {"client": _client(context)}
         if num_examples is not None:
             said["num-examples"] = num_examples(context)
         return Message(RecordDict({wire.MEASURES: MetricRecord(said)}), reply_to=message)
@@ -82,7 +82,9 @@ def client_app(
 
 def _client(context: Context) -> int:
     if "partition-id" not in context.node_config:
-        raise ValueError("the node has no partition-id: start it with --node-config 'partition-id=0', the client's index")
+        raise ValueError(
+            "the node has no partition-id: start it with --node-config 'partition-id=0', the client's index"
+        )
     return int(context.node_config["partition-id"])
 
 

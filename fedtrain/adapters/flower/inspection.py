@@ -59,7 +59,8 @@ def inspect(
     num_experts
         Of the whole model.
     """
-    arrived = defaultdict(dict)  # a message that was delivered twice is one message
+    # By the message's id: one that was delivered twice is one.
+    arrived: defaultdict[int, dict[str, Message]] = defaultdict(dict)
     for reply in replies:
         client = clients.get(reply.metadata.src_node_id)
         if client is not None:
@@ -83,7 +84,7 @@ def _inspect_client(inspected: Inspected, asked: Report, replies: Sequence[Messa
         inspected.faults[client] = f"failed: {replies[0].error.reason}"
     elif wire.FAILURE in replies[0].content.config_records:
         failure = replies[0].content.config_records[wire.FAILURE]
-        inspected.faults[client] = f"failed: {failure.get('outcome')}: {failure.get('reason')}"
+        inspected.faults[client] = f"failed: {failure.get('outcome')!r}, {failure.get('reason')!r}"
         if failure.get("outcome") == wire.OUT_OF_MEMORY:
             asked = replace(asked, outcome=Outcome.OUT_OF_MEMORY)
     else:

@@ -17,9 +17,7 @@ from fedtrain import arrays
 PLAIN = "alignsolve.bytes"
 """Name of the format: ``dtype`` is ``torch.float32``, or ``numpy.float32`` for a numpy array, and data its bytes."""
 FLOWERS = "numpy.ndarray"
-TYPES = frozenset(
-    {"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"}
-)
+TYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
 """Names of the types that travel, of numpy and torch alike."""
 
 
@@ -45,7 +43,7 @@ def pack(weights: Mapping[str, arrays.Array], *, plain: bool = True) -> ArrayRec
     Examples
     --------
     >>> record = pack({"weight": np.arange(3, dtype=np.float32)})
-    >>> record.count_bytes(), unpack(record)
+    >>> len(record["weight"].data), unpack(record)
     (12, {'weight': array([0., 1., 2.], dtype=float32)})
     """
     return ArrayRecord({name: _packed(name, value) if plain else Array(value) for name, value in weights.items()})
@@ -70,7 +68,9 @@ def is_plain(record: ArrayRecord) -> bool:
 def _packed(name: str, value: arrays.Array) -> Array:
     kind = arrays.kind(value)
     if kind.partition(".")[2] not in TYPES:
-        raise RecordError(f"tensor {name} is {kind}, which does not travel; those that do are {', '.join(sorted(TYPES))}")
+        raise RecordError(
+            f"tensor {name} is {kind}, which does not travel; those that do are {', '.join(sorted(TYPES))}"
+        )
     return Array(dtype=kind, shape=tuple(value.shape), stype=PLAIN, data=_bytes_of(value))
 
 

@@ -7,12 +7,16 @@ whatever stops the server, the newest folder is whole. The one before it is kept
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from alignsolve import Aligner, AlignerState
 from fedtrain import arrays
@@ -45,7 +49,7 @@ class SavedState:
     round: int
     weights: Mapping[str, Array]
     aligner: AlignerState
-    history: Sequence[Mapping[str, float]] = ()
+    history: Sequence[dict[str, float]] = ()
 
 
 def save(folder: Path, state: SavedState, about: Mapping[str, Any]) -> Path:
@@ -82,21 +86,20 @@ def load(folder: Path, aligner: Aligner, about: Mapping[str, Any]) -> SavedState
     if not rounds:
         return None
     newest = rounds[-1]
-    try:
+    with _reading(newest):
         description = json.loads((newest / ABOUT).read_text(encoding="utf-8"))
+        differing = [field for field in about if description[field] != about[field]]
+    if differing:
+        field = differing[0]
+        raise SavedStateError(
+            f"{newest} is the state of a run with {field} = {description[field]!r}, this one has {about[field]!r}: "
+            "choose another state_dir, or remove it to start anew"
+        )
+    with _reading(newest):
         with np.load(newest / ALIGNER, allow_pickle=False) as stored:
             known = aligner.from_arrays(dict(stored))
         weights = _load_weights(newest / MODEL, description["weights"])
-        done, history = int(description["round"]), list(description["history"])
-    except (OSError, ValueError, KeyError) as error:
-        raise SavedStateError(f"cannot resume from {newest}: {error}") from error
-    for field, value in about.items():
-        if description.get(field) != value:
-            raise SavedStateError(
-                f"{newest} is the state of a run with {field} = {description.get(field)!r}, this one has {value!r}: "
-                "choose another state_dir, or remove it to start anew"
-            )
-    return SavedState(done, weights, known, history)
+        return SavedState(int(description["round"]), weights, known, list(description["history"]))
 
 
 def load_weights(folder: str | Path) -> dict[str, Array]:
@@ -110,8 +113,18 @@ def load_weights(folder: str | Path) -> dict[str, Array]:
     rounds = _rounds(Path(folder))
     if not rounds:
         raise SavedStateError(f"there is no state in {folder}")
-    description = json.loads((rounds[-1] / ABOUT).read_text(encoding="utf-8"))
-    return _load_weights(rounds[-1] / MODEL, description["weights"])
+    with _reading(rounds[-1]):
+        description = json.loads((rounds[-1] / ABOUT).read_text(encoding="utf-8"))
+        return _load_weights(rounds[-1] / MODEL, description["weights"])
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a state's files into an error that names the folder."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, SafetensorError) as error:
+        raise SavedStateError(f"cannot read the state in {folder}: {type(error).__name__}: {error}") from error
 
 
 def _rounds(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""AlignedStrategy: Flower's rounds with alignment. Each client is sent its experts only, each expert merged on its own."""
+"""AlignedStrategy: Flower's rounds with alignment; every client is sent its experts only, and each is merged alone."""
 
 import time
 from collections import Counter
@@ -297,5 +297,7 @@ def _figures(pending: _Pending, inspected: Inspected) -> dict[str, float]:
 def _check_same_model(known: Weights, given: Weights) -> None:
     shapes = [{name: tuple(value.shape) for name, value in weights.items()} for weights in (known, given)]
     if shapes[0] != shapes[1]:
-        differing = sorted(name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name))
+        differing = sorted(
+            name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name)
+        )
         raise saved.SavedStateError(f"the saved state is another model's: tensor {differing[0]} differs")

@@ -100,11 +100,11 @@ def read_who(content: RecordDict) -> tuple[int, int | None]:
     WireError
         If these are not whole numbers.
     """
-    said = content.metric_records.get(MEASURES, {})
+    said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
     client, num_examples = said.get("client"), said.get("num-examples")
     if type(client) is not int or type(num_examples) not in (int, type(None)):
         raise WireError(f"says that it is client {client!r} with {num_examples!r} examples")
-    return client, num_examples  # type: ignore[return-value]
+    return client, num_examples
 
 
 def read_reply(content: RecordDict, *, client: int, assigned: Sequence[int], num_experts: int) -> Reply:
@@ -118,20 +118,23 @@ def read_reply(content: RecordDict, *, client: int, assigned: Sequence[int], num
     if WEIGHTS not in content.array_records or MEASURES not in content.metric_records:
         raise WireError(f"returned {sorted(content)}, expected {WEIGHTS} and {MEASURES}")
     said: Mapping[str, Any] = content.metric_records[MEASURES]
-    num_examples, seconds, experts = (said.get(name) for name in ("num-examples", "seconds", "experts"))
+    num_examples, seconds, experts, mass = (
+        said.get(name) for name in ("num-examples", "seconds", "experts", "router-mass")
+    )
     if type(num_examples) is not int:
         raise WireError(f"claims {num_examples!r} examples")
-    if type(seconds) not in (int, float):
+    if not isinstance(seconds, int | float):
         raise WireError(f"claims {seconds!r} seconds")
     if not isinstance(experts, list):
         raise WireError(f"claims experts {experts!r}")
-    mass = said.get("router-mass")
     if mass is not None and np.shape(mass) != (num_experts,):
         raise WireError(f"router-mass has shape {np.shape(mass)}, expected {(num_experts,)}")
     report = Report(
         client,
         assigned,
-        **{name: said.get(name) for name in _LISTS},
+        usage=said.get("usage"),
+        loss=said.get("loss"),
+        accuracy=said.get("accuracy"),
         num_examples=num_examples,
         seconds=seconds,
         router_mass=mass,
