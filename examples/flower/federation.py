@@ -4,11 +4,13 @@
     python federation.py deploy      # a SuperLink and 3 SuperNodes over loopback: TLS, and every node authenticated
 
 Flower's servers detach the processes that they start from their own. They all inherit FLWR_HOME, which is a new
-temporary folder for every start: by that they are found and stopped, whatever became of those who started them.
+temporary folder for every start: by that they are found and stopped, whatever became of those who started them. If
+this process itself is killed, Linux ends the servers, and these end what they started.
 """
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from credentials import HOST, Tls, make_node_key, make_tls
 
@@ -74,12 +77,13 @@ class Federation:
                 raise FederationError(f"the SuperLink does not answer at {self.address}:\n{self.log()}")
             time.sleep(0.1)
 
-    def start_node(self, number: int, num_nodes: int) -> None:
+    def start_node(self, number: int, num_nodes: int, *, register: bool = True) -> None:
         """Make a key for a node, register it, and start the node with it; ``number`` is the client that it is."""
         if self.tls is None:
             raise FederationError("nodes of a simulation are simulated; none can be started")
         key = make_node_key(self.home, number)
-        self.flwr("supernode", "register", str(key.public), NAME)
+        if register:
+            self.flwr("supernode", "register", str(key.public), NAME)
         command = ["flower-supernode", "--superlink", self.address, "--root-certificates", str(self.tls.authority)]
         command += ["--auth-supernode-private-key", str(key.private), *_server(self.tls), "--port", str(_free_port())]
         command += ["--node-config", f"partition-id={number} num-partitions={num_nodes}"]
@@ -92,7 +96,7 @@ class Federation:
         if self.tls is None:
             cores = len(os.sched_getaffinity(0))
             command += ["--federation-config", f"num-supernodes={nodes} init-args-num-cpus={cores}"]
-        return subprocess.Popen(command, env=self.environment, start_new_session=True)
+        return self._popen(command, stdout=None)
 
     def status(self) -> str:
         """What became of the newest run: ``flwr run --stream`` ends with 0 though the run failed."""
@@ -139,9 +143,17 @@ class Federation:
 
     def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            return self._popen(command, stdout=log)
+
+    def _popen(self, command: Sequence[str], stdout: IO[bytes] | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            env=self.environment,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  (one system call, in a process without threads of its own)
+        )
 
     def _answers(self) -> bool:
         trust = None if self.tls is None else ssl.create_default_context(cafile=self.tls.authority)
@@ -168,15 +180,18 @@ def federation(num_nodes: int | None = None) -> Iterator[Federation]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def run_app(started: Federation, settings: Sequence[str], nodes: int) -> None:
+def run_app(started: Federation, settings: Sequence[str], nodes: int, patience: float | None = None) -> None:
     """Run the app to its end.
 
     Raises
     ------
     FederationError
-        If the run failed.
+        If the run failed, or did not end within ``patience`` seconds.
     """
-    started.submit(settings, nodes).wait()
+    try:
+        started.submit(settings, nodes).wait(patience)
+    except subprocess.TimeoutExpired:
+        raise FederationError(f"the run did not end in {patience} s:\n{started.log()}") from None
     status = started.status()
     if status != "finished:completed":
         raise FederationError(f"the run ended as {status}:\n{started.log()}")
@@ -193,6 +208,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="where the state is kept; default: runs/flower-ENGINE")
     chosen = parser.parse_args()
     clients = chosen.clients or {"simulate": 8, "deploy": 3}[chosen.engine]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop the federation on the way out
     state = (chosen.state or Path("runs") / f"flower-{chosen.engine}").resolve()
     settings = [f"num-clients={clients}", f"state-dir='{state}'", *chosen.set]
     with federation(clients if chosen.engine == "deploy" else None) as started:
@@ -214,6 +230,12 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind((HOST, 0))
         return int(found.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill the process that is being started as soon as this one is gone, for whatever reason."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _signal(pid: int, number: int) -> None:
