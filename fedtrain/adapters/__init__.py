@@ -1,1 +1,1 @@
-"""Adapters to frameworks that people train federated models with already; each needs its extra."""
+"""Adapters to other frameworks: each needs its extra, and nothing else of fedtrain imports them."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fedtrain.layouts import modules
+from fedtrain.layouts import fused, lora, modules, on_disk, transposed
 from fedtrain.layouts.layout import Layout, LayoutError, Part, Weights
 
 
@@ -13,22 +13,27 @@ class Kind(NamedTuple):
     Attributes
     ----------
     read
-        Reads the layout of a whole model's weights; None if it is of another kind.
+        Reads the layout of a whole model's weights, with the experts per layer if they are known; None if it is of
+        another kind.
     looks_for
         What it is recognised by, in words.
     """
 
-    read: Callable[[Weights], Layout | None]
+    read: Callable[[Weights, int | None], Layout | None]
     looks_for: str
 
 
 LAYOUTS: dict[str, Kind] = {
+    "lora": Kind(lora.read, lora.LOOKS_FOR),
+    "fused-transposed": Kind(transposed.read, transposed.LOOKS_FOR),
+    "fused": Kind(fused.read, fused.LOOKS_FOR),
+    "on-disk": Kind(on_disk.read, on_disk.LOOKS_FOR),
     "modules": Kind(modules.read, modules.LOOKS_FOR),
 }
 """Every kind of layout by name, in the order in which they are tried."""
 
 
-def detect(weights: Weights, name: str | None = None) -> Layout:
+def detect(weights: Weights, name: str | None = None, *, num_experts: int | None = None) -> Layout:
     """Tell which entries of a whole model's tensors belong to which expert.
 
     Parameters
@@ -37,6 +42,8 @@ def detect(weights: Weights, name: str | None = None) -> Layout:
         Tensors by name; only names and shapes are looked at.
     name
         One of ``LAYOUTS``, to try no other.
+    num_experts
+        Experts per layer, where the tensors do not tell (adapters alone); checked where they do.
 
     Raises
     ------
@@ -55,11 +62,18 @@ def detect(weights: Weights, name: str | None = None) -> Layout:
         raise LayoutError(f"there is no layout {name!r}; there are {', '.join(LAYOUTS)}")
     kinds = LAYOUTS if name is None else {name: LAYOUTS[name]}
     for kind in kinds.values():
-        layout = kind.read(weights)
+        layout = kind.read(weights, num_experts)
         if layout is not None:
-            return layout
+            return _checked(layout, num_experts)
     looked_for = "\n".join(f"  {key}: {kind.looks_for}" for key, kind in kinds.items())
     raise LayoutError(f"no experts found among {_some(list(weights))}. Looked for\n{looked_for}")
+
+
+def _checked(layout: Layout, num_experts: int | None) -> Layout:
+    for layer, size in zip(layout.layers, layout.layer_sizes, strict=True):
+        if num_experts not in (None, size):
+            raise LayoutError(f"layer {layer!r} has {size} experts, not num_experts = {num_experts}")
+    return layout
 
 
 def _some(names: list[str], shown: int = 5) -> str:

@@ -100,6 +100,11 @@ class Layout:
         """(num_experts,) each expert's layer, as :class:`alignsolve.AlignmentProblem` takes it."""
         return np.repeat(np.arange(len(self.layer_sizes)), self.layer_sizes)
 
+    @property
+    def first_experts(self) -> tuple[int, ...]:
+        """Number of each layer's first expert."""
+        return tuple(np.cumsum((0, *self.layer_sizes[:-1])).tolist())
+
     def check_experts(self, experts: Iterable[int]) -> tuple[int, ...]:
         """Return them ascending.
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from fedtrain.layouts.layout import Layout, LayoutError, Part, Weights, divided, natural, stacked
 
 LOOKS_FOR = "one set of tensors per expert, '….experts.3.…', beside '….router.3' or '….router.weight'"
-EXPERT = re.compile(r"(?P<layer>(?:.*\.)?)experts\.(?P<expert>\d+)\..+")
+EXPERT = re.compile(r"(?P<layer>(?:.*\.)?)experts\.(?P<expert>\d+)(?:\..+)?")
 ROUTER_ROW = re.compile(r"(?P<layer>(?:.*\.)?)(?:router|gate)\.(?P<expert>\d+)")
 ROUTER = re.compile(r"(?P<layer>(?:.*\.)?)(?:router|gate)\.[^.]+")
 
 
-def read(weights: Weights) -> Layout | None:
+def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
     """Read the layout of a whole model's weights; None if it is another one.
 
     Raises

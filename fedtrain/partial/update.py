@@ -106,7 +106,7 @@ def _fault_of_weights(update: PartialUpdate, weights: Weights, layout: Layout, r
         if f"{arrays.kind(value)} {tuple(value.shape)}" != wanted:
             return f"tensor {name} is {arrays.kind(value)} {tuple(value.shape)}, expected {wanted}"
         if not arrays.largest(value) <= MAX_FLOAT:  # nor is NaN
-            return f"tensor {name} is not finite"
+            return f"tensor {name} is not finite or absurdly large"
     return None
 
 
