@@ -38,7 +38,7 @@ def make_grid(**options):
 
 
 def make_strategy(**options):
-    options = {"num_clients": NUM_CLIENTS, "patience": 0.1, **options}
+    options = {"num_clients": NUM_CLIENTS, "patience": 0.1, "router_down": "all", **options}
     capacity = CapacityProfiler(client_capacity=[1, 2, 1, 2, 1][: options["num_clients"]])
     return AlignedStrategy(Aligner(capacity=capacity), **options)
 

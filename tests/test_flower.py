@@ -53,7 +53,7 @@ def test_the_model_is_that_of_fedtrains_own_loop_whatever_the_order_of_replies(s
         return update.tensors, {"num_examples": update.num_examples, **update.measured._asdict()}
 
     grid = FakeGrid(client_app(train), nodes(6, seed), seed=seed)
-    strategy = AlignedStrategy(federation.aligner, num_clients=6, seed=config.seed, patience=0.1)
+    strategy = AlignedStrategy(federation.aligner, num_clients=6, seed=config.seed, patience=0.1, router_down="all")
     result = strategy.start(grid, pack(initial_state(federation).tensors), num_rounds=3)
     final = unpack(result.arrays)
     assert final.keys() == own.tensors.keys()
@@ -74,7 +74,7 @@ def test_clients_are_sent_the_bytes_of_their_experts_and_the_shared_part():
     returned = {}
     for k in range(6):
         grid.tamper[k] = lambda request, reply: [returned.setdefault(request.metadata.dst_node_id, reply)]
-    strategy = AlignedStrategy(federation.aligner, num_clients=6, patience=0.1)
+    strategy = AlignedStrategy(federation.aligner, num_clients=6, patience=0.1, router_down="all")
     figures = strategy.start(grid, pack(tensors), num_rounds=1).train_metrics_clientapp[1]
     records = [message.content.array_records["weights"] for message in grid.trained()]
     assert len({id(record) for record in records}) == len(records) == 6

@@ -21,6 +21,7 @@ def main(grid: Grid, context: Context) -> None:
         seed=config.seed,
         cohort_fraction=config.clients.cohort_fraction,
         patience=float(run["patience"]),
+        router_down="all",  # fedtrain's clients compare their experts with those that they do not hold
         state_dir=str(run["state-dir"]) or None,
     )
 

@@ -8,19 +8,14 @@
     result = strategy.start(grid, pack(weights), num_rounds=50, timeout=600)
 """
 
-try:
-    import flwr  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "flwr":
-        raise
-    raise ModuleNotFoundError(
-        "fedtrain.adapters.flower needs Flower: pip install 'alignsolve[flower]'", name="flwr"
-    ) from error
+from fedtrain.adapters.extras import require
 
-from fedtrain.adapters.flower.client import Task, client_app
-from fedtrain.adapters.flower.records import RecordError, pack, unpack
-from fedtrain.adapters.flower.saved import SavedStateError, load_weights
-from fedtrain.adapters.flower.strategy import AlignedStrategy, TooFewClientsError
+require("flower", "flwr", "safetensors")
+
+from fedtrain.adapters.flower.client import Task, client_app  # noqa: E402
+from fedtrain.adapters.flower.records import RecordError, pack, unpack  # noqa: E402
+from fedtrain.adapters.flower.saved import SavedStateError, load_weights  # noqa: E402
+from fedtrain.adapters.flower.strategy import AlignedStrategy, TooFewClientsError  # noqa: E402
 
 __all__ = [
     "AlignedStrategy",

@@ -69,7 +69,8 @@ class AlignedStrategy(Strategy):
     max_examples
         The most examples that a client may claim to have: its weight in the mean.
     router_down, router_up
-        Which of the router's rows a client is sent and returns: those of its experts (``held``) or ``all``.
+        Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
+        clients return of the whole router is averaged as the shared part is.
     layout
         Which tensors belong to which expert; None: recognised by names and shapes.
     state_dir
@@ -92,7 +93,7 @@ class AlignedStrategy(Strategy):
         min_clients: int = 1,
         patience: float = 60.0,
         max_examples: int = 10_000_000,
-        router_down: RouterRows = "all",
+        router_down: RouterRows = "held",
         router_up: RouterRows = "held",
         layout: Layout | None = None,
         state_dir: str | Path | None = None,
