@@ -5,17 +5,17 @@ part of a round before it has answered: Flower lists a node that died for up to 
 it in vain. Nobody waits for such answers; they are collected when the next round begins.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from logging import INFO, WARNING
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore import log
 
 from fedtrain.adapters.flower import wire
 
+LOG = logging.getLogger("flwr")
 PAUSE = 0.2
 """Seconds between two looks for what has arrived."""
 
@@ -94,7 +94,7 @@ class Roster:
         fault = f"has no answer: {reply.error.reason}" if reply.has_error() else self._admit(node, reply.content)
         if fault is not None:
             self._refused.add(node)
-            log(WARNING, "node %s takes no part: it %s", node, fault)
+            LOG.warning("node %s takes no part: it %s", node, fault)
 
     def _admit(self, node: int, said: RecordDict) -> str | None:
         """Take a node in, or say why not."""
@@ -110,5 +110,5 @@ class Roster:
             return f"says that it is client {client}, as node {self._node_of[client]} did, which is still there"
         self._node_of[client] = node
         self.examples[client] = self.max_examples if num_examples is None else num_examples
-        log(INFO, "node %s is client %s", node, client)
+        LOG.info("node %s is client %s", node, client)
         return None

@@ -1,10 +1,10 @@
 """AlignedStrategy: Flower's rounds with alignment; every client is sent its experts only, and each is merged alone."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
-from flwr.supercore import log
 
 from alignsolve import Aligner, AlignerState, Outcome, Solution
 from alignsolve.numerics import IntArray
@@ -23,6 +22,8 @@ from fedtrain.adapters.flower.roster import Roster
 from fedtrain.layouts import Layout, Weights, detect
 from fedtrain.partial import RouterRows, assignments, merge, slice_weights
 from fedtrain.randomness import Purpose, generator
+
+LOG = logging.getLogger("flwr")
 
 Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
 Sample = Callable[[int, IntArray], IntArray]
@@ -121,8 +122,8 @@ class AlignedStrategy(Strategy):
 
     def summary(self) -> None:
         """Log what this strategy does."""
-        log(INFO, "\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", self.num_clients)
-        log(INFO, "\t└──> State: %s", "not saved" if self.state_dir is None else self.state_dir)
+        LOG.info("\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", self.num_clients)
+        LOG.info("\t└──> State: %s", "not saved" if self.state_dir is None else self.state_dir)
 
     def start(
         self,
@@ -201,7 +202,7 @@ class AlignedStrategy(Strategy):
         )
         inspected = inspected.without(merged.faults)
         for client, fault in sorted(inspected.faults.items()):
-            log(WARNING, "client %s: %s", client, fault)
+            LOG.warning("client %s: %s", client, fault)
         self.roster.lost(inspected.silent)
         self.aligner_state = self.aligner.observe(pending.aligned, inspected.reports)
         self.rounds_done += 1
@@ -230,7 +231,7 @@ class AlignedStrategy(Strategy):
             return initial
         _check_same_model(state.weights, weights)
         self.rounds_done, self.aligner_state, self.history = state.round, state.aligner, list(state.history)
-        log(INFO, "\t──> going on after round %s, saved in %s", state.round, self.state_dir)
+        LOG.info("\t──> going on after round %s, saved in %s", state.round, self.state_dir)
         return pack(state.weights, plain=is_plain(initial))
 
     def _prepare(self, weights: Weights) -> tuple[Layout, AlignerState]:
