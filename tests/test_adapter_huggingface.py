@@ -1,5 +1,6 @@
 """A client's model computes what the whole one computes whose router is masked to its experts, in every family."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -247,6 +248,23 @@ def test_too_few_experts_for_a_forward_pass_are_named():
         deepseek.build(deepseek.send(weights, (0, 6, 7)))
 
 
+def test_groups_of_experts_are_joined_where_some_are_missing_and_dense_layers_stay():
+    config = CONFIGS["deepseek_v3"]()
+    config.num_hidden_layers, config.first_k_dense_replace = 3, 1
+    config.mlp_layer_types = ["dense", "sparse", "sparse"]
+    config.n_group, config.topk_group = 3, 2
+    model = load_model(config)
+    tuning = FineTuning.of(model)
+    assert tuning.layout.layers == ("model.layers.1.mlp", "model.layers.2.mlp")
+    tokens = draw_tokens()
+    whole = tuning.whole(tuning.initial)
+    assert evaluate(whole, tokens) == evaluate(model, tokens)
+    assert whole.config.to_dict() == model.config.to_dict()
+    update, _ = tuning.train(0, tuning.send(tuning.initial, EVEN), tokens, SGD, np.random.default_rng(0))
+    assert tuning.build(tuning.send(tuning.initial, EVEN)).model.layers[1].mlp.gate.num_group == 1
+    assert not merge(tuning.initial, [update], tuning.layout, assigned={0: EVEN}, cap=len(tokens)).faults
+
+
 def test_a_slice_of_something_else_is_refused():
     tuning, weights = start("mixtral")
     download = tuning.send(weights, EVEN)
@@ -288,16 +306,28 @@ def test_a_client_without_text_cannot_train():
         )
 
 
-def test_the_adapter_without_its_extra_names_it():
-    code = (
-        "import sys\n"
-        "import importlib.util\n"
-        "real = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, package=None: None if name == 'peft' else real(name, package)\n"
-        "try:\n"
-        "    import fedtrain.adapters.huggingface\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
+@every_family
+def test_a_clients_parameters_are_what_it_was_sent_and_no_more(family):
+    tuning, weights = start(family)
+    for experts in (EVEN, UNEVEN):
+        download = tuning.send(weights, experts)
+        model = tuning.build(download)
+        tensors = [*model.parameters(), *(model.get_buffer(name) for name in download.trained if "score_corr" in name)]
+        assert sum(value.nbytes for value in tensors) == tuning.traffic(experts)[0].total
+        sent = {value.data_ptr() for value in download.trained.values()}
+        assert {value.data_ptr() for value in tensors} == sent, "the model holds copies"
+
+
+@pytest.mark.slow
+def test_memory_of_a_client_grows_with_its_experts():
+    """Measured in processes of their own: resident memory at its peak, over what it was before."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, ROOT / "examples" / "huggingface_memory.py", "2", "16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    (few, few_mb, few_peak), (every, every_mb, every_peak) = (
+        [float(value) for value in line.split()] for line in done.stdout.splitlines()[1:]
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == "this adapter needs peft: install them with pip install 'alignsolve[hf]'\n"
+    assert (few, every) == (2, 16)
+    assert few_mb < 0.2 * every_mb
+    assert few_peak < 0.3 * every_peak
+    assert every_peak > 4 * every_mb, "weights, gradients and AdamW's two moments"

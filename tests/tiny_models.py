@@ -1,7 +1,15 @@
 """Tiny transformers with random weights, one of each family whose layout differs."""
 
 import transformers
-from transformers import DeepseekV3Config, GptOssConfig, MixtralConfig, OlmoeConfig, Qwen2MoeConfig, Qwen3MoeConfig
+from transformers import (
+    DeepseekV2Config,
+    DeepseekV3Config,
+    GptOssConfig,
+    MixtralConfig,
+    OlmoeConfig,
+    Qwen2MoeConfig,
+    Qwen3MoeConfig,
+)
 
 transformers.logging.set_verbosity_error()
 
@@ -29,6 +37,9 @@ CONFIGS = {
         **COMMON, num_experts=NUM_EXPERTS, moe_intermediate_size=12, shared_expert_intermediate_size=20
     ),
     "qwen3_moe": lambda: Qwen3MoeConfig(**COMMON, num_experts=NUM_EXPERTS, moe_intermediate_size=12, head_dim=4),
+    "deepseek_v2": lambda: DeepseekV2Config(
+        **COMMON, **LATENT, n_routed_experts=NUM_EXPERTS, moe_intermediate_size=12, first_k_dense_replace=0
+    ),
     "deepseek_v3": lambda: DeepseekV3Config(
         **COMMON,
         **LATENT,

@@ -18,5 +18,6 @@ def require(extra: str, *packages: str) -> None:
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise MissingExtraError(
-            f"this adapter needs {', '.join(missing)}: install them with pip install 'alignsolve[{extra}]'"
+            f"this adapter needs {', '.join(missing)}, which the extra [{extra}] brings: "
+            f"pip install 'alignsolve[{extra}]'"
         )

@@ -86,6 +86,7 @@ def merge(
 def _averaged(
     weights: Weights, updates: Sequence[PartialUpdate], layout: Layout, router_rows: RouterRows
 ) -> dict[str, Array]:
+    shares = [update.expert_weights() for update in updates]
     merged = {}
     for name, value in weights.items():
         part = travelling_part(layout, name, router_rows)
@@ -95,35 +96,35 @@ def _averaged(
             mean = _mean(value, [(update.weights[name], float(update.num_examples)) for update in updates])
             merged[name] = value if mean is None else mean
         else:
-            merged[name] = _averaged_by_expert(name, value, part, updates)
+            merged[name] = _averaged_by_expert(value, part, _entries(name, part, value, updates, shares))
     return merged
 
 
-def _averaged_by_expert(name: str, value: Array, part: Part, updates: Sequence[PartialUpdate]) -> Array:
+def _entries(
+    name: str, part: Part, value: Array, updates: Sequence[PartialUpdate], shares: Sequence[Mapping[int, float]]
+) -> dict[int, list[tuple[Array, float]]]:
+    """Collect what was returned for each expert, and with which weight: views, not copies."""
+    width = part.width(tuple(value.shape))
+    entries: dict[int, list[tuple[Array, float]]] = {}
+    for update, share in zip(updates, shares, strict=True):
+        held = part.held(update.experts)
+        for position, expert in enumerate(held):
+            returned = update.weights[name][part.place(position, len(held), width)]
+            entries.setdefault(expert, []).append((returned, share[part.first + expert]))
+    return entries
+
+
+def _averaged_by_expert(value: Array, part: Part, entries: Mapping[int, Sequence[tuple[Array, float]]]) -> Array:
     """One expert after the other: no more than one expert's entries are held in float64."""
     width = part.width(tuple(value.shape))
     result = value
-    for expert in range(part.count):
+    for expert, returned in entries.items():
         place = part.place(expert, part.count, width)
-        mean = _mean(value[place], _entries(name, part, width, part.first + expert, updates))
+        mean = _mean(value[place], returned)
         if mean is not None:
             result = arrays.copy(value) if result is value else result
             result[place] = mean
     return result
-
-
-def _entries(
-    name: str, part: Part, width: int, expert: int, updates: Sequence[PartialUpdate]
-) -> list[tuple[Array, float]]:
-    """Each holder's entries for an expert, and their weight."""
-    entries = []
-    for update in updates:
-        shares = update.expert_weights()
-        if expert in shares:
-            held = part.held(update.experts)
-            place = part.place(held.index(expert - part.first), len(held), width)
-            entries.append((update.weights[name][place], shares[expert]))
-    return entries
 
 
 def _mean(current: Array, entries: Sequence[tuple[Array, float]]) -> Array | None:

@@ -60,6 +60,6 @@ def load_adapters(model: Any, weights: Weights) -> None:
     ValueError
         If they are not these adapters.
     """
-    found = peft.set_peft_model_state_dict(model, dict(weights))
+    found: Any = peft.set_peft_model_state_dict(model, dict(weights))
     if found.unexpected_keys:
         raise ValueError(f"not the adapters of this model: unexpected {found.unexpected_keys}")

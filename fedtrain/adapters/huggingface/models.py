@@ -9,6 +9,8 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from fedtrain.layouts import detect
 
+AUTO: Any = AutoModelForCausalLM
+
 
 def load_model(
     source: str | Path | PreTrainedConfig, *, seed: int = 0, dtype: str | None = None, local_files_only: bool = True
@@ -36,7 +38,7 @@ def load_model(
     if isinstance(source, PreTrainedConfig):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model: Any = AutoModelForCausalLM.from_config(source, dtype=dtype)
+            model = AUTO.from_config(source, dtype=dtype)
     else:
         model = _from_disk(source, {} if dtype is None else {"dtype": dtype}, local_files_only)
     detect(weights_of(model))
@@ -55,7 +57,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 
 def _from_disk(source: str | Path, options: dict[str, Any], local_files_only: bool) -> Any:
     try:
-        return AutoModelForCausalLM.from_pretrained(str(source), local_files_only=local_files_only, **options)
+        return AUTO.from_pretrained(str(source), local_files_only=local_files_only, **options)
     except OSError as error:
         hint = "; nothing is downloaded unless local_files_only=False" if local_files_only else ""
         raise FileNotFoundError(f"there is no model {str(source)!r} to load{hint}: {error}") from error

@@ -3,8 +3,8 @@
 Each MoE layer has as many experts as the client holds there, and routes a token to as many as the whole model does, or
 to all that are held if those are fewer. With the held experts' rows of the router it computes what the whole model
 computes whose router is masked to the same experts: a softmax over held logits is the softmax over all with minus
-infinity elsewhere. DeepSeek's groups of experts, which bound the devices that a token visits, are joined into one: a
-client is one device.
+infinity elsewhere. DeepSeek's groups of experts, which bound the devices that a token visits, are joined into one where
+experts are missing: a client is one device.
 """
 
 import copy
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
 from alignsolve.numerics import IntArray
+from fedtrain.adapters.huggingface.models import AUTO
 from fedtrain.layouts import Layout, Weights
 
 NUM_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
@@ -53,7 +53,7 @@ def sub_model(config: Any, layout: Layout, experts: Sequence[int], weights: Weig
     """
     counts = _counts(config, layout, experts)
     with no_init_weights():  # memory is reserved and never touched: the slice takes its place
-        model: Any = AutoModelForCausalLM.from_config(_with_experts(config, int(counts[0])))
+        model = AUTO.from_config(_with_experts(config, int(counts[0])))
         for layer, count in zip(layout.layers, counts.tolist(), strict=True):
             if count != counts[0]:
                 _replace(model, layer, _with_experts(config, count))
@@ -75,11 +75,13 @@ def _counts(config: Any, layout: Layout, experts: Sequence[int]) -> IntArray:
 
 
 def _with_experts(config: Any, count: int) -> Any:
-    """Copy a config, with this number of experts per layer."""
+    """Copy a config, with this number of experts per layer; all of them leave it as it is."""
     sub = copy.deepcopy(config)
-    for name in NUM_EXPERTS:
-        if getattr(sub, name, None) is not None:
-            setattr(sub, name, count)
+    names = [name for name in NUM_EXPERTS if getattr(sub, name, None) is not None]
+    if count == getattr(sub, names[0]):
+        return sub
+    for name in names:
+        setattr(sub, name, count)
     sub.num_experts_per_tok = min(sub.num_experts_per_tok, count)
     for name in ("n_group", "topk_group"):
         if getattr(sub, name, None) is not None:
