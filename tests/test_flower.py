@@ -141,6 +141,30 @@ def test_a_model_without_experts_is_refused_before_anything_is_sent():
     assert not grid.sent
 
 
-def test_cohort_fractions_are_checked():
-    with pytest.raises(ValueError, match="cohort_fraction is 0"):
-        make_strategy(cohort_fraction=0.0)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cohort_fraction": 0.0}, "cohort_fraction is 0"),
+        ({"min_clients": 0}, "min_clients is 0"),
+        ({"num_clients": 2, "min_clients": 3}, "min_clients is 3; it must be from 1 to num_clients, which is 2"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        make_strategy(**options)
+
+
+def test_cohorts_may_be_chosen():
+    grid = make_grid()
+    make_strategy(sample=lambda done, there: there[[done, done + 2]]).start(grid, pack(weights()), num_rounds=2)
+    chosen = [(message.metadata.group_id, partition(grid, message)) for message in grid.trained()]
+    assert sorted(chosen) == [("1", 0), ("1", 2), ("2", 1), ("2", 3)]
+    with pytest.raises(ValueError, match="chose client 7, who is not there"):
+        make_strategy(sample=lambda done, there: np.array([0, 7])).start(grid, pack(weights()), num_rounds=1)
+
+
+def test_without_a_saved_state_every_start_is_a_new_run():
+    strategy = make_strategy()
+    finals = [unpack(strategy.start(make_grid(), pack(weights()), num_rounds=2).arrays) for _ in range(2)]
+    assert_close(*finals)
+    assert [figures["round"] for figures in strategy.history] == [1, 2]

@@ -21,7 +21,7 @@ from fedtrain.server import initial_state, prepare
 pytestmark = pytest.mark.engine
 
 APP = Path(__file__).parents[1] / "examples" / "flower"
-PATIENCE = 300.0
+PATIENCE = 600.0
 NUM_NODES = 3
 FASTER = "training.epochs=1 training.batch_size=64"
 

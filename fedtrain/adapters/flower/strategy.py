@@ -99,8 +99,7 @@ class AlignedStrategy(Strategy):
         layout: Layout | None = None,
         state_dir: str | Path | None = None,
     ) -> None:
-        if not 0.0 < cohort_fraction <= 1.0:
-            raise ValueError(f"cohort_fraction is {cohort_fraction}; it must be above 0 and at most 1")
+        _check_numbers(num_clients, min_clients, cohort_fraction)
         self.aligner = aligner
         self.num_clients = num_clients
         self.seed = seed
@@ -116,6 +115,7 @@ class AlignedStrategy(Strategy):
         self.history: list[dict[str, float]] = []
         self.aligner_state: AlignerState | None = None
         self.roster = Roster(num_clients, max_examples)
+        self._known_layout = layout
         self._timeout: float | None = None
         self._first = True
         self._pending: _Pending | None = None
@@ -135,7 +135,7 @@ class AlignedStrategy(Strategy):
         evaluate_config: ConfigRecord | None = None,
         evaluate_fn: Evaluate | None = None,
     ) -> Result:
-        """Run the rounds that are left of ``num_rounds``, from the saved state if there is one.
+        """Run ``num_rounds`` rounds; if a state was saved, those of them that are left.
 
         Parameters are Flower's. Clients that do not reply within ``timeout`` seconds are dropouts of the round.
         ``initial_arrays``: the whole model, made by :func:`pack` or by Flower's own ``ArrayRecord(state_dict)``.
@@ -172,7 +172,7 @@ class AlignedStrategy(Strategy):
         weights, started = unpack(arrays), time.monotonic()
         layout, state = self._prepare(weights)
         node_of = self._gather(grid)
-        cohort = self.sample(self.rounds_done, np.array(list(node_of), dtype=np.int64))
+        cohort = self._cohort(node_of)
         solution, aligned = self.aligner.align(state, cohort)
         assigned = assignments(solution, cohort)
         messages, bytes_down = [], {}
@@ -192,7 +192,7 @@ class AlignedStrategy(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Inspect what came back, merge it expert by expert, learn from it, and save the state."""
         pending, self._pending = self._pending, None
-        layout = self.layout
+        layout = self._known_layout
         if pending is None or layout is None:
             raise RuntimeError("aggregate_train without configure_train before it")
         inspected = inspect(list(replies), pending.clients, pending.assigned, pending.bytes_down, layout.num_experts)
@@ -223,9 +223,9 @@ class AlignedStrategy(Strategy):
 
     def _resume(self, initial: ArrayRecord) -> ArrayRecord:
         """Go back to the saved state if there is one."""
-        self._first = True
+        self._first, self.rounds_done, self.aligner_state, self.history = True, 0, None, []
         weights = unpack(initial)
-        self.layout = self.layout or detect(weights)
+        self._known_layout = self.layout or detect(weights)
         state = None if self.state_dir is None else saved.load(self.state_dir, self.aligner, self._about())
         if state is None:
             return initial
@@ -235,11 +235,11 @@ class AlignedStrategy(Strategy):
         return pack(state.weights, plain=is_plain(initial))
 
     def _prepare(self, weights: Weights) -> tuple[Layout, AlignerState]:
-        if self.layout is None:
-            self.layout = detect(weights)
+        if self._known_layout is None:
+            self._known_layout = detect(weights)
         if self.aligner_state is None:
-            self.aligner_state = self.aligner.init(self.num_clients, self.layout.num_experts, seed=self.seed)
-        return self.layout, self.aligner_state
+            self.aligner_state = self.aligner.init(self.num_clients, self._known_layout.num_experts, seed=self.seed)
+        return self._known_layout, self.aligner_state
 
     def _gather(self, grid: Grid) -> dict[int, int]:
         """Return the clients that are there, and their nodes."""
@@ -252,6 +252,13 @@ class AlignedStrategy(Strategy):
                 f"{self.patience:g} s; are the nodes connected, each with a partition-id of its own?"
             )
         return node_of
+
+    def _cohort(self, node_of: dict[int, int]) -> IntArray:
+        cohort = self.sample(self.rounds_done, np.array(list(node_of), dtype=np.int64))
+        absent = sorted(set(cohort.tolist()) - node_of.keys())
+        if absent:
+            raise ValueError(f"sample() chose client {absent[0]}, who is not there; those who are: {list(node_of)}")
+        return cohort
 
     def _draw(self, rounds_done: int, online: IntArray) -> IntArray:
         size = min(max(1, round(self.cohort_fraction * self.num_clients)), len(online))
@@ -268,13 +275,20 @@ class AlignedStrategy(Strategy):
 
     def _about(self) -> dict[str, Any]:
         """Say what a run that resumes this one's state must agree on."""
-        layout = self.layout
+        layout = self._known_layout
         return {
             "num_clients": self.num_clients,
             "seed": self.seed,
             "layout": layout and layout.name,
             "num_experts": layout and layout.num_experts,
         }
+
+
+def _check_numbers(num_clients: int, min_clients: int, cohort_fraction: float) -> None:
+    if not 1 <= min_clients <= num_clients:
+        raise ValueError(f"min_clients is {min_clients}; it must be from 1 to num_clients, which is {num_clients}")
+    if not 0.0 < cohort_fraction <= 1.0:
+        raise ValueError(f"cohort_fraction is {cohort_fraction}; it must be above 0 and at most 1")
 
 
 def _figures(pending: _Pending, inspected: Inspected) -> dict[str, float]:
