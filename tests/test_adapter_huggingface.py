@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
 pytest.importorskip("transformers", reason="the extra [hf] is not installed: transformers")
@@ -24,11 +26,12 @@ from fedtrain.adapters.huggingface import (
     fewest_experts,
     load_model,
     run_rounds,
+    weights_of,
     windows,
 )
 from fedtrain.adapters.huggingface.local import predict
-from fedtrain.layouts import LayoutError
-from fedtrain.partial import merge
+from fedtrain.layouts import LayoutError, detect
+from fedtrain.partial import merge, slice_weights
 from tests.tiny_models import COMMON, CONFIGS, NUM_EXPERTS, NUM_LAYERS, VOCABULARY
 
 ROOT = Path(__file__).parents[1]
@@ -274,6 +277,17 @@ def test_a_slice_of_something_else_is_refused():
         )
 
 
+def test_another_clients_slice_is_refused():
+    tuning, weights = start("mixtral")
+    with pytest.raises(ValueError, match=r"(?s)not the weights of this model's slice: .*size mismatch"):
+        tuning.build(tuning.send(weights, EVEN)._replace(experts=NARROW))
+    adapting, adapters = start("mixtral", "lora")
+    download = adapting.send(adapters, EVEN)
+    name = next(iter(download.trained))
+    with pytest.raises(ValueError, match=rf"not the adapters of this model: missing \['{name}'\], unexpected \['x'\]"):
+        adapting.build(download._replace(trained={("x" if k == name else k): v for k, v in download.trained.items()}))
+
+
 @pytest.mark.parametrize(
     ("texts", "length", "message"),
     [
@@ -316,6 +330,33 @@ def test_a_clients_parameters_are_what_it_was_sent_and_no_more(family):
         assert sum(value.nbytes for value in tensors) == tuning.traffic(experts)[0].total
         sent = {value.data_ptr() for value in download.trained.values()}
         assert {value.data_ptr() for value in tensors} == sent, "the model holds copies"
+
+
+@every_family
+def test_experts_have_the_same_numbers_on_disk_as_in_memory(family, tmp_path):
+    model = load_model(CONFIGS[family]())
+    model.save_pretrained(tmp_path)
+    stored, held = load_file(tmp_path / "model.safetensors"), weights_of(model)
+    on_disk, in_memory = detect(stored), detect(held)
+    assert on_disk.name == ("fused-transposed" if family == "gpt_oss" else "on-disk")
+    for experts in (EVEN, UNEVEN):
+        slices = [slice_weights(stored, on_disk, experts), slice_weights(held, in_memory, experts)]
+        one, other = (torch.cat([value.flatten() for value in part.values()]).sort().values for part in slices)
+        assert torch.equal(one, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@every_kind
+def test_a_gpu_trains_as_the_cpu_does(kind):
+    tuning, weights = start("mixtral", kind)
+    one, other = (
+        tuning.train(
+            0, tuning.send(weights, EVEN), draw_tokens(), replace(SGD, device=device), np.random.default_rng(0)
+        )[0]
+        for device in ("cpu", "cuda")
+    )
+    for name, value in one.weights.items():
+        torch.testing.assert_close(other.weights[name], value, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -200,6 +200,9 @@ def with_entry(value, dtype=np.float32):
 HOSTILE = {
     r"claims experts \[1, 6\], was assigned \[1, 5\]": lambda: sound(experts=(1, 6)),
     r"claims experts \[1, 5, 6\]": lambda: sound(experts=(1, 5, 6)),
+    r"claims experts \[5, 1\]": lambda: sound(experts=(5, 1)),
+    "claims experts None": lambda: sound(experts=None),
+    r"claims experts \[\[1, 5\]\]": lambda: sound(experts=np.array([[1, 5]])),
     "claims 0 examples": lambda: sound(num_examples=0),
     "claims -3 examples": lambda: sound(num_examples=-3),
     "claims nan examples": lambda: sound(num_examples=float("nan")),
@@ -242,7 +245,12 @@ def test_a_hostile_update_is_quarantined_with_its_reason(fault):
 def test_a_sound_update_has_no_fault():
     weights = drawn("fused", 0)
     rounded = np.float32(1.0) + np.finfo(np.float32).eps  # what a mean of ones may come to
-    for update in (sound(), sound(usage=None), sound(usage=np.array([0, rounded])), sound(num_examples=np.int64(30))):
+    for update in (
+        sound(),
+        sound(usage=None),
+        sound(usage=np.array([0, rounded])),
+        sound(num_examples=np.int64(30), experts=np.array([1, 5])),
+    ):
         assert find_fault(update, weights, detect(weights), assigned=(1, 5), cap=30) is None
 
 
@@ -305,3 +313,40 @@ def test_the_core_needs_no_torch():
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+DAMAGES = {
+    "drop": lambda value, rng: None,
+    "spoil": lambda value, rng: _with_nan(value, rng.integers(value.size)),
+    "widen": lambda value, rng: value.astype(np.float64),
+    "grow": lambda value, rng: np.concatenate([value, value[:1]]),
+    "flatten": lambda value, rng: value.reshape(1, -1, 1),
+    "scalar": lambda value, rng: np.array(0.0, dtype=value.dtype),
+}
+
+
+def _with_nan(value, index):
+    spoiled = value.copy()
+    spoiled.reshape(-1)[index] = np.nan
+    return spoiled
+
+
+@every_layout
+@settings(max_examples=20)
+@given(held=cohorts.filter(len), damage=st.sampled_from(sorted(DAMAGES)), seed=st.integers(0, 99))
+def test_any_damage_costs_its_client_and_nobody_else(name, held, damage, seed):
+    rng = np.random.default_rng(seed)
+    weights = drawn(name, 0)
+    layout = detect(weights, num_experts=NUM_EXPERTS)
+    updates = returned(name, layout, held)
+    victim = updates[int(rng.integers(len(updates)))]
+    filled = sorted(key for key, value in victim.weights.items() if value.size)
+    hit = filled[int(rng.integers(len(filled)))]
+    broken = DAMAGES[damage](victim.weights[hit], rng)
+    tensors = {key: broken if key == hit else value for key, value in victim.weights.items()}
+    tensors = {key: value for key, value in tensors.items() if value is not None}
+    others = [one for one in updates if one is not victim]
+    merged = merge(weights, [*others, dataclasses.replace(victim, weights=tensors)], layout, assigned=held, cap=100)
+    assert list(merged.faults) == [victim.client]
+    assert hit in merged.faults[victim.client]
+    assert same(merged.weights, merge(weights, others, layout, assigned=held, cap=100).weights)

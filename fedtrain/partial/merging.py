@@ -9,6 +9,7 @@ have no mean; they stay as well.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from fedtrain import arrays
@@ -76,9 +77,9 @@ def merge(
         fault = find_fault(update, weights, layout, assigned=given, cap=most, router_rows=router_rows)
         if times[update.client] > 1:
             fault = f"sent {times[update.client]} updates"
-        if fault is None:
-            sound.append(update)
-        else:
+        if fault is None and given is not None:
+            sound.append(replace(update, experts=layout.check_experts(given)))
+        elif fault is not None:
             faults[update.client] = fault
     return Merged(_averaged(weights, sound, layout, router_rows), faults)
 

@@ -1,6 +1,6 @@
 """What a client returns, and the inspection that decides whether it may be merged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,11 +73,13 @@ def find_fault(
     if assigned is None:
         return "was not asked to train"
     experts = layout.check_experts(assigned)
-    if tuple(update.experts) != experts:
-        return f"claims experts {list(update.experts)}, was assigned {list(experts)}"
+    claimed = np.asarray(update.experts, dtype=object).tolist()  # whatever it is
+    if claimed != list(experts):
+        return f"claims experts {claimed}, was assigned {list(experts)}"
     if not _is_number(update.num_examples) or not 0 < update.num_examples <= cap:
         return f"claims {update.num_examples!r} examples, can have more than 0 and at most {cap:g}"
-    return _fault_of_usage(update.usage, len(experts)) or _fault_of_weights(update, weights, layout, router_rows)
+    fault = _fault_of_usage(update.usage, len(experts))
+    return fault or _fault_of_weights(update, _expected_shapes(weights, layout, experts, router_rows), weights)
 
 
 def _is_number(value: object) -> bool:
@@ -95,8 +97,7 @@ def _fault_of_usage(usage: npt.ArrayLike | None, num_held: int) -> str | None:
     return None
 
 
-def _fault_of_weights(update: PartialUpdate, weights: Weights, layout: Layout, router_rows: RouterRows) -> str | None:
-    expected = _expected_shapes(weights, layout, update.experts, router_rows)
+def _fault_of_weights(update: PartialUpdate, expected: Mapping[str, tuple[int, ...]], weights: Weights) -> str | None:
     for name in sorted(update.weights.keys() | expected.keys(), key=str):
         if name not in update.weights:
             return f"tensor {name} is missing"

@@ -31,6 +31,8 @@ class Training:
         Passes over the client's windows.
     batch_size
         Windows per step.
+    device
+        Where the client trains, as torch names it; what it returns is on the CPU.
     """
 
     optimizer: str = "adamw"
@@ -38,6 +40,7 @@ class Training:
     weight_decay: float = 0.0
     epochs: int = 1
     batch_size: int = 8
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -108,6 +111,7 @@ def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float,
 
 def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of every predicted token, and whether it was right: two of (num_windows·(length − 1),)."""
+    tokens = tokens.to(model.device)
     logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].flatten(0, 1)
     wanted = tokens[:, 1:].flatten()
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
@@ -155,7 +159,7 @@ class _Gauge:
         start = 0
         for layer, count in enumerate(self.held):
             used = functional.one_hot(self.chosen[layer], count).amax(dim=1).reshape(*tokens.shape, count)
-            self.sums[:, start : start + count] += (values @ used[:, :-1].flatten(0, 1).double()).numpy()
+            self.sums[:, start : start + count] += (values @ used[:, :-1].flatten(0, 1).double()).cpu().numpy()
             start += count
         self.num_tokens += len(losses)
 

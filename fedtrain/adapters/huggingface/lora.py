@@ -60,6 +60,8 @@ def load_adapters(model: Any, weights: Weights) -> None:
     ValueError
         If they are not these adapters.
     """
-    found: Any = peft.set_peft_model_state_dict(model, dict(weights))
-    if found.unexpected_keys:
-        raise ValueError(f"not the adapters of this model: unexpected {found.unexpected_keys}")
+    names = adapter_weights(model).keys()
+    if names != weights.keys():
+        missing, unexpected = sorted(names - weights.keys()), sorted(weights.keys() - names)
+        raise ValueError(f"not the adapters of this model: missing {missing}, unexpected {unexpected}")
+    peft.set_peft_model_state_dict(model, dict(weights))

@@ -98,7 +98,10 @@ def _replace(model: nn.Module, layer: str, config: Any) -> None:
 
 def _load(model: Any, weights: Weights) -> None:
     tensors: dict[str, Tensor] = dict(weights)
-    found = model.load_state_dict(tensors, strict=False, assign=True)
+    try:
+        found = model.load_state_dict(tensors, strict=False, assign=True)
+    except RuntimeError as error:  # names that fit with shapes that do not
+        raise ValueError(f"not the weights of this model's slice: {error}") from error
     model.tie_weights()
     missing = set(found.missing_keys) - set(model.all_tied_weights_keys)
     if missing or found.unexpected_keys:

@@ -116,6 +116,7 @@ class FineTuning:
         self, client: int, download: Download, tokens: Tensor, training: Training, rng: np.random.Generator
     ) -> tuple[PartialUpdate, Measured]:
         """Do a client's part of a round: build its model, train it, return the update and what it saw meanwhile."""
-        model = self.build(download)
+        model = self.build(download).to(training.device)
         measured = train(model, self.layout, download.experts, tokens, training, rng)
-        return PartialUpdate(client, download.experts, self.collect(model), len(tokens), measured.usage), measured
+        returned = {name: value.cpu() for name, value in self.collect(model).items()}
+        return PartialUpdate(client, download.experts, returned, len(tokens), measured.usage), measured
