@@ -16,7 +16,7 @@ from flwr.serverapp import Grid
 from fedtrain.adapters.flower import wire
 
 LOG = logging.getLogger("flwr")
-PAUSE = 0.2
+PAUSE = 0.5
 """Seconds between two looks for what has arrived."""
 
 
@@ -61,8 +61,8 @@ class Roster:
         deadline = time.monotonic() + patience
         self._refused.clear()
         self._look(grid)
-        while len(self._node_of) < enough and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+        while len(self._node_of) < enough and (left := deadline - time.monotonic()) > 0.0:
+            time.sleep(min(PAUSE, left))
             self._look(grid)
         return dict(sorted(self._node_of.items()))
 
