@@ -141,19 +141,24 @@ class _Solution:
         """Prices from smaller samples, then all clients."""
         self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
-        known = warm_start.prices is not None or self.problem.num_clients <= self.solver.direct_clients
-        strides = [1] if known or self._are_nearly_right(prices) else list(self._strides())
+        few = self.problem.num_clients <= self.solver.direct_clients
+        direct = few or self._are_nearly_right(prices, known=warm_start.prices is not None)
+        strides = [1] if direct else list(self._strides())
         for stride in strides[:-1]:
             prices = self._price_sample(Sample(self.problem, stride), prices, first=stride == strides[0])
         return self._price_all(Sample(self.problem, 1), prices)
 
-    def _are_nearly_right(self, prices: RealArray) -> bool:
-        """Whether so little is out of place under these prices that samples could not better them; a sample tells."""
+    def _are_nearly_right(self, prices: RealArray, *, known: bool) -> bool:
+        """Whether so little is out of place under these prices that samples could not better them; a sample tells.
+
+        Known prices were right for something: what a sample has out of place by chance alone is not counted.
+        """
         stride = 1
         while not is_small(sample := Sample(self.problem, stride)):
             stride *= self.solver.growth
         priced = Pass.run(sample, self.solver.engine, prices, self.threads)
-        return stride * misplaced(priced, self._scaled_slopes(sample)) <= LITTLE * len(prices)
+        by_chance = math.sqrt(len(prices) * priced.loads.sum()) if known and stride > 1 else 0.0
+        return stride * (misplaced(priced, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
         prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
