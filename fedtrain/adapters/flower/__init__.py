@@ -1,0 +1,30 @@
+"""Alignment for Flower: a strategy that sends each client its experts only, and a client app that trains them.
+
+::
+
+    app = client_app(train)                                                         # what the clients run
+
+    strategy = AlignedStrategy(Aligner(capacity=...), num_clients=100)              # what the server runs
+    result = strategy.start(grid, pack(weights), num_rounds=50, timeout=600)
+"""
+
+from fedtrain.adapters.extras import require
+
+require("flower", "flwr", "safetensors")
+
+from fedtrain.adapters.flower.client import Task, client_app  # noqa: E402
+from fedtrain.adapters.flower.records import RecordError, pack, unpack  # noqa: E402
+from fedtrain.adapters.flower.saved import SavedStateError, load_weights  # noqa: E402
+from fedtrain.adapters.flower.strategy import AlignedStrategy, TooFewClientsError  # noqa: E402
+
+__all__ = [
+    "AlignedStrategy",
+    "RecordError",
+    "SavedStateError",
+    "Task",
+    "TooFewClientsError",
+    "client_app",
+    "load_weights",
+    "pack",
+    "unpack",
+]
