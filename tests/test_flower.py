@@ -13,7 +13,7 @@ from fedtrain.adapters.flower import AlignedStrategy, TooFewClientsError, client
 from fedtrain.adapters.flower.records import pack, unpack
 from fedtrain.config_file import read_config
 from fedtrain.layouts import LayoutError
-from fedtrain.moe import num_bytes, part_to_download, part_to_upload
+from fedtrain.models import num_bytes, part_to_download, part_to_upload
 from fedtrain.randomness import Purpose, generator
 from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
