@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.parallel import map_in_order
 from alignsolve.problem import AlignmentProblem
 from alignsolve.rows import reduced_fitness
@@ -16,7 +16,7 @@ from alignsolve.solvers.ascent import layout
 from alignsolve.solvers.respond import respond
 from alignsolve.solvers.sample import Sample
 
-CHUNK_ENTRIES = 1 << 18
+CHUNK_ENTRIES = 1 << 16
 """Pairs that one thread prices at a time."""
 
 
@@ -54,6 +54,13 @@ class Clients:
         blocks = [sample.block(*chunk) for chunk in sample.chunks]
         seen = sum(block.num_clients for block in blocks)
         return cls(blocks, problem.num_experts, problem.num_clients / max(1, seen), threads, deadline)
+
+    @classmethod
+    def picked(cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float) -> "Clients":
+        """Those of an ascending index array, each for itself."""
+        chunks = max(1, -(-len(clients) * problem.num_experts // CHUNK_ENTRIES))
+        blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]
+        return cls(blocks, problem.num_experts, 1.0, threads, deadline)
 
     @property
     def num_clients(self) -> int:
