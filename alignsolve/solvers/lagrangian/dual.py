@@ -30,8 +30,8 @@ FIRST_ENTRIES = 1 << 15
 SAMPLE_ENTRIES = 1 << 18
 """Pairs of the sample that stands for all; a problem of up to four times as many is its own."""
 DIRECT = 4
-CURVE_ENTRIES = 1 << 17
-"""Pairs of the sample that shows the curvature."""
+CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15)
+"""Pairs of the sample that shows the curvature: the largest that time allows."""
 PASSES, FIRST_PASSES, MORE_PASSES = 100, 60, 15
 """Over a problem that is its own sample, over the first sample, and after a correction, at most."""
 ROUGH, SETTLED = 1e-4, 1e-6
@@ -159,14 +159,8 @@ class _Search:
 
     def _curve(self, sample: Clients) -> bool:
         """Settle a sample by its curvature; whether there was time for it."""
-        found, entries = self.found, self.problem.num_clients * self.problem.num_experts
-        fewer = self._clients(max(1, entries // CURVE_ENTRIES))
-        started = time.monotonic()
-        fewer.respond(found.prices)
-        seconds = time.monotonic() - started
-        if self.problem.num_experts * seconds > CURVED * (self.deadline - started):
-            return False
-        found.falls = curvature(fewer, found.prices, self.deadline)
+        found = self.found
+        found.falls = self._curvature()
         if found.falls is None:
             return False
         descent = Descent(self.problem, sample, found.prices, found.falls)
@@ -174,6 +168,18 @@ class _Search:
         found.prices = descent.best
         found.sample_passes += self.problem.num_experts + used
         return True
+
+    def _curvature(self) -> FloatArray | None:
+        """The curvature, of the largest sample that there is time for; None if there is none."""
+        num_clients, num_experts = self.problem.shape
+        for entries in CURVE_ENTRIES:
+            sample = self._clients(max(1, num_clients * num_experts // entries))
+            started = time.monotonic()
+            sample.respond(self.found.prices)
+            now = time.monotonic()
+            if num_experts * (now - started) <= CURVED * (self.deadline - now):
+                return curvature(sample, self.found.prices, self.deadline)
+        return None
 
     def _soon(self, sample: Clients) -> float:
         """When to be done with a sample: all clients will have to be looked at, and moved."""
