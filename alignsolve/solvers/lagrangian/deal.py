@@ -11,20 +11,19 @@ import contextlib
 import itertools
 import math
 import time
-from typing import TYPE_CHECKING
+from functools import cache
 
 import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solvers.lagrangian.clients import Clients, LateError
+from alignsolve.solvers.lagrangian.dual import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, model_lowest
-from alignsolve.solvers.lagrangian.polish import Polish
+from alignsolve.solvers.lagrangian.polish import Polish, choose_rows
+from alignsolve.solvers.rehearsal import tiny_problems
 from alignsolve.solvers.sample import MIX
-
-if TYPE_CHECKING:
-    from alignsolve.solvers.lagrangian.dual import Prices
 
 HALVINGS = 5
 """Portions but the last, at most."""
@@ -41,7 +40,7 @@ SHARE = 0.4
 
 
 def deal(
-    problem: AlignmentProblem, found: "Prices", rng: np.random.Generator, *, deadline: float, threads: int | None
+    problem: AlignmentProblem, found: Prices, rng: np.random.Generator, *, deadline: float, threads: int | None
 ) -> Alignment | None:
     """Make an alignment; None if the deadline came first, or the experts' bounds could not be met.
 
@@ -69,10 +68,21 @@ def deal(
     return None
 
 
+@cache
+def rehearse_dealing(class_: ProblemClass, dtype: str) -> None:
+    """Compile what dealing needs, which tiny problems are too small to ask for by themselves."""
+    for problem in tiny_problems(class_, dtype):
+        nothing = np.zeros(problem.num_experts)
+        found = Prices(nothing, nothing, falls=np.eye(problem.num_experts))
+        deal(problem, found, np.random.default_rng(0), deadline=math.inf, threads=1)
+        polish = Polish(problem, nothing, np.random.default_rng(0), math.inf)
+        choose_rows(polish.state, np.zeros(0, dtype=np.int64), 0.0)
+
+
 class _Dealing:
     """Choices so far, and what they put on the experts."""
 
-    def __init__(self, problem: AlignmentProblem, found: "Prices", threads: int | None, deadline: float) -> None:
+    def __init__(self, problem: AlignmentProblem, found: Prices, threads: int | None, deadline: float) -> None:
         self.problem, self.threads, self.deadline = problem, threads, deadline
         self.falls, self.prices = found.falls, found.guess
         self.portions = portions(problem.num_clients, max(FEWEST, FEWEST_EACH * problem.num_experts))

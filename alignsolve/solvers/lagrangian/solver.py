@@ -6,11 +6,13 @@ num_experts / num_clients (Shapley and Folkman). So:
 
 1. *Incumbent.* Greed, where the problem is small enough for it not to matter; it is what is returned in haste.
 2. *Prices* (:mod:`.dual`): a level method on samples of the clients, corrected by few looks at all of them.
-3. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
+3. *Dealing* (:mod:`.deal`), where clients are many: they choose portion by portion, each making up for what the one
+   before it missed of the experts' bounds. One pass over the clients makes an alignment.
+4. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
    moves with the least regret mend the rest, and go on while they gain.
-4. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
+5. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
    of random disturbances and repair follow while there is time and a gap.
-5. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
+6. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
    is left open, an integer program decides it exactly.
 
 Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 
 GREEDY_ENTRIES = 1 << 15
 """Pairs up to which greed goes first; above it is asked where nothing else has found an alignment."""
-LATE_GREEDY_ENTRIES = 1 << 22
-"""Pairs up to which it is asked then under a time limit, which it cannot keep with more."""
 DEALT_ENTRIES = 1 << 20
 """Pairs up to which all choices are repaired at once; with more the clients choose portion by portion first."""
 LARGEST_ENTRIES = 1 << 24
@@ -111,7 +111,10 @@ class Lagrangian:
 
             prepare_gap()
         else:
+            from alignsolve.solvers.lagrangian.deal import rehearse_dealing  # noqa: PLC0415
+
             rehearse(self, problem)
+            rehearse_dealing(problem.class_, np.dtype(problem.fitness.dtype).str)
 
 
 class _Search:
@@ -157,8 +160,7 @@ class _Search:
                 break
         if found.chosen is not None and entries <= LARGEST_ENTRIES and not self._good_enough():
             self._from_choices(found)
-        affordable = math.isinf(self.deadline) or entries <= LATE_GREEDY_ENTRIES
-        infeasible = self._greed(self.deadline) if self.alignment is None and affordable else None
+        infeasible = self._greed(self.deadline) if self.alignment is None else None
         if infeasible is not None:
             return infeasible
         stopped = {} if self.alignment else {"stopped": self._why_none()}
