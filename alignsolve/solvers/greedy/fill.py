@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from alignsolve.fractional import inner
 from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.parallel import map_in_order
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
     COUNT,
@@ -38,17 +39,25 @@ from alignsolve.solvers.greedy.state import (
     wants,
 )
 
+SMALL = 1 << 18
+"""Pairs up to which one thread sorts."""
 
-def rank_clients(state: State) -> npt.NDArray[np.int32]:
+
+def rank_clients(state: State, threads: int | None = 1) -> npt.NDArray[np.int32]:
     """Sort every expert's clients by value (per weight, where there is one), best first: (num_experts, num_clients)."""
     open_ = (state.status == FREE) | (state.status == HELD)
     order = np.empty(state.status.shape[::-1], dtype=np.int32)
-    for j in range(state.status.shape[1]):
+
+    def rank(j: int) -> None:
         key = np.where(open_[:, j], state.value[:, j], 0.0)
         if state.weight.size:
             key = key / state.weight[:, j]
         key[~open_[:, j]] = -np.inf
         order[j] = _descending(key)
+
+    small = state.status.size < SMALL
+    for _ in map_in_order(rank, range(state.status.shape[1]), 1 if small else threads):
+        pass
     return order
 
 
