@@ -41,8 +41,8 @@ from alignsolve.witness import from_direction
 if TYPE_CHECKING:
     from alignsolve.solvers.lagrangian.dual import Prices
 
-GREEDY_ENTRIES = 1 << 15
-"""Pairs up to which greed goes first; above it is asked where nothing else has found an alignment."""
+GREEDY_ENTRIES, HURRIED_ENTRIES = 1 << 15, 1 << 19
+"""Pairs up to which greed goes first, without and under a time limit; above, where nothing else has succeeded."""
 DEALT_ENTRIES = 1 << 20
 """Pairs up to which all choices are repaired at once; with more the clients choose portion by portion first."""
 LARGEST_ENTRIES = 1 << 24
@@ -169,7 +169,8 @@ class _Search:
     def quick_incumbent(self, warm_start: WarmStart) -> WarmStart | Answer:
         """Return the better of the warm start and greed, where that is quick; an answer if there is no alignment."""
         self._keep(warm_start.alignment, "warm start")
-        if self.problem.num_clients * self.problem.num_experts <= GREEDY_ENTRIES:
+        few = GREEDY_ENTRIES if math.isinf(self.deadline) else HURRIED_ENTRIES
+        if self.problem.num_clients * self.problem.num_experts <= few:
             infeasible = self._greed(self.started + HASTE * (self.deadline - self.started))
             if infeasible is not None:
                 return infeasible
