@@ -42,8 +42,8 @@ NEAR, NEARER = 0.002, 1e-5
 """The bound is expected to fall by about this share: from a smaller sample's prices, and after steps by curvature."""
 SHARE, LEAST_SHARE = 0.4, 0.25
 """Of the time, for samples: of what the passes that follow leave, and at least."""
-CURVED = 0.3
-"""Of the time, for the curvature; where it takes longer the level method goes on."""
+CURVED = (0.15, 0.2, 0.4)
+"""Of the time, for the curvature by each of these; where it takes longer the level method goes on."""
 RESERVE = 3.0
 """Passes over all clients that what follows takes: the pass itself, and the repair."""
 ENOUGH = 0.1
@@ -172,12 +172,12 @@ class _Search:
     def _curvature(self) -> FloatArray | None:
         """The curvature, of the largest sample that there is time for; None if there is none."""
         num_clients, num_experts = self.problem.shape
-        for entries in CURVE_ENTRIES:
+        for entries, share in zip(CURVE_ENTRIES, CURVED, strict=True):
             sample = self._clients(max(1, num_clients * num_experts // entries))
             started = time.monotonic()
             sample.respond(self.found.prices)
             now = time.monotonic()
-            if num_experts * (now - started) <= CURVED * (self.deadline - now):
+            if num_experts * (now - started) <= share * (self.deadline - now):
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
