@@ -18,11 +18,12 @@ def rehearse(solver: Solver, problem: AlignmentProblem) -> None:
 
 @cache
 def _run(solver: Solver, class_: ProblemClass, dtype: str) -> None:
-    for problem in _tiny(class_, dtype):
+    for problem in tiny_problems(class_, dtype):
         solver(problem, deadline=float("inf"), warm_start=WarmStart(), seed=0, threads=1, progress=None)
 
 
-def _tiny(class_: ProblemClass, dtype: str) -> list[AlignmentProblem]:
+def tiny_problems(class_: ProblemClass, dtype: str) -> list[AlignmentProblem]:
+    """Problems of a class and type of fitness on which all paths are short."""
     fitness = np.array([[30, 29, 0], [20, 1, 2], [25, 3, 1]], dtype=dtype)
     demands = {"client_demand": 1, "client_capacity": 2, "expert_demand": 1, "expert_capacity": 2}
     if class_ is ProblemClass.CARDINALITY:

@@ -159,11 +159,11 @@ def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: boo
         before, after = s.experts[k, LOAD], s.experts[k, LOAD] - sign * load_of(s, i, k)
         change += weights[k] * (violation(s, unit, k, after) - violation(s, unit, k, before))
         gain += -sign * s.value[i, k] - penalty(s.experts, k, after) + penalty(s.experts, k, before)
-    return _ranked(change, gain)
+    return ranked(change, gain)
 
 
 @numba.njit(cache=True, nogil=True)
-def _ranked(change: float, gain: float) -> float:
+def ranked(change: float, gain: float) -> float:
     """Helpful moves by how little objective they lose per violation removed, then the others by the harm they do."""
     if change >= -1e-12:
         return max(change, 0.0)
@@ -207,7 +207,7 @@ def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: in
     gain = s.value[b, v] + s.value[a, k] - s.value[a, v] - s.value[b, k]
     gain += penalty(s.experts, v, s.experts[v, LOAD]) - penalty(s.experts, v, v_after)
     gain += penalty(s.experts, k, s.experts[k, LOAD]) - penalty(s.experts, k, k_after)
-    return _ranked(change, gain)
+    return ranked(change, gain)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ import numpy as np
 from alignsolve.numerics import IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.rows import best_rows
-from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, hold
+from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, recount
 
 ROUNDS = 32
 """The rows are completed in at most so many portions, so that each sees what those before put on the experts."""
@@ -23,6 +23,8 @@ def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> b
         if time.monotonic() > deadline:
             return False
         _complete(problem, state, portion)
+    if len(lacking):
+        recount(state)
     return True
 
 
@@ -38,4 +40,4 @@ def _complete(problem: AlignmentProblem, state: State, clients: IntArray) -> Non
     preferred = value + outweighs * held - outweighs * full
     optima = best_rows(block.valued(preferred), np.zeros(problem.num_experts), choose=True)
     assert optima.chosen is not None
-    hold(state, clients, optima.chosen)
+    choose(state, clients, optima.chosen)

@@ -12,6 +12,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.fractional import inner
+from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.parallel import map_in_order
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
     COUNT,
@@ -36,18 +39,34 @@ from alignsolve.solvers.greedy.state import (
     wants,
 )
 
+SMALL = 1 << 18
+"""Pairs up to which one thread sorts."""
 
-def rank_clients(state: State) -> npt.NDArray[np.int32]:
+
+def rank_clients(state: State, threads: int | None = 1) -> npt.NDArray[np.int32]:
     """Sort every expert's clients by value (per weight, where there is one), best first: (num_experts, num_clients)."""
     open_ = (state.status == FREE) | (state.status == HELD)
     order = np.empty(state.status.shape[::-1], dtype=np.int32)
-    for j in range(state.status.shape[1]):
+
+    def rank(j: int) -> None:
         key = np.where(open_[:, j], state.value[:, j], 0.0)
         if state.weight.size:
             key = key / state.weight[:, j]
         key[~open_[:, j]] = -np.inf
-        order[j] = np.argsort(-key, kind="stable")
+        order[j] = _descending(key)
+
+    small = state.status.size < SMALL
+    for _ in map_in_order(rank, range(state.status.shape[1]), 1 if small else threads):
+        pass
     return order
+
+
+def _descending(key: FloatArray) -> IntArray:
+    """Sort as a stable sort does, but for what is −inf; where no two are equal a faster sort does."""
+    order = np.argsort(-key)
+    ranked = key[order]
+    ties = (ranked[1:] == ranked[:-1]) & (ranked[1:] > -np.inf)
+    return np.argsort(-key, kind="stable") if ties.any() else order
 
 
 @numba.njit(cache=True, nogil=True)
@@ -55,10 +74,14 @@ def fill_by_gain(s: State, order: Any) -> None:
     """Take the pair of highest gain, over and over: global greed. Ties go to the lower client, then expert."""
     num_experts = order.shape[0]
     position = np.zeros(num_experts, dtype=np.int64)
+    closed = np.zeros(order.shape[1], dtype=np.bool_)
+    rows, money, num_resources = s.rows, s.money, s.cost.shape[2]
+    for i in range(len(closed)):
+        closed[i] = _closed(rows, money, num_resources, i)
     heads: Any = [(0.0, np.int64(0), np.int64(0))]
     heads.clear()
     for j in range(num_experts):
-        i = _next_client(s, order, position, j)
+        i = _next_client(s, order, position, closed, j)
         if i >= 0:
             heapq.heappush(heads, (-_rank(s, i, j), np.int64(i), np.int64(j)))
     while heads:
@@ -69,8 +92,9 @@ def fill_by_gain(s: State, order: Any) -> None:
             continue
         if s.status[i, j] == FREE and _admits(s, i, j):
             take(s, i, j)
+            closed[i] = _closed(rows, money, num_resources, i)
         position[j] += 1
-        i = _next_client(s, order, position, j)
+        i = _next_client(s, order, position, closed, j)
         if i >= 0:
             heapq.heapreplace(heads, (-_rank(s, i, j), np.int64(i), np.int64(j)))
         else:
@@ -78,17 +102,28 @@ def fill_by_gain(s: State, order: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _next_client(s: State, order: Any, position: Any, j: int) -> int:
+def _next_client(s: State, order: Any, position: Any, closed: Any, j: int) -> int:
     """The next client in expert j's list that can still take it; −1 if there is none. What cannot now never can."""
-    n = order.shape[1]
+    n, status = order.shape[1], s.status
     if s.load.shape[0] == 0 and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
         return -1
     while position[j] < n:
         i = order[j, position[j]]
-        if s.status[i, j] == FREE and s.rows[i, COUNT] < s.rows[i, CAPACITY] and _admits(s, i, j):
+        if not closed[i] and status[i, j] == FREE and _admits(s, i, j):
             return i
         position[j] += 1
     return -1
+
+
+@inner
+def _closed(rows: Any, money: Any, num_resources: int, i: int) -> bool:
+    """Whether client i can take nothing more: it has no place, or cannot pay the least that any expert costs it."""
+    if rows[i, COUNT] >= rows[i, CAPACITY]:
+        return True
+    for r in range(num_resources):
+        if money[i, r] + money[i, 2 * num_resources + r] > money[i, num_resources + r]:
+            return True
+    return False
 
 
 @numba.njit(cache=True, nogil=True)

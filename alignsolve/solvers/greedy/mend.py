@@ -12,21 +12,30 @@ from typing import Any
 import numba
 import numpy as np
 
+from alignsolve.fractional import inner
 from alignsolve.numerics import FloatArray
-from alignsolve.solvers.greedy.chains import harm_of, total_violation, violation
+from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
     FREE,
     HELD,
+    LEAST,
     LOAD,
     MOST,
     State,
+    affords,
     drop,
-    row_admits,
-    row_releases,
-    row_trades,
+    has_place,
+    may_pay,
+    may_release,
+    may_swap,
+    penalty,
     take,
 )
 
+SPARE, SPARE_MORE = 2.0, 64.0
+"""Movers listed: so many times the units that are violated, and some more; the rest waits for the next round."""
+ENOUGH = 4096.0
+"""Clients looked at for every unit that is violated, where there are more."""
 PROGRESS = 1e-6
 """A round that removes less than this share of the violation is the last."""
 
@@ -48,8 +57,13 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
         for v in np.argsort(-_violations(state, unit), kind="stable"):
             if time.monotonic() >= deadline:
                 return
-            if violation(state, unit, v, state.loads[v]) > 0.0:
-                mend(state, unit, v)
+            violated = violation(state, unit, v, state.loads[v])
+            if violated == 0.0:
+                continue
+            stride = max(1, int(len(state.status) / (ENOUGH * (1.0 + violated))))
+            mend(state, unit, v, stride)
+            if stride > 1 and violation(state, unit, v, state.loads[v]) == violated:
+                mend(state, unit, v, 1)
         before, left = left, total_violation(state, unit)
         if left > before * (1.0 - PROGRESS):
             return
@@ -61,25 +75,33 @@ def _violations(state: State, unit: FloatArray) -> FloatArray:
 
 
 @numba.njit(cache=True, nogil=True)
-def mend(s: State, unit: Any, v: int) -> None:
-    """Make the helpful moves that touch expert v, best first, until its bounds hold."""
+def mend(s: State, unit: Any, v: int, stride: int) -> None:
+    """Make the helpful moves that touch expert v, best first, until its bounds hold or those listed are through.
+
+    One client of every ``stride`` is looked at.
+    """
     n = s.status.shape[0]
-    over = s.experts[v, LOAD] > s.experts[v, MOST]
-    weights = np.ones(len(unit))
+    status, experts = s.status, s.experts
+    over = experts[v, LOAD] > experts[v, MOST]
     movers = np.empty(n, dtype=np.int64)
     harms = np.empty(n)
     number = 0
-    for i in range(n):
-        if s.status[i, v] == (HELD if over else FREE):
-            harm, _ = _best_move(s, unit, weights, i, v, over)
+    for i in range(v % stride, n, stride):
+        if status[i, v] == (HELD if over else FREE):
+            harm, _ = _best_move(s, unit, i, v, over)
             if harm < 0.0:
                 movers[number], harms[number] = i, harm
                 number += 1
-    for t in np.argsort(harms[:number], kind="mergesort"):
-        if violation(s, unit, v, s.experts[v, LOAD]) == 0.0 or over != (s.experts[v, LOAD] > s.experts[v, MOST]):
+    movers, harms = movers[:number], harms[:number]
+    wanted = int(min(float(n), SPARE * violation(s, unit, v, experts[v, LOAD]) + SPARE_MORE))
+    if wanted < number:
+        near = harms <= np.partition(harms, wanted)[wanted]
+        movers, harms = movers[near], harms[near]
+    for t in np.argsort(harms, kind="mergesort"):
+        if violation(s, unit, v, experts[v, LOAD]) == 0.0 or over != (experts[v, LOAD] > experts[v, MOST]):
             return
         i = movers[t]
-        harm, k = _best_move(s, unit, weights, i, v, over)
+        harm, k = _best_move(s, unit, i, v, over)
         if harm >= 0.0:
             continue
         if over:
@@ -92,17 +114,50 @@ def mend(s: State, unit: Any, v: int) -> None:
             take(s, i, v)
 
 
-@numba.njit(cache=True, nogil=True)
-def _best_move(s: State, unit: Any, weights: Any, i: int, v: int, over: bool) -> Any:
+@inner
+def _best_move(s: State, unit: Any, i: int, v: int, over: bool) -> Any:
     """Client i's best way to give v up (over) or take it: harm and the other expert, −1 for none; 0 if none helps."""
+    status, value, load, experts = s.status, s.value, s.load, s.experts
+    money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
+    rows, group = s.rows, s.group
+    weighted = load.shape[0] > 0
+    sign = -1.0 if over else 1.0
+    after = experts[v, LOAD] + sign * (load[i, v] if weighted else 1.0)
+    change = _violated(experts, unit, v, after) - _violated(experts, unit, v, experts[v, LOAD])
+    if change > 0.0:
+        return 0.0, -1
+    gain = sign * value[i, v] - penalty(experts, v, after) + penalty(experts, v, experts[v, LOAD])
     harm, partner = 0.0, -1
-    now = harm_of(s, unit, weights, i, v, -1, over)
-    if now < harm and (row_releases(s, i, v) if over else row_admits(s, i, v)):
+    now = ranked(change, gain)
+    if now < harm and _may_step(s, rows, group, i, v, over):
         harm = now
     for k in range(len(unit)):
-        if s.status[i, k] != (FREE if over else HELD):
+        if status[i, k] != (FREE if over else HELD):
             continue
-        now = harm_of(s, unit, weights, i, v, k, over)
-        if now < harm and (row_trades(s, i, v, k) if over else row_trades(s, i, k, v)):
+        given, taken = (v, k) if over else (k, v)
+        if num_resources and not may_pay(money, cost, i, given, taken):
+            continue
+        carried = experts[k, LOAD]
+        after = carried - sign * (load[i, k] if weighted else 1.0)
+        also = _violated(experts, unit, k, after) - _violated(experts, unit, k, carried)
+        more = -sign * value[i, k] - penalty(experts, k, after) + penalty(experts, k, carried)
+        now = ranked(change + also, gain + more)
+        if now < harm and may_swap(rows, group, i, given, taken):
             harm, partner = now, k
     return harm, partner
+
+
+@inner
+def _may_step(s: State, rows: Any, group: Any, i: int, v: int, over: bool) -> bool:
+    """Whether client i can do without v (over), or take it besides what it holds."""
+    if over:
+        return may_release(rows, group, i, v)
+    if not has_place(rows, group, i, v):
+        return False
+    return s.cost.shape[2] == 0 or (may_pay(s.money, s.cost, i, -1, v) and affords(s, i, v))
+
+
+@inner
+def _violated(experts: Any, unit: Any, j: int, load: float) -> float:
+    """By how much this load of expert j violates its hard bounds, in its own unit."""
+    return max(0.0, load - experts[j, MOST], experts[j, LEAST] - load) / unit[j]

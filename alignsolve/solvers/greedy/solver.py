@@ -70,14 +70,16 @@ class Greedy:
         progress: ProgressHook | None,
     ) -> Answer:
         """Fill, repair, price. Nothing is random."""
-        return _stopped_at(deadline, self.answers(problem, deadline, warm_start), progress)
+        return _stopped_at(deadline, self.answers(problem, deadline, warm_start, threads), progress)
 
-    def answers(self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart) -> Iterator[Answer | Progress]:
+    def answers(
+        self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart, threads: int | None = None
+    ) -> Iterator[Answer | Progress]:
         """Yield better and better answers, in this process: for solvers that fall back on this one."""
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
         def rule(state: "State") -> Fill:
-            return partial(fill_by_gain, state, rank_clients(state))
+            return partial(fill_by_gain, state, rank_clients(state, threads))
 
         yield from _answers(problem, rule, self.passes, deadline, warm_start)
 

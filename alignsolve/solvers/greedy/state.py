@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from alignsolve.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
@@ -131,6 +130,19 @@ def hold(state: State, clients: IntArray, chosen: BoolArray) -> None:
     recount(state)
 
 
+@numba.njit(cache=True, nogil=True)
+def choose(s: State, clients: IntArray, chosen: Any) -> None:
+    """Do the same move by move: sums of loads carry the rounding of what was dropped, until they are counted anew."""
+    for row in range(len(clients)):
+        i = clients[row]
+        for j in range(chosen.shape[1]):
+            if s.status[i, j] == HELD and not chosen[row, j]:
+                drop(s, i, j)
+        for j in range(chosen.shape[1]):
+            if s.status[i, j] == FREE and chosen[row, j]:
+                take(s, i, j)
+
+
 def _owned(values: Any) -> FloatArray:
     """Contiguous, writable floats, so that one compiled version serves all; copied only where they are not."""
     return np.require(values, dtype=np.float64, requirements=["C", "W"])
@@ -155,12 +167,20 @@ def _experts(problem: AlignmentProblem) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def _cheapest(cost: npt.NDArray[Any], status: npt.NDArray[Any]) -> FloatArray:
-    n, e, num_resources = cost.shape
-    if not num_resources or not e:
-        return np.zeros((n, num_resources))
-    least = np.where((status == SHUT)[:, :, None], np.inf, cost).min(axis=1)
-    return np.where(np.isfinite(least), least, 0.0)
+@numba.njit(cache=True, nogil=True)
+def _cheapest(cost: Any, status: Any) -> Any:
+    """The least that an expert which is not shut costs each client, (num_clients, num_resources); 0 if all are."""
+    n, num_experts, num_resources = cost.shape
+    least = np.full((n, num_resources), np.inf)
+    for i in range(n):
+        for j in range(num_experts):
+            if status[i, j] != SHUT:
+                for r in range(num_resources):
+                    least[i, r] = min(least[i, r], cost[i, j, r])
+        for r in range(num_resources):
+            if least[i, r] == np.inf:
+                least[i, r] = 0.0
+    return least
 
 
 @numba.njit(cache=True, nogil=True)
@@ -259,22 +279,40 @@ def row_admits(s: State, i: int, j: int) -> bool:
 @numba.njit(cache=True, nogil=True)
 def row_releases(s: State, i: int, j: int) -> bool:
     """Whether client i, whose row is complete, can do without expert j."""
-    g = GROUPS + PER_GROUP * s.group[j]
-    return s.rows[i, COUNT] > s.rows[i, DEMAND] and s.rows[i, g + IN_GROUP] > s.rows[i, g + GROUP_DEMAND]
+    return may_release(s.rows, s.group, i, j)
+
+
+@numba.njit(cache=True, nogil=True)
+def may_release(rows: Any, group: Any, i: int, j: int) -> bool:
+    """The same, asked of single arrays."""
+    g = GROUPS + PER_GROUP * group[j]
+    return rows[i, COUNT] > rows[i, DEMAND] and rows[i, g + IN_GROUP] > rows[i, g + GROUP_DEMAND]
 
 
 @numba.njit(cache=True, nogil=True)
 def row_trades(s: State, i: int, j: int, k: int) -> bool:
     """Whether client i, whose row is complete, can take the free expert k in place of j."""
-    g, h = GROUPS + PER_GROUP * s.group[j], GROUPS + PER_GROUP * s.group[k]
-    if g != h:
-        if s.rows[i, g + IN_GROUP] <= s.rows[i, g + GROUP_DEMAND]:
-            return False
-        if s.rows[i, h + IN_GROUP] >= s.rows[i, h + GROUP_CAPACITY]:
-            return False
-    num_resources = s.cost.shape[2]
+    return may_swap(s.rows, s.group, i, j, k) and may_pay(s.money, s.cost, i, j, k)
+
+
+@numba.njit(cache=True, nogil=True)
+def may_swap(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
+    """Whether client i's groups allow k in place of j."""
+    g, h = GROUPS + PER_GROUP * group[j], GROUPS + PER_GROUP * group[k]
+    if g == h:
+        return True
+    if rows[i, g + IN_GROUP] <= rows[i, g + GROUP_DEMAND]:
+        return False
+    return rows[i, h + IN_GROUP] < rows[i, h + GROUP_CAPACITY]
+
+
+@numba.njit(cache=True, nogil=True)
+def may_pay(money: Any, cost: Any, i: int, j: int, k: int) -> bool:
+    """Whether client i can pay for k if it gives up j (−1: nothing)."""
+    num_resources = cost.shape[2]
     for r in range(num_resources):
-        if s.money[i, r] - s.cost[i, j, r] + s.cost[i, k, r] > s.money[i, num_resources + r]:
+        given = cost[i, j, r] if j >= 0 else 0.0
+        if money[i, r] - given + cost[i, k, r] > money[i, num_resources + r]:
             return False
     return True
 

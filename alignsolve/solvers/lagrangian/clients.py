@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.parallel import map_in_order
 from alignsolve.problem import AlignmentProblem
 from alignsolve.rows import reduced_fitness
 from alignsolve.solvers.ascent import layout
 from alignsolve.solvers.respond import respond
+from alignsolve.solvers.sample import Sample
 
-CHUNK_ENTRIES = 1 << 18
+CHUNK_ENTRIES = 1 << 16
 """Pairs that one thread prices at a time."""
-MIX = 2654435761
-"""Knuth's multiplicative hash: picks one client of every stride, so that no period in the data can fool a sample."""
 
 
 class LateError(Exception):
@@ -51,13 +50,17 @@ class Clients:
     @classmethod
     def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "Clients":
         """One client of every ``stride``; all of them for 1."""
-        n, num_experts = problem.shape
-        step = max(1, CHUNK_ENTRIES // max(1, num_experts)) * stride
-        blocks = [problem.block(start, start + step) for start in range(0, n, step)]
-        if stride > 1:
-            blocks = [block.pick(_picked(block, stride) - block.start) for block in blocks]
+        sample = Sample(problem, stride, CHUNK_ENTRIES)
+        blocks = [sample.block(*chunk) for chunk in sample.chunks]
         seen = sum(block.num_clients for block in blocks)
-        return cls(blocks, num_experts, n / max(1, seen), threads, deadline)
+        return cls(blocks, problem.num_experts, problem.num_clients / max(1, seen), threads, deadline)
+
+    @classmethod
+    def picked(cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float) -> "Clients":
+        """Those of an ascending index array, each for itself."""
+        chunks = max(1, -(-len(clients) * problem.num_experts // CHUNK_ENTRIES))
+        blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]
+        return cls(blocks, problem.num_experts, 1.0, threads, deadline)
 
     @property
     def num_clients(self) -> int:
@@ -112,9 +115,3 @@ class Clients:
             out = np.zeros((0, 0), dtype=np.bool_)
         out[:] = False
         return respond(*self.layouts[at], prices, loads, out), loads
-
-
-def _picked(block: ClientBlock, stride: int) -> Any:
-    slot = np.arange(block.start // stride, -(-block.stop // stride), dtype=np.int64)
-    picked = slot * stride + ((slot * MIX) >> 8) % stride
-    return picked[picked < block.stop]

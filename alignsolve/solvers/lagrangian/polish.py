@@ -76,6 +76,11 @@ class Polish:
         """What there is now."""
         return to_alignment(self.state)
 
+    def held(self) -> BoolArray:
+        """The same as a matrix, (num_clients, num_experts)."""
+        held: BoolArray = (self.state.status == HELD) | (self.state.status == FIXED)
+        return held
+
     def disturb(self, start: Alignment | None, objective: Number, rounds: int) -> Iterator[Alignment]:
         """Yield better and better alignments, until so many rounds in a row were in vain or time is up."""
         if start is not None:

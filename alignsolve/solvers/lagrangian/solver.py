@@ -6,11 +6,13 @@ num_experts / num_clients (Shapley and Folkman). So:
 
 1. *Incumbent.* Greed, where the problem is small enough for it not to matter; it is what is returned in haste.
 2. *Prices* (:mod:`.dual`): a level method on samples of the clients, corrected by few looks at all of them.
-3. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
+3. *Dealing* (:mod:`.deal`), where clients are many: they choose portion by portion, each making up for what the one
+   before it missed of the experts' bounds. One pass over the clients makes an alignment.
+4. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
    moves with the least regret mend the rest, and go on while they gain.
-4. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
+5. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
    of random disturbances and repair follow while there is time and a gap.
-5. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
+6. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
    is left open, an integer program decides it exactly.
 
 Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
@@ -39,16 +41,16 @@ from alignsolve.witness import from_direction
 if TYPE_CHECKING:
     from alignsolve.solvers.lagrangian.dual import Prices
 
-GREEDY_ENTRIES = 1 << 15
-"""Pairs up to which greed goes first; above it is asked where nothing else has found an alignment."""
-LATE_GREEDY_ENTRIES = 1 << 22
-"""Pairs up to which it is asked then under a time limit, which it cannot keep with more."""
+GREEDY_ENTRIES, HURRIED_ENTRIES = 1 << 15, 1 << 19
+"""Pairs up to which greed goes first, without and under a time limit; above, where nothing else has succeeded."""
+DEALT_ENTRIES = 1 << 20
+"""Pairs up to which all choices are repaired at once; with more the clients choose portion by portion first."""
+LARGEST_ENTRIES = 1 << 24
+"""Pairs up to which chains go through all clients after that."""
 DISTURBED_ENTRIES = 1 << 16
 """Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
 HASTE = 0.6
 """Of the time, for greed where it goes first."""
-CHECKS = 1.5
-"""Passes over all clients that the front door's check takes, as long as one here."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,10 @@ class Lagrangian:
 
             prepare_gap()
         else:
+            from alignsolve.solvers.lagrangian.deal import rehearse_dealing  # noqa: PLC0415
+
             rehearse(self, problem)
+            rehearse_dealing(problem.class_, np.dtype(problem.fitness.dtype).str)
 
 
 class _Search:
@@ -142,23 +147,30 @@ class _Search:
         if isinstance(known, Answer):
             return known
         entries = self.problem.num_clients * self.problem.num_experts
-        found = find_prices(self.problem, warm_start.prices, deadline=self.deadline, threads=self.threads)
-        self.bound = found.bound
-        self.stats |= {"passes": found.passes, "sample_passes": found.sample_passes}
-        self._tell("prices")
-        if found.chosen is not None and not self._good_enough():
+        many = entries > DEALT_ENTRIES
+        for found in find_prices(
+            self.problem, warm_start.prices, gap=self.solver.gap, deadline=self.deadline, threads=self.threads
+        ):
+            self.bound = found.bound
+            self.stats |= {"passes": found.passes, "sample_passes": found.sample_passes}
+            self._tell("prices")
+            if many and not self._good_enough():
+                self._deal(found)
+            if self._good_enough():
+                break
+        if found.chosen is not None and entries <= LARGEST_ENTRIES and not self._good_enough():
             self._from_choices(found)
-        affordable = math.isinf(self.deadline) or entries <= LATE_GREEDY_ENTRIES
-        infeasible = self._greed(self.deadline) if self.alignment is None and affordable else None
+        infeasible = self._greed(self.deadline) if self.alignment is None else None
         if infeasible is not None:
             return infeasible
         stopped = {} if self.alignment else {"stopped": self._why_none()}
-        return Answer(self.alignment, found.prices, self.claimed, stats={**self.stats, **stopped})
+        return Answer(self.alignment, found.guess, self.claimed, stats={**self.stats, **stopped})
 
     def quick_incumbent(self, warm_start: WarmStart) -> WarmStart | Answer:
         """Return the better of the warm start and greed, where that is quick; an answer if there is no alignment."""
         self._keep(warm_start.alignment, "warm start")
-        if self.problem.num_clients * self.problem.num_experts <= GREEDY_ENTRIES:
+        few = GREEDY_ENTRIES if math.isinf(self.deadline) else HURRIED_ENTRIES
+        if self.problem.num_clients * self.problem.num_experts <= few:
             infeasible = self._greed(self.started + HASTE * (self.deadline - self.started))
             if infeasible is not None:
                 return infeasible
@@ -176,13 +188,21 @@ class _Search:
         self._keep(answer.x, "greedy")
         return None
 
+    def _deal(self, found: "Prices") -> None:
+        """Let the clients choose in portions."""
+        from alignsolve.solvers.lagrangian.deal import deal  # noqa: PLC0415
+
+        dealt = deal(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
+        self._keep(dealt, "dealing")
+        self.stats["dealt_seconds"] = time.monotonic() - self.started
+
     def _from_choices(self, found: "Prices") -> None:
         """Make the clients' choices feasible, and better."""
         from alignsolve.solvers.lagrangian.core import decide_core  # noqa: PLC0415
         from alignsolve.solvers.lagrangian.polish import Polish  # noqa: PLC0415
 
-        polish = Polish(self.problem, found.prices, self.rng, self._until(found))
         assert found.chosen is not None
+        polish = Polish(self.problem, found.prices, self.rng, self.deadline)
         if polish.begin(found.chosen):
             self._keep(polish.alignment(), "choices")
         self.stats |= {"chains": polish.made, "repair_seconds": time.monotonic() - self.started}
@@ -191,7 +211,7 @@ class _Search:
         if self.solver.core_pairs and self.alignment is not None:
             core = decide_core(
                 self.problem, found.prices, self.bound, self.objective, self.alignment,
-                most=self.solver.core_pairs, gap=self.solver.gap, deadline=self._until(found), threads=self.threads,
+                most=self.solver.core_pairs, gap=self.solver.gap, deadline=self.deadline, threads=self.threads,
             )  # fmt: skip
             self.stats |= core.stats
             self._keep(core.alignment, "core")
@@ -204,10 +224,6 @@ class _Search:
             self._keep(better, "disturbances")
             if self._good_enough():
                 return
-
-    def _until(self, found: "Prices") -> float:
-        """The deadline, less what the front door's check will take: about a pass over all clients."""
-        return self.deadline - CHECKS * found.pass_seconds
 
     def _keep(self, alignment: Any, where: str) -> None:
         """Keep an alignment if it is feasible and the best so far."""

@@ -21,9 +21,9 @@ from alignsolve.solvers.price.row_moves import (
     read_row,
 )
 from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.solvers.sample import MIX
 
 Array = npt.NDArray[Any]
-MIX = 2654435761
 SMALL = 1 << 20
 """Up to so many candidates, room is made for all there can be."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import IntArray, RealArray, fixed
 from alignsolve.solvers.price.core import CoreRows, concatenate
-from alignsolve.solvers.price.sample import Sample
+from alignsolve.solvers.sample import Sample
 
 
 class Priced(NamedTuple):

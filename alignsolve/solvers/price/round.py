@@ -16,9 +16,9 @@ from alignsolve.solvers.price.arcs import Arcs, offer_all
 from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
 from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
-from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
 from alignsolve.solvers.price.table import empty_table, tabulated, untabulated
+from alignsolve.solvers.sample import Sample
 
 STEPS = 2000
 """Searches between two looks at the clock."""

@@ -32,9 +32,9 @@ from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop, grain_of, is_small, misplaced
-from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
 from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.solvers.sample import Sample
 from alignsolve.witness import from_direction
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
 CHUNK_ENTRIES = 1 << 20
-"""Pairs priced at a time. Chunks are the same whatever the number of threads, so that answers are too."""
+"""Pairs of a chunk, unless said otherwise."""
 MIX = 2654435761
 """Knuth's multiplicative hash: jitter without a random generator."""
 
@@ -24,10 +24,19 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Sample:
-    """One client of every ``stride``, or all of them (1)."""
+    """Some of a problem's clients.
+
+    Attributes
+    ----------
+    stride
+        One client of every so many; all of them for 1.
+    chunk_entries
+        Pairs of a chunk. Chunks are the same whatever the number of threads, so that answers are too.
+    """
 
     problem: "AlignmentProblem"
     stride: int
+    chunk_entries: int = CHUNK_ENTRIES
 
     @cached_property
     def num_clients(self) -> int:
@@ -41,7 +50,7 @@ class Sample:
     @cached_property
     def chunks(self) -> list[tuple[int, int]]:
         """Ranges of the problem's clients, each a multiple of the stride."""
-        step = max(1, CHUNK_ENTRIES // max(1, self.problem.num_experts)) * self.stride
+        step = max(1, self.chunk_entries // max(1, self.problem.num_experts)) * self.stride
         return [(start, min(start + step, self._all)) for start in range(0, self._all, step)]
 
     def block(self, start: int, stop: int) -> ClientBlock:

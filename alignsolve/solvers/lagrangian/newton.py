@@ -1,0 +1,177 @@
+"""Prices where many clients make the bound all but smooth: few steps, by its curvature.
+
+The curvature is how the loads answer to prices, one expert at a time, in a sample of the clients. Each step minimises
+the quadratic model that it makes, with the experts' own kinked terms, by coordinate descent; a damping of the model
+grows where it promised too much and shrinks where it did not (Levenberg 1944, Marquardt 1963). What raises the bound is
+not taken. A sample's curvature, scaled, serves for all clients, and for any portion of them.
+"""
+
+import time
+from typing import Any
+
+import numba
+import numpy as np
+
+from alignsolve.experts import ExpertBounds
+from alignsolve.numerics import FloatArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.ascent import Responds
+
+LEAST_ANSWER, MOST_ANSWER = 0.08, 0.4
+"""A probe should change its expert's load by a share between these: less drowns in whole clients, more is not local."""
+STEP = 1.0 / 64
+"""First probe, as a share of the spread of prices."""
+PROBES = 4
+"""Attempts to probe one expert well."""
+DAMPING = 0.3
+"""To begin with: the model's diagonal grows by this share."""
+GOOD, BAD, FACTOR = 0.75, 0.25, 3.0
+"""Damping shrinks where the bound falls by this share of what was promised, and grows where by less than the other."""
+REACH = 0.4
+"""A step changes no price by more than would change a typical load by this share."""
+STIFFEST = 0.2
+"""No load is taken to answer less than this share of what is typical of one of its size."""
+SWEEPS = 100
+"""Of coordinate descent."""
+
+
+def curvature(clients: Responds, prices: FloatArray, deadline: float) -> FloatArray | None:
+    """How loads fall as prices rise, (num_experts, num_experts), symmetric; None if the deadline came first.
+
+    Parameters
+    ----------
+    clients
+        A sample large enough for every expert to be chosen by some dozens.
+    prices
+        (num_experts,) where it is asked for.
+    deadline
+        On the clock of :func:`time.monotonic`.
+    """
+    _, loads = clients.respond(prices)
+    falls = np.zeros((len(prices), len(prices)))
+    step = STEP * max(float(np.ptp(prices)), float(np.abs(prices).max(initial=0.0)), np.finfo(np.float64).tiny)
+    for j in range(len(prices)):
+        for _ in range(PROBES):
+            if time.monotonic() >= deadline:
+                return None
+            probe = prices.copy()
+            probe[j] += step
+            fall = loads - clients.respond(probe)[1]
+            falls[j] = fall / step
+            answer = fall[j] / max(loads[j], 1e-300)
+            if answer < LEAST_ANSWER:
+                step *= 2.0
+            elif answer > MOST_ANSWER:
+                step *= 0.5
+            else:
+                break
+    return (falls + falls.T) / 2.0
+
+
+class Descent:
+    """A search by damped steps; ``best`` are the prices so far and ``bound`` is theirs."""
+
+    def __init__(self, problem: AlignmentProblem, clients: Responds, start: FloatArray, falls: FloatArray) -> None:
+        self.problem, self.clients, self.falls = problem, clients, falls
+        self.damping = DAMPING
+        self.best = start
+        total, self.loads = clients.respond(start)
+        self.bound = total + self._own(start)
+
+    def run(self, passes: int, settled: float, deadline: float) -> int:
+        """Make steps until no fall by more than this share of the bound is promised; returns the passes made."""
+        for used in range(passes):
+            here, promised = self.propose()
+            if promised <= settled * abs(self.bound) or time.monotonic() >= deadline:
+                return used
+            total, loads = self.clients.respond(here)
+            self.judge(here, total, loads, promised)
+        return passes
+
+    def propose(self) -> tuple[FloatArray, float]:
+        """Where the model is lowest, and by how much it falls to there."""
+        carried = np.zeros(len(self.best))
+        here = model_lowest(self.problem.experts, carried, self.best, self.loads, self.falls, self.damping)
+        move = here - self.best
+        falls = self._own(self.best) - self._own(here) + float(self.loads @ move)
+        return here, falls - 0.5 * float(move @ self.falls @ move)
+
+    def judge(self, here: FloatArray, total: float, loads: FloatArray, promised: float) -> bool:
+        """Take what was seen at the proposed prices; whether it is better."""
+        bound = total + self._own(here)
+        kept = (self.bound - bound) / promised
+        if kept > GOOD:
+            self.damping /= FACTOR
+        elif kept < BAD:
+            self.damping *= FACTOR
+        better = bound < self.bound
+        if better:
+            self.best, self.bound, self.loads = here, bound, loads
+        return better
+
+    def _own(self, prices: FloatArray) -> float:
+        """The experts' own term of the bound."""
+        return float(self.problem.experts.conjugate(prices).sum())
+
+
+def model_lowest(
+    bounds: ExpertBounds,
+    carried: FloatArray,
+    start: FloatArray,
+    loads: FloatArray,
+    falls: FloatArray,
+    damping: float = DAMPING,
+) -> FloatArray:
+    """Where the damped model is lowest, (num_experts,).
+
+    Parameters
+    ----------
+    bounds
+        The experts'.
+    carried
+        (num_experts,) load that others put on them, whatever the prices.
+    start, loads, falls
+        Where the model was made, the loads there, and how they fall as prices rise.
+    damping
+        By what share its diagonal grows.
+    """
+    anything = np.full(len(start), np.inf)
+    diagonal = np.diag(falls)
+    typical = float(diagonal.sum()) / max(float(loads.sum()), 1e-300)
+    if typical <= 0.0:
+        return start
+    reach = REACH / typical
+    lower = np.maximum(bounds.project(-anything), start - reach)
+    upper = np.minimum(bounds.project(anything), start + reach)
+    own = np.maximum(diagonal, STIFFEST * typical * loads) * (1.0 + damping)
+    most = np.where(np.isfinite(bounds.most), bounds.most, bounds.capacity)
+    most = np.where(np.isfinite(most), most, 0.0)
+    least = np.maximum(bounds.least, bounds.demand)
+    here: FloatArray = lowest(start, loads + carried, falls, own, least, most, lower, upper)
+    return here
+
+
+@numba.njit(cache=True, nogil=True)
+def lowest(start: Any, loads: Any, falls: Any, own: Any, least: Any, most: Any, lower: Any, upper: Any) -> Any:
+    """Prices at which the quadratic model is lowest, damped: one price at a time, its own term bent at 0."""
+    num_experts = len(start)
+    here = start.copy()
+    left = loads.copy()  # loads that the damped model expects here
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for j in range(num_experts):
+            if own[j] <= 0.0:
+                continue
+            price = here[j] + (left[j] - most[j]) / own[j]
+            if price <= 0.0:
+                price = min(0.0, here[j] + (left[j] - least[j]) / own[j])
+            price = min(max(price, lower[j]), upper[j])
+            change = price - here[j]
+            if change != 0.0:
+                for k in range(num_experts):
+                    left[k] -= (own[j] if k == j else falls[j, k]) * change
+                here[j] = price
+                moved = max(moved, abs(change) * own[j])
+        if moved <= 1e-6:
+            break
+    return here
