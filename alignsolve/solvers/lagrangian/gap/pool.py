@@ -28,11 +28,13 @@ ROUNDING = 1e-11
 """Gains below this share of all costs are rounding."""
 SLICE = 20_000
 """Pairs (clients × experts) times descents in a slice: some milliseconds."""
-STEPS, WALKS = 20, 3
-"""Steps of the walk at a time, and how often between two slices of descents."""
+WALKS = 2
+"""Slices of the walk between two of descents."""
+THIN, RARELY = 10, 0.2
+"""Clients an expert below which there are so many instead: with few clients each, capacities are hardly ever met."""
 FIRST = 100
 """Descents before the walk begins."""
-STALE = 200
+STALE = 400
 """Slices without anything better after which a walk starts elsewhere."""
 
 
@@ -56,7 +58,7 @@ class LocalSearch:
         self._elite = new_elite(start, penalty, seed)
         self._plan = empty_plan(*instance.shape)
         self._prices = prices
-        self._walk, self._elsewhere = self._new_walk(), False
+        self._walk, self._elsewhere, self._due = self._new_walk(), False, 0.0
 
     def _new_walk(self) -> Walk:
         whole, random = self.instance.whole_loads, self._elite.random
@@ -69,7 +71,7 @@ class LocalSearch:
         other._elite = new_elite(self._elite.start, self._elite.lowest / RANGE, seed)
         other._plan = empty_plan(*self.instance.shape)
         other._prices = self._prices
-        other._walk, other._elsewhere = other._new_walk(), False
+        other._walk, other._elsewhere, other._due = other._new_walk(), False, 0.0
         return other
 
     @property
@@ -99,9 +101,17 @@ class LocalSearch:
                 return
             search(self._terms, self._elite, self._plan, now)
             descents -= now
-            for _ in range(WALKS if self.descents >= FIRST else 0):
+            for _ in range(self._walks_due() if self.descents >= FIRST else 0):
                 if math.isfinite(self.value) and self.value > goal and time.monotonic() < deadline:
                     self._step()
+
+    def _walks_due(self) -> int:
+        """Slices of the walk that are due after a slice of descents."""
+        num_clients, num_experts = self.instance.shape
+        self._due += WALKS if num_clients >= THIN * num_experts else RARELY
+        now = int(self._due)
+        self._due -= now
+        return now
 
     def _step(self) -> None:
         """Let the walk go on, from the best or, if it finds nothing there, from another of the pool."""
@@ -114,7 +124,7 @@ class LocalSearch:
             chosen = elite.pool[below(elite.random, max(int(elite.counters[0]), 1))].copy()
             start = chosen if self._elsewhere and self._holds(chosen) else elite.best
             walk.start(start, self.instance.value(start))
-        walk.run(STEPS)
+        walk.run()
         if walk.value < self.value - least and self._holds(walk.best):
             self.tell(walk.best, walk.value)
 

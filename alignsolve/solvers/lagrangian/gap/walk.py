@@ -21,8 +21,10 @@ from alignsolve.solvers.lagrangian.gap.moves import Terms, compiled
 LEAST_EXPERTS = 3
 FRACTIONAL = 5
 """Experts at a time at most where loads are not whole: each doubles the cells to be looked up."""
-FEWER, MORE = SETS / 8, SETS / 64
+FEWER, MORE = SETS * 3 / 4, SETS / 64
 """Sets in a list, on average, above which fewer experts are asked at a time, and below which more."""
+INERTIA = 0.1
+"""Weight of the last slice in that average."""
 CYCLE = 50
 """Slices without anything better after which a rise is tolerated; slices in which it falls to nothing again."""
 RISE = 0.04
@@ -30,6 +32,8 @@ RISE = 0.04
 ANYWHERE = 20
 """Percent of the experts that are drawn without regard to who is dear."""
 FINE = 1 << 30
+WORK, STEP, SET = 500_000, 500, 10
+"""Work of a slice, some milliseconds; that of a step, and of each set that it lists."""
 
 
 class Walk:
@@ -49,6 +53,7 @@ class Walk:
         self._halves = empty_halves()
         self._most = min(MOST_EXPERTS if whole_loads else FRACTIONAL, terms.cost.shape[1])
         self._few = min(LEAST_EXPERTS, self._most)
+        self._listed = MORE
         self.best = np.zeros(0, dtype=np.int64)
         self.value = np.inf
         self.stale = 0
@@ -57,21 +62,24 @@ class Walk:
         """Go on from a feasible alignment of that cost."""
         self._at, self.best, self.value, self.stale = expert.copy(), expert.copy(), value, 0
 
-    def run(self, steps: int) -> None:
-        """Take so many steps."""
+    def run(self) -> None:
+        """Take some steps."""
         before = self.value
         rise = 0.0
         if self.stale >= CYCLE:
             rise = RISE * (1.0 - (self.stale % CYCLE + 1) / CYCLE) * self._loss(self.best)
         terms, random = self._terms, self._random
         self.value, listed = wander(
-            terms, self._prices, self._halves, self._at, self.best, self._few, steps, rise, self._whole, random,
+            terms, self._prices, self._halves, self._at, self.best, self._few, rise, self._whole, random,
         )  # fmt: skip
         self.stale = 0 if self.value < before else self.stale + 1
-        if listed > FEWER:
+        self._listed += INERTIA * (listed - self._listed)
+        if self._listed > FEWER:
             self._few = max(self._few - 1, min(LEAST_EXPERTS, self._most))
-        elif listed < MORE:
+            self._listed = MORE
+        elif self._listed < MORE:
             self._few = min(self._few + 1, self._most)
+            self._listed = 2.0 * MORE
 
     def _loss(self, expert: IntArray) -> float:
         """What an alignment costs above the linear relaxation: being away from home, and capacity left unused."""
@@ -83,15 +91,15 @@ class Walk:
 
 @compiled
 def wander(
-    terms: Any, prices: Any, halves: Any, expert: Any, best: Any, most: int, steps: int, rise: float, whole: bool,
+    terms: Any, prices: Any, halves: Any, expert: Any, best: Any, most: int, rise: float, whole: bool,
     random: Any,
 ) -> Any:  # fmt: skip
-    """Take steps from ``expert`` (changed in place); return the cost of ``best`` (likewise) and the mean list length.
+    """Walk from ``expert`` (changed in place); return the cost of ``best`` (likewise) and the mean length of a list.
 
     Parameters
     ----------
     most
-        Experts at a time; by turns one less.
+        Experts at a time; or one less.
     rise
         How far the cost may be above the best.
     """
@@ -103,9 +111,10 @@ def wander(
     home = np.empty(len(expert), dtype=np.int64)
     for i in range(len(expert)):
         home[i] = terms.experts_of[i, 0]
-    few, listed = np.empty(most, dtype=np.int64), 0
-    for step in range(steps):
-        count = most - (step % 2 if most > 2 else 0)
+    few = np.empty(most, dtype=np.int64)
+    step, listed, work = 0, 0, 0
+    while work < WORK:
+        count = most - (below(random, 2) if most > 2 else 0)
         dear = _draw(terms.reduced, expert, home, few[:count], random)
         banned = dear if below(random, 2) == 0 else -1
         spare = max(value + rise - now, -least) if banned >= 0 else -least
@@ -116,8 +125,10 @@ def wander(
             if now < value - least:
                 value = now
                 best[:] = expert
+        step += 1
         listed += max(halves.size[0], halves.size[1])
-    return value, listed / steps
+        work += STEP + SET * (halves.size[0] + halves.size[1])
+    return value, listed / step
 
 
 @compiled
