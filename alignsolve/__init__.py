@@ -4,18 +4,43 @@ from alignsolve.aligner import Aligner, AlignerState
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import RowBlocks
 from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
-from alignsolve.estimate import CapacityProfiler, LoadMonitor, LossFitness, Outcome, Report, RouterFitness
+from alignsolve.estimate import (
+    AffinityFitness,
+    CapacityProfiler,
+    ClusterFitness,
+    CoverageLoad,
+    GatedFitness,
+    LoadMonitor,
+    LossFitness,
+    LowRankFitness,
+    MemoryLearner,
+    NeededFitness,
+    OortFitness,
+    OptimisticFitness,
+    Outcome,
+    Privacy,
+    RandomFitness,
+    Report,
+    RouterFitness,
+    SumFitness,
+    SwitchingCost,
+    TimeBudget,
+)
 from alignsolve.front import SOLVERS, solve
 from alignsolve.layers import LayeredProblem, LayerSolution, join_layers
+from alignsolve.policies import POLICIES, Parts
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, Solver, WarmStart
+from alignsolve.state_file import load_state, save_state
 from alignsolve.witness import Witness
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "POLICIES",
     "SOLVERS",
+    "AffinityFitness",
     "Aligner",
     "AlignerState",
     "Alignment",
@@ -24,17 +49,28 @@ __all__ = [
     "Capabilities",
     "CapacityProfiler",
     "Change",
+    "ClusterFitness",
+    "CoverageLoad",
     "Diagnosis",
     "Feature",
+    "GatedFitness",
     "InfeasibleError",
     "LayerSolution",
     "LayeredProblem",
     "LoadMonitor",
     "LossFitness",
+    "LowRankFitness",
+    "MemoryLearner",
+    "NeededFitness",
+    "OortFitness",
+    "OptimisticFitness",
     "Outcome",
+    "Parts",
+    "Privacy",
     "ProblemClass",
     "Progress",
     "Proof",
+    "RandomFitness",
     "Repair",
     "Report",
     "RouterFitness",
@@ -43,6 +79,9 @@ __all__ = [
     "SolveError",
     "Solver",
     "Status",
+    "SumFitness",
+    "SwitchingCost",
+    "TimeBudget",
     "UnsupportedError",
     "WarmStart",
     "Weights",
@@ -50,5 +89,7 @@ __all__ = [
     "Worth",
     "diagnose",
     "join_layers",
+    "load_state",
+    "save_state",
     "solve",
 ]

@@ -7,17 +7,32 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.estimate import checks
 from alignsolve.estimate import state as states
 from alignsolve.estimate.capacity import CapacityProfiler
-from alignsolve.estimate.estimator import CapacityEstimator, EstimatorState, FitnessEstimator, LoadEstimator
+from alignsolve.estimate.estimator import (
+    BudgetEstimator,
+    CapacityEstimator,
+    EstimatorState,
+    FitnessEstimator,
+    LoadEstimator,
+    SwitchingEstimator,
+)
 from alignsolve.estimate.fitness import LossFitness
+from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, check_layers
+from alignsolve.estimate.limits import client_limits
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
+from alignsolve.estimate.privacy import Ledger, Privacy
 from alignsolve.estimate.report import Report
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
 from alignsolve.solver import Solver, WarmStart
+
+PRIVACY = 7
+"""Tells the numbers that noise reports from those that break ties."""
+ESTIMATORS = ("fitness", "load", "capacity", "budget", "switching")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +52,11 @@ class AlignerState:
     softened_rounds
         Rounds whose alignment broke a soft load bound.
     prices
-        (num_experts,) prices of the last round, where the next one starts.
-    fitness, load, capacity
+        (num_experts,) prices of the last round, where the next one starts if it has budgets or weighted loads.
+    fitness, load, capacity, budget, switching
         The estimators' own states.
+    privacy
+        How often each client's reports were released, if they are noised.
     """
 
     num_clients: int
@@ -52,6 +69,9 @@ class AlignerState:
     fitness: EstimatorState
     load: EstimatorState
     capacity: EstimatorState
+    budget: EstimatorState = field(default_factory=states.NoState)
+    switching: EstimatorState = field(default_factory=states.NoState)
+    privacy: Ledger | states.NoState = field(default_factory=states.NoState)
 
     def grow(self, num_clients: int) -> "AlignerState":
         """Return the same state with room for clients that joined; ``num_clients`` counts all.
@@ -65,13 +85,8 @@ class AlignerState:
             raise ValueError(
                 f"cannot grow from {self.num_clients} clients to {num_clients}: clients are never forgotten"
             )
-        return replace(
-            self,
-            num_clients=num_clients,
-            fitness=self.fitness.grow(num_clients),
-            load=self.load.grow(num_clients),
-            capacity=self.capacity.grow(num_clients),
-        )
+        parts = {field: getattr(self, field).grow(num_clients) for field in (*ESTIMATORS, "privacy")}
+        return replace(self, num_clients=num_clients, **parts)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all of it as named arrays, for a checkpoint; :meth:`Aligner.from_arrays` reads them."""
@@ -93,6 +108,17 @@ class Aligner:
     tie_break
         Fitness is raised by seeded noise of up to this much, so that equal fitness, as in the first round, does not
         always favour low indices. Far below any difference that matters; 0 turns it off.
+    budget
+        What clients may spend, a :class:`~alignsolve.TimeBudget` say; None: no budgets. A client that cannot pay for
+        what all must take gets less.
+    switching
+        What it costs to fetch experts, a :class:`~alignsolve.SwitchingCost` say; None: nothing.
+    layers
+        Experts of each MoE layer, which stand side by side and are estimated layer by layer. Every client gets an
+        expert of every layer, or none at all if its capacity does not suffice; capacities are for all layers together.
+        None: a single layer, and the demand alone decides.
+    privacy
+        Noise that clients add to their reports before they are learned from; None: none.
 
     Examples
     --------
@@ -112,11 +138,30 @@ class Aligner:
     solver: str | Solver = "auto"
     time_limit: float | None = None
     tie_break: float = 1e-6
+    budget: BudgetEstimator[Any] | None = None
+    switching: SwitchingEstimator[Any] | None = None
+    layers: tuple[int, ...] | None = None
+    privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        if not 0 <= self.tie_break < np.inf:
-            raise ValueError(f"tie_break is {self.tie_break}; it must be finite and 0 or more")
+        checks.amount("tie_break", self.tie_break)
+        if self.layers is not None:
+            object.__setattr__(self, "layers", tuple(self.layers))
+            check_layers(self.layers)
+
+    @property
+    def _fitness(self) -> FitnessEstimator[Any]:
+        return self.fitness if self.layers is None else LayeredFitness(self.fitness, self.layers)
+
+    @property
+    def _load(self) -> LoadEstimator[Any]:
+        return self.load if self.layers is None else LayeredLoad(self.load, self.layers)
+
+    def _estimators(self) -> dict[str, Any]:
+        """All that learn from reports, by name."""
+        estimators = (self._fitness, self._load, self.capacity, self.budget, self.switching)
+        return {field: one for field, one in zip(ESTIMATORS, estimators, strict=True) if one is not None}
 
     def init(self, num_clients: int, num_experts: int, *, seed: int = 0) -> AlignerState:
         """Return the state before the first round.
@@ -138,9 +183,8 @@ class Aligner:
             clipped_rounds=0,
             softened_rounds=0,
             prices=np.zeros(num_experts),
-            fitness=self.fitness.init(num_clients, num_experts),
-            load=self.load.init(num_clients, num_experts),
-            capacity=self.capacity.init(num_clients, num_experts),
+            privacy=states.NoState() if self.privacy is None else self.privacy.init(num_clients),
+            **{field: one.init(num_clients, num_experts) for field, one in self._estimators().items()},
         )
 
     def align(self, state: AlignerState, cohort: npt.ArrayLike) -> tuple[Solution, AlignerState]:
@@ -192,20 +236,34 @@ class Aligner:
         self, state: AlignerState, cohort: IntArray, rng: np.random.Generator
     ) -> tuple[AlignmentProblem, LoadBounds]:
         """Put the estimates together into the round's problem."""
-        fitness = self.fitness.fitness(state.fitness, cohort, rng=rng)
+        fitness = self._fitness.fitness(state.fitness, cohort, rng=rng)
         capacity, demand = self.capacity.capacity(state.capacity, cohort)
-        capacity, demand = np.minimum(capacity, state.num_experts), np.minimum(demand, state.num_experts)
-        bounds = self.load.bounds(state.load, capacity, fitness)
+        budgets = None if self.budget is None else self.budget.budgets(state.budget, cohort)
+        limits = client_limits(capacity, demand, state.num_experts, budgets=budgets, layers=self.layers)
+        switching, value = {}, fitness
+        if self.switching is not None:
+            previous, cost = self.switching.previous(state.switching, cohort), self.switching.costs(state.num_experts)
+            switching, value = {"previous": previous, "switching_cost": cost}, fitness - np.where(previous, 0.0, cost)
+        bounds = self._load.bounds(state.load, limits.capacity, value)
         problem = AlignmentProblem(
-            fitness + self.tie_break * rng.random(fitness.shape) if self.tie_break else fitness,
-            client_capacity=capacity,
-            client_demand=demand,
+            self._without_ties(fitness, rng),
             expert_capacity=bounds.capacity,
             expert_demand=bounds.demand,
             overload_penalty=bounds.penalty,
             shortfall_penalty=bounds.penalty,
+            **limits.fields,
+            **switching,
         )
         return problem, bounds
+
+    def _without_ties(self, fitness: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Add the noise that breaks ties, in one new array."""
+        if not self.tie_break:
+            return fitness
+        noise = rng.random(fitness.shape)
+        noise *= self.tie_break
+        noise += fitness
+        return noise
 
     def observe(self, state: AlignerState, reports: Sequence[Report]) -> AlignerState:
         """Learn from what became of a round. The order of the reports does not matter.
@@ -217,12 +275,13 @@ class Aligner:
         """
         ordered = sorted(reports, key=lambda report: report.client)
         _check_reports(ordered, state)
-        return replace(
-            state,
-            fitness=self.fitness.update(state.fitness, ordered),
-            load=self.load.update(state.load, ordered),
-            capacity=self.capacity.update(state.capacity, ordered),
-        )
+        if self.privacy is not None:
+            ledger = cast("Ledger", state.privacy)
+            rng = np.random.default_rng([state.seed, state.round, int(ledger.releases.sum()), PRIVACY])
+            ordered, ledger = self.privacy.apply(ledger, ordered, rng=rng)
+            state = replace(state, privacy=ledger)
+        learned = {field: one.update(getattr(state, field), ordered) for field, one in self._estimators().items()}
+        return replace(state, **learned)
 
     def from_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> AlignerState:
         """Read a state back from :meth:`AlignerState.to_arrays`.

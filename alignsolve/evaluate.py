@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
 these) and one more for every expert of its row; the rest is summed exactly."""
-
-
 KNAPSACKS = 512
 """Clients with budgets in one block: some hundredths of a second."""
 COMPILED_FROM = 1 << 21
@@ -69,6 +67,11 @@ def worth(problem: "AlignmentProblem", alignment: Alignment, *, threads: int | N
 
 def _is_large(problem: "AlignmentProblem") -> bool:
     return problem.num_clients * problem.num_experts >= COMPILED_FROM
+
+
+def rows_are_compiled(problem: "AlignmentProblem") -> bool:
+    """Whether the clients' optima are computed by compiled code: many clients, without loads and budgets."""
+    return _is_large(problem) and problem.client_load is None and problem.client_budget is None
 
 
 def _selected_totals(problem: "AlignmentProblem", alignment: Alignment) -> tuple[list[Number], list[float]]:
@@ -158,7 +161,7 @@ def _row_totals(
     optimise: Callable[[ClientBlock, FloatArray], RowOptima] = best_rows
     add: Callable[[RealArray], Number] = total
     large = _is_large(problem)
-    if large and problem.client_load is None and problem.client_budget is None:
+    if rows_are_compiled(problem):
         from alignsolve.kernels import best_rows_compiled, summed  # noqa: PLC0415  (numba is loaded only when it pays)
 
         optimise = best_rows_compiled

@@ -7,7 +7,7 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import ClientBlock, block_rows
-from alignsolve.evaluate import COMPILED_FROM
+from alignsolve.evaluate import rows_are_compiled
 from alignsolve.numerics import FloatArray
 from alignsolve.parallel import available_threads
 from alignsolve.problem import AlignmentProblem
@@ -15,7 +15,7 @@ from alignsolve.rows import RowOptima, best_rows
 
 NEGLIGIBLE = 1 << 15
 """Pairs up to which checking takes a few milliseconds."""
-KNAPSACKS = 256
+TIMED_KNAPSACKS = 256
 """Clients that are timed where each of them is a knapsack; else a block of them."""
 AS_MUCH_AGAIN = 2.0
 """Violations, objective and loads take about as long as the bound, and other prices may take longer than 0."""
@@ -30,7 +30,7 @@ def prepare_checks(problem: AlignmentProblem) -> None:
         return
     block = problem.block(0, 1)
     best_rows(block, np.zeros(problem.num_experts))
-    if _compiled(problem):
+    if rows_are_compiled(problem):
         from alignsolve.kernels import best_rows_compiled, selected_sums, summed  # noqa: PLC0415
 
         nobody = Alignment.from_pairs([], [], 1)
@@ -39,20 +39,14 @@ def prepare_checks(problem: AlignmentProblem) -> None:
         summed(np.zeros(1))
 
 
-def _compiled(problem: AlignmentProblem) -> bool:
-    """Whether the clients' optima are computed by compiled code."""
-    plain = problem.client_load is None and problem.client_budget is None
-    return plain and problem.num_clients * problem.num_experts >= COMPILED_FROM
-
-
 def checking_seconds(problem: AlignmentProblem, limit: float, threads: int | None) -> float:
     """Estimate what checking an answer takes, from the first clients; at most a share of the limit."""
     if problem.num_clients * problem.num_experts <= NEGLIGIBLE:
         return 0.0
     knapsacks = problem.client_budget is not None
-    rows = min(problem.num_clients, KNAPSACKS if knapsacks else block_rows(problem.num_experts))
+    rows = min(problem.num_clients, TIMED_KNAPSACKS if knapsacks else block_rows(problem.num_experts))
     optimise: Callable[[ClientBlock, FloatArray], RowOptima] = best_rows
-    if _compiled(problem):
+    if rows_are_compiled(problem):
         from alignsolve.kernels import best_rows_compiled  # noqa: PLC0415
 
         optimise = best_rows_compiled

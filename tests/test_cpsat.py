@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from integer_programs import assert_best
 
 from alignsolve import AlignmentProblem, Progress, Proof, SolveError, Status, WarmStart, solve
-from alignsolve.solvers import cpsat
+from alignsolve.solvers import fallback
 from alignsolve.solvers.cpsat import CpSat
 from alignsolve.solvers.cpsat.whole import in_whole_numbers
 from alignsolve.solvers.ilp.model import build
@@ -132,12 +132,12 @@ def test_a_limit_keeps_the_incumbent_and_an_honest_gap():
 
 
 def test_what_is_too_large_to_write_down_gets_the_greedy_answer(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cpsat.solver, "LARGEST", 100)
+    monkeypatch.setattr(fallback, "MOST_PAIRS", 100)
     problem = FAMILIES["weighted"](np.random.default_rng(0), num_clients=60, num_experts=4)
     solution = solve(problem, "cpsat", time_limit=20.0)
     assert (solution.status, solution.stats["standing"]) == (Status.FEASIBLE, "greedy")
     assert "too many pairs" in solution.stats["stopped"]
-    with pytest.raises(SolveError, match="240 pairs are more than CP-SAT can hold, 100"):
+    with pytest.raises(SolveError, match="240 pairs are more than its back end can hold, 100"):
         solve(problem, "cpsat")
 
 

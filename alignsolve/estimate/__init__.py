@@ -4,21 +4,62 @@ Estimators are frozen dataclasses of parameters with pure functions (:mod:`.esti
 value apart, so that a checkpoint is one value and a round can be computed twice.
 """
 
+from alignsolve.estimate.affinity import AffinityFitness
 from alignsolve.estimate.capacity import CapacityProfiler
-from alignsolve.estimate.estimator import CapacityEstimator, FitnessEstimator, LoadEstimator
+from alignsolve.estimate.chance import RandomFitness
+from alignsolve.estimate.clusters import ClusterFitness
+from alignsolve.estimate.completion import LowRankFitness
+from alignsolve.estimate.coverage import CoverageLoad
+from alignsolve.estimate.deadline import Budgets, TimeBudget
+from alignsolve.estimate.estimator import (
+    BudgetEstimator,
+    CapacityEstimator,
+    FitnessEstimator,
+    LoadEstimator,
+    SwitchingEstimator,
+)
 from alignsolve.estimate.fitness import LossFitness, RouterFitness
+from alignsolve.estimate.gate import GatedFitness
+from alignsolve.estimate.layered import LayeredFitness, LayeredLoad
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
+from alignsolve.estimate.memory import MemoryLearner
+from alignsolve.estimate.need import NeededFitness
+from alignsolve.estimate.oort import OortFitness
+from alignsolve.estimate.optimism import OptimisticFitness
+from alignsolve.estimate.privacy import Privacy, privatize
 from alignsolve.estimate.report import Outcome, Report
+from alignsolve.estimate.sums import SumFitness
+from alignsolve.estimate.switching import SwitchingCost
 
 __all__ = [
+    "AffinityFitness",
+    "BudgetEstimator",
+    "Budgets",
     "CapacityEstimator",
     "CapacityProfiler",
+    "ClusterFitness",
+    "CoverageLoad",
     "FitnessEstimator",
+    "GatedFitness",
+    "LayeredFitness",
+    "LayeredLoad",
     "LoadBounds",
     "LoadEstimator",
     "LoadMonitor",
     "LossFitness",
+    "LowRankFitness",
+    "MemoryLearner",
+    "NeededFitness",
+    "OortFitness",
+    "OptimisticFitness",
     "Outcome",
+    "Privacy",
+    "RandomFitness",
     "Report",
     "RouterFitness",
+    "SumFitness",
+    "SwitchingCost",
+    "SwitchingEstimator",
+    "TimeBudget",
+    "privatize",
 ]

@@ -9,9 +9,10 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
+from alignsolve.estimate.deadline import Budgets
 from alignsolve.estimate.load import LoadBounds
 from alignsolve.estimate.report import Report
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
 
 class EstimatorState(Protocol):
@@ -70,4 +71,40 @@ class CapacityEstimator(Protocol[S]):
 
     def capacity(self, state: S, cohort: IntArray) -> tuple[IntArray, IntArray]:
         """Most and fewest experts of each of the cohort's clients, two of (len(cohort),)."""
+        ...
+
+
+class BudgetEstimator(Protocol[S]):
+    """What each client may spend on its experts, and what each expert costs it."""
+
+    def init(self, num_clients: int, num_experts: int) -> S:
+        """Return what is known before the first round."""
+        ...
+
+    def update(self, state: S, reports: Sequence[Report]) -> S:
+        """Learn from a round."""
+        ...
+
+    def budgets(self, state: S, cohort: IntArray) -> Budgets:
+        """Budgets and costs of the cohort's clients."""
+        ...
+
+
+class SwitchingEstimator(Protocol[S]):
+    """Which experts each client holds already, and what it costs to give it another."""
+
+    def init(self, num_clients: int, num_experts: int) -> S:
+        """Return what is known before the first round."""
+        ...
+
+    def update(self, state: S, reports: Sequence[Report]) -> S:
+        """Learn from a round."""
+        ...
+
+    def previous(self, state: S, cohort: IntArray) -> BoolArray:
+        """Which experts the cohort's clients hold, (len(cohort), num_experts)."""
+        ...
+
+    def costs(self, num_experts: int) -> FloatArray:
+        """Fitness lost by giving a client an expert that it does not hold, (num_experts,)."""
         ...

@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from alignsolve.estimate.report import Report, completed_pairs
+from alignsolve.estimate import checks
+from alignsolve.estimate.report import Report
+from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, shown
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -36,13 +38,13 @@ class LossFitness:
     """The exponential moving average of FLEX-MoE (arXiv 2512.23070).
 
     A client that completed its round with expert e, with mean loss l over the examples routed to e, shows
-    s = exp(−alpha·l) there, or its accuracy; the fitness is Q ← (1 − beta)·Q + beta·s. Pairs that were not tried, or
-    to which no example was routed, keep their Q.
+    s = exp(−alpha·l) there, or its accuracy; Q ← (1 − beta)·Q + beta·s. Pairs that were not tried, or to which no
+    example was routed, keep their Q.
 
     Parameters
     ----------
     alpha
-        How fast fitness falls with loss, above 0.
+        How fast Q falls with loss, above 0.
     beta
         Weight of the newest round, above 0 and at most 1.
     signal
@@ -50,22 +52,23 @@ class LossFitness:
     prior
         Q of a pair never tried, between 0 and 1. The paper names none. 1 is optimistic: every pair is tried before
         one that disappointed is tried again; 0 is its opposite: whatever was tried first keeps its client.
+    purpose
+        "specialise": fitness is Q, clients train the experts that they do well with, as in the paper. "repair": it is
+        1 − Q, they train those that serve them badly; then a prior of 0 is the optimistic one.
     """
 
     alpha: float = 1.0
     beta: float = 0.3
-    signal: Literal["loss", "accuracy"] = "loss"
+    signal: Signal = "loss"
     prior: float = 1.0
+    purpose: Purpose = "specialise"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        if not 0 < self.alpha < np.inf:
-            raise ValueError(f"alpha is {self.alpha}; it must be above 0 and finite")
-        _check_weight(self.beta)
-        if self.signal not in ("loss", "accuracy"):
-            raise ValueError(f"signal is {self.signal!r}; it must be 'loss' or 'accuracy'")
-        if not 0 <= self.prior <= 1:
-            raise ValueError(f"prior is {self.prior}; it must lie between 0 and 1")
+        check_signal(self.signal, self.alpha)
+        check_purpose(self.purpose)
+        checks.weight("beta", self.beta)
+        checks.between("prior", self.prior, 0, 1)
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
         """Every pair at the prior."""
@@ -73,38 +76,45 @@ class LossFitness:
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
         """Move the pairs that were tried towards what they showed."""
-        pairs = completed_pairs(reports)
-        tried = pairs.usage > 0
-        i, j = pairs.clients[tried], pairs.experts[tried]
-        shown = np.exp(-self.alpha * pairs.loss[tried]) if self.signal == "loss" else pairs.accuracy[tried]
-        value = state.value.copy()
-        value[i, j] = (1 - self.beta) * value[i, j] + self.beta * np.minimum(shown, 1.0)
-        return replace(state, value=value)
+        i, j, value = shown(reports, self.signal, self.alpha)
+        known = state.value.copy()
+        known[i, j] = (1 - self.beta) * known[i, j] + self.beta * value
+        return replace(state, value=known)
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Q of the cohort's pairs, between 0 and 1."""
-        return state.value[cohort]
+        """Q of the cohort's pairs, or 1 − Q; between 0 and 1."""
+        known = state.value[cohort]
+        return known if self.purpose == "specialise" else 1.0 - known
 
 
 @dataclass(frozen=True)
 class RouterFitness:
     """What the client's own router says: its mean probability of each expert, over all experts, held or not.
 
-    Needs no exploration, since the router judges experts that the client never held. The moving average starts with a
-    client's first report; a row is scaled to 0..1, so that decided routers do not outvote undecided ones. A client
-    that never reported, or whose router is indifferent, has 0.5 everywhere.
+    The best fitness of our own pre-study wherever clients have visible concepts. It needs no exploration, since the
+    router judges experts that the client never held. The moving average starts with a client's first report. A client
+    that never reported, or whose router is indifferent, has the same fitness for all experts.
 
     Parameters
     ----------
     beta
         Weight of the newest round, above 0 and at most 1.
+    scaling
+        "range": a client's fitness is scaled to 0..1, so that decided routers do not outvote undecided ones. "none":
+        the masses as they are, so that they do.
+    purpose
+        "specialise": clients train the experts that their router prefers. "repair": those that it avoids.
     """
 
     beta: float = 0.3
+    scaling: Literal["range", "none"] = "range"
+    purpose: Purpose = "specialise"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        _check_weight(self.beta)
+        checks.weight("beta", self.beta)
+        checks.choice("scaling", self.scaling, ("range", "none"))
+        check_purpose(self.purpose)
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
         """Nobody has reported: NaN everywhere."""
@@ -118,31 +128,46 @@ class RouterFitness:
         ValueError
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
-        value = state.value.copy()
-        for report in reports:
-            if not report.completed:
-                continue
-            if report.router_mass is None or report.router_mass.shape != value.shape[1:]:
-                given = None if report.router_mass is None else report.router_mass.shape
-                raise ValueError(
-                    f"report of client {report.client}: RouterFitness needs router_mass of shape {value.shape[1:]}, "
-                    f"not {given}"
-                )
-            known = value[report.client]
-            blended = (1 - self.beta) * known + self.beta * report.router_mass
-            value[report.client] = np.where(np.isnan(known), report.router_mass, blended)
+        clients, mass = router_masses(reports, state.value.shape[1], type(self).__name__)
+        value, known = state.value.copy(), state.value[clients]
+        value[clients] = np.where(np.isnan(known), mass, (1 - self.beta) * known + self.beta * mass)
         return replace(state, value=value)
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Router masses of the cohort's pairs, each row scaled to 0..1."""
+        """Router masses of the cohort's pairs, not negative; 0.5, or 1/num_experts without scaling, where unknown."""
         mass = state.value[cohort]
-        low, high = mass.min(axis=1, keepdims=True), mass.max(axis=1, keepdims=True)
-        decided = high > low
-        scaled: FloatArray = np.full(mass.shape, 0.5)
-        np.divide(mass - low, high - low, out=scaled, where=decided)
-        return scaled
+        if self.purpose == "repair":
+            mass = mass.max(axis=1, keepdims=True) - mass
+        if self.scaling == "range":
+            return scaled_to_range(mass)
+        mass[np.isnan(mass[:, 0])] = 1.0 / mass.shape[1]
+        return mass
 
 
-def _check_weight(beta: float) -> None:
-    if not 0 < beta <= 1:
-        raise ValueError(f"beta is {beta}; it must be above 0 and at most 1")
+def router_masses(reports: Sequence[Report], num_experts: int, asked_by: str) -> tuple[IntArray, FloatArray]:
+    """Clients (k,) and router masses (k, num_experts) of the completed reports.
+
+    Raises
+    ------
+    ValueError
+        If one has no ``router_mass``, or one of another length.
+    """
+    done = [report for report in reports if report.completed]
+    for report in done:
+        given = None if report.router_mass is None else report.router_mass.shape
+        if given != (num_experts,):
+            raise ValueError(
+                f"report of client {report.client}: {asked_by} needs router_mass of shape {(num_experts,)}, not {given}"
+            )
+    clients = np.array([report.client for report in done], dtype=np.int64)
+    return clients, np.array([report.router_mass for report in done], dtype=np.float64).reshape(-1, num_experts)
+
+
+def scaled_to_range(values: FloatArray) -> FloatArray:
+    """Scale each row to 0..1; a row without differences, or of NaN, becomes 0.5 everywhere."""
+    low, high = values.min(axis=1), values.max(axis=1)
+    decided = high > low
+    scaled: FloatArray = values - low[:, None]
+    scaled /= np.where(decided, high - low, 1.0)[:, None]
+    scaled[~decided] = 0.5
+    return scaled

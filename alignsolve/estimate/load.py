@@ -8,12 +8,13 @@ them always exists if every client is eligible for every expert.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 
-from alignsolve.estimate.report import Report, completed_pairs
+from alignsolve.estimate import checks
+from alignsolve.estimate.report import Report
 from alignsolve.estimate.share import even_share
 from alignsolve.numerics import FloatArray, IntArray, whole_ceil, whole_floor
 
@@ -23,9 +24,18 @@ CLIPPED = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class CumulativeLoad:
-    """Completed assignments per expert since the first round, (num_experts,) float64."""
+    """What each expert got from completed rounds, since the first one.
+
+    Attributes
+    ----------
+    load
+        (num_experts,) in the monitor's measure.
+    pairs
+        Completed assignments of all experts together.
+    """
 
     load: FloatArray
+    pairs: int
 
     def grow(self, num_clients: int) -> Self:
         """Return itself: loads belong to experts."""
@@ -74,12 +84,18 @@ class LoadMonitor:
         and 0). One client beyond a bound lets at most num_experts others change to a better expert, each gaining
         at most the range, so that with this price no fitness buys imbalance: bounds are broken only where no alignment
         holds them.
+    measure
+        What is kept even over the rounds. "assignments": completed assignments. "usage": what the clients routed to the
+        expert, each client counting as one. "examples": the same, each client counting its examples. Deficits are
+        told in assignments of average weight. An expert that no client routes to cannot be helped by more clients;
+        its deficit grows until it is clipped.
     """
 
     tolerance: float = 0.1
     catch_up: float = 1.0
     soft: bool = True
     penalty: float | None = None
+    measure: Literal["assignments", "usage", "examples"] = "assignments"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -91,33 +107,43 @@ class LoadMonitor:
             raise ValueError(
                 f"penalty is {self.penalty}; it must be finite and 0 or more (soft=False makes bounds hard)"
             )
+        checks.choice("measure", self.measure, ("assignments", "usage", "examples"))
 
     def init(self, num_clients: int, num_experts: int) -> CumulativeLoad:
         """No load yet."""
-        return CumulativeLoad(np.zeros(num_experts))
+        return CumulativeLoad(np.zeros(num_experts), 0)
 
     def update(self, state: CumulativeLoad, reports: Sequence[Report]) -> CumulativeLoad:
-        """Count the completed assignments; what was dropped or rejected did not load its experts."""
-        experts = completed_pairs(reports).experts
-        return replace(state, load=state.load + np.bincount(experts, minlength=len(state.load)))
+        """Count what was completed; what was dropped or rejected did not load its experts."""
+        load, done = state.load.copy(), [report for report in reports if report.completed]
+        for report in done:
+            load[report.experts] += self._weights(report)
+        return CumulativeLoad(load, state.pairs + sum(len(report.experts) for report in done))
+
+    def _weights(self, report: Report) -> FloatArray | float:
+        if self.measure == "assignments":
+            return 1.0
+        weights: FloatArray = report.usage / max(report.usage.sum(), np.finfo(np.float64).tiny)
+        return weights if self.measure == "usage" else weights * report.num_examples
 
     def bounds(self, state: CumulativeLoad, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
         """Bounds for a round of clients with these capacities, (num_clients,), and this fitness."""
-        deficit = self.catch_up * (state.load.mean() - state.load)
+        total = state.load.sum()
+        weight = total / state.pairs if total > 0 else 1.0  # of an average assignment
+        deficit = self.catch_up * (state.load.mean() - state.load) / weight
         share = even_share(-deficit, client_capacity)
         wanted = np.minimum(client_capacity, len(share)).sum() / len(share) + deficit
+        return self.around(share, fitness, clipped=bool(np.abs(share - wanted).max() > CLIPPED))
+
+    def around(self, share: FloatArray, fitness: FloatArray, *, clipped: bool) -> LoadBounds:
+        """Bounds around shares, (num_experts,), that the round's clients can bring about."""
         if np.isinf(self.tolerance):
             demand, capacity = np.zeros(len(share)), np.full(len(share), np.inf)
         else:
             demand = np.minimum(whole_ceil(share * max(0.0, 1 - self.tolerance)), whole_floor(share))
             capacity = np.maximum(whole_floor(share * (1 + self.tolerance)), whole_ceil(share))
-        return LoadBounds(
-            share=share,
-            demand=demand,
-            capacity=capacity,
-            penalty=self._price(fitness) if self.soft else np.inf,
-            clipped=bool(np.abs(share - wanted).max() > CLIPPED),
-        )
+        penalty = self._price(fitness) if self.soft else np.inf
+        return LoadBounds(share, demand, capacity, penalty, clipped)
 
     def _price(self, fitness: FloatArray) -> float:
         if self.penalty is not None:

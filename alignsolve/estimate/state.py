@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ class NoState:
 
 
 def to_arrays(state: Any) -> dict[str, npt.NDArray[Any]]:
-    """Take a state apart: its arrays and numbers by dotted name.
+    """Take a state apart: its arrays and numbers by dotted name; the members of a tuple of states by their number.
 
     Examples
     --------
@@ -31,13 +31,19 @@ def to_arrays(state: Any) -> dict[str, npt.NDArray[Any]]:
     {'rounds': array(3)}
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for field in fields(state):
-        value = getattr(state, field.name)
-        if is_dataclass(value):
-            arrays |= {f"{field.name}.{name}": array for name, array in to_arrays(value).items()}
+    for name, value in _members(state):
+        if is_dataclass(value) or isinstance(value, tuple):
+            arrays |= {f"{name}.{inner}": array for inner, array in to_arrays(value).items()}
         else:
-            arrays[field.name] = np.asarray(value)
+            arrays[name] = np.asarray(value)
     return arrays
+
+
+def _members(state: Any) -> list[tuple[str, Any]]:
+    """Names and values of a state's fields, or of a tuple's members."""
+    if isinstance(state, tuple):
+        return [(str(k), member) for k, member in enumerate(state)]
+    return [(field.name, getattr(state, field.name)) for field in fields(state)]
 
 
 def from_arrays(like: T, arrays: Mapping[str, npt.NDArray[Any]], *, prefix: str = "") -> T:
@@ -53,13 +59,11 @@ def from_arrays(like: T, arrays: Mapping[str, npt.NDArray[Any]], *, prefix: str 
         if unknown:
             raise ValueError(f"the state holds {', '.join(unknown)}, which these estimators do not have")
     values: dict[str, Any] = {}
-    for field in fields(like):  # type: ignore[arg-type]
-        name, template = prefix + field.name, getattr(like, field.name)
-        nested = is_dataclass(template)
-        values[field.name] = (
-            from_arrays(template, arrays, prefix=f"{name}.") if nested else _one(name, template, arrays)
-        )
-    return type(like)(**values)
+    for member, template in _members(like):
+        name = prefix + member
+        nested = is_dataclass(template) or isinstance(template, tuple)
+        values[member] = from_arrays(template, arrays, prefix=f"{name}.") if nested else _one(name, template, arrays)
+    return cast("T", tuple(values.values()) if isinstance(like, tuple) else type(like)(**values))
 
 
 def _one(name: str, template: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
@@ -68,4 +72,4 @@ def _one(name: str, template: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> An
     array, wanted = np.asarray(arrays[name]), np.asarray(template)
     if array.shape != wanted.shape or array.dtype.kind != wanted.dtype.kind:
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {wanted.dtype} {wanted.shape}")
-    return array if isinstance(template, np.ndarray) else array.item()
+    return array.astype(wanted.dtype, copy=False) if isinstance(template, np.ndarray) else array.item()

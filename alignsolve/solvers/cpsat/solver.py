@@ -20,7 +20,7 @@ from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.fallback import GREEDY, in_hand
+from alignsolve.solvers.fallback import GREEDY, can_be_written_down, in_hand
 from alignsolve.solvers.residual import polish
 from alignsolve.stoppable import last_answer
 from alignsolve.violations import violations
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 MARGIN = 0.1
 """Share of the time left that CP-SAT is not told of: it overruns its limit, and its incumbent and bound are wanted."""
 SECONDS_PER_PAIR = 2e-6
-"""What it takes to write one pair down; where that is most of the time left, nobody would read it."""
-LARGEST = 1 << 22
-"""Pairs that can be written down; each takes some 2 KB, presolve included."""
+"""What it takes to write one pair down."""
 
 
 @dataclass(frozen=True)
@@ -115,16 +113,10 @@ class _Search:
                 return
         if self.best.x is not None:
             self.reached = evaluate.worth(self.problem, self.best.x).objective
-        if not self._can_be_written_down():
+        if not can_be_written_down(self.problem, "cpsat", SECONDS_PER_PAIR, self.deadline):
             yield replace(self.best, stats=self._told("too many pairs to write down in the time that is left"))
             return
         yield from self._search(warm_start.alignment if self.best.x is None else self.best.x)
-
-    def _can_be_written_down(self) -> bool:
-        pairs = self.problem.num_clients * self.problem.num_experts
-        if pairs > LARGEST and self.deadline == math.inf:
-            raise SolveError(f"cpsat: {pairs} pairs are more than CP-SAT can hold, {LARGEST}; use solver='auto'")
-        return pairs <= LARGEST and pairs * SECONDS_PER_PAIR < 0.5 * (self.deadline - time.monotonic())
 
     def _search(self, hint: Alignment | None) -> Iterator[Answer | Progress]:
         """Solve the whole program until its answer holds."""

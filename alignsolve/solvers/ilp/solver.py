@@ -26,7 +26,7 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.elastic import elastic
-from alignsolve.solvers.fallback import GREEDY, in_hand
+from alignsolve.solvers.fallback import GREEDY, can_be_written_down, in_hand
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
@@ -42,9 +42,7 @@ AGREES = 1e-7
 WHOLE = 1e-6
 """A relaxation whose values are this close to 0 or 1 is whole."""
 SECONDS_PER_PAIR = 5e-6
-"""What it takes to write one pair down; where that is most of the time left, nobody would read it."""
-LARGEST = 1 << 22
-"""Pairs that can be written down; each takes PuLP and its back end some 5 KB."""
+"""What it takes to write one pair down."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class _Search:
             yield best
             if best.witness is not None:
                 return
-        if not self._can_be_written_down():
+        if not can_be_written_down(self.problem, "ilp", SECONDS_PER_PAIR, self.deadline):
             yield replace(
                 best, stats={**best.stats, "stopped": "too many pairs to write down in the time that is left"}
             )
@@ -158,13 +156,6 @@ class _Search:
         if whole is not None and self._proven(best):
             return
         yield from self._integer_answers(program, best)
-
-    def _can_be_written_down(self) -> bool:
-        """Whether there is time and room for the program; without a deadline there must be."""
-        pairs = self.problem.num_clients * self.problem.num_experts
-        if pairs > LARGEST and self.deadline == math.inf:
-            raise SolveError(f"ilp: {pairs} pairs are more than PuLP can hold, {LARGEST}; use solver='auto'")
-        return pairs <= LARGEST and pairs * SECONDS_PER_PAIR < 0.5 * (self.deadline - time.monotonic())
 
     def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
         """Solve the integer program until its answer holds."""

@@ -1,80 +1,57 @@
-"""The arcs of the experts' graph: what the cheapest move on each loses, and where more of them are found.
+"""The arcs of the experts' graph: what search and paths do with them, in whichever of two ways they are kept.
 
 A large core keeps all its moves in heaps (:mod:`.heaps`), a small one only the cheapest of each arc (:mod:`.table`).
-Either way the search reads one small matrix of losses.
+Either way the search reads one small matrix of losses, ``arcs.loss``. Python looks at the arcs' type when an operation
+runs; compiled code does so when it is compiled, so that its first use waits for no more than it needs.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
+from numba.extending import overload
 
-from alignsolve.solvers.price.compiled import inner
+from alignsolve.solvers.price import heaps, table
+from alignsolve.solvers.price.compiled import INNER, kernel
+from alignsolve.solvers.price.core import Core
+from alignsolve.solvers.price.heaps import Heaps
+from alignsolve.solvers.price.table import Table
 
 Array = npt.NDArray[Any]
-NONE = -1
-FAR = 2**62
-"""The loss of an arc on which nothing moves."""
-
-MOVE = np.dtype(
-    [
-        ("loss", np.int64),  # fitness lost by the move, in quanta
-        ("client", np.int32),
-        ("left", np.int32),  # the candidate left, NONE for the ground
-        ("taken", np.int32),  # the candidate taken, NONE for the ground
-        ("stamp", np.int32),
-        ("child", np.int32),
-        ("sibling", np.int32),
-    ]
-)
+Arcs: TypeAlias = Heaps | Table
+Operation: TypeAlias = Callable[..., Any]
 
 
-class Arcs(NamedTuple):
-    """The arcs, all of them; the experts and the ground are the nodes.
+def _either(name: str) -> Operation:
+    """Return the operation of this name in the module that belongs to the type of the arcs."""
+    ways: dict[type, Operation] = {Heaps: getattr(heaps, name), Table: getattr(table, name)}
 
-    Attributes
-    ----------
-    root
-        (nodes, nodes) int32: the cheapest move of each arc, NONE where there is none: its place in the pool; in a
-        table its client, −2 − client where that one has moved since.
-    loss
-        (nodes, nodes) int64: what it loses, FAR where there is none.
-    pool, free
-        (capacity,) MOVE and (2,) int64: the heaps' moves; how many were ever taken from the pool's untouched end, and
-        the first of the free list (NONE: empty).
-    enter
-        (clients · num_experts,) int64: the table's worths, SHUT where the expert cannot be taken or is held.
-    holder, number, place
-        The table's clients by expert: holder[j, :number[j]] hold j, and client i stands at place[i · num_experts + j].
-        In heaps ``holder`` has no columns.
-    """
+    def operation(core: Core, arcs: Arcs, *others: Any) -> Any:
+        return ways[type(arcs)](core, arcs, *others)
 
-    root: Array
-    loss: Array
-    pool: Array
-    free: Array
-    enter: Array
-    holder: Array
-    number: Array
-    place: Array
+    @overload(operation, strict=False, jit_options=INNER)
+    def compiled(core: Any, arcs: Any, *others: Any) -> Operation:
+        return ways[arcs.instance_class]
 
-    @classmethod
-    def empty(cls, nodes: int, capacity: int) -> "Arcs":
-        """Return arcs without moves, with room for some in heaps."""
-        none = np.zeros(0, dtype=np.int64)
-        return cls(
-            root=np.full((nodes, nodes), NONE, dtype=np.int32),
-            loss=np.full((nodes, nodes), FAR, dtype=np.int64),
-            pool=np.recarray(capacity, dtype=MOVE),
-            free=np.array([0, NONE], dtype=np.int64),
-            enter=none,
-            holder=np.zeros((nodes, 0), dtype=np.int32),
-            number=none,
-            place=none.astype(np.int32),
-        )
+    return operation
 
 
-@inner
-def is_table(arcs: Arcs) -> bool:
-    """Tell whether the arcs are those of a table."""
-    return arcs.holder.shape[1] > 0
+offer = _either("offer")
+"""``offer(core, arcs, windows, i) -> bool``: offer every move that client i could make; False if there is no room."""
+withdraw = _either("withdraw")
+"""``withdraw(core, arcs, i)``: none of client i's moves stands any longer."""
+make_move = _either("make_move")
+"""``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground."""
+freshen = _either("freshen")
+"""``freshen(core, arcs, j, k)``: find the cheapest move on the arc j → k, if that is not known."""
+freshen_row = _either("freshen_row")
+"""``freshen_row(core, arcs, j, price, distance, passed)``: the same for the arcs from j that could shorten a way."""
+read_move = _either("read_move")
+"""``read_move(core, arcs, j, k) -> client, give, take``: the cheapest move on the arc j → k."""
+
+
+@kernel
+def offer_all(core: Core, arcs: Arcs, windows: Array) -> None:
+    """Offer every move that the core's clients could make now."""
+    for i in range(len(core.stamp)):
+        offer(core, arcs, windows, i)

@@ -25,8 +25,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from alignsolve.solvers.price import table
-from alignsolve.solvers.price.arcs import Arcs, is_table
+from alignsolve.solvers.price.arcs import Arcs, freshen_row
 from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.graph import (
@@ -108,7 +107,7 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
     """Dijkstra from the source to the nearest node that lacks; returns it, or the number of nodes."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
     distance, settled, price, parent = graph.distance, graph.settled, graph.price, graph.parent
-    excess, stretch, in_table = graph.excess, graph.stretch, is_table(arcs)
+    excess, stretch = graph.excess, graph.stretch
     nodes = len(excess)
     ground = nodes - 1
     graph.counter[SEARCHES] += 1
@@ -119,8 +118,7 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
         if excess[j] < 0:
             return j
         passed = distance[j] - price[j] + 1
-        if in_table:
-            table.freshen_row(core, arcs, j, price, distance, passed)
+        freshen_row(core, arcs, j, price, distance, passed)
         if j == ground:
             slopes_below(graph, stretch)
             _relax(distance, parent, price, stretch, passed, j)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.arcs import NONE
 from alignsolve.solvers.price.compiled import inner
 from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
+
+NONE = -1
+"""In place of a candidate: the ground. In place of a move: none."""
 
 
 class CoreRows(NamedTuple):

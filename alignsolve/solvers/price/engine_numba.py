@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
-from alignsolve.solvers.price.compiled import inner, kernel, reduction
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.solvers.price.row_moves import (
@@ -211,7 +211,7 @@ def _price_flat(
     return used, dual, magnitude
 
 
-@reduction
+@inner
 def _highest(values: Array) -> Any:
     """Return the largest value."""
     highest = values[0]

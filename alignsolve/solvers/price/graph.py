@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.arcs import FAR
 from alignsolve.solvers.price.compiled import inner, kernel
 
 Array = npt.NDArray[Any]
 
 UNREACHED = 2**60
+FAR = 2**62
+"""The loss of an arc on which nothing moves."""
 
 
 class Graph(NamedTuple):
@@ -28,10 +29,10 @@ class Graph(NamedTuple):
         (nodes,) int64: the slopes of the penalties' stretches that lead from the ground; FAR to itself.
     distance, parent, settled
         (nodes,) int64 of the last search: loss plus number of arcs, predecessor, and CLOSED once that is final.
-    path, move
-        (nodes,) int64: the nodes along the path that was found, and the moves that lead to them.
+    path
+        (nodes,) int64: the nodes along the path that was found.
     client, give, take
-        (nodes,) int64: what the moves along the path say.
+        (nodes,) int64: the moves that lead to them; for a stretch of an expert's penalty the client is NOBODY.
     counter
         (4,) int64: the node with excess last looked at, and for the statistics searches, units, moves.
     """
@@ -47,13 +48,13 @@ class Graph(NamedTuple):
     parent: Array
     settled: Array
     path: Array
-    move: Array
     client: Array
     give: Array
     take: Array
     counter: Array
 
 
+NOBODY = -1
 CURSOR, SEARCHES, UNITS, MOVES = range(4)
 
 
@@ -72,7 +73,6 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
         parent=np.zeros(nodes, dtype=np.int64),
         settled=np.zeros(nodes, dtype=np.int64),
         path=np.zeros(nodes, dtype=np.int64),
-        move=np.zeros(nodes, dtype=np.int64),
         client=np.zeros(nodes, dtype=np.int64),
         give=np.zeros(nodes, dtype=np.int64),
         take=np.zeros(nodes, dtype=np.int64),

@@ -7,15 +7,60 @@ little else. Insertion costs O(1), so that a client can offer all its moves anew
 Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 (1986).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.arcs import FAR, NONE, Arcs
 from alignsolve.solvers.price.compiled import inner, kernel
-from alignsolve.solvers.price.core import Core
+from alignsolve.solvers.price.core import NONE, Core
+from alignsolve.solvers.price.graph import FAR
 
 Array = npt.NDArray[Any]
+
+MOVE = np.dtype(
+    [
+        ("loss", np.int64),  # fitness lost by the move, in quanta
+        ("client", np.int32),
+        ("left", np.int32),  # the candidate left, NONE for the ground
+        ("taken", np.int32),  # the candidate taken, NONE for the ground
+        ("stamp", np.int32),
+        ("child", np.int32),
+        ("sibling", np.int32),
+    ]
+)
+
+
+class Heaps(NamedTuple):
+    """All moves of a core; the experts and the ground are the nodes.
+
+    Attributes
+    ----------
+    root
+        (nodes, nodes) int32: the place in the pool of each arc's cheapest move, NONE where there is none.
+    loss
+        (nodes, nodes) int64: what it loses, FAR where there is none.
+    pool
+        (capacity,) MOVE.
+    free
+        (2,) int64: how many moves were ever taken from the pool's untouched end, and the first of the free list (NONE:
+        empty).
+    """
+
+    root: Array
+    loss: Array
+    pool: Array
+    free: Array
+
+
+def empty_heaps(core: Core, nodes: int) -> Heaps:
+    """Return heaps without moves, with room for twice those that the core's clients could make now."""
+    return Heaps(
+        root=np.full((nodes, nodes), NONE, dtype=np.int32),
+        loss=np.full((nodes, nodes), FAR, dtype=np.int64),
+        pool=np.recarray(2 * int(_count_moves(core)) + 1024, dtype=MOVE),
+        free=np.array([0, NONE], dtype=np.int64),
+    )
 
 
 @inner
@@ -91,19 +136,6 @@ def _drop_stale(pool: Array, free: Array, stamps: Array, root: int) -> int:
     return root
 
 
-def filled_heaps(core: Core, nodes: int, windows: Array) -> Arcs:
-    """Return heaps with every move that the core's clients could make now, and room for as many again."""
-    arcs = Arcs.empty(nodes, 2 * int(_count_moves(core)) + 1024)
-    _offer_all(core, arcs, windows)
-    return arcs
-
-
-@kernel
-def _offer_all(core: Core, arcs: Arcs, windows: Array) -> None:
-    for i in range(len(core.stamp)):
-        offer_moves(core, arcs, windows, i)
-
-
 @kernel
 def _count_moves(core: Core) -> int:
     """At most so many moves can the core's clients offer together at a time."""
@@ -118,8 +150,7 @@ def _count_moves(core: Core) -> int:
     return total
 
 
-@inner
-def offer_moves(core: Core, heaps: Arcs, windows: Array, i: int) -> bool:
+def offer(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
     pool, free, root, loss = heaps.pool, heaps.free, heaps.root, heaps.loss
@@ -149,8 +180,7 @@ def offer_moves(core: Core, heaps: Arcs, windows: Array, i: int) -> bool:
     return fits
 
 
-@inner
-def withdraw_moves(core: Core, heaps: Arcs, i: int) -> None:
+def withdraw(core: Core, heaps: Heaps, i: int) -> None:
     """Outdate all moves of client i, and clear them from the tops."""
     held, expert, stamps = core.held, core.expert, core.stamp
     pool, free, root, loss = heaps.pool, heaps.free, heaps.root, heaps.loss
@@ -174,3 +204,21 @@ def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j:
         top = _drop_stale(pool, free, stamps, int(root[j, k]))
         root[j, k] = top
         loss[j, k] = FAR if top == NONE else pool[top].loss
+
+
+def make_move(core: Core, heaps: Heaps, give: int, take: int) -> None:
+    """Nothing is to be done: what a client holds is asked of the core."""
+
+
+def freshen(core: Core, heaps: Heaps, j: int, k: int) -> None:
+    """Nothing is to be done: the tops always stand."""
+
+
+def freshen_row(core: Core, heaps: Heaps, j: int, price: Array, distance: Array, passed: int) -> None:
+    """Nothing is to be done: the tops always stand."""
+
+
+def read_move(core: Core, heaps: Heaps, j: int, k: int) -> tuple[int, int, int]:
+    """Return the client of the cheapest move on the arc j → k, and its candidates left and taken."""
+    move = heaps.pool[heaps.root[j, k]]
+    return move.client, move.left, move.taken

@@ -4,16 +4,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from alignsolve.solvers.price import heaps, table
-from alignsolve.solvers.price.arcs import NONE, Arcs, is_table
+from alignsolve.solvers.price import arcs as kept
+from alignsolve.solvers.price.arcs import Arcs
 from alignsolve.solvers.price.compiled import inner, part
 from alignsolve.solvers.price.core import Core, make_move
-from alignsolve.solvers.price.graph import MOVES, UNITS, Graph, slope_above, slope_below
+from alignsolve.solvers.price.graph import MOVES, NOBODY, UNITS, Graph, slope_above, slope_below
 
 Array = npt.NDArray[Any]
-
-PENALTY = -1
-"""In place of a move on a path: a stretch of an expert's penalty."""
 
 
 @part
@@ -40,32 +37,16 @@ def _tight(core: Core, arcs: Arcs, graph: Graph, source: int, length: int) -> bo
     for t in range(length):
         k = graph.path[t]
         tight = graph.price[j] - graph.price[k]
-        if arcs.loss[j, k] <= tight and is_table(arcs) and arcs.root[j, k] < NONE:
-            table.freshen(core, arcs, j, k)
+        if arcs.loss[j, k] <= tight:
+            kept.freshen(core, arcs, j, k)
         if arcs.loss[j, k] == tight:
-            _read_move(arcs, graph, j, k, t)
+            graph.client[t], graph.give[t], graph.take[t] = kept.read_move(core, arcs, j, k)
         elif (k == ground and slope_above(graph, j) == tight) or (j == ground and -slope_below(graph, k) == tight):
-            graph.move[t] = PENALTY
+            graph.client[t] = NOBODY
         else:
             return False
         j = k
     return True
-
-
-@inner
-def _read_move(arcs: Arcs, graph: Graph, j: int, k: int, t: int) -> None:
-    """Put the cheapest move on the arc j → k on the t-th place of the path."""
-    move = arcs.root[j, k]
-    graph.move[t] = move
-    if is_table(arcs):
-        ground = len(arcs.root) - 1
-        graph.client[t] = move
-        graph.give[t] = move * ground + j if j < ground else NONE
-        graph.take[t] = move * ground + k if k < ground else NONE
-    else:
-        graph.client[t] = arcs.pool[move].client
-        graph.give[t] = arcs.pool[move].left
-        graph.take[t] = arcs.pool[move].taken
 
 
 @inner
@@ -79,11 +60,11 @@ def _repeats(graph: Graph, length: int) -> bool:
 
 @inner
 def _moved_before(graph: Graph, t: int) -> bool:
-    """Tell whether the client of the move on the t-th arc moves on an earlier one too."""
-    move, client = graph.move, graph.client
-    if move[t] != PENALTY:
+    """Tell whether the client that moves on the t-th arc moves on an earlier one too."""
+    client = graph.client
+    if client[t] != NOBODY:
         for earlier in range(t):
-            if move[earlier] != PENALTY and client[earlier] == client[t]:
+            if client[earlier] == client[t]:
                 return True
     return False
 
@@ -91,33 +72,25 @@ def _moved_before(graph: Graph, t: int) -> bool:
 @part
 def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, windows: Array) -> bool:
     """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
-    ground, in_table = len(graph.excess) - 1, is_table(arcs)
-    path, moves, clients, load = graph.path, graph.move, graph.client, graph.load
+    ground = len(graph.excess) - 1
+    path, client, give, take, load = graph.path, graph.client, graph.give, graph.take, graph.load
     j = source
     for t in range(length):
         k = path[t]
-        if moves[t] == PENALTY:
-            if k == ground:
-                load[j] += 1
-            else:
-                load[k] -= 1
-        elif in_table:
-            table.withdraw(core, arcs, clients[t])
+        if client[t] != NOBODY:
+            kept.withdraw(core, arcs, client[t])
+        elif k == ground:
+            load[j] += 1
         else:
-            heaps.withdraw_moves(core, arcs, clients[t])
+            load[k] -= 1
         j = k
     for t in range(length):
-        if moves[t] != PENALTY:
+        if client[t] != NOBODY:
             graph.counter[MOVES] += 1
-            make_move(core, clients[t], graph.give[t], graph.take[t])
-            if in_table:
-                table.make_move(core, arcs, graph.give[t], graph.take[t])
+            make_move(core, client[t], give[t], take[t])
+            kept.make_move(core, arcs, give[t], take[t])
     fits = True
     for t in range(length):
-        if moves[t] == PENALTY or _moved_before(graph, t):
-            continue
-        if in_table:
-            table.offer(core, arcs, clients[t])
-        else:
-            fits &= heaps.offer_moves(core, arcs, windows, clients[t])
+        if client[t] != NOBODY and not _moved_before(graph, t):
+            fits &= kept.offer(core, arcs, windows, client[t])
     return fits

@@ -12,12 +12,13 @@ from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArr
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price import graph
-from alignsolve.solvers.price.arcs import Arcs
+from alignsolve.solvers.price.arcs import Arcs, offer_all
 from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
-from alignsolve.solvers.price.heaps import filled_heaps
+from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
+from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
-from alignsolve.solvers.price.table import table_of, tabulated, untabulated
+from alignsolve.solvers.price.table import empty_table, tabulated, untabulated
 
 STEPS = 2000
 """Searches between two looks at the clock."""
@@ -69,9 +70,9 @@ class Round:
         slopes: Slopes,
         *,
         window: Any = None,
-        core_per_unit: float = 40.0,
+        core_per_unit: float,
         most_moves: int,
-        most_share: float = 1.0,
+        most_share: float,
         polish: bool,
     ) -> None:
         self.priced, self.slopes, self.polish = priced, slopes, polish
@@ -80,11 +81,11 @@ class Round:
         self.stop = Stop.LATE
         self.searches = 0
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
-        self.misplaced = int(np.abs(priced.loads - contented(slopes, self.prices, priced.loads)).sum())
+        self.misplaced = misplaced(priced, slopes)
         self.step = int(graph.step_of(len(self.prices) + 1))
         self.thinned = False
-        few = len(priced.margins) * len(self.prices) <= TABLE_PAIRS and not polish
-        self.in_table = few and window is None
+        few = is_small(priced.sample) and not polish
+        self.in_table = few and window is None and self._clients_wanted(core_per_unit) >= len(priced.margins) // 2
         if not self.in_table:
             self.rows = self._take(self._choose_window(window, core_per_unit, most_share))
             self.in_table = few and moves_of(self.rows) * MOVES_TO_PAIRS > len(priced.margins) * len(self.prices)
@@ -107,11 +108,14 @@ class Round:
         self.windows = Windows(window, self._ground_window()) if self.misplaced else Windows(-1, -1)
         return self.priced.core_rows(self.windows)
 
+    def _clients_wanted(self, core_per_unit: float) -> int:
+        return SMALLEST_CORE + int(core_per_unit * self.misplaced)
+
     def _choose_window(self, wanted: Any, core_per_unit: float, most_share: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
         if wanted is None:
-            clients = min(SMALLEST_CORE + int(core_per_unit * self.misplaced), len(margins) // 2)
+            clients = min(self._clients_wanted(core_per_unit), len(margins) // 2)
             wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
         elif self.misplaced:
             most = max(int(most_share * len(margins)), AFFORDABLE_CORE)
@@ -251,7 +255,9 @@ class Round:
 
     def _arcs(self, core: Core, windows: IntArray) -> Arcs:
         nodes = len(self.prices) + 1
-        return table_of(core, nodes) if self.in_table else filled_heaps(core, nodes, windows)
+        arcs = empty_table(core, nodes) if self.in_table else empty_heaps(core, nodes)
+        offer_all(core, arcs, windows)
+        return arcs
 
     def _in_quanta(self, window: Any) -> int:
         if window >= self.widest:
@@ -282,6 +288,16 @@ class Round:
         """Whether the loads as they are keep all hard bounds."""
         loads = self.graph.load + self.graph.excess[:-1]
         return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())
+
+
+def is_small(sample: Sample) -> bool:
+    """Whether all clients of a sample fit into a table."""
+    return sample.num_clients * sample.problem.num_experts <= TABLE_PAIRS
+
+
+def misplaced(priced: Pass, slopes: Slopes) -> int:
+    """Return the units of load that are out of place: by so many the experts are content with other loads."""
+    return int(np.abs(priced.loads - contented(slopes, priced.prices, priced.loads)).sum())
 
 
 def grain_of(resolution: float) -> float:

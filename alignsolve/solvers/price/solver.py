@@ -4,6 +4,7 @@ With many clients and few experts the dual problem is small: one price an expert
 client has one best choice, and only those few that waver have to be shared out so that the loads fit. So:
 
 1. *Sample.* Solve a small sample of the clients with bounds scaled down; its prices are nearly right for a larger one.
+   Where the first prices leave hardly any load out of place, no sample could better them, and none is solved.
 2. *Price.* One pass over the clients: everyone's best choice under the prices, and by what margin it is best.
 3. *Core.* Clients with a margin within a window δ waver; keep them, with the experts that they waver between.
 4. *Augment.* Share the core out by shortest paths (:mod:`.augment`); prices move a little.
@@ -30,7 +31,7 @@ from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, Progr
 from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
-from alignsolve.solvers.price.round import Round, Stop, grain_of
+from alignsolve.solvers.price.round import Round, Stop, grain_of, is_small, misplaced
 from alignsolve.solvers.price.sample import Sample
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
 from alignsolve.solvers.rehearsal import rehearse
@@ -39,6 +40,8 @@ from alignsolve.witness import from_direction
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
+LITTLE = 8
+"""Units of load per expert that may be out of place before a sample is worth its while."""
 SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
@@ -138,11 +141,24 @@ class _Solution:
         """Prices from smaller samples, then all clients."""
         self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
-        direct = warm_start.prices is not None or self.problem.num_clients <= self.solver.direct_clients
+        few = self.problem.num_clients <= self.solver.direct_clients
+        direct = few or self._are_nearly_right(prices, known=warm_start.prices is not None)
         strides = [1] if direct else list(self._strides())
         for stride in strides[:-1]:
             prices = self._price_sample(Sample(self.problem, stride), prices, first=stride == strides[0])
         return self._price_all(Sample(self.problem, 1), prices)
+
+    def _are_nearly_right(self, prices: RealArray, *, known: bool) -> bool:
+        """Whether so little is out of place under these prices that samples could not better them; a sample tells.
+
+        Known prices were right for something: what a sample has out of place by chance alone is not counted.
+        """
+        stride = 1
+        while not is_small(sample := Sample(self.problem, stride)):
+            stride *= self.solver.growth
+        priced = Pass.run(sample, self.solver.engine, prices, self.threads)
+        by_chance = math.sqrt(len(prices) * priced.loads.sum()) if known and stride > 1 else 0.0
+        return stride * (misplaced(priced, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
         prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices

@@ -6,19 +6,43 @@ one loses, and most stale arcs are never asked for again. One that is asked for 
 hold its tail, and the first that loses no more than the bound ends the search: so ties cost next to nothing.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.arcs import FAR, NONE, Arcs
-from alignsolve.solvers.price.compiled import inner, kernel
-from alignsolve.solvers.price.core import Core
+from alignsolve.solvers.price.compiled import inner
+from alignsolve.solvers.price.core import NONE, Core
+from alignsolve.solvers.price.graph import FAR
 
 Array = npt.NDArray[Any]
 
 SHUT = -(2**61)
 """The worth of an expert that a client cannot take: a move there loses more than any path may."""
+
+
+class Table(NamedTuple):
+    """The cheapest moves of a tabulated core; the experts and the ground are the nodes.
+
+    Attributes
+    ----------
+    root
+        (nodes, nodes) int32: the client that offers each arc's cheapest move, NONE where nobody does, −2 − client
+        where that one has moved since.
+    loss
+        (nodes, nodes) int64: what the move loses, FAR where there is none.
+    enter
+        (clients · num_experts,) int64: the core's worths, SHUT where the expert cannot be taken or is held.
+    holder, number, place
+        The clients by expert: holder[j, :number[j]] hold j, and client i stands at place[i · num_experts + j].
+    """
+
+    root: Array
+    loss: Array
+    enter: Array
+    holder: Array
+    number: Array
+    place: Array
 
 
 def tabulated(core: Core, num_experts: int) -> Core:
@@ -44,64 +68,61 @@ def _places(core: Core, num_experts: int) -> Array:
     return np.repeat(np.arange(len(core.stamp)) * num_experts, np.diff(core.start)) + core.expert
 
 
-def table_of(core: Core, nodes: int) -> Arcs:
-    """Return the arcs of a tabulated core."""
+def empty_table(core: Core, nodes: int) -> Table:
+    """Return the table of a tabulated core, without moves."""
     clients = len(core.stamp)
-    arcs = Arcs.empty(nodes, 0)._replace(
+    client, expert = np.divmod(np.flatnonzero(core.held), nodes - 1)
+    order = np.argsort(expert, kind="stable")
+    client, expert = client[order], expert[order]
+    number = np.bincount(expert, minlength=nodes)
+    rank = np.arange(len(expert)) - (np.cumsum(number) - number)[expert]
+    holder = np.empty((nodes, clients), dtype=np.int32)
+    holder[expert, rank] = client
+    place = np.empty(len(core.held), dtype=np.int32)
+    place[client * (nodes - 1) + expert] = rank
+    return Table(
+        root=np.full((nodes, nodes), NONE, dtype=np.int32),
+        loss=np.full((nodes, nodes), FAR, dtype=np.int64),
         enter=np.where(core.held, SHUT, core.worth),
-        holder=np.empty((nodes, clients + 1), dtype=np.int32),
-        number=np.zeros(nodes, dtype=np.int64),
-        place=np.empty(len(core.held), dtype=np.int32),
+        holder=holder,
+        number=number,
+        place=place,
     )
-    _fill(core, arcs)
-    return arcs
-
-
-@kernel
-def _fill(core: Core, arcs: Arcs) -> None:
-    width = len(arcs.root) - 1
-    for i in range(len(core.stamp)):
-        for j in range(width):
-            if core.held[i * width + j]:
-                _join(arcs, i, j)
-        offer(core, arcs, i)
 
 
 @inner
-def _join(arcs: Arcs, i: int, j: int) -> None:
+def _join(table: Table, i: int, j: int) -> None:
     """Client i holds expert j from now on."""
-    number = arcs.number
+    number = table.number
     a = i * (len(number) - 1) + j
-    arcs.enter[a] = SHUT
-    arcs.place[a] = number[j]
-    arcs.holder[j, number[j]] = i
+    table.enter[a] = SHUT
+    table.place[a] = number[j]
+    table.holder[j, number[j]] = i
     number[j] += 1
 
 
-@inner
-def make_move(core: Core, arcs: Arcs, give: int, take: int) -> None:
+def make_move(core: Core, table: Table, give: int, take: int) -> None:
     """A client leaves one candidate for another, as in the core."""
-    number, holder, place, width = arcs.number, arcs.holder, arcs.place, len(arcs.root) - 1
+    number, holder, place, width = table.number, table.holder, table.place, len(table.root) - 1
     if give != NONE:
         j = give % width
-        arcs.enter[give] = core.worth[give]
+        table.enter[give] = core.worth[give]
         number[j] -= 1
         last = holder[j, number[j]]
         holder[j, place[give]] = last
         place[last * width + j] = place[give]
     if take != NONE:
-        _join(arcs, take // width, take % width)
+        _join(table, take // width, take % width)
 
 
-@inner
-def offer(core: Core, arcs: Arcs, i: int) -> None:
-    """Offer every move that client i could make now."""
+def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
+    """Offer every move that client i could make now, whatever the windows; there is always room."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
-    held, worths, loss, root = core.held, core.worth, arcs.loss, arcs.root
+    held, worths, loss, root = core.held, core.worth, table.loss, table.root
     group, group_spare, group_room = core.group, core.group_spare, core.group_room
     ground = len(root) - 1
     begin = i * ground
-    enter = arcs.enter[begin : begin + ground]
+    enter = table.enter[begin : begin + ground]
     grouped, spare, nothing = len(group) > 0, core.spare[i] > 0, core.ground[i]
     for j in range(ground):
         if not held[begin + j]:
@@ -127,6 +148,7 @@ def offer(core: Core, arcs: Arcs, i: int) -> None:
                     root[ground, k] = i
         else:
             _keep_cheaper(nothing, enter, loss[ground], root[ground], i)
+    return True
 
 
 @inner
@@ -138,10 +160,9 @@ def _keep_cheaper(worth: int, enter: Array, loss: Array, root: Array, i: int) ->
         loss[k] = min(cheaper, loss[k])
 
 
-@inner
-def withdraw(core: Core, arcs: Arcs, i: int) -> None:
+def withdraw(core: Core, table: Table, i: int) -> None:
     """Mark the arcs stale whose cheapest move is client i's."""
-    held, root = core.held, arcs.root
+    held, root = core.held, table.root
     ground = len(root) - 1
     for j in range(ground + 1):
         if j == ground or held[i * ground + j]:
@@ -154,11 +175,10 @@ def _mark_stale(root: Array, i: int) -> None:
         root[k] = -2 - i if root[k] == i else root[k]
 
 
-@inner
-def freshen_row(core: Core, arcs: Arcs, j: int, price: Array, distance: Array, passed: int) -> None:
+def freshen_row(core: Core, table: Table, j: int, price: Array, distance: Array, passed: int) -> None:
     """Find the cheapest moves on those stale arcs from j that could shorten a way."""
-    root, loss = arcs.root[j], arcs.loss[j]
-    worth, enter, nothing, holder = core.worth, arcs.enter, core.ground, arcs.holder[j, : arcs.number[j]]
+    root, loss = table.root[j], table.loss[j]
+    worth, enter, nothing, holder = core.worth, table.enter, core.ground, table.holder[j, : table.number[j]]
     room, spare, group, group_room, group_spare = core.room, core.spare, core.group, core.group_room, core.group_spare
     for k in range(len(price)):
         if root[k] < NONE and passed + loss[k] + price[k] < distance[k]:
@@ -167,14 +187,20 @@ def freshen_row(core: Core, arcs: Arcs, j: int, price: Array, distance: Array, p
             )
 
 
-@inner
-def freshen(core: Core, arcs: Arcs, j: int, k: int) -> None:
-    """Find the cheapest move on the arc j → k anew."""
-    loss, root, holder = arcs.loss, arcs.root, arcs.holder[j, : arcs.number[j]]
-    loss[j, k], root[j, k] = _cheapest(
-        j, k, loss[j, k], root[j, k], core.worth, arcs.enter, core.ground, holder,
-        core.room, core.spare, core.group, core.group_room, core.group_spare,
-    )  # fmt: skip
+def freshen(core: Core, table: Table, j: int, k: int) -> None:
+    """Find the cheapest move on the arc j → k anew if it is stale."""
+    loss, root, holder = table.loss, table.root, table.holder[j, : table.number[j]]
+    if root[j, k] < NONE:
+        loss[j, k], root[j, k] = _cheapest(
+            j, k, loss[j, k], root[j, k], core.worth, table.enter, core.ground, holder,
+            core.room, core.spare, core.group, core.group_room, core.group_spare,
+        )  # fmt: skip
+
+
+def read_move(core: Core, table: Table, j: int, k: int) -> tuple[int, int, int]:
+    """Return the client of the cheapest move on the arc j → k, and its candidates left and taken."""
+    i, width = int(table.root[j, k]), len(table.root) - 1
+    return i, i * width + j if j < width else NONE, i * width + k if k < width else NONE
 
 
 @inner

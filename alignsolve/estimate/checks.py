@@ -1,0 +1,42 @@
+"""Checks of estimators' parameters, so that each complaint names the parameter, its value and what it may be."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+
+def between(field: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside low..high, bounds included."""
+    if not low <= value <= high:
+        raise ValueError(f"{field} is {value}; it must lie between {low:g} and {high:g}")
+
+
+def weight(field: str, value: float) -> None:
+    """Refuse a number that is not above 0 and at most 1."""
+    if not 0 < value <= 1:
+        raise ValueError(f"{field} is {value}; it must be above 0 and at most 1")
+
+
+def positive(field: str, value: float) -> None:
+    """Refuse a number that is not above 0 and finite."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"{field} is {value}; it must be above 0 and finite")
+
+
+def amount(field: str, value: float) -> None:
+    """Refuse a number that is negative or not finite."""
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{field} is {value}; it must be finite and 0 or more")
+
+
+def whole(field: str, value: Any, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{field} is {value!r}; it must be a whole number, {least} or more")
+
+
+def choice(field: str, value: Any, choices: Collection[str]) -> None:
+    """Refuse what is not one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{field} is {value!r}; it must be {' or '.join(repr(one) for one in choices)}")

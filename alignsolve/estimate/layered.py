@@ -1,0 +1,144 @@
+"""Several MoE layers: an estimator for each, which sees its own experts' part of every report and none of the others.
+
+Fitness of different layers must not be scaled together, and each layer has a load of its own to keep even: a layer of
+two experts gets as many clients as one of eight. A client's capacity is shared out: one expert in every layer, without
+which it could not run a forward pass, and the rest in proportion to the layers' sizes.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alignsolve.estimate import checks
+from alignsolve.estimate.estimator import FitnessEstimator, LoadEstimator
+from alignsolve.estimate.load import LoadBounds
+from alignsolve.estimate.report import Report
+from alignsolve.estimate.sums import PartStates
+from alignsolve.numerics import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class LayeredFitness:
+    """The fitness of each layer's experts by its own copy of an estimator.
+
+    Parameters
+    ----------
+    layer
+        The estimator.
+    sizes
+        Experts of each layer, which stand side by side.
+    """
+
+    layer: FitnessEstimator[Any]
+    sizes: tuple[int, ...]
+
+    def init(self, num_clients: int, num_experts: int) -> PartStates:
+        """What each layer knows before the first round."""
+        check_layers(self.sizes, num_experts)
+        return PartStates(tuple(self.layer.init(num_clients, size) for size in self.sizes))
+
+    def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
+        """Let each layer learn from its part."""
+        parts = zip(state.parts, split_reports(reports, self.sizes), strict=True)
+        return PartStates(tuple(self.layer.update(known, part) for known, part in parts))
+
+    def fitness(self, state: PartStates, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+        """Fitness of all layers side by side."""
+        return np.concatenate([self.layer.fitness(part, cohort, rng=rng) for part in state.parts], axis=1)
+
+
+@dataclass(frozen=True)
+class LayeredLoad:
+    """Load bounds of each layer by its own copy of an estimator.
+
+    Parameters
+    ----------
+    layer
+        The estimator.
+    sizes
+        Experts of each layer, which stand side by side.
+    """
+
+    layer: LoadEstimator[Any]
+    sizes: tuple[int, ...]
+
+    def init(self, num_clients: int, num_experts: int) -> PartStates:
+        """No load yet."""
+        check_layers(self.sizes, num_experts)
+        return PartStates(tuple(self.layer.init(num_clients, size) for size in self.sizes))
+
+    def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
+        """Let each layer learn from its part."""
+        parts = zip(state.parts, split_reports(reports, self.sizes), strict=True)
+        return PartStates(tuple(self.layer.update(known, part) for known, part in parts))
+
+    def bounds(self, state: PartStates, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
+        """Bounds side by side; the price of imbalance is that of all experts together."""
+        capacities = shared_out(client_capacity, self.sizes)
+        parts = [
+            self.layer.bounds(known, capacity, fitness)
+            for known, capacity in zip(state.parts, capacities.T, strict=True)
+        ]
+        return LoadBounds(
+            share=np.concatenate([part.share for part in parts]),
+            demand=np.concatenate([part.demand for part in parts]),
+            capacity=np.concatenate([part.capacity for part in parts]),
+            penalty=max(part.penalty for part in parts),
+            clipped=any(part.clipped for part in parts),
+        )
+
+
+def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
+    """Share each client's capacity out to the layers, (num_clients, num_layers).
+
+    Who cannot hold one expert of every layer gets none.
+
+    Examples
+    --------
+    >>> shared_out(np.array([1, 2, 5, 20]), (2, 8))
+    array([[0, 0],
+           [1, 1],
+           [1, 4],
+           [2, 8]])
+    """
+    size = np.array(sizes)
+    total = np.where(capacity < len(size), 0, np.minimum(capacity, size.sum()))
+    given = np.minimum(total, 1)[:, None] * np.ones_like(size)
+    for _ in range(int(size.sum()) - len(size)):
+        waiting = given.sum(axis=1) < total
+        if not waiting.any():
+            break
+        fullness = np.where(given < size, given / size, np.inf)
+        given[np.flatnonzero(waiting), fullness.argmin(axis=1)[waiting]] += 1
+    return given
+
+
+def split_reports(reports: Sequence[Report], sizes: tuple[int, ...]) -> list[list[Report]]:
+    """Each layer's part of the reports, its experts numbered from 0."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    return [[_part(report, int(start), int(stop)) for report in reports] for start, stop in itertools.pairwise(starts)]
+
+
+def _part(report: Report, start: int, stop: int) -> Report:
+    inside = (report.experts >= start) & (report.experts < stop)
+    return replace(
+        report,
+        experts=report.experts[inside] - start,
+        usage=report.usage[inside],
+        loss=report.loss[inside],
+        accuracy=report.accuracy[inside],
+        router_mass=None if report.router_mass is None else report.router_mass[start:stop],
+    )
+
+
+def check_layers(sizes: Sequence[int], num_experts: int | None = None) -> None:
+    """Refuse sizes of layers that are none, or that do not make up the experts."""
+    if not sizes:
+        raise ValueError("layers is empty; give the number of experts of each layer")
+    for k, size in enumerate(sizes):
+        checks.whole(f"layers[{k}]", size, 1)
+    if num_experts is not None and sum(sizes) != num_experts:
+        raise ValueError(f"layers has {sum(sizes)} experts in all, there are {num_experts}")

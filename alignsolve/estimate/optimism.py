@@ -1,0 +1,104 @@
+"""Fitness that explores: what a pair showed on average, and more the less often it was tried.
+
+Every pair is an arm of a combinatorial semi-bandit: a round pulls all pairs of its alignment, and each shows something.
+
+- "ucb": mean + exploration·√(1.5·ln t / n), CUCB (Chen, Wang and Yuan, ICML 2013), after UCB1 (Auer, Cesa-Bianchi and
+  Fischer, 2002). t counts rounds, n how often the pair was tried.
+- "thompson": a draw from N(mean, exploration²/(4·n)), Thompson sampling with Gaussian priors (Agrawal and Goyal,
+  AISTATS 2013), where 1/4 is the largest variance of a number between 0 and 1.
+
+What a pair shows drifts while the model learns, so that old rounds count less: n and the sums are discounted
+(discounted UCB; Garivier and Moulines, ALT 2011), per round in which the client reported. The prior counts as one
+observation, so that a pair never tried has a finite fitness.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from alignsolve.estimate import checks
+from alignsolve.estimate.report import Report
+from alignsolve.estimate.signal import Signal, check_signal, shown
+from alignsolve.numerics import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PairCounts:
+    """How often each pair was tried, and what it showed; discounted.
+
+    Attributes
+    ----------
+    tried, total
+        (num_clients, num_experts): discounted number of rounds and sum of what they showed.
+    round
+        Rounds so far.
+    """
+
+    tried: FloatArray
+    total: FloatArray
+    round: int
+
+    def grow(self, num_clients: int) -> "PairCounts":
+        """Return the same counts with nothing tried by clients that joined."""
+        new = np.zeros((num_clients - len(self.tried), self.tried.shape[1]))
+        return replace(self, tried=np.concatenate([self.tried, new]), total=np.concatenate([self.total, new]))
+
+
+@dataclass(frozen=True)
+class OptimisticFitness:
+    """Fitness by upper confidence bounds or by Thompson sampling.
+
+    Parameters
+    ----------
+    method
+        "ucb" or "thompson".
+    exploration
+        How much uncertainty is worth, 0 or more; 0 is the plain average. 1 is what the theory asks for; it explores
+        much.
+    discount
+        What a round counts when the client has reported once more, above 0 and at most 1.
+    prior
+        What a pair never tried is taken to have shown once, between 0 and 1.
+    signal, alpha
+        As in :class:`~alignsolve.LossFitness`.
+    """
+
+    method: Literal["ucb", "thompson"] = "ucb"
+    exploration: float = 0.3
+    discount: float = 0.9
+    prior: float = 0.5
+    signal: Signal = "loss"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        checks.choice("method", self.method, ("ucb", "thompson"))
+        checks.amount("exploration", self.exploration)
+        checks.weight("discount", self.discount)
+        checks.between("prior", self.prior, 0, 1)
+        check_signal(self.signal, self.alpha)
+
+    def init(self, num_clients: int, num_experts: int) -> PairCounts:
+        """Nothing was tried."""
+        return PairCounts(np.zeros((num_clients, num_experts)), np.zeros((num_clients, num_experts)), 0)
+
+    def update(self, state: PairCounts, reports: Sequence[Report]) -> PairCounts:
+        """Discount the clients that completed their round, and count what they tried."""
+        i, j, value = shown(reports, self.signal, self.alpha)
+        tried, total = state.tried.copy(), state.total.copy()
+        seen = np.unique(i)
+        tried[seen] *= self.discount
+        total[seen] *= self.discount
+        tried[i, j] += 1.0
+        total[i, j] += value
+        return PairCounts(tried, total, state.round + 1)
+
+    def fitness(self, state: PairCounts, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+        """Mean and optimism of the cohort's pairs; not below 0, so that a bad draw leaves no capacity unused."""
+        times = 1.0 + state.tried[cohort]
+        mean = (self.prior + state.total[cohort]) / times
+        if self.method == "ucb":
+            return mean + self.exploration * np.sqrt(1.5 * np.log1p(state.round) / times)
+        return np.maximum(mean + 0.5 * self.exploration * rng.standard_normal(mean.shape) / np.sqrt(times), 0.0)

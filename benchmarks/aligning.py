@@ -1,0 +1,69 @@
+"""What a round's alignment costs: ``Aligner.align`` of many clients beside ``solve`` of the very problem that it poses.
+
+``python -m benchmarks.aligning`` alternates the two, once while nothing is known of the clients (a lottery within load
+bounds) and once with a fitness learned, and prints medians of wall-clock and processor time.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from alignsolve import POLICIES, AlignerState, CapacityProfiler, NeededFitness, Parts, RouterFitness, solve
+from alignsolve.numerics import FloatArray
+
+NUM_DOMAINS = 8
+
+
+def race(
+    clients: Annotated[int, typer.Option(min=1, help="Clients of the round.")] = 100_000,
+    experts: Annotated[int, typer.Option(min=1, help="Experts.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats, after one to warm up.")] = 5,
+) -> None:
+    """Print what aligning costs, and what of it is solving."""
+    rng = np.random.default_rng(0)
+    capacity = CapacityProfiler(client_capacity=rng.integers(1, 5, clients))
+    aligner = POLICIES["ours"](Parts(capacity, NeededFitness(RouterFitness())))
+    state, cohort = aligner.init(clients, experts), np.arange(clients)
+    states = {"nothing known": state, "fitness learned": _learned(state, _router_mass(rng, clients, experts))}
+    for name, before in states.items():
+        solution, after = aligner.align(before, cohort)
+        contenders: dict[str, Callable[[], Any]] = {
+            "align": partial(aligner.align, after, cohort),
+            "solve": partial(solve, solution.problem),
+        }
+        times: dict[str, list[tuple[float, float]]] = {contender: [] for contender in contenders}
+        for _ in range(repeats + 1):
+            for contender, run in contenders.items():
+                times[contender].append(_timed(run))
+        for contender, measured in times.items():
+            wall, processor = (statistics.median(column) for column in zip(*measured[1:], strict=True))
+            print(f"{clients} x {experts}, {name}: {contender} {wall:.3f} s, {processor:.3f} s of processor time")
+
+
+def _router_mass(rng: np.random.Generator, clients: int, experts: int) -> FloatArray:
+    """Router masses of clients that each live half in one of a few domains."""
+    domains = rng.dirichlet(np.full(experts, 0.3), NUM_DOMAINS)[rng.integers(0, NUM_DOMAINS, clients)]
+    return 0.5 * rng.dirichlet(np.full(experts, 0.3), clients) + 0.5 * domains
+
+
+def _learned(state: AlignerState, mass: FloatArray) -> AlignerState:
+    """Return the state as it would be had the clients' routers been reported, and aligning been found to be needed."""
+    need: Any = state.fitness
+    known = dataclasses.replace(need, is_open=True, inner=dataclasses.replace(need.inner, value=mass))
+    return dataclasses.replace(state, fitness=known)
+
+
+def _timed(run: Callable[[], Any]) -> tuple[float, float]:
+    wall, processor = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+if __name__ == "__main__":
+    typer.run(race)

@@ -1,0 +1,34 @@
+"""Federated fine-tuning of transformers' Mixture-of-Experts language models, whole or by LoRA; needs the extra `hf`.
+
+A model comes by name or path, or from a config (:func:`load_model`). :class:`FineTuning` says what is trained, cuts out
+a client's part, and builds the client's model, in which no other experts exist. :func:`train` trains it, and
+:func:`run_rounds` is the whole loop. Merging is :func:`fedtrain.partial.merge`.
+"""
+
+from fedtrain.adapters.extras import require
+
+require("hf", "torch", "transformers", "peft", "safetensors")
+
+from fedtrain.adapters.huggingface.local import Training, evaluate, train  # noqa: E402
+from fedtrain.adapters.huggingface.lora import Lora  # noqa: E402
+from fedtrain.adapters.huggingface.models import load_model, weights_of  # noqa: E402
+from fedtrain.adapters.huggingface.rounds import Round, run_rounds  # noqa: E402
+from fedtrain.adapters.huggingface.submodel import fewest_experts, sub_model  # noqa: E402
+from fedtrain.adapters.huggingface.tokens import windows  # noqa: E402
+from fedtrain.adapters.huggingface.tuning import Download, FineTuning  # noqa: E402
+
+__all__ = [
+    "Download",
+    "FineTuning",
+    "Lora",
+    "Round",
+    "Training",
+    "evaluate",
+    "fewest_experts",
+    "load_model",
+    "run_rounds",
+    "sub_model",
+    "train",
+    "weights_of",
+    "windows",
+]

@@ -1,0 +1,175 @@
+"""A client's training: next-token prediction on its windows of text, and what each expert did meanwhile."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from alignsolve.numerics import FloatArray
+from fedtrain.layouts import Layout
+
+
+@dataclass(frozen=True)
+class Training:
+    """Local training.
+
+    Attributes
+    ----------
+    optimizer
+        ``adamw`` or ``sgd``; its state does not outlive the round.
+    learning_rate
+        Of every step.
+    weight_decay
+        Of the optimiser. It also moves an expert that no token went through; such an expert has usage 0 and is not
+        merged.
+    epochs
+        Passes over the client's windows.
+    batch_size
+        Windows per step.
+    device
+        Where the client trains, as torch names it; what it returns is on the CPU.
+    """
+
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    epochs: int = 1
+    batch_size: int = 8
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.optimizer not in ("adamw", "sgd"):
+            raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adamw' or 'sgd'")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"epochs and batch_size must be 1 or more, not {self.epochs} and {self.batch_size}")
+
+
+class Measured(NamedTuple):
+    """What a client saw while it trained.
+
+    Attributes
+    ----------
+    usage
+        (k,) share of the predicted tokens that each held expert took part in.
+    loss, accuracy
+        (k,) means over these tokens; NaN where there was none.
+    """
+
+    usage: FloatArray
+    loss: FloatArray
+    accuracy: FloatArray
+
+
+def train(
+    model: Any, layout: Layout, experts: Sequence[int], tokens: Tensor, training: Training, rng: np.random.Generator
+) -> Measured:
+    """Train a client's model in place.
+
+    Parameters
+    ----------
+    model
+        Of :meth:`fedtrain.adapters.huggingface.FineTuning.build`.
+    layout, experts
+        The whole model's layout, and the experts that are held.
+    tokens
+        (num_windows, length), at least one.
+    training
+        Optimiser and its steps.
+    rng
+        Shuffles the windows.
+    """
+    if not len(tokens):
+        raise ValueError("a client without a window of text cannot train")
+    model.train()
+    optimizer = _optimizer(model, training)
+    gauge = _Gauge(layout, experts)
+    with gauge.watching(model):
+        for _ in range(training.epochs):
+            for batch in _batches(torch.from_numpy(rng.permutation(len(tokens))), training.batch_size):
+                losses, right = predict(model, tokens[batch])
+                gauge.add(tokens[batch], losses, right)
+                optimizer.zero_grad()
+                losses.mean().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+    return gauge.read()
+
+
+def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float, float]:
+    """Return a model's mean loss and accuracy in predicting the next token."""
+    model.eval()
+    with torch.no_grad():
+        parts = [predict(model, batch) for batch in _batches(tokens, batch_size)]
+    losses, right = (torch.cat(part).double().mean() for part in zip(*parts, strict=True))
+    return float(losses), float(right)
+
+
+def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of every predicted token, and whether it was right: two of (num_windows·(length − 1),)."""
+    tokens = tokens.to(model.device)
+    logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].flatten(0, 1)
+    wanted = tokens[:, 1:].flatten()
+    losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
+    return losses, logits.detach().argmax(dim=1) == wanted
+
+
+def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.SGD
+    return kind(trained, lr=training.learning_rate, weight_decay=training.weight_decay)
+
+
+class _Gauge:
+    """Adds up, step by step, what went through each expert: routers are watched, the model is not changed."""
+
+    def __init__(self, layout: Layout, experts: Sequence[int]) -> None:
+        self.held = np.bincount(layout.expert_group[list(experts)], minlength=len(layout.layers)).tolist()
+        routers = {name.rpartition(".")[0]: part.first for name, part in layout.parts.items() if part.router}
+        self.layer_of = {router: int(layout.expert_group[first]) for router, first in routers.items()}
+        self.chosen: dict[int, Tensor] = {}
+        self.sums = np.zeros((3, len(experts)))
+        self.num_tokens = 0
+
+    @contextmanager
+    def watching(self, model: Any) -> Iterator[None]:
+        """Remember which experts each token of the last forward pass went through."""
+        modules = dict(model.named_modules())
+        handles = []
+        for router, layer in self.layer_of.items():
+            name = next(name for name in modules if name == router or name.endswith(f".{router}"))
+            handles.append(modules[name].register_forward_hook(self._hook(layer)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def add(self, tokens: Tensor, losses: Tensor, right: Tensor) -> None:
+        """Add a step, after its forward pass; what a window's last token went through predicts nothing."""
+        values = torch.stack([torch.ones_like(losses), losses.detach(), right.to(losses.dtype)]).double()
+        start = 0
+        for layer, count in enumerate(self.held):
+            used = functional.one_hot(self.chosen[layer], count).amax(dim=1).reshape(*tokens.shape, count)
+            self.sums[:, start : start + count] += (values @ used[:, :-1].flatten(0, 1).double()).cpu().numpy()
+            start += count
+        self.num_tokens += len(losses)
+
+    def read(self) -> Measured:
+        number, loss, right = self.sums
+        with np.errstate(divide="ignore", invalid="ignore"):  # an expert without tokens has no mean loss
+            return Measured(number / self.num_tokens, loss / number, right / number)
+
+    def _hook(self, layer: int) -> Any:
+        def remember(module: Any, inputs: Any, outputs: Any) -> None:
+            self.chosen[layer] = outputs[2].detach()  # (logits, weights, chosen experts)
+
+        return remember

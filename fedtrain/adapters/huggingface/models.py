@@ -1,0 +1,63 @@
+"""Whole models: loaded from disk or drawn from a config; their weights by name, each once."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedConfig
+
+from fedtrain.layouts import detect
+
+AUTO: Any = AutoModelForCausalLM
+
+
+def load_model(
+    source: str | Path | PreTrainedConfig, *, seed: int = 0, dtype: str | None = None, local_files_only: bool = True
+) -> Any:
+    """Return a causal language model with experts.
+
+    Parameters
+    ----------
+    source
+        A model's name or the path of its folder; or a config, for a model with random weights.
+    seed
+        Of the random weights; torch's global generator stays as it was.
+    dtype
+        Of the parameters, ``"bfloat16"`` say; None: that of the file.
+    local_files_only
+        False allows transformers to download a model that is not on this machine.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model here.
+    LayoutError
+        If the model has no experts; the message says what was looked for.
+    """
+    if isinstance(source, PreTrainedConfig):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = AUTO.from_config(source, dtype=dtype)
+    else:
+        model = _from_disk(source, {} if dtype is None else {"dtype": dtype}, local_files_only)
+    detect(weights_of(model))
+    return model
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return a model's parameters and lasting buffers by name; they share memory with it.
+
+    A tensor that has two names, as tied embeddings do, is under its first: it travels once.
+    """
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    tied = names - {name for name, _ in model.named_parameters()}
+    return {name: value.detach() for name, value in model.state_dict().items() if name not in tied}
+
+
+def _from_disk(source: str | Path, options: dict[str, Any], local_files_only: bool) -> Any:
+    try:
+        return AUTO.from_pretrained(str(source), local_files_only=local_files_only, **options)
+    except OSError as error:
+        hint = "; nothing is downloaded unless local_files_only=False" if local_files_only else ""
+        raise FileNotFoundError(f"there is no model {str(source)!r} to load{hint}: {error}") from error

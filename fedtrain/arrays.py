@@ -1,0 +1,77 @@
+"""The few operations on numpy arrays and torch tensors alike that slicing and merging weights take.
+
+Torch is never imported here: where it is not loaded already, nobody can hold one of its tensors.
+"""
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor."""
+
+
+def is_array(value: object) -> bool:
+    """Whether it is a numpy array or a torch tensor."""
+    return isinstance(value, np.ndarray) or _is_tensor(value)
+
+
+def new(like: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array of the same kind, type and device, not filled."""
+    return like.new_empty(shape) if _is_tensor(like) else np.empty(shape, dtype=like.dtype)
+
+
+def copy(value: Array) -> Array:
+    """Copy; a tensor without its history."""
+    return value.detach().clone() if _is_tensor(value) else value.copy()
+
+
+def plain(value: Array) -> Array:
+    """Return a tensor without its history, sharing its memory; an array as it is."""
+    return value.detach() if _is_tensor(value) else value
+
+
+def widen(value: Array, like: Array) -> Array:
+    """Copy to float64, where ``like`` is: sums of many small numbers keep their digits."""
+    if _is_tensor(value):
+        return value.detach().to(device=like.device, dtype=_torch().float64, copy=True)
+    return value.astype(np.float64)
+
+
+def narrow(value: Array, like: Array) -> Array:
+    """Convert to the type of ``like``."""
+    return value.to(like.dtype) if _is_tensor(value) else np.asarray(value, dtype=like.dtype)
+
+
+def largest(value: Array) -> float:
+    """Largest size of an entry; NaN if one is not a number, and 0 where entries are not fractions or there is none."""
+    if not is_real(value) or 0 in value.shape:
+        return 0.0
+    return float(abs(plain(value)).max())
+
+
+def is_real(value: Array) -> bool:
+    """Whether its type holds fractions, so that a mean makes sense."""
+    return bool(value.dtype.is_floating_point) if _is_tensor(value) else value.dtype.kind == "f"
+
+
+def kind(value: Array) -> str:
+    """Name whose array it is and the type of its entries."""
+    if _is_tensor(value):
+        return str(value.dtype)
+    return f"numpy.{value.dtype}"
+
+
+def num_bytes(value: Array) -> int:
+    """Bytes of the values: what it takes to send them."""
+    return int(np.prod(value.shape, dtype=np.int64)) * int(value.dtype.itemsize)
+
+
+def _is_tensor(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _torch() -> Any:
+    return sys.modules["torch"]

@@ -1,0 +1,85 @@
+"""Layouts: how the tensors of a model are divided among its experts; recognised by names and shapes."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fedtrain.layouts import fused, lora, modules, on_disk, transposed
+from fedtrain.layouts.layout import Layout, LayoutError, Part, Weights
+
+
+class Kind(NamedTuple):
+    """A kind of layout.
+
+    Attributes
+    ----------
+    read
+        Reads the layout of a whole model's weights, with the experts per layer if they are known; None if it is of
+        another kind.
+    looks_for
+        What it is recognised by, in words.
+    """
+
+    read: Callable[[Weights, int | None], Layout | None]
+    looks_for: str
+
+
+LAYOUTS: dict[str, Kind] = {
+    "lora": Kind(lora.read, lora.LOOKS_FOR),
+    "fused-transposed": Kind(transposed.read, transposed.LOOKS_FOR),
+    "fused": Kind(fused.read, fused.LOOKS_FOR),
+    "on-disk": Kind(on_disk.read, on_disk.LOOKS_FOR),
+    "modules": Kind(modules.read, modules.LOOKS_FOR),
+}
+"""Every kind of layout by name, in the order in which they are tried."""
+
+
+def detect(weights: Weights, name: str | None = None, *, num_experts: int | None = None) -> Layout:
+    """Tell which entries of a whole model's tensors belong to which expert.
+
+    Parameters
+    ----------
+    weights
+        Tensors by name; only names and shapes are looked at.
+    name
+        One of ``LAYOUTS``, to try no other.
+    num_experts
+        Experts per layer, where the tensors do not tell (adapters alone); checked where they do.
+
+    Raises
+    ------
+    LayoutError
+        If no layout fits; the message says what was looked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weights = {f"experts.{j}.weight": np.zeros((2, 3)) for j in range(4)} | {"head.weight": np.zeros((5, 2))}
+    >>> layout = detect(weights)
+    >>> layout.name, layout.num_experts, "head.weight" in layout.parts
+    ('modules', 4, False)
+    """
+    if name is not None and name not in LAYOUTS:
+        raise LayoutError(f"there is no layout {name!r}; there are {', '.join(LAYOUTS)}")
+    kinds = LAYOUTS if name is None else {name: LAYOUTS[name]}
+    for kind in kinds.values():
+        layout = kind.read(weights, num_experts)
+        if layout is not None:
+            return _checked(layout, num_experts)
+    looked_for = "\n".join(f"  {key}: {kind.looks_for}" for key, kind in kinds.items())
+    raise LayoutError(f"no experts found among {_some(list(weights))}. Looked for\n{looked_for}")
+
+
+def _checked(layout: Layout, num_experts: int | None) -> Layout:
+    for layer, size in zip(layout.layers, layout.layer_sizes, strict=True):
+        if num_experts not in (None, size):
+            raise LayoutError(f"layer {layer!r} has {size} experts, not num_experts = {num_experts}")
+    return layout
+
+
+def _some(names: list[str], shown: int = 5) -> str:
+    if not names:
+        return "no tensors at all"
+    return f"{len(names)} tensors ({', '.join(names[:shown])}{', …' if len(names) > shown else ''})"
+
+
+__all__ = ["LAYOUTS", "Kind", "Layout", "LayoutError", "Part", "Weights", "detect"]

@@ -1,0 +1,160 @@
+"""What a layout is: which entries of which tensor belong to which expert of a model.
+
+A tensor is shared, or belongs to one expert as a whole, or is divided among the experts of its layer along one axis, in
+consecutive blocks or interleaved. Experts are numbered through the layers: expert e of the l-th MoE layer, if every
+layer has E, is l·E + e. Everything else (slicing, checking, merging, counting bytes) follows from this table, so that a
+new layout is one function that fills it in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from alignsolve.numerics import IntArray
+
+Weights: TypeAlias = Mapping[str, Any]
+"""Tensors by name: numpy arrays or torch tensors (to read a layout, anything that has a shape)."""
+
+Place: TypeAlias = tuple[Any, ...]
+"""An index: ``tensor[place]`` is a view of one expert's entries."""
+
+
+class LayoutError(ValueError):
+    """Weights whose experts cannot be told; the message says what was looked for, and what is there."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one tensor is divided among experts.
+
+    Attributes
+    ----------
+    first, count
+        It belongs to the experts ``first .. first + count - 1``.
+    axis
+        Along which it is divided; None if all of it belongs to one expert.
+    interleaved
+        False: expert e has a block of consecutive entries; True: it has every count-th entry from the e-th on.
+    router
+        Whether it is the router's: what decides who uses an expert, not the expert itself.
+    """
+
+    first: int
+    count: int = 1
+    axis: int | None = None
+    interleaved: bool = False
+    router: bool = False
+
+    def held(self, experts: Iterable[int]) -> list[int]:
+        """Those of these experts that have entries here, counted from ``first``."""
+        return [j - self.first for j in experts if self.first <= j < self.first + self.count]
+
+    def width(self, shape: Sequence[int]) -> int:
+        """Entries per expert along the axis."""
+        return 1 if self.axis is None else shape[self.axis] // self.count
+
+    def shape(self, shape: Sequence[int], number: int) -> tuple[int, ...]:
+        """Shape of the tensor if it held only this many of its experts; ``shape`` is that of the whole."""
+        if self.axis is None:
+            return tuple(shape)
+        return (*shape[: self.axis], number * self.width(shape), *shape[self.axis + 1 :])
+
+    def place(self, position: int, number: int, width: int) -> Place:
+        """Where the expert at this position lies in a tensor that holds ``number`` of them."""
+        if self.axis is None:
+            return (Ellipsis,)
+        block = slice(position * width, (position + 1) * width)
+        return (slice(None),) * self.axis + (slice(position, None, number) if self.interleaved else block,)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which entries of a model's tensors belong to which expert.
+
+    Attributes
+    ----------
+    name
+        Of the kind of layout.
+    layers
+        Name of every MoE layer, in order.
+    layer_sizes
+        Its number of experts.
+    parts
+        By tensor; those not named here are shared.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    layer_sizes: tuple[int, ...]
+    parts: Mapping[str, Part]
+
+    @property
+    def num_experts(self) -> int:
+        """Experts of all layers together."""
+        return sum(self.layer_sizes)
+
+    @property
+    def expert_group(self) -> IntArray:
+        """(num_experts,) each expert's layer, as :class:`alignsolve.AlignmentProblem` takes it."""
+        return np.repeat(np.arange(len(self.layer_sizes)), self.layer_sizes)
+
+    @property
+    def first_experts(self) -> tuple[int, ...]:
+        """Number of each layer's first expert."""
+        return tuple(np.cumsum((0, *self.layer_sizes[:-1])).tolist())
+
+    def check_experts(self, experts: Iterable[int]) -> tuple[int, ...]:
+        """Return them ascending.
+
+        Raises
+        ------
+        ValueError
+            If one is named twice or there is no such expert.
+        """
+        chosen = sorted(int(j) for j in experts)
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"experts {chosen}: one is named twice")
+        if chosen and not 0 <= chosen[0] <= chosen[-1] < self.num_experts:
+            raise ValueError(f"experts {chosen}: the model has experts 0..{self.num_experts - 1}")
+        return tuple(chosen)
+
+
+def stacked(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of each layer's first expert, given the layers' sizes in order.
+
+    Examples
+    --------
+    >>> stacked({"layers.0": 4, "layers.1": 8, "layers.2": 4})
+    {'layers.0': 0, 'layers.1': 4, 'layers.2': 12}
+    """
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {layer: end - sizes[layer] for layer, end in zip(sizes, ends, strict=True)}
+
+
+def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """Sort key of a dotted name whose numbers count: layer 10 comes after layer 9.
+
+    Examples
+    --------
+    >>> sorted(["layers.10.mlp", "layers.9.mlp"], key=natural)
+    ['layers.9.mlp', 'layers.10.mlp']
+    """
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split("."))
+
+
+def divided(weights: Weights, name: str, first: int, count: int, *, axis: int = 0, **kind: bool) -> Part:
+    """Return the part of a tensor divided along an axis, after a look at whether it can be.
+
+    Raises
+    ------
+    LayoutError
+        If its shape is no multiple of the number of experts there.
+    """
+    shape = tuple(weights[name].shape)
+    if len(shape) <= axis or shape[axis] % count:
+        raise LayoutError(
+            f"{name} has shape {shape}; its axis {axis} must be a multiple of the layer's {count} experts"
+        )
+    return Part(first, count, axis, **kind)

@@ -1,0 +1,135 @@
+"""A client's part of the weights: the shared tensors, its experts, and the router's rows; and what sending it takes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve import Solution
+from fedtrain import arrays
+from fedtrain.arrays import Array
+from fedtrain.layouts import Layout, Part, Weights
+
+RouterRows: TypeAlias = Literal["held", "all"]
+"""Which of the router's rows travel: those of a client's experts, or all, as if the router were shared."""
+
+
+def slice_weights(
+    weights: Weights, layout: Layout, experts: Iterable[int], *, router_rows: RouterRows = "held"
+) -> dict[str, Array]:
+    """Copy what a client needs to train these experts.
+
+    Parameters
+    ----------
+    weights
+        The whole model's tensors by name; not changed.
+    layout
+        From :func:`fedtrain.layouts.detect`.
+    experts
+        The client's, numbered through the layers.
+    router_rows
+        Which of the router's rows it gets.
+
+    Returns
+    -------
+    dict
+        Shared tensors as they are; divided tensors with the entries of these experts alone, in ascending order, as a
+        model with only so many experts has them; of tensors that belong to one expert those of these experts.
+
+    Raises
+    ------
+    ValueError
+        If an expert is named twice, or there is no such expert.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fedtrain.layouts import detect
+    >>> weights = {f"experts.{j}.weight": np.full(2, j) for j in range(4)}
+    >>> weights |= {"router.weight": np.arange(8).reshape(4, 2), "head.weight": np.ones(3)}
+    >>> part = slice_weights(weights, detect(weights), [3, 1])
+    >>> sorted(part), part["router.weight"].tolist()
+    (['experts.1.weight', 'experts.3.weight', 'head.weight', 'router.weight'], [[2, 3], [6, 7]])
+    """
+    chosen = layout.check_experts(experts)
+    cut = {}
+    for name, value in weights.items():
+        part = travelling_part(layout, name, router_rows)
+        if part is None:
+            cut[name] = arrays.copy(value)
+        elif part.axis is not None:
+            cut[name] = _cut(value, part, part.held(chosen))
+        elif part.held(chosen):
+            cut[name] = arrays.copy(value)
+    return cut
+
+
+class Traffic(NamedTuple):
+    """Bytes of a client's part of the weights.
+
+    Attributes
+    ----------
+    shared
+        Of the tensors that every client gets.
+    router
+        Of its rows of the router.
+    experts
+        Of its experts.
+    """
+
+    shared: int
+    router: int
+    experts: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def traffic(weights: Weights, layout: Layout, experts: Iterable[int], *, router_rows: RouterRows = "held") -> Traffic:
+    """Say how many bytes :func:`slice_weights` with the same arguments returns, without slicing."""
+    chosen = layout.check_experts(experts)
+    shared = router = own = 0
+    for name, value in weights.items():
+        part, size = layout.parts.get(name), arrays.num_bytes(value)
+        if part is None:
+            shared += size
+        elif part.router:
+            router += size if router_rows == "all" else size * len(part.held(chosen)) // part.count
+        else:
+            own += size * len(part.held(chosen)) // part.count
+    return Traffic(shared, router, own)
+
+
+def assignments(solution: Solution, cohort: npt.ArrayLike) -> dict[int, tuple[int, ...]]:
+    """Read each client's experts from an alignment; clients without experts are left out.
+
+    Parameters
+    ----------
+    solution
+        Of :meth:`alignsolve.Aligner.align`.
+    cohort
+        The client of each of its rows.
+    """
+    if solution.assigned is None:
+        raise ValueError(f"the solution is {solution.status.value} and holds no alignment")
+    indptr, experts = solution.assigned
+    rows = zip(np.asarray(cohort).tolist(), indptr[:-1], indptr[1:], strict=True)
+    return {client: tuple(experts[start:end].tolist()) for client, start, end in rows if end > start}
+
+
+def travelling_part(layout: Layout, name: str, router_rows: RouterRows) -> Part | None:
+    """How a tensor is divided on its way to a client and back; None if all of it travels."""
+    part = layout.parts.get(name)
+    return None if part is None or (part.router and router_rows == "all") else part
+
+
+def _cut(value: Array, part: Part, held: Sequence[int]) -> Array:
+    shape = tuple(value.shape)
+    width, number = part.width(shape), len(held)
+    cut = arrays.new(value, part.shape(shape, number))
+    for position, expert in enumerate(held):
+        cut[part.place(position, number, width)] = arrays.plain(value)[part.place(expert, part.count, width)]
+    return cut

@@ -1,0 +1,29 @@
+"""The example of a loop of one's own runs, learns, and needs nothing of fedtrain but the core without a framework."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.test_architecture import imports
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "own_loop.py"
+
+
+def test_it_learns():
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, EXAMPLE], capture_output=True, text=True, check=True, env=environment)
+    found = re.fullmatch(
+        r"accuracy (\d\.\d+), updates refused 0,\nclient 0 was sent (\d+) bytes for experts \((.*)\)\n", done.stdout
+    )
+    assert found, done.stdout
+    assert float(found[1]) > 0.85
+    held = len(found[3].rstrip(",").split(","))
+    assert int(found[2]) == held * (3 * 5 + 5) * 4  # of each expert its matrix and its row of the router
+
+
+def test_it_imports_no_trainer():
+    used = {name.rpartition(".")[0] for name in imports(EXAMPLE) if name.startswith("fedtrain")}
+    assert used == {"fedtrain.layouts", "fedtrain.partial"}
