@@ -1,4 +1,8 @@
-"""The local search as one thing that runs in slices and can be handed better alignments from outside."""
+"""The local search as one thing that runs in slices and can be handed better alignments from outside.
+
+Descents (elite.py) and a walk (walk.py) take turns: the walk starts from the best that the descents have found, hands
+what it makes of it back to their pool and, once it finds nothing more, goes on from another of the pool.
+"""
 
 import math
 import threading
@@ -7,9 +11,10 @@ import time
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.solvers.lagrangian.gap.elite import RANGE, insert, new_elite, search
+from alignsolve.solvers.lagrangian.gap.elite import RANGE, below, insert, new_elite, search
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 from alignsolve.solvers.lagrangian.gap.moves import Terms, empty_plan
+from alignsolve.solvers.lagrangian.gap.walk import Walk
 
 NEAREST_EXPERTS = 6
 """Experts of least reduced cost that a client is offered."""
@@ -23,6 +28,14 @@ ROUNDING = 1e-11
 """Gains below this share of all costs are rounding."""
 SLICE = 20_000
 """Pairs (clients × experts) times descents in a slice: some milliseconds."""
+WALKS = 2
+"""Slices of the walk between two of descents."""
+THIN, RARELY = 10, 0.2
+"""Clients an expert below which there are so many instead: with few clients each, capacities are hardly ever met."""
+FIRST = 100
+"""Descents before the walk begins."""
+STALE = 400
+"""Slices without anything better after which a walk starts elsewhere."""
 
 
 class LocalSearch:
@@ -44,6 +57,12 @@ class LocalSearch:
         self._terms = terms
         self._elite = new_elite(start, penalty, seed)
         self._plan = empty_plan(*instance.shape)
+        self._prices = prices
+        self._walk, self._elsewhere, self._due = self._new_walk(), False, 0.0
+
+    def _new_walk(self) -> Walk:
+        whole, random = self.instance.whole_loads, self._elite.random
+        return Walk(self._terms, self._prices, whole_loads=whole, random=random)
 
     def sibling(self, seed: int) -> "LocalSearch":
         """Return a search with the same start and penalties and with random numbers of its own."""
@@ -51,6 +70,8 @@ class LocalSearch:
         other.instance, other._terms = self.instance, self._terms
         other._elite = new_elite(self._elite.start, self._elite.lowest / RANGE, seed)
         other._plan = empty_plan(*self.instance.shape)
+        other._prices = self._prices
+        other._walk, other._elsewhere, other._due = other._new_walk(), False, 0.0
         return other
 
     @property
@@ -80,6 +101,38 @@ class LocalSearch:
                 return
             search(self._terms, self._elite, self._plan, now)
             descents -= now
+            for _ in range(self._walks_due() if self.descents >= FIRST else 0):
+                if math.isfinite(self.value) and self.value > goal and time.monotonic() < deadline:
+                    self._step()
+
+    def _walks_due(self) -> int:
+        """Slices of the walk that are due after a slice of descents."""
+        num_clients, num_experts = self.instance.shape
+        self._due += WALKS if num_clients >= THIN * num_experts else RARELY
+        now = int(self._due)
+        self._due -= now
+        return now
+
+    def _step(self) -> None:
+        """Let the walk go on, from the best or, if it finds nothing there, from another of the pool."""
+        walk, elite, least = self._walk, self._elite, float(self._terms.least[0])
+        if self.value < walk.value - least and not self._elsewhere:
+            walk.start(elite.best, self.value)
+        if walk.stale > STALE:
+            insert(elite, walk.best, walk.value, least)
+            self._elsewhere = not self._elsewhere
+            chosen = elite.pool[below(elite.random, max(int(elite.counters[0]), 1))].copy()
+            start = chosen if self._elsewhere and self._holds(chosen) else elite.best
+            walk.start(start, self.instance.value(start))
+        walk.run()
+        if walk.value < self.value - least and self._holds(walk.best):
+            self.tell(walk.best, walk.value)
+
+    def _holds(self, chosen: IntArray) -> bool:
+        """Whether loads are within capacities."""
+        load, capacity = self._terms.load, self._terms.capacity
+        carried = np.bincount(chosen, load[np.arange(len(chosen)), chosen], minlength=len(capacity))
+        return bool((carried <= capacity).all())
 
     def tell(self, chosen: IntArray, value: float) -> None:
         """Take an alignment from elsewhere into the pool, and as the best if it is."""

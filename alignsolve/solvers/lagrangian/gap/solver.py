@@ -2,7 +2,8 @@
 
 1. The linear relaxation (program.py): its duals are prices on the experts, which the front door can certify, and a
    first alignment, over capacity here and there.
-2. Path relinking with ejection chains (elite.py, moves.py) from there.
+2. Path relinking with ejection chains (elite.py, moves.py) from there, by turns with a walk that re-aligns a few
+   experts at a time as well as can be (walk.py, meeting.py).
 3. Multipliers on the clients, with a knapsack for each expert (multipliers.py): the stronger bound. Pairs that cannot
    be in anything better than the incumbent, by either relaxation, are closed.
 4. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
@@ -32,7 +33,7 @@ from alignsolve.solvers.ilp.solver import Ilp
 from alignsolve.solvers.lagrangian.gap import program
 from alignsolve.solvers.lagrangian.gap.instance import Instance, read
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
-from alignsolve.solvers.lagrangian.gap.pool import LocalSearch
+from alignsolve.solvers.lagrangian.gap.pool import FIRST, LocalSearch
 from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
 from alignsolve.stoppable import last_answer
 from alignsolve.witness import Witness
@@ -359,7 +360,7 @@ def prepare_gap() -> None:
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
-    local.run(1, math.inf)
+    local.run(10 * FIRST, math.inf)
     local.tell(np.array([0, 0, 1]), -8.0)
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
