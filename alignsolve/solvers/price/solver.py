@@ -136,6 +136,7 @@ class _Solution:
         self.polish = False
         self.searches = 0
         self.drift: tuple[float, int] | None = None
+        self.looked: Pass | None = None
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Prices from smaller samples, then all clients."""
@@ -156,9 +157,9 @@ class _Solution:
         stride = 1
         while not is_small(sample := Sample(self.problem, stride)):
             stride *= self.solver.growth
-        priced = Pass.run(sample, self.solver.engine, prices, self.threads)
-        by_chance = math.sqrt(len(prices) * priced.loads.sum()) if known and stride > 1 else 0.0
-        return stride * (misplaced(priced, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
+        self.looked = Pass.run(sample, self.solver.engine, prices, self.threads)
+        by_chance = math.sqrt(len(prices) * self.looked.loads.sum()) if known and stride > 1 else 0.0
+        return stride * (misplaced(self.looked, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
         prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
@@ -247,7 +248,7 @@ class _Solution:
     ) -> Round:
         """Price, take the core, augment."""
         self.rounds += 1
-        priced = Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.polish else self.grain)
+        priced = self._priced(sample, prices)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
         ended = Round(
@@ -263,6 +264,13 @@ class _Solution:
         self.searches += ended.searches
         self.grain = grain_of(ended.resolution)
         return ended
+
+    def _priced(self, sample: Sample, prices: RealArray) -> Pass:
+        """Price the clients, unless the first look has done it."""
+        looked = self.looked
+        if looked is not None and looked.prices is prices and looked.sample.stride == sample.stride:
+            return looked
+        return Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.polish else self.grain)
 
     def _direction(self, reached: BoolArray) -> FloatArray:
         """Direction in which prices could rise without end: up for what is reached, or down for the rest."""
