@@ -99,6 +99,7 @@ def test_the_reference_is_exempt_from_capacities_and_lottery_regrets(tmp_path):
     assert lottery[-1].regret > ours[-1].regret
 
 
+@pytest.mark.slow
 def test_cells_run_once_whatever_the_number_of_processes(tmp_path):
     plan = plan_of(tmp_path)
     cells = [plan.cell("digits", name, "plain", 1) for name in ("random", "ours")]
