@@ -52,7 +52,7 @@ class AlignerState:
     softened_rounds
         Rounds whose alignment broke a soft load bound.
     prices
-        (num_experts,) prices of the last round, where the next one starts if it has budgets or weighted loads.
+        (num_experts,) prices of the last round, where the next one starts; all 0 until a solver has given some.
     fitness, load, capacity, budget, switching
         The estimators' own states.
     privacy
@@ -218,7 +218,7 @@ class Aligner:
             problem,
             _in_round(self.solver, state.round),
             time_limit=self.time_limit,
-            warm_start=WarmStart(prices=state.prices),
+            warm_start=WarmStart(prices=state.prices if state.prices.any() else None),
             seed=int(rng.integers(2**31)),
         )
         loads = solution.loads

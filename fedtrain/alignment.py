@@ -63,10 +63,13 @@ def make_aligner(
     parts = Parts(
         fitness=FITNESS[config.fitness](config.newest_weight),
         load=LoadMonitor(tolerance=config.tolerance, catch_up=config.catch_up),
-        capacity=CapacityProfiler(
-            memory=fleet.declared.memory_bytes, expert_bytes=expert_bytes, shared_bytes=shared_bytes
-        ),
+        capacity=declared_capacity(fleet, shared_bytes, expert_bytes),
         layers=layers if len(layers) > 1 else None,
         solver=config.solver,
     )
     return POLICIES[config.policy](parts)
+
+
+def declared_capacity(fleet: Fleet, shared_bytes: int, expert_bytes: int) -> CapacityProfiler:
+    """Return how many experts each client can hold by what its device declares."""
+    return CapacityProfiler(memory=fleet.declared.memory_bytes, expert_bytes=expert_bytes, shared_bytes=shared_bytes)

@@ -80,15 +80,7 @@ def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]
         for done in range(1, number + 1):
             path = _entry_path(folder, done)
             entries.append(load_entry(path))
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-        safetensors.SafetensorError,
-    ) as error:
+    except DAMAGES as error:
         raise CheckpointError(f"the checkpoint cannot be used: {path}: {error}") from error
     return state, entries
 

@@ -1,4 +1,4 @@
-"""``fedtrain run`` and ``fedtrain report``: the harness from a shell."""
+"""``fedtrain run``, ``fedtrain report`` and ``fedtrain compare``: the harness from a shell."""
 
 import sys
 from pathlib import Path

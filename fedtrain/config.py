@@ -122,6 +122,8 @@ class AlignmentConfig:
         _one_of("alignment.fitness", self.fitness, FITNESS_NAMES)
         weight = self.newest_weight
         _check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
+        forgets_all = self.fitness in ("ucb", "thompson") and weight == 1.0
+        _check("alignment.newest_weight", weight, not forgets_all, f"below 1 where the fitness is {self.fitness}")
         _check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")
         _check("alignment.catch_up", self.catch_up, 0.0 <= self.catch_up <= 1.0, "between 0 and 1")
 

@@ -103,7 +103,7 @@ def make_fleet(config: RunConfig, shared_bytes: int, expert_bytes: int) -> Fleet
     if not (fleet.actual.memory_bytes >= shared_bytes + expert_bytes).any():
         need = (shared_bytes + expert_bytes) / 1024
         raise ConfigError(
-            f"clients: no device has memory for one expert beside the shared part, {need:.1f} KiB; "
+            f"clients: no device has memory for one expert of every layer beside the shared part, {need:.1f} KiB; "
             "give them more, or make the model smaller"
         )
     rng = generator(config.seed, Purpose.MISREPORT)

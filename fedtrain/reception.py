@@ -149,9 +149,11 @@ def _too_far(updates: Sequence[Update], current: Mapping[str, Tensor], validatio
 
 
 def _norms(update: Update, current: Mapping[str, Tensor]) -> Iterator[tuple[int | None, float]]:
-    """How far each part was moved: the shared part, None, and each expert with its row of the router."""
+    """How far each part was moved: the shared part, None, and each expert that examples went through, with its row."""
     squares: dict[int | None, float] = {}
     for name in sorted(update.tensors):
+        if update.weight(name) == 0.0:
+            continue  # it was not trained and is not merged
         moved = update.tensors[name].double() - current[name].double()
         part = expert_of(name)
         squares[part] = squares.get(part, 0.0) + float((moved * moved).sum())

@@ -149,6 +149,8 @@ class RunFolder:
     def finish(self) -> None:
         """Remove the checkpoint, or what is left of it: there is nothing to go on with."""
         with writing(self.path / "checkpoint"):
+            for name in ("rounds.csv", "quarantine.csv"):
+                atomic.sync(self.path / name)  # what could be written again until now
             atomic.remove_folder(self.path / "checkpoint")
 
     def _write(self, name: str, lines: Iterable[Sequence[object]]) -> None:

@@ -12,7 +12,7 @@ from fedtrain import devices
 from fedtrain.alignment import make_aligner
 from fedtrain.attacks import draw_attackers
 from fedtrain.client import EVALUATED_AT_ONCE, LocalData
-from fedtrain.config import RunConfig
+from fedtrain.config import ConfigError, RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
 from fedtrain.devices import Fleet
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
@@ -93,8 +93,8 @@ def prepare(config: RunConfig) -> Federation:
     Raises
     ------
     ConfigError
-        If the data cannot be loaded, are too little for the clients or not for the model, a tier is too small, or a
-        trace of devices cannot be used.
+        If the data cannot be loaded, are too little for the clients or not for the model, a tier is too small, a trace
+        of devices cannot be used, or an estimator does not fit the model.
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
@@ -103,6 +103,11 @@ def prepare(config: RunConfig) -> Federation:
     shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
     beside_last = shared_bytes + (len(layer_sizes(spec)) - 1) * expert_bytes  # of the least that a client holds
     fleet = devices.make_fleet(config, beside_last, expert_bytes)
+    aligner = make_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes)
+    try:
+        aligner.init(config.clients.num_clients, spec.num_experts, seed=config.seed)
+    except ValueError as error:
+        raise ConfigError(f"alignment: {error}") from error
     return Federation(
         config=config,
         spec=spec,
@@ -114,7 +119,7 @@ def prepare(config: RunConfig) -> Federation:
         shared_bytes=shared_bytes,
         expert_bytes=expert_bytes,
         attackers=draw_attackers(config),
-        aligner=make_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes),
+        aligner=aligner,
     )
 
 

@@ -87,6 +87,8 @@ def foresee(
     left = time_left(fleet, client, clock)
     if left < share * seconds:
         share, outcome = left / seconds, Outcome.DROPPED
+    if outcome is Outcome.DROPPED and share * seconds > clients.deadline:
+        outcome = Outcome.LATE  # it had been given up before it was lost
     if work.memory_bytes > devices.memory_bytes[client] and down <= share:
         share, outcome = down, Outcome.OUT_OF_MEMORY
     return Course(

@@ -134,7 +134,18 @@ def _windows(line: _Line, period: float) -> Windows | None:
         windows.append(window)
     if any(next_[0] < previous[1] for previous, next_ in itertools.pairwise(windows)):
         line.refuse("available", "ascending without overlap")
-    return tuple(windows)
+    return _joined(windows)
+
+
+def _joined(windows: list[tuple[float, float]]) -> Windows:
+    """Make one window of those that touch: nobody leaves in between."""
+    joined = [windows[0]]
+    for start, end in windows[1:]:
+        if start == joined[-1][1]:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return tuple(joined)
 
 
 def _number(text: str) -> float:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from fedtrain.config import ConfigError, RunConfig
+from fedtrain.alignment import FITNESS
+from fedtrain.config import FITNESS_NAMES, ConfigError, RunConfig
 from fedtrain.config_file import read_config, to_toml
+from fedtrain.server import initial_state, prepare
 
 
 def test_the_defaults_survive_a_round_trip(tmp_path):
@@ -79,3 +81,22 @@ def test_files_that_are_not_configurations(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary.toml is not TOML"):
         read_config(tmp_path / "binary.toml")
+
+
+def test_every_fitness_that_a_configuration_may_name_is_made():
+    assert tuple(FITNESS) == FITNESS_NAMES
+
+
+@pytest.mark.parametrize("name", FITNESS_NAMES)
+def test_a_run_can_start_with_every_fitness(name):
+    small = ("clients.num_clients=4", f"alignment.fitness={name}")
+    federation = prepare(read_config(overrides=small))
+    assert initial_state(federation).aligner.num_clients == 4
+
+
+def test_a_fitness_that_does_not_fit_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"newest_weight is 1\.0; it must be below 1 where the fitness is ucb"):
+        read_config(overrides=["alignment.fitness=ucb", "alignment.newest_weight=1.0"])
+    few = ["alignment.fitness=low-rank", "model.num_experts=2", "clients.num_clients=4"]
+    with pytest.raises(ConfigError, match="alignment: rank is 3; there are only 2 experts"):
+        prepare(read_config(overrides=few))

@@ -249,6 +249,11 @@ def test_a_trace_is_read_as_it_is_written(tmp_path):
     assert (second.tier, second.joins, second.windows) == ("trace", 4, None)
 
 
+def test_windows_that_touch_are_one(tmp_path):
+    path = write(tmp_path, "a,1.5,800,20,5,0-100;100-200;300-400", header=f"{HEADER},available")
+    assert read_trace(path, period=400.0)[0].windows == ((0.0, 200.0), (300.0, 400.0))
+
+
 def test_a_run_takes_its_devices_from_a_trace(tmp_path):
     lines = [f"{line},{'ab'[k % 2]},{k // 2},{'' if k else '0-5;6-9'}" for k, line in enumerate(LINES)]
     path = write(tmp_path, *lines, header=f"{HEADER},tier,joins,available")
@@ -284,7 +289,10 @@ WRONG = {
     r"column available: '5-9;7-10' is not ascending without overlap": (f"{HEADER},available", ["a,1,1,1,1,5-9;7-10"]),
     r"has 1 clients, clients\.num_clients is 6": (HEADER, LINES[:1]),
     r"nobody in .* joins at round 0": (f"{HEADER},joins", [f"{line},1" for line in LINES]),
-    r"no device has memory for one expert beside the shared part": (HEADER, [f"{k},1,0.5,1,1" for k in range(6)]),
+    r"no device has memory for one expert of every layer": (
+        HEADER,
+        [f"{k},1,0.5,1,1" for k in range(6)],
+    ),
 }
 
 

@@ -101,3 +101,18 @@ def test_a_reply_repeated_exactly_is_merged_once(attempt):
     received = let_in([reply, dataclasses.replace(reply, attempt=attempt), reply])
     assert len(received.updates) == 1
     assert len(received.quarantined) == 2
+
+
+def test_experts_that_no_example_went_through_do_not_lower_the_limit():
+    """Two of three experts of each client are not trained: with them the median, and so the limit, would be 0."""
+    held, current = (0, 1, 2), draw(0)
+
+    def reply(client):
+        update = make_update(client, held, usage=[1.0, 0.0, 0.0])
+        trained = {name: current[name] + 0.1 * (expert_of(name) in (None, 0)) for name in update.tensors}
+        return seal(client, 0, dataclasses.replace(update, tensors=trained))
+
+    asked = {client: Asked(held, 10) for client in range(4)}
+    received = receive([reply(client) for client in asked], asked, current, 0, ValidationConfig(norm_limit=10.0))
+    assert reasons(received) == {}
+    assert len(received.updates) == 4

@@ -361,3 +361,14 @@ def test_rounds_in_which_nothing_was_measured_do_not_count():
     for told in ([], [Report(0, [0], outcome="dropped")], [silent]):
         state = fitness.update(state, told)
     assert (state.rounds, state.is_open) == (0, False)
+
+
+# What a prior is
+
+
+@pytest.mark.parametrize("prior", [0, 1])
+def test_a_prior_that_is_a_whole_number_learns_like_any(prior):
+    estimator = LossFitness(prior=prior, beta=0.5)
+    state = estimator.update(estimator.init(1, 2), [report(experts=(1,), loss=np.array([0.1]))])
+    expected = 0.5 * prior + 0.5 * np.exp(-0.1)
+    assert fitness_of(estimator, state, [0])[0].tolist() == pytest.approx([prior, expected])

@@ -111,7 +111,7 @@ class LowRankFitness:
         angles = np.outer(np.arange(num_experts) + 0.5, np.arange(self.rank) + 1.0) * np.pi / num_experts
         return LowRank(
             value=np.full((num_clients, num_experts), np.nan),
-            expert_level=np.full(num_experts, self.prior),
+            expert_level=np.full(num_experts, float(self.prior)),
             client_level=np.zeros(num_clients),
             traits=np.zeros((num_clients, self.rank)),
             weights=np.cos(angles),

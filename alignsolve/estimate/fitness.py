@@ -72,7 +72,8 @@ class LossFitness:
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
         """Every pair at the prior."""
-        return PairFitness(np.full((num_clients, num_experts), self.prior), self.prior)
+        prior = float(self.prior)  # an integer would make whole numbers of all that is learned
+        return PairFitness(np.full((num_clients, num_experts), prior), prior)
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
         """Move the pairs that were tried towards what they showed."""

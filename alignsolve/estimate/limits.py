@@ -81,5 +81,5 @@ def _affords_a_forward_pass(budgets: Budgets, layers: Sequence[int]) -> BoolArra
     """Which clients can pay for the cheapest expert of every layer."""
     starts = np.concatenate([[0], np.cumsum(layers)[:-1]])
     cheapest: FloatArray = np.minimum.reduceat(budgets.cost, starts, axis=1).sum(axis=1)
-    affords: BoolArray = cheapest <= budgets.budget
+    affords: BoolArray = cheapest <= budgets.budget + slack(budgets.budget, budgets.budget) / 2
     return affords

@@ -12,6 +12,7 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
+from fedtrain.alignment import declared_capacity
 from fedtrain.compare.plan import Cell
 from fedtrain.personal import personalised_accuracy
 from fedtrain.rounds import run_rounds, variation
@@ -125,10 +126,11 @@ class _Referee:
     """Aligns what the others align, by the router's fitness, and tells how much fitness they leave."""
 
     def __init__(self, federation: Federation) -> None:
-        own = federation.aligner
-        # No catching up: what others load unevenly is not the referee's to make good.
-        even = LoadMonitor(catch_up=0.0)
-        parts = Parts(fitness=RouterFitness(), load=even, capacity=own.capacity, layers=own.layers)
+        # The same for all: the devices' capacity, whatever the policy makes of it, and no catching up, for what others
+        # load unevenly is not the referee's to make good.
+        capacity = declared_capacity(federation.fleet, federation.shared_bytes, federation.expert_bytes)
+        even, layers = LoadMonitor(catch_up=0.0), federation.aligner.layers
+        parts = Parts(fitness=RouterFitness(), load=even, capacity=capacity, layers=layers)
         self.aligner: Aligner = POLICIES["ours"](parts)
         self.state: AlignerState = self.aligner.init(
             federation.fleet.num_joined(0), federation.spec.num_experts, seed=federation.config.seed

@@ -50,7 +50,7 @@ def curvature(clients: Responds, prices: FloatArray, deadline: float) -> FloatAr
     _, loads = clients.respond(prices)
     falls = np.zeros((len(prices), len(prices)))
     step = STEP * max(float(np.ptp(prices)), float(np.abs(prices).max(initial=0.0)), np.finfo(np.float64).tiny)
-    for j in range(len(prices)):
+    for j in np.flatnonzero(loads):  # what nobody chooses does not fall, and tells nothing of the next one's step
         for _ in range(PROBES):
             if time.monotonic() >= deadline:
                 return None
@@ -58,7 +58,7 @@ def curvature(clients: Responds, prices: FloatArray, deadline: float) -> FloatAr
             probe[j] += step
             fall = loads - clients.respond(probe)[1]
             falls[j] = fall / step
-            answer = fall[j] / max(loads[j], 1e-300)
+            answer = fall[j] / loads[j]
             if answer < LEAST_ANSWER:
                 step *= 2.0
             elif answer > MOST_ANSWER:

@@ -4,7 +4,7 @@ Under the prices every client has a home, its expert of least reduced cost. An a
 from home, each with its extra cost and its change of two loads, and good ones take only cheap deviations and leave next
 to no capacity unused. Such sets are too many to list, but not their halves: the clients are dealt into two halves, the
 cheap sets of each are listed, and the second list is hashed by its loads; for each set of the first the loads that
-would use up the capacities are looked up. So 2·2^18 sets stand for 2^36, where shifts, swaps and chains see a handful.
+would use up the capacities are looked up. So 2·2^14 sets stand for 2^28, where shifts, swaps and chains see a handful.
 
 Capacities are met up to a cell: whole loads exactly, or within the unused capacity that an improvement could pay for
 where the lists leave time for it (two neighbouring cells have to be looked up then for each expert).
