@@ -52,7 +52,7 @@ class ExpertBounds:
         return whole_ceil(hard) if self.unit_loads else hard
 
     def penalty(self, loads: FloatArray) -> FloatArray:
-        """Fitness lost by soft bounds at the given loads, (num_experts,); hard bounds cost nothing here."""
+        """Fitness lost by soft bounds at the given loads, (…, num_experts); hard bounds cost nothing here."""
         over = np.maximum(loads - self.capacity, 0.0)
         short = np.maximum(self.demand - loads, 0.0)
         soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)
@@ -116,7 +116,7 @@ class ExpertBounds:
         """The conjugate, and the size of the two numbers whose difference it is: the scale of its rounding."""
         points = self.breakpoints()
         with np.errstate(invalid="ignore"):
-            paid, penalty = prices * points, np.stack([self.penalty(row) for row in points])
+            paid, penalty = prices * points, self.penalty(points)
             worth = np.where(np.isnan(points), -np.inf, paid - penalty)
         best, columns = worth.argmax(axis=0), np.arange(len(prices))
         return worth[best, columns], np.abs(paid[best, columns]) + penalty[best, columns]

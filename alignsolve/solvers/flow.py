@@ -147,7 +147,7 @@ class Network:
         least = np.minimum(bounds.least, end)
         points = np.vstack([bounds.breakpoints(), least, end])
         points = np.sort(np.clip(np.where(np.isnan(points), least, points), least, end), axis=0)
-        penalties = np.stack([bounds.penalty(row) for row in points])
+        penalties = bounds.penalty(points)
         widths = np.diff(points, axis=0)
         slopes = np.diff(penalties, axis=0) / np.maximum(widths, 1.0)
         nodes = self.first_expert + np.arange(self.problem.num_experts)
