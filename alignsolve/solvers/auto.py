@@ -19,7 +19,7 @@ from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmSt
 PRICE_PAIRS = 1 << 15
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
 CLIENTS_PER_EXPERT = 8
-"""How many times more clients than experts make it the faster one, on all families but sparse ones of few clients."""
+"""How many times more clients than experts make it the faster one on every family."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
