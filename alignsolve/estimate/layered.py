@@ -8,7 +8,7 @@ which it could not run a forward pass, and the rest in proportion to the layers'
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from alignsolve.estimate.load import LoadBounds
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.sums import PartStates
 from alignsolve.numerics import FloatArray, IntArray
+
+Layer: TypeAlias = FitnessEstimator[Any] | LoadEstimator[Any]
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,11 @@ class LayeredFitness:
 
     def init(self, num_clients: int, num_experts: int) -> PartStates:
         """What each layer knows before the first round."""
-        check_layers(self.sizes, num_experts)
-        return PartStates(tuple(self.layer.init(num_clients, size) for size in self.sizes))
+        return _init_each(self.layer, self.sizes, num_clients, num_experts)
 
     def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
         """Let each layer learn from its part."""
-        parts = zip(state.parts, split_reports(reports, self.sizes), strict=True)
-        return PartStates(tuple(self.layer.update(known, part) for known, part in parts))
+        return _update_each(self.layer, self.sizes, state, reports)
 
     def fitness(self, state: PartStates, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Fitness of all layers side by side."""
@@ -67,13 +67,11 @@ class LayeredLoad:
 
     def init(self, num_clients: int, num_experts: int) -> PartStates:
         """No load yet."""
-        check_layers(self.sizes, num_experts)
-        return PartStates(tuple(self.layer.init(num_clients, size) for size in self.sizes))
+        return _init_each(self.layer, self.sizes, num_clients, num_experts)
 
     def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
         """Let each layer learn from its part."""
-        parts = zip(state.parts, split_reports(reports, self.sizes), strict=True)
-        return PartStates(tuple(self.layer.update(known, part) for known, part in parts))
+        return _update_each(self.layer, self.sizes, state, reports)
 
     def bounds(self, state: PartStates, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
         """Bounds side by side; the price of imbalance is that of all experts together."""
@@ -89,6 +87,16 @@ class LayeredLoad:
             penalty=max(part.penalty for part in parts),
             clipped=any(part.clipped for part in parts),
         )
+
+
+def _init_each(layer: Layer, sizes: tuple[int, ...], num_clients: int, num_experts: int) -> PartStates:
+    check_layers(sizes, num_experts)
+    return PartStates(tuple(layer.init(num_clients, size) for size in sizes))
+
+
+def _update_each(layer: Layer, sizes: tuple[int, ...], state: PartStates, reports: Sequence[Report]) -> PartStates:
+    parts = zip(state.parts, split_reports(reports, sizes), strict=True)
+    return PartStates(tuple(layer.update(known, part) for known, part in parts))
 
 
 def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
