@@ -9,6 +9,7 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray
 from fedtrain.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
+from fedtrain.loads import variation
 from fedtrain.record import WORDS, Alignments, Rounds, RunRecord
 from fedtrain.report_clients import client_charts, merged_card
 from fedtrain.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
@@ -72,7 +73,7 @@ def _load_card(record: RunRecord) -> tuple[str, str, str]:
     if alignments is None or not alignments.loads.sum():
         return "load variation", "–", detail
     total = alignments.loads.sum(axis=0)
-    return "load variation", f"{total.std() / total.mean():.3f}", f"of all rounds’ assignments together; {detail}"
+    return "load variation", f"{variation(total):.3f}", f"of all rounds’ assignments together; {detail}"
 
 
 def _known_mean(values: FloatArray) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignsolve import Outcome, Report, Solution
-from alignsolve.numerics import FloatArray
 from fedtrain.aggregate import aggregate
 from fedtrain.cohort import Transport, as_sent, train_cohort
+from fedtrain.loads import variation
 from fedtrain.presence import opening, sample_cohort
 from fedtrain.row import Round, Row
 from fedtrain.server import Federation, ServerState, evaluate
@@ -104,9 +104,3 @@ def load_cv(solution: Solution) -> float:
     loads = solution.loads
     assert loads is not None  # align() raises if there is no alignment
     return variation(loads)
-
-
-def variation(loads: FloatArray) -> float:
-    """Coefficient of variation; 0 where nothing was loaded."""
-    mean = loads.mean()
-    return float(loads.std() / mean) if mean > 0.0 else 0.0

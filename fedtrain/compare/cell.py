@@ -14,8 +14,9 @@ from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Repo
 from alignsolve.numerics import FloatArray
 from fedtrain.alignment import declared_capacity
 from fedtrain.compare.plan import Cell
+from fedtrain.loads import variation
 from fedtrain.personal import personalised_accuracy
-from fedtrain.rounds import run_rounds, variation
+from fedtrain.rounds import run_rounds
 from fedtrain.row import Round
 from fedtrain.server import Federation, ServerState, initial_state, prepare
 

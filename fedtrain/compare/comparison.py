@@ -1,6 +1,7 @@
 """A whole comparison: tune, judge, and write what came of it beside the cells that it came from."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
@@ -47,6 +48,7 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Pa
     if plan_file.resolve() != (folder / "plan.toml").resolve():
         shutil.copyfile(plan_file, folder / "plan.toml")
 
+    @cache
     def read(cell: Cell) -> Curves:
         return read_cell(cell, cells)
 

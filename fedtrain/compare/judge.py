@@ -17,8 +17,7 @@ from alignsolve.numerics import FloatArray
 from fedtrain.compare.plan import Cell, Plan
 from fedtrain.compare.run import Curves
 from fedtrain.compare.statistics import (
-    Difference,
-    Ratio,
+    Estimate,
     Times,
     first_time,
     holm,
@@ -84,7 +83,7 @@ class Comparison(NamedTuple):
     task: str
     rival: str
     figure: str
-    result: Ratio | Difference
+    result: Estimate
     p: float
 
 

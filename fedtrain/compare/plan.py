@@ -18,7 +18,7 @@ from fedtrain.config_file import build_config, read_toml, to_toml
 
 Changes = Mapping[str, Any]
 """Keys of a configuration, nested as in its TOML file."""
-LEVELS = ("base", "tasks", "alignments", "settings")
+TABLES = ("base", "tasks", "alignments", "settings")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def read_plan(path: Path) -> Plan:
         If the file cannot be read, a key is unknown or missing, or a cell has no valid configuration.
     """
     given = read_toml(path)
-    known = {"name", "reference", "ours", "targets", "seeds", "tuning_seeds", *LEVELS}
+    known = {"name", "reference", "ours", "targets", "seeds", "tuning_seeds", *TABLES}
     unknown = sorted(set(given) - known)
     if unknown:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}; a plan has {', '.join(sorted(known))}")

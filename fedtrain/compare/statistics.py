@@ -42,17 +42,17 @@ class Times(NamedTuple):
         return float(self.restricted.mean())
 
 
-class Ratio(NamedTuple):
-    """A mean ratio of paired values.
+class Estimate(NamedTuple):
+    """A mean of paired comparisons.
 
     Attributes
     ----------
     value
-        Geometric mean of the ratios.
+        Geometric mean of ratios, or mean of differences.
     low, high
         Ends of its confidence interval; NaN with fewer than two pairs.
     p
-        Of the hypothesis that it is 1, two-sided; NaN with fewer than two pairs.
+        Of the hypothesis that the two do not differ, two-sided; NaN with fewer than two pairs.
     """
 
     value: float
@@ -87,7 +87,7 @@ def restrict(times: FloatArray, horizons: FloatArray) -> Times:
     return Times(np.where(censored, horizons, times), ~censored)
 
 
-def paired_ratio(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Ratio:
+def paired_ratio(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Estimate:
     """Return the geometric mean of ours / theirs with its interval.
 
     Parameters
@@ -112,19 +112,10 @@ def paired_ratio(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.
         raise ValueError("a ratio needs pairs of values above 0")
     logs = np.log(ours) - np.log(theirs)
     middle, margin, p = mean_with_margin(logs, confidence)
-    return Ratio(math.exp(middle), math.exp(middle - margin), math.exp(middle + margin), p)
+    return Estimate(math.exp(middle), math.exp(middle - margin), math.exp(middle + margin), p)
 
 
-class Difference(NamedTuple):
-    """A mean difference of paired values, with its interval and p as in :class:`Ratio`."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-def paired_difference(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Difference:
+def paired_difference(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Estimate:
     """Return the mean of ours − theirs with its interval.
 
     Raises
@@ -135,7 +126,7 @@ def paired_difference(ours: FloatArray, theirs: FloatArray, *, confidence: float
     if not len(ours):
         raise ValueError("a difference needs pairs of values")
     middle, margin, p = mean_with_margin(ours - theirs, confidence)
-    return Difference(middle, middle - margin, middle + margin, p)
+    return Estimate(middle, middle - margin, middle + margin, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

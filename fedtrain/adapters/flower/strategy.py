@@ -20,6 +20,7 @@ from fedtrain.adapters.flower.inspection import Inspected, inspect
 from fedtrain.adapters.flower.records import is_plain, pack, unpack
 from fedtrain.adapters.flower.roster import Roster
 from fedtrain.layouts import Layout, Weights, detect
+from fedtrain.loads import variation
 from fedtrain.partial import RouterRows, assignments, merge, slice_weights
 from fedtrain.randomness import Purpose, generator
 
@@ -305,7 +306,7 @@ def _figures(pending: _Pending, inspected: Inspected) -> dict[str, float]:
         "bytes-up": sum(report.bytes_up for report in inspected.reports),
         "objective": float(solution.objective or 0.0),
         "gap": float(solution.gap),
-        "load-cv": float(loads.std() / loads.mean()) if loads.any() else 0.0,
+        "load-cv": variation(loads),
         "seconds": time.monotonic() - pending.started,
     }
 
