@@ -8,6 +8,7 @@ from alignsolve import Outcome, Report, Solution
 from alignsolve.numerics import IntArray
 from fedtrain.attacks import REPLAYS, corrupt
 from fedtrain.models import num_active, num_bytes, part_to_download, part_to_upload
+from fedtrain.partial import assignments
 from fedtrain.reception import Asked, Quarantined, receive
 from fedtrain.reply import Reply, seal
 from fedtrain.server import Federation, ServerState, initial_state
@@ -64,13 +65,7 @@ def train_cohort(
     transport
         What becomes of the replies on their way.
     """
-    assert solution.assigned is not None  # align() raises if there is no alignment
-    indptr, experts = solution.assigned
-    held = {
-        client: tuple(experts[indptr[row] : indptr[row + 1]].tolist())
-        for row, client in enumerate(cohort.tolist())
-        if indptr[row] < indptr[row + 1]  # who is given nothing has nothing to fetch, to train or to report
-    }
+    held = assignments(solution, cohort)  # who is given nothing has nothing to fetch, to train or to report
     courses = {client: _foresee(federation, state, client, own, clock) for client, own in held.items()}
     returning = {client: own for client, own in held.items() if courses[client].outcome is Outcome.COMPLETED}
     replies = _replies(federation, state, returning)

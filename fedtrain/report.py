@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from fedtrain import atomic
 from fedtrain.record import RunRecord, read_record
 from fedtrain.report_data import embedded_data
 from fedtrain.report_sections import headline, sections
@@ -37,9 +38,7 @@ def write_report(run_dir: Path) -> Path:
         If a file is there but is not what a run writes.
     """
     page = run_dir / "report.html"
-    half = page.with_suffix(".html.part")
-    half.write_text(_page(read_record(run_dir)), encoding="utf-8")
-    half.replace(page)
+    atomic.replace_text(page, _page(read_record(run_dir)))
     return page
 
 

@@ -5,7 +5,6 @@ whatever stops the server, the newest folder is whole. The one before it is kept
 """
 
 import json
-import os
 import shutil
 import zipfile
 import zlib
@@ -19,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from alignsolve import Aligner, AlignerState
-from fedtrain import arrays
+from fedtrain import arrays, atomic
 from fedtrain.arrays import Array
 
 MODEL, ALIGNER, ABOUT = "model.safetensors", "aligner.npz", "state.json"
@@ -55,20 +54,17 @@ class SavedState:
 def save(folder: Path, state: SavedState, about: Mapping[str, Any]) -> Path:
     """Write a state; ``about`` is what a run must agree on to resume it, as JSON holds it. Returns its folder."""
     final = folder / f"round-{state.round:05}"
-    part = folder / f".{final.name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     kind = "torch" if _is_torch(state.weights) else "numpy"
-    _save_weights(part / MODEL, state.weights, kind)
-    with (part / ALIGNER).open("wb") as file:
-        np.savez(file, allow_pickle=False, **state.aligner.to_arrays())
     description = {"round": state.round, "weights": kind, **about, "history": list(state.history)}
-    (part / ABOUT).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    for name in (MODEL, ALIGNER, ABOUT):
-        _flush(part / name)
-    _flush(part)
-    part.rename(final)
-    _flush(folder)
+
+    def write(part: Path) -> None:
+        _save_weights(part / MODEL, state.weights, kind)
+        with (part / ALIGNER).open("wb") as file:
+            np.savez(file, allow_pickle=False, **state.aligner.to_arrays())
+        (part / ABOUT).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(final, write)
     for old in _rounds(folder)[:-KEPT]:
         shutil.rmtree(old)
     return final
@@ -154,12 +150,3 @@ def _load_weights(path: Path, kind: str) -> dict[str, Array]:
     from safetensors.numpy import load_file as load_arrays  # noqa: PLC0415
 
     return dict(load_arrays(path))
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold it."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
