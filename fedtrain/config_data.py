@@ -143,8 +143,8 @@ class DataConfig:
     ----------
     name
         ``digits``: scikit-learn's, bundled; ``concepts``: digits or letters whose domains disagree on the
-        labels; ``glyphs``: characters rendered from matplotlib's fonts; ``text``: next-character prediction, by default of the Python
-        standard library; ``cifar10``, ``emnist``, ``gtsrb``: from files in ``path``.
+        labels; ``glyphs``: characters rendered from matplotlib's fonts; ``text``: next-character prediction, by
+        default of the Python standard library; ``cifar10``, ``emnist``, ``gtsrb``: from files in ``path``.
     path
         Folder of the files of ``cifar10``, ``emnist`` or ``gtsrb``; file or folder of ``text``, empty for the
         standard library's sources.
