@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import typer
 
 import alignsolve
 from alignsolve import estimate, io
@@ -111,7 +112,6 @@ def test_nothing_is_in_the_reference_twice():
 @pytest.mark.parametrize("path", READ, ids=NAMES)
 def test_races_that_are_shown_can_be_typed(path):
     """Options of ``python -m benchmarks.solvers`` are those that there are."""
-    typer = pytest.importorskip("typer")
     app = typer.Typer(add_completion=False)
     app.command()(race.main)
     command = typer.main.get_command(app)

@@ -15,6 +15,7 @@ from problems import FAMILIES
 
 EXPERTS = 32
 LARGE = 100_000
+FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -77,24 +78,31 @@ def popular(num_clients: int) -> AlignmentProblem:
 
 
 def samples() -> Figure:
-    """Draw the prices that each sample ends with, and by how much they still change."""
-    turns = watched(popular(LARGE))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0), layout="constrained")
-    size = [turn.num_clients for turn in turns]
+    """Draw the prices that each sample ends with, by how much they still change, and what they prove about all."""
+    problem = popular(LARGE)
+    turns = watched(problem)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.0, 3.0), layout="constrained")
+    size = np.array([turn.num_clients for turn in turns])
     left.plot(size, [turn.after for turn in turns], marker="o", linewidth=1.0)
-    left.set(xscale="log", title=f"prices of {EXPERTS} experts", xlabel="clients of the sample")
+    left.set(title=f"prices of {EXPERTS} experts")
     drift = [np.ptp(turn.after - turn.before) for turn in turns]
-    right.plot(size, drift, "o-", label="drift: how far prices moved apart")
-    line = drift[1] * np.sqrt(size[1] / np.array(size[1:]))
-    right.plot(size[1:], line, "--", color="gray", label="1/√clients")
-    right.plot(size[2:], [turn.window for turn in turns[2:]], "s", label="window δ, chosen before")
-    right.set(xscale="log", yscale="log", title="drift in a round", xlabel="clients of the sample")
-    right.legend()
+    middle.plot(size, drift, "o-", label="drift")
+    middle.plot(size[1:], drift[1] * np.sqrt(size[1] / size[1:]), "--", color="gray", label="1/√clients")
+    middle.plot(size[2:], [turn.window for turn in turns[2:]], "s", label="window δ, chosen before")
+    middle.set(yscale="log", title="how far prices moved apart")
+    middle.legend()
+    objective = float(solve(problem, "price").objective or 0.0)
+    above = [problem.bound(turn.after) / objective - 1.0 for turn in turns]
+    right.plot(size, np.maximum(above, FLOOR), "o-")
+    right.text(0.8 * size[-1], FLOOR, "proven", ha="right")
+    right.set(yscale="log", title="bound above the optimum")
+    for axes in (left, middle, right):
+        axes.set(xscale="log", xlabel="clients of the sample")
     return figure
 
 
 def core() -> Figure:
-    """Draw margins and window of the last round, and its loads before and after."""
+    """Draw margins and window of the last round, and the loads before and after."""
     problem = popular(LARGE)
     turn = watched(problem)[-1]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0), layout="constrained")
@@ -104,12 +112,16 @@ def core() -> Figure:
         bar.set_color("C1" if edge < turn.window else "C0")
     left.axvline(turn.window, color="black", linewidth=1.0)
     share = 100.0 * turn.core / turn.num_clients
-    told = f" δ = {turn.window:.3f}\n core: {share:.0f} % of the clients"
-    left.text(turn.window, 0.98 * counts.max(), told, va="top")
+    told = f"  δ = {turn.window:.3f}\n  core: {share:.0f} % of the clients"
+    left.text(turn.window, counts.max(), told, va="top")
     left.set(title=f"margins of {LARGE:,} clients", xlabel="by what the best choice is the best")
-    off = turn.loads - np.clip(turn.loads, problem.expert_demand, problem.expert_capacity)
-    right.bar(np.arange(EXPERTS), off)
-    right.set(title="loads beyond their bounds, before augmenting", xlabel="expert", ylabel="clients")
+    expert = np.arange(EXPERTS)
+    least, most = problem.expert_demand, problem.expert_capacity
+    right.bar(expert, most - least, bottom=least, width=1.0, color="C2", alpha=0.2, label="demand to capacity")
+    right.plot(expert, turn.loads, "C1o", label="clients' choices")
+    right.plot(expert, solve(problem, "price").loads, "k_", markersize=7, label="after augmenting")
+    right.set(title="loads", xlabel="expert", ylim=(0.9 * least.min(), 1.2 * most.max()))
+    right.legend(ncols=2, loc="upper center", fontsize=8)
     return figure
 
 
