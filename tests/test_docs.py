@@ -5,8 +5,10 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import defaultdict
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import median
 
 import pytest
 import typer
@@ -14,6 +16,8 @@ import typer
 import alignsolve
 from alignsolve import estimate, io
 from benchmarks import solvers as race
+from benchmarks.rows import latest, read
+from problems import FAMILIES
 from tests.test_guides import FENCE, MARK
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +108,10 @@ def test_every_public_name_of_fedtrain_and_problems_is_in_the_reference():
     assert not set(names) - set(referenced())
 
 
+def test_every_family_of_instances_is_in_the_reference():
+    assert {f"problems.{family.make.__name__}" for family in FAMILIES.values()} <= set(referenced())
+
+
 def test_nothing_is_in_the_reference_twice():
     names = list(referenced())
     assert len(names) == len(set(names))
@@ -128,6 +136,31 @@ def test_every_picture_is_small_and_shown():
     for path in pictures:
         assert path.stat().st_size <= LARGEST_PICTURE
         assert f"{path.name})" in shown, path.name
+
+
+def short(ratio):
+    """Two digits that count, as the page has them."""
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:#.2g}".rstrip(".")
+
+
+def test_the_comparison_with_or_tools_is_what_the_stored_rows_say():
+    seconds = defaultdict(list)
+    for row in latest(read(ROOT / "benchmarks" / "results" / "hard.csv")):
+        if row.outcome == "answered":
+            seconds[row.num_clients, row.family, row.contender].append(row.total_seconds)
+    told = {"times faster than OR-Tools, median": "", "least (family)": "", "most (family)": ""}
+    for size in sorted({size for size, *_ in seconds}):
+        ratios = {
+            family: median(seconds[size, family, "ortools"]) / median(times)
+            for (clients, family, name), times in list(seconds.items())
+            if clients == size and name == "price" and (size, family, "ortools") in seconds
+        }
+        least, most = (pick(ratios, key=ratios.get) for pick in (min, max))
+        told["times faster than OR-Tools, median"] += f" {short(median(ratios.values()))} |"
+        told["least (family)"] += f" {short(ratios[least])} ({least}) |"
+        told["most (family)"] += f" {short(ratios[most])} ({most}) |"
+    page = text_of(DOCS / "compared.md").splitlines()
+    assert not [line for line in (f"| {name} |{cells}" for name, cells in told.items()) if line not in page]
 
 
 class Requests(HTMLParser):

@@ -7,7 +7,7 @@ colon in it, and never "type: description".
 from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.ext.napoleon import NumpyDocstring
+from sphinx.ext.napoleon.docstring import NumpyDocstring
 
 
 class Docstring(NumpyDocstring):

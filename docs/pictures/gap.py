@@ -38,6 +38,7 @@ def gaps(family: str, num_clients: int, seed: int) -> tuple[float, float]:
     by_prices = solve(problem, "lagrangian", time_limit=5.0)
     best = solve(problem, "ilp", time_limit=20.0) if num_clients <= SMALL else by_prices
     objective = float(best.objective or 0.0)
+    assert by_prices.prices is not None
     return problem.bound(by_prices.prices) / objective - 1.0, relaxed(problem) / objective - 1.0
 
 
