@@ -192,6 +192,9 @@ def test_the_documentation_builds_without_warnings_and_asks_nothing_of_the_outsi
     assert (done.returncode, done.stderr) == (0, "")
     for page in PAGES:
         assert (tmp_path / "html" / page.relative_to(DOCS)).with_suffix(".html").exists()
+    outside = text_of(tmp_path / "html" / "flower.html")  # its links out of docs/ are no dead ends
+    assert re.search(r'class="[^"]*download[^"]*"[^>]*href="_downloads/\w+/records\.py"', outside)
+    assert 'href="../' not in outside
     asked = []
     for page in (tmp_path / "html").rglob("*.html"):
         requests = Requests()
