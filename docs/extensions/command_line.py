@@ -48,6 +48,8 @@ def described(command: click.Command, program: str) -> Iterator[str]:
             yield from described_parameter(parameter, context)
     for name, below in subcommands.items():
         yield from described(below, f"{program} {name}")
+    if subcommands and command.epilog:
+        yield from (plain(command.epilog), "")
 
 
 def described_parameter(parameter: click.Parameter, context: click.Context) -> Iterator[str]:
@@ -64,8 +66,9 @@ def described_parameter(parameter: click.Parameter, context: click.Context) -> I
 
 
 def plain(text: str | None) -> str:
-    """Keep a star from being read as emphasis, and an option from being read as a dash."""
-    return re.sub(r"(?<!\S)(--[\w-]+)", r"``\1``", inspect.cleandoc(text or "").replace("*", r"\*"))
+    """Keep a star from being read as emphasis, and an option from being read as a dash; code is in backticks."""
+    cleaned = re.sub(r"`([^`]+)`", r"``\1``", inspect.cleandoc(text or "").replace("*", r"\*"))
+    return re.sub(r"(?<![`\S])(--[\w-]+)", r"``\1``", cleaned)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
