@@ -23,7 +23,7 @@ from fedtrain.loads import variation
 from fedtrain.partial import RouterRows, assignments, merge, slice_weights
 from fedtrain.randomness import Purpose, generator
 
-Sample = Callable[[int, IntArray], IntArray]
+Sample = Callable[[int, IntArray], IntArray | None]
 
 
 class TooFewClientsError(RuntimeError):
@@ -76,8 +76,8 @@ class Course:
     seed
         Of everything random.
     sample
-        Given the number of rounds done and the clients that are there, returns those that take part. None: a seeded
-        draw of ``cohort_fraction`` of all clients.
+        Given the number of rounds done and the clients that are there, returns those that take part. None, or where it
+        returns None: a seeded draw of ``cohort_fraction`` of all clients.
     router_down, router_up
         Which of the router's rows a client is sent, and returns.
     layout
@@ -209,7 +209,8 @@ class Course:
 
     def _cohort(self, here: Sequence[int]) -> IntArray:
         there = np.array(here, dtype=np.int64)
-        cohort = self._draw(there) if self.sample is None else self.sample(self.rounds_done, there)
+        chosen = None if self.sample is None else self.sample(self.rounds_done, there)
+        cohort = self._draw(there) if chosen is None else chosen
         absent = sorted(set(cohort.tolist()) - set(here))
         if absent:
             raise ValueError(f"sample() chose client {absent[0]}, who is not there; those who are: {list(here)}")
