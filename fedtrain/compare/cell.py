@@ -12,13 +12,18 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
-from fedtrain.alignment import declared_capacity
+from fedtrain.alignment import Footprint, declared_capacity
 from fedtrain.compare.plan import Cell
 from fedtrain.loads import variation
 from fedtrain.personal import personalised_accuracy
 from fedtrain.rounds import run_rounds
 from fedtrain.row import Round
 from fedtrain.server import Federation, ServerState, initial_state, prepare
+
+FINAL = 5
+"""Rounds whose mean is what a run reaches in the end."""
+NOW_AND_THEN = 10
+"""Rounds from one look at personalised accuracy to the next."""
 
 
 class Line(NamedTuple):
@@ -32,7 +37,8 @@ class Line(NamedTuple):
         Of the whole model on the test set.
     personalised, worst
         Mean and least personalised accuracy over clients, each with the experts that it last held; clients that never
-        held one do not count.
+        held one do not count. NaN but in the last :data:`FINAL` rounds and every :data:`NOW_AND_THEN`-th, for to
+        measure them takes as long as to train.
     seconds
         Simulated, since the run began.
     bytes
@@ -104,7 +110,7 @@ class _Watch:
         self.bytes += row.bytes_down + row.bytes_up
         for report in done.reports:
             self.held[report.client] = report.experts.tolist()
-        personal = personalised_accuracy(self.federation, state.tensors, self.held)
+        personal = personalised_accuracy(self.federation, state.tensors, self.held if self._looks_at(row.round) else {})
         return Line(
             round=row.round,
             accuracy=row.accuracy,
@@ -122,6 +128,9 @@ class _Watch:
             round_seconds=row.round_seconds,
         )
 
+    def _looks_at(self, number: int) -> bool:
+        return number % NOW_AND_THEN == 0 or number > self.federation.config.rounds - FINAL
+
 
 class _Referee:
     """Aligns what the others align, by the router's fitness, and tells how much fitness they leave."""
@@ -129,7 +138,8 @@ class _Referee:
     def __init__(self, federation: Federation) -> None:
         # The same for all: the devices' capacity, whatever the policy makes of it, and no catching up, for what others
         # load unevenly is not the referee's to make good.
-        capacity = declared_capacity(federation.fleet, federation.shared_bytes, federation.expert_bytes)
+        footprint = Footprint(federation.shared_bytes, federation.expert_bytes)
+        capacity = declared_capacity(federation.fleet, footprint)
         even, layers = LoadMonitor(catch_up=0.0), federation.aligner.layers
         parts = Parts(fitness=RouterFitness(), load=even, capacity=capacity, layers=layers)
         self.aligner: Aligner = POLICIES["ours"](parts)
