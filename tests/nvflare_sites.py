@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from nvflare.apis.client import Client
+from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_constant import ReturnCode
 from nvflare.apis.fl_context import FLContext, FLContextManager
 from nvflare.apis.impl.wf_comm_server import WFCommServer
@@ -65,7 +66,6 @@ class Sites(WFCommServer):
         self.silent: set[str] = set()
         self.lost: set[str] = set()
         self.sent: list[tuple[str, Shareable, int]] = []  # to whom, what, and in how many bytes
-        self.events: list[str] = []
         self.contexts = FLContextManager(self, "server", "job")
         self._engine = self
 
@@ -92,8 +92,13 @@ class Sites(WFCommServer):
         return self.contexts.new_context()
 
     def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
-        """Nobody listens."""
-        self.events.append(event_type)
+        """Tell the controller."""
+        self.controller.handle_event(event_type, fl_ctx)
+
+    def process_submission(self, client, task_name, task_id, result, fl_ctx) -> None:
+        """As the server's runner calls it."""
+        self.fire_event(EventType.BEFORE_PROCESS_SUBMISSION, self._context_of(client))
+        super().process_submission(client, task_name, task_id, result, fl_ctx)
 
     def get_num_standing_tasks(self) -> int:
         """Let the sites do their tasks first."""
@@ -110,6 +115,7 @@ class Sites(WFCommServer):
             yield name, model.meta["alignsolve"]["experts"], model.params
 
     def _serve(self, client: Client) -> None:
+        self.fire_event(EventType.BEFORE_PROCESS_TASK_REQUEST, self._context_of(client))
         name, number, task = self.process_task_request(client, self.new_context())
         if not name:
             return
@@ -117,6 +123,12 @@ class Sites(WFCommServer):
         self.sent.append((client.name, fobs.loads(sent), len(sent)))
         reply = self.tamper.get(client.name, lambda reply: reply)(self._execute(name, fobs.loads(sent)))
         self.process_submission(client, name, number, fobs.loads(fobs.dumps(reply)), self.new_context())
+
+    def _context_of(self, client: Client) -> FLContext:
+        """As the server's runner has it for what a site wants."""
+        context = self.new_context()
+        context.set_peer_context(FLContextManager(self, client.name, "job").new_context())
+        return context
 
     def _execute(self, name: str, task: Shareable) -> Shareable:
         """As NVFlare's ClientRunner: what an executor raises is a return code."""

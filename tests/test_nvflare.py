@@ -175,7 +175,9 @@ def test_a_job_that_is_aborted_merges_nothing_more(tmp_path):
         ({"clients": "site-1"}, "names of the sites"),
         ({"clients": []}, "names of the sites"),
         ({"timeout": 0}, "timeout is 0"),
-        ({"max_examples": [1, 2]}, "max_examples has 2 numbers for 5 clients"),
+        ({"max_examples": [1, 2]}, "one for every client"),
+        ({"max_examples": 0}, "max_examples is 0"),
+        ({"state_dir": "state"}, "must be absolute"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, words):

@@ -66,7 +66,12 @@ FAULTS = {
     "count is a float": (says(num_examples=1e6), "claims 1000000.0 examples"),
     "usage above all": (says(usage=[1e9]), "not shares"),
     "loss is NaN": (says(loss=[float("nan")]), "loss of expert"),
-    "loss is text": (says(loss="low"), "loss"),
+    "loss is text": (says(loss="low"), "measure loss is 'low', not a number"),
+    "usage is a dictionary": (says(usage={"0": 1.0}), "measure usage is {'0': 1.0}"),
+    "usage is nested": (says(usage=[[1.0]]), "measure usage is [[1.0]]"),
+    "duration is missing": (lambda _, said: said.pop("seconds"), "claims None seconds"),
+    "experts are missing": (lambda _, said: said.pop("experts"), "claims experts None"),
+    "control characters": (lambda params, _: params.update({"a\nb": np.ones(2)}), r"tensor a\nb is not part"),
     "negative duration": (says(seconds=-1.0), "seconds is -1.0"),
     "no measures": (lambda _, said: said.clear(), "claims None examples"),
     "no weights": (lambda params, _: params.clear(), "is missing"),
@@ -93,6 +98,14 @@ def test_what_is_not_the_whole_weights_is_refused(kind, reports):
     sites.tamper[NAMES[2]] = lambda reply: DXO(kind, data={"head": np.ones(3)}, meta={"alignsolve": {}}).to_shareable()
     sites.run(Server(num_rounds=1))
     assert reports[0][2].outcome is Outcome.REJECTED
+
+
+def test_a_reason_is_as_long_as_a_line_at_most(caplog):
+    sites = Sites()
+    sites.tamper[NAMES[2]] = changed(lambda _, said: said.update(outcome="full", reason="x" * 10_000))
+    assert sites.run(Server(num_rounds=1)).seen[0][2]["dropped"] == 1
+    (line,) = [record.message for record in caplog.records if f"client 2, {NAMES[2]}: " in record.message]
+    assert len(line) < 300
 
 
 def test_every_client_may_have_a_cap_of_its_own(reports):
@@ -132,22 +145,24 @@ def test_results_that_nvflare_cannot_read_make_their_clients_dropouts(reports):
     assert reports[0][0].outcome is Outcome.DROPPED
 
 
-def test_a_silent_site_is_dropped_once_its_time_is_over_and_its_late_update_is_not_merged(reports, caplog):
+def test_a_silent_site_is_dropped_once_its_time_is_over_and_left_out_until_it_asks_again(reports, caplog):
     sites = Sites()
     sites.silent.add(NAMES[4])
 
     class Waking(Server):
         def after_round(self, number, weights, figures):
             super().after_round(number, weights, figures)
-            sites.silent.clear()
+            if number == 2:
+                sites.silent.clear()
 
     started = time.monotonic()
-    first, second = sites.run(Waking(num_rounds=2, timeout=1)).seen
+    first, *_, last = sites.run(Waking(num_rounds=4, timeout=1)).seen
     assert 1.0 <= time.monotonic() - started < 10.0
-    assert [told[4].outcome for told in reports] == [Outcome.DROPPED, Outcome.COMPLETED]
-    assert "site-4: failed, or was not done within 1 s" in caplog.text
+    outcomes = [told[4].outcome if 4 in told else None for told in reports]
+    assert outcomes == [Outcome.DROPPED, None, None, Outcome.COMPLETED]
+    assert "site-4: nothing came back in time" in caplog.text
     assert_close(first[1], expected(weights(), experts_in(reports[0]), [0, 1, 2, 3]))
-    assert second[2]["merged"] == NUM_CLIENTS
+    assert last[2]["merged"] == NUM_CLIENTS
 
 
 def test_an_update_that_comes_after_its_round_is_not_merged(reports, caplog):
@@ -169,10 +184,11 @@ def test_an_update_that_comes_after_its_round_is_not_merged(reports, caplog):
                 deliver(*late[0])
                 sites.silent.clear()
 
-    first, second = sites.run(Delivering(num_rounds=2, timeout=1)).seen
-    assert [told[4].outcome for told in reports] == [Outcome.DROPPED, Outcome.COMPLETED]
+    first, second, third = sites.run(Delivering(num_rounds=3, timeout=1)).seen
+    assert [told[4].outcome if 4 in told else None for told in reports] == [Outcome.DROPPED, None, Outcome.COMPLETED]
     assert f"{NAMES[4]}: its update came too late" in caplog.text
-    assert_close(second[1], expected(first[1], experts_in(reports[1]), range(NUM_CLIENTS)))
+    assert_close(second[1], expected(first[1], experts_in(reports[1]), range(4)))
+    assert third[2]["merged"] == NUM_CLIENTS
 
 
 @pytest.mark.parametrize(

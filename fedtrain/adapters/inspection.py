@@ -8,6 +8,7 @@ from alignsolve import Outcome, Report
 from fedtrain.adapters.exchange import OUT_OF_MEMORY, read_update
 from fedtrain.arrays import Array
 from fedtrain.partial import PartialUpdate
+from fedtrain.reasons import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Inspected:
     reports
         One for every client that was asked, ascending.
     faults
-        What was wrong with the others, by client.
+        What was wrong with the others, by client; printable.
     silent
         Clients from which nothing came back.
     """
@@ -64,7 +65,8 @@ class Inspected:
         """Return the same where these updates turned out to have faults, and were not merged."""
         reports = [_refused(report) if report.client in faults else report for report in self.reports]
         updates = [update for update in self.updates if update.client not in faults]
-        return replace(self, updates=updates, reports=reports, faults={**self.faults, **faults})
+        known = {client: printable(fault) for client, fault in faults.items()}
+        return replace(self, updates=updates, reports=reports, faults={**self.faults, **known})
 
 
 def inspect(
@@ -104,12 +106,12 @@ def _inspect_client(inspected: Inspected, asked: Report, answers: Sequence[Answe
     answer = answers[0]
     asked = replace(asked, bytes_up=answer.num_bytes)
     if answer.fault is not None:
-        inspected.faults[client] = answer.fault
+        inspected.faults[client] = printable(answer.fault)
         return replace(asked, outcome=answer.outcome)
     try:
         update, report = read_update(answer.weights, answer.measures, asked=asked, num_experts=num_experts)
     except ValueError as error:  # what is wrong with it, from wherever it was found
-        inspected.faults[client] = str(error)
+        inspected.faults[client] = printable(str(error))
         return replace(asked, outcome=Outcome.REJECTED)
     inspected.updates.append(update)
     return report

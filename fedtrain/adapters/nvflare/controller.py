@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.apis.client import Client  # type: ignore[import-untyped]
+from nvflare.apis.event_type import EventType  # type: ignore[import-untyped]
 from nvflare.apis.fl_context import FLContext  # type: ignore[import-untyped]
 from nvflare.apis.shareable import Shareable  # type: ignore[import-untyped]
 from nvflare.app_common.abstract.fl_model import FLModel  # type: ignore[import-untyped]
@@ -17,8 +18,9 @@ from nvflare.app_common.workflows.model_controller import ModelController  # typ
 from alignsolve import Aligner
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.course import Course, Pending
-from fedtrain.adapters.inspection import Answer
+from fedtrain.adapters.inspection import Answer, Inspected
 from fedtrain.adapters.nvflare import wire
+from fedtrain.adapters.nvflare.presence import Presence
 from fedtrain.layouts import Weights
 from fedtrain.partial import RouterRows
 
@@ -55,8 +57,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
         Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
         clients return of the whole router is averaged as the shared part is.
     state_dir
-        A folder in which the state is saved after every round, and from which a job goes on; outside the job's
-        workspace, which NVFlare may clear. None: neither.
+        A folder in which the state is saved after every round, and from which a job goes on: absolute, and outside the
+        job's workspace, which NVFlare may clear. None: neither.
     config
         What every client is told with its task.
     task_name
@@ -81,7 +83,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
     ) -> None:
         # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
         super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
-        _check(clients, timeout, max_examples)
+        _check(clients, timeout, max_examples, state_dir)
         self.clients = list(clients)
         self.num_rounds = num_rounds
         self.timeout = timeout
@@ -96,6 +98,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         self.config = config
         self.task_name = task_name
         self.course: Course | None = None
+        self._presence = Presence()
         wire.prepare()
 
     @abstractmethod
@@ -131,18 +134,25 @@ class AlignedController(ModelController):  # type: ignore[misc]
             self.info(f"going on after round {course.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
         while course.rounds_done < self.num_rounds:
-            pending = course.begin(weights, self._gather(enough), patience=self.patience)
+            here = self._gather(enough)
+            if self.is_aborted():
+                return
+            pending = course.begin(weights, here, patience=self.patience)
             answers = self._ask(course, pending)
             if self.is_aborted():
                 return
             finished = course.finish(pending, answers, dict(enumerate(self._caps())))
-            for client, fault in sorted(finished.inspected.faults.items()):
-                silent = client in finished.inspected.silent
-                said = f"failed, or was not done within {self.timeout:g} s; its log says" if silent else fault
-                self.warning(f"client {client}, {self.clients[client]}: {said}")
+            self._report(finished.inspected)
             self.info(f"round {course.rounds_done}: {finished.figures}")
             weights, enough = finished.weights, self.min_clients
             self.after_round(course.rounds_done, weights, finished.figures)
+
+    def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
+        """Notice signs of life; NVFlare calls it."""
+        super().handle_event(event_type, fl_ctx)
+        if event_type in (EventType.BEFORE_PROCESS_TASK_REQUEST, EventType.BEFORE_PROCESS_SUBMISSION):
+            site = fl_ctx.get_peer_context().get_identity_name()
+            self._presence.heard(site, answered=event_type == EventType.BEFORE_PROCESS_SUBMISSION)
 
     def process_result_of_unknown_task(
         self, client: Client, task_name: str, client_task_id: str, result: Shareable, fl_ctx: FLContext
@@ -176,7 +186,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         return here
 
     def _here(self) -> list[int]:
-        connected = {client.name for client in self.engine.get_clients()}
+        connected = {client.name for client in self.engine.get_clients()} - self._presence.absent
         return [
             index
             for index, name in enumerate(self.clients)
@@ -186,6 +196,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
     def _ask(self, course: Course, pending: Pending) -> dict[int, list[Answer]]:
         """Send every client its part, and wait until each has answered, failed, or run out of time."""
         answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
+        self._presence.answered.clear()
         for client, experts in pending.assigned.items():
             part = course.part(pending, client)
             pending.bytes_down[client] = wire.weigh(part.values())
@@ -201,16 +212,31 @@ class AlignedController(ModelController):  # type: ignore[misc]
             time.sleep(PAUSE)
         return answers
 
+    def _report(self, inspected: Inspected) -> None:
+        """Log what was wrong with whom, and leave out for now who was silent."""
+        for client, fault in sorted(inspected.faults.items()):
+            name = self.clients[client]
+            failed = client in inspected.silent and name in self._presence.answered
+            self.warning(f"client {client}, {name}: {'failed; its log says why' if failed else fault}")
+        self._presence.missed(self.clients[client] for client in inspected.silent)
+
 
 def _hear(answers: list[Answer], model: FLModel) -> None:
     """Keep an answer; NVFlare calls this for whoever did not fail."""
     answers.append(wire.read_result(model))
 
 
-def _check(clients: Sequence[str], timeout: float, max_examples: int | Sequence[int]) -> None:
+def _check(
+    clients: Sequence[str], timeout: float, max_examples: int | Sequence[int], state_dir: str | Path | None
+) -> None:
     if isinstance(clients, str) or len(set(clients)) != len(clients) or not clients:
         raise ValueError(f"clients is {clients!r}; it must be the names of the sites, each once")
     if not 0.0 < timeout < math.inf:
         raise ValueError(f"timeout is {timeout}; it must be above 0, and finite: a round ends when it is over")
-    if not isinstance(max_examples, int) and len(max_examples) != len(clients):
-        raise ValueError(f"max_examples has {len(max_examples)} numbers for {len(clients)} clients")
+    caps = [max_examples] * len(clients) if isinstance(max_examples, int) else max_examples
+    if len(caps) != len(clients) or not all(0 < most < math.inf for most in caps):
+        raise ValueError(f"max_examples is {max_examples}; it must be above 0: one number, or one for every client")
+    if state_dir is not None and not Path(state_dir).is_absolute():
+        raise ValueError(
+            f"state_dir is {state_dir!r}; it must be absolute: NVFlare runs the server in a folder of its own"
+        )

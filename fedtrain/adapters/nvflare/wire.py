@@ -79,7 +79,14 @@ def read_result(model: FLModel) -> Answer:
         return failure(said["outcome"], said.get("reason"))
     if model.params_type != ParamsType.FULL:
         return Answer(num_bytes=num_bytes, fault=f"returned weights of type {model.params_type}, expected FULL")
+    for name, value in said.items():
+        if not _is_measure(value):
+            return Answer(num_bytes=num_bytes, fault=f"measure {name} is {value!r}, not a number or a list of numbers")
     return Answer(params, said, num_bytes)
+
+
+def _is_measure(value: object) -> bool:
+    return all(type(number) in (int, float) for number in (value if isinstance(value, list) else [value]))
 
 
 def weigh(values: Iterable[Any]) -> int:
