@@ -43,16 +43,17 @@ class Line(NamedTuple):
         Simulated, since the run began.
     bytes
         Sent and received since the run began.
-    load_cv, load_cv_total
-        Coefficient of variation between experts of the clients that completed their training of it: in this round,
-        and since the run began.
+    assigned_cv
+        Coefficient of variation between experts of the clients that they were assigned in this round.
+    completed_cv, completed_cv_total
+        The same of the clients that completed their training: in this round, and since the run began.
     sample_cv_total
         The same of the examples that were routed to the expert in training.
     regret
         By how much the alignment's fitness is below the referee's, as a share of the referee's; NaN where the referee
         sees no fitness yet. Below 0 for alignments that load experts or clients as the referee may not.
-    dropped
-        Clients whose update was not merged.
+    not_merged
+        Clients of the cohort whose update was not merged, or who were given nothing to train.
     align_seconds
         Wall-clock time of aligning and observing.
     round_seconds
@@ -66,11 +67,12 @@ class Line(NamedTuple):
     worst: float
     seconds: float
     bytes: int
-    load_cv: float
-    load_cv_total: float
+    assigned_cv: float
+    completed_cv: float
+    completed_cv_total: float
     sample_cv_total: float
     regret: float
-    dropped: int
+    not_merged: int
     align_seconds: float
     round_seconds: float
 
@@ -119,11 +121,12 @@ class _Watch:
             worst=float(personal.min(initial=np.inf)) if len(personal) else np.nan,
             seconds=row.clock,
             bytes=self.bytes,
-            load_cv=variation(loads),
-            load_cv_total=variation(self.loads),
+            assigned_cv=row.load_cv,
+            completed_cv=variation(loads),
+            completed_cv_total=variation(self.loads),
             sample_cv_total=variation(self.samples),
             regret=self.referee.regret(done, solution),
-            dropped=row.clients - row.merged,
+            not_merged=row.clients - row.merged,
             align_seconds=row.align_seconds,
             round_seconds=row.round_seconds,
         )
