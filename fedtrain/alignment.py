@@ -34,13 +34,19 @@ from fedtrain.models import ModelSpec, layer_sizes, num_bytes, part_to_download,
 
 Fitness = Callable[[float], Any]
 
+
+def _router_and_loss(beta: float) -> SumFitness:
+    return SumFitness(((0.5, RouterFitness(beta=beta)), (0.5, LossFitness(beta=beta))))
+
+
 FITNESS: Mapping[str, Fitness] = MappingProxyType(
     {
         "loss": lambda beta: LossFitness(beta=beta),
         "router": lambda beta: RouterFitness(beta=beta),
         "needed-router": lambda beta: NeededFitness(RouterFitness(beta=beta)),
         "gated-router": lambda beta: GatedFitness(RouterFitness(beta=beta)),
-        "router-and-loss": lambda beta: SumFitness(((0.5, RouterFitness(beta=beta)), (0.5, LossFitness(beta=beta)))),
+        "router-and-loss": _router_and_loss,
+        "needed-router-and-loss": lambda beta: NeededFitness(_router_and_loss(beta)),
         "clusters": lambda beta: ClusterFitness(beta=beta),
         "low-rank": lambda _: LowRankFitness(),
         "ucb": lambda beta: OptimisticFitness("ucb", discount=1.0 - beta),

@@ -7,7 +7,7 @@ from alignsolve import POLICIES, SOLVERS
 from fedtrain.checks import check, one_of
 
 FITNESS_NAMES = (
-    *("loss", "router", "needed-router", "gated-router", "router-and-loss"),
+    *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
     *("clusters", "low-rank", "ucb", "thompson", "oort"),
 )
 """What ``alignment.fitness`` may be; :data:`fedtrain.alignment.FITNESS` makes them."""
