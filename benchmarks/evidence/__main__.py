@@ -27,12 +27,12 @@ def evidence(
     console, cells = Console(), out / "cells"
     if not fresh:
         console.print(f"{unpack(cells)} runs taken from what is kept")
-    outcomes = [
+    main, ablation = (
         execute(PLANS / f"{name}.toml", out, workers=workers, console=console, cells=cells)
         for name in ("main", "ablation")
-    ]
-    pack(path for outcome in outcomes for path in outcome.cells)
-    write_page(*outcomes, ROOT / "docs")
+    )
+    pack({*main.cells, *ablation.cells})
+    write_page(main, ablation, ROOT / "docs")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from fedtrain import atomic
 from fedtrain.compare.cell import Line
 
 KEPT = Path(__file__).parents[1] / "results" / "evidence.csv.gz"
-ON_THE_WALL = ("align_seconds", "round_seconds")
-"""Columns that tell of the machine, and are no part of what is repeated."""
 
 
 def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
@@ -30,7 +28,11 @@ def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
             raise ValueError(f"{path} was written by another version; remove it, and it is run anew")
         writer.writerows((path.stem, *line) for line in lines)
     packed = gzip.compress(text.getvalue().encode(), mtime=0)
-    atomic.replace_file(out, lambda part: part.write_bytes(packed) and None)
+
+    def write(part: Path) -> None:
+        part.write_bytes(packed)
+
+    atomic.replace_file(out, write)
 
 
 def unpack(folder: Path, kept: Path = KEPT) -> int:

@@ -20,11 +20,6 @@ from fedtrain.rounds import run_rounds
 from fedtrain.row import Round
 from fedtrain.server import Federation, ServerState, initial_state, prepare
 
-FINAL = 5
-"""Rounds whose mean is what a run reaches in the end."""
-NOW_AND_THEN = 10
-"""Rounds from one look at personalised accuracy to the next."""
-
 
 class Line(NamedTuple):
     """A round of a cell.
@@ -37,8 +32,7 @@ class Line(NamedTuple):
         Of the whole model on the test set.
     personalised, worst
         Mean and least personalised accuracy over clients, each with the experts that it last held; clients that never
-        held one do not count. NaN but in the last :data:`FINAL` rounds and every :data:`NOW_AND_THEN`-th, for to
-        measure them takes as long as to train.
+        held one do not count. NaN but in the last round, for to measure them takes as long as to train.
     seconds
         Simulated, since the run began.
     bytes
@@ -112,7 +106,8 @@ class _Watch:
         self.bytes += row.bytes_down + row.bytes_up
         for report in done.reports:
             self.held[report.client] = report.experts.tolist()
-        personal = personalised_accuracy(self.federation, state.tensors, self.held if self._looks_at(row.round) else {})
+        is_last = row.round == self.federation.config.rounds
+        personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(
             round=row.round,
             accuracy=row.accuracy,
@@ -130,9 +125,6 @@ class _Watch:
             align_seconds=row.align_seconds,
             round_seconds=row.round_seconds,
         )
-
-    def _looks_at(self, number: int) -> bool:
-        return number % NOW_AND_THEN == 0 or number > self.federation.config.rounds - FINAL
 
 
 class _Referee:

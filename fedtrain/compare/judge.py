@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from fedtrain.compare.cell import FINAL
 from fedtrain.compare.plan import Cell, Plan
 from fedtrain.compare.run import Curves
 from fedtrain.compare.statistics import (
@@ -29,12 +28,14 @@ from fedtrain.compare.statistics import (
 
 Read = Callable[[Cell], Curves]
 """How a cell's curves are had."""
+FINAL = 5
+"""Rounds whose mean is what a run reaches in the end."""
 CLOCKS = ("round", "seconds", "bytes")
 """What the way to a target is measured in."""
 LEVELS = {
     "accuracy": "in the end",
-    "personalised": "in the end",
-    "worst": "in the end",
+    "personalised": "in the last round",
+    "worst": "in the last round",
     "assigned_cv": "mean of rounds",
     "completed_cv": "mean of rounds",
     "completed_cv_total": "in the last round",
