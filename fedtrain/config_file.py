@@ -4,6 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -88,7 +89,7 @@ def _read_value(text: str) -> Any:
 
 def _build(kind: Any, given: Mapping[str, Any], prefix: str) -> Any:
     """Make the dataclass ``kind`` from a table of keys."""
-    hints = get_type_hints(kind)
+    hints = _types_of(kind)
     for key in given:
         if key not in hints:
             raise ConfigError(f"unknown key {prefix + key!r}; {_advice(prefix + key)}")
@@ -97,6 +98,12 @@ def _build(kind: Any, given: Mapping[str, Any], prefix: str) -> Any:
     if missing:
         raise ConfigError(f"{prefix}{missing[0]} is missing, it has no default")
     return kind(**arguments)
+
+
+@cache
+def _types_of(kind: Any) -> dict[str, Any]:
+    """Types by field; to find them takes longer than all the rest, and a comparison makes thousands of them."""
+    return get_type_hints(kind)
 
 
 def _has_no_default(field: Any) -> bool:

@@ -7,8 +7,11 @@ what was changed in the plan is run, what was not is read. The number of process
 import csv
 import math
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TypeAlias
 
@@ -52,7 +55,8 @@ def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[
             yield cell, False
         else:
             missing.append(cell)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         under_way = {pool.submit(_run, cell, folder): cell for cell in missing}
         try:
             for done in as_completed(under_way):
@@ -87,6 +91,19 @@ def read_curves(path: Path, rounds: int) -> Curves:
         raise ValueError(f"{path} does not hold {rounds} whole lines; remove it, and it is run anew")
     values = np.array([[float(field or math.nan) for field in line] for line in lines])
     return {name: values[:, k] for k, name in enumerate(header)}
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when its parent is killed, which could not tell it to."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # only workers call this
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)  # what it was writing is written whole or not at all
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(cell: Cell, folder: Path) -> None:
