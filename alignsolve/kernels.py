@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.lanes import BATCH, LANES, WORD, best_of, lane_tops, listed, mark
+from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
 from alignsolve.rows import RowOptima, is_exact_in_integers
 
@@ -45,7 +45,7 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     )
     if block.group is None or block.group_capacity is None or block.group_demand is None:
         limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
-        _plain_rows(*rows, *limits, best, size, feasible)
+        _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
     else:
         _grouped_rows(
             *rows, fixed(block.group), fixed(block.group_demand), fixed(block.group_capacity), best, size, feasible
@@ -56,18 +56,15 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
 @numba.njit(cache=True, nogil=True)
 def _plain_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, best: Matrix, size: Matrix, feasible: Matrix,
+    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then the best of the others: as many as demanded, more while they are worth something.
 
     Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
     """
     n, num_experts = value.shape
-    rows = np.full((BATCH, -(-num_experts // LANES) * LANES), shut, dtype=prices.dtype)
-    marks = np.empty((BATCH, -(-num_experts // WORD)), dtype=np.uint64)
-    kept, tops = np.empty(num_experts + LANES, dtype=prices.dtype), np.empty(LANES, dtype=prices.dtype)
-    likely = np.zeros(num_experts + LANES, dtype=np.int32)
-    fixed_number, enough = np.zeros(BATCH, dtype=np.int64), np.empty(BATCH, dtype=np.int64)
+    rows, marks, enough, likely, kept, tops = desk
+    fixed_number = np.zeros(BATCH, dtype=np.int64)
     dearest = np.abs(prices).max() if num_experts else np.abs(prices).sum()
     for i in range(n):
         if i % BATCH == 0:

@@ -10,7 +10,7 @@ in Python beside it, which takes its place where numba's compiler is switched of
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -43,6 +43,43 @@ ONE = np.uint64(1)
 
 within = numba.njit(cache=True, nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """For functions so short that calling them takes longer than they do."""
+
+
+class Desk(NamedTuple):
+    """Where some rows are read, marked and looked into.
+
+    Attributes
+    ----------
+    rows
+        (BATCH, entries and as many more as make whole lanes); the others are shut.
+    marks
+        (BATCH, words) uint64: which entries of a row may be among its best.
+    enough
+        (BATCH,) int64: how many of those need be listed.
+    likely, best
+        At least as long as a row: the entries listed, and the best of them in order.
+    tops
+        (LANES,) the largest of each lane.
+    """
+
+    rows: Array
+    marks: Array
+    enough: Array
+    likely: Array
+    best: Array
+    tops: Array
+
+
+def desk(length: int, kind: npt.DTypeLike, shut: Any) -> Desk:
+    """Make room for a batch of rows of a length."""
+    return Desk(
+        rows=np.full((BATCH, -(-length // LANES) * LANES), shut, dtype=kind),
+        marks=np.zeros((BATCH, -(-length // WORD)), dtype=np.uint64),
+        enough=np.zeros(BATCH, dtype=np.int64),
+        likely=np.zeros(length + LANES, dtype=np.int32),
+        best=np.zeros(length + LANES, dtype=kind),
+        tops=np.zeros(LANES, dtype=kind),
+    )
 
 
 def _meaning(plain: Callable[..., Any]) -> Callable[[Typed], Any]:

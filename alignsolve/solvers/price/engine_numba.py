@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.lanes import BATCH, LANES, WORD, best_of, lane_tops, listed, mark, within
+from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark, within
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
 from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import CoreRows
@@ -47,16 +47,14 @@ class NumbaEngine:
         margin, ground = np.empty(n, dtype=prices.dtype), np.empty(n, dtype=prices.dtype)
         expert = np.empty(int(capacity.sum()) + 1, dtype=np.int32)
         loads = np.zeros(num_experts, dtype=np.int64)
-        rows, far, lowest = (block.value, *_masks(block)), FAR[prices.dtype.kind], LOWEST[prices.dtype.kind]
-        limits = capacity, fixed(block.demand)
+        far, lowest = FAR[prices.dtype.kind], LOWEST[prices.dtype.kind]
+        rows = (block.value, *_masks(block), capacity, fixed(block.demand))
+        asked, told = (prices, grain, far), (count, expert, margin, ground, loads)
         if block.group is None:
-            used, dual, magnitude = _price_flat(
-                *rows, *limits, prices, grain, far, lowest, block.start, count, expert, margin, ground, loads
-            )
+            room = desk(num_experts, prices.dtype, -far)
+            used, dual, magnitude = _price_flat(*rows, *asked, lowest, room, block.start, *told)
         else:
-            used, dual, magnitude = _price_grouped(
-                *rows, *limits, *_groups(block), prices, grain, far, block.start, count, expert, margin, ground, loads
-            )
+            used, dual, magnitude = _price_grouped(*rows, *_groups(block), *asked, block.start, *told)
         return Priced(count, expert[:used], margin, ground, loads, dual, magnitude)
 
     def core_rows(
@@ -135,6 +133,7 @@ def _price_flat(
     grain: float,
     far: Any,
     lowest: Any,
+    desk: Desk,
     first: int,
     count: Array,
     expert: Array,
@@ -144,15 +143,12 @@ def _price_flat(
 ) -> tuple[int, float, float]:
     """Price clients without groups: mark the likely experts of some rows, then find the best of each among them."""
     n, num_experts = value.shape
-    rows = np.full((BATCH, -(-num_experts // LANES) * LANES), -far, dtype=prices.dtype)
-    marks = np.empty((BATCH, -(-num_experts // WORD)), dtype=np.uint64)
-    best = np.empty(num_experts + LANES, dtype=prices.dtype)
-    likely, enough = np.zeros(num_experts + LANES, dtype=np.int32), np.empty(BATCH, dtype=np.int64)
+    rows, marks, enough, likely, best, _ = desk
     gap = 0.0
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
         if i % BATCH == 0:
-            _mark_rows(value, allowed, required, capacity, prices, grain, far, lowest, gap, i, rows, marks, enough)
+            _mark_rows(value, allowed, required, capacity, prices, grain, far, lowest, gap, i, desk)
         reduced = rows[i % BATCH]
         begin = used
         if len(required) > 0:
@@ -218,12 +214,10 @@ def _mark_rows(
     lowest: Any,
     gap: float,
     start: int,
-    rows: Array,
-    marks: Array,
-    enough: Array,
+    desk: Desk,
 ) -> None:
     """Reduced fitness of a batch of clients, and for each some experts among which are the best room + 1."""
-    tops = np.empty(LANES, dtype=prices.dtype)
+    rows, marks, enough, _, _, tops = desk
     for i in range(start, min(start + BATCH, len(value))):
         reduced, room = rows[i - start], capacity[i]
         for j in range(len(prices)):
