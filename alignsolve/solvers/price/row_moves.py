@@ -224,10 +224,13 @@ def _list_row(
     """List the experts of one row that take part in a move within the windows, their worths relative to the first's."""
     begin = used
     for j in range(len(reduced)):
-        near = not everything and (swap[j] <= window or fall[j] <= ground_window)
-        if near or (everything and (state[j] == OPEN or state[j] == HELD)):
-            expert[used] = j
-            held[used] = state[j] == HELD
-            worth[used] = reduced[j] - reduced[expert[begin]]
-            used += 1
+        # Written without a branch, and kept where it counts: nobody could guess which are near.
+        near = (swap[j] <= window) | (fall[j] <= ground_window)
+        movable = (state[j] == OPEN) | (state[j] == HELD)
+        expert[used], held[used], worth[used] = j, state[j] == HELD, reduced[j]
+        used += movable if everything else near
+    if used > begin:
+        reference = worth[begin]
+        for c in range(begin, used):
+            worth[c] -= reference
     return used
