@@ -197,8 +197,9 @@ def _flat_losses(reduced: Array, state: Array, room: int, spare: int, swap: Arra
     """Loss of the cheapest swap, and drop or addition, of each expert of a row without groups."""
     victim, rival = far, -far
     for j in range(len(reduced)):
-        victim = min(victim, reduced[j] if state[j] == HELD else far)
-        rival = max(rival, reduced[j] if state[j] == OPEN else -far)
+        leaving, entering = reduced[j] if state[j] == HELD else far, reduced[j] if state[j] == OPEN else -far
+        victim = leaving if leaving < victim else victim
+        rival = entering if entering > rival else rival
     swaps = victim < far and rival > -far
     for j in range(len(reduced)):
         loss = reduced[j] - rival if state[j] == HELD else victim - reduced[j]
@@ -224,13 +225,10 @@ def _list_row(
     """List the experts of one row that take part in a move within the windows, their worths relative to the first's."""
     begin = used
     for j in range(len(reduced)):
-        # Written without a branch, and kept where it counts: nobody could guess which are near.
-        near = (swap[j] <= window) | (fall[j] <= ground_window)
-        movable = (state[j] == OPEN) | (state[j] == HELD)
-        expert[used], held[used], worth[used] = j, state[j] == HELD, reduced[j]
-        used += movable if everything else near
-    if used > begin:
-        reference = worth[begin]
-        for c in range(begin, used):
-            worth[c] -= reference
+        near = not everything and (swap[j] <= window or fall[j] <= ground_window)
+        if near or (everything and (state[j] == OPEN or state[j] == HELD)):
+            expert[used] = j
+            held[used] = state[j] == HELD
+            worth[used] = reduced[j] - reduced[expert[begin]]
+            used += 1
     return used
