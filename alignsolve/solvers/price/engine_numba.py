@@ -161,7 +161,7 @@ def _price_flat(
                     used += 1
         room, need = capacity[i] - (used - begin), max(demand[i] - (used - begin), 0)
         # Listing from a different expert for every client spreads ties evenly.
-        first_expert = ((first + i) * MIX & 0xFFFFFFFF) * num_experts >> 32
+        first_expert = ((first + i) * MIX >> 8) % num_experts
         number = listed(marks[i % BATCH], num_experts, first_expert, enough[i % BATCH], likely)
         kept = best_of(reduced, likely, number, room + 1, -far, best)
         if kept > room:
