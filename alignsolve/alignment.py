@@ -79,17 +79,16 @@ def as_alignment(given: Any, num_clients: int, num_experts: int) -> Alignment:
     indptr, experts = indptr.astype(np.int64, copy=False), experts.astype(np.int64, copy=False)
     if indptr.shape != (num_clients + 1,):
         raise ValueError(f"indptr has shape {indptr.shape}, expected {(num_clients + 1,)}")
-    if indptr[0] != 0 or indptr[-1] != len(experts) or (np.diff(indptr) < 0).any():
+    if indptr[0] != 0 or indptr[-1] != len(experts) or (indptr[1:] < indptr[:-1]).any():
         raise ValueError(f"indptr must rise from 0 to the number of pairs, {len(experts)}")
     if experts.size and (experts.min() < 0 or experts.max() >= num_experts):
         raise ValueError(f"experts must lie in 0..{num_experts - 1}; found {experts.min()}..{experts.max()}")
-    inside = np.ones(max(len(experts) - 1, 0), dtype=np.bool_)
-    ends = indptr[1:-1]
-    inside[ends[(ends > 0) & (ends < len(experts))] - 1] = False
-    steps = np.diff(experts)[inside] if len(experts) else experts
-    if (steps < 0).any():
+    begins = np.zeros(len(experts) + 1, dtype=np.bool_)
+    begins[indptr] = True
+    fails_to_rise = np.flatnonzero((experts[1:] <= experts[:-1]) & ~begins[1:-1])
+    if (experts[fails_to_rise + 1] < experts[fails_to_rise]).any():
         rows = np.repeat(np.arange(num_clients), np.diff(indptr))
         return as_alignment(tuple(Alignment.from_pairs(rows, experts, num_clients)), num_clients, num_experts)
-    if (steps == 0).any():
+    if len(fails_to_rise):
         raise ValueError("a client is assigned the same expert twice")
     return Alignment(indptr, experts)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
+from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
 from alignsolve.rows import RowOptima, is_exact_in_integers
 
@@ -43,8 +44,8 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
         fixed(block.capacity),
     )
     if block.group is None or block.group_capacity is None or block.group_demand is None:
-        shut = np.int64(SHUT) if exact else -np.inf
-        _plain_rows(*rows, shut, best, size, feasible)
+        limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
+        _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
     else:
         _grouped_rows(
             *rows, fixed(block.group), fixed(block.group_demand), fixed(block.group_capacity), best, size, feasible
@@ -55,53 +56,53 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
 @numba.njit(cache=True, nogil=True)
 def _plain_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, shut: Any, best: Matrix, size: Matrix, feasible: Matrix,
+    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
-    """Required experts, then the best of the others: as many as demanded, more while they are worth something."""
+    """Required experts, then the best of the others: as many as demanded, more while they are worth something.
+
+    Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
+    """
     n, num_experts = value.shape
-    gain, kept = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts + 1, dtype=prices.dtype)
+    rows, marks, enough, likely, kept, tops = desk
+    fixed_number = np.zeros(BATCH, dtype=np.int64)
     dearest = np.abs(prices).max() if num_experts else np.abs(prices).sum()
     for i in range(n):
-        taken = 0
-        total = prices.dtype.type(0)
-        weight = 0.0
-        possible = True
-        for j in range(num_experts):
-            gain[j] = value[i, j] - prices[j]
-        if has_required:
-            for j in range(num_experts):
-                if required[i, j]:
-                    possible = possible and (not has_allowed or allowed[i, j])
-                    total += gain[j]
-                    weight += abs(gain[j])
-                    taken += 1
-                    gain[j] = shut
-        if has_allowed:
-            for j in range(num_experts):
-                if not allowed[i, j]:
-                    gain[j] = shut
+        if i % BATCH == 0:
+            for q in range(min(BATCH, n - i)):
+                gain = rows[q]
+                for j in range(num_experts):
+                    gain[j] = value[i + q, j] - prices[j]
+                best[i + q], size[i + q], feasible[i + q] = 0, 0.0, True
+                if has_required:
+                    fixed_number[q] = 0
+                    for j in range(num_experts):
+                        if required[i + q, j]:
+                            feasible[i + q] = feasible[i + q] and (not has_allowed or allowed[i + q, j])
+                            best[i + q] += gain[j]
+                            size[i + q] += abs(gain[j])
+                            fixed_number[q] += 1
+                            gain[j] = shut
+                if has_allowed:
+                    for j in range(num_experts):
+                        gain[j] = gain[j] if allowed[i + q, j] else shut
+                room = capacity[i + q] - fixed_number[q]
+                lane_tops(gain, tops)
+                least = max(tops[room - 1], lowest) if 1 <= room <= LANES else lowest
+                mark(gain, least, marks[q])
+                enough[q] = num_experts if tops[0] > least else room  # where the best tie, any of them will do
+        gain, taken = rows[i % BATCH], fixed_number[i % BATCH]
         need, room = max(demand[i] - taken, 0), min(capacity[i] - taken, num_experts)
-        if room > 0:
-            kept[:room] = shut
-            least = shut
-            for j in range(num_experts):
-                if gain[j] > least:
-                    place = room - 1
-                    while place > 0 and kept[place - 1] < gain[j]:
-                        kept[place] = kept[place - 1]
-                        place -= 1
-                    kept[place] = gain[j]
-                    least = kept[room - 1]
-        found = 0
-        while found < room and kept[found] > shut:
-            if found < need or kept[found] > 0:
-                total += kept[found]
-                weight += abs(kept[found])
+        number = listed(marks[i % BATCH], num_experts, 0, enough[i % BATCH], likely)
+        found = best_of(gain, likely, number, room, shut, kept)
+        total, weight = best[i], size[i]
+        for t in range(found):
+            if t < need or kept[t] > 0:
+                total += kept[t]
+                weight += abs(kept[t])
                 taken += 1
-            found += 1
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
-        feasible[i] = possible and room >= 0 and found >= need and need <= room
+        feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
 
 
 @numba.njit(cache=True, nogil=True)

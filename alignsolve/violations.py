@@ -7,7 +7,7 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import ClientBlock
-from alignsolve.evaluate import loads_of, selected
+from alignsolve.evaluate import loads_of
 from alignsolve.numerics import IntArray, RealArray, slack
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 def violations(problem: "AlignmentProblem", alignment: Alignment) -> list[str]:
     """Every kind of constraint that an alignment breaks, each told by its worst row; empty if it is feasible."""
     found: list[str] = []
-    for block, rows, experts in selected(problem, alignment):
-        found += [text for text in _row_violations(block, rows, experts) if text]
+    for block in problem.blocks():
+        indptr = alignment.indptr[block.start : block.stop + 1]
+        experts = alignment.experts[indptr[0] : indptr[-1]]
+        found += [text for text in _row_violations(block, np.diff(indptr), experts) if text]
     loads = loads_of(problem, alignment)
     over = problem.experts.overloads(loads)
     if over.any():
@@ -31,9 +33,11 @@ def violations(problem: "AlignmentProblem", alignment: Alignment) -> list[str]:
     return found
 
 
-def _row_violations(block: ClientBlock, rows: IntArray, experts: IntArray) -> Iterator[str]:
-    """Tell, for each kind of row constraint, the worst client of the block that breaks it."""
+def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> Iterator[str]:
+    """Tell, for each kind of row constraint, the worst client of the block that breaks it; (n,) experts of each."""
     n = block.num_clients
+    about_pairs = (block.allowed, block.required, block.group, block.budget)
+    rows = count[:0] if all(part is None for part in about_pairs) else np.repeat(np.arange(n), count)
     if block.allowed is not None:
         barred = np.flatnonzero(~block.allowed[rows, experts])
         if len(barred):
@@ -45,7 +49,6 @@ def _row_violations(block: ClientBlock, rows: IntArray, experts: IntArray) -> It
         if lacking.any():
             i, j = np.argwhere(lacking)[0]
             yield f"client {block.start + i} lacks expert {j}, which is required"
-    count = np.bincount(rows, minlength=n)
     yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
     yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
     if block.group is not None and block.group_capacity is not None and block.group_demand is not None:

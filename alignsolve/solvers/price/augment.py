@@ -26,7 +26,7 @@ from typing import Any
 import numpy.typing as npt
 
 from alignsolve.solvers.price.arcs import Arcs, freshen_row
-from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.compiled import inner, kernel, part
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.graph import (
     CURSOR,
@@ -79,7 +79,7 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
     return PAUSED
 
 
-@inner
+@part
 def _drifted(price: Array, windows: Array) -> bool:
     ground = price[-1]
     high = low = price[0]
@@ -88,7 +88,7 @@ def _drifted(price: Array, windows: Array) -> bool:
     return high - low > windows[0] or max(high - ground, ground - low) > windows[1]
 
 
-@inner
+@part
 def _next_source(graph: Graph) -> int:
     """Return a node with excess, the number of nodes if there is none."""
     excess, counter = graph.excess, graph.counter
@@ -130,7 +130,7 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
     return nodes
 
 
-@inner
+@part
 def _nearest(distance: Array, settled: Array) -> int:
     """Return the nearest node that is not settled; the number of nodes if none can be reached."""
     least = UNREACHED
@@ -144,7 +144,7 @@ def _nearest(distance: Array, settled: Array) -> int:
     return k
 
 
-@inner
+@part
 def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
     """Offer to every node a way by j; written without branches, for it is the innermost loop."""
     for k in range(len(distance)):
@@ -153,7 +153,7 @@ def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: in
         distance[k] = min(offer, known)
 
 
-@inner
+@part
 def _raise_prices(graph: Graph, target: int) -> None:
     price, distance, settled = graph.price, graph.distance, graph.settled
     whole = -step_of(len(price))
@@ -162,14 +162,14 @@ def _raise_prices(graph: Graph, target: int) -> None:
         price[j] += reached - (distance[j] & whole) if settled[j] else 0
 
 
-@inner
+@part
 def _forget_search(graph: Graph) -> None:
     """Clear the marks of the last search."""
     graph.distance[:] = UNREACHED
     graph.settled[:] = 0
 
 
-@inner
+@part
 def _trace(graph: Graph, source: int, target: int) -> int:
     """Write down the path from source to target; return its number of arcs."""
     path, parent = graph.path, graph.parent

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
+from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark, within
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
-from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.compiled import inner, kernel, part
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.solvers.price.row_moves import (
@@ -28,6 +29,8 @@ SMALL = 1 << 20
 """Up to so many candidates, room is made for all there can be."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 """Larger than every difference of reduced fitness."""
+LOWEST = {"i": np.int64(1 - 2**62), "f": np.float64(-np.finfo(np.float64).max)}
+"""No larger than any difference of reduced fitness."""
 WIDEST = {"i": LARGEST, "f": MAX_FLOAT}
 """A window in which every move is."""
 
@@ -42,18 +45,16 @@ class NumbaEngine:
         capacity = fixed(np.minimum(block.capacity, num_experts))
         count = np.empty(n, dtype=np.int32)
         margin, ground = np.empty(n, dtype=prices.dtype), np.empty(n, dtype=prices.dtype)
-        expert = np.empty(int(capacity.sum()), dtype=np.int32)
+        expert = np.empty(int(capacity.sum()) + 1, dtype=np.int32)
         loads = np.zeros(num_experts, dtype=np.int64)
-        rows, far = (block.value, *_masks(block)), FAR[prices.dtype.kind]
-        limits = capacity, fixed(block.demand)
+        far, lowest = FAR[prices.dtype.kind], LOWEST[prices.dtype.kind]
+        rows = (block.value, *_masks(block), capacity, fixed(block.demand))
+        asked, told = (prices, grain, far), (count, expert, margin, ground, loads)
         if block.group is None:
-            used, dual, magnitude = _price_flat(
-                *rows, *limits, prices, grain, far, block.start, count, expert, margin, ground, loads
-            )
+            room = desk(num_experts, prices.dtype, -far)
+            used, dual, magnitude = _price_flat(*rows, *asked, lowest, room, block.start, *told)
         else:
-            used, dual, magnitude = _price_grouped(
-                *rows, *limits, *_groups(block), prices, grain, far, block.start, count, expert, margin, ground, loads
-            )
+            used, dual, magnitude = _price_grouped(*rows, *_groups(block), *asked, block.start, *told)
         return Priced(count, expert[:used], margin, ground, loads, dual, magnitude)
 
     def core_rows(
@@ -131,6 +132,8 @@ def _price_flat(
     prices: Array,
     grain: float,
     far: Any,
+    lowest: Any,
+    desk: Desk,
     first: int,
     count: Array,
     expert: Array,
@@ -138,99 +141,110 @@ def _price_flat(
     ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
-    """Price clients without groups: keep the best few of each row, one more than it may take."""
+    """Price clients without groups: mark the likely experts of some rows, then find the best of each among them."""
     n, num_experts = value.shape
-    reduced = np.empty(num_experts, dtype=prices.dtype)
-    best = np.empty(num_experts + 1, dtype=prices.dtype)
-    which = np.empty(num_experts + 1, dtype=np.int32)
-    likely = np.empty(num_experts, dtype=np.int32)
+    rows, marks, enough, likely, best, _ = desk
     gap = 0.0
-    per_grain = 1 / grain if grain > 0 else 0.0
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
+        if i % BATCH == 0:
+            _mark_rows(value, allowed, required, capacity, prices, grain, far, lowest, gap, i, desk)
+        reduced = rows[i % BATCH]
         begin = used
-        for j in range(num_experts):
-            reduced[j] = value[i, j] - prices[j]
-        if grain > 0:
-            for j in range(num_experts):
-                reduced[j] = np.rint(reduced[j] * per_grain) * grain
-        if len(allowed) > 0:
-            for j in range(num_experts):
-                reduced[j] = reduced[j] if allowed[i, j] else -far
         if len(required) > 0:
             for j in range(num_experts):
                 if required[i, j]:
                     expert[used] = j
-                    dual += reduced[j]
+                    dual += _rounded(value[i, j] - prices[j], grain)
+                    magnitude += abs(value[i, j])
+                    loads[j] += 1
                     used += 1
-                    reduced[j] = -far
-        fixed = used - begin
-        room, need = capacity[i] - fixed, demand[i] - fixed
-        # Scanning from a different expert for every client spreads ties evenly.
-        first_expert = ((first + i) * MIX >> 8) % num_experts
-        highest = _highest(reduced)
-        number = _above(reduced, highest - gap, first_expert, likely)
-        if number <= room:
-            number = _above(reduced, -far, first_expert, likely)
-        kept = 0
-        for t in range(number):
-            worth = reduced[likely[t]]
-            if kept > room and not worth > best[room]:
-                continue
-            rank = min(kept, room)
-            while rank > 0 and worth > best[rank - 1]:
-                best[rank] = best[rank - 1]
-                which[rank] = which[rank - 1]
-                rank -= 1
-            best[rank] = worth
-            which[rank] = likely[t]
-            kept = min(kept + 1, room + 1)
+        room, need = capacity[i] - (used - begin), max(demand[i] - (used - begin), 0)
+        # Listing from a different expert for every client spreads ties evenly; a division is slow, a mask is not.
+        mixed = (first + i) * MIX >> 8
+        first_expert = mixed & (num_experts - 1) if num_experts & (num_experts - 1) == 0 else mixed % num_experts
+        number = listed(marks[i % BATCH], num_experts, first_expert, enough[i % BATCH], likely)
+        kept = best_of(reduced, likely, number, room + 1, -far, best)
         if kept > room:
-            # What the next row's best few probably lie within: a little more than this one's do.
-            gap = max(0.95 * gap, 1.5 * (highest - best[room]))
-        taken = 0
-        while taken < min(kept, room) and (taken < need or best[taken] > 0):
-            expert[used] = which[taken]
-            dual += best[taken]
-            used += 1
-            taken += 1
+            # What the best few of the next rows probably lie within: a little more than this one's do.
+            gap = max(0.95 * gap, 1.5 * (best[0] - best[room]))
+        taken = min(kept, room)
+        while taken > need and not best[taken - 1] > 0:
+            taken -= 1
+        worst, rival = far, -far
+        if taken < kept:
+            rival = best[taken]
+        if taken > 0:
+            worst = best[taken - 1]
+            ties = number
+            if worst == rival:
+                ties = 0
+                for t in range(taken):
+                    ties += best[t] == worst
+            end, t = used + taken, 0
+            while used < end:
+                j = likely[t]
+                worth, size = reduced[j], abs(value[i, j])
+                equal = worth == worst
+                take = (worth > worst) | (equal & (ties > 0))
+                ties -= equal
+                expert[used] = j
+                used += take
+                loads[j] += take
+                dual += worth if take else 0.0
+                magnitude += size if take else 0.0
+                t += 1
         count[i] = used - begin
-        for t in range(begin, used):
-            loads[expert[t]] += 1
-            magnitude += abs(value[i, expert[t]])
-        loss = far
-        if taken > 0 and taken < kept:
-            loss = best[taken - 1] - best[taken]
-        margin[i] = loss
-        loss = far
-        if taken > 0 and taken > need:
-            loss = best[taken - 1]
+        margin[i] = worst - rival if (taken > 0) & (rival > -far) else far
+        loss = worst if taken > need else far
         if taken < kept and taken < room:
-            loss = min(loss, -best[taken])
+            loss = min(loss, -rival)
         ground[i] = loss
     return used, dual, magnitude
 
 
-@inner
-def _highest(values: Array) -> Any:
-    """Return the largest value."""
-    highest = values[0]
-    for j in range(len(values)):
-        highest = values[j] if values[j] > highest else highest
-    return highest
+@part
+def _mark_rows(
+    value: Array,
+    allowed: Array,
+    required: Array,
+    capacity: Array,
+    prices: Array,
+    grain: float,
+    far: Any,
+    lowest: Any,
+    gap: float,
+    start: int,
+    desk: Desk,
+) -> None:
+    """Reduced fitness of a batch of clients, and for each some experts among which are the best room + 1."""
+    rows, marks, enough, _, _, tops = desk
+    for i in range(start, min(start + BATCH, len(value))):
+        reduced, room = rows[i - start], capacity[i]
+        for j in range(len(prices)):
+            reduced[j] = value[i, j] - prices[j]
+        if grain > 0:
+            for j in range(len(prices)):
+                reduced[j] = _rounded(reduced[j], grain)
+        if len(allowed) > 0:
+            for j in range(len(prices)):
+                reduced[j] = reduced[j] if allowed[i, j] else -far
+        if len(required) > 0:
+            for j in range(len(prices)):
+                reduced[j] = -far if required[i, j] else reduced[j]
+                room -= required[i, j]
+        lane_tops(reduced, tops)
+        certain = 0 <= room < LANES
+        least = max(tops[room] if certain else tops[0] - prices.dtype.type(gap), lowest)
+        while mark(reduced, least, marks[i - start]) <= room and not certain and least > lowest:
+            least = lowest
+        enough[i - start] = len(prices) if tops[0] > least else room + 1  # where the best tie, any of them will do
 
 
-@inner
-def _above(values: Array, least: Any, begin: int, found: Array) -> int:
-    """List the entries above a level, in the order met from ``begin`` on, without a branch; return their number."""
-    number = 0
-    for j in range(begin, len(values)):
-        found[number] = j
-        number += values[j] > least
-    for j in range(begin):
-        found[number] = j
-        number += values[j] > least
-    return number
+@within
+def _rounded(worth: Any, grain: float) -> Any:
+    """Round to a multiple of the grain, a power of two; of whole numbers the grain is 0."""
+    return np.rint(worth * (1 / grain)) * grain if grain > 0 else worth
 
 
 @kernel

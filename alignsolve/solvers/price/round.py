@@ -29,6 +29,8 @@ AFFORDABLE_CORE = 1 << 18
 """A core of so many clients is never too large for memory."""
 MOVES_TO_PAIRS = 8
 """A table is no slower than heaps from so many pairs for each move."""
+EVERY = 64
+"""One value of so many is looked at first, where one of a certain rank is sought."""
 FEW = 8
 """Where clients only tie, the core offers so many times fewer moves."""
 RESOLUTION = 2.0**-38
@@ -116,10 +118,10 @@ class Round:
         margins = self.priced.margins
         if wanted is None:
             clients = min(self._clients_wanted(core_per_unit), len(margins) // 2)
-            wanted = np.partition(margins, clients)[clients] if self.misplaced else 0
+            wanted = smallest(margins, clients) if self.misplaced else 0
         elif self.misplaced:
             most = max(int(most_share * len(margins)), AFFORDABLE_CORE)
-            wanted = min(wanted, np.partition(margins, most)[most]) if most < len(margins) else wanted
+            wanted = min(wanted, smallest(margins, most)) if most < len(margins) else wanted
         window = min(max(wanted, 0 if self.whole or self.polish else self.resolution), self.widest)
         return int(window) if self.whole else window
 
@@ -136,10 +138,10 @@ class Round:
     def _ground_window(self) -> Any:
         """Return a window at least as wide for drops and additions, as far as it costs few more clients."""
         margins = self.priced.ground_margins
-        few = SMALLEST_CORE + np.count_nonzero(self.priced.margins <= self.window) // 8
+        few = SMALLEST_CORE + int(np.count_nonzero(self.priced.margins <= self.window)) // 8
         if self.window >= self.widest or few >= len(margins):
             return self.widest
-        nearest = np.partition(margins, few)[few]
+        nearest = smallest(margins, few)
         return min(max(self.window, type(self.window)(nearest)), self.widest)
 
     def _choose_exponent(self) -> int:
@@ -288,6 +290,15 @@ class Round:
         """Whether the loads as they are keep all hard bounds."""
         loads = self.graph.load + self.graph.excess[:-1]
         return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())
+
+
+def smallest(values: RealArray, rank: int) -> Any:
+    """Return the value with so many below it; of many values first only those that a sample lets expect near it."""
+    enough = 2 * (rank // EVERY + 8)
+    if 2 * enough < len(values) // EVERY:
+        near = values[values <= np.partition(values[::EVERY], enough)[enough]]
+        values = near if len(near) > rank else values
+    return np.partition(values, rank)[rank]
 
 
 def is_small(sample: Sample) -> bool:

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.solvers.price.compiled import inner, kernel, part
 
 Array = npt.NDArray[Any]
 
 SHUT, OPEN, HELD, REQUIRED = 0, 1, 2, 3
 
 
-@inner
+@part
 def read_row(
     value: Array, allowed: Array, required: Array, prices: Array, grain: float, i: int, reduced: Array, state: Array
 ) -> None:
@@ -192,13 +192,14 @@ def list_flat_rows(
     return used
 
 
-@inner
+@part
 def _flat_losses(reduced: Array, state: Array, room: int, spare: int, swap: Array, fall: Array, far: Any) -> None:
     """Loss of the cheapest swap, and drop or addition, of each expert of a row without groups."""
     victim, rival = far, -far
     for j in range(len(reduced)):
-        victim = min(victim, reduced[j] if state[j] == HELD else far)
-        rival = max(rival, reduced[j] if state[j] == OPEN else -far)
+        leaving, entering = reduced[j] if state[j] == HELD else far, reduced[j] if state[j] == OPEN else -far
+        victim = leaving if leaving < victim else victim
+        rival = entering if entering > rival else rival
     swaps = victim < far and rival > -far
     for j in range(len(reduced)):
         loss = reduced[j] - rival if state[j] == HELD else victim - reduced[j]
@@ -207,7 +208,7 @@ def _flat_losses(reduced: Array, state: Array, room: int, spare: int, swap: Arra
         fall[j] = reduced[j] if state[j] == HELD and spare > 0 else gain
 
 
-@inner
+@part
 def _list_row(
     reduced: Array,
     state: Array,
