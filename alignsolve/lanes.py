@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -210,7 +210,7 @@ def _sorted(builder: Any, kind: Any, eight: Any) -> Any:
     return eight
 
 
-@within  # type: ignore[untyped-decorator]
+@within
 def mark(row: Array, least: Any, words: Array) -> int:
     """Set the bits of the entries no less than a level, return their number; the row is some whole lanes long."""
     number = 0
@@ -223,7 +223,7 @@ def mark(row: Array, least: Any, words: Array) -> int:
     return number
 
 
-@within  # type: ignore[untyped-decorator]
+@within
 def listed(words: Array, length: int, begin: int, most: int, found: Array) -> int:
     """List the marked ones of the first ``length`` entries, up to so many, roughly in the order from ``begin`` on.
 
@@ -247,7 +247,7 @@ def listed(words: Array, length: int, begin: int, most: int, found: Array) -> in
     return number
 
 
-@within  # type: ignore[untyped-decorator]
+@within
 def best_of(row: Array, likely: Array, number: int, most: int, shut: Any, best: Array) -> int:
     """Sort the best of the entries listed, ``most`` of them or all if they are fewer; return how many."""
     if number <= LANES:

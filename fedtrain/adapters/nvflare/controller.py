@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nvflare.apis.client import Client  # type: ignore[import-untyped]
-from nvflare.apis.event_type import EventType  # type: ignore[import-untyped]
-from nvflare.apis.fl_context import FLContext  # type: ignore[import-untyped]
-from nvflare.apis.shareable import Shareable  # type: ignore[import-untyped]
-from nvflare.app_common.abstract.fl_model import FLModel  # type: ignore[import-untyped]
-from nvflare.app_common.workflows.model_controller import ModelController  # type: ignore[import-untyped]
+from nvflare.apis.client import Client
+from nvflare.apis.event_type import EventType
+from nvflare.apis.fl_context import FLContext
+from nvflare.apis.shareable import Shareable
+from nvflare.app_common.abstract.fl_model import FLModel
+from nvflare.app_common.workflows.model_controller import ModelController
 
 from alignsolve import Aligner
 from alignsolve.numerics import IntArray

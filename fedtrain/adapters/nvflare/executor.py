@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nvflare.apis.executor import Executor  # type: ignore[import-untyped]
-from nvflare.apis.fl_context import FLContext  # type: ignore[import-untyped]
-from nvflare.apis.shareable import Shareable  # type: ignore[import-untyped]
-from nvflare.apis.signal import Signal  # type: ignore[import-untyped]
-from nvflare.app_common.utils.fl_model_utils import FLModelUtils  # type: ignore[import-untyped]
+from nvflare.apis.executor import Executor
+from nvflare.apis.fl_context import FLContext
+from nvflare.apis.shareable import Shareable
+from nvflare.apis.signal import Signal
+from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
 from fedtrain.adapters.exchange import Measures, train_and_measure
 from fedtrain.adapters.nvflare import wire

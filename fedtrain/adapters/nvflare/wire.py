@@ -8,9 +8,9 @@ know is refused. Its tensors need a decomposer on both sides, which it does not 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from nvflare.app_common.abstract.fl_model import FLModel, ParamsType  # type: ignore[import-untyped]
-from nvflare.app_opt.pt.decomposers import TensorDecomposer  # type: ignore[import-untyped]
-from nvflare.fuel.utils import fobs  # type: ignore[import-untyped]
+from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
+from nvflare.app_opt.pt.decomposers import TensorDecomposer
+from nvflare.fuel.utils import fobs
 
 from fedtrain import arrays
 from fedtrain.adapters.exchange import OUT_OF_MEMORY, ExchangeError, OutOfMemory, Trained
