@@ -40,10 +40,10 @@ TURNS = 4
 """Passes over all clients, at most."""
 NEAR, NEARER = 0.002, 1e-5
 """The bound is expected to fall by about this share: from a smaller sample's prices, and after steps by curvature."""
-SHARE, LEAST_SHARE = 0.4, 0.25
+SHARE, LEAST_SHARE = 0.4, 0.1
 """Of the time, for samples: of what the passes that follow leave, and at least."""
 CURVED = (0.15, 0.2, 0.4)
-"""Of the time, for the curvature by each of these; where it takes longer the level method goes on."""
+"""Of what the passes that follow leave, for the curvature by each of these; else the level method goes on."""
 RESERVE = 3.0
 """Passes over all clients that what follows takes: the pass itself, and the repair."""
 ENOUGH = 0.1
@@ -174,31 +174,32 @@ class _Search:
         num_clients, num_experts = self.problem.shape
         for entries, share in zip(CURVE_ENTRIES, CURVED, strict=True):
             sample = self._clients(max(1, num_clients * num_experts // entries))
-            started = time.monotonic()
-            sample.respond(self.found.prices)
-            now = time.monotonic()
-            if num_experts * (now - started) <= share * (self.deadline - now):
+            seconds, everyone = self._timed(sample)
+            left = self.deadline - time.monotonic()
+            if num_experts * seconds <= share * (left - RESERVE * everyone):
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
+    def _timed(self, sample: Clients) -> tuple[float, float]:
+        """Seconds that a look at a sample takes now, and a look at all clients."""
+        started = time.monotonic()
+        sample.respond(self.found.prices)
+        seconds = time.monotonic() - started
+        return seconds, seconds * self.problem.num_clients / max(1, sample.num_clients)
+
     def _soon(self, sample: Clients) -> float:
         """When to be done with a sample: all clients will have to be looked at, and moved."""
-        started = time.monotonic()
         if math.isinf(self.deadline):
             return self.deadline
-        sample.respond(self.found.prices)
+        _, everyone = self._timed(sample)
         now = time.monotonic()
         left = self.deadline - now
-        pass_seconds = (now - started) * self.problem.num_clients / max(1, sample.num_clients)
-        return now + max(SHARE * (left - RESERVE * pass_seconds), LEAST_SHARE * left)
+        return now + max(SHARE * (left - RESERVE * everyone), LEAST_SHARE * left)
 
     def _in_time(self, sample: Clients) -> bool:
         """Whether all clients can be looked at, and moved after that."""
-        started = time.monotonic()
-        sample.respond(self.found.prices)
-        now = time.monotonic()
-        seconds = (now - started) * self.problem.num_clients / max(1, sample.num_clients)
-        return now + RESERVE * seconds < self.deadline
+        _, everyone = self._timed(sample)
+        return time.monotonic() + RESERVE * everyone < self.deadline
 
     def _correct(self, sample: Clients, everyone: Clients, *, turns: int) -> Iterator[Prices]:
         """Look at all clients; tilt the sample's bound by what was seen; again from the best prices of that."""

@@ -49,6 +49,8 @@ LARGEST_ENTRIES = 1 << 24
 """Pairs up to which chains go through all clients after that."""
 DISTURBED_ENTRIES = 1 << 16
 """Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
+POLISHING = 10.0
+"""Passes over all clients that it takes to lay their choices out, to list their moves and to read the outcome."""
 HASTE = 0.6
 """Of the time, for greed where it goes first."""
 
@@ -158,7 +160,7 @@ class _Search:
                 self._deal(found)
             if self._good_enough():
                 break
-        if found.chosen is not None and entries <= LARGEST_ENTRIES and not self._good_enough():
+        if found.chosen is not None and entries <= LARGEST_ENTRIES and self._worth_polishing(found):
             self._from_choices(found)
         infeasible = self._greed(self.deadline) if self.alignment is None else None
         if infeasible is not None:
@@ -175,6 +177,12 @@ class _Search:
             if infeasible is not None:
                 return infeasible
         return WarmStart(self.alignment, warm_start.prices)
+
+    def _worth_polishing(self, found: "Prices") -> bool:
+        """Whether there is something to gain, and time for it: nothing looks at the clock before the first chains."""
+        if self._good_enough():
+            return False
+        return self.alignment is None or time.monotonic() + POLISHING * found.pass_seconds < self.deadline
 
     def _greed(self, deadline: float) -> Answer | None:
         """Take greed's alignment; return its answer if it proves that there is none."""
