@@ -9,7 +9,7 @@ import pytest
 
 from alignsolve import AlignmentProblem
 from alignsolve.alignment import Alignment
-from alignsolve.solvers.greedy import fill, paths
+from alignsolve.solvers.greedy import Greedy, fill, paths
 from alignsolve.solvers.greedy.complete import complete_rows
 from alignsolve.solvers.greedy.state import gather, to_alignment
 from alignsolve.solvers.lagrangian import dual, exchange
@@ -169,3 +169,19 @@ def test_the_curvature_leaves_time_for_the_passes_that_follow(monkeypatch, secon
     monkeypatch.setattr(dual, "time", Clock())
     monkeypatch.setattr(dual, "curvature", lambda *_: np.eye(16))
     assert (search._curvature() is not None) == looked
+
+
+def test_the_first_alignment_of_greed_is_waited_for_as_long_as_there_is_time(monkeypatch):
+    answers = Greedy.answers
+
+    def slowly(self, *args):
+        time.sleep(0.3)
+        yield from answers(self, *args)
+        time.sleep(60.0)
+
+    monkeypatch.setattr(Greedy, "answers", slowly)
+    started = time.monotonic()
+    search = lagrangian._Search(Lagrangian(), made("weighted", 30, 4), started + 60.0, 0, 1, None)
+    assert search._greed(enough=started) is None
+    assert search.alignment is not None
+    assert time.monotonic() - started < 40.0

@@ -34,7 +34,7 @@ from alignsolve.solvers.greedy.state import (
 
 SPARE, SPARE_MORE = 2.0, 64.0
 """Movers listed: so many times the units that are violated, and some more; the rest waits for the next round."""
-ENOUGH = 4096.0
+ENOUGH = 64.0
 """Clients looked at for every unit that is violated, where there are more."""
 PROGRESS = 1e-6
 """A round that removes less than this share of the violation is the last."""

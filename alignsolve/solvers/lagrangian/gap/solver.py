@@ -382,6 +382,7 @@ def prepare_gap() -> None:
     """Compile everything, on a tiny problem; for a solver's ``prepare``, before the clock of a time limit starts."""
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
+    program.relax(instance, math.inf)  # loads HiGHS
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
     local.tell(np.array([0, 0, 1]), -8.0)
