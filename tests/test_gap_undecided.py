@@ -14,19 +14,22 @@ from alignsolve.solvers.lagrangian.gap.instance import read
 from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, evaluate, mix, new_table
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers
 from alignsolve.solvers.lagrangian.gap.solver import solve_gap
-from alignsolve.solvers.lagrangian.gap.undecided import SURE, Undecided
+from alignsolve.solvers.lagrangian.gap.undecided import SURE, Undecided, in_turn
 from problems import FAMILIES
+
+NOBODY = np.zeros(0, dtype=np.int64)
+"""An incumbent that nobody looks at."""
 
 
 def make(name, num_clients, num_experts, seed=0):
     return FAMILIES[name](np.random.default_rng(seed), num_clients=num_clients, num_experts=num_experts)
 
 
-def undecided_of(problem, value):
+def undecided_of(problem, value, *, around=False):
     instance = read(problem)
     multipliers = Multipliers(instance, np.zeros(problem.num_clients))
     multipliers.climb(value, math.inf, 300)
-    return instance, Undecided(instance, multipliers)
+    return instance, Undecided(instance, multipliers, around=around)
 
 
 @pytest.mark.kernels
@@ -56,7 +59,7 @@ def test_whatever_the_rest_decides_completes_to_an_alignment_that_fits(seed, nam
     value = -float(solve(problem, "greedy").objective)
     instance, found = undecided_of(problem, value)
     found._sure = sure
-    rest = found.next(value, value, math.inf)
+    rest = found.next(NOBODY, value, value, math.inf)
     if rest is None:
         return
     assert rest.opened.sum() <= undecided.MOST_OPEN
@@ -76,7 +79,7 @@ def test_the_rest_keeps_all_that_costs_less_than_the_aim():
         problem = make("gap-b", 12, 3, seed)
         value = -float(solve(problem, "ilp").objective) + 6.0
         instance, found = undecided_of(problem, value)
-        rest = found.next(value, value, math.inf)
+        rest = found.next(NOBODY, value, value, math.inf)
         if rest is None or len(rest.clients) > 8:
             continue
         for decided in itertools.product(range(3), repeat=len(rest.clients)):
@@ -86,6 +89,22 @@ def test_the_rest_keeps_all_that_costs_less_than_the_aim():
                 assert rest.opened[np.arange(len(chosen)), chosen].all()
                 kept += 1
     assert kept > 10
+
+
+def test_around_the_incumbent_it_is_one_of_what_there_is_to_decide():
+    kept = 0
+    for seed in range(6):
+        problem = make("gap-c", 40, 4, seed)
+        solution = solve(problem, "greedy")
+        value = -float(solution.objective)
+        instance, found = undecided_of(problem, value, around=True)
+        incumbent = instance.chosen(solution.assigned)
+        rest = found.next(incumbent, value, value, math.inf)
+        if rest is not None:
+            assert np.array_equal(rest.completed(rest.start), incumbent)
+            assert rest.opened[np.arange(len(rest.start)), rest.start].all()
+            kept += 1
+    assert kept > 2
 
 
 def test_what_is_solved_widens_the_rest_until_all_are_open_and_what_is_not_narrows_it():
@@ -108,18 +127,33 @@ def test_a_first_rest_that_finds_nothing_near_the_incumbent_is_the_last():
         lower = found.multipliers.lower
         found.learn(solved=False, found=lower + worse * (1e3 - lower), value=1e3)
         assert found.pays == pays
+        assert found.far != pays
+
+
+def test_around_the_incumbent_is_decided_by_turns_once_the_other_way_came_to_an_end():
+    _, afresh = undecided_of(make("gap-c", 40, 4), 1e3)
+    _, around = undecided_of(make("gap-c", 40, 4), 1e3, around=True)
+    assert in_turn(afresh, around, 1) is afresh
+    afresh.learn(solved=True, found=1e3, value=1e3)
+    assert [in_turn(afresh, around, vain) for vain in range(4)] == [afresh, around, afresh, around]
+    around.pays = False
+    assert in_turn(afresh, around, 1) is afresh
+    afresh.pays, around.pays = False, True
+    assert in_turn(afresh, around, 0) is around
+    afresh.far = True
+    assert in_turn(afresh, around, 0) is None
 
 
 def test_rests_with_too_many_pairs_are_not_handed_out(monkeypatch):
     monkeypatch.setattr(undecided, "MOST_OPEN", 0)
     _, found = undecided_of(make("gap-d", 40, 4), 1e4)
-    assert found.next(1e4, 1e4, math.inf) is None
+    assert found.next(NOBODY, 1e4, 1e4, math.inf) is None
     assert not found.pays
 
 
 def test_no_time_is_no_rest():
     _, found = undecided_of(make("gap-c", 40, 4), 1e3)
-    assert found.next(1e3, 1e3, 0.0) is None
+    assert found.next(NOBODY, 1e3, 1e3, 0.0) is None
     assert found.pays
 
 

@@ -36,7 +36,7 @@ from alignsolve.solvers.lagrangian.gap.instance import Instance, read
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
 from alignsolve.solvers.lagrangian.gap.pool import FIRST, LocalSearch
 from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
-from alignsolve.solvers.lagrangian.gap.undecided import Undecided
+from alignsolve.solvers.lagrangian.gap.undecided import Undecided, in_turn
 from alignsolve.witness import Witness
 
 FIRST_DESCENTS = 60
@@ -112,6 +112,7 @@ class _Search:
         self.infeasible = False
         self.witness: Witness | None = None
         self.share = AIM
+        self.vain = 0
         self.climbing = 0.0
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
@@ -182,7 +183,8 @@ class _Search:
         self.priced_lower = _lower(self.instance, prices, priced)
         self._raise(self.priced_lower)
         self.multipliers = Multipliers(self.instance, priced.min(axis=1))
-        self.undecided = Undecided(self.instance, self.multipliers)
+        afresh, around = (Undecided(self.instance, self.multipliers, around=each) for each in (False, True))
+        self.undecided = afresh, around
         self._climb()
         if self.limited:
             self._rounds()
@@ -268,19 +270,25 @@ class _Search:
     def _programs(self, end: float) -> None:
         """Integer programs until then: of undecided clients as long as that pays, then of all that may beat the aim."""
         first = end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
-        while self.undecided.pays and self._many() and self._open() and time.monotonic() < first:
-            self._decide(min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
+        while self._many() and self._open() and time.monotonic() < first:
+            undecided = in_turn(*self.undecided, self.vain)
+            if undecided is None:
+                break
+            self._decide(undecided, min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
         if self._open() and time.monotonic() < end:
             self._exact(self._aim(), end)
 
-    def _decide(self, end: float) -> None:
+    def _decide(self, undecided: Undecided, end: float) -> None:
         """Decide about the clients that the stronger relaxation is undecided about, in search of something better."""
-        goal = self._goal()
-        aim = min(self.value, goal + max(AMBITION * (self.value - goal), float(self.instance.whole)))
-        rest = self.undecided.next(self.value, aim, end)
+        assert self.best is not None
+        goal, aim, before = self._goal(), self.value, self.value
+        if not undecided.around:
+            aim = min(aim, goal + max(AMBITION * (aim - goal), float(self.instance.whole)))
+        self.stats["decided"] = self.stats.get("decided", 0) + 1
+        rest = undecided.next(self.best, self.value, aim, end)
         if rest is None:
             return
-        found = program.optimise_apart(rest.instance, rest.opened, None, end, seed=self.seed)
+        found = program.optimise_apart(rest.instance, rest.opened, rest.start, end, seed=self.seed)
         value, solved = math.inf, False
         if found is not None:
             solved = found.infeasible or found.stats["optimal"]
@@ -288,8 +296,8 @@ class _Search:
                 chosen = rest.completed(np.asarray(found.x))
                 value = self.instance.value(chosen)
                 self._offer(chosen)
-        self.undecided.learn(solved=solved, found=value, value=self.value)
-        self.stats["decided"] = self.stats.get("decided", 0) + 1
+        self.vain = 0 if self.value < before else self.vain + 1
+        undecided.learn(solved=solved, found=value, value=self.value)
 
     def _many(self) -> bool:
         """Whether there is an incumbent, and many pairs are open that may be in something better."""
@@ -389,4 +397,4 @@ def prepare_gap() -> None:
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
     multipliers.open_pairs(0.0)
-    Undecided(instance, multipliers).next(-5.0, -6.0, math.inf)
+    Undecided(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)

@@ -4,7 +4,8 @@ The knapsacks' choices, averaged over many small steps of the multipliers, tend 
 relaxation. It gives most clients to one expert nearly always: there they are put. The others, with the capacity that
 is left, are a small instance of their own, whose own multipliers close pairs, and HiGHS solves it. Where that came to
 an end, more clients are left open the next time; where it did not, fewer. The steps differ from time to time, and so
-do the averages: what one of them puts in the wrong place another does not.
+do the averages: what one of them puts in the wrong place another does not. By turns, who is with another expert in the
+incumbent is left open too, and the program goes on from there.
 
 Sources: T. Larsson, M. Patriksson and A.-B. Strömberg, Ergodic, primal convergence in dual subgradient schemes for
 convex programming, Mathematical Programming 86 (1999), for the averages; T. Berthold, RENS: the optimal rounding,
@@ -57,6 +58,8 @@ class Rest(NamedTuple):
         (len(clients), num_experts) pairs that may be in what costs less than the aim.
     spent
         What the others cost.
+    start
+        (len(clients),) their experts in the incumbent, if it is one of what there is to decide.
     """
 
     chosen: IntArray
@@ -64,6 +67,7 @@ class Rest(NamedTuple):
     instance: Instance
     opened: BoolArray
     spent: float
+    start: IntArray | None = None
 
     def completed(self, decided: IntArray) -> IntArray:
         """The alignment of all clients, (num_clients,), given the experts of the open ones."""
@@ -77,27 +81,33 @@ class Undecided:
 
     Attributes
     ----------
+    around
+        Whether they hold the incumbent.
     pays
         False once there is none small enough, or the largest was decided in vain.
+    proven
+        Whether one was decided to the end.
+    far
+        Whether the first came out far from the incumbent.
     """
 
-    def __init__(self, instance: Instance, multipliers: Multipliers) -> None:
-        self.instance, self.multipliers = instance, multipliers
-        self.pays = True
-        self._sure, self._proven = FIRST, False
+    def __init__(self, instance: Instance, multipliers: Multipliers, *, around: bool = False) -> None:
+        self.instance, self.multipliers, self.around = instance, multipliers, around
+        self.pays, self.far = True, False
+        self._sure, self.proven = FIRST, False
         self._lengths = itertools.cycle(LENGTHS)
 
-    def next(self, value: float, aim: float, deadline: float) -> Rest | None:
+    def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> Rest | None:
         """Return what to decide in search of something that costs less than ``aim``; None if there is nothing in time.
 
         Parameters
         ----------
-        value
-            Cost of the incumbent.
+        incumbent, value
+            (num_clients,) experts, and their cost.
         """
         shares = self._shares(value, deadline)
         while shares is not None and time.monotonic() < deadline:
-            rest = self._rest(shares, aim, deadline)
+            rest = self._rest(shares, incumbent, aim, deadline)
             if rest is None or rest.opened.sum() <= MOST_OPEN:
                 return rest
             self._narrow()
@@ -115,14 +125,14 @@ class Undecided:
         found, value
             Cost of what it found, inf for nothing, and of the incumbent.
         """
-        self._proven = self._proven or solved
+        self.proven = self.proven or solved
         if solved:
             self._widen()
             return
         self._narrow()
         lower = self.multipliers.lower
-        if not self._proven and found - lower > TOO_FAR * max(value - lower, float(self.instance.whole)):
-            self.pays = False
+        if not self.proven and found - lower > TOO_FAR * max(value - lower, float(self.instance.whole)):
+            self.pays, self.far = False, True
 
     def _widen(self) -> None:
         self._sure += 1
@@ -146,10 +156,12 @@ class Undecided:
             mix(sacks, at, table, length / unmet, AT_ONCE, ignored if done < IGNORED else shares)
         return shares / AVERAGED
 
-    def _rest(self, shares: FloatArray, aim: float, deadline: float) -> Rest | None:
+    def _rest(self, shares: FloatArray, incumbent: IntArray, aim: float, deadline: float) -> Rest | None:
         """Put the clients away that are sure; None if those do not fit, or leave nothing below the aim."""
         everyone, chosen = np.arange(len(shares)), shares.argmax(axis=1)
         sure = (shares.max(axis=1) >= SURE[self._sure]) & self.instance.open[everyone, chosen]
+        if self.around:
+            sure &= chosen == incumbent
         clients = np.flatnonzero(~sure)
         load = self.instance.load[everyone, chosen]
         taken = np.bincount(chosen[sure], load[sure], minlength=self.instance.shape[1])
@@ -171,4 +183,16 @@ class Undecided:
         if not (math.isfinite(multipliers.lower) and opened.any(axis=1).all()):
             self._widen()
             return None
-        return Rest(chosen, clients, small, opened, spent)
+        if not self.around:
+            return Rest(chosen, clients, small, opened, spent)
+        start = incumbent[clients]
+        opened[np.arange(len(start)), start] = True
+        return Rest(chosen, clients, small, opened, spent, start)
+
+
+def in_turn(afresh: Undecided, around: Undecided, vain: int) -> Undecided | None:
+    """Who decides next, after so many in vain: around the incumbent only once the other has shown that it pays."""
+    if afresh.far:
+        return None
+    order = (around, afresh) if afresh.proven and vain % 2 else (afresh, around)
+    return next((each for each in order if each.pays), None)
