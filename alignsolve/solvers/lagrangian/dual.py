@@ -30,7 +30,7 @@ FIRST_ENTRIES = 1 << 15
 SAMPLE_ENTRIES = 1 << 18
 """Pairs of the sample that stands for all; a problem of up to four times as many is its own."""
 DIRECT = 4
-CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15)
+CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15, 1 << 14)
 """Pairs of the sample that shows the curvature: the largest that time allows."""
 PASSES, FIRST_PASSES, MORE_PASSES = 100, 60, 15
 """Over a problem that is its own sample, over the first sample, and after a correction, at most."""
@@ -42,8 +42,9 @@ NEAR, NEARER = 0.002, 1e-5
 """The bound is expected to fall by about this share: from a smaller sample's prices, and after steps by curvature."""
 SHARE, LEAST_SHARE = 0.4, 0.1
 """Of the time, for samples: of what the passes that follow leave, and at least."""
-CURVED = (0.15, 0.2, 0.4)
-"""Of what the passes that follow leave, for the curvature by each of these; else the level method goes on."""
+CURVED, LEAST_CURVED = (0.15, 0.2, 0.4, 0.4), (0.0, 0.0, 0.1, 0.2)
+"""Of what the passes that follow leave, for the curvature by each of these, and of the time at least: without it the
+level method goes on, and those who are dealt to do not make up for one another."""
 RESERVE = 3.0
 """Passes over all clients that what follows takes: the pass itself, and the repair."""
 ENOUGH = 0.1
@@ -172,11 +173,11 @@ class _Search:
     def _curvature(self) -> FloatArray | None:
         """The curvature, of the largest sample that there is time for; None if there is none."""
         num_clients, num_experts = self.problem.shape
-        for entries, share in zip(CURVE_ENTRIES, CURVED, strict=True):
+        for entries, share, least in zip(CURVE_ENTRIES, CURVED, LEAST_CURVED, strict=True):
             sample = self._clients(max(1, num_clients * num_experts // entries))
             seconds, everyone = self._timed(sample)
             left = self.deadline - time.monotonic()
-            if num_experts * seconds <= share * (left - RESERVE * everyone):
+            if num_experts * seconds <= max(share * (left - RESERVE * everyone), least * left):
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
