@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= digits
 
-.PHONY: run test lint setup clean
+.PHONY: run test lint docs evidence setup clean
 
 run: setup
 	$(BIN)/fedtrain run --set name=$(RUN) --overwrite
@@ -18,6 +18,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m sphinx -q -W --keep-going -n docs build/docs
+
+evidence: setup
+	$(BIN)/python -m benchmarks.evidence --workers 2
 
 setup: $(VENV)/.installed
 

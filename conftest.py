@@ -5,7 +5,9 @@ from importlib.util import find_spec
 NEED = {
     "fedtrain/adapters/flower/*": ("flwr",),
     "fedtrain/adapters/huggingface/*": ("transformers", "peft"),
+    "fedtrain/adapters/nvflare/*": ("nvflare", "torch"),
     "tests/flower_*.py": ("flwr",),
+    "tests/nvflare_*.py": ("nvflare", "torch"),
 }
 
 collect_ignore_glob = [

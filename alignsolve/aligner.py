@@ -212,7 +212,7 @@ class Aligner:
             If the solver found no alignment; InfeasibleError if there is none, possible only if bounds are hard.
         """
         clients = _read_cohort(cohort, state.num_clients)
-        rng = np.random.default_rng([state.seed, state.round])
+        rng = _numbers(state.seed, state.round)
         problem, bounds = self._pose(state, clients, rng)
         solution = solve(
             problem,
@@ -277,7 +277,7 @@ class Aligner:
         _check_reports(ordered, state)
         if self.privacy is not None:
             ledger = cast("Ledger", state.privacy)
-            rng = np.random.default_rng([state.seed, state.round, int(ledger.releases.sum()), PRIVACY])
+            rng = _numbers(state.seed, state.round, int(ledger.releases.sum()), PRIVACY)
             ordered, ledger = self.privacy.apply(ledger, ordered, rng=rng)
             state = replace(state, privacy=ledger)
         learned = {field: one.update(getattr(state, field), ordered) for field, one in self._estimators().items()}
@@ -296,6 +296,11 @@ class Aligner:
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
         like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
         return states.from_arrays(like, arrays)
+
+
+def _numbers(seed: int, *key: int) -> np.random.Generator:
+    """Random numbers of one round and use: no two seeds or keys share theirs."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def _in_round(solver: str | Solver, number: int) -> str | Solver:

@@ -86,7 +86,7 @@ def compare(
     from fedtrain.compare.comparison import execute  # noqa: PLC0415  (torch: --help need not wait for it)
 
     try:
-        folder = execute(plan, out, workers=workers, console=Console())
+        folder = execute(plan, out, workers=workers, console=Console()).folder
     except (ConfigError, ValueError, OSError) as error:
         _fail(str(error), BAD_INPUT)
     except SolveError as error:

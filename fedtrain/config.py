@@ -6,17 +6,18 @@ Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.
 import math
 from dataclasses import dataclass, field, replace
 
-from alignsolve import POLICIES, SOLVERS
 from fedtrain.checks import ConfigError
 from fedtrain.checks import check as _check
 from fedtrain.checks import one_of as _one_of
 from fedtrain.checks import positive as _positive
+from fedtrain.config_alignment import FITNESS_NAMES, AlignmentConfig
 from fedtrain.config_clients import ClientsConfig, TierConfig
 from fedtrain.config_data import DataConfig
 from fedtrain.config_model import ModelConfig
 from fedtrain.config_server import AggregationConfig, AttackConfig, ValidationConfig
 
 __all__ = [
+    "FITNESS_NAMES",
     "AggregationConfig",
     "AlignmentConfig",
     "AttackConfig",
@@ -29,12 +30,6 @@ __all__ = [
     "TrainingConfig",
     "ValidationConfig",
 ]
-
-FITNESS_NAMES = (
-    *("loss", "router", "needed-router", "gated-router", "router-and-loss"),
-    *("clusters", "low-rank", "ucb", "thompson", "oort"),
-)
-"""What ``alignment.fitness`` may be; :data:`fedtrain.alignment.FITNESS` makes them."""
 
 
 @dataclass(frozen=True)
@@ -88,47 +83,6 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class AlignmentConfig:
-    """How clients and experts are aligned; see :class:`alignsolve.Aligner` and its estimators.
-
-    Attributes
-    ----------
-    policy
-        A name in ``alignsolve.POLICIES``: ours, or a rival. ``none``, the reference in which every client trains every
-        expert, is exempt from what devices can hold.
-    solver
-        A name in ``alignsolve.SOLVERS``.
-    fitness
-        A name in :data:`fedtrain.alignment.FITNESS`: ``loss``, how well a client did with an expert; ``router``, what
-        its router thinks of all experts; and more.
-    newest_weight
-        Weight of the newest round in the fitness, above 0 and at most 1.
-    tolerance
-        By how much an expert's load may differ from its share.
-    catch_up
-        Part of its deficit that an expert makes up for in one round.
-    """
-
-    policy: str = "ours"
-    solver: str = "auto"
-    fitness: str = "loss"
-    newest_weight: float = 0.3
-    tolerance: float = 0.1
-    catch_up: float = 1.0
-
-    def __post_init__(self) -> None:
-        _one_of("alignment.solver", self.solver, tuple(SOLVERS))
-        _one_of("alignment.policy", self.policy, tuple(POLICIES))
-        _one_of("alignment.fitness", self.fitness, FITNESS_NAMES)
-        weight = self.newest_weight
-        _check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
-        forgets_all = self.fitness in ("ucb", "thompson") and weight == 1.0
-        _check("alignment.newest_weight", weight, not forgets_all, f"below 1 where the fitness is {self.fitness}")
-        _check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")
-        _check("alignment.catch_up", self.catch_up, 0.0 <= self.catch_up <= 1.0, "between 0 and 1")
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """A whole run.
 
@@ -152,7 +106,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     clients: ClientsConfig = field(default_factory=ClientsConfig)
     training: TrainingConfig = TrainingConfig()
-    alignment: AlignmentConfig = AlignmentConfig()
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     aggregation: AggregationConfig = field(default_factory=AggregationConfig)
     attack: AttackConfig = field(default_factory=AttackConfig)
@@ -163,5 +117,7 @@ class RunConfig:
         _check("seed", self.seed, self.seed >= 0, "0 or more")
         _check("rounds", self.rounds, self.rounds >= 1, "1 or more")
         _check("threads", self.threads, self.threads >= 1, "1 or more")
+        timed = not self.alignment.time_budget or math.isfinite(self.clients.deadline)
+        _check("alignment.time_budget", self.alignment.time_budget, timed, "false where clients.deadline is inf")
         together, kind = self.training.together, self.model.kind
         _check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")

@@ -16,10 +16,13 @@ MOST_STYLES = 12
 
 @dataclass(frozen=True)
 class ConceptsConfig:
-    """Digits by concept: domains that disagree on what an image is called (:mod:`fedtrain.data.concepts`).
+    """Images by concept: domains that disagree on what an image is called (:mod:`fedtrain.data.concepts`).
 
     Attributes
     ----------
+    images
+        ``digits``, or ``glyphs``: letters and digits written by as many hands as there are clients, as
+        ``data.glyphs`` says.
     num_domains
         How many domains, each with its own permutation of the labels.
     visible
@@ -31,12 +34,14 @@ class ConceptsConfig:
         How often a client owns each of its images, each time in a domain drawn anew.
     """
 
+    images: str = "digits"
     num_domains: int = 8
     visible: bool = True
     alpha: float = 0.1
     copies: int = 2
 
     def __post_init__(self) -> None:
+        one_of("data.concepts.images", self.images, ("digits", "glyphs"))
         at_least("data.concepts.num_domains", self.num_domains, 1)
         most = f"at most {MOST_STYLES} where domains are visible: there are no more styles"
         check("data.concepts.num_domains", self.num_domains, not self.visible or self.num_domains <= MOST_STYLES, most)
@@ -137,9 +142,9 @@ class DataConfig:
     Attributes
     ----------
     name
-        ``digits``: scikit-learn's, bundled; ``concepts``: digits whose domains disagree on the labels; ``glyphs``:
-        characters rendered from matplotlib's fonts; ``text``: next-character prediction, by default of the Python
-        standard library; ``cifar10``, ``emnist``, ``gtsrb``: from files in ``path``.
+        ``digits``: scikit-learn's, bundled; ``concepts``: digits or letters whose domains disagree on the
+        labels; ``glyphs``: characters rendered from matplotlib's fonts; ``text``: next-character prediction, by
+        default of the Python standard library; ``cifar10``, ``emnist``, ``gtsrb``: from files in ``path``.
     path
         Folder of the files of ``cifar10``, ``emnist`` or ``gtsrb``; file or folder of ``text``, empty for the
         standard library's sources.

@@ -17,6 +17,9 @@ from fedtrain.models import Tensors, expert_of, num_bytes
 from fedtrain.randomness import Purpose, generator
 from fedtrain.trace import TraceRow, read_trace
 
+FORWARD_AND_BACKWARD = 3.0
+"""Training on an example costs this many forward passes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Devices:

@@ -42,5 +42,8 @@ def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator
     >>> draws = [generator(0, Purpose.COHORT, number).random() for number in (1, 1, 2)]
     >>> draws[0] == draws[1], draws[0] == draws[2]
     (True, False)
+    >>> generator(0, Purpose.HAND).random() == generator(0, Purpose.HAND, 0).random()
+    False
     """
-    return np.random.default_rng([seed, purpose, *indices])
+    # A spawn key, unlike entropy, tells (HAND,) from (HAND, 0).
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, *indices)))

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from fedtrain.config import ValidationConfig
 from fedtrain.models import expert_of
+from fedtrain.reasons import printable
 from fedtrain.reply import Reply, checksum
 from fedtrain.update import Update, find_fault
-
-LONGEST_REASON = 200
 
 
 class Asked(NamedTuple):
@@ -98,7 +97,7 @@ def receive(
     quarantined += [Quarantined(client, fault) for client, fault in too_far.items()]
     return Received(
         [update for update in sound if update.client not in too_far],
-        sorted(Quarantined(client, _printable(reason)) for client, reason in quarantined),
+        sorted(Quarantined(client, printable(reason)) for client, reason in quarantined),
     )
 
 
@@ -159,9 +158,3 @@ def _norms(update: Update, current: Mapping[str, Tensor]) -> Iterator[tuple[int 
         squares[part] = squares.get(part, 0.0) + float((moved * moved).sum())
     for part, square in squares.items():
         yield part, math.sqrt(square)
-
-
-def _printable(reason: str) -> str:
-    """Show control characters as escapes, and cut: reasons may quote what a client sent."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in reason)
-    return plain if len(plain) <= LONGEST_REASON else plain[: LONGEST_REASON - 1] + "…"

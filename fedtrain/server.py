@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,7 +10,7 @@ from torch.nn import functional
 from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import devices
-from fedtrain.alignment import make_aligner
+from fedtrain.alignment import Footprint, make_aligner
 from fedtrain.attacks import draw_attackers
 from fedtrain.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.config import ConfigError, RunConfig
@@ -103,7 +104,8 @@ def prepare(config: RunConfig) -> Federation:
     shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
     beside_last = shared_bytes + (len(layer_sizes(spec)) - 1) * expert_bytes  # of the least that a client holds
     fleet = devices.make_fleet(config, beside_last, expert_bytes)
-    aligner = make_aligner(config.alignment, spec, fleet, shared_bytes, expert_bytes)
+    num_examples = np.array([len(examples) for examples in data.clients])
+    aligner = make_aligner(config, spec, fleet, Footprint(shared_bytes, expert_bytes), num_examples)
     try:
         aligner.init(config.clients.num_clients, spec.num_experts, seed=config.seed)
     except ValueError as error:

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 from alignsolve import Outcome
 from fedtrain.config import ClientsConfig
-from fedtrain.devices import Devices, Fleet
+from fedtrain.devices import FORWARD_AND_BACKWARD, Devices, Fleet
 from fedtrain.presence import time_left
 from fedtrain.randomness import Purpose, generator
-
-FORWARD_AND_BACKWARD = 3.0
-"""Training on an example costs this many forward passes."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ def test_what_is_missing_is_named_with_the_extra_that_brings_it():
     )
 
 
-@pytest.mark.parametrize(("adapter", "package", "extra"), [("huggingface", "peft", "hf")])
+@pytest.mark.parametrize(
+    ("adapter", "package", "extra"), [("huggingface", "peft", "hf"), ("nvflare", "nvflare", "nvflare")]
+)
 def test_an_adapter_without_its_extra_says_so_when_it_is_imported(adapter, package, extra):
     code = f"import sys; sys.modules[{package!r}] = None; import fedtrain.adapters.{adapter}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)

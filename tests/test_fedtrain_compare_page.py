@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("comparison")
     plan = place / "plan.toml"
     plan.write_text(PLAN, encoding="utf-8")
-    return execute(plan, place / "out", workers=2, console=Console(quiet=True))
+    return execute(plan, place / "out", workers=2, console=Console(quiet=True)).folder
 
 
 @pytest.fixture(scope="module")

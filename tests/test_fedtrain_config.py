@@ -55,6 +55,11 @@ WRONG = {
     "model.top_k=9": "model.top_k is 9; it must be at most the 8 experts",
     "clients.dropout=1": "clients.dropout is 1.0; it must be at least 0 and below 1",
     "alignment.solver=magic": "alignment.solver is 'magic'; it must be",
+    "alignment.capacity=guessed": "alignment.capacity is 'guessed'; it must be 'declared' or 'learned' or 'uniform'",
+    "alignment.load=evenly": "alignment.load is 'evenly'; it must be",
+    "alignment.switching_cost=-1": "alignment.switching_cost is -1.0; it must be 0 or more, and finite",
+    "alignment.epsilon=0": "alignment.epsilon is 0.0; it must be above 0",
+    "alignment.time_budget=true": "alignment.time_budget is True; it must be false where clients.deadline is inf",
     "rounds": "--set 'rounds': expected key=value",
     "=3": "expected key=value",
 }

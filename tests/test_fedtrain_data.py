@@ -20,6 +20,11 @@ BUNDLED = {
     "digits": DataConfig(),
     "concepts": DataConfig(name="concepts"),
     "hidden concepts": DataConfig(name="concepts", concepts=ConceptsConfig(visible=False)),
+    "letters by concept": DataConfig(
+        name="concepts",
+        concepts=ConceptsConfig(images="glyphs"),
+        glyphs=GlyphsConfig(examples=12, test_examples=5),
+    ),
     "glyphs": DataConfig(name="glyphs", glyphs=GlyphsConfig(examples=12, test_examples=5)),
     "text": DataConfig(name="text", text=TextConfig(max_characters=600)),
     "text as numbers": DataConfig(name="text", text=TextConfig(max_characters=600, context=6, one_hot=True)),

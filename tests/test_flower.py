@@ -17,20 +17,9 @@ from fedtrain.models import num_bytes, part_to_download, part_to_upload
 from fedtrain.randomness import Purpose, generator
 from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
+from tests.adding import NUM_CLIENTS, add, assert_close, expected, listen, weights
 from tests.flower_grid import FakeGrid, bytes_on_the_wire
-from tests.flower_model import (
-    NUM_CLIENTS,
-    add,
-    assert_close,
-    assigned_in,
-    expected,
-    listen,
-    make_grid,
-    make_strategy,
-    nodes,
-    partition,
-    weights,
-)
+from tests.flower_model import assigned_in, make_grid, make_strategy, nodes, partition
 
 CONFIG = ("rounds=3", "clients.num_clients=6", "clients.dropout=0", "training.epochs=1", "training.batch_size=64")
 

@@ -10,21 +10,9 @@ from flwr.app import Array, Message, RecordDict
 from alignsolve import Outcome
 from fedtrain.adapters.flower import client_app
 from fedtrain.adapters.flower.records import pack, unpack
+from tests.adding import NUM_CLIENTS, NUM_EXPERTS, add, assert_close, expected, listen, weights
 from tests.flower_grid import FakeGrid
-from tests.flower_model import (
-    NUM_CLIENTS,
-    NUM_EXPERTS,
-    add,
-    assert_close,
-    assigned_in,
-    expected,
-    listen,
-    make_grid,
-    make_strategy,
-    node_of,
-    nodes,
-    weights,
-)
+from tests.flower_model import assigned_in, make_grid, make_strategy, node_of, nodes
 
 
 @pytest.fixture

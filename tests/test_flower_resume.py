@@ -9,15 +9,9 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'aligns
 
 from fedtrain.adapters.flower import SavedStateError, client_app, load_weights
 from fedtrain.adapters.flower.records import pack, unpack
+from tests.adding import NUM_CLIENTS, add, weights
 from tests.flower_grid import FakeGrid
-from tests.flower_model import (
-    NUM_CLIENTS,
-    add,
-    make_grid,
-    make_strategy,
-    nodes,
-    weights,
-)
+from tests.flower_model import make_grid, make_strategy, nodes
 
 
 @pytest.mark.parametrize("torch_weights", [False, True])

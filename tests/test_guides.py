@@ -1,6 +1,7 @@
 """Guides are true: the python blocks of each marked page of docs/ are run, in order, in one namespace.
 
-A page is marked by a comment that names this file, and may say which packages it needs.
+A page is marked by a comment that names this file, and may say which packages it needs. A block that begins with the
+name of a file, as a comment, is also written to that file, beside what else the page writes.
 """
 
 import importlib
@@ -13,6 +14,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 MARK = re.compile(r"<!--[^>]*run in order by tests/test_guides\.py\.(?: Needs: (?P<packages>[\w, ]+)\.)? -->")
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"\A# (\w+\.py)\n")
 GUIDES = {path.stem: path for path in sorted(DOCS.rglob("*.md")) if MARK.search(path.read_text(encoding="utf-8"))}
 
 
@@ -36,6 +38,9 @@ def test_every_block_of_a_guide_runs(name, tmp_path, monkeypatch):
     if find_spec("torch"):
         importlib.import_module("torch").set_num_threads(1)  # tiny tensors are slower on two
     monkeypatch.chdir(tmp_path)
+    for block in FENCE.finditer(page):
+        if file := FILE.match(block[1]):
+            Path(file[1]).write_text(block[1], encoding="utf-8")
     exec(compile(code_of(page), str(GUIDES[name]), "exec"), {"__name__": "__main__"})
 
 

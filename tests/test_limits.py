@@ -106,7 +106,8 @@ def test_covered_demands_can_be_met_together(capacity, past, rate, tolerance):
 
 def test_coverage_leaves_fewer_experts_without_an_update():
     lost = {}
-    for load in (LoadMonitor(tolerance=np.inf), CoverageLoad(LoadMonitor(tolerance=np.inf), prior_rate=0.4)):
+    sure = {"prior_rate": 0.4, "prior_reports": 1000.0}  # of the rate at which clients are lost below
+    for load in (LoadMonitor(tolerance=np.inf), CoverageLoad(LoadMonitor(tolerance=np.inf), **sure)):
         aligner = Aligner(RouterFitness(), load, CapacityProfiler(client_capacity=1))
         favourite = np.array([0.5, 0.3, 0.1, 0.1])
         known = [completed(i, [0], router_mass=favourite) for i in range(20)]
@@ -121,6 +122,16 @@ def test_coverage_leaves_fewer_experts_without_an_update():
 
 
 # Memory
+
+
+def test_a_client_without_memory_for_one_expert_is_tried_again():
+    learner = MemoryLearner(CapacityProfiler(client_capacity=2), patience=3)
+    state = learner.update(learner.init(1, 4), [Report(0, [0], outcome="out of memory")])
+    given = []
+    for _ in range(4):
+        given.append(int(learner.capacity(state, np.arange(1))[0][0]))
+        state = learner.update(state, [])
+    assert given == [0, 0, 0, 1]
 
 
 def test_a_client_that_runs_out_of_memory_settles_at_what_fits():

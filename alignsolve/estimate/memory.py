@@ -2,7 +2,8 @@
 
 A client that ran out of memory with k experts gets at most k − 1, and one less each time that it fails again. After
 ``patience`` completed rounds at its limit it is tried with one more, up to what it declared: memory that another
-program took comes back (additive increase after a decrease, as in congestion control; Chiu and Jain, 1989). A client
+program took comes back (additive increase after a decrease, as in congestion control; Chiu and Jain, 1989). One that
+could not hold a single expert is given none for ``patience`` rounds, and is then tried again with one. A client
 that completes a round with more experts than its limit says is believed as well.
 """
 
@@ -33,7 +34,7 @@ class MemoryLimits:
     held
         Most experts with which it completed a round.
     streak
-        Completed rounds in a row at its limit.
+        Completed rounds in a row at its limit; where that is 0, rounds since.
     declared
         State of the declared capacities.
     """
@@ -66,7 +67,8 @@ class MemoryLearner:
     declared
         What devices declare, in experts or in bytes.
     patience
-        Completed rounds at its limit after which a client is tried with one more expert, 1 or more. None: never.
+        Completed rounds at its limit, or rounds without any expert, after which a client is tried with one more, 1 or
+        more. None: never.
 
     Examples
     --------
@@ -97,6 +99,11 @@ class MemoryLearner:
         limit, failures, held, streak = (
             values.copy() for values in (state.limit, state.failures, state.held, state.streak)
         )
+        if self.patience is not None:  # who is given nothing reports nothing, and waits to be tried again
+            banned = np.flatnonzero(limit == 0)
+            streak[banned] += 1
+            back = banned[streak[banned] >= self.patience]
+            limit[back], streak[back] = 1, 0
         for report in reports:
             i, size = report.client, len(report.experts)
             if report.outcome is Outcome.OUT_OF_MEMORY:

@@ -12,7 +12,7 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
-from fedtrain.alignment import declared_capacity
+from fedtrain.alignment import Footprint, declared_capacity
 from fedtrain.compare.plan import Cell
 from fedtrain.loads import variation
 from fedtrain.personal import personalised_accuracy
@@ -32,21 +32,22 @@ class Line(NamedTuple):
         Of the whole model on the test set.
     personalised, worst
         Mean and least personalised accuracy over clients, each with the experts that it last held; clients that never
-        held one do not count.
+        held one do not count. NaN but in the last round, for to measure them takes as long as to train.
     seconds
         Simulated, since the run began.
     bytes
         Sent and received since the run began.
-    load_cv, load_cv_total
-        Coefficient of variation between experts of the clients that completed their training of it: in this round,
-        and since the run began.
+    assigned_cv
+        Coefficient of variation between experts of the clients that they were assigned in this round.
+    completed_cv, completed_cv_total
+        The same of the clients that completed their training: in this round, and since the run began.
     sample_cv_total
         The same of the examples that were routed to the expert in training.
     regret
         By how much the alignment's fitness is below the referee's, as a share of the referee's; NaN where the referee
         sees no fitness yet. Below 0 for alignments that load experts or clients as the referee may not.
-    dropped
-        Clients whose update was not merged.
+    not_merged
+        Clients of the cohort whose update was not merged, or who were given nothing to train.
     align_seconds
         Wall-clock time of aligning and observing.
     round_seconds
@@ -60,11 +61,12 @@ class Line(NamedTuple):
     worst: float
     seconds: float
     bytes: int
-    load_cv: float
-    load_cv_total: float
+    assigned_cv: float
+    completed_cv: float
+    completed_cv_total: float
     sample_cv_total: float
     regret: float
-    dropped: int
+    not_merged: int
     align_seconds: float
     round_seconds: float
 
@@ -104,7 +106,8 @@ class _Watch:
         self.bytes += row.bytes_down + row.bytes_up
         for report in done.reports:
             self.held[report.client] = report.experts.tolist()
-        personal = personalised_accuracy(self.federation, state.tensors, self.held)
+        is_last = row.round == self.federation.config.rounds
+        personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(
             round=row.round,
             accuracy=row.accuracy,
@@ -113,11 +116,12 @@ class _Watch:
             worst=float(personal.min(initial=np.inf)) if len(personal) else np.nan,
             seconds=row.clock,
             bytes=self.bytes,
-            load_cv=variation(loads),
-            load_cv_total=variation(self.loads),
+            assigned_cv=row.load_cv,
+            completed_cv=variation(loads),
+            completed_cv_total=variation(self.loads),
             sample_cv_total=variation(self.samples),
             regret=self.referee.regret(done, solution),
-            dropped=row.clients - row.merged,
+            not_merged=row.clients - row.merged,
             align_seconds=row.align_seconds,
             round_seconds=row.round_seconds,
         )
@@ -129,7 +133,8 @@ class _Referee:
     def __init__(self, federation: Federation) -> None:
         # The same for all: the devices' capacity, whatever the policy makes of it, and no catching up, for what others
         # load unevenly is not the referee's to make good.
-        capacity = declared_capacity(federation.fleet, federation.shared_bytes, federation.expert_bytes)
+        footprint = Footprint(federation.shared_bytes, federation.expert_bytes)
+        capacity = declared_capacity(federation.fleet, footprint)
         even, layers = LoadMonitor(catch_up=0.0), federation.aligner.layers
         parts = Parts(fitness=RouterFitness(), load=even, capacity=capacity, layers=layers)
         self.aligner: Aligner = POLICIES["ours"](parts)

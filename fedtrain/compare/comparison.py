@@ -3,18 +3,45 @@
 import shutil
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from fedtrain import atomic
-from fedtrain.compare.judge import choose_settings, compare, figures, judged_cells
-from fedtrain.compare.page import page
-from fedtrain.compare.plan import Cell, read_plan
-from fedtrain.compare.run import Curves, read_cell, run_cells
+from fedtrain.compare.judge import Comparison, Figures, choose_settings, compare, figures, judged_cells
+from fedtrain.compare.page import Runs, page
+from fedtrain.compare.plan import Cell, Plan, read_plan
+from fedtrain.compare.run import Curves, file_of, read_cell, run_cells
 from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, as_csv, comparison_rows, figure_rows, markdown
 
 
-def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Path:
+class Compared(NamedTuple):
+    """What a comparison came to.
+
+    Attributes
+    ----------
+    plan
+        What was asked.
+    folder
+        What was written: ``plan.toml``, ``cells/``, ``figures.csv``, ``comparisons.csv``, ``comparison.md``,
+        ``report.html``.
+    cells
+        The files of all cells, those that settings were chosen by included.
+    runs
+        The curves of those that the alignments are judged by.
+    figures, comparisons
+        What is read off them.
+    """
+
+    plan: Plan
+    folder: Path
+    cells: list[Path]
+    runs: Runs
+    figures: list[Figures]
+    comparisons: list[Comparison]
+
+
+def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells: Path | None = None) -> Compared:
     """Run what a plan asks for and is not there yet, and write ``out/plan.name``.
 
     Parameters
@@ -27,12 +54,8 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Pa
         Cells that run at the same time.
     console
         Where progress is shown.
-
-    Returns
-    -------
-    Path
-        The folder: ``plan.toml``, ``cells/``, ``figures.csv``, ``comparisons.csv``, ``comparison.md``,
-        ``report.html``.
+    cells
+        Folder of the cells, which several plans may share; None: ``cells/`` in this one's own folder.
 
     Raises
     ------
@@ -43,8 +66,8 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Pa
     """
     plan = read_plan(plan_file)
     folder = out / plan.name
-    cells = folder / "cells"
-    cells.mkdir(parents=True, exist_ok=True)
+    cells = folder / "cells" if cells is None else cells
+    folder.mkdir(parents=True, exist_ok=True)
     if plan_file.resolve() != (folder / "plan.toml").resolve():
         shutil.copyfile(plan_file, folder / "plan.toml")
 
@@ -52,9 +75,11 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Pa
     def read(cell: Cell) -> Curves:
         return read_cell(cell, cells)
 
-    _run(list(plan.tuning_cells()), cells, workers, console, "tuning")
+    tuning = list(plan.tuning_cells())
+    _run(tuning, cells, workers, console, "tuning")
     settings = choose_settings(plan, read)
-    _run(judged_cells(plan, settings), cells, workers, console, "judging")
+    judged = judged_cells(plan, settings)
+    _run(judged, cells, workers, console, "judging")
     found = figures(plan, settings, read)
     compared = compare(plan, found)
     runs = {
@@ -66,7 +91,7 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console) -> Pa
     atomic.replace_text(folder / "figures.csv", as_csv(FIGURE_COLUMNS, figure_rows(plan, found)))
     atomic.replace_text(folder / "comparisons.csv", as_csv(COMPARISON_COLUMNS, comparison_rows(compared)))
     atomic.replace_text(folder / "comparison.md", markdown(plan, found, compared))
-    return folder
+    return Compared(plan, folder, [file_of(cell, cells) for cell in (*tuning, *judged)], runs, found, compared)
 
 
 def _run(cells: list[Cell], folder: Path, workers: int, console: Console, what: str) -> None:

@@ -34,10 +34,11 @@ CLOCKS = ("round", "seconds", "bytes")
 """What the way to a target is measured in."""
 LEVELS = {
     "accuracy": "in the end",
-    "personalised": "in the end",
-    "worst": "in the end",
-    "load_cv": "mean of rounds",
-    "load_cv_total": "in the last round",
+    "personalised": "in the last round",
+    "worst": "in the last round",
+    "assigned_cv": "mean of rounds",
+    "completed_cv": "mean of rounds",
+    "completed_cv_total": "in the last round",
     "sample_cv_total": "in the last round",
     "regret": "mean of rounds",
 }

@@ -18,8 +18,7 @@ from fedtrain.units import amount_of_bytes, number, percent, seconds, short_perc
 
 CHARTS: Mapping[str, tuple[str, Format, Format]] = {
     "accuracy": ("Accuracy", percent, short_percent),
-    "personalised": ("Personalised accuracy", percent, short_percent),
-    "load_cv_total": ("Load variation between experts, since the beginning", number, number),
+    "completed_cv_total": ("Load variation between experts, since the beginning", number, number),
     "bytes": ("Traffic so far", amount_of_bytes, amount_of_bytes),
     "seconds": ("Simulated time so far", seconds, seconds),
     "regret": ("Fitness below the referee's", percent, short_percent),

@@ -8,13 +8,14 @@ that none was tuned on.
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fedtrain.config import ConfigError, RunConfig
-from fedtrain.config_file import build_config, read_toml, to_toml
+from fedtrain.config_file import build_config, read_toml
 
 Changes = Mapping[str, Any]
 """Keys of a configuration, nested as in its TOML file."""
@@ -43,8 +44,12 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Name of the cell's file: what it is, and a digest of all of its configuration."""
-        digest = hashlib.sha256(to_toml(self.config).encode()).hexdigest()[:16]
+        """Name of the cell's file: what it is, and a digest of all that its configuration changes.
+
+        Of what it changes only, so that the name stays when keys are added whose defaults change nothing.
+        """
+        changed = json.dumps(_differences(asdict(self.config), asdict(RunConfig())), sort_keys=True)
+        digest = hashlib.sha256(changed.encode()).hexdigest()[:16]
         return f"{self.task}.{self.alignment}.{self.setting}.{self.seed}.{digest}"
 
 
@@ -162,6 +167,18 @@ def read_plan(path: Path) -> Plan:
     for task, alignment, setting in itertools.product(plan.tasks, plan.alignments, plan.settings):
         plan.cell(task, alignment, setting, plan.seeds[0])
     return plan
+
+
+def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested keys whose values are not the defaults."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            inner = _differences(value, defaults[key])
+            found |= {key: inner} if inner else {}
+        elif value != defaults[key]:
+            found[key] = value
+    return found
 
 
 def _changed(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Running a comparison: every cell in a process of its own, one file each, so that it goes on where it was stopped.
 
-A cell's file is written whole or not at all, and its name holds a digest of the cell's configuration: what was changed
-in the plan is run, what was not is read. The number of processes changes nothing but the time.
+A cell's file is written whole or not at all, and its name holds a digest of what the cell's configuration changes:
+what was changed in the plan is run, what was not is read. The number of processes changes nothing but the time.
 """
 
 import csv

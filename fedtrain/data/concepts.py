@@ -1,4 +1,4 @@
-"""Digits by concept: domains in which the same digit has another name, so that no one expert can serve all clients.
+"""Images by concept: domains in which the same image has another name, so that no one expert can serve all clients.
 
 Every domain has its own permutation of the labels. *Visible* domains also have a style, a fixed transformation of the
 image, so that a router can tell them apart by looking; of *hidden* ones nothing is seen, and only how well an expert
@@ -15,8 +15,9 @@ import numpy as np
 from alignsolve.numerics import FloatArray, IntArray
 from fedtrain.config_data import DataConfig
 from fedtrain.data.digits import load_digits
-from fedtrain.data.examples import Examples, Images, split
+from fedtrain.data.examples import Examples, Images, joined, split
 from fedtrain.data.federated import Federated, mixture_of
+from fedtrain.data.glyphs import glyphs
 from fedtrain.data.partitions import check_supply
 from fedtrain.randomness import Purpose, generator
 
@@ -24,7 +25,7 @@ Style: TypeAlias = Callable[[Images], Images]
 
 
 def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Share out the digits among clients that live in different domains.
+    """Share out digits or letters among clients that live in different domains.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
         If there are too few images for everybody's minimum.
     """
     options = config.concepts
-    train, test = split(generator(seed, Purpose.SPLIT), load_digits(), config.test_fraction)
+    train, test = _images(config, num_clients, seed)
     check_supply(len(train), num_clients, config.min_examples)
     names = label_permutations(generator(seed, Purpose.CONCEPTS), options.num_domains, train.num_classes)
     order = generator(seed, Purpose.PARTITION).permutation(len(train))
@@ -49,13 +50,21 @@ def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
     )
 
 
+def _images(config: DataConfig, num_clients: int, seed: int) -> tuple[Examples, Examples]:
+    """What is seen, before anybody disagrees on it: for training, and for the test."""
+    if config.concepts.images == "glyphs":
+        written = glyphs(config, num_clients, seed)
+        return joined(written.clients), written.test
+    return split(generator(seed, Purpose.SPLIT), load_digits(), config.test_fraction)
+
+
 def in_domains(examples: Examples, domain: IntArray, names: IntArray, *, visible: bool) -> Examples:
     """Take every example to its domain.
 
     Parameters
     ----------
     examples
-        Images of digits, square.
+        Images, square.
     domain
         (num_examples,) where to.
     names

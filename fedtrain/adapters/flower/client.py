@@ -1,19 +1,16 @@
 """The clients' side: a function that trains experts, turned into Flower's ClientApp."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedtrain.adapters.exchange import Measures, train_and_measure
 from fedtrain.adapters.flower import wire
-from fedtrain.adapters.flower.records import pack, unpack
+from fedtrain.adapters.flower.records import unpack
 from fedtrain.arrays import Array
-
-Measures: TypeAlias = Mapping[str, Any]
-"""What a client says of its training: see :func:`client_app`."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,5 @@ def _client(context: Context) -> int:
 def _trained(train: Train, content: RecordDict, context: Context) -> RecordDict:
     asked = wire.read_task(content)
     task = Task(_client(context), asked.round, dict(content.config_records[wire.CONFIG]), context)
-    started = time.perf_counter()
-    try:
-        weights, measures = train(unpack(content.array_records[wire.WEIGHTS]), asked.experts, task)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and type(error).__name__ != "OutOfMemoryError":
-            raise
-        return RecordDict({wire.FAILURE: ConfigRecord({"outcome": wire.OUT_OF_MEMORY, "reason": str(error)})})
-    seconds = time.perf_counter() - started
-    said = wire.write_measures({"seconds": seconds, **measures}, asked.experts)
-    return RecordDict({wire.WEIGHTS: pack(weights), wire.MEASURES: said})
+    weights = unpack(content.array_records[wire.WEIGHTS])
+    return wire.write_result(train_and_measure(lambda: train(weights, asked.experts, task), asked.experts))

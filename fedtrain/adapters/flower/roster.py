@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from fedtrain.adapters.exchange import ExchangeError
 from fedtrain.adapters.flower import wire
 
 LOG = logging.getLogger("flwr")
@@ -100,7 +101,7 @@ class Roster:
         """Take a node in, or say why not."""
         try:
             client, num_examples = wire.read_who(said)
-        except wire.WireError as error:
+        except ExchangeError as error:
             return str(error)
         if not 0 <= client < self.num_clients:
             return f"says that it is client {client}; there are 0..{self.num_clients - 1}"

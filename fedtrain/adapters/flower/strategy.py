@@ -1,51 +1,36 @@
 """AlignedStrategy: Flower's rounds with alignment; every client is sent its experts only, and each is merged alone."""
 
 import logging
-import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from alignsolve import Aligner, AlignerState, Outcome, Solution
-from alignsolve.numerics import IntArray
-from fedtrain.adapters.flower import saved, wire
-from fedtrain.adapters.flower.inspection import Inspected, inspect
+from alignsolve import Aligner, AlignerState, Outcome
+from fedtrain.adapters.course import Course, Pending, Sample
+from fedtrain.adapters.flower import wire
 from fedtrain.adapters.flower.records import is_plain, pack, unpack
 from fedtrain.adapters.flower.roster import Roster
-from fedtrain.layouts import Layout, Weights, detect
-from fedtrain.loads import variation
-from fedtrain.partial import RouterRows, assignments, merge, slice_weights
-from fedtrain.randomness import Purpose, generator
+from fedtrain.adapters.inspection import Answer
+from fedtrain.layouts import Layout
+from fedtrain.partial import RouterRows
 
 LOG = logging.getLogger("flwr")
 
 Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
-Sample = Callable[[int, IntArray], IntArray]
-
-
-class TooFewClientsError(RuntimeError):
-    """Fewer clients than a round needs were there in time; the message says how many."""
 
 
 @dataclass(frozen=True)
-class _Pending:
+class _Sent:
     """A round whose replies are awaited."""
 
     plain: bool  # the format of the records
-    solution: Solution
-    aligned: AlignerState
-    weights: Weights
+    pending: Pending
     clients: dict[int, int]  # by node
-    assigned: dict[int, tuple[int, ...]]
-    bytes_down: dict[int, int]
-    started: float
 
 
 class AlignedStrategy(Strategy):
@@ -100,31 +85,46 @@ class AlignedStrategy(Strategy):
         layout: Layout | None = None,
         state_dir: str | Path | None = None,
     ) -> None:
-        _check_numbers(num_clients, min_clients, cohort_fraction)
-        self.aligner = aligner
-        self.num_clients = num_clients
-        self.seed = seed
-        self.sample = sample or self._draw
-        self.cohort_fraction = cohort_fraction
-        self.min_clients = min_clients
+        self.course = Course(
+            aligner,
+            num_clients,
+            min_clients,
+            seed,
+            sample,
+            cohort_fraction,
+            router_down,
+            router_up,
+            layout,
+            None if state_dir is None else Path(state_dir),
+        )
         self.patience = patience
-        self.router_down: RouterRows = router_down
-        self.router_up: RouterRows = router_up
-        self.layout = layout
-        self.state_dir = None if state_dir is None else Path(state_dir)
-        self.rounds_done = 0
-        self.history: list[dict[str, float]] = []
-        self.aligner_state: AlignerState | None = None
         self.roster = Roster(num_clients, max_examples)
-        self._known_layout = layout
         self._timeout: float | None = None
         self._first = True
-        self._pending: _Pending | None = None
+        self._sent: _Sent | None = None
+
+    @property
+    def rounds_done(self) -> int:
+        """How many rounds are done, those before a resumption included."""
+        return self.course.rounds_done
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Every round's figures."""
+        return self.course.history
+
+    @property
+    def aligner_state(self) -> AlignerState | None:
+        """What the aligner knows; None before the first round."""
+        return self.course.aligner_state
 
     def summary(self) -> None:
         """Log what this strategy does."""
-        LOG.info("\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", self.num_clients)
-        LOG.info("\t└──> State: %s", "not saved" if self.state_dir is None else self.state_dir)
+        course = self.course
+        LOG.info(
+            "\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", course.num_clients
+        )
+        LOG.info("\t└──> State: %s", "not saved" if course.state_dir is None else course.state_dir)
 
     def start(
         self,
@@ -170,47 +170,33 @@ class AlignedStrategy(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Align the clients that are there, and write each a message of its own."""
-        weights, started = unpack(arrays), time.monotonic()
-        layout, state = self._prepare(weights)
         node_of = self._gather(grid)
-        cohort = self._cohort(node_of)
-        solution, aligned = self.aligner.align(state, cohort)
-        assigned = assignments(solution, cohort)
-        messages, bytes_down = [], {}
-        for client, experts in assigned.items():
-            part = pack(slice_weights(weights, layout, experts, router_rows=self.router_down))
-            bytes_down[client] = part.count_bytes()
-            task = wire.write_task(wire.AskedTask(self.rounds_done, experts))
+        course = self.course
+        pending = course.begin(unpack(arrays), list(node_of), patience=self.patience)
+        messages = []
+        for client, experts in pending.assigned.items():
+            part = pack(course.part(pending, client))
+            pending.bytes_down[client] = part.count_bytes()
+            task = wire.write_task(wire.AskedTask(course.rounds_done, experts))
             content = RecordDict({wire.WEIGHTS: part, wire.TASK: task, wire.CONFIG: ConfigRecord(dict(config))})
-            group = str(self.rounds_done + 1)
+            group = str(course.rounds_done + 1)
             messages.append(Message(content, node_of[client], MessageType.TRAIN, ttl=self._lifetime(), group_id=group))
-        clients = {node_of[client]: client for client in assigned}
-        self._pending = _Pending(is_plain(arrays), solution, aligned, weights, clients, assigned, bytes_down, started)
+        self._sent = _Sent(is_plain(arrays), pending, {node_of[client]: client for client in pending.assigned})
         return messages
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Inspect what came back, merge it expert by expert, learn from it, and save the state."""
-        pending, self._pending = self._pending, None
-        layout = self._known_layout
-        if pending is None or layout is None:
+        sent, self._sent = self._sent, None
+        if sent is None:
             raise RuntimeError("aggregate_train without configure_train before it")
-        inspected = inspect(list(replies), pending.clients, pending.assigned, pending.bytes_down, layout.num_experts)
-        cap = {client: float(self.roster.examples[client]) for client in pending.assigned}
-        merged = merge(
-            pending.weights, inspected.updates, layout, assigned=pending.assigned, cap=cap, router_rows=self.router_up
-        )
-        inspected = inspected.without(merged.faults)
-        for client, fault in sorted(inspected.faults.items()):
+        cap = {client: float(self.roster.examples[client]) for client in sent.pending.assigned}
+        finished = self.course.finish(sent.pending, _answers(replies, sent.clients), cap)
+        for client, fault in sorted(finished.inspected.faults.items()):
             LOG.warning("client %s: %s", client, fault)
-        self.roster.lost(inspected.silent)
-        self.aligner_state = self.aligner.observe(pending.aligned, inspected.reports)
-        self.rounds_done += 1
-        figures = _figures(pending, inspected)
-        self.history.append({"round": self.rounds_done, **figures})
-        self._save(merged.weights)
-        return pack(merged.weights, plain=pending.plain), MetricRecord(dict(figures))
+        self.roster.lost(finished.inspected.silent)
+        return pack(finished.weights, plain=sent.plain), MetricRecord(dict(finished.figures))
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -224,97 +210,35 @@ class AlignedStrategy(Strategy):
 
     def _resume(self, initial: ArrayRecord) -> ArrayRecord:
         """Go back to the saved state if there is one."""
-        self._first, self.rounds_done, self.aligner_state, self.history = True, 0, None, []
-        weights = unpack(initial)
-        self._known_layout = self.layout or detect(weights)
-        state = None if self.state_dir is None else saved.load(self.state_dir, self.aligner, self._about())
-        if state is None:
+        self._first = True
+        weights = self.course.start(unpack(initial))
+        if not self.rounds_done:
             return initial
-        _check_same_model(state.weights, weights)
-        self.rounds_done, self.aligner_state, self.history = state.round, state.aligner, list(state.history)
-        LOG.info("\t──> going on after round %s, saved in %s", state.round, self.state_dir)
-        return pack(state.weights, plain=is_plain(initial))
-
-    def _prepare(self, weights: Weights) -> tuple[Layout, AlignerState]:
-        if self._known_layout is None:
-            self._known_layout = detect(weights)
-        if self.aligner_state is None:
-            self.aligner_state = self.aligner.init(self.num_clients, self._known_layout.num_experts, seed=self.seed)
-        return self._known_layout, self.aligner_state
+        LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.course.state_dir)
+        return pack(weights, plain=is_plain(initial))
 
     def _gather(self, grid: Grid) -> dict[int, int]:
         """Return the clients that are there, and their nodes."""
-        enough = self.num_clients if self._first else self.min_clients
+        enough = self.course.num_clients if self._first else self.course.min_clients
         self._first = False
-        node_of = self.roster.refresh(grid, enough=enough, patience=self.patience)
-        if len(node_of) < self.min_clients:
-            raise TooFewClientsError(
-                f"round {self.rounds_done + 1} needs {self.min_clients} clients, and {len(node_of)} are there after "
-                f"{self.patience:g} s; are the nodes connected, each with a partition-id of its own?"
-            )
-        return node_of
-
-    def _cohort(self, node_of: dict[int, int]) -> IntArray:
-        cohort = self.sample(self.rounds_done, np.array(list(node_of), dtype=np.int64))
-        absent = sorted(set(cohort.tolist()) - node_of.keys())
-        if absent:
-            raise ValueError(f"sample() chose client {absent[0]}, who is not there; those who are: {list(node_of)}")
-        return cohort
-
-    def _draw(self, rounds_done: int, online: IntArray) -> IntArray:
-        size = min(max(1, round(self.cohort_fraction * self.num_clients)), len(online))
-        return np.sort(generator(self.seed, Purpose.COHORT, rounds_done).choice(online, size=size, replace=False))
+        return self.roster.refresh(grid, enough=enough, patience=self.patience)
 
     def _lifetime(self) -> float | None:
         """Seconds after which a node need not begin a task; it is left time enough for clocks that differ."""
         return None if self._timeout is None else 2.0 * self._timeout + 60.0
 
-    def _save(self, weights: dict[str, Any]) -> None:
-        if self.state_dir is not None and self.aligner_state is not None:
-            state = saved.SavedState(self.rounds_done, weights, self.aligner_state, self.history)
-            saved.save(self.state_dir, state, self._about())
 
-    def _about(self) -> dict[str, Any]:
-        """Say what a run that resumes this one's state must agree on."""
-        layout = self._known_layout
-        return {
-            "num_clients": self.num_clients,
-            "seed": self.seed,
-            "layout": layout and layout.name,
-            "num_experts": layout and layout.num_experts,
-        }
+def _answers(replies: Iterable[Message], clients: dict[int, int]) -> dict[int, list[Answer]]:
+    """Sort replies by client; by the message's id: one that was delivered twice is one."""
+    arrived: defaultdict[int, dict[str, Message]] = defaultdict(dict)
+    for reply in replies:
+        client = clients.get(reply.metadata.src_node_id)
+        if client is not None:
+            arrived[client][reply.metadata.message_id] = reply
+    return {client: [_answer(reply) for reply in sent.values()] for client, sent in arrived.items()}
 
 
-def _check_numbers(num_clients: int, min_clients: int, cohort_fraction: float) -> None:
-    if not 1 <= min_clients <= num_clients:
-        raise ValueError(f"min_clients is {min_clients}; it must be from 1 to num_clients, which is {num_clients}")
-    if not 0.0 < cohort_fraction <= 1.0:
-        raise ValueError(f"cohort_fraction is {cohort_fraction}; it must be above 0 and at most 1")
-
-
-def _figures(pending: _Pending, inspected: Inspected) -> dict[str, float]:
-    """Sum a round up."""
-    solution, outcomes = pending.solution, Counter(report.outcome for report in inspected.reports)
-    loads = solution.loads
-    assert loads is not None  # align() raises if there is no alignment
-    return {
-        "clients": len(inspected.reports),
-        "merged": outcomes[Outcome.COMPLETED],
-        "rejected": outcomes[Outcome.REJECTED],
-        "dropped": len(inspected.reports) - outcomes[Outcome.COMPLETED] - outcomes[Outcome.REJECTED],
-        "bytes-down": sum(report.bytes_down for report in inspected.reports),
-        "bytes-up": sum(report.bytes_up for report in inspected.reports),
-        "objective": float(solution.objective or 0.0),
-        "gap": float(solution.gap),
-        "load-cv": variation(loads),
-        "seconds": time.monotonic() - pending.started,
-    }
-
-
-def _check_same_model(known: Weights, given: Weights) -> None:
-    shapes = [{name: tuple(value.shape) for name, value in weights.items()} for weights in (known, given)]
-    if shapes[0] != shapes[1]:
-        differing = sorted(
-            name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name)
-        )
-        raise saved.SavedStateError(f"the saved state is another model's: tensor {differing[0]} differs")
+def _answer(reply: Message) -> Answer:
+    if reply.has_error():
+        return Answer(fault=f"failed: {reply.error.reason}", outcome=Outcome.DROPPED)
+    return wire.read_result(reply.content)

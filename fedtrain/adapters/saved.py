@@ -99,7 +99,7 @@ def load(folder: Path, aligner: Aligner, about: Mapping[str, Any]) -> SavedState
 
 
 def load_weights(folder: str | Path) -> dict[str, Array]:
-    """Read the whole model from the newest state in a strategy's ``state_dir``.
+    """Read the whole model from the newest state in a run's ``state_dir``.
 
     Raises
     ------

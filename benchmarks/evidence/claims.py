@@ -1,0 +1,98 @@
+"""What docs/protocol.md calls success, claim by claim, and whether the runs bear it out."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from fedtrain.compare.comparison import Compared
+from fedtrain.compare.judge import Comparison
+from fedtrain.compare.statistics import Estimate, holm, mean_with_margin
+
+VISIBLE = ("digits-visible", "letters-visible")
+BLIND = ("digits-skewed", "text")
+"""Tasks on which alignment is expected to gain nothing, and must not cost anything."""
+
+
+class Verdict(NamedTuple):
+    """A claim on one task, and what was seen.
+
+    Attributes
+    ----------
+    number
+        Of the claim in the protocol.
+    task, rival, figure
+        What is judged; the rival is empty where ours is judged by itself.
+    seen
+        A ratio or difference to the rival, or ours' own mean, with its interval.
+    limit
+        What it is held to, in words.
+    holds
+        Whether the value keeps to it; of claims of doing no harm, whether the interval does.
+    """
+
+    number: int
+    task: str
+    rival: str
+    figure: str
+    seen: Estimate
+    limit: str
+    holds: bool
+
+
+def verdicts(main: Compared) -> list[Verdict]:
+    """Judge all claims."""
+    found = {(one.task, one.rival, one.figure): one for one in main.comparisons}
+    return [*_faster(found), *_balanced(main), *_lighter(found), *_harmless(found)]
+
+
+Found = dict[tuple[str, str, str], Comparison]
+
+
+def _faster(found: Found) -> Iterator[Verdict]:
+    for task in VISIBLE:
+        for rival, near, far in (("random", 0.6, 0.67), ("rolling", 0.6, 0.67), ("flex-moe", 0.75, 0.75)):
+            for target, limit in (("90 %", near), ("97 %", far)):
+                one = found[task, rival, f"round to {target}"]
+                number = 2 if rival == "flex-moe" else 1
+                yield _at_most(number, one, f"rounds to {target}", limit)
+
+
+def _balanced(main: Compared) -> Iterator[Verdict]:
+    ours = {one.task: one for one in main.figures if one.alignment == main.plan.ours}
+    for task in VISIBLE:
+        for name, figure, limit in (
+            ("assigned_cv", "variation of load in a round", 0.10),
+            ("completed_cv_total", "variation of load over the run", 0.01),
+        ):
+            middle, margin, p = mean_with_margin(ours[task].levels[name])
+            seen = Estimate(middle, middle - margin, middle + margin, p)
+            yield Verdict(3, task, "", figure, seen, f"at most {limit:g}", middle <= limit)
+
+
+def _lighter(found: Found) -> Iterator[Verdict]:
+    for task in VISIBLE:
+        for target in ("90 %", "97 %"):
+            yield _at_most(4, found[task, "random", f"bytes to {target}"], f"bytes to {target}", 0.7)
+
+
+def _harmless(found: Found) -> Iterator[Verdict]:
+    for task in BLIND:
+        for target in ("90 %", "97 %"):
+            seen = found[task, "random", f"round to {target}"].result
+            holds = seen.low <= 1.0
+            yield Verdict(5, task, "random", f"rounds to {target}", seen, "interval not above 1", holds)
+        seen = found[task, "random", "accuracy"].result
+        yield Verdict(5, task, "random", "final accuracy", seen, "interval not below 0", seen.high >= 0.0)
+
+
+def _at_most(number: int, one: Comparison, figure: str, limit: float) -> Verdict:
+    holds = one.result.value <= limit
+    return Verdict(number, one.task, one.rival, figure, one.result, f"at most {limit:g}", holds)
+
+
+def corrected(compared: Sequence[Compared]) -> list[Compared]:
+    """Correct p for the comparisons of all plans together, since they stand on one page."""
+    every: Sequence[Comparison] = [one for each in compared for one in each.comparisons]
+    p_values = iter(holm([one.result.p for one in every]))
+    return [
+        each._replace(comparisons=[one._replace(p=next(p_values)) for one in each.comparisons]) for each in compared
+    ]

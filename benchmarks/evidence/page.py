@@ -1,0 +1,164 @@
+"""docs/evidence.md and its pictures, written from what the comparisons came to.
+
+What the figures mean is written by hand, in findings.md beside this file, and stands at the head of the page.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from benchmarks.evidence.claims import VISIBLE, Verdict, corrected, verdicts
+from benchmarks.evidence.pictures import draw_accuracy
+from fedtrain import atomic
+from fedtrain.compare.comparison import Compared
+from fedtrain.compare.judge import Comparison, Figures
+from fedtrain.compare.statistics import Estimate, Times
+
+FINDINGS = Path(__file__).parent / "findings.md"
+VERDICT = ("claim", "task", "against", "figure", "seen", "interval", "held to", "")
+FIGURES = ("accuracy", "personalised", "worst")
+LOADS = ("assigned_cv", "completed_cv", "completed_cv_total", "sample_cv_total", "regret")
+
+
+def write_page(main: Compared, ablation: Compared, docs: Path) -> None:
+    """Write ``docs/evidence.md``, and a picture for every task under ``docs/evidence/``."""
+    main, ablation = corrected([main, ablation])
+    pictures = docs / "evidence"
+    pictures.mkdir(exist_ok=True)
+    for task in main.plan.tasks:
+        draw_accuracy(main, task, pictures / f"{task}.svg")
+    atomic.replace_text(docs / "evidence.md", page(main, ablation))
+
+
+def page(main: Compared, ablation: Compared) -> str:
+    """Return the page."""
+    parts = [
+        "# The evidence: does alignment pay?",
+        "<!-- Written by `make evidence`; the text below the heading is benchmarks/evidence/findings.md. -->",
+        FINDINGS.read_text(encoding="utf-8").strip(),
+        "## What was to be reached",
+        "Claims of [the protocol](protocol.md), by number. Ratios are ours / rival, geometric means over "
+        f"{len(main.plan.seeds)} seeds with 95 % intervals.",
+        _table(
+            ("claim", "task", "against", "figure", "seen", "interval", "held to", ""), map(_verdict, verdicts(main))
+        ),
+        *(part for task in main.plan.tasks for part in _task(main, task)),
+        "## What each part is worth",
+        "Ours as it is, and with one part taken out or put in; ratios are ours / the variant, so that below 1 the part "
+        "pays. The setting is the same for all, nothing is tuned.",
+        *(part for task in ablation.plan.tasks for part in _ablation(ablation, task)),
+        "## How it was run",
+        _how(main, ablation),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(one: Verdict) -> Sequence[str]:
+    seen = (f"{one.seen.value:.3f}", _interval(one.seen))
+    return str(one.number), one.task, one.rival, one.figure, *seen, one.limit, "holds" if one.holds else "**fails**"
+
+
+def _task(main: Compared, task: str) -> Iterator[str]:
+    figures = [one for one in main.figures if one.task == task]
+    yield f"## {task}"
+    if task in VISIBLE:
+        yield "As many domains as experts: who groups clients by what their data look like is favoured."
+    yield f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
+    targets = [f"{100 * target:g} %" for target in main.plan.targets]
+    yield "Restricted mean rounds to the targets, in brackets the share of runs that got there; accuracies in the end."
+    yield _table(
+        ("alignment", "setting", *(f"rounds to {target}" for target in targets), *FIGURES),
+        ((*_names(one), *_times(one, "round", main.plan.targets), *_levels(one, FIGURES)) for one in figures),
+    )
+    yield "Simulated seconds and megabytes to the targets; variation of load between experts, and fitness regret."
+    yield _table(
+        (
+            *("alignment", *(f"seconds to {target}" for target in targets), *(f"MB to {target}" for target in targets)),
+            *("assigned", "completed", "completed, whole run", "examples, whole run", "regret"),
+        ),
+        (
+            (
+                one.alignment,
+                *(f"{one.times[target, 'seconds'].mean:.0f}" for target in main.plan.targets),
+                *(f"{one.times[target, 'bytes'].mean / 1e6:.1f}" for target in main.plan.targets),
+                *_levels(one, LOADS),
+            )
+            for one in figures
+        ),
+    )
+    yield "Ours against the others: ratios of times and bytes, differences of accuracy; in brackets p after Holm."
+    yield _against([one for one in main.comparisons if one.task == task])
+
+
+def _ablation(ablation: Compared, task: str) -> Iterator[str]:
+    yield f"### {task}"
+    found = {(one.rival, one.figure): one for one in ablation.comparisons if one.task == task}
+    targets = [f"{100 * target:g} %" for target in ablation.plan.targets]
+    rows = []
+    for one in (one for one in ablation.figures if one.task == task):
+        ratios = [_ratio(found.get((one.alignment, f"round to {target}"))) for target in targets]
+        times = _times(one, "round", ablation.plan.targets)
+        rows.append(
+            (one.alignment, *times, *ratios, *_levels(one, (*FIGURES[:2], "assigned_cv", "completed_cv_total")))
+        )
+    head = ("variant", *(f"rounds to {target}" for target in targets), *(f"ratio to {target}" for target in targets))
+    yield _table((*head, "accuracy", "personalised", "assigned", "completed, whole run"), rows)
+
+
+def _against(compared: Sequence[Comparison]) -> str:
+    figures = list(dict.fromkeys(one.figure for one in compared))
+    rivals = list(dict.fromkeys(one.rival for one in compared))
+    found = {(one.rival, one.figure): one for one in compared}
+    rows = [(rival, *(_ratio(found[rival, figure]) for figure in figures)) for rival in rivals]
+    return _table(("against", *(figure.replace("round to", "rounds to") for figure in figures)), rows)
+
+
+def _how(main: Compared, ablation: Compared) -> str:
+    every = {path.name for each in (main, ablation) for path in each.cells}
+    judged = [run for each in (main, ablation) for runs in each.runs.values() for run in runs]
+    hours = sum(float(run["round_seconds"].sum()) for run in judged) / 3600
+    return (
+        f"{len(every)} runs in all, those for tuning included; the {len(judged)} judged ones took {hours:.1f} hours of "
+        "wall-clock time, several at a time. The raw rows, a line for every round of every run, are in "
+        "`benchmarks/results/evidence.csv.gz`; `make evidence` runs what is missing there and writes this page."
+    )
+
+
+def _names(one: Figures) -> tuple[str, str]:
+    return one.alignment, one.setting
+
+
+def _times(one: Figures, clock: str, targets: Iterable[float]) -> list[str]:
+    return [_time(one.times[target, clock]) for target in targets]
+
+
+def _time(times: Times) -> str:
+    return f"{times.mean:.1f} ({100 * times.reached:.0f} %)"
+
+
+def _levels(one: Figures, names: Iterable[str]) -> list[str]:
+    return [_mean(one.levels[name]) for name in names]
+
+
+def _mean(values: FloatArray) -> str:
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.3f}" if len(known) else "–"
+
+
+def _ratio(one: Comparison | None) -> str:
+    if one is None:
+        return "–"
+    p = "" if math.isnan(one.p) else f" ({one.p:.2g})"
+    return f"{one.result.value:.3f} [{_interval(one.result)}]{p}"
+
+
+def _interval(seen: Estimate) -> str:
+    return f"{seen.low:.3f} to {seen.high:.3f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,36 @@
+"""Pictures of the evidence: accuracy by round, a line for each alignment."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fedtrain.compare.comparison import Compared
+from fedtrain.compare.statistics import mean_with_margin
+
+STRONG = ("none", "random", "rolling", "flex-moe", "ours")
+"""Alignments that the protocol's claims speak of; the others are drawn thin and grey."""
+
+
+def draw_accuracy(main: Compared, task: str, out: Path) -> None:
+    """Draw mean accuracies with 95 % intervals over seeds; the same figures give the same file."""
+    import matplotlib as mpl  # noqa: PLC0415  (half a second, and only for pictures)
+    import matplotlib.pyplot as plt  # noqa: PLC0415
+
+    with mpl.rc_context({"svg.hashsalt": "alignsolve", "svg.fonttype": "none", "font.size": 9.0}):
+        figure, axes = plt.subplots(figsize=(7.0, 3.4), layout="constrained")
+        for alignment in main.plan.alignments:
+            curves = np.stack([run["accuracy"] for run in main.runs[task, alignment]])
+            rounds = np.arange(1, curves.shape[1] + 1)
+            middle, margin, _ = (np.array(part) for part in zip(*map(mean_with_margin, curves.T), strict=True))
+            if alignment in STRONG:
+                (line,) = axes.plot(rounds, middle, "--" if alignment == main.plan.reference else "-", label=alignment)
+                axes.fill_between(rounds, middle - margin, middle + margin, color=line.get_color(), alpha=0.15, lw=0)
+            else:
+                axes.plot(rounds, middle, color="0.7", lw=0.8, zorder=1)
+        axes.plot([], [], color="0.7", lw=0.8, label="the others")
+        axes.set(xlabel="round", ylabel="accuracy of the whole model", title=task)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="lower right")
+        figure.savefig(out, metadata={"Date": None})
+        plt.close(figure)

@@ -1,0 +1,1 @@
+"""The pictures of docs/algorithm.md, each drawn from runs of the code."""

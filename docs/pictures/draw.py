@@ -1,0 +1,59 @@
+"""Draw the pictures of docs/algorithm.md from runs of the code: ``python -m docs.pictures.draw`` (a minute or two).
+
+Every picture is a function that runs solvers with fixed seeds and returns a figure. With the same matplotlib all files
+are the same again to the last byte, but ``search``, which has seconds in it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import typer
+from matplotlib.figure import Figure
+
+from docs.pictures.dual import dual
+from docs.pictures.gap import gap
+from docs.pictures.race import race
+from docs.pictures.rounds import core, samples, sizes
+from docs.pictures.search import search
+from docs.pictures.warm import warm
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "dual": dual,
+    "samples": samples,
+    "core": core,
+    "sizes": sizes,
+    "warm": warm,
+    "race": race,
+    "gap": gap,
+    "search": search,
+}
+STYLE = {
+    "svg.hashsalt": "alignsolve",
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "lines.markersize": 4.0,
+}
+
+
+def draw(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PICTURES)}; all of them if none.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path(__file__).parent,
+) -> None:
+    """Draw pictures as SVG files."""
+    with mpl.rc_context(STYLE):
+        for name in names or PICTURES:
+            figure = PICTURES[name]()
+            figure.savefig(out / f"{name}.svg", facecolor="white", metadata={"Date": None})
+            plt.close(figure)
+
+
+if __name__ == "__main__":
+    typer.run(draw)

@@ -1,0 +1,32 @@
+"""Alignment for NVFlare: a controller that sends each client its experts only, and an executor that trains them.
+
+::
+
+    class Train(AlignedExecutor):                                                  # what the clients run
+        def train(self, weights, experts, task): ...
+
+    class Server(AlignedController):                                               # what the server runs
+        def make_aligner(self): ...
+        def initial_weights(self): ...
+
+    job.to_server(Server(clients=["site-1", "site-2"], num_rounds=50, timeout=600))
+    job.to_clients(Train(), tasks=["train"])
+"""
+
+from fedtrain.adapters.extras import require
+
+require("nvflare", "nvflare", "torch", "safetensors")
+
+from fedtrain.adapters.course import TooFewClientsError  # noqa: E402
+from fedtrain.adapters.nvflare.controller import AlignedController  # noqa: E402
+from fedtrain.adapters.nvflare.executor import AlignedExecutor, Task  # noqa: E402
+from fedtrain.adapters.saved import SavedStateError, load_weights  # noqa: E402
+
+__all__ = [
+    "AlignedController",
+    "AlignedExecutor",
+    "SavedStateError",
+    "Task",
+    "TooFewClientsError",
+    "load_weights",
+]

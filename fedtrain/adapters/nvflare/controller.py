@@ -1,0 +1,242 @@
+"""AlignedController: NVFlare's rounds with alignment; a client is sent its experts only, and each is merged alone."""
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nvflare.apis.client import Client  # type: ignore[import-untyped]
+from nvflare.apis.event_type import EventType  # type: ignore[import-untyped]
+from nvflare.apis.fl_context import FLContext  # type: ignore[import-untyped]
+from nvflare.apis.shareable import Shareable  # type: ignore[import-untyped]
+from nvflare.app_common.abstract.fl_model import FLModel  # type: ignore[import-untyped]
+from nvflare.app_common.workflows.model_controller import ModelController  # type: ignore[import-untyped]
+
+from alignsolve import Aligner
+from alignsolve.numerics import IntArray
+from fedtrain.adapters.course import Course, Pending
+from fedtrain.adapters.inspection import Answer, Inspected
+from fedtrain.adapters.nvflare import wire
+from fedtrain.adapters.nvflare.presence import Presence
+from fedtrain.layouts import Weights
+from fedtrain.partial import RouterRows
+
+PAUSE = 0.2
+"""Seconds between two looks at what is there, or still awaited."""
+
+
+class AlignedController(ModelController):  # type: ignore[misc]
+    """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
+
+    Subclasses say what is trained (:meth:`initial_weights`) and how experts are dealt out (:meth:`make_aligner`); both
+    are called on the server when the job starts. All parameters are plain values, since NVFlare writes them into the
+    job's configuration.
+
+    Parameters
+    ----------
+    clients
+        Names of the sites that train; a client's index is its place here. Other sites are not asked.
+    num_rounds
+        Rounds in all; those before a resumption count.
+    timeout
+        Seconds that a round waits for its clients; who has not answered by then is a dropout of the round.
+    seed
+        Of everything random: which clients take part, and how ties are broken.
+    cohort_fraction
+        Share of all clients that takes part in a round, at least one.
+    min_clients
+        The fewest clients that a round takes place with.
+    patience
+        Seconds that a round waits for so many to be there; the first round, for all of them.
+    max_examples
+        The most examples that a client may claim to have trained on, its weight in the mean: for all, or one by one.
+    router_down, router_up
+        Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
+        clients return of the whole router is averaged as the shared part is.
+    state_dir
+        A folder in which the state is saved after every round, and from which a job goes on: absolute, and outside the
+        job's workspace, which NVFlare may clear. None: neither.
+    config
+        What every client is told with its task.
+    task_name
+        The task that the clients' executor is configured for.
+    """
+
+    def __init__(
+        self,
+        clients: Sequence[str],
+        num_rounds: int = 3,
+        timeout: float = 3600.0,
+        seed: int = 0,
+        cohort_fraction: float = 1.0,
+        min_clients: int = 1,
+        patience: float = 60.0,
+        max_examples: int | Sequence[int] = 10_000_000,
+        router_down: RouterRows = "held",
+        router_up: RouterRows = "held",
+        state_dir: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        task_name: str = "train",
+    ) -> None:
+        # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
+        super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
+        _check(clients, timeout, max_examples, state_dir)
+        self.clients = list(clients)
+        self.num_rounds = num_rounds
+        self.timeout = timeout
+        self.seed = seed
+        self.cohort_fraction = cohort_fraction
+        self.min_clients = min_clients
+        self.patience = patience
+        self.max_examples = max_examples
+        self.router_down: RouterRows = router_down
+        self.router_up: RouterRows = router_up
+        self.state_dir = state_dir
+        self.config = config
+        self.task_name = task_name
+        self.course: Course | None = None
+        self._presence = Presence()
+        wire.prepare()
+
+    @abstractmethod
+    def make_aligner(self) -> Aligner:
+        """Return what decides which client trains which expert."""
+
+    @abstractmethod
+    def initial_weights(self) -> Weights:
+        """Return the whole model that training begins with: numpy arrays or torch tensors by name."""
+
+    def sample(self, rounds_done: int, here: IntArray) -> IntArray | None:
+        """Choose a round's clients among those that are there, ascending; None: a draw of ``cohort_fraction``."""
+        return None
+
+    def after_round(self, number: int, weights: Weights, figures: Mapping[str, float]) -> None:
+        """Do what is to be done after every round: evaluate, say; the number counts from 1."""
+
+    def run(self) -> None:
+        """Run the rounds, or those of them that are left; NVFlare calls it.
+
+        Raises
+        ------
+        LayoutError
+            If the model has no experts, or they are not recognised.
+        SavedStateError
+            If the folder holds another run's state.
+        TooFewClientsError
+            If there are fewer than ``min_clients`` in time. What was done is saved.
+        """
+        course = self.course = self._new_course()
+        weights = course.start(self.initial_weights())
+        if course.rounds_done:
+            self.info(f"going on after round {course.rounds_done}, saved in {self.state_dir}")
+        enough = len(self.clients)
+        while course.rounds_done < self.num_rounds:
+            here = self._gather(enough)
+            if self.is_aborted():
+                return
+            pending = course.begin(weights, here, patience=self.patience)
+            answers = self._ask(course, pending)
+            if self.is_aborted():
+                return
+            finished = course.finish(pending, answers, dict(enumerate(self._caps())))
+            self._report(finished.inspected)
+            self.info(f"round {course.rounds_done}: {finished.figures}")
+            weights, enough = finished.weights, self.min_clients
+            self.after_round(course.rounds_done, weights, finished.figures)
+
+    def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
+        """Notice signs of life; NVFlare calls it."""
+        super().handle_event(event_type, fl_ctx)
+        if event_type in (EventType.BEFORE_PROCESS_TASK_REQUEST, EventType.BEFORE_PROCESS_SUBMISSION):
+            site = fl_ctx.get_peer_context().get_identity_name()
+            self._presence.heard(site, answered=event_type == EventType.BEFORE_PROCESS_SUBMISSION)
+
+    def process_result_of_unknown_task(
+        self, client: Client, task_name: str, client_task_id: str, result: Shareable, fl_ctx: FLContext
+    ) -> None:
+        """Say of an update that came after its round that it is not merged."""
+        self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
+
+    def _new_course(self) -> Course:
+        return Course(
+            self.make_aligner(),
+            len(self.clients),
+            self.min_clients,
+            self.seed,
+            self.sample,
+            self.cohort_fraction,
+            self.router_down,
+            self.router_up,
+            state_dir=None if self.state_dir is None else Path(self.state_dir),
+            also={"clients": self.clients},
+        )
+
+    def _caps(self) -> list[float]:
+        known = self.max_examples
+        return [float(most) for most in ([known] * len(self.clients) if isinstance(known, int) else known)]
+
+    def _gather(self, enough: int) -> list[int]:
+        """Return the clients that are connected, once there are enough of them or patience is at its end."""
+        deadline = time.monotonic() + self.patience
+        while len(here := self._here()) < enough and time.monotonic() < deadline and not self.is_aborted():
+            time.sleep(PAUSE)
+        return here
+
+    def _here(self) -> list[int]:
+        connected = {client.name for client in self.engine.get_clients()} - self._presence.absent
+        return [
+            index
+            for index, name in enumerate(self.clients)
+            if name in connected and self.get_client_disconnect_time(name) is None
+        ]
+
+    def _ask(self, course: Course, pending: Pending) -> dict[int, list[Answer]]:
+        """Send every client its part, and wait until each has answered, failed, or run out of time."""
+        answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
+        self._presence.answered.clear()
+        for client, experts in pending.assigned.items():
+            part = course.part(pending, client)
+            pending.bytes_down[client] = wire.weigh(part.values())
+            task = wire.AskedTask(client, course.rounds_done, experts, self.config or {})
+            self.send_model(
+                self.task_name,
+                wire.write_task(task, part, self.num_rounds),
+                targets=[self.clients[client]],
+                timeout=math.ceil(self.timeout),
+                callback=partial(_hear, answers[client]),
+            )
+        while self.get_num_standing_tasks() and not self.is_aborted():
+            time.sleep(PAUSE)
+        return answers
+
+    def _report(self, inspected: Inspected) -> None:
+        """Log what was wrong with whom, and leave out for now who was silent."""
+        for client, fault in sorted(inspected.faults.items()):
+            name = self.clients[client]
+            failed = client in inspected.silent and name in self._presence.answered
+            self.warning(f"client {client}, {name}: {'failed; its log says why' if failed else fault}")
+        self._presence.missed(self.clients[client] for client in inspected.silent)
+
+
+def _hear(answers: list[Answer], model: FLModel) -> None:
+    """Keep an answer; NVFlare calls this for whoever did not fail."""
+    answers.append(wire.read_result(model))
+
+
+def _check(
+    clients: Sequence[str], timeout: float, max_examples: int | Sequence[int], state_dir: str | Path | None
+) -> None:
+    if isinstance(clients, str) or len(set(clients)) != len(clients) or not clients:
+        raise ValueError(f"clients is {clients!r}; it must be the names of the sites, each once")
+    if not 0.0 < timeout < math.inf:
+        raise ValueError(f"timeout is {timeout}; it must be above 0, and finite: a round ends when it is over")
+    caps = [max_examples] * len(clients) if isinstance(max_examples, int) else max_examples
+    if len(caps) != len(clients) or not all(0 < most < math.inf for most in caps):
+        raise ValueError(f"max_examples is {max_examples}; it must be above 0: one number, or one for every client")
+    if state_dir is not None and not Path(state_dir).is_absolute():
+        raise ValueError(
+            f"state_dir is {state_dir!r}; it must be absolute: NVFlare runs the server in a folder of its own"
+        )

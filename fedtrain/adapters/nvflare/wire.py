@@ -1,0 +1,94 @@
+"""What server and clients say to each other: FLModels, whose ``meta`` holds the task or the measures under one name.
+
+The weights are the model's ``params``, plain arrays or tensors by name, so that NVFlare's own filters work on them.
+NVFlare serialises with FOBS: arrays in numpy's format with pickles refused, tensors as safetensors; what it does not
+know is refused. Its tensors need a decomposer on both sides, which it does not register by itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from nvflare.app_common.abstract.fl_model import FLModel, ParamsType  # type: ignore[import-untyped]
+from nvflare.app_opt.pt.decomposers import TensorDecomposer  # type: ignore[import-untyped]
+from nvflare.fuel.utils import fobs  # type: ignore[import-untyped]
+
+from fedtrain import arrays
+from fedtrain.adapters.exchange import OUT_OF_MEMORY, ExchangeError, OutOfMemory, Trained
+from fedtrain.adapters.inspection import Answer, failure
+from fedtrain.arrays import Array
+
+ABOUT = "alignsolve"
+"""Where in ``meta`` the rest of a message is."""
+
+
+class AskedTask(NamedTuple):
+    """What a client is asked for beside the weights; see :class:`fedtrain.adapters.nvflare.Task`."""
+
+    client: int
+    round: int
+    experts: tuple[int, ...]
+    config: Mapping[str, Any]
+
+
+def prepare() -> None:
+    """Let this process send and receive tensors."""
+    fobs.register(TensorDecomposer)
+
+
+def write_task(task: AskedTask, part: Mapping[str, Array], total_rounds: int) -> FLModel:
+    """Write a task, with the part of the weights that it is about."""
+    about = {"client": task.client, "experts": list(task.experts), "config": dict(task.config)}
+    return FLModel(
+        params_type=ParamsType.FULL,
+        params=dict(part),
+        current_round=task.round,
+        total_rounds=total_rounds,
+        meta={ABOUT: about},
+    )
+
+
+def read_task(model: FLModel) -> AskedTask:
+    """Read a task; the server is believed.
+
+    Raises
+    ------
+    ExchangeError
+        If it is another controller's.
+    """
+    about = model.meta.get(ABOUT)
+    if not isinstance(about, dict) or "experts" not in about or not isinstance(model.params, dict):
+        raise ExchangeError("the model holds no task: the server must run an AlignedController")
+    return AskedTask(about["client"], model.current_round, tuple(about["experts"]), about["config"])
+
+
+def write_result(result: Trained | OutOfMemory) -> FLModel:
+    """Write what came of a task."""
+    if isinstance(result, OutOfMemory):
+        said = {"outcome": OUT_OF_MEMORY, "reason": result.reason}
+        return FLModel(params_type=ParamsType.FULL, params={}, meta={ABOUT: said})
+    return FLModel(params_type=ParamsType.FULL, params=dict(result.weights), meta={ABOUT: result.measures})
+
+
+def read_result(model: FLModel) -> Answer:
+    """Read what a client says came of its task; nothing of it is believed."""
+    said, params = model.meta.get(ABOUT), model.params
+    num_bytes = weigh(params.values()) if isinstance(params, dict) else 0
+    if not isinstance(said, dict) or not isinstance(params, dict):
+        return Answer(num_bytes=num_bytes, fault=f"returned no weights with measures in meta[{ABOUT!r}]")
+    if "outcome" in said:
+        return failure(said["outcome"], said.get("reason"))
+    if model.params_type != ParamsType.FULL:
+        return Answer(num_bytes=num_bytes, fault=f"returned weights of type {model.params_type}, expected FULL")
+    for name, value in said.items():
+        if not _is_measure(value):
+            return Answer(num_bytes=num_bytes, fault=f"measure {name} is {value!r}, not a number or a list of numbers")
+    return Answer(params, said, num_bytes)
+
+
+def _is_measure(value: object) -> bool:
+    return all(type(number) in (int, float) for number in (value if isinstance(value, list) else [value]))
+
+
+def weigh(values: Iterable[Any]) -> int:
+    """Bytes of the values of those that are arrays or tensors."""
+    return sum(arrays.num_bytes(value) for value in values if arrays.is_array(value))
