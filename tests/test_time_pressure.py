@@ -9,7 +9,8 @@ import pytest
 
 from alignsolve import AlignmentProblem
 from alignsolve.alignment import Alignment
-from alignsolve.solvers.greedy import Greedy, fill, paths
+from alignsolve.solvers.greedy import Greedy, fill, mend, paths
+from alignsolve.solvers.greedy.chains import load_units
 from alignsolve.solvers.greedy.complete import complete_rows
 from alignsolve.solvers.greedy.state import gather, to_alignment
 from alignsolve.solvers.lagrangian import dual, exchange
@@ -185,3 +186,14 @@ def test_the_first_alignment_of_greed_is_waited_for_as_long_as_there_is_time(mon
     assert search._greed(enough=started) is None
     assert search.alignment is not None
     assert time.monotonic() - started < 40.0
+
+
+@pytest.mark.parametrize(("fewest", "each", "stride"), [(mend.FEWEST, 0.0, 1), (100, 0.0, 10), (100, 1e9, 1)])
+def test_bulk_repair_looks_at_some_where_clients_are_many(monkeypatch, fewest, each, stride):
+    looked = []
+    state = gather(made("weighted", 1000, 4))
+    monkeypatch.setattr(mend, "FEWEST", fewest)
+    monkeypatch.setattr(mend, "ENOUGH", each)
+    monkeypatch.setattr(mend, "mend", lambda *args: looked.append(args[3]))
+    mend.mend_in_bulk(state, load_units(state), math.inf)
+    assert looked[0] == stride
