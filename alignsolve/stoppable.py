@@ -38,7 +38,9 @@ LONGEST_WAIT = 1e6
 """Seconds that one wait may take; a system's own limit lies above."""
 
 
-def last_answer(work: Work, deadline: float, progress: ProgressHook | None = None) -> Answer | None:
+def last_answer(
+    work: Work, deadline: float, progress: ProgressHook | None = None, *, enough: float = math.inf
+) -> Answer | None:
     """Run work that yields better and better answers, and return the last one that came before the deadline.
 
     Parameters
@@ -49,6 +51,8 @@ def last_answer(work: Work, deadline: float, progress: ProgressHook | None = Non
         On the clock of :func:`time.monotonic`. If it is inf, the work runs in this process.
     progress
         Called in this process with the progress that the work yields; or None.
+    enough
+        From then on any answer will do: the work is stopped as soon as there is one.
 
     Returns
     -------
@@ -65,7 +69,8 @@ def last_answer(work: Work, deadline: float, progress: ProgressHook | None = Non
         for message in work():
             last = _sorted(message, last, progress)
         return last
-    return _in_a_child(work, deadline, progress) if hasattr(os, "fork") else _in_a_thread(work, deadline, progress)
+    apart = _in_a_child if hasattr(os, "fork") else _in_a_thread
+    return apart(work, deadline, enough, progress)
 
 
 def ahead_of(deadline: float) -> float:
@@ -83,12 +88,17 @@ def _sorted(message: Answer | Progress, last: Answer | None, progress: ProgressH
     return last
 
 
-def _in_a_child(work: Work, deadline: float, progress: ProgressHook | None) -> Answer | None:
+def _left(last: Answer | None, deadline: float, enough: float) -> float:
+    """Seconds for which it is worth waiting."""
+    return (deadline if last is None else min(deadline, enough)) - time.monotonic()
+
+
+def _in_a_child(work: Work, deadline: float, enough: float, progress: ProgressHook | None) -> Answer | None:
     ours, theirs = Pipe()
     child = _fork(work, ours, theirs)
     try:
         theirs.close()
-        return _listen(ours, child, deadline, progress)
+        return _listen(ours, child, deadline, enough, progress)
     finally:
         ours.close()
         _end(child)
@@ -129,10 +139,12 @@ def _follow_the_parent(theirs: Connection) -> None:  # pragma: no cover (another
     os.killpg(0, signal.SIGKILL)
 
 
-def _listen(ours: Connection, child: int, deadline: float, progress: ProgressHook | None) -> Answer | None:
+def _listen(
+    ours: Connection, child: int, deadline: float, enough: float, progress: ProgressHook | None
+) -> Answer | None:
     """Take answers until the work is done or the time is up."""
     last: Answer | None = None
-    while (left := deadline - time.monotonic()) > 0:
+    while (left := _left(last, deadline, enough)) > 0:
         if not ours.poll(min(left, LONGEST_WAIT)):
             continue
         try:
@@ -173,7 +185,7 @@ def _cut_off(last: Answer | None) -> Answer | None:
     return None if last is None else replace(last, stats={**last.stats, "stopped": "time limit"})
 
 
-def _in_a_thread(work: Work, deadline: float, progress: ProgressHook | None) -> Answer | None:
+def _in_a_thread(work: Work, deadline: float, enough: float, progress: ProgressHook | None) -> Answer | None:
     """Do the same without a fork; see the module's docstring for what it cannot do."""
     messages: queue.SimpleQueue[Answer | Progress | BaseException | None] = queue.SimpleQueue()
     left_behind = threading.Event()
@@ -191,7 +203,7 @@ def _in_a_thread(work: Work, deadline: float, progress: ProgressHook | None) -> 
     threading.Thread(target=run, daemon=True).start()
     last: Answer | None = None
     try:
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := _left(last, deadline, enough)) > 0:
             with suppress(queue.Empty):
                 message = messages.get(timeout=min(left, LONGEST_WAIT))
                 if message is None:

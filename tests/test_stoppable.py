@@ -108,6 +108,18 @@ def test_work_that_never_answers_is_cut_off_with_none(place: str):
     assert time.monotonic() - started < 1.0
 
 
+def test_from_some_time_on_any_answer_will_do_and_without_one_it_is_waited_for(place):
+    started = time.monotonic()
+    last = last_answer(lambda: counting(10**9, pause=0.01), started + 60, enough=started + 0.3)
+    assert last is not None
+    assert last.stats["k"] > 0
+    assert last.stats["stopped"] == "time limit"
+    first = last_answer(lambda: counting(10**9, pause=0.3), started + 60, enough=started)
+    assert first is not None
+    assert first.stats["k"] == 0
+    assert time.monotonic() - started < 30
+
+
 def test_a_deadline_in_the_past_returns_at_once(place: str):
     started = time.monotonic()
     assert last_answer(lambda: counting(10**9, pause=0.01), started - 1) is None

@@ -21,14 +21,17 @@ from alignsolve.solvers.greedy.state import (
     DEMAND,
     FREE,
     GROUP_CAPACITY,
+    GROUP_DEMAND,
     GROUPS,
     HELD,
     IN_GROUP,
     LEAST,
     LOAD,
     MOST,
+    OVERLOAD,
     OWED,
     PER_GROUP,
+    SHORTFALL,
     SOFT_CAPACITY,
     SOFT_DEMAND,
     State,
@@ -197,24 +200,11 @@ def _stretch(s: State, j: int) -> int:
 def _look(s: State, i: int, gains: Any, best: Any, spare: Any, regret: Any) -> bool:
     """Find client i's best expert, its spare and its regret; False if it wants nothing that it could have."""
     best[i] = spare[i] = -1
-    rows, experts, group = s.rows, s.experts, s.group
+    rows, group = s.rows, s.group
     places = rows[i, CAPACITY] - rows[i, COUNT]
     if places <= 0:
         return False
-    options, first = 0, -1
-    for j in range(len(gains)):
-        gains[j] = -np.inf
-        load = s.load[i, j] if s.load.shape[0] else 1.0
-        if s.status[i, j] != FREE or experts[j, LOAD] + load > experts[j, MOST]:
-            continue
-        gain = s.value[i, j] - toll(experts, j, load)
-        asked = gain > 0.0 or experts[j, LOAD] < experts[j, LEAST] or wants(rows, group, i, j)
-        if not asked or not has_place(rows, group, i, j) or (s.cost.shape[2] > 0 and not affords(s, i, j)):
-            continue
-        gains[j] = gain / s.weight[i, j] if s.weight.shape[0] else gain
-        options += 1
-        if first < 0 or gains[j] > gains[first]:
-            first = j
+    options, first = _gains(s, i, gains)
     if first < 0:
         return False
     g = GROUPS + PER_GROUP * group[first]
@@ -230,9 +220,54 @@ def _look(s: State, i: int, gains: Any, best: Any, spare: Any, regret: Any) -> b
     return True
 
 
+@inner
+def _gains(s: State, i: int, gains: Any) -> Any:
+    """What each expert is worth to client i now, −inf where it may not be had; how many may, and the best or −1.
+
+    The questions of :mod:`.state`, asked of all experts at once: one by one they would cost more than their answers.
+    """
+    status, value, load, weight = s.status, s.value, s.load, s.weight
+    rows, money, cost, experts, group = s.rows, s.money, s.cost, s.experts, s.group
+    weighted, ranked, num_resources = load.shape[0] > 0, weight.shape[0] > 0, cost.shape[2]
+    short, owed = rows[i, DEMAND] - rows[i, COUNT], rows[i, OWED]
+    places = rows[i, CAPACITY] - rows[i, COUNT]
+    options, first = 0, -1
+    for j in range(len(gains)):
+        gains[j] = -np.inf
+        heavy = load[i, j] if weighted else 1.0
+        if status[i, j] != FREE or experts[j, LOAD] + heavy > experts[j, MOST]:
+            continue
+        g = GROUPS + PER_GROUP * group[j]
+        in_group = rows[i, g + IN_GROUP]
+        due = in_group < rows[i, g + GROUP_DEMAND]
+        still = owed - 1 if due else owed
+        if in_group >= rows[i, g + GROUP_CAPACITY] or 1 + still > places:
+            continue
+        soft = experts[j, OVERLOAD] != 0.0 or experts[j, SHORTFALL] != 0.0
+        gain = value[i, j] - toll(experts, j, heavy) if soft else value[i, j]
+        if not (gain > 0.0 or due or short > 0 or experts[j, LOAD] < experts[j, LEAST]):
+            continue
+        reserved, paid = max(0, short - 1, still), True
+        for r in range(num_resources):
+            spent = money[i, r] + cost[i, j, r] + reserved * money[i, 2 * num_resources + r]
+            paid = paid and spent <= money[i, num_resources + r]
+        if not paid:
+            continue
+        gains[j] = gain / weight[i, j] if ranked else gain
+        options += 1
+        if first < 0 or gains[j] > gains[first]:
+            first = j
+    return options, first
+
+
 @numba.njit(cache=True, nogil=True)
 def _ranked(gains: Any, group: Any, first: int, places: int, same_group: bool) -> int:
     """The expert that comes ``places`` after the first, among all or in its group alone; −1 if there are fewer."""
+    options = 0
+    for j in range(len(gains)):
+        options += gains[j] > -np.inf and (not same_group or group[j] == group[first])
+    if options <= places:  # the usual case where budgets bind before capacities do
+        return -1
     limit, last = gains[first], first
     for _ in range(places):
         found = -1

@@ -34,8 +34,8 @@ from alignsolve.solvers.greedy.state import (
 
 SPARE, SPARE_MORE = 2.0, 64.0
 """Movers listed: so many times the units that are violated, and some more; the rest waits for the next round."""
-ENOUGH = 4096.0
-"""Clients looked at for every unit that is violated, where there are more."""
+ENOUGH, FEWEST = 64.0, 1 << 14
+"""Clients looked at for every unit that is violated, and at least, where there are more."""
 PROGRESS = 1e-6
 """A round that removes less than this share of the violation is the last."""
 
@@ -60,7 +60,7 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
             violated = violation(state, unit, v, state.loads[v])
             if violated == 0.0:
                 continue
-            stride = max(1, int(len(state.status) / (ENOUGH * (1.0 + violated))))
+            stride = max(1, int(len(state.status) / max(FEWEST, ENOUGH * (1.0 + violated))))
             mend(state, unit, v, stride)
             if stride > 1 and violation(state, unit, v, state.loads[v]) == violated:
                 mend(state, unit, v, 1)

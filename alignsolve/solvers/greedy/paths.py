@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from alignsolve.fractional import inner
 from alignsolve.numerics import BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.greedy.state import (
@@ -26,6 +27,7 @@ from alignsolve.solvers.greedy.state import (
     DEMAND,
     FREE,
     GROUP_CAPACITY,
+    GROUP_DEMAND,
     GROUPS,
     HELD,
     IN_GROUP,
@@ -36,6 +38,9 @@ from alignsolve.solvers.greedy.state import (
     PER_GROUP,
     State,
     drop,
+    has_place,
+    may_release,
+    may_swap,
     row_admits,
     row_releases,
     row_trades,
@@ -98,18 +103,25 @@ def count_arcs(s: State) -> Any:
 
 @numba.njit(cache=True, nogil=True)
 def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
-    hub = s.status.shape[1]
+    """Count one client's exchanges; it asks what :func:`_can` does, but of all pairs at once: there are very many."""
+    status, rows, group, hub = s.status, s.rows, s.group, s.status.shape[1]
+    places = rows[i, CAPACITY] - rows[i, COUNT] - rows[i, OWED]
+    spare = rows[i, COUNT] > rows[i, DEMAND]
     for k in range(hub):
-        if s.status[i, k] == FREE and row_admits(s, i, k):
-            arcs[hub, k] += sign
+        g = GROUPS + PER_GROUP * group[k]
+        if status[i, k] == FREE:
+            due = rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
+            arcs[hub, k] += sign * (places + due > 0 and rows[i, g + IN_GROUP] < rows[i, g + GROUP_CAPACITY])
     for j in range(hub):
-        if s.status[i, j] != HELD:
+        if status[i, j] != HELD:
             continue
-        if row_releases(s, i, j):
-            arcs[j, hub] += sign
+        g = GROUPS + PER_GROUP * group[j]
+        loose = rows[i, g + IN_GROUP] > rows[i, g + GROUP_DEMAND]
+        arcs[j, hub] += sign * (spare and loose)
         for k in range(hub):
-            if s.status[i, k] == FREE and row_trades(s, i, j, k):
-                arcs[j, k] += sign
+            h = GROUPS + PER_GROUP * group[k]
+            fits = g == h or (loose and rows[i, h + IN_GROUP] < rows[i, h + GROUP_CAPACITY])
+            arcs[j, k] += sign * (status[i, k] == FREE and fits)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -138,15 +150,10 @@ def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _worth(s: State, i: int, j: int, k: int) -> float:
-    """What the values and soft bounds gain if client i moves a unit from node j to node k."""
+def _tolls(s: State, j: int, k: int) -> Any:
+    """What soft bounds cost for a unit from node j to node k: at j, and at k. It is the same for every client."""
     hub = s.status.shape[1]
-    gain = 0.0
-    if k != hub:
-        gain += s.value[i, k] - toll(s.experts, k, 1.0)
-    if j != hub:
-        gain -= s.value[i, j] + toll(s.experts, j, -1.0)
-    return gain
+    return toll(s.experts, j, -1.0) if j != hub else 0.0, toll(s.experts, k, 1.0) if k != hub else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -165,37 +172,45 @@ def _has_room(s: State, k: int) -> bool:
 def _movers(s: State, j: int, k: int) -> Any:
     """The clients that can move a unit from node j to node k, ascending."""
     n, hub = s.status.shape
-    status = s.status
+    status, rows, group = s.status, s.rows, s.group
     found = np.empty(n, dtype=np.int64)
     number = 0
     for i in range(n):
-        if (j == hub or status[i, j] == HELD) and (k == hub or status[i, k] == FREE) and _can(s, i, j, k):
+        there = (j == hub or status[i, j] == HELD) and (k == hub or status[i, k] == FREE)
+        if there and _row_lets(rows, group, i, j, k):
             found[number] = i
             number += 1
     return found[:number]
 
 
+@inner
+def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
+    """Whether client i's row allows a unit to move from node j, where it is, to node k, where it is not."""
+    hub = len(group)
+    if j == hub:
+        return has_place(rows, group, i, k)
+    return may_release(rows, group, i, j) if k == hub else may_swap(rows, group, i, j, k)
+
+
 @numba.njit(cache=True, nogil=True)
 def _worths(s: State, clients: Any, j: int, k: int) -> Any:
-    worths = np.empty(len(clients))
+    """What the values and soft bounds gain if a client moves a unit from node j to node k, for each of them."""
+    value, hub = s.value, s.status.shape[1]
+    lost, paid = _tolls(s, j, k)
+    worths = np.zeros(len(clients))
     for t in range(len(clients)):
-        worths[t] = _worth(s, clients[t], j, k)
+        i = clients[t]
+        if k != hub:
+            worths[t] += value[i, k] - paid
+        if j != hub:
+            worths[t] -= value[i, j] + lost
     return worths
 
 
 @numba.njit(cache=True, nogil=True)
 def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     """Make all the single moves that mend expert v, best first; False if there was none."""
-    size = arcs.shape[0]
-    clients, others, worths = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    for other in range(size):
-        j, k = (v, other) if forward else (other, v)
-        if other == v or arcs[j, k] == 0 or not (_has_room(s, k) if forward else _gives(s, j)):
-            continue
-        movers = _movers(s, j, k)
-        clients = np.append(clients, movers)
-        others = np.append(others, np.full(len(movers), other))
-        worths = np.append(worths, _worths(s, movers, j, k))
+    clients, others, worths = _single_moves(s, arcs, v, forward)
     moved = False
     for t in np.argsort(-worths, kind="mergesort"):
         i = clients[t]
@@ -206,6 +221,38 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
             _relocate(s, arcs, i, j, k)
             moved = True
     return moved
+
+
+@numba.njit(cache=True, nogil=True)
+def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
+    """Clients, other nodes and worths of the single moves that mend expert v, by node and client: in one pass."""
+    n, hub = s.status.shape
+    status, rows, value, group = s.status, s.rows, s.value, s.group
+    at, tolls, total = np.full(hub + 1, -1, dtype=np.int64), np.empty((hub + 1, 2)), 0
+    for other in range(hub + 1):
+        j, k = (v, other) if forward else (other, v)
+        if other != v and arcs[j, k] > 0 and (_has_room(s, k) if forward else _gives(s, j)):
+            at[other] = total
+            total += arcs[j, k]
+            tolls[other] = _tolls(s, j, k)
+    clients, others, worths = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), np.zeros(total)
+    for i in range(n):
+        if status[i, v] != (HELD if forward else FREE):
+            continue
+        for other in range(hub + 1):
+            if at[other] < 0 or (other < hub and status[i, other] != (FREE if forward else HELD)):
+                continue
+            j, k = (v, other) if forward else (other, v)
+            if not _row_lets(rows, group, i, j, k):
+                continue
+            t = at[other]
+            at[other] += 1
+            clients[t], others[t] = i, other
+            if k != hub:
+                worths[t] += value[i, k] - tolls[other, 1]
+            if j != hub:
+                worths[t] -= value[i, j] + tolls[other, 0]
+    return clients, others, worths
 
 
 @numba.njit(cache=True, nogil=True)

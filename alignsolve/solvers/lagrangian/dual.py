@@ -30,7 +30,7 @@ FIRST_ENTRIES = 1 << 15
 SAMPLE_ENTRIES = 1 << 18
 """Pairs of the sample that stands for all; a problem of up to four times as many is its own."""
 DIRECT = 4
-CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15)
+CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15, 1 << 14)
 """Pairs of the sample that shows the curvature: the largest that time allows."""
 PASSES, FIRST_PASSES, MORE_PASSES = 100, 60, 15
 """Over a problem that is its own sample, over the first sample, and after a correction, at most."""
@@ -40,10 +40,11 @@ TURNS = 4
 """Passes over all clients, at most."""
 NEAR, NEARER = 0.002, 1e-5
 """The bound is expected to fall by about this share: from a smaller sample's prices, and after steps by curvature."""
-SHARE, LEAST_SHARE = 0.4, 0.25
+SHARE, LEAST_SHARE = 0.4, 0.1
 """Of the time, for samples: of what the passes that follow leave, and at least."""
-CURVED = (0.15, 0.2, 0.4)
-"""Of the time, for the curvature by each of these; where it takes longer the level method goes on."""
+CURVED, LEAST_CURVED = (0.15, 0.2, 0.4, 0.4), (0.0, 0.0, 0.1, 0.2)
+"""Of what the passes that follow leave, for the curvature by each of these, and of the time at least: without it the
+level method goes on, and those who are dealt to do not make up for one another."""
 RESERVE = 3.0
 """Passes over all clients that what follows takes: the pass itself, and the repair."""
 ENOUGH = 0.1
@@ -172,33 +173,34 @@ class _Search:
     def _curvature(self) -> FloatArray | None:
         """The curvature, of the largest sample that there is time for; None if there is none."""
         num_clients, num_experts = self.problem.shape
-        for entries, share in zip(CURVE_ENTRIES, CURVED, strict=True):
+        for entries, share, least in zip(CURVE_ENTRIES, CURVED, LEAST_CURVED, strict=True):
             sample = self._clients(max(1, num_clients * num_experts // entries))
-            started = time.monotonic()
-            sample.respond(self.found.prices)
-            now = time.monotonic()
-            if num_experts * (now - started) <= share * (self.deadline - now):
+            seconds, everyone = self._timed(sample)
+            left = self.deadline - time.monotonic()
+            if num_experts * seconds <= max(share * (left - RESERVE * everyone), least * left):
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
+    def _timed(self, sample: Clients) -> tuple[float, float]:
+        """Seconds that a look at a sample takes now, and a look at all clients."""
+        started = time.monotonic()
+        sample.respond(self.found.prices)
+        seconds = time.monotonic() - started
+        return seconds, seconds * self.problem.num_clients / max(1, sample.num_clients)
+
     def _soon(self, sample: Clients) -> float:
         """When to be done with a sample: all clients will have to be looked at, and moved."""
-        started = time.monotonic()
         if math.isinf(self.deadline):
             return self.deadline
-        sample.respond(self.found.prices)
+        _, everyone = self._timed(sample)
         now = time.monotonic()
         left = self.deadline - now
-        pass_seconds = (now - started) * self.problem.num_clients / max(1, sample.num_clients)
-        return now + max(SHARE * (left - RESERVE * pass_seconds), LEAST_SHARE * left)
+        return now + max(SHARE * (left - RESERVE * everyone), LEAST_SHARE * left)
 
     def _in_time(self, sample: Clients) -> bool:
         """Whether all clients can be looked at, and moved after that."""
-        started = time.monotonic()
-        sample.respond(self.found.prices)
-        now = time.monotonic()
-        seconds = (now - started) * self.problem.num_clients / max(1, sample.num_clients)
-        return now + RESERVE * seconds < self.deadline
+        _, everyone = self._timed(sample)
+        return time.monotonic() + RESERVE * everyone < self.deadline
 
     def _correct(self, sample: Clients, everyone: Clients, *, turns: int) -> Iterator[Prices]:
         """Look at all clients; tilt the sample's bound by what was seen; again from the best prices of that."""

@@ -22,9 +22,9 @@ from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, may_move
 
 DEPTH = 6
 """Steps of a chain."""
-SLICE = 200
+SLICE = 25
 """Chains looked for between two looks at the clock."""
-SCAN_ENTRIES = 1 << 22
+SCAN_ENTRIES = 1 << 19
 """Pairs listed between two looks at the clock."""
 TRIES = 8
 """A chain that failed is looked for again so often, without the arcs that failed it."""

@@ -42,7 +42,7 @@ from alignsolve.solvers.lagrangian.exchange import exchange
 
 STEPS = 20_000
 """Of the search for one row; what it has by then is used."""
-ROWS = 2000
+ROWS = 100
 """Rows chosen anew between two looks at the clock."""
 SWEEPS = 4
 """Times that the clients that were moved choose anew and exchange again."""

@@ -23,6 +23,7 @@ The bound is that of the prices, which the front door computes anew, or the inte
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,7 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.lagrangian.gap.instance import assignment_like
 from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.stoppable import last_answer
 from alignsolve.violations import violations
 from alignsolve.witness import from_direction
 
@@ -49,8 +51,10 @@ LARGEST_ENTRIES = 1 << 24
 """Pairs up to which chains go through all clients after that."""
 DISTURBED_ENTRIES = 1 << 16
 """Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
+POLISHING = 10.0
+"""Passes over all clients that it takes to lay their choices out, to list their moves and to read the outcome."""
 HASTE = 0.6
-"""Of the time, for greed where it goes first."""
+"""Of the time, for greed where it goes first: after that its first alignment will do."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,11 @@ class Lagrangian:
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what such a problem needs."""
         if assignment_like(problem):
+            from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
             from alignsolve.solvers.lagrangian.gap.solver import prepare_gap  # noqa: PLC0415
 
             prepare_gap()
+            Greedy(passes=0).prepare(problem)
         else:
             from alignsolve.solvers.lagrangian.deal import rehearse_dealing  # noqa: PLC0415
 
@@ -158,9 +164,9 @@ class _Search:
                 self._deal(found)
             if self._good_enough():
                 break
-        if found.chosen is not None and entries <= LARGEST_ENTRIES and not self._good_enough():
+        if found.chosen is not None and entries <= LARGEST_ENTRIES and self._worth_polishing(found):
             self._from_choices(found)
-        infeasible = self._greed(self.deadline) if self.alignment is None else None
+        infeasible = self._greed() if self.alignment is None else None
         if infeasible is not None:
             return infeasible
         stopped = {} if self.alignment else {"stopped": self._why_none()}
@@ -171,18 +177,25 @@ class _Search:
         self._keep(warm_start.alignment, "warm start")
         few = GREEDY_ENTRIES if math.isinf(self.deadline) else HURRIED_ENTRIES
         if self.problem.num_clients * self.problem.num_experts <= few:
-            infeasible = self._greed(self.started + HASTE * (self.deadline - self.started))
+            infeasible = self._greed(enough=self.started + HASTE * (self.deadline - self.started))
             if infeasible is not None:
                 return infeasible
         return WarmStart(self.alignment, warm_start.prices)
 
-    def _greed(self, deadline: float) -> Answer | None:
-        """Take greed's alignment; return its answer if it proves that there is none."""
+    def _worth_polishing(self, found: "Prices") -> bool:
+        """Whether there is something to gain, and time for it: nothing looks at the clock before the first chains."""
+        if self._good_enough():
+            return False
+        return self.alignment is None or time.monotonic() + POLISHING * found.pass_seconds < self.deadline
+
+    def _greed(self, enough: float = math.inf) -> Answer | None:
+        """Take greed's alignment, from ``enough`` on its first; return its answer if it proves that there is none."""
         from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
 
-        answer = Greedy(passes=0)(
-            self.problem, deadline=deadline, warm_start=WarmStart(), seed=0, threads=self.threads, progress=None
-        )
+        def work() -> Iterator[Answer | Progress]:
+            return Greedy(passes=0).answers(self.problem, self.deadline, WarmStart(), self.threads)
+
+        answer = last_answer(work, self.deadline, enough=enough) or Answer()
         if answer.witness is not None:
             return answer
         self._keep(answer.x, "greedy")

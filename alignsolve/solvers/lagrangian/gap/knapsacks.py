@@ -120,6 +120,42 @@ def evaluate(sacks: Any, multipliers: Any, table: Any, best: Any, taken: Any) ->
 
 
 @compiled
+def mix(sacks: Any, multipliers: Any, table: Any, step: float, steps: int, taken: Any) -> float:
+    """Walk along the subgradients in steps of one length, and count which expert takes which client on the way.
+
+    Parameters
+    ----------
+    multipliers
+        (num_clients,), changed in place.
+    taken
+        (num_clients, num_experts), to be added to.
+
+    Returns
+    -------
+    float
+        How many clients the last choices missed or took once more than once, squared and summed up.
+    """
+    items = np.empty(len(multipliers), dtype=np.int64)
+    wanted = np.empty(len(multipliers))
+    for _ in range(steps):
+        wanted[:] = 1.0
+        for j in range(len(sacks.size)):
+            count = fill(sacks, j, multipliers, table, items)
+            b = sacks.size[j]
+            for q in range(count - 1, -1, -1):
+                if table[q + 1, b] != table[q, b]:
+                    taken[items[q], j] += 1.0
+                    wanted[items[q]] -= 1.0
+                    b -= sacks.weight[j, items[q]]
+        for i in range(len(multipliers)):
+            multipliers[i] += step * wanted[i]
+    unmet = 0.0
+    for i in range(len(multipliers)):
+        unmet += wanted[i] * wanted[i]
+    return unmet
+
+
+@compiled
 def forced(sacks: Any, multipliers: Any, table: Any, back: Any, inside: Any, outside: Any) -> None:
     """What each knapsack loses if a client must be in it, and if it must not.
 

@@ -5,6 +5,8 @@ it returns is a claim: who uses an alignment checks it, who uses its bound round
 """
 
 import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -12,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.solver import Answer
 from alignsolve.solvers.ilp.model import power_of_two_below
 from alignsolve.solvers.lagrangian.gap.instance import Instance
+from alignsolve.stoppable import last_answer
 
+MARGIN = 0.1
+"""Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
 TOLERANCE = 1e-9
 LARGEST_COST = 2.0**20
 """Whole costs up to here stay as they are; others are scaled to it."""
@@ -87,6 +93,34 @@ def optimise(
         return Outcome(Verdict.INFEASIBLE, None, math.inf)
     program = _Program(instance, opened)
     return program.run(seconds, start=start, seed=seed)
+
+
+def optimise_apart(
+    instance: Instance, opened: BoolArray, start: IntArray | None, end: float, *, seed: int = 0
+) -> Answer | None:
+    """Do the same where it can be stopped, under a time limit in a process of its own; None if nothing came of it.
+
+    Parameters
+    ----------
+    end
+        On the clock of :func:`time.monotonic`.
+
+    Returns
+    -------
+    Answer or None
+        Its ``x`` is (num_clients,) experts; its stats tell whether it is optimal, and HiGHS's own status.
+    """
+
+    def work() -> Iterator[Answer]:
+        outcome = optimise(instance, opened, start, (1.0 - MARGIN) * (end - time.monotonic()), seed=seed)
+        yield Answer(
+            x=outcome.chosen(),
+            bound=outcome.lower,
+            infeasible=outcome.verdict is Verdict.INFEASIBLE,
+            stats={"optimal": outcome.verdict is Verdict.OPTIMAL, "told": outcome.told},
+        )
+
+    return last_answer(work, end)
 
 
 class _Program:

@@ -9,6 +9,8 @@
 4. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
    else than an aim not far above the bound. It proves the incumbent, betters it, or raises the bound to the aim.
    Where most pairs are left it is hopeless, and a second local search takes its place.
+5. Where many pairs are left, but the stronger relaxation puts most clients somewhere: the integer program of those
+   about whom it is undecided (undecided.py), under a time limit for most of the integer program's time.
 
 Under a time limit local search and integer program take turns in longer and longer rounds or, given two threads, run
 beside each other. Without one they follow one another, so that the answer does not depend on threads, and the integer
@@ -18,7 +20,6 @@ program takes the time that it needs. The search ends as soon as the incumbent m
 import math
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -35,7 +36,7 @@ from alignsolve.solvers.lagrangian.gap.instance import Instance, read
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
 from alignsolve.solvers.lagrangian.gap.pool import FIRST, LocalSearch
 from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
-from alignsolve.stoppable import last_answer
+from alignsolve.solvers.lagrangian.gap.undecided import Undecided, in_turn
 from alignsolve.witness import Witness
 
 FIRST_DESCENTS = 60
@@ -53,12 +54,14 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
+UNDECIDED, ATTEMPT = 0.75, 0.12
+"""Share of the integer program's time for undecided clients, while that pays; of the time limit, for one attempt."""
+AMBITION = 0.5
+"""Such an attempt aims at what is above the bound by this share of the gap."""
 HOPELESS = 0.5
 """Share of all pairs that are open above which it is not tried."""
 RESERVE = 0.03
 """Share of the time limit, and seconds, kept for what comes after the search."""
-MARGIN = 0.1
-"""Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
 AGREES = 1e-6
 """Relative difference between HiGHS's bound and the cost of what it calls optimal, at most."""
 UNKNOWN = 0.01
@@ -109,6 +112,7 @@ class _Search:
         self.infeasible = False
         self.witness: Witness | None = None
         self.share = AIM
+        self.vain = 0
         self.climbing = 0.0
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
@@ -179,6 +183,8 @@ class _Search:
         self.priced_lower = _lower(self.instance, prices, priced)
         self._raise(self.priced_lower)
         self.multipliers = Multipliers(self.instance, priced.min(axis=1))
+        afresh, around = (Undecided(self.instance, self.multipliers, around=each) for each in (False, True))
+        self.undecided = afresh, around
         self._climb()
         if self.limited:
             self._rounds()
@@ -227,8 +233,8 @@ class _Search:
             hopeless = self._may_beat(aim).sum() > HOPELESS * self.instance.open.sum()
             if self.threads == 1:
                 self._descend(math.inf, end if hopeless else 0.5 * (now + end))
-                if not hopeless and self._open():
-                    self._exact(aim, end)
+                if not hopeless:
+                    self._programs(end)
             else:
                 self._beside(None if hopeless else aim, end)
             seconds *= GROWTH
@@ -244,7 +250,7 @@ class _Search:
             worker.start()
         try:
             if aim is not None:
-                self._exact(aim, end)
+                self._programs(end)
                 enough.set()
         finally:
             for worker in workers:
@@ -261,12 +267,47 @@ class _Search:
             self.other = self.local.sibling(self.seed + 1)
         return self.other
 
+    def _programs(self, end: float) -> None:
+        """Integer programs until then: of undecided clients as long as that pays, then of all that may beat the aim."""
+        first = end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
+        while self._many() and self._open() and time.monotonic() < first:
+            undecided = in_turn(*self.undecided, self.vain)
+            if undecided is None:
+                break
+            self._decide(undecided, min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
+        if self._open() and time.monotonic() < end:
+            self._exact(self._aim(), end)
+
+    def _decide(self, undecided: Undecided, end: float) -> None:
+        """Decide about the clients that the stronger relaxation is undecided about, in search of something better."""
+        assert self.best is not None
+        goal, aim, before = self._goal(), self.value, self.value
+        if not undecided.around:
+            aim = min(aim, goal + max(AMBITION * (aim - goal), float(self.instance.whole)))
+        self.stats["decided"] = self.stats.get("decided", 0) + 1
+        rest = undecided.next(self.best, self.value, aim, end)
+        if rest is None:
+            return
+        found = program.optimise_apart(rest.instance, rest.opened, rest.start, end, seed=self.seed)
+        value, solved = math.inf, False
+        if found is not None:
+            solved = found.infeasible or found.stats["optimal"]
+            if found.x is not None:
+                chosen = rest.completed(np.asarray(found.x))
+                value = self.instance.value(chosen)
+                self._offer(chosen)
+        self.vain = 0 if self.value < before else self.vain + 1
+        undecided.learn(solved=solved, found=value, value=self.value)
+
+    def _many(self) -> bool:
+        """Whether there is an incumbent, and many pairs are open that may be in something better."""
+        return self.best is not None and bool(self._may_beat(self.value).sum() > FEW * self.instance.shape[0])
+
     def _aim(self) -> float:
         """The cost that the integer program is to stay below."""
         if not math.isfinite(self.value):
             return math.inf
-        many = self._may_beat(self.value).sum() > FEW * self.instance.shape[0]
-        if not many or self.share >= 1.0:
+        if not self._many() or self.share >= 1.0:
             return self.value
         return max(self.lower + self.share * (self.value - self.lower), self._goal() + LEAST_AIM * self.instance.whole)
 
@@ -285,17 +326,7 @@ class _Search:
             opened[np.arange(len(self.best)), self.best] = True
             start = self.best
 
-        def work() -> Iterator[Answer]:
-            seconds = (1.0 - MARGIN) * (end - time.monotonic())
-            outcome = program.optimise(self.instance, opened, start, seconds, seed=self.seed)
-            yield Answer(
-                x=outcome.chosen(),
-                bound=outcome.lower,
-                infeasible=outcome.verdict is Verdict.INFEASIBLE,
-                stats={"optimal": outcome.verdict is Verdict.OPTIMAL, "told": outcome.told},
-            )
-
-        found = last_answer(work, end)
+        found = program.optimise_apart(self.instance, opened, start, end, seed=self.seed)
         if found is not None:
             self._take(found, aim)
 
@@ -359,9 +390,11 @@ def prepare_gap() -> None:
     """Compile everything, on a tiny problem; for a solver's ``prepare``, before the clock of a time limit starts."""
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
+    program.relax(instance, math.inf)  # loads HiGHS
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
     local.tell(np.array([0, 0, 1]), -8.0)
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
     multipliers.open_pairs(0.0)
+    Undecided(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)
