@@ -7,11 +7,13 @@ before it, the round is done again, from the state before it and with the same g
 folders of states are there for a moment; the higher number counts.
 """
 
+import hashlib
 import json
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from fedtrain.history import Entry, load_entry, save_entry
 from fedtrain.models import skeleton
 from fedtrain.server import Federation, ServerState
 
-FORMAT = 1
+FORMAT = 2
 
 DAMAGES = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, safetensors.SafetensorError)
 """What reading a damaged file may raise."""
@@ -42,14 +44,34 @@ def start(folder: Path) -> None:
         atomic.remove(path)
 
 
-def save(folder: Path, state: ServerState, entry: Entry) -> None:
-    """Write the state after a round; when this returns, it is what :func:`load` finds."""
+def fingerprint(federation: Federation) -> str:
+    """Digest of what a run is given from outside its configuration: the examples and their owners, the devices.
+
+    Files may change between a run and its resumption, and the rounds would not be those of one run.
+    """
+    digest, data, fleet = hashlib.blake2b(digest_size=16), federation.data, federation.fleet
+    for examples in (*data.clients, data.test):
+        digest.update(examples.inputs.tobytes())
+        digest.update(examples.labels.tobytes())
+    owners = (data.test_group, data.mixture, fleet.availability, fleet.joins)
+    devices = (getattr(which, field.name) for which in (fleet.actual, fleet.declared) for field in fields(which))
+    for values in (*owners, *devices):
+        digest.update(values.tobytes())
+    digest.update(repr((fleet.windows, fleet.period)).encode())
+    return digest.hexdigest()
+
+
+def save(folder: Path, state: ServerState, entry: Entry, given: str) -> None:
+    """Write the state after a round, and the fingerprint of what the run was given.
+
+    When this returns, it is what :func:`load` finds.
+    """
 
     def write(part: Path) -> None:
         safetensors.torch.save_file(state.tensors, part / "model.safetensors")
         with (part / "aligner.npz").open("wb") as file:
             np.savez(file, allow_pickle=False, **state.aligner.to_arrays())
-        counters = {"format": FORMAT, "round": state.round, "clock": state.clock}
+        counters = {"format": FORMAT, "round": state.round, "clock": state.clock, "given": given}
         (part / "state.json").write_text(json.dumps(counters), encoding="utf-8")
 
     atomic.replace_file(_entry_path(folder, state.round), lambda part: save_entry(part, entry))
@@ -65,7 +87,7 @@ def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]
     Raises
     ------
     CheckpointError
-        If a file is missing, damaged, or of another model.
+        If a file is missing, damaged, of another model, or of a run that was given other data or devices.
     """
     states = dict(_states(folder))
     if not states:
@@ -89,6 +111,8 @@ def _load_state(path: Path, federation: Federation) -> ServerState:
     counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if counters["format"] != FORMAT:
         raise ValueError(f"format {counters['format']}, this version reads {FORMAT}")
+    if counters["given"] != fingerprint(federation):
+        raise ValueError("the data or the devices are not those that the run was begun with")
     tensors = safetensors.torch.load_file(path / "model.safetensors")
     expected = skeleton(federation.spec)
     if {name: (value.shape, value.dtype) for name, value in tensors.items()} != {

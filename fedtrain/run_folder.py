@@ -62,6 +62,7 @@ class RunFolder:
         self.path = path
         self.rows: TextIO | None = None
         self.quarantine: TextIO | None = None
+        self.given = ""
         if resume and (path / "config.toml").exists():
             _check_same(path / "config.toml", config)
             return
@@ -104,6 +105,7 @@ class RunFolder:
             state, entries = checkpoint.load(self.path / "checkpoint", federation) or (initial_state(federation), [])
         except checkpoint.CheckpointError as error:
             raise RunFolderError(f"{error}; pass --overwrite to start again") from error
+        self.given = checkpoint.fingerprint(federation)
         self._write("rounds.csv", [Row._fields, *(entry.row for entry in entries)])
         self._write("quarantine.csv", [QUARANTINE, *(line for entry in entries for line in _quarantine(entry))])
         with writing(self.path):
@@ -116,7 +118,7 @@ class RunFolder:
         assert self.rows is not None  # begin() comes first
         assert self.quarantine is not None
         with writing(self.path / "checkpoint"):
-            checkpoint.save(self.path / "checkpoint", state, entry)
+            checkpoint.save(self.path / "checkpoint", state, entry, self.given)
         with writing(self.path / "rounds.csv"):
             self.rows.write(_csv([entry.row]))
             self.rows.flush()

@@ -128,6 +128,25 @@ def test_a_damaged_checkpoint_is_told_by_its_file(tmp_path, monkeypatch):
     assert go(tmp_path) is Ending.FINISHED
 
 
+def test_devices_that_changed_since_are_refused(tmp_path, monkeypatch):
+    trace = tmp_path / "trace.csv"
+    lines = [f"c{i},1.0,900,10,10" for i in range(8)]
+
+    def write(*more):
+        trace.write_text("\n".join(["client,ms_per_example,memory_kib,down_mbps,up_mbps", *lines[1:], *more]))
+
+    write(lines[0])
+    monkeypatch.setattr(run_module, "entry_of", lambda done, real=run_module.entry_of: _third_is_last(done, real))
+    traced = f"clients.trace={trace}"
+    assert go(tmp_path, traced) is Ending.INTERRUPTED
+    monkeypatch.undo()
+    write("c0,2.0,900,10,10")
+    with pytest.raises(RunFolderError, match="the data or the devices are not those that the run was begun with"):
+        go(tmp_path, traced)
+    write(lines[0])
+    assert go(tmp_path, traced) is Ending.FINISHED
+
+
 def _third_is_last(done, real):
     if done.row.round == 3:
         raise KeyboardInterrupt
