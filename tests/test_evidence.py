@@ -11,7 +11,7 @@ from alignsolve import POLICIES
 from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as pages
 from benchmarks.evidence.claims import BLIND, VISIBLE, corrected, verdicts
-from benchmarks.evidence.kept import pack, unpack
+from benchmarks.evidence.kept import cells_of, pack, unpack
 from fedtrain.compare.cell import Line
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import compare, figures
@@ -98,6 +98,14 @@ def test_rows_are_kept_to_the_last_digit(tmp_path):
     assert unpack(tmp_path / "none", tmp_path / "not there") == 0
 
 
+def test_cells_of_other_plans_are_not_kept(tmp_path):
+    plan = read_plan(PLANS / "ablation.toml")
+    asked = plan.cell("digits-visible", "ours", "fast-pulled", 201)
+    for name in (asked.key, f"{asked.key[:-1]}x"):
+        (tmp_path / f"{name}.csv").touch()
+    assert cells_of([plan], tmp_path) == [file_of(asked, tmp_path)]
+
+
 @pytest.mark.slow
 def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
     """Every run of both plans is kept, so that nothing is run here, and the page in docs/ is written from them."""
@@ -109,7 +117,7 @@ def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
     assert all(file_of(cell, cells).exists() for cell in main.tuning_cells())
     before = {path.name for path in cells.iterdir()}
     monkeypatch.setattr(command, "ROOT", tmp_path)
-    monkeypatch.setattr(command, "pack", lambda cells: None)
+    monkeypatch.setattr(command, "pack", lambda cells: None)  # nothing new to keep
     (tmp_path / "docs").mkdir()
     command.evidence(workers=2, out=tmp_path / "runs", fresh=False)
     assert {path.name for path in cells.iterdir()} == before

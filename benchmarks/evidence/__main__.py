@@ -1,7 +1,7 @@
 """``python -m benchmarks.evidence``: run what is missing, keep the rows, write docs/evidence.md.
 
-Goes on where it was stopped. What is kept in the repository is not run again, so that on a fresh clone it only writes
-the page; ``--fresh`` runs everything.
+Goes on where it was stopped, and keeps what was done when it is. What is kept in the repository is not run again;
+``--fresh`` runs everything.
 """
 
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.evidence.kept import pack, unpack
+from benchmarks.evidence.kept import cells_of, pack, unpack
 from benchmarks.evidence.page import write_page
 from fedtrain.compare.comparison import execute
+from fedtrain.compare.plan import read_plan
 
 PLANS = Path(__file__).parent
 ROOT = PLANS.parents[1]
@@ -27,11 +28,11 @@ def evidence(
     console, cells = Console(), out / "cells"
     if not fresh:
         console.print(f"{unpack(cells)} runs taken from what is kept")
-    main, ablation = (
-        execute(PLANS / f"{name}.toml", out, workers=workers, console=console, cells=cells)
-        for name in ("main", "ablation")
-    )
-    pack({*main.cells, *ablation.cells})
+    plans = [PLANS / f"{name}.toml" for name in ("main", "ablation")]
+    try:
+        main, ablation = (execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans)
+    finally:
+        pack(cells_of(map(read_plan, plans), cells))
     write_page(main, ablation, ROOT / "docs")
 
 

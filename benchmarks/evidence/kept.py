@@ -8,11 +8,13 @@ digests and not run again; where a configuration has changed, they are not found
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
 from fedtrain import atomic
 from fedtrain.compare.cell import Line
+from fedtrain.compare.plan import Plan
 
 KEPT = Path(__file__).parents[1] / "results" / "evidence.csv.gz"
 
@@ -33,6 +35,17 @@ def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
         part.write_bytes(packed)
 
     atomic.replace_file(out, write)
+
+
+def cells_of(plans: Iterable[Plan], folder: Path) -> list[Path]:
+    """Find the cells in a folder that a plan may ask for, whichever settings are chosen; not those of plans before."""
+    names = {
+        plan.cell(task, alignment, setting, seed).key
+        for plan in plans
+        for task, alignment, setting in itertools.product(plan.tasks, plan.alignments, plan.settings)
+        for seed in (*plan.tuning_seeds, *plan.seeds)
+    }
+    return [path for path in sorted(folder.glob("*.csv")) if path.stem in names]
 
 
 def unpack(folder: Path, kept: Path = KEPT) -> int:

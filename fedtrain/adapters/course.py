@@ -120,11 +120,13 @@ class Course:
         ------
         LayoutError
             If the model has no experts, or they are not recognised.
+        ValueError
+            If it has several layers of experts, and the aligner was not told.
         SavedStateError
             If the folder holds another run's state.
         """
         self.rounds_done, self.aligner_state, self.history = 0, None, []
-        self._known = self.layout or detect(weights)
+        self._known = self._recognised(weights)
         state = None if self.state_dir is None else saved.load(self.state_dir, self.aligner, self._about())
         if state is None:
             return weights
@@ -204,8 +206,17 @@ class Course:
 
     def _layout_of(self, weights: Weights) -> Layout:
         if self._known is None:
-            self._known = self.layout or detect(weights)
+            self._known = self._recognised(weights)
         return self._known
+
+    def _recognised(self, weights: Weights) -> Layout:
+        layout = self.layout or detect(weights)
+        if len(layout.layer_sizes) > 1 and self.aligner.layers != layout.layer_sizes:
+            raise ValueError(
+                f"the model has layers of {layout.layer_sizes} experts, and the aligner's layers are "
+                f"{self.aligner.layers}; with Aligner(layers={layout.layer_sizes}) every client gets an expert of each"
+            )
+        return layout
 
     def _cohort(self, here: Sequence[int]) -> IntArray:
         there = np.array(here, dtype=np.int64)
