@@ -85,7 +85,8 @@ def test_settings_need_seeds_of_their_own(tmp_path):
 def test_a_cell_is_measured_round_by_round(tmp_path):
     lines = run_cell(plan_of(tmp_path).cell("digits", "ours", "plain", 1))
     assert [line.round for line in lines] == [1, 2, 3]
-    assert all(0.0 <= line.worst <= line.personalised <= 1.0 for line in lines)
+    assert 0.0 <= lines[-1].worst <= lines[-1].personalised <= 1.0
+    assert all(np.isnan((line.worst, line.personalised)).all() for line in lines[:-1])  # they take long
     assert np.diff([line.bytes for line in lines]).min() > 0
     assert all(line.regret < 0.2 for line in lines)
 

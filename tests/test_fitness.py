@@ -346,10 +346,10 @@ def test_clients_that_do_well_with_whatever_they_get_need_no_alignment():
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "loss"])
-def test_clients_that_stay_bad_are_aligned_from_the_third_round_on_and_for_good(measure):
-    for rounds, is_open in ((1, False), (2, False), (3, True), (4, True)):
-        assert need_of([0.2, 0.4, 0.5, 0.5][:rounds], measure=measure)[1].is_open is is_open
-    fitness, state = need_of([0.2, 0.4, 0.5, 0.9, 0.99], measure=measure)
+def test_clients_that_stay_bad_are_aligned_from_the_fifth_round_on_and_for_good(measure):
+    for rounds, is_open in ((1, False), (4, False), (5, True), (6, True)):
+        assert need_of([0.2, 0.3, 0.3, 0.4, 0.5, 0.5][:rounds], measure=measure)[1].is_open is is_open
+    fitness, state = need_of([0.2, 0.3, 0.3, 0.4, 0.5, 0.9, 0.99], measure=measure)
     assert state.is_open
     assert fitness_of(fitness, state, [0]).tolist() == [[1.0, 0.0]]
 
