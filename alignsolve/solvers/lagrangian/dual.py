@@ -47,6 +47,9 @@ CURVED, LEAST_CURVED = (0.15, 0.2, 0.4, 0.4), (0.0, 0.0, 0.1, 0.2)
 level method goes on, and those who are dealt to do not make up for one another."""
 RESERVE = 3.0
 """Passes over all clients that what follows takes: the pass itself, and the repair."""
+FIRST_RESERVE = 5.0
+"""The same before there is any alignment: dealing takes longer where machine or memory are busy, and what comes too
+late is nothing at all."""
 ENOUGH = 0.1
 """No further pass is made for less than this share of the gap that will do, nor for less than what is settled."""
 
@@ -200,7 +203,7 @@ class _Search:
     def _in_time(self, sample: Clients) -> bool:
         """Whether all clients can be looked at, and moved after that."""
         _, everyone = self._timed(sample)
-        return time.monotonic() + RESERVE * everyone < self.deadline
+        return time.monotonic() + FIRST_RESERVE * everyone < self.deadline
 
     def _correct(self, sample: Clients, everyone: Clients, *, turns: int) -> Iterator[Prices]:
         """Look at all clients; tilt the sample's bound by what was seen; again from the best prices of that."""
