@@ -197,3 +197,19 @@ def test_bulk_repair_looks_at_some_where_clients_are_many(monkeypatch, fewest, e
     monkeypatch.setattr(mend, "mend", lambda *args: looked.append(args[3]))
     mend.mend_in_bulk(state, load_units(state), math.inf)
     assert looked[0] == stride
+
+
+@pytest.mark.parametrize(("passes_left", "looked_at"), [(4.5, 0), (20.0, 1)])
+def test_all_clients_are_looked_at_only_where_dealing_to_them_will_still_be_in_time(
+    monkeypatch, passes_left, looked_at
+):
+    problem = made("budgets", 2000, 24)
+    monkeypatch.setattr(dual, "SAMPLE_ENTRIES", 1 << 12)  # so that these clients are too many to be their own sample
+    monkeypatch.setattr(dual._Search, "_timed", lambda search, sample: (1e-6, 100.0))
+    found = [
+        found.passes
+        for found in itertools.islice(
+            dual.find_prices(problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1), 1
+        )
+    ]
+    assert found == [looked_at]
