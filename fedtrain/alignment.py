@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from alignsolve import (
 )
 from alignsolve.numerics import IntArray
 from fedtrain.config import AlignmentConfig, RunConfig
-from fedtrain.devices import FORWARD_AND_BACKWARD, Fleet
+from fedtrain.devices import FORWARD_AND_BACKWARD, Fleet, Footprint
 from fedtrain.models import ModelSpec, layer_sizes, num_bytes, part_to_download, part_to_upload, skeleton
 
 Fitness = Callable[[float], Any]
@@ -55,13 +55,6 @@ FITNESS: Mapping[str, Fitness] = MappingProxyType(
     }
 )
 """Fitness estimators by name, each made from the weight of the newest round."""
-
-
-class Footprint(NamedTuple):
-    """Bytes of memory that training takes: of the shared part, and of each expert."""
-
-    shared_bytes: int
-    expert_bytes: int
 
 
 def make_aligner(
@@ -114,7 +107,7 @@ def _capacity(
     if config.capacity == "learned":
         return MemoryLearner(declared)
     if config.capacity == "uniform":
-        clients = np.arange(len(np.atleast_1d(declared.memory)))
+        clients = np.arange(len(declared.memory))
         known, _ = declared.capacity(declared.init(len(clients), num_experts), clients)
         return CapacityProfiler(client_capacity=max(1, round(float(np.minimum(known, num_experts).mean()))))
     return declared

@@ -81,8 +81,10 @@ def save(folder: Path, state: ServerState, entry: Entry, given: str) -> None:
             atomic.remove_folder(path)
 
 
-def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]] | None:
+def load(folder: Path, federation: Federation, given: str) -> tuple[ServerState, list[Entry]] | None:
     """Read the latest state, and the entries of the rounds before it; None if no round was done.
+
+    ``given`` is the fingerprint of what the run is given now.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]
     number = max(states)
     path = states[number]
     try:
-        state = _load_state(path, federation)
+        state = _load_state(path, federation, given)
         if state.round != number:
             raise ValueError(f"state.json is of round {state.round}")
         entries = []
@@ -107,11 +109,11 @@ def load(folder: Path, federation: Federation) -> tuple[ServerState, list[Entry]
     return state, entries
 
 
-def _load_state(path: Path, federation: Federation) -> ServerState:
+def _load_state(path: Path, federation: Federation, given: str) -> ServerState:
     counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if counters["format"] != FORMAT:
         raise ValueError(f"format {counters['format']}, this version reads {FORMAT}")
-    if counters["given"] != fingerprint(federation):
+    if counters["given"] != given:
         raise ValueError("the data or the devices are not those that the run was begun with")
     tensors = safetensors.torch.load_file(path / "model.safetensors")
     expected = skeleton(federation.spec)

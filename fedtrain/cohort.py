@@ -85,7 +85,7 @@ def _foresee(federation: Federation, state: ServerState, client: int, held: tupl
     work = Work(
         num_examples=config.training.epochs * len(federation.clients[client]),
         num_active=num_active(federation.spec, held),
-        memory_bytes=0 if exempt else federation.shared_bytes + len(held) * federation.expert_bytes,
+        memory_bytes=0 if exempt else federation.footprint.holding(len(held)),
         bytes_down=num_bytes(part_to_download(state.tensors, held)),
         bytes_up=num_bytes(part_to_upload(state.tensors, held)),
     )

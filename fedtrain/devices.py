@@ -7,6 +7,7 @@ Everything is drawn once, before the first round; :mod:`fedtrain.timing` tells w
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,15 +86,26 @@ class Fleet:
         return int(np.searchsorted(self.joins, number, side="right"))
 
 
-def make_fleet(config: RunConfig, shared_bytes: int, expert_bytes: int) -> Fleet:
+class Footprint(NamedTuple):
+    """Bytes of memory that training takes: of the shared part, and of each expert."""
+
+    shared_bytes: int
+    expert_bytes: int
+
+    def holding(self, num_experts: int) -> int:
+        """Return the bytes that training takes of a client that holds so many experts."""
+        return self.shared_bytes + num_experts * self.expert_bytes
+
+
+def make_fleet(config: RunConfig, least_bytes: int) -> Fleet:
     """Draw every client's device, and when it joins.
 
     Parameters
     ----------
     config
         Its ``clients`` section counts, and the seed.
-    shared_bytes, expert_bytes
-        What training takes (:func:`footprint`).
+    least_bytes
+        Memory that training takes of a client with one expert of every layer.
 
     Raises
     ------
@@ -102,12 +114,11 @@ def make_fleet(config: RunConfig, shared_bytes: int, expert_bytes: int) -> Fleet
         few clients, or is not what a trace is.
     """
     clients = config.clients
-    fleet = _from_trace(config) if clients.trace else _from_tiers(config, shared_bytes + expert_bytes)
-    if not (fleet.actual.memory_bytes >= shared_bytes + expert_bytes).any():
-        need = (shared_bytes + expert_bytes) / 1024
+    fleet = _from_trace(config) if clients.trace else _from_tiers(config, least_bytes)
+    if not (fleet.actual.memory_bytes >= least_bytes).any():
         raise ConfigError(
-            f"clients: no device has memory for one expert of every layer beside the shared part, {need:.1f} KiB; "
-            "give them more, or make the model smaller"
+            "clients: no device has memory for one expert of every layer beside the shared part, "
+            f"{least_bytes / 1024:.1f} KiB; give them more, or make the model smaller"
         )
     rng = generator(config.seed, Purpose.MISREPORT)
     liars = rng.permutation(clients.num_clients) < round(clients.misreporting * clients.num_clients)
@@ -121,8 +132,8 @@ def assign_tiers(rng: np.random.Generator, num_clients: int, tiers: Sequence[Tie
     return rng.permutation(np.repeat(np.arange(len(tiers)), counts))
 
 
-def footprint(tensors: Tensors, training: TrainingConfig) -> tuple[int, int]:
-    """Bytes that training takes: of the shared part with the whole router, and of one expert.
+def footprint(tensors: Tensors, training: TrainingConfig) -> Footprint:
+    """Tell what training takes: of the shared part with the whole router, and of one expert.
 
     Every parameter is held with its gradient and what the optimiser remembers of it; activations are not counted.
     """
@@ -132,16 +143,16 @@ def footprint(tensors: Tensors, training: TrainingConfig) -> tuple[int, int]:
         name: value for name, value in tensors.items() if name.startswith("experts.") and expert_of(name) == 0
     }
     shared = {name: value for name, value in tensors.items() if not name.startswith("experts.")}
-    return copies * num_bytes(shared), copies * num_bytes(one_expert)
+    return Footprint(copies * num_bytes(shared), copies * num_bytes(one_expert))
 
 
-def _from_tiers(config: RunConfig, needed_bytes: int) -> Fleet:
+def _from_tiers(config: RunConfig, least_bytes: int) -> Fleet:
     clients = config.clients
     for tier in clients.tiers:
-        if tier.memory_kib * 1024 < needed_bytes:
+        if tier.memory_kib * 1024 < least_bytes:
             raise ConfigError(
                 f"clients.tiers: {tier.name!r} has memory_kib = {tier.memory_kib:g}, and training one expert beside "
-                f"the shared part takes {needed_bytes / 1024:.1f}; raise it, or make the model smaller"
+                f"the shared part takes {least_bytes / 1024:.1f}; raise it, or make the model smaller"
             )
     place = assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
     spread = _of_tiers(clients.tiers, "spread")[place]

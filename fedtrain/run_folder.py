@@ -101,11 +101,12 @@ class RunFolder:
         RunFolderError
             If the checkpoint cannot be used, or the files cannot be written.
         """
+        self.given = checkpoint.fingerprint(federation)
         try:
-            state, entries = checkpoint.load(self.path / "checkpoint", federation) or (initial_state(federation), [])
+            found = checkpoint.load(self.path / "checkpoint", federation, self.given)
         except checkpoint.CheckpointError as error:
             raise RunFolderError(f"{error}; pass --overwrite to start again") from error
-        self.given = checkpoint.fingerprint(federation)
+        state, entries = found or (initial_state(federation), [])
         self._write("rounds.csv", [Row._fields, *(entry.row for entry in entries)])
         self._write("quarantine.csv", [QUARANTINE, *(line for entry in entries for line in _quarantine(entry))])
         with writing(self.path):

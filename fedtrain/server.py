@@ -10,12 +10,12 @@ from torch.nn import functional
 from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
 from fedtrain import devices
-from fedtrain.alignment import Footprint, make_aligner
+from fedtrain.alignment import make_aligner
 from fedtrain.attacks import draw_attackers
 from fedtrain.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
-from fedtrain.devices import Fleet
+from fedtrain.devices import Fleet, Footprint
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
 from fedtrain.randomness import Purpose, generator
 
@@ -40,8 +40,8 @@ class Federation:
         (num_clients, num_classes) training examples per client and class.
     fleet
         The clients' devices.
-    shared_bytes, expert_bytes
-        Memory that training takes: of the shared part, and of each expert.
+    footprint
+        Memory that training takes.
     attackers
         (num_clients,) which clients mean harm.
     aligner
@@ -55,8 +55,7 @@ class Federation:
     test: LocalData
     label_counts: IntArray
     fleet: Fleet
-    shared_bytes: int
-    expert_bytes: int
+    footprint: Footprint
     attackers: BoolArray
     aligner: Aligner
 
@@ -101,11 +100,10 @@ def prepare(config: RunConfig) -> Federation:
     torch.use_deterministic_algorithms(True)
     data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
     spec = MODELS[config.model.kind](config.model, data.test)
-    shared_bytes, expert_bytes = devices.footprint(skeleton(spec), config.training)
-    beside_last = shared_bytes + (len(layer_sizes(spec)) - 1) * expert_bytes  # of the least that a client holds
-    fleet = devices.make_fleet(config, beside_last, expert_bytes)
+    footprint = devices.footprint(skeleton(spec), config.training)
+    fleet = devices.make_fleet(config, footprint.holding(len(layer_sizes(spec))))
     num_examples = np.array([len(examples) for examples in data.clients])
-    aligner = make_aligner(config, spec, fleet, Footprint(shared_bytes, expert_bytes), num_examples)
+    aligner = make_aligner(config, spec, fleet, footprint, num_examples)
     try:
         aligner.init(config.clients.num_clients, spec.num_experts, seed=config.seed)
     except ValueError as error:
@@ -118,8 +116,7 @@ def prepare(config: RunConfig) -> Federation:
         test=_as_tensors(data.test),
         label_counts=data.label_counts(),
         fleet=fleet,
-        shared_bytes=shared_bytes,
-        expert_bytes=expert_bytes,
+        footprint=footprint,
         attackers=draw_attackers(config),
         aligner=aligner,
     )

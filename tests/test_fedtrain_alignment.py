@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from fedtrain.alignment import Footprint, declared_capacity
+from fedtrain.alignment import declared_capacity
 from fedtrain.config_file import read_config
 from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
@@ -29,7 +29,7 @@ def test_uniform_capacity_overloads_small_devices():
     told, uniform = federation_of(), federation_of("alignment.capacity=uniform")
     assert len({int(n) for n in held(rounds_of(told)[0]).sum(axis=1)}) > 1
     done = rounds_of(uniform)[0]
-    declared = declared_capacity(told.fleet, Footprint(told.shared_bytes, told.expert_bytes))
+    declared = declared_capacity(told.fleet, told.footprint)
     capacity, _ = declared.capacity(declared.init(12, 8), np.arange(12))
     assert set(held(done).sum(axis=1)) == {round(float(np.minimum(capacity, 8).mean()))}
     assert done.row.out_of_memory == int((held(done).sum(axis=1) > capacity).sum()) > 0

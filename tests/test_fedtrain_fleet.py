@@ -31,7 +31,7 @@ TINY = (
 
 
 def fleet_of(clients: ClientsConfig, seed=0) -> Fleet:
-    return make_fleet(RunConfig(clients=clients, seed=seed), shared_bytes=1000, expert_bytes=1000)
+    return make_fleet(RunConfig(clients=clients, seed=seed), least_bytes=2000)
 
 
 def devices(**changes) -> Devices:
@@ -97,8 +97,8 @@ def test_some_declare_more_than_they_have_and_run_out_of_memory():
 
 def test_a_run_counts_those_who_ran_out_of_memory_and_goes_on():
     config = read_config(overrides=[*TINY, "clients.misreporting=0.5", "clients.exaggeration=3"])
-    sizes = prepare(config)
-    one_expert = (sizes.shared_bytes + 1.5 * sizes.expert_bytes) / 1024  # is held; the liars claim room for more
+    footprint = prepare(config).footprint
+    one_expert = (footprint.holding(1) + footprint.holding(2)) / 2 / 1024  # is held; the liars claim room for more
     tier = dataclasses.replace(ClientsConfig().tiers[0], memory_kib=one_expert)
     federation = prepare(dataclasses.replace(config, clients=dataclasses.replace(config.clients, tiers=(tier,))))
     rows = [done.row for done, _ in run_rounds(federation, initial_state(federation))]

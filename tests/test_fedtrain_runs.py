@@ -47,7 +47,7 @@ def test_every_client_holds_an_expert_of_every_layer(fitness):
     """Devices have memory for three experts, and there are two layers."""
     config = configured(82.0, "data.name=text", "model.kind=transformer", f"alignment.fitness={fitness}")
     federation = prepare(config)
-    assert (82 * 1024 - federation.shared_bytes) // federation.expert_bytes == 3
+    assert federation.footprint.holding(3) <= 82 * 1024 < federation.footprint.holding(4)
     for done, state in run_rounds(federation, initial_state(federation)):
         held = {client: np.flatnonzero(row) for client, row in zip(done.cohort.tolist(), done.solution.x, strict=True)}
         for experts in held.values():
@@ -59,8 +59,8 @@ def test_every_client_holds_an_expert_of_every_layer(fitness):
 
 
 def test_a_device_too_small_for_an_expert_of_every_layer_is_refused():
-    federation = prepare(configured(500.0, "data.name=text", "model.kind=transformer"))
-    too_small = (federation.shared_bytes + 1.5 * federation.expert_bytes) / 1024
+    footprint = prepare(configured(500.0, "data.name=text", "model.kind=transformer")).footprint
+    too_small = (footprint.holding(1) + footprint.holding(2)) / 2 / 1024
     with pytest.raises(ConfigError, match="'phone' has memory_kib"):
         prepare(configured(too_small, "data.name=text", "model.kind=transformer"))
 

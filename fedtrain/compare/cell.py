@@ -12,7 +12,7 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
-from fedtrain.alignment import Footprint, declared_capacity
+from fedtrain.alignment import declared_capacity
 from fedtrain.compare.plan import Cell
 from fedtrain.loads import variation
 from fedtrain.personal import personalised_accuracy
@@ -133,8 +133,7 @@ class _Referee:
     def __init__(self, federation: Federation) -> None:
         # The same for all: the devices' capacity, whatever the policy makes of it, and no catching up, for what others
         # load unevenly is not the referee's to make good.
-        footprint = Footprint(federation.shared_bytes, federation.expert_bytes)
-        capacity = declared_capacity(federation.fleet, footprint)
+        capacity = declared_capacity(federation.fleet, federation.footprint)
         even, layers = LoadMonitor(catch_up=0.0), federation.aligner.layers
         parts = Parts(fitness=RouterFitness(), load=even, capacity=capacity, layers=layers)
         self.aligner: Aligner = POLICIES["ours"](parts)
