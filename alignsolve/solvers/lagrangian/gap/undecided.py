@@ -37,8 +37,6 @@ STEPS = 500
 """Steps of the small instance's own multipliers."""
 MOST_OPEN = 700
 """Pairs of the small instance that HiGHS may be left with."""
-
-
 TOO_FAR = 2.0
 """Where the first of them is not solved, and finds nothing within so many times the incumbent's gap, none pays."""
 
