@@ -1,6 +1,5 @@
 """The example app in Flower's engines: simulated, and on a SuperLink with SuperNodes, some of which are killed."""
 
-import json
 import os
 import signal
 import sys
@@ -13,10 +12,7 @@ import pytest
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'alignsolve[flower]'")
 
-from fedtrain.adapters.flower import load_weights
-from fedtrain.config_file import read_config
-from fedtrain.rounds import run_rounds
-from fedtrain.server import initial_state, prepare
+from tests.own_loop import assert_same_model, history, own_loop
 
 pytestmark = pytest.mark.engine
 
@@ -43,26 +39,6 @@ def deployed(script):
         yield started
     assert not started.processes()
     assert not started.home.exists()
-
-
-def own_loop(num_clients, rounds, *overrides):
-    """What fedtrain's own loop makes of it: every round's row, and the last state."""
-    sizes = (f"clients.num_clients={num_clients}", f"rounds={rounds}", "clients.dropout=0")
-    federation = prepare(read_config(overrides=[*sizes, *overrides]))
-    played = list(run_rounds(federation, initial_state(federation)))
-    return [done.row for done, _ in played], played[-1][1]
-
-
-def assert_same_model(folder, state):
-    known = load_weights(folder)
-    assert known.keys() == state.tensors.keys()
-    assert max(float((known[name] - value).abs().max()) for name, value in state.tensors.items()) <= 1e-6
-
-
-def history(folder):
-    """Every round's figures, from the newest state."""
-    newest = max(folder.glob("round-*"))
-    return json.loads((newest / "state.json").read_text(encoding="utf-8"))["history"]
 
 
 def settings(folder, rounds, **more):

@@ -12,10 +12,7 @@ import pytest
 
 pytest.importorskip("nvflare", reason="NVFlare is not installed: pip install 'alignsolve[nvflare]'")
 
-from fedtrain.adapters.nvflare import load_weights
-from fedtrain.config_file import read_config
-from fedtrain.rounds import run_rounds
-from fedtrain.server import initial_state, prepare
+from tests.own_loop import assert_same_model, history, own_loop
 
 pytestmark = pytest.mark.engine
 
@@ -63,24 +60,6 @@ def kill_all(folder):
     return killed
 
 
-def own_loop(num_clients, *overrides):
-    sizes = [f"clients.num_clients={num_clients}", "rounds=3", "clients.dropout=0"]
-    federation = prepare(read_config(overrides=[*sizes, *overrides]))
-    played = list(run_rounds(federation, initial_state(federation)))
-    return [done.row for done, _ in played], played[-1][1]
-
-
-def assert_same_model(folder, state):
-    known = load_weights(folder)
-    assert known.keys() == state.tensors.keys()
-    assert max(float((known[name] - value).abs().max()) for name, value in state.tensors.items()) <= 1e-6
-
-
-def history(folder):
-    newest = max(folder.glob("round-*"))
-    return json.loads((newest / "state.json").read_text(encoding="utf-8"))["history"]
-
-
 def downloads(workspace):
     """How many messages of weights the server sent, and their bytes, as NVFlare itself counted."""
     (counted,) = (workspace / "server").rglob("simulator_cell_stats.json")
@@ -93,7 +72,7 @@ def downloads(workspace):
 def test_the_simulated_job_is_fedtrains_own_loop(simulator, tmp_path):
     assert simulator().wait(PATIENCE) == 0
     assert not processes(tmp_path)
-    rows, state = own_loop(4)
+    rows, state = own_loop(4, 3)
     assert_same_model(tmp_path / "state", state)
     figures = history(tmp_path / "state")
     assert [(round_["clients"], round_["merged"]) for round_ in figures] == [(4, 4)] * 3
@@ -122,4 +101,4 @@ def test_a_killed_job_goes_on_from_the_last_whole_round(simulator, tmp_path):
     after = history(tmp_path / "state")
     assert after[: len(before)] == before  # not trained again
     assert [round_["round"] for round_ in after] == [1, 2, 3]
-    assert_same_model(tmp_path / "state", own_loop(2, *FASTER)[1])
+    assert_same_model(tmp_path / "state", own_loop(2, 3, *FASTER)[1])

@@ -1,11 +1,12 @@
 """What docs/protocol.md calls success, claim by claim, and whether the runs bear it out."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from fedtrain.compare.comparison import Compared
-from fedtrain.compare.judge import Comparison
-from fedtrain.compare.statistics import Estimate, holm, mean_with_margin
+from fedtrain.compare.judge import Comparison, correct
+from fedtrain.compare.statistics import Estimate, mean_with_margin
 
 VISIBLE = ("digits-visible", "letters-visible")
 BLIND = ("digits-skewed", "text")
@@ -91,8 +92,5 @@ def _at_most(number: int, one: Comparison, figure: str, limit: float) -> Verdict
 
 def corrected(compared: Sequence[Compared]) -> list[Compared]:
     """Correct p for the comparisons of all plans together, since they stand on one page."""
-    every: Sequence[Comparison] = [one for each in compared for one in each.comparisons]
-    p_values = iter(holm([one.result.p for one in every]))
-    return [
-        each._replace(comparisons=[one._replace(p=next(p_values)) for one in each.comparisons]) for each in compared
-    ]
+    every = iter(correct([one for each in compared for one in each.comparisons]))
+    return [each._replace(comparisons=list(islice(every, len(each.comparisons)))) for each in compared]

@@ -15,6 +15,7 @@ from pathlib import Path
 from fedtrain import atomic
 from fedtrain.compare.cell import Line
 from fedtrain.compare.plan import Plan
+from fedtrain.compare.run import read_lines
 
 KEPT = Path(__file__).parents[1] / "results" / "evidence.csv.gz"
 
@@ -25,10 +26,7 @@ def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("cell", *Line._fields))
     for path in sorted(cells):
-        header, *lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
-        if tuple(header) != Line._fields:
-            raise ValueError(f"{path} was written by another version; remove it, and it is run anew")
-        writer.writerows((path.stem, *line) for line in lines)
+        writer.writerows((path.stem, *line) for line in read_lines(path))
     packed = gzip.compress(text.getvalue().encode(), mtime=0)
 
     def write(part: Path) -> None:

@@ -7,18 +7,15 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from alignsolve.numerics import FloatArray
 from benchmarks.evidence.claims import VISIBLE, Verdict, corrected, verdicts
 from benchmarks.evidence.pictures import draw_accuracy
 from fedtrain import atomic
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import Comparison, Figures
-from fedtrain.compare.statistics import Estimate, Times
+from fedtrain.compare.statistics import Estimate
+from fedtrain.compare.tables import markdown_table, mean_text, time_text
 
 FINDINGS = Path(__file__).parent / "findings.md"
-VERDICT = ("claim", "task", "against", "figure", "seen", "interval", "held to", "")
 FIGURES = ("accuracy", "personalised", "worst")
 LOADS = ("assigned_cv", "completed_cv", "completed_cv_total", "sample_cv_total", "regret")
 
@@ -42,7 +39,7 @@ def page(main: Compared, ablation: Compared) -> str:
         "## What was to be reached",
         "Claims of [the protocol](protocol.md), by number. Ratios are ours / rival, geometric means over "
         f"{len(main.plan.seeds)} seeds with 95 % intervals.",
-        _table(
+        markdown_table(
             ("claim", "task", "against", "figure", "seen", "interval", "held to", ""), map(_verdict, verdicts(main))
         ),
         *(part for task in main.plan.tasks for part in _task(main, task)),
@@ -69,12 +66,15 @@ def _task(main: Compared, task: str) -> Iterator[str]:
     yield f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
     targets = [f"{100 * target:g} %" for target in main.plan.targets]
     yield "Restricted mean rounds to the targets, in brackets the share of runs that got there; accuracies in the end."
-    yield _table(
+    yield markdown_table(
         ("alignment", "setting", *(f"rounds to {target}" for target in targets), *FIGURES),
-        ((*_names(one), *_times(one, "round", main.plan.targets), *_levels(one, FIGURES)) for one in figures),
+        (
+            (one.alignment, one.setting, *_times(one, "round", main.plan.targets), *_levels(one, FIGURES))
+            for one in figures
+        ),
     )
     yield "Simulated seconds and megabytes to the targets; variation of load between experts, and fitness regret."
-    yield _table(
+    yield markdown_table(
         (
             *("alignment", *(f"seconds to {target}" for target in targets), *(f"MB to {target}" for target in targets)),
             *("assigned", "completed", "completed, whole run", "examples, whole run", "regret"),
@@ -105,7 +105,7 @@ def _ablation(ablation: Compared, task: str) -> Iterator[str]:
             (one.alignment, *times, *ratios, *_levels(one, (*FIGURES[:2], "assigned_cv", "completed_cv_total")))
         )
     head = ("variant", *(f"rounds to {target}" for target in targets), *(f"ratio to {target}" for target in targets))
-    yield _table((*head, "accuracy", "personalised", "assigned", "completed, whole run"), rows)
+    yield markdown_table((*head, "accuracy", "personalised", "assigned", "completed, whole run"), rows)
 
 
 def _against(compared: Sequence[Comparison]) -> str:
@@ -113,7 +113,7 @@ def _against(compared: Sequence[Comparison]) -> str:
     rivals = list(dict.fromkeys(one.rival for one in compared))
     found = {(one.rival, one.figure): one for one in compared}
     rows = [(rival, *(_ratio(found[rival, figure]) for figure in figures)) for rival in rivals]
-    return _table(("against", *(figure.replace("round to", "rounds to") for figure in figures)), rows)
+    return markdown_table(("against", *(figure.replace("round to", "rounds to") for figure in figures)), rows)
 
 
 def _how(main: Compared, ablation: Compared) -> str:
@@ -127,25 +127,12 @@ def _how(main: Compared, ablation: Compared) -> str:
     )
 
 
-def _names(one: Figures) -> tuple[str, str]:
-    return one.alignment, one.setting
-
-
 def _times(one: Figures, clock: str, targets: Iterable[float]) -> list[str]:
-    return [_time(one.times[target, clock]) for target in targets]
-
-
-def _time(times: Times) -> str:
-    return f"{times.mean:.1f} ({100 * times.reached:.0f} %)"
+    return [time_text(one.times[target, clock]) for target in targets]
 
 
 def _levels(one: Figures, names: Iterable[str]) -> list[str]:
-    return [_mean(one.levels[name]) for name in names]
-
-
-def _mean(values: FloatArray) -> str:
-    known = values[np.isfinite(values)]
-    return f"{known.mean():.3f}" if len(known) else "–"
+    return [mean_text(one.levels[name]) for name in names]
 
 
 def _ratio(one: Comparison | None) -> str:
@@ -157,8 +144,3 @@ def _ratio(one: Comparison | None) -> str:
 
 def _interval(seen: Estimate) -> str:
     return f"{seen.low:.3f} to {seen.high:.3f}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

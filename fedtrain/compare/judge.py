@@ -78,7 +78,7 @@ class Comparison(NamedTuple):
     result
         A ratio ours / rival of times, a difference ours − rival of levels.
     p
-        Its p, corrected for all comparisons of the same plan.
+        Its p, corrected for all that it stands beside.
     """
 
     task: str
@@ -157,7 +157,12 @@ def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
         for name in ("accuracy", "personalised", "worst"):
             difference = paired_difference(ours.levels[name], theirs.levels[name])
             compared.append(Comparison(task, rival, name, difference, difference.p))
-    corrected = holm([one.p for one in compared])
+    return correct(compared)
+
+
+def correct(compared: Sequence[Comparison]) -> list[Comparison]:
+    """Correct p by Holm for all these comparisons together."""
+    corrected = holm([one.result.p for one in compared])
     return [one._replace(p=p) for one, p in zip(compared, corrected, strict=True)]
 
 

@@ -84,13 +84,19 @@ def read_cell(cell: Cell, folder: Path) -> Curves:
 
 def read_curves(path: Path, rounds: int) -> Curves:
     """Read the lines of a file, and check that there are as many as rounds."""
+    lines = read_lines(path)
+    if len(lines) != rounds or any(len(line) != len(Line._fields) for line in lines):
+        raise ValueError(f"{path} does not hold {rounds} whole lines; remove it, and it is run anew")
+    values = np.array([[float(field or math.nan) for field in line] for line in lines])
+    return {name: values[:, k] for k, name in enumerate(Line._fields)}
+
+
+def read_lines(path: Path) -> list[list[str]]:
+    """Read the lines of a file as they stand there, below their header, which is checked."""
     header, *lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
     if tuple(header) != Line._fields:
         raise ValueError(f"{path} was written by another version; remove it, and it is run anew")
-    if len(lines) != rounds or any(len(line) != len(header) for line in lines):
-        raise ValueError(f"{path} does not hold {rounds} whole lines; remove it, and it is run anew")
-    values = np.array([[float(field or math.nan) for field in line] for line in lines])
-    return {name: values[:, k] for k, name in enumerate(header)}
+    return lines
 
 
 def _end_with_parent() -> None:

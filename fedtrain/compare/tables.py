@@ -59,8 +59,8 @@ def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
         [
             one.alignment,
             one.setting,
-            *(_time(one.times[target, "round"]) for target in plan.targets),
-            *(_mean(one.levels[name]) for name in LEVELS),
+            *(time_text(one.times[target, "round"]) for target in plan.targets),
+            *(mean_text(one.levels[name]) for name in LEVELS),
         ]
         for one in found
     ]
@@ -90,19 +90,23 @@ def markdown(plan: Plan, found: Sequence[Figures], compared: Sequence[Comparison
     for task in plan.tasks:
         figures = figures_grid(plan, [one for one in found if one.task == task])
         comparisons = comparisons_grid([one for one in compared if one.task == task])
-        parts.append(f"## {task}\n\n{_markdown(figures)}\n\n### {plan.ours} against\n\n{_markdown(comparisons)}")
+        parts += [f"## {task}", figures.note, markdown_table(figures.head, figures.rows)]
+        parts += [f"### {plan.ours} against", comparisons.note, markdown_table(comparisons.head, comparisons.rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(grid: Grid) -> str:
-    lines = [grid.head, ["---"] * len(grid.head), *grid.rows]
-    return f"{grid.note}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _time(times: Times) -> str:
+def time_text(times: Times) -> str:
+    """Write a restricted mean, and in brackets the share of runs that got there."""
     return f"{times.mean:.1f} ({100 * times.reached:.0f} %)"
 
 
-def _mean(values: FloatArray) -> str:
+def mean_text(values: FloatArray) -> str:
+    """Write the mean of what is known."""
     known = values[np.isfinite(values)]
     return f"{known.mean():.3f}" if len(known) else "–"
