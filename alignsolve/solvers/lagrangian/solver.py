@@ -112,7 +112,7 @@ class Lagrangian:
         """Compile what such a problem needs."""
         if assignment_like(problem):
             from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
-            from alignsolve.solvers.lagrangian.gap.solver import prepare_gap  # noqa: PLC0415
+            from alignsolve.solvers.lagrangian.gap.prepare import prepare_gap  # noqa: PLC0415
 
             prepare_gap()
             Greedy(passes=0).prepare(problem)

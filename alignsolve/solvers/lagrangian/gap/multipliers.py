@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.numerics import EPSILON, BoolArray, FloatArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 from alignsolve.solvers.lagrangian.gap.knapsacks import evaluate, forced, knapsacks, new_table, rigorous
 
@@ -107,3 +107,10 @@ def better_than(instance: Instance, lowest: FloatArray, incumbent: float) -> Boo
         below: BoolArray = lowest < incumbent
         return below
     return np.ceil(lowest) < incumbent
+
+
+def lowest_by_prices(instance: Instance, prices: FloatArray, priced: FloatArray) -> float:
+    """What the prices prove, rounded down by its error and by that of any reduced cost added to it."""
+    clients, paid = priced.min(axis=1), prices * instance.most
+    size = np.abs(clients).sum() + np.abs(paid).sum() + np.abs(np.where(instance.open, priced, 0.0)).max()
+    return float(clients.sum() - paid.sum() - 8.0 * (len(clients) + len(paid)) * EPSILON * size)

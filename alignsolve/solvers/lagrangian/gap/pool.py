@@ -7,6 +7,7 @@ what it makes of it back to their pool and, once it finds nothing more, goes on 
 import math
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -140,6 +141,21 @@ class LocalSearch:
         if value < self.value:
             self._elite.best[:] = chosen
             self._elite.best_value[0] = value
+
+
+def beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
+    """Let each search run in a thread of its own, until then, until its goal or until the work, if any, is done."""
+    enough = threading.Event()
+    workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
+    for worker in workers:
+        worker.start()
+    try:
+        if work is not None:
+            work()
+            enough.set()
+    finally:
+        for worker in workers:
+            worker.join()
 
 
 def _terms(instance: Instance, prices: FloatArray) -> Terms:

@@ -6,10 +6,12 @@
    experts at a time as well as can be (walk.py, meeting.py).
 3. Multipliers on the clients, with a knapsack for each expert (multipliers.py): the stronger bound. Pairs that cannot
    be in anything better than the incumbent, by either relaxation, are closed.
-4. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
+4. Trees on that relaxation (trees.py, tree.py), each aiming one above the bound, where costs and loads are whole. Where
+   they are not too large they are all that is needed; where the incumbent is that near, they have all the time.
+5. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
    else than an aim not far above the bound. It proves the incumbent, betters it, or raises the bound to the aim.
    Where most pairs are left it is hopeless, and a second local search takes its place.
-5. Where many pairs are left, but the stronger relaxation puts most clients somewhere: the integer program of those
+6. Where many pairs are left, but the stronger relaxation puts most clients somewhere: the integer program of those
    about whom it is undecided (undecided.py), under a time limit for most of the integer program's time.
 
 Under a time limit local search and integer program take turns in longer and longer rounds or, given two threads, run
@@ -18,24 +20,24 @@ program takes the time that it needs. The search ends as soon as the incumbent m
 """
 
 import math
-import threading
 import time
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.parallel import available_threads
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.ilp.solver import Ilp
 from alignsolve.solvers.lagrangian.gap import program
 from alignsolve.solvers.lagrangian.gap.instance import Instance, read
-from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than
-from alignsolve.solvers.lagrangian.gap.pool import FIRST, LocalSearch
+from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers, better_than, lowest_by_prices
+from alignsolve.solvers.lagrangian.gap.pool import LocalSearch, beside
 from alignsolve.solvers.lagrangian.gap.program import Outcome, Verdict
+from alignsolve.solvers.lagrangian.gap.tree import Found
+from alignsolve.solvers.lagrangian.gap.trees import UNLIKELY, Trees
 from alignsolve.solvers.lagrangian.gap.undecided import Undecided, in_turn
 from alignsolve.witness import Witness
 
@@ -54,12 +56,18 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
+FIRST_TREES, TREES, NODES = 0.1, 0.25, 20_000
+"""Share of the time limit that trees have before anything else, and of the integer program's time afterwards; nodes
+where there is no time limit."""
+NEAR, LIKELY = 2.0, 3.0
+"""Distance of the incumbent from the bound, in whole costs, up to which a tree goes before all else; wherever the
+incumbent is, one does that would take at most so many times what time is left."""
 UNDECIDED, ATTEMPT = 0.75, 0.12
 """Share of the integer program's time for undecided clients, while that pays; of the time limit, for one attempt."""
 AMBITION = 0.5
 """Such an attempt aims at what is above the bound by this share of the gap."""
 HOPELESS = 0.5
-"""Share of all pairs that are open above which it is not tried."""
+"""Share of all pairs open above which it is not tried."""
 RESERVE = 0.03
 """Share of the time limit, and seconds, kept for what comes after the search."""
 AGREES = 1e-6
@@ -180,15 +188,18 @@ class _Search:
         self._descend(FIRST_DESCENTS, self.deadline)
         priced = self.instance.cost + prices * self.instance.load
         self.reduced = priced - priced.min(axis=1, keepdims=True)
-        self.priced_lower = _lower(self.instance, prices, priced)
+        self.priced_lower = lowest_by_prices(self.instance, prices, priced)
         self._raise(self.priced_lower)
         self.multipliers = Multipliers(self.instance, priced.min(axis=1))
         afresh, around = (Undecided(self.instance, self.multipliers, around=each) for each in (False, True))
         self.undecided = afresh, around
+        self.trees = Trees(self.instance)
         self._climb()
         if self.limited:
+            self._grow(math.inf, time.monotonic() + FIRST_TREES * (self.deadline - time.monotonic()))
             self._rounds()
             return
+        self._grow(NODES, self.deadline)
         if self._open():
             self._descend(DESCENTS, self.deadline)
         while self._open():
@@ -230,9 +241,10 @@ class _Search:
             last = now + (1.0 + GROWTH) * seconds > self.deadline
             end = self.deadline if last else now + seconds
             aim = self._aim()
-            hopeless = self._may_beat(aim).sum() > HOPELESS * self.instance.open.sum()
+            near = self._near()
+            hopeless = not near and self._may_beat(aim).sum() > HOPELESS * self.instance.open.sum()
             if self.threads == 1:
-                self._descend(math.inf, end if hopeless else 0.5 * (now + end))
+                self._descend(math.inf, now if near else end if hopeless else 0.5 * (now + end))
                 if not hopeless:
                     self._programs(end)
             else:
@@ -243,18 +255,7 @@ class _Search:
     def _beside(self, aim: float | None, end: float) -> None:
         """Run the local search beside the integer program, or beside a second local search if there is no aim."""
         searches = [self.local] if aim is not None else [self.local, self._second()]
-        goal = self._goal()
-        enough = threading.Event()
-        workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
-        for worker in workers:
-            worker.start()
-        try:
-            if aim is not None:
-                self._programs(end)
-                enough.set()
-        finally:
-            for worker in workers:
-                worker.join()
+        beside(searches, end, self._goal(), None if aim is None else lambda: self._programs(end))
         for each in searches:
             self._take_local(each)
         for each in searches:
@@ -268,7 +269,9 @@ class _Search:
         return self.other
 
     def _programs(self, end: float) -> None:
-        """Integer programs until then: of undecided clients as long as that pays, then of all that may beat the aim."""
+        """Trees or integer programs until then: of undecided clients while that pays, then of what may beat the aim."""
+        now = time.monotonic()
+        self._grow(math.inf, end if self._near() else now + TREES * (end - now))
         first = end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
         while self._many() and self._open() and time.monotonic() < first:
             undecided = in_turn(*self.undecided, self.vain)
@@ -277,6 +280,25 @@ class _Search:
             self._decide(undecided, min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
         if self._open() and time.monotonic() < end:
             self._exact(self._aim(), end)
+
+    def _near(self) -> bool:
+        """Whether the tree comes to its end, or next to nothing but what it aims at is better than the incumbent."""
+        times = UNLIKELY if self.value - self._goal() <= NEAR else LIKELY
+        return self.best is not None and self.trees.promising(self.deadline - time.monotonic(), times)
+
+    def _grow(self, nodes: float, end: float) -> None:
+        """Trees for so many nodes or until then, each aiming one above the bound."""
+        most, found = self.trees.nodes + nodes, Found.EXHAUSTED
+        while found is Found.EXHAUSTED and self.best is not None and self.trees.pays and self._open():
+            if self.limited and not self.trees.promising(self.deadline - time.monotonic(), UNLIKELY):
+                return
+            aim = float(self._goal() + 1)
+            found = self.trees.run(aim, self._may_beat, self.multipliers.best, most - self.trees.nodes, end)
+            self.stats["nodes"] = self.trees.nodes
+            if found is Found.ALIGNMENT and self.trees.best is not None:
+                self._offer(self.trees.best)  # it costs what the bound is: the end of the search
+            if found is Found.EXHAUSTED:
+                self._raise(aim)
 
     def _decide(self, undecided: Undecided, end: float) -> None:
         """Decide about the clients that the stronger relaxation is undecided about, in search of something better."""
@@ -376,25 +398,3 @@ class _Search:
         if self.progress is not None:
             seconds = time.monotonic() - self.started
             self.progress(Progress(phase, seconds, -self.value, -self.instance.rounded(self.lower)))
-
-
-def _lower(instance: Instance, prices: FloatArray, priced: FloatArray) -> float:
-    """What the prices prove, rounded down by its error and by that of any reduced cost added to it."""
-    clients, paid = priced.min(axis=1), prices * instance.most
-    size = np.abs(clients).sum() + np.abs(paid).sum() + np.abs(np.where(instance.open, priced, 0.0)).max()
-    return float(clients.sum() - paid.sum() - 8.0 * (len(clients) + len(paid)) * EPSILON * size)
-
-
-@cache
-def prepare_gap() -> None:
-    """Compile everything, on a tiny problem; for a solver's ``prepare``, before the clock of a time limit starts."""
-    problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
-    instance = read(problem)
-    program.relax(instance, math.inf)  # loads HiGHS
-    local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
-    local.run(10 * FIRST, math.inf)
-    local.tell(np.array([0, 0, 1]), -8.0)
-    multipliers = Multipliers(instance, np.zeros(3))
-    multipliers.climb(0.0, math.inf, 2)
-    multipliers.open_pairs(0.0)
-    Undecided(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)

@@ -28,8 +28,8 @@ DEEPEST = 200
 """Levels of a tree at most; one that grows deeper is given up."""
 MOST_CELLS = 12_000_000
 """Entries of all levels' open pairs at most."""
-ROOT_STEPS, STEPS = 300, 20
-"""Steps of the multipliers at the root and at every other node."""
+STEPS, BESIDES = 20, 10
+"""Steps of the multipliers at a node, and what else it takes, in such steps."""
 LENGTH, PATIENCE = 0.1, 4
 """Share of Polyak's step towards the aim; steps without a better bound after which it is halved."""
 NEAR = 0.05
@@ -38,8 +38,10 @@ MEMORY = 0.8
 """Weight of older choices in the shares at the next node."""
 AGAIN = 0.05
 """Share of the open pairs that has to close for the multipliers to climb once more at the same node."""
-SLICE = 20
-"""Nodes between two looks at the clock."""
+SLICE = 20_000_000
+"""Entries of tables that are filled between two looks at the clock: some milliseconds."""
+SECONDS = 2e-9
+"""What one of them takes, on a slow day: no node is begun that would end after the deadline."""
 
 
 class Found(IntEnum):
@@ -135,6 +137,7 @@ class Tree:
             inside=np.empty(instance.shape), outside=np.empty(instance.shape), table=table, back=np.empty_like(table),
             solution=np.zeros(num_clients, dtype=np.int64),
         )  # fmt: skip
+        self._work = float((STEPS + BESIDES) * (opened.sum(axis=0) * sacks.size).sum())
         self._state.open[0], self._state.room[0] = opened.T, sacks.size
         self._state.multipliers[0] = multipliers
 
@@ -150,9 +153,9 @@ class Tree:
 
     def run(self, nodes: float, deadline: float) -> Found:
         """Go on for so many nodes or until the deadline; stop where something is found."""
-        found = Found.MORE
-        while found is Found.MORE and nodes > 0 and time.monotonic() < deadline:
-            now = int(min(SLICE, nodes))
+        found, slice_ = Found.MORE, max(SLICE // max(self._work, 1.0), 1.0)
+        while found is Found.MORE and nodes > 0 and time.monotonic() + SECONDS * self._work < deadline:
+            now = int(min(slice_, nodes))
             found = Found(explore(self._state, self.aim, now))
             nodes -= now
         if found is Found.ALIGNMENT:
@@ -215,7 +218,6 @@ def _retreat(tree: Any, level: int) -> None:
 @compiled
 def _look(tree: Any, level: int, aim: float) -> int:
     """Bound a node, close pairs and decide clients until little changes, and say what it is."""
-    steps = STEPS if level > 0 else ROOT_STEPS
     while True:
         left = _decide(tree, level)
         if left < 0:
@@ -224,7 +226,7 @@ def _look(tree: Any, level: int, aim: float) -> int:
             tree.solution[:] = tree.expert[level]
             return SOLVED if tree.spent[level] < aim else CLOSED
         sacks = Knapsacks(tree.closed, tree.weight, tree.room[level])
-        lower, whole = _climb(tree, level, sacks, aim, steps)
+        lower, whole = _climb(tree, level, sacks, aim)
         if np.ceil(lower) >= aim:
             return CLOSED
         if whole:
@@ -268,14 +270,14 @@ def _decide(tree: Any, level: int) -> int:
 
 
 @compiled
-def _climb(tree: Any, level: int, sacks: Any, aim: float, steps: int) -> Any:
+def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
     """Climb on; return the bound of the best multipliers, which stay, and whether the choices are an alignment."""
     best, now, expert = -np.inf, tree.multipliers[level].copy(), tree.expert[level]
     choice, wanted = np.empty(len(now), dtype=np.int64), np.empty(len(now))
     items = np.empty(len(now), dtype=np.int64)
     length, quiet = LENGTH, 0
     tree.shares[:] *= MEMORY
-    for _ in range(steps):
+    for _ in range(STEPS):
         lower = tree.spent[level] + _choose(tree, sacks, now, expert, tree.spent[level], items, choice, wanted)
         quiet = 0 if lower > best + 1e-3 else quiet + 1
         if lower > best:
