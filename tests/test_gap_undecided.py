@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import solve
-from alignsolve.solvers.lagrangian.gap import undecided
+from alignsolve.solvers.lagrangian.gap import trees, undecided
 from alignsolve.solvers.lagrangian.gap.instance import read
 from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, evaluate, mix, new_table
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers
@@ -158,7 +158,8 @@ def test_no_time_is_no_rest():
 
 
 @pytest.mark.slow
-def test_undecided_clients_are_decided_under_a_time_limit_and_the_bound_still_holds():
+def test_undecided_clients_are_decided_under_a_time_limit_and_the_bound_still_holds(monkeypatch):
+    monkeypatch.setattr(trees, "suits", lambda instance: False)
     problem = make("gap-c", 600, 20, 3)
     solution = solve(problem, solve_gap, time_limit=20)
     assert solution.stats["decided"] >= 1

@@ -56,12 +56,11 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
-FIRST_TREES, TREES, NODES = 0.1, 0.25, 20_000
+FIRST_TREES, TREES, NODES = 0.1, 0.4, 20_000
 """Share of the time limit that trees have before anything else, and of the integer program's time afterwards; nodes
 where there is no time limit."""
-NEAR, LIKELY = 2.0, 3.0
-"""Distance of the incumbent from the bound, in whole costs, up to which a tree goes before all else; wherever the
-incumbent is, one does that would take at most so many times what time is left."""
+NEAR = 1.0
+"""Distance of the incumbent from the bound, in whole costs, up to which a tree goes before all else."""
 UNDECIDED, ATTEMPT = 0.75, 0.12
 """Share of the integer program's time for undecided clients, while that pays; of the time limit, for one attempt."""
 AMBITION = 0.5
@@ -282,9 +281,9 @@ class _Search:
             self._exact(self._aim(), end)
 
     def _near(self) -> bool:
-        """Whether the tree comes to its end, or next to nothing but what it aims at is better than the incumbent."""
-        times = UNLIKELY if self.value - self._goal() <= NEAR else LIKELY
-        return self.best is not None and self.trees.promising(self.deadline - time.monotonic(), times)
+        """Whether next to nothing but what the tree aims at is better than the incumbent, and the tree gets on."""
+        near = self.best is not None and self.value - self._goal() <= NEAR
+        return near and self.trees.promising(self.deadline - time.monotonic(), UNLIKELY)
 
     def _grow(self, nodes: float, end: float) -> None:
         """Trees for so many nodes or until then, each aiming one above the bound."""
