@@ -36,6 +36,8 @@ def _either(name: str) -> Operation:
     return operation
 
 
+admit = _either("admit")
+"""``admit(core, arcs, i)``: enter client i, before it offers anything."""
 offer = _either("offer")
 """``offer(core, arcs, windows, i) -> bool``: offer every move that client i could make; False if there is no room."""
 withdraw = _either("withdraw")
@@ -52,6 +54,7 @@ read_move = _either("read_move")
 
 @kernel
 def offer_all(core: Core, arcs: Arcs, windows: Array) -> None:
-    """Offer every move that the core's clients could make now."""
+    """Enter the core's clients, and offer every move that they could make now."""
     for i in range(len(core.stamp)):
+        admit(core, arcs, i)
         offer(core, arcs, windows, i)

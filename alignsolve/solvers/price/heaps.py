@@ -150,6 +150,10 @@ def _count_moves(core: Core) -> int:
     return total
 
 
+def admit(core: Core, heaps: Heaps, i: int) -> None:
+    """Nothing is to be done: a client is known by its moves."""
+
+
 def offer(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.

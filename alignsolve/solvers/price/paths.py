@@ -84,11 +84,14 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
         else:
             load[k] -= 1
         j = k
+    j = source
     for t in range(length):
+        k = path[t]
         if client[t] != NOBODY:
             graph.counter[MOVES] += 1
-            make_move(core, client[t], give[t], take[t])
+            make_move(core, client[t], j, k, give[t], take[t])
             kept.make_move(core, arcs, give[t], take[t])
+        j = k
     fits = True
     for t in range(length):
         if client[t] != NOBODY and not _moved_before(graph, t):

@@ -99,5 +99,7 @@ def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
         return np.clip(rounded, -most, most) * step
     # A product with a power of two is exact too, and faster, but where that is no float itself.
     scaled = values * 2.0**exponent if abs(exponent) < 1000 else np.ldexp(values, exponent)
-    scaled = np.clip(scaled, -(LARGEST // step), LARGEST // step)
-    return np.rint(scaled, out=scaled).astype(np.int64) * step
+    np.clip(scaled, -(LARGEST // step), LARGEST // step, out=scaled)
+    fixed = np.rint(scaled, out=scaled).astype(np.int64)
+    fixed *= step
+    return fixed

@@ -46,7 +46,10 @@ class Table(NamedTuple):
 
 
 def tabulated(core: Core, num_experts: int) -> Core:
-    """Return the core with a candidate for every expert: the a-th candidate of client i is i·num_experts + a."""
+    """Return the core with a candidate for every expert: that of client i for expert j is i·num_experts + j.
+
+    So nobody asks a table where a client's candidates start or which expert one stands for; it does not tell.
+    """
     clients = len(core.stamp)
     if len(core.expert) == clients * num_experts:
         return core
@@ -54,8 +57,7 @@ def tabulated(core: Core, num_experts: int) -> Core:
     worth = np.full(clients * num_experts, SHUT, dtype=np.int64)
     held = np.zeros(clients * num_experts, dtype=np.bool_)
     worth[place], held[place] = core.worth, core.held
-    start = np.arange(clients + 1, dtype=np.int64) * num_experts
-    return core._replace(start=start, expert=np.tile(np.arange(num_experts), clients), held=held, worth=worth)
+    return core._replace(start=core.start[:0], expert=core.expert[:0], held=held, worth=worth)
 
 
 def untabulated(core: Core, table: Core, num_experts: int) -> Core:
@@ -69,25 +71,24 @@ def _places(core: Core, num_experts: int) -> Array:
 
 
 def empty_table(core: Core, nodes: int) -> Table:
-    """Return the table of a tabulated core, without moves."""
-    clients = len(core.stamp)
-    client, expert = np.divmod(np.flatnonzero(core.held), nodes - 1)
-    order = np.argsort(expert, kind="stable")
-    client, expert = client[order], expert[order]
-    number = np.bincount(expert, minlength=nodes)
-    rank = np.arange(len(expert)) - (np.cumsum(number) - number)[expert]
-    holder = np.empty((nodes, clients), dtype=np.int32)
-    holder[expert, rank] = client
-    place = np.empty(len(core.held), dtype=np.int32)
-    place[client * (nodes - 1) + expert] = rank
+    """Return a table with room for a tabulated core's clients, without any of them."""
     return Table(
         root=np.full((nodes, nodes), NONE, dtype=np.int32),
         loss=np.full((nodes, nodes), FAR, dtype=np.int64),
-        enter=np.where(core.held, SHUT, core.worth),
-        holder=holder,
-        number=number,
-        place=place,
+        enter=np.empty(len(core.held), dtype=np.int64),
+        holder=np.empty((nodes, len(core.stamp)), dtype=np.int32),
+        number=np.zeros(nodes, dtype=np.int64),
+        place=np.empty(len(core.held), dtype=np.int32),
     )
+
+
+def admit(core: Core, table: Table, i: int) -> None:
+    """Enter client i."""
+    held, worth, enter, width = core.held, core.worth, table.enter, len(table.root) - 1
+    for a in range(i * width, (i + 1) * width):
+        enter[a] = worth[a]
+        if held[a]:
+            _join(table, i, a - i * width)
 
 
 @inner
