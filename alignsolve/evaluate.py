@@ -78,8 +78,10 @@ def _selected_totals(problem: "AlignmentProblem", alignment: Alignment) -> tuple
     """Per block: the sum of the selected values, and of the sizes of their fitness."""
     values, sizes = [], []
     for block, rows, experts in selected(problem, alignment):
-        values.append(total(block.value[rows, experts]))
-        sizes.append(float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum()))
+        value = block.value[rows, experts]
+        fitness = value if block.value is block.fitness else block.fitness[rows, experts]
+        values.append(total(value))
+        sizes.append(float(np.abs(fitness.astype(np.float64)).sum()))
     return values, sizes
 
 

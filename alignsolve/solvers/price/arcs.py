@@ -43,7 +43,9 @@ offer = _either("offer")
 withdraw = _either("withdraw")
 """``withdraw(core, arcs, i)``: none of client i's moves stands any longer."""
 make_move = _either("make_move")
-"""``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground."""
+"""``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground.
+
+Which numbers candidates have is the arcs' own affair."""
 freshen = _either("freshen")
 """``freshen(core, arcs, j, k)``: find the cheapest move on the arc j → k, if that is not known."""
 freshen_row = _either("freshen_row")

@@ -116,22 +116,18 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
 
 
 @inner
-def make_move(core: Core, i: int, j: int, k: int, give: int, take: int) -> None:
-    """Client i leaves one candidate, expert j, for another, expert k; a candidate NONE stands for the ground."""
+def count_move(core: Core, i: int, j: int, k: int, ground: int) -> None:
+    """Client i has left expert j for expert k: what room that leaves it; either may be the ground."""
     grouped = core.group_room.shape[1] > 0
-    if give == NONE:
+    if j == ground:
         core.room[i] -= 1
         core.spare[i] += 1
-    else:
-        core.held[give] = False
-        if grouped:
-            core.group_room[i, core.group[j]] += 1
-            core.group_spare[i, core.group[j]] -= 1
-    if take == NONE:
+    elif grouped:
+        core.group_room[i, core.group[j]] += 1
+        core.group_spare[i, core.group[j]] -= 1
+    if k == ground:
         core.room[i] += 1
         core.spare[i] -= 1
-    else:
-        core.held[take] = True
-        if grouped:
-            core.group_room[i, core.group[k]] -= 1
-            core.group_spare[i, core.group[k]] += 1
+    elif grouped:
+        core.group_room[i, core.group[k]] -= 1
+        core.group_spare[i, core.group[k]] += 1

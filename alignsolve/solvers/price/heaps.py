@@ -211,7 +211,11 @@ def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j:
 
 
 def make_move(core: Core, heaps: Heaps, give: int, take: int) -> None:
-    """Nothing is to be done: what a client holds is asked of the core."""
+    """A client leaves one candidate for another, NONE stands for the ground: what it holds is asked of the core."""
+    if give != NONE:
+        core.held[give] = False
+    if take != NONE:
+        core.held[take] = True
 
 
 def freshen(core: Core, heaps: Heaps, j: int, k: int) -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from alignsolve.solvers.price import arcs as kept
 from alignsolve.solvers.price.arcs import Arcs
 from alignsolve.solvers.price.compiled import inner, part
-from alignsolve.solvers.price.core import Core, make_move
+from alignsolve.solvers.price.core import Core, count_move
 from alignsolve.solvers.price.graph import MOVES, NOBODY, UNITS, Graph, slope_above, slope_below
 
 Array = npt.NDArray[Any]
@@ -89,7 +89,7 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
         k = path[t]
         if client[t] != NOBODY:
             graph.counter[MOVES] += 1
-            make_move(core, client[t], j, k, give[t], take[t])
+            count_move(core, client[t], j, k, ground)
             kept.make_move(core, arcs, give[t], take[t])
         j = k
     fits = True
