@@ -52,15 +52,18 @@ class Table(NamedTuple):
 def empty_table(core: Core, nodes: int) -> Table:
     """Return a table with room for the core's clients, without any of them."""
     clients = len(core.stamp)
-    pairs = clients * (nodes - 1)
+    pairs, places = clients * (nodes - 1), clients * nodes
+    # One piece of memory: pieces are handed back to the system and fetched anew, page by page, for every table.
+    wide = np.empty(pairs + places + (pairs + places + 1) // 2, dtype=np.int64)
+    narrow = wide[pairs + places :].view(np.int32)
     return Table(
         root=np.full((nodes, nodes), NONE, dtype=np.int32),
         loss=np.full((nodes, nodes), FAR, dtype=np.int64),
-        enter=np.empty(pairs, dtype=np.int64),
-        holder=np.empty((nodes, clients), dtype=np.int32),
-        leave=np.empty((nodes, clients), dtype=np.int64),
+        enter=wide[:pairs],
+        holder=narrow[pairs : pairs + places].reshape(nodes, clients),
+        leave=wide[pairs : pairs + places].reshape(nodes, clients),
         number=np.zeros(nodes, dtype=np.int64),
-        place=np.empty(pairs, dtype=np.int32),
+        place=narrow[:pairs],
     )
 
 
