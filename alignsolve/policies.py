@@ -3,8 +3,8 @@
 A policy is a function of :class:`Parts`, the ingredients that a comparison holds equal, and of parameters of its own,
 and returns an :class:`~alignsolve.Aligner`. Each takes from the parts what its source knows of: who has no load bounds
 gets none, who looks at the loss gets no router masses. Budgets and layers bind all, because they are the clients', not
-the method's; only ``none`` is exempt, as a reference. Where a source published no code, or its setting is another,
-the docstring says "reconstructed" and what was decided.
+the method's; only :data:`REFERENCES` are exempt. Where a source published no code, or its setting is another, the
+docstring says "reconstructed" and what was decided.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -170,6 +170,8 @@ POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(
     }
 )
 """Every policy by name: ``POLICIES[name](Parts(...), **parameters)`` is an aligner."""
+REFERENCES = frozenset({"none"})
+"""The policies that ask more of clients than their devices hold; who simulates devices lets them have it."""
 
 
 @dataclass(frozen=True)
