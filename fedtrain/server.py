@@ -62,11 +62,6 @@ class Federation:
     aligner: Aligner
     aligner_start: AlignerState
 
-    @property
-    def tier(self) -> IntArray:
-        """(num_clients,) each client's place in ``fleet.tier_names``."""
-        return self.fleet.tier
-
 
 @dataclass(frozen=True, eq=False)
 class ServerState:
