@@ -94,7 +94,8 @@ def _averaged(
         if not arrays.is_real(value):
             merged[name] = value
         elif part is None:
-            mean = _mean(value, [(update.weights[name], float(update.num_examples)) for update in updates])
+            returned = ((update.weights[name], float(update.num_examples)) for update in updates)
+            mean = arrays.weighted_mean(returned, value)
             merged[name] = value if mean is None else mean
         else:
             merged[name] = _averaged_by_expert(value, part, _entries(name, part, value, updates, shares))
@@ -121,20 +122,8 @@ def _averaged_by_expert(value: Array, part: Part, entries: Mapping[int, Sequence
     result = value
     for expert, returned in entries.items():
         place = part.place(expert, part.count, width)
-        mean = _mean(value[place], returned)
+        mean = arrays.weighted_mean(returned, value[place])
         if mean is not None:
             result = arrays.copy(value) if result is value else result
             result[place] = mean
     return result
-
-
-def _mean(current: Array, entries: Sequence[tuple[Array, float]]) -> Array | None:
-    """Weighted mean; None where nobody has a weight."""
-    total, weight = None, 0.0
-    for value, share in entries:
-        if share > 0.0:
-            term = arrays.widen(value, current)
-            term *= share
-            total = term if total is None else total + term
-            weight += share
-    return None if total is None else arrays.narrow(total / weight, current)
