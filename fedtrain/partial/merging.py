@@ -10,7 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 from fedtrain import arrays
 from fedtrain.arrays import Array
@@ -69,7 +70,7 @@ def merge(
     for client, most in caps.items():
         if not 0 <= most < math.inf:
             raise ValueError(f"cap of client {client} is {most}; it must be finite and 0 or more")
-    arrived = sorted(updates, key=lambda update: update.client)
+    arrived = sorted(updates, key=lambda update: _place(update.client))
     times = Counter(update.client for update in arrived)
     faults, sound = {}, []
     for update in arrived:
@@ -82,6 +83,11 @@ def merge(
         elif fault is not None:
             faults[update.client] = fault
     return Merged(_averaged(weights, sound, layout, router_rows), faults)
+
+
+def _place(client: object) -> tuple[str, Any, str]:
+    """Where a client comes: numbers by size, then other ids, which only strangers should have, by type and by text."""
+    return ("", client, "") if isinstance(client, Real) else (type(client).__name__, 0, str(client))
 
 
 def _averaged(
