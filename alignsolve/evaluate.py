@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from alignsolve.alignment import Alignment
-from alignsolve.blocks import ClientBlock
+from alignsolve.blocks import KNAPSACKS, ClientBlock
 from alignsolve.exact import experts_exactly
 from alignsolve.numerics import (
     EPSILON,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
 these) and one more for every expert of its row; the rest is summed exactly."""
-KNAPSACKS = 512
-"""Clients with budgets in one block: some hundredths of a second."""
 COMPILED_FROM = 1 << 21
 """Pairs from which the clients' optima are computed by compiled code, on several threads."""
 
