@@ -11,6 +11,8 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
 
 BLOCK_ENTRIES = 1 << 18
 """Entries of one block: 2 MB of float64, which stays in a core's cache."""
+KNAPSACKS = 512
+"""Clients with budgets between two looks at the clock: each is a knapsack, so many take some hundredths of a second."""
 
 
 @dataclass(frozen=True)

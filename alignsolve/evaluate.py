@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from alignsolve.alignment import Alignment
-from alignsolve.blocks import ClientBlock
+from alignsolve.blocks import KNAPSACKS, ClientBlock
 from alignsolve.exact import experts_exactly
 from alignsolve.numerics import (
     EPSILON,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
 these) and one more for every expert of its row; the rest is summed exactly."""
-KNAPSACKS = 512
-"""Clients with budgets in one block: some hundredths of a second."""
 COMPILED_FROM = 1 << 21
 """Pairs from which the clients' optima are computed by compiled code, on several threads."""
 
@@ -78,8 +76,10 @@ def _selected_totals(problem: "AlignmentProblem", alignment: Alignment) -> tuple
     """Per block: the sum of the selected values, and of the sizes of their fitness."""
     values, sizes = [], []
     for block, rows, experts in selected(problem, alignment):
-        values.append(total(block.value[rows, experts]))
-        sizes.append(float(np.abs(block.fitness[rows, experts].astype(np.float64)).sum()))
+        value = block.value[rows, experts]
+        fitness = value if block.value is block.fitness else block.fitness[rows, experts]
+        values.append(total(value))
+        sizes.append(float(np.abs(fitness.astype(np.float64)).sum()))
     return values, sizes
 
 

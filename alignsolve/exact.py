@@ -60,7 +60,7 @@ def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[f
 def experts_exactly(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[Fraction]:
     """Max over the loads of price·load − penalty for every expert."""
     bounds = problem.experts
-    points = bounds.breakpoints()
+    points = bounds.breakpoints
     for j, price in enumerate(prices):
         worth = []
         for load in points[:, j]:

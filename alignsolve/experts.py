@@ -87,8 +87,9 @@ class ExpertBounds:
     def project(self, prices: FloatArray) -> FloatArray:
         """Clip prices to their box: −shortfall ≤ p ≤ overload, and p ≤ 0 where the capacity is unbounded."""
         upper = np.where(np.isfinite(self.capacity), self.overload, 0.0)
-        return np.clip(prices, -self.shortfall, upper)
+        return np.minimum(np.maximum(prices, -self.shortfall), upper)
 
+    @cached_property
     def breakpoints(self) -> FloatArray:
         """Loads at which the penalty bends, (num_bends, num_experts); NaN where there is none or it is forbidden."""
         bends = [self.capacity, self.demand, self.most, self.least]
@@ -114,7 +115,7 @@ class ExpertBounds:
 
     def conjugate_and_size(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The conjugate, and the size of the two numbers whose difference it is: the scale of its rounding."""
-        points = self.breakpoints()
+        points = self.breakpoints
         with np.errstate(invalid="ignore"):
             paid, penalty = prices * points, self.penalty(points)
             worth = np.where(np.isnan(points), -np.inf, paid - penalty)

@@ -3,11 +3,11 @@
 A policy is a function of :class:`Parts`, the ingredients that a comparison holds equal, and of parameters of its own,
 and returns an :class:`~alignsolve.Aligner`. Each takes from the parts what its source knows of: who has no load bounds
 gets none, who looks at the loss gets no router masses. Budgets and layers bind all, because they are the clients', not
-the method's; only ``none`` is exempt, as a reference. Where a source published no code, or its setting is another,
-the docstring says "reconstructed" and what was decided.
+the method's; only :data:`REFERENCES` are exempt. Where a source published no code, or its setting is another, the
+docstring says "reconstructed" and what was decided.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,10 @@ from alignsolve.aligner import Aligner
 from alignsolve.estimate.affinity import AffinityFitness
 from alignsolve.estimate.capacity import CapacityProfiler
 from alignsolve.estimate.chance import RandomFitness
+from alignsolve.estimate.demand import WithDemand
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
-    EstimatorState,
     FitnessEstimator,
     LoadEstimator,
     SwitchingEstimator,
@@ -31,8 +31,6 @@ from alignsolve.estimate.load import LoadMonitor
 from alignsolve.estimate.need import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.privacy import Privacy
-from alignsolve.estimate.report import Report
-from alignsolve.numerics import IntArray
 from alignsolve.solver import Solver
 
 UNBOUNDED = LoadMonitor(tolerance=np.inf)
@@ -170,26 +168,5 @@ POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(
     }
 )
 """Every policy by name: ``POLICIES[name](Parts(...), **parameters)`` is an aligner."""
-
-
-@dataclass(frozen=True)
-class WithDemand:
-    """The same capacities with another demand: clients get at least so many experts, where their capacity allows."""
-
-    inner: CapacityEstimator[Any]
-    demand: int
-
-    def init(self, num_clients: int, num_experts: int) -> EstimatorState:
-        """As the inner one."""
-        state: EstimatorState = self.inner.init(num_clients, num_experts)
-        return state
-
-    def update(self, state: EstimatorState, reports: Sequence[Report]) -> EstimatorState:
-        """As the inner one."""
-        learned: EstimatorState = self.inner.update(state, reports)
-        return learned
-
-    def capacity(self, state: EstimatorState, cohort: IntArray) -> tuple[IntArray, IntArray]:
-        """Capacities of the inner one, and the demand."""
-        capacity, _ = self.inner.capacity(state, cohort)
-        return capacity, np.minimum(self.demand, capacity)
+REFERENCES = frozenset({"none"})
+"""The policies that ask more of clients than their devices hold; who simulates devices lets them have it."""

@@ -96,7 +96,10 @@ def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chose
 
 
 class _Greedy:
-    """Exact greed over a block without budgets; the steps are the module's docstring, vectorised over clients."""
+    """Exact greed over a block without budgets; the steps are the module's docstring, vectorised over clients.
+
+    It overwrites the reduced fitness: a second matrix of that size would take longer to make than to fill.
+    """
 
     def __init__(self, block: ClientBlock, reduced: RealArray) -> None:
         self.block = block
@@ -112,7 +115,9 @@ class _Greedy:
         chosen = np.zeros(self.reduced.shape, dtype=np.bool_) if choose else None
         if self.block.required is not None:
             open_ = self._take_required(open_, chosen)
-        candidates = self.reduced if open_ is None else np.where(open_, self.reduced, self.shut)
+        candidates = self.reduced
+        if open_ is not None:
+            np.putmask(candidates, ~open_, self.shut)
         if self.block.group is not None:
             candidates = self._fill_groups(candidates, chosen)
         need = np.maximum(self.block.demand - self.taken, 0)
@@ -162,7 +167,7 @@ class _Greedy:
 
     def _take(self, candidates: RealArray, need: IntArray, room: IntArray, chosen: BoolArray | None) -> None:
         """Take the best candidates: the first ``need`` whatever they are worth, more while they are worth something."""
-        most = int(np.clip(room.max(initial=0), 0, candidates.shape[1]))
+        most = min(int(room.max(initial=0)), candidates.shape[1])
         if chosen is None:
             best = _largest(candidates, most)
         else:
@@ -195,15 +200,14 @@ class _Greedy:
 
 
 def _largest(candidates: RealArray, number: int) -> RealArray:
-    """Return the ``number`` largest entries of each row, descending."""
-    width = candidates.shape[1]
+    """Return the ``number`` largest entries of each row, descending; the rows are sorted in place."""
     if number == 0:
         return candidates[:, :0]
     if number == 1:
         return candidates.max(axis=1, keepdims=True)
-    if number < width // 2:
-        candidates = np.partition(candidates, width - number, axis=1)[:, width - number :]
-    return np.sort(candidates, axis=1)[:, ::-1][:, :number]
+    # For rows of a hundred this is faster than a partition, and for those with many ties by far.
+    candidates.sort(axis=1)
+    return candidates[:, ::-1][:, :number]
 
 
 def _unsorted(ranked: RealArray, order: IntArray) -> RealArray:

@@ -4,6 +4,7 @@ Torch is never imported here: where it is not loaded already, nobody can hold on
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +43,21 @@ def widen(value: Array, like: Array) -> Array:
 def narrow(value: Array, like: Array) -> Array:
     """Convert to the type of ``like``."""
     return value.to(like.dtype) if _is_tensor(value) else np.asarray(value, dtype=like.dtype)
+
+
+def weighted_mean(values: Iterable[tuple[Array, float]], like: Array) -> Array | None:
+    """Average values by their weights, in float64, added one by one in their order; None where no weight is above 0.
+
+    The result has the type of ``like``, and is where that is.
+    """
+    total, weight = None, 0.0
+    for value, share in values:
+        if share > 0.0:
+            term = widen(value, like)
+            term *= share
+            total = term if total is None else total + term
+            weight += share
+    return None if total is None else narrow(total / weight, like)
 
 
 def largest(value: Array) -> float:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from alignsolve import Outcome, Report, Solution
 from alignsolve.numerics import IntArray
+from alignsolve.policies import REFERENCES
 from fedtrain.attacks import REPLAYS, corrupt
 from fedtrain.models import num_active, num_bytes, part_to_download, part_to_upload
 from fedtrain.partial import assignments
@@ -81,7 +82,7 @@ def train_cohort(
 
 def _foresee(federation: Federation, state: ServerState, client: int, held: tuple[int, ...], clock: float) -> Course:
     config = federation.config
-    exempt = config.alignment.policy == "none"  # the reference knows no limits of devices
+    exempt = config.alignment.policy in REFERENCES
     work = Work(
         num_examples=config.training.epochs * len(federation.clients[client]),
         num_active=num_active(federation.spec, held),

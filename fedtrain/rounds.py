@@ -12,7 +12,7 @@ from fedtrain.loads import variation
 from fedtrain.presence import opening, sample_cohort
 from fedtrain.row import Round, Row
 from fedtrain.server import Federation, ServerState, evaluate
-from fedtrain.timing import round_seconds
+from fedtrain.timing import simulated_seconds
 
 
 def run_rounds(
@@ -62,7 +62,7 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
     align_seconds += time.perf_counter() - observing
 
     accuracy, loss = evaluate(federation, tensors)
-    seconds = round_seconds((report.seconds for report in returned.reports), config.clients.deadline)
+    seconds = simulated_seconds((report.seconds for report in returned.reports), config.clients.deadline)
     row = Row(
         round=state.round + 1,
         accuracy=accuracy,

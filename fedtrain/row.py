@@ -21,7 +21,7 @@ class Row(NamedTuple):
     status, proof, gap, objective
         Of the alignment, as checked by :func:`alignsolve.solve`.
     load_cv
-        Coefficient of variation of the clients per expert that the alignment gives.
+        Coefficient of variation of the clients per expert that the alignment gives, whoever then trains.
     bytes_down, bytes_up
         Traffic of the whole cohort.
     solve_seconds, round_seconds
@@ -29,9 +29,9 @@ class Row(NamedTuple):
     clients
         Size of the cohort.
     dropped
-        How many of it did not return an update.
+        How many of it were lost on the way; those of ``late`` and ``out_of_memory`` are counted there alone.
     rejected
-        How many returned one that was refused.
+        How many returned an update that was refused.
     softened
         1 if a soft load bound was broken, else 0.
     align_seconds

@@ -46,6 +46,8 @@ class Federation:
         (num_clients,) which clients mean harm.
     aligner
         Decides who trains what.
+    aligner_start
+        What the aligner knows before the first round, of the clients that are there from the start.
     """
 
     config: RunConfig
@@ -58,11 +60,7 @@ class Federation:
     footprint: Footprint
     attackers: BoolArray
     aligner: Aligner
-
-    @property
-    def tier(self) -> IntArray:
-        """(num_clients,) each client's place in ``fleet.tier_names``."""
-        return self.fleet.tier
+    aligner_start: AlignerState
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +103,7 @@ def prepare(config: RunConfig) -> Federation:
     num_examples = np.array([len(examples) for examples in data.clients])
     aligner = make_aligner(config, spec, fleet, footprint, num_examples)
     try:
-        aligner.init(config.clients.num_clients, spec.num_experts, seed=config.seed)
+        aligner_start = aligner.init(fleet.num_joined(0), spec.num_experts, seed=config.seed)
     except ValueError as error:
         raise ConfigError(f"alignment: {error}") from error
     return Federation(
@@ -119,16 +117,15 @@ def prepare(config: RunConfig) -> Federation:
         footprint=footprint,
         attackers=draw_attackers(config),
         aligner=aligner,
+        aligner_start=aligner_start,
     )
 
 
 def initial_state(federation: Federation) -> ServerState:
     """Draw the model; nothing is known yet about anyone's fitness."""
-    config = federation.config
-    seed = int(generator(config.seed, Purpose.MODEL).integers(2**63))
+    seed = int(generator(federation.config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
-    aligner = federation.aligner.init(federation.fleet.num_joined(0), federation.spec.num_experts, seed=config.seed)
-    return ServerState(round=0, tensors=tensors, aligner=aligner)
+    return ServerState(round=0, tensors=tensors, aligner=federation.aligner_start)
 
 
 def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:

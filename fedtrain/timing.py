@@ -74,7 +74,7 @@ def foresee(
         Simulated time at which the round begins.
     """
     devices = fleet.actual
-    seconds = simulated_seconds(devices, client, work)
+    seconds = undisturbed_seconds(devices, client, work)
     down, up = (traffic / seconds for traffic in _traffic_seconds(devices, client, work))
     seconds *= _slowdown(clients, seed, number, client)
     share, outcome = 1.0, Outcome.COMPLETED if seconds <= clients.deadline else Outcome.LATE
@@ -96,14 +96,14 @@ def foresee(
     )
 
 
-def simulated_seconds(devices: Devices, client: int, work: Work) -> float:
+def undisturbed_seconds(devices: Devices, client: int, work: Work) -> float:
     """Seconds from the start of a client's download to the end of its upload, if nothing slows it down."""
     compute = FORWARD_AND_BACKWARD * work.num_examples * work.num_active * devices.ms_per_example[client] / 1000.0
     traffic = work.bytes_down / devices.down_mbps[client] + work.bytes_up / devices.up_mbps[client]
     return float(compute + 8e-6 * traffic)
 
 
-def round_seconds(seconds: Iterable[float], deadline: float) -> float:
+def simulated_seconds(seconds: Iterable[float], deadline: float) -> float:
     """How long a round lasts whose clients took so long: until the last one ended, or until the deadline."""
     return min(max(seconds, default=0.0), deadline)
 

@@ -27,6 +27,7 @@ from alignsolve import (
     load_state,
     save_state,
 )
+from alignsolve.estimate import WithDemand
 from alignsolve.files import FileError
 
 FITNESS = (
@@ -186,6 +187,7 @@ def test_a_state_that_was_tampered_with_is_refused(tmp_path):
         (lambda: TimeBudget(deadline=1, expert_seconds=1, margin=0.5), "margin is 0.5"),
         (lambda: TimeBudget(deadline=1, expert_seconds=[1.0]).init(2, 3), "client 1 has no declared expert_seconds"),
         (lambda: TimeBudget(deadline=1, expert_seconds=1, expert_work=[1, 2]).init(2, 3), "expert_work has 2 entries"),
+        (lambda: WithDemand(CapacityProfiler(client_capacity=2), demand=-1), "demand is -1"),
         (lambda: Aligner(layers=()), "layers is empty"),
         (lambda: Aligner(layers=(2, 0)), r"layers\[1\] is 0"),
         (lambda: Aligner(layers=(2, 2)).init(3, 5), "layers has 4 experts in all, there are 5"),

@@ -16,7 +16,7 @@ from fedtrain.compare.cell import Line
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import compare, figures
 from fedtrain.compare.plan import read_plan
-from fedtrain.compare.run import file_of
+from fedtrain.compare.run import file_of, read_cell
 
 ROOT = Path(__file__).parents[1]
 PLANS = ROOT / "benchmarks" / "evidence"
@@ -77,11 +77,13 @@ def test_p_is_corrected_for_the_whole_page():
 
 
 def test_the_page_names_every_task_alignment_and_verdict():
-    main, ablation = made_up("main", {"ours": 10}), made_up("ablation", {})
-    text = pages.page(main, ablation)
+    main, ablation, longer = made_up("main", {"ours": 10}), made_up("ablation", {}), made_up("longer", {"ours": 10})
+    text = pages.page(main, ablation, longer)
     for name in (*main.plan.tasks, *main.plan.alignments, *ablation.plan.alignments):
         assert name in text
     assert text.count("| holds |") == len(verdicts(main))
+    assert "letters-visible, 120 rounds" in text
+    assert "| rolling | 18.3 (100 %) | 20.0 (100 %) | 0.509" in text
 
 
 def test_rows_are_kept_to_the_last_digit(tmp_path):
@@ -113,7 +115,7 @@ def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
         pytest.skip("the evidence was not run to its end yet: make evidence")
     cells = tmp_path / "runs" / "cells"
     unpack(cells)
-    main, ablation = (read_plan(PLANS / f"{name}.toml") for name in ("main", "ablation"))
+    main, ablation, longer = (read_plan(PLANS / f"{name}.toml") for name in ("main", "ablation", "longer"))
     assert all(file_of(cell, cells).exists() for cell in main.tuning_cells())
     before = {path.name for path in cells.iterdir()}
     monkeypatch.setattr(command, "ROOT", tmp_path)
@@ -124,3 +126,12 @@ def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
     for path in [tmp_path / "docs" / "evidence.md", *(tmp_path / "docs" / "evidence").glob("*.svg")]:
         assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
     assert ablation.reference == main.reference
+    for alignment in longer.alignments:  # as far as the protocol goes, they are its own runs
+        for seed in longer.seeds:
+            long = read_cell(longer.cell("letters-visible", alignment, "tuned", seed), cells)["accuracy"]
+            runs = [main.cell("letters-visible", alignment, setting, seed) for setting in main.settings]
+            assert any(
+                np.array_equal(read_cell(run, cells)["accuracy"], long[:60])
+                for run in runs
+                if file_of(run, cells).exists()
+            )

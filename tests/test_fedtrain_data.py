@@ -54,12 +54,12 @@ def test_what_every_data_set_promises(name):
     assert len(federated.clients) == 10
     for part in (*federated.clients, federated.test):
         assert len(part) >= 4
-        assert part.inputs.shape[1:] == federated.input_shape
+        assert part.inputs.shape[1:] == federated.test.inputs.shape[1:]
         assert part.inputs.dtype == (np.int64 if name == "text" else np.float32)
         assert part.labels.dtype == np.int64
-        assert 0 <= part.labels.min() <= part.labels.max() < part.num_classes == federated.num_classes
+        assert 0 <= part.labels.min() <= part.labels.max() < part.num_classes == federated.test.num_classes
     counts = federated.label_counts()
-    assert counts.shape == (10, federated.num_classes)
+    assert counts.shape == (10, federated.test.num_classes)
     assert counts.sum(axis=1).tolist() == [part.labels.size for part in federated.clients]
     if federated.concepts is not None:
         assert federated.concepts.sum(axis=1).tolist() == [len(part) for part in federated.clients]

@@ -37,7 +37,7 @@ def test_cifar_records_are_a_label_and_three_planes(tmp_path):
     planes = pixels[1].reshape(20, 3, 32, 32)
     np.testing.assert_allclose((batch.inputs + 1.9) * 255 * 0.25, planes, atol=1e-3)
     federated = load("cifar10", tmp_path)
-    assert federated.input_shape == (3, 32, 32)
+    assert federated.test.inputs.shape[1:] == (3, 32, 32)
     assert (sum(map(len, federated.clients)), len(federated.test)) == (100, 20)
 
 
@@ -92,7 +92,7 @@ def test_emnist_images_are_turned_upright_and_labels_count_from_zero(tmp_path, p
     assert examples.labels.tolist() == (labels - first).tolist()
     np.testing.assert_allclose((examples.inputs[:, 0] + 0.52) * 255 * 0.33, images.transpose(0, 2, 1), atol=1e-3)
     federated = load("emnist", tmp_path, emnist=EmnistConfig(split=part))
-    assert federated.num_classes == {"balanced": 47, "letters": 26}[part]
+    assert federated.test.num_classes == {"balanced": 47, "letters": 26}[part]
 
 
 def test_broken_emnist_files_are_named_with_where_to_get_them(tmp_path):
@@ -198,7 +198,7 @@ def test_signs_are_cut_out_and_resized_and_tracks_stay_together(tmp_path):
     expected = [10 * (k // 3 % 4) + 100 * (k >= 12) for k in range(24)]
     np.testing.assert_allclose(levels, np.broadcast_to(np.reshape(expected, (24, 1, 1, 1)), levels.shape), atol=1e-3)
     federated = load("gtsrb", tmp_path, gtsrb=GtsrbConfig(size=6), test_fraction=0.25)
-    assert (federated.num_classes, len(federated.test)) == (43, 6)
+    assert (federated.test.num_classes, len(federated.test)) == (43, 6)
     trained = {image.tobytes() for part in federated.clients for image in part.inputs}
     assert not any(image.tobytes() in trained for image in federated.test.inputs)
 

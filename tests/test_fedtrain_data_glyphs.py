@@ -93,7 +93,7 @@ def test_images_of_one_hand_are_more_alike_than_those_of_two():
 def test_clients_fonts_are_spread_evenly_and_are_the_concepts():
     config = DataConfig(name="glyphs", glyphs=GlyphsConfig(examples=5, test_examples=3, size=12))
     federated = DATASETS["glyphs"](config, 25, 0)
-    assert federated.input_shape == (1, 12, 12)
+    assert federated.test.inputs.shape[1:] == (1, 12, 12)
     assert (federated.concepts.sum(axis=1) == 5).all()
     per_font = (federated.concepts > 0).sum(axis=0)
     assert per_font.max() - per_font.min() <= 1

@@ -89,7 +89,7 @@ def test_the_standard_library_is_always_there():
         texts = [decode(part.inputs.ravel()) for part in federated.clients]
         assert all(len(text) + 33 * 26 > 4000 for text in texts)
         assert sum("def " in text or "import " in text for text in texts) > 10
-        assert federated.num_classes == len(VOCABULARY) + 1
+        assert federated.test.num_classes == len(VOCABULARY) + 1
 
 
 @pytest.mark.skipif(not PLAY.exists(), reason="shared/data/shakespeare.txt is not there")

@@ -12,7 +12,7 @@ from fedtrain.devices import Devices, Fleet, make_fleet
 from fedtrain.presence import opening, present, sample_cohort, time_left
 from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
-from fedtrain.timing import Work, foresee, round_seconds, simulated_seconds
+from fedtrain.timing import Work, foresee, simulated_seconds, undisturbed_seconds
 from fedtrain.trace import read_trace
 
 HEADER = "client,ms_per_example,memory_kib,down_mbps,up_mbps"
@@ -130,7 +130,7 @@ def test_a_run_with_late_joiners_grows():
 
 
 def test_time_is_fedscales():
-    assert simulated_seconds(devices(), 0, WORK) == pytest.approx(3 * 100 * 2 * 2 / 1000 + 0.8 + 0.4)
+    assert undisturbed_seconds(devices(), 0, WORK) == pytest.approx(3 * 100 * 2 * 2 / 1000 + 0.8 + 0.4)
     full = course()
     assert (full.outcome, full.bytes_down, full.bytes_up) == (Outcome.COMPLETED, 1_000_000, 500_000)
     assert full.seconds == pytest.approx(2.4)
@@ -140,9 +140,9 @@ def test_what_comes_after_the_deadline_is_late_but_was_sent():
     assert course(ClientsConfig(dropout=0.0, deadline=2.5)).outcome is Outcome.COMPLETED
     late = course(ClientsConfig(dropout=0.0, deadline=2.3))
     assert (late.outcome, late.bytes_up) == (Outcome.LATE, 500_000)
-    assert round_seconds([late.seconds, 1.0], 2.3) == 2.3
-    assert round_seconds([1.0, 2.0], 2.3) == 2.0
-    assert round_seconds([], np.inf) == 0.0
+    assert simulated_seconds([late.seconds, 1.0], 2.3) == 2.3
+    assert simulated_seconds([1.0, 2.0], 2.3) == 2.0
+    assert simulated_seconds([], np.inf) == 0.0
 
 
 def test_stragglers_are_slow_by_a_factor_of_their_own_each_round():

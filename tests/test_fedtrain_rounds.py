@@ -69,7 +69,7 @@ def test_every_round_is_certified_and_learns(played):
 
 def test_clients_hold_as_many_experts_as_their_memory_allows(played):
     federation, rounds, _ = played
-    capacity = np.array([1, 2, 4])[federation.tier]
+    capacity = np.array([1, 2, 4])[federation.fleet.tier]
     for done in rounds:
         assert (np.diff(done.solution.assigned.indptr) == capacity[done.cohort]).all()
 

@@ -39,7 +39,7 @@ def test_a_round_is_certified_and_learns(data, model):
     first, second = (done for done, _ in run_rounds(federation, initial_state(federation)))
     for done in (first, second):
         assert (done.row.status, done.row.proof, done.row.rejected) == ("OPTIMAL", "PRICES", 0)
-    assert second.row.loss < first.row.loss < 1.1 * math.log(federation.data.num_classes)
+    assert second.row.loss < first.row.loss < 1.1 * math.log(federation.data.test.num_classes)
 
 
 @pytest.mark.parametrize("fitness", ["loss", "router"])

@@ -272,6 +272,17 @@ def test_strangers_and_repeaters_are_left_out():
     assert "at most 0" in uncapped.faults[2]
 
 
+def test_an_id_that_compares_with_no_other_is_a_strangers():
+    weights, strange = drawn("fused", 0), ["2", None, (2, "a"), -1, np.int64(3), "10"]
+    layout, updates = detect(weights), [sound(), sound(client=7), *(sound(client=client) for client in strange)]
+    told = {"assigned": {2: (1, 5), 7: (1, 5)}, "cap": 40}
+    forth, back = (merge(weights, order, layout, **told) for order in (updates, updates[::-1]))
+    assert list(forth.faults.items()) == list(back.faults.items())
+    assert forth.faults == dict.fromkeys(strange, "was not asked to train")
+    assert same(forth.weights, back.weights)
+    assert same(forth.weights, merge(weights, updates[:2], layout, **told).weights)
+
+
 @pytest.mark.parametrize("cap", [float("inf"), float("nan"), -1])
 def test_a_cap_that_caps_nothing_is_refused(cap):
     weights = drawn("fused", 0)

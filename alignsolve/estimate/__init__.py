@@ -11,6 +11,7 @@ from alignsolve.estimate.clusters import ClusterFitness
 from alignsolve.estimate.completion import LowRankFitness
 from alignsolve.estimate.coverage import CoverageLoad
 from alignsolve.estimate.deadline import Budgets, TimeBudget
+from alignsolve.estimate.demand import WithDemand
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
@@ -61,5 +62,6 @@ __all__ = [
     "SwitchingCost",
     "SwitchingEstimator",
     "TimeBudget",
+    "WithDemand",
     "privatize",
 ]

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignsolve.estimate import checks
-from alignsolve.estimate.fitness import PairFitness, router_masses
+from alignsolve.estimate.fitness import PairFitness, average_masses
 from alignsolve.estimate.report import Report
 from alignsolve.numerics import FloatArray, IntArray
 
 TINY = 1e-12
 """Router mass below this counts as this."""
+NEWEST_ALONE = 1.0
+"""Weight of the newest round: what a client's router said before is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,7 @@ class AffinityFitness:
         ValueError
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
-        clients, mass = router_masses(reports, state.value.shape[1], type(self).__name__)
-        value = state.value.copy()
-        value[clients] = mass
-        return replace(state, value=value)
+        return replace(state, value=average_masses(state.value, reports, NEWEST_ALONE, type(self).__name__))
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Affinities of the cohort's pairs, each expert's scaled to a largest of 1."""

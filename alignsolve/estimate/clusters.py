@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignsolve.estimate import checks
-from alignsolve.estimate.fitness import router_masses, scaled_to_range
+from alignsolve.estimate.fitness import average_masses, scaled_to_range
 from alignsolve.estimate.report import Report
 from alignsolve.front import solve
 from alignsolve.numerics import FloatArray, IntArray
@@ -76,11 +76,9 @@ class ClusterFitness:
         ValueError
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
-        clients, mass = router_masses(reports, state.profile.shape[1], type(self).__name__)
-        if not len(clients):
+        if not any(report.completed for report in reports):
             return state
-        profile, known = state.profile.copy(), state.profile[clients]
-        profile[clients] = np.where(np.isnan(known), mass, (1 - self.beta) * known + self.beta * mass)
+        profile = average_masses(state.profile, reports, self.beta, type(self).__name__)
         return Clusters(profile, self._clustered(profile[~np.isnan(profile[:, 0])], state.centre))
 
     def _clustered(self, profile: FloatArray, centre: FloatArray) -> FloatArray:

@@ -129,10 +129,7 @@ class RouterFitness:
         ValueError
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
-        clients, mass = router_masses(reports, state.value.shape[1], type(self).__name__)
-        value, known = state.value.copy(), state.value[clients]
-        value[clients] = np.where(np.isnan(known), mass, (1 - self.beta) * known + self.beta * mass)
-        return replace(state, value=value)
+        return replace(state, value=average_masses(state.value, reports, self.beta, type(self).__name__))
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Router masses of the cohort's pairs, not negative; 0.5, or 1/num_experts without scaling, where unknown."""
@@ -145,14 +142,33 @@ class RouterFitness:
         return mass
 
 
-def router_masses(reports: Sequence[Report], num_experts: int, asked_by: str) -> tuple[IntArray, FloatArray]:
-    """Clients (k,) and router masses (k, num_experts) of the completed reports.
+def average_masses(known: FloatArray, reports: Sequence[Report], beta: float, asked_by: str) -> FloatArray:
+    """Moving average of the clients' router masses after a round; it starts with a client's first report.
+
+    Parameters
+    ----------
+    known
+        (num_clients, num_experts) before the round, NaN for clients that never reported; not changed.
+    reports
+        Those completed count.
+    beta
+        Weight of the newest round.
+    asked_by
+        Who needs the masses, for the error.
 
     Raises
     ------
     ValueError
-        If one has no ``router_mass``, or one of another length.
+        If a completed report has no ``router_mass``, or one of another length than num_experts.
     """
+    clients, newest = _router_masses(reports, known.shape[1], asked_by)
+    averaged, before = known.copy(), known[clients]
+    averaged[clients] = np.where(np.isnan(before), newest, (1 - beta) * before + beta * newest)
+    return averaged
+
+
+def _router_masses(reports: Sequence[Report], num_experts: int, asked_by: str) -> tuple[IntArray, FloatArray]:
+    """Clients (k,) and router masses (k, num_experts) of the completed reports."""
     done = [report for report in reports if report.completed]
     for report in done:
         given = None if report.router_mass is None else report.router_mass.shape

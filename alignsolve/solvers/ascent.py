@@ -176,7 +176,7 @@ def bound_at(problem: AlignmentProblem, clients: Responds, prices: FloatArray) -
     """The bound and one of its slopes: the load that the experts would have at these prices minus what they get."""
     bounds = problem.experts
     total, loads = clients.respond(prices)
-    points = bounds.breakpoints()
+    points = bounds.breakpoints
     with np.errstate(invalid="ignore"):
         worth = np.stack([prices * row - bounds.penalty(row) for row in points])
     worth[np.isnan(worth)] = -np.inf

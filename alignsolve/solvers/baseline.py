@@ -14,14 +14,12 @@ from typing import ClassVar
 import numpy as np
 
 from alignsolve.alignment import Alignment
-from alignsolve.blocks import ClientBlock
+from alignsolve.blocks import KNAPSACKS, ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.rows import best_rows
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 
-KNAPSACKS = 512
-"""Clients with budgets that are solved between two looks at the clock."""
 EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.REQUIRED_PAIRS,
     Feature.CLIENT_DEMANDS,

@@ -145,7 +145,7 @@ class Network:
         bounds = self.problem.experts
         end = np.minimum(bounds.most, self.problem.num_clients)
         least = np.minimum(bounds.least, end)
-        points = np.vstack([bounds.breakpoints(), least, end])
+        points = np.vstack([bounds.breakpoints, least, end])
         points = np.sort(np.clip(np.where(np.isnan(points), least, points), least, end), axis=0)
         penalties = bounds.penalty(points)
         widths = np.diff(points, axis=0)

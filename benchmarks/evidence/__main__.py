@@ -28,12 +28,12 @@ def evidence(
     console, cells = Console(), out / "cells"
     if not fresh:
         console.print(f"{unpack(cells)} runs taken from what is kept")
-    plans = [PLANS / f"{name}.toml" for name in ("main", "ablation")]
+    plans = [PLANS / f"{name}.toml" for name in ("main", "ablation", "longer")]
     try:
-        main, ablation = (execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans)
+        compared = [execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans]
     finally:
         pack(cells_of(map(read_plan, plans), cells))
-    write_page(main, ablation, ROOT / "docs")
+    write_page(*compared, docs=ROOT / "docs")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ It bears no bad update at all: a single one can move it anywhere.
 """
 
 from alignsolve.numerics import FloatArray
+from fedtrain.arrays import weighted_mean
 
 
 def mean(values: FloatArray, weights: FloatArray, *, bad_share: float = 0.0) -> FloatArray:
     """Average by weight.
 
-    A single holder's values are returned as they are. Rows are added in their order, one by one.
+    A single holder's values are returned as they are. Rows are added in their order, one by one, as
+    :func:`fedtrain.partial.merge` does it.
 
     Parameters
     ----------
@@ -31,8 +33,6 @@ def mean(values: FloatArray, weights: FloatArray, *, bad_share: float = 0.0) -> 
     >>> mean(np.array([[0.0, 3.0], [4.0, 3.0]]), np.array([3.0, 1.0]))
     array([1., 3.])
     """
-    total, weight = values[0] * weights[0], float(weights[0])
-    for row, more in zip(values[1:], weights[1:], strict=True):
-        total += row * more
-        weight += float(more)
-    return total / weight
+    average: FloatArray | None = weighted_mean(zip(values, weights.tolist(), strict=True), values[0])
+    assert average is not None  # weights are above 0
+    return average

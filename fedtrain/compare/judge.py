@@ -106,8 +106,8 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
             if alignment == plan.reference:
                 continue
             means = {
-                setting: _times(
-                    [read(plan.cell(task, alignment, setting, s)) for s in plan.tuning_seeds], targets, "round"
+                setting: times_to(
+                    targets, [read(plan.cell(task, alignment, setting, s)) for s in plan.tuning_seeds], "round"
                 ).mean
                 for setting in plan.settings
             }
@@ -135,7 +135,7 @@ def figures(plan: Plan, settings: Mapping[tuple[str, str], str], read: Read) -> 
         reference = np.array([_final(run) for run in runs[plan.reference]])
         for alignment, curves in runs.items():
             times = {
-                (target, clock): _times(curves, target * reference, clock)
+                (target, clock): times_to(target * reference, curves, clock)
                 for target, clock in itertools.product(plan.targets, CLOCKS)
             }
             levels = {name: np.array([_level(run, name) for run in curves]) for name in LEVELS}
@@ -166,7 +166,8 @@ def correct(compared: Sequence[Comparison]) -> list[Comparison]:
     return [one._replace(p=p) for one, p in zip(compared, corrected, strict=True)]
 
 
-def _times(curves: Sequence[Curves], targets: FloatArray, clock: str) -> Times:
+def times_to(targets: FloatArray, curves: Sequence[Curves], clock: str) -> Times:
+    """Return by a clock when each run first reached its own target, (num_seeds,), the horizon where it never did."""
     reached = [
         first_time(run["accuracy"], target, run[clock]) for run, target in zip(curves, targets.tolist(), strict=True)
     ]

@@ -52,16 +52,6 @@ class Federated:
         if self.mixture[:, self._group_sizes() == 0].any():
             raise DataError("mixture names a group that has no test example")
 
-    @property
-    def num_classes(self) -> int:
-        """Classes, or symbols of the vocabulary."""
-        return self.test.num_classes
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example's input."""
-        return self.test.inputs.shape[1:]
-
     def label_counts(self) -> IntArray:
         """Count each client's labels of each class, (num_clients, num_classes)."""
         return label_counts(self.clients)

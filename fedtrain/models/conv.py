@@ -6,7 +6,6 @@ With ``mlp`` experts the extractor ends in a vector of features, and the rest is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,7 @@ from fedtrain.checks import ConfigError
 from fedtrain.config_model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.mlp import mlp_expert
-from fedtrain.models.model import Routed, add_experts, held_in_layers, router_rows, top_gates
-from fedtrain.models.tensors import Tensors
+from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
 
 SMALLEST = 4
 """Least height and width of an image: the extractor halves both twice."""
@@ -95,7 +93,7 @@ def conv_spec(config: ModelConfig, examples: Examples) -> ConvSpec:
     )
 
 
-class ConvMoE(nn.Module):
+class ConvMoE(NamedModule):
     """A Mixture-of-Experts classifier of images that holds all experts or some.
 
     Parameters
@@ -117,11 +115,6 @@ class ConvMoE(nn.Module):
             self.experts = nn.ModuleDict({str(j): _expert(spec) for j in self.held})
             self.classifier = nn.Linear(width if spec.experts == "mlp" else spec.map_values, spec.num_classes)
 
-    def load(self, tensors: Tensors) -> Self:
-        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
-        self.load_state_dict(tensors, strict=True, assign=True)
-        return self
-
     def forward(self, inputs: Tensor) -> Routed:
         """Route every image to the best held experts, and add what they say to its features or maps."""
         features = self.extractor(inputs)
@@ -130,10 +123,6 @@ class ConvMoE(nn.Module):
         gates = top_gates(router_logits[:, self.held], self.spec.top_k)
         mixed = add_experts(features, features, gates, list(self.experts.values()))
         return Routed(self.classifier(mixed.flatten(1)), gates, functional.softmax(router_logits, dim=1))
-
-    def tensors(self) -> Tensors:
-        """Return the parameters by name, detached; they share memory with the model."""
-        return {name: value.detach() for name, value in self.state_dict().items()}
 
 
 def _extractor(spec: ConvSpec) -> nn.Sequential:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,7 @@ from torch.nn import functional
 from fedtrain.checks import ConfigError
 from fedtrain.config_model import ModelConfig
 from fedtrain.data.examples import Examples
-from fedtrain.models.model import Routed, add_experts, held_in_layers, router_rows, top_gates
-from fedtrain.models.tensors import Tensors
+from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def mlp_spec(config: ModelConfig, examples: Examples) -> MLPSpec:
     )
 
 
-class MLPMoE(nn.Module):
+class MLPMoE(NamedModule):
     """A Mixture-of-Experts classifier that holds all experts or some; its parameters come with :meth:`load`.
 
     Parameters
@@ -92,11 +90,6 @@ class MLPMoE(nn.Module):
             self.experts = nn.ModuleDict({str(j): mlp_expert(spec.num_features, spec.num_hidden) for j in self.held})
             self.classifier = nn.Linear(spec.num_features, spec.num_classes)
 
-    def load(self, tensors: Tensors) -> Self:
-        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
-        self.load_state_dict(tensors, strict=True, assign=True)
-        return self
-
     def forward(self, inputs: Tensor) -> Routed:
         """Route every example to the best held experts, and add what they say to its features."""
         features = self.extractor(inputs.flatten(1))
@@ -104,10 +97,6 @@ class MLPMoE(nn.Module):
         gates = top_gates(router_logits[:, self.held], self.spec.top_k)
         mixed = add_experts(features, features, gates, list(self.experts.values()))
         return Routed(self.classifier(mixed), gates, functional.softmax(router_logits, dim=1))
-
-    def tensors(self) -> Tensors:
-        """Return the parameters by name, detached; they share memory with the model."""
-        return {name: value.detach() for name, value in self.state_dict().items()}
 
 
 def mlp_expert(width: int, num_hidden: int) -> nn.Sequential:

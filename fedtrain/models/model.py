@@ -88,6 +88,19 @@ class ModelSpec(Protocol):
         ...
 
 
+class NamedModule(nn.Module):
+    """What models of every kind do alike: their parameters come and go by name."""
+
+    def load(self, tensors: Tensors) -> Self:
+        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
+        self.load_state_dict(tensors, strict=True, assign=True)
+        return self
+
+    def tensors(self) -> Tensors:
+        """Return the parameters by name, detached; they share memory with the model."""
+        return {name: value.detach() for name, value in self.state_dict().items()}
+
+
 def skeleton(spec: ModelSpec) -> Tensors:
     """Name, shape and type of every tensor of a whole model, without values (on torch's meta device)."""
     return spec.build(range(spec.num_experts)).tensors()

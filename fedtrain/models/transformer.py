@@ -6,7 +6,6 @@ Experts are numbered through the blocks: expert e of block l is ``l · experts_p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,7 @@ from fedtrain.checks import ConfigError
 from fedtrain.config_model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.mlp import mlp_expert
-from fedtrain.models.model import Routed, add_experts, held_in_layers, router_rows, top_gates
-from fedtrain.models.tensors import Tensors
+from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def transformer_spec(config: ModelConfig, examples: Examples) -> TransformerSpec
     )
 
 
-class TransformerMoE(nn.Module):
+class TransformerMoE(NamedModule):
     """A transformer that holds all experts or some.
 
     Parameters
@@ -114,11 +112,6 @@ class TransformerMoE(nn.Module):
             self.experts = nn.ModuleDict({str(j): mlp_expert(width, spec.num_hidden) for j in experts})
             self.classifier = nn.Linear(width, spec.num_classes)
 
-    def load(self, tensors: Tensors) -> Self:
-        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
-        self.load_state_dict(tensors, strict=True, assign=True)
-        return self
-
     def forward(self, inputs: Tensor) -> Routed:
         """Predict what follows every character of (batch, up to ``context``) symbols."""
         here = self.embedding(inputs) + self.positions.weight[: inputs.shape[1]]
@@ -131,10 +124,6 @@ class TransformerMoE(nn.Module):
             probabilities.append(layer_probabilities)
         logits = self.classifier(_normed(here).flatten(0, 1))
         return Routed(logits, torch.cat(gates, dim=1), torch.cat(probabilities, dim=1))
-
-    def tensors(self) -> Tensors:
-        """Return the parameters by name, detached; they share memory with the model."""
-        return {name: value.detach() for name, value in self.state_dict().items()}
 
     def _route(self, layer: int, characters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Let a layer's experts add to (num_predictions, width); return also its gates and probabilities."""

@@ -10,7 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 from fedtrain import arrays
 from fedtrain.arrays import Array
@@ -69,7 +70,7 @@ def merge(
     for client, most in caps.items():
         if not 0 <= most < math.inf:
             raise ValueError(f"cap of client {client} is {most}; it must be finite and 0 or more")
-    arrived = sorted(updates, key=lambda update: update.client)
+    arrived = sorted(updates, key=lambda update: _place(update.client))
     times = Counter(update.client for update in arrived)
     faults, sound = {}, []
     for update in arrived:
@@ -84,6 +85,11 @@ def merge(
     return Merged(_averaged(weights, sound, layout, router_rows), faults)
 
 
+def _place(client: object) -> tuple[str, Any, str]:
+    """Where a client comes: numbers by size, then other ids, which only strangers should have, by type and by text."""
+    return ("", client, "") if isinstance(client, Real) else (type(client).__name__, 0, str(client))
+
+
 def _averaged(
     weights: Weights, updates: Sequence[PartialUpdate], layout: Layout, router_rows: RouterRows
 ) -> dict[str, Array]:
@@ -94,7 +100,8 @@ def _averaged(
         if not arrays.is_real(value):
             merged[name] = value
         elif part is None:
-            mean = _mean(value, [(update.weights[name], float(update.num_examples)) for update in updates])
+            returned = ((update.weights[name], float(update.num_examples)) for update in updates)
+            mean = arrays.weighted_mean(returned, value)
             merged[name] = value if mean is None else mean
         else:
             merged[name] = _averaged_by_expert(value, part, _entries(name, part, value, updates, shares))
@@ -121,20 +128,8 @@ def _averaged_by_expert(value: Array, part: Part, entries: Mapping[int, Sequence
     result = value
     for expert, returned in entries.items():
         place = part.place(expert, part.count, width)
-        mean = _mean(value[place], returned)
+        mean = arrays.weighted_mean(returned, value[place])
         if mean is not None:
             result = arrays.copy(value) if result is value else result
             result[place] = mean
     return result
-
-
-def _mean(current: Array, entries: Sequence[tuple[Array, float]]) -> Array | None:
-    """Weighted mean; None where nobody has a weight."""
-    total, weight = None, 0.0
-    for value, share in entries:
-        if share > 0.0:
-            term = arrays.widen(value, current)
-            term *= share
-            total = term if total is None else total + term
-            weight += share
-    return None if total is None else arrays.narrow(total / weight, current)

@@ -195,16 +195,22 @@ def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
 @numba.njit(cache=True, nogil=True)
 def _worths(s: State, clients: Any, j: int, k: int) -> Any:
     """What the values and soft bounds gain if a client moves a unit from node j to node k, for each of them."""
-    value, hub = s.value, s.status.shape[1]
-    lost, paid = _tolls(s, j, k)
-    worths = np.zeros(len(clients))
+    value, (lost, paid) = s.value, _tolls(s, j, k)
+    worths = np.empty(len(clients))
     for t in range(len(clients)):
-        i = clients[t]
-        if k != hub:
-            worths[t] += value[i, k] - paid
-        if j != hub:
-            worths[t] -= value[i, j] + lost
+        worths[t] = _worth(value, clients[t], j, k, lost, paid)
     return worths
+
+
+@inner
+def _worth(value: Any, i: int, j: int, k: int, lost: float, paid: float) -> float:
+    """What it gains that client i's unit moves from node j to node k, where soft bounds lose and cost so much."""
+    hub, worth = value.shape[1], 0.0
+    if k != hub:
+        worth += value[i, k] - paid
+    if j != hub:
+        worth -= value[i, j] + lost
+    return worth
 
 
 @numba.njit(cache=True, nogil=True)
@@ -235,7 +241,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
             at[other] = total
             total += arcs[j, k]
             tolls[other] = _tolls(s, j, k)
-    clients, others, worths = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), np.zeros(total)
+    clients, others, worths = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), np.empty(total)
     for i in range(n):
         if status[i, v] != (HELD if forward else FREE):
             continue
@@ -248,10 +254,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
             t = at[other]
             at[other] += 1
             clients[t], others[t] = i, other
-            if k != hub:
-                worths[t] += value[i, k] - tolls[other, 1]
-            if j != hub:
-                worths[t] -= value[i, j] + tolls[other, 0]
+            worths[t] = _worth(value, i, j, k, tolls[other, 0], tolls[other, 1])
     return clients, others, worths
 
 

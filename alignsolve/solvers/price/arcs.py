@@ -36,12 +36,16 @@ def _either(name: str) -> Operation:
     return operation
 
 
+admit = _either("admit")
+"""``admit(core, arcs, i)``: enter client i, before it offers anything."""
 offer = _either("offer")
 """``offer(core, arcs, windows, i) -> bool``: offer every move that client i could make; False if there is no room."""
 withdraw = _either("withdraw")
 """``withdraw(core, arcs, i)``: none of client i's moves stands any longer."""
 make_move = _either("make_move")
-"""``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground."""
+"""``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground.
+
+Which numbers candidates have is the arcs' own affair."""
 freshen = _either("freshen")
 """``freshen(core, arcs, j, k)``: find the cheapest move on the arc j → k, if that is not known."""
 freshen_row = _either("freshen_row")
@@ -52,6 +56,7 @@ read_move = _either("read_move")
 
 @kernel
 def offer_all(core: Core, arcs: Arcs, windows: Array) -> None:
-    """Offer every move that the core's clients could make now."""
+    """Enter the core's clients, and offer every move that they could make now."""
     for i in range(len(core.stamp)):
+        admit(core, arcs, i)
         offer(core, arcs, windows, i)

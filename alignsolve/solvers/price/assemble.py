@@ -17,15 +17,8 @@ def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
     """Take every client's choice from the pass, but what the core's clients waver about from the core."""
     count = np.concatenate([chunk.number for chunk in chunks])
     expert = np.concatenate([chunk.expert for chunk in chunks])
-    if len(rows.client):
-        change = np.add.reduceat(core.held.astype(np.int32) - rows.held.astype(np.int32), rows.start[:-1])
-        after = count.copy()
-        after[rows.client] += change.astype(np.int32)
-    else:
-        after = count
-    indptr = np.zeros(len(count) + 1, dtype=np.int64)
-    np.cumsum(after, out=indptr[1:])
-    experts = np.empty(indptr[-1], dtype=np.int64)
+    pairs = len(expert) + np.count_nonzero(core.held) - np.count_nonzero(rows.held)
+    indptr, experts = np.zeros(len(count) + 1, dtype=np.int64), np.empty(pairs, dtype=np.int64)
     _fill(count, expert, rows.client, rows.start, rows.expert, core.held, indptr, experts)
     return Alignment(indptr, experts)
 
@@ -34,7 +27,7 @@ def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
 def _fill(
     count: Array, chosen: Array, client: Array, start: Array, candidate: Array, held: Array, indptr: Array, out: Array
 ) -> None:
-    """Write every client's experts, ascending."""
+    """Write every client's experts, ascending, and where they end."""
     at, t = 0, 0
     for i in range(len(count)):
         used = indptr[i]
@@ -52,6 +45,7 @@ def _fill(
                 if held[c]:
                     used = _insert(out, indptr[i], used, candidate[c])
             t += 1
+        indptr[i + 1] = used
 
 
 @inner

@@ -53,6 +53,8 @@ class CoreRows(NamedTuple):
 
 def concatenate(parts: list[CoreRows]) -> CoreRows:
     """Put the core rows of several chunks one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     columns = {field: np.concatenate([getattr(part, field) for part in parts]) for field in CoreRows._fields}
     sizes = np.concatenate([np.diff(part.start) for part in parts])
     columns["start"] = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
@@ -114,22 +116,18 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
 
 
 @inner
-def make_move(core: Core, i: int, give: int, take: int) -> None:
-    """Client i leaves one candidate for another; NONE stands for the ground."""
+def count_move(core: Core, i: int, j: int, k: int, ground: int) -> None:
+    """Client i has left expert j for expert k: what room that leaves it; either may be the ground."""
     grouped = core.group_room.shape[1] > 0
-    if give == NONE:
+    if j == ground:
         core.room[i] -= 1
         core.spare[i] += 1
-    else:
-        core.held[give] = False
-        if grouped:
-            core.group_room[i, core.group[core.expert[give]]] += 1
-            core.group_spare[i, core.group[core.expert[give]]] -= 1
-    if take == NONE:
+    elif grouped:
+        core.group_room[i, core.group[j]] += 1
+        core.group_spare[i, core.group[j]] -= 1
+    if k == ground:
         core.room[i] += 1
         core.spare[i] -= 1
-    else:
-        core.held[take] = True
-        if grouped:
-            core.group_room[i, core.group[core.expert[take]]] -= 1
-            core.group_spare[i, core.group[core.expert[take]]] += 1
+    elif grouped:
+        core.group_room[i, core.group[k]] -= 1
+        core.group_spare[i, core.group[k]] += 1

@@ -150,6 +150,10 @@ def _count_moves(core: Core) -> int:
     return total
 
 
+def admit(core: Core, heaps: Heaps, i: int) -> None:
+    """Nothing is to be done: a client is known by its moves."""
+
+
 def offer(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
@@ -207,7 +211,11 @@ def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j:
 
 
 def make_move(core: Core, heaps: Heaps, give: int, take: int) -> None:
-    """Nothing is to be done: what a client holds is asked of the core."""
+    """A client leaves one candidate for another, NONE stands for the ground: what it holds is asked of the core."""
+    if give != NONE:
+        core.held[give] = False
+    if take != NONE:
+        core.held[take] = True
 
 
 def freshen(core: Core, heaps: Heaps, j: int, k: int) -> None:

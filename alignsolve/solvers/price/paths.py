@@ -7,7 +7,7 @@ import numpy.typing as npt
 from alignsolve.solvers.price import arcs as kept
 from alignsolve.solvers.price.arcs import Arcs
 from alignsolve.solvers.price.compiled import inner, part
-from alignsolve.solvers.price.core import Core, make_move
+from alignsolve.solvers.price.core import Core, count_move
 from alignsolve.solvers.price.graph import MOVES, NOBODY, UNITS, Graph, slope_above, slope_below
 
 Array = npt.NDArray[Any]
@@ -84,11 +84,14 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
         else:
             load[k] -= 1
         j = k
+    j = source
     for t in range(length):
+        k = path[t]
         if client[t] != NOBODY:
             graph.counter[MOVES] += 1
-            make_move(core, client[t], give[t], take[t])
+            count_move(core, client[t], j, k, ground)
             kept.make_move(core, arcs, give[t], take[t])
+        j = k
     fits = True
     for t in range(length):
         if client[t] != NOBODY and not _moved_before(graph, t):

@@ -13,11 +13,11 @@ from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price import graph
 from alignsolve.solvers.price.arcs import Arcs, offer_all
-from alignsolve.solvers.price.core import Core, CoreRows, moves_of, quantised, thinned
+from alignsolve.solvers.price.core import CoreRows, moves_of, quantised, thinned
 from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
-from alignsolve.solvers.price.table import empty_table, tabulated, untabulated
+from alignsolve.solvers.price.table import Table, empty_table, hand_back
 from alignsolve.solvers.sample import Sample
 
 STEPS = 2000
@@ -187,11 +187,13 @@ class Round:
     @property
     def valid(self) -> bool:
         """Whether nobody outside the core can have come to want a change."""
+        if not self.thinned:
+            return True
         price = self.graph.price
         swaps = int(np.ptp(price[:-1])) // self.step * self._quantum
         falls = int(np.abs(price[:-1] - price[-1]).max()) // self.step * self._quantum
         still = 0 if self.whole else self.resolution
-        return not self.thinned or (swaps <= still and falls <= max(still, self.priced.ground_margins.min()))
+        return bool(swaps <= still and falls <= max(still, self.priced.ground_margins.min()))
 
     @property
     def wider(self) -> Any:
@@ -232,15 +234,14 @@ class Round:
             np.append(excess, -excess.sum()), self.content.copy(), self.slopes.least, self.slopes.end, relative
         )
         windows = np.array([self._in_quanta(window) for window in self.windows])
-        core = tabulated(self.core, len(self.prices)) if self.in_table else self.core
-        arcs = self._arcs(core, windows)
+        arcs = self._arcs(windows)
         while True:
             units = self.graph.counter[graph.UNITS]
-            code = ssp.augment(core, arcs, self.graph, windows, STEPS)
+            code = ssp.augment(self.core, arcs, self.graph, windows, STEPS)
             if code == ssp.PAUSED and self.graph.counter[graph.UNITS] == units:
                 raise SolveError("price: searches no longer move anything; please report this problem")
             if code == ssp.FULL:
-                arcs = self._arcs(core, windows)
+                arcs = self._arcs(windows)
             elif code == ssp.STUCK:
                 self.reached = self.graph.settled > 0
                 self.graph.distance[:], self.graph.settled[:] = graph.UNREACHED, 0
@@ -251,14 +252,14 @@ class Round:
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
         self.searches = int(self.graph.counter[graph.SEARCHES])
-        if self.in_table:
-            self.core = untabulated(self.core, core, len(self.prices))
+        if isinstance(arcs, Table):
+            hand_back(self.core.start, self.core.expert, arcs.place, len(self.prices), self.core.held)
         self._move_prices(relative, windows)
 
-    def _arcs(self, core: Core, windows: IntArray) -> Arcs:
+    def _arcs(self, windows: IntArray) -> Arcs:
         nodes = len(self.prices) + 1
-        arcs = empty_table(core, nodes) if self.in_table else empty_heaps(core, nodes)
-        offer_all(core, arcs, windows)
+        arcs = empty_table(self.core, nodes) if self.in_table else empty_heaps(self.core, nodes)
+        offer_all(self.core, arcs, windows)
         return arcs
 
     def _in_quanta(self, window: Any) -> int:

@@ -113,7 +113,8 @@ def list_grouped_rows(
     num_experts, num_groups = value.shape[1], group_capacity.shape[1]
     reduced = np.empty(num_experts, dtype=prices.dtype)
     swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
-    state, number = np.empty(num_experts, np.int8), np.empty(num_groups, np.int64)
+    state, near = np.empty(num_experts, np.int8), np.empty(num_experts, np.bool_)
+    number = np.empty(num_groups, np.int64)
     used = 0
     for t in range(len(client)):
         i = client[t]
@@ -132,13 +133,17 @@ def list_grouped_rows(
         for g in range(num_groups):
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
-        if not everything:
+        if everything:
+            _mark_possible(state, near)
+        else:
             grouped_losses(
                 reduced, state, number, group, group_capacity[row], group_demand[row], capacity_left[t], spare[t],
                 swap, fall, far,
             )  # fmt: skip
+            for j in range(num_experts):
+                near[j] = (swap[j] <= window) | (fall[j] <= ground_window)
         begin = used
-        used = _list_row(reduced, state, swap, fall, window, ground_window, everything, expert, held, worth, used)
+        used = _list_row(reduced, state, near, expert, held, worth, used)
         ground[t] = -reduced[expert[begin]]
         size[t] = used - begin
     return used
@@ -171,64 +176,73 @@ def list_flat_rows(
     """List the same of clients without groups, faster."""
     num_experts = value.shape[1]
     reduced = np.empty(num_experts, dtype=prices.dtype)
-    swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
-    state = np.empty(num_experts, np.int8)
+    state, near = np.empty(num_experts, np.int8), np.empty(num_experts, np.bool_)
     used = 0
     for t in range(len(client)):
         i = client[t]
         if used + num_experts > len(expert):
             return -1
         read_row(value, allowed, required, prices, grain, i, reduced, state)
+        victim = far
         for c in range(first[i], first[i + 1]):
-            state[chosen[c]] = max(HELD, state[chosen[c]])
+            j = chosen[c]
+            if state[j] != REQUIRED:
+                state[j] = HELD
+                victim = min(victim, reduced[j])
         total = first[i + 1] - first[i]
         capacity_left[t], spare[t] = capacity[i] - total, total - demand[i]
-        if not everything:
-            _flat_losses(reduced, state, capacity_left[t], spare[t], swap, fall, far)
+        if everything:
+            _mark_possible(state, near)
+        else:
+            swap_window = window if victim < far else -far
+            entering = ground_window if capacity_left[t] > 0 else -far
+            leaving = ground_window if spare[t] > 0 else -far
+            _mark_near(reduced, state, victim, far, swap_window, entering, leaving, near)
         begin = used
-        used = _list_row(reduced, state, swap, fall, window, ground_window, everything, expert, held, worth, used)
+        used = _list_row(reduced, state, near, expert, held, worth, used)
         ground[t] = -reduced[expert[begin]]
         size[t] = used - begin
     return used
 
 
 @part
-def _flat_losses(reduced: Array, state: Array, room: int, spare: int, swap: Array, fall: Array, far: Any) -> None:
-    """Loss of the cheapest swap, and drop or addition, of each expert of a row without groups."""
-    victim, rival = far, -far
+def _mark_near(
+    reduced: Array, state: Array, victim: Any, far: Any, window: Any, entering: Any, leaving: Any, near: Array
+) -> None:
+    """Mark the experts of a row without groups whose cheapest move loses no more than its window.
+
+    The victim is the reduced fitness of the cheapest expert held; windows of −far hold no move.
+    """
+    rival = -far
     for j in range(len(reduced)):
-        leaving, entering = reduced[j] if state[j] == HELD else far, reduced[j] if state[j] == OPEN else -far
-        victim = leaving if leaving < victim else victim
-        rival = entering if entering > rival else rival
-    swaps = victim < far and rival > -far
+        candidate = reduced[j] if state[j] == OPEN else -far
+        rival = candidate if candidate > rival else rival
+    if not rival > -far:
+        window = -far
     for j in range(len(reduced)):
-        loss = reduced[j] - rival if state[j] == HELD else victim - reduced[j]
-        swap[j] = loss if swaps and (state[j] == HELD or state[j] == OPEN) else far
-        gain = -reduced[j] if state[j] == OPEN and room > 0 else far
-        fall[j] = reduced[j] if state[j] == HELD and spare > 0 else gain
+        enters = (victim - reduced[j] <= window) | (-reduced[j] <= entering)
+        leaves = (reduced[j] - rival <= window) | (reduced[j] <= leaving)
+        near[j] = ((state[j] == OPEN) & enters) | ((state[j] == HELD) & leaves)
 
 
 @part
-def _list_row(
-    reduced: Array,
-    state: Array,
-    swap: Array,
-    fall: Array,
-    window: Any,
-    ground_window: Any,
-    everything: bool,
-    expert: Array,
-    held: Array,
-    worth: Array,
-    used: int,
-) -> int:
-    """List the experts of one row that take part in a move within the windows, their worths relative to the first's."""
-    begin = used
+def _mark_possible(state: Array, near: Array) -> None:
+    """Mark every expert of a row that is a candidate."""
+    for j in range(len(state)):
+        near[j] = (state[j] == OPEN) | (state[j] == HELD)
+
+
+@part
+def _list_row(reduced: Array, state: Array, near: Array, expert: Array, held: Array, worth: Array, used: int) -> int:
+    """List the experts of one row that are marked, their worths relative to the first's."""
+    reference = 0
+    while reference < len(near) - 1 and not near[reference]:
+        reference += 1
+    base = reduced[reference]
     for j in range(len(reduced)):
-        near = not everything and (swap[j] <= window or fall[j] <= ground_window)
-        if near or (everything and (state[j] == OPEN or state[j] == HELD)):
-            expert[used] = j
-            held[used] = state[j] == HELD
-            worth[used] = reduced[j] - reduced[expert[begin]]
-            used += 1
+        # Written in any case, and overwritten by the next one: faster than to guess what is near.
+        expert[used] = j
+        held[used] = state[j] == HELD
+        worth[used] = reduced[j] - base
+        used += near[j]
     return used

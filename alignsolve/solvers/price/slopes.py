@@ -36,6 +36,8 @@ class Slopes(NamedTuple):
 
     def scaled(self, fraction: float) -> "Slopes":
         """Return the same slopes for a sample: loads are that fraction."""
+        if fraction == 1.0:
+            return self
         return Slopes(_whole(self.least * fraction), _whole(self.end * fraction), self.slope)
 
 
@@ -46,7 +48,7 @@ def _whole(loads: npt.NDArray[Any]) -> IntArray:
 def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
     """Read the stretches off the experts' bounds. Hard bounds must not cross."""
     least = bounds.least
-    bends = bounds.breakpoints()
+    bends = bounds.breakpoints
     # A bend may lie beyond what all clients together can load: there it still decides what the price can be.
     largest = np.fmax(np.fmax.reduce(bends, axis=0, initial=0.0), np.maximum(num_clients, least))
     most = np.where(np.isfinite(bounds.most), bounds.most, largest)
@@ -69,7 +71,7 @@ def settle(slopes: Slopes, relative: IntArray, loads: IntArray) -> IntArray:
     for end, slope in zip(slopes.end.T, relative.T, strict=True):
         least = np.where(slope < 0, end, least)
         most = np.where(slope <= 0, end, most)
-    return np.clip(loads, least, most)
+    return np.minimum(np.maximum(loads, least), most)
 
 
 def contented(slopes: Slopes, prices: RealArray, loads: IntArray) -> IntArray:
@@ -99,5 +101,8 @@ def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
         return np.clip(rounded, -most, most) * step
     # A product with a power of two is exact too, and faster, but where that is no float itself.
     scaled = values * 2.0**exponent if abs(exponent) < 1000 else np.ldexp(values, exponent)
-    scaled = np.clip(scaled, -(LARGEST // step), LARGEST // step)
-    return np.rint(scaled, out=scaled).astype(np.int64) * step
+    np.maximum(scaled, -(LARGEST // step), out=scaled)
+    np.minimum(scaled, LARGEST // step, out=scaled)
+    fixed = np.rint(scaled, out=scaled).astype(np.int64)
+    fixed *= step
+    return fixed

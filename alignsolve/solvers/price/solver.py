@@ -218,11 +218,11 @@ class _Solution:
         drifts = 0
         while True:
             ended = self._round(sample, self.slopes, prices, window, expected=drifts == 0)
+            if ended.stop is Stop.DONE and ended.valid:
+                return ended
             drifts += ended.stop is Stop.DRIFTED
             # The guess how far is left to drift is trusted once.
             prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 2 * ended.window)
-            if ended.stop is Stop.DONE and ended.valid:
-                return ended
             if ended.stop is Stop.DONE:
                 self.incumbent = self._answer(ended)
             if ended.stop is Stop.STUCK:

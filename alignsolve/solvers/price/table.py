@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.solvers.price.compiled import inner
+from alignsolve.solvers.price.compiled import inner, kernel
 from alignsolve.solvers.price.core import NONE, Core
 from alignsolve.solvers.price.graph import FAR
 
@@ -22,7 +22,9 @@ SHUT = -(2**61)
 
 
 class Table(NamedTuple):
-    """The cheapest moves of a tabulated core; the experts and the ground are the nodes.
+    """The cheapest moves of a core; the experts and the ground are the nodes.
+
+    There is a candidate for every pair: that of client i for expert j is i·num_experts + j.
 
     Attributes
     ----------
@@ -33,101 +35,101 @@ class Table(NamedTuple):
         (nodes, nodes) int64: what the move loses, FAR where there is none.
     enter
         (clients · num_experts,) int64: the core's worths, SHUT where the expert cannot be taken or is held.
-    holder, number, place
-        The clients by expert: holder[j, :number[j]] hold j, and client i stands at place[i · num_experts + j].
+    holder, leave, number, place
+        What is held, by expert: holder[j, :number[j]] hold j, which is worth leave[j, :number[j]] to them, and client i
+        stands at place[i · num_experts + j]; that is NONE where it does not hold j.
     """
 
     root: Array
     loss: Array
     enter: Array
     holder: Array
+    leave: Array
     number: Array
     place: Array
 
 
-def tabulated(core: Core, num_experts: int) -> Core:
-    """Return the core with a candidate for every expert: the a-th candidate of client i is i·num_experts + a."""
-    clients = len(core.stamp)
-    if len(core.expert) == clients * num_experts:
-        return core
-    place = _places(core, num_experts)
-    worth = np.full(clients * num_experts, SHUT, dtype=np.int64)
-    held = np.zeros(clients * num_experts, dtype=np.bool_)
-    worth[place], held[place] = core.worth, core.held
-    start = np.arange(clients + 1, dtype=np.int64) * num_experts
-    return core._replace(start=start, expert=np.tile(np.arange(num_experts), clients), held=held, worth=worth)
-
-
-def untabulated(core: Core, table: Core, num_experts: int) -> Core:
-    """Return the core with what its table holds."""
-    return core if table is core else core._replace(held=table.held[_places(core, num_experts)])
-
-
-def _places(core: Core, num_experts: int) -> Array:
-    """Return where the candidates of a core stand in its table."""
-    return np.repeat(np.arange(len(core.stamp)) * num_experts, np.diff(core.start)) + core.expert
-
-
 def empty_table(core: Core, nodes: int) -> Table:
-    """Return the table of a tabulated core, without moves."""
+    """Return a table with room for the core's clients, without any of them."""
     clients = len(core.stamp)
-    client, expert = np.divmod(np.flatnonzero(core.held), nodes - 1)
-    order = np.argsort(expert, kind="stable")
-    client, expert = client[order], expert[order]
-    number = np.bincount(expert, minlength=nodes)
-    rank = np.arange(len(expert)) - (np.cumsum(number) - number)[expert]
-    holder = np.empty((nodes, clients), dtype=np.int32)
-    holder[expert, rank] = client
-    place = np.empty(len(core.held), dtype=np.int32)
-    place[client * (nodes - 1) + expert] = rank
+    pairs, places = clients * (nodes - 1), clients * nodes
+    # One piece of memory: pieces are handed back to the system and fetched anew, page by page, for every table.
+    wide = np.empty(pairs + places + (pairs + places + 1) // 2, dtype=np.int64)
+    narrow = wide[pairs + places :].view(np.int32)
     return Table(
         root=np.full((nodes, nodes), NONE, dtype=np.int32),
         loss=np.full((nodes, nodes), FAR, dtype=np.int64),
-        enter=np.where(core.held, SHUT, core.worth),
-        holder=holder,
-        number=number,
-        place=place,
+        enter=wide[:pairs],
+        holder=narrow[pairs : pairs + places].reshape(nodes, clients),
+        leave=wide[pairs : pairs + places].reshape(nodes, clients),
+        number=np.zeros(nodes, dtype=np.int64),
+        place=narrow[:pairs],
     )
+
+
+def admit(core: Core, table: Table, i: int) -> None:
+    """Enter client i with what it holds and what it could take."""
+    expert, held, worth, enter, place = core.expert, core.held, core.worth, table.enter, table.place
+    width = len(table.root) - 1
+    begin = i * width
+    enter[begin : begin + width] = SHUT
+    place[begin : begin + width] = NONE
+    for a in range(core.start[i], core.start[i + 1]):
+        enter[begin + expert[a]] = worth[a]
+        if held[a]:
+            _join(table, i, expert[a])
 
 
 @inner
 def _join(table: Table, i: int, j: int) -> None:
     """Client i holds expert j from now on."""
-    number = table.number
+    enter, number = table.enter, table.number
     a = i * (len(number) - 1) + j
-    table.enter[a] = SHUT
-    table.place[a] = number[j]
     table.holder[j, number[j]] = i
+    table.leave[j, number[j]] = enter[a]
+    table.place[a] = number[j]
+    enter[a] = SHUT
     number[j] += 1
 
 
 def make_move(core: Core, table: Table, give: int, take: int) -> None:
-    """A client leaves one candidate for another, as in the core."""
-    number, holder, place, width = table.number, table.holder, table.place, len(table.root) - 1
+    """A client leaves one candidate for another; NONE stands for the ground."""
+    number, holder, leave, place, width = table.number, table.holder, table.leave, table.place, len(table.root) - 1
     if give != NONE:
-        j = give % width
-        table.enter[give] = core.worth[give]
+        j, at = give % width, place[give]
+        table.enter[give] = leave[j, at]
+        place[give] = NONE
         number[j] -= 1
-        last = holder[j, number[j]]
-        holder[j, place[give]] = last
-        place[last * width + j] = place[give]
+        last = number[j]
+        if at != last:
+            holder[j, at], leave[j, at] = holder[j, last], leave[j, last]
+            place[holder[j, at] * width + j] = at
     if take != NONE:
         _join(table, take // width, take % width)
+
+
+@kernel
+def hand_back(start: Array, expert: Array, place: Array, num_experts: int, held: Array) -> None:
+    """Tell the core which of its candidates are held, by the table's places."""
+    for i in range(len(start) - 1):
+        for a in range(start[i], start[i + 1]):
+            held[a] = place[i * num_experts + expert[a]] != NONE
 
 
 def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now, whatever the windows; there is always room."""
     # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
-    held, worths, loss, root = core.held, core.worth, table.loss, table.root
+    place, leave, loss, root = table.place, table.leave, table.loss, table.root
     group, group_spare, group_room = core.group, core.group_spare, core.group_room
     ground = len(root) - 1
     begin = i * ground
     enter = table.enter[begin : begin + ground]
     grouped, spare, nothing = len(group) > 0, core.spare[i] > 0, core.ground[i]
     for j in range(ground):
-        if not held[begin + j]:
+        at = place[begin + j]
+        if at == NONE:
             continue
-        worth = worths[begin + j]
+        worth = leave[j, at]
         leaves = not grouped or group_spare[i, group[j]] > 0
         if spare and leaves and worth - nothing < loss[j, ground]:
             loss[j, ground] = worth - nothing
@@ -162,10 +164,10 @@ def _keep_cheaper(worth: int, enter: Array, loss: Array, root: Array, i: int) ->
 
 def withdraw(core: Core, table: Table, i: int) -> None:
     """Mark the arcs stale whose cheapest move is client i's."""
-    held, root = core.held, table.root
+    place, root = table.place, table.root
     ground = len(root) - 1
     for j in range(ground + 1):
-        if j == ground or held[i * ground + j]:
+        if j == ground or place[i * ground + j] != NONE:
             _mark_stale(root[j], i)
 
 
@@ -178,21 +180,22 @@ def _mark_stale(root: Array, i: int) -> None:
 def freshen_row(core: Core, table: Table, j: int, price: Array, distance: Array, passed: int) -> None:
     """Find the cheapest moves on those stale arcs from j that could shorten a way."""
     root, loss = table.root[j], table.loss[j]
-    worth, enter, nothing, holder = core.worth, table.enter, core.ground, table.holder[j, : table.number[j]]
+    enter, nothing, number = table.enter, core.ground, table.number[j]
+    holder, leave = table.holder[j, :number], table.leave[j, :number]
     room, spare, group, group_room, group_spare = core.room, core.spare, core.group, core.group_room, core.group_spare
     for k in range(len(price)):
         if root[k] < NONE and passed + loss[k] + price[k] < distance[k]:
             loss[k], root[k] = _cheapest(
-                j, k, loss[k], root[k], worth, enter, nothing, holder, room, spare, group, group_room, group_spare
+                j, k, loss[k], root[k], enter, nothing, holder, leave, room, spare, group, group_room, group_spare
             )
 
 
 def freshen(core: Core, table: Table, j: int, k: int) -> None:
     """Find the cheapest move on the arc j → k anew if it is stale."""
-    loss, root, holder = table.loss, table.root, table.holder[j, : table.number[j]]
+    loss, root, number = table.loss, table.root, table.number[j]
     if root[j, k] < NONE:
         loss[j, k], root[j, k] = _cheapest(
-            j, k, loss[j, k], root[j, k], core.worth, table.enter, core.ground, holder,
+            j, k, loss[j, k], root[j, k], table.enter, core.ground, table.holder[j, :number], table.leave[j, :number],
             core.room, core.spare, core.group, core.group_room, core.group_spare,
         )  # fmt: skip
 
@@ -205,12 +208,12 @@ def read_move(core: Core, table: Table, j: int, k: int) -> tuple[int, int, int]:
 
 @inner
 def _cheapest(
-    j: int, k: int, least: int, stale: int, worth: Array, enter: Array, nothing: Array, holder: Array,
+    j: int, k: int, least: int, stale: int, enter: Array, nothing: Array, holder: Array, leave: Array,
     room: Array, spare: Array, group: Array, group_room: Array, group_spare: Array,
 ) -> tuple[int, int]:  # fmt: skip
     """Return the least loss on the arc j → k, known to be at least so much, and the client that offers it."""
     clients, free = len(nothing), len(group) == 0
-    ground = len(worth) // clients
+    ground = len(enter) // clients
     best, who = FAR, NONE
     if j == ground:
         # From where the last one was found: those before it have been asked already.
@@ -228,10 +231,10 @@ def _cheapest(
     for t in range(len(holder)):
         i = int(holder[t])
         if k == ground:
-            loss = worth[i * ground + j] - nothing[i]
+            loss = leave[t] - nothing[i]
             may = spare[i] > 0 and (free or group_spare[i, group[j]] > 0)
         else:
-            loss = worth[i * ground + j] - enter[i * ground + k]
+            loss = leave[t] - enter[i * ground + k]
             may = within or (group_spare[i, group[j]] > 0 and group_room[i, group[k]] > 0)
         if loss < best and may:
             best, who = loss, i
