@@ -71,16 +71,18 @@ def rigorous(sacks: Knapsacks, multipliers: FloatArray, best: FloatArray) -> flo
 
 
 @compiled
-def fill(sacks: Any, j: int, multipliers: Any, table: Any, items: Any) -> int:
+def fill(sacks: Any, j: int, among: Any, multipliers: Any, table: Any, items: Any) -> int:
     """Fill expert j's table: row q holds the best of the first q items for every size; return how many there are.
 
     Parameters
     ----------
+    among
+        The clients that may be taken.
     items
-        (num_clients,) is overwritten: the clients that are worth anything.
+        (num_clients,) is overwritten: those that are worth anything.
     """
     count = 0
-    for i in range(len(multipliers)):
+    for i in among:
         if multipliers[i] > sacks.cost[j, i] and sacks.weight[j, i] <= sacks.size[j]:
             items[count] = i
             count += 1
@@ -88,12 +90,17 @@ def fill(sacks: Any, j: int, multipliers: Any, table: Any, items: Any) -> int:
     table[0, : size + 1] = 0.0
     for q in range(count):
         i = items[q]
-        worth, weight = multipliers[i] - sacks.cost[j, i], sacks.weight[j, i]
-        for b in range(weight):
-            table[q + 1, b] = table[q, b]
-        for b in range(weight, size + 1):
-            table[q + 1, b] = max(table[q, b], table[q, b - weight] + worth)
+        _add(table[q, : size + 1], sacks.weight[j, i], multipliers[i] - sacks.cost[j, i], table[q + 1, : size + 1])
     return count
+
+
+@compiled
+def _add(old: Any, weight: int, worth: float, new: Any) -> None:
+    """One row of a table from another, with one more item; slices, as indices that never turn negative run wide."""
+    new[:weight] = old[:weight]
+    without, within, best = old[weight:], old[: len(old) - weight], new[weight:]
+    for b in range(len(best)):
+        best[b] = max(without[b], within[b] + worth)
 
 
 @compiled
@@ -107,10 +114,10 @@ def evaluate(sacks: Any, multipliers: Any, table: Any, best: Any, taken: Any) ->
     taken
         (num_clients,) is overwritten: how many experts take each client.
     """
-    items = np.empty(len(multipliers), dtype=np.int64)
+    everyone, items = np.arange(len(multipliers)), np.empty(len(multipliers), dtype=np.int64)
     taken[:] = 0
     for j in range(len(best)):
-        count = fill(sacks, j, multipliers, table, items)
+        count = fill(sacks, j, everyone, multipliers, table, items)
         b = sacks.size[j]
         best[j] = table[count, b]
         for q in range(count - 1, -1, -1):
@@ -135,12 +142,12 @@ def mix(sacks: Any, multipliers: Any, table: Any, step: float, steps: int, taken
     float
         How many clients the last choices missed or took once more than once, squared and summed up.
     """
-    items = np.empty(len(multipliers), dtype=np.int64)
+    everyone, items = np.arange(len(multipliers)), np.empty(len(multipliers), dtype=np.int64)
     wanted = np.empty(len(multipliers))
     for _ in range(steps):
         wanted[:] = 1.0
         for j in range(len(sacks.size)):
-            count = fill(sacks, j, multipliers, table, items)
+            count = fill(sacks, j, everyone, multipliers, table, items)
             b = sacks.size[j]
             for q in range(count - 1, -1, -1):
                 if table[q + 1, b] != table[q, b]:
@@ -166,36 +173,44 @@ def forced(sacks: Any, multipliers: Any, table: Any, back: Any, inside: Any, out
     inside, outside
         (num_clients, num_experts) are overwritten by the losses, 0 or more; inside is inf where a client does not fit.
     """
-    num_clients = len(multipliers)
-    items = np.empty(num_clients, dtype=np.int64)
+    everyone, items = np.arange(len(multipliers)), np.empty(len(multipliers), dtype=np.int64)
     inside[:] = np.inf
     outside[:] = 0.0
     for j in range(len(sacks.size)):
-        count = fill(sacks, j, multipliers, table, items)
-        size = sacks.size[j]
-        best = table[count, size]
-        for i in range(num_clients):
-            if sacks.weight[j, i] <= size:
-                worth = multipliers[i] - sacks.cost[j, i]
-                inside[i, j] = max(best - table[count, size - sacks.weight[j, i]] - worth, 0.0)
-        back[count, : size + 1] = 0.0
-        for q in range(count - 1, -1, -1):
-            i = items[q]
-            worth, weight = multipliers[i] - sacks.cost[j, i], sacks.weight[j, i]
-            without = _joined(table, back, q, size)
-            within = _joined(table, back, q, size - weight) + worth
-            outside[i, j] = max(best - without, 0.0)
-            inside[i, j] = max(best - within, 0.0)
-            for b in range(size + 1):
-                back[q, b] = back[q + 1, b]
-                if b >= weight:
-                    back[q, b] = max(back[q, b], back[q + 1, b - weight] + worth)
+        force(sacks, j, everyone, multipliers, table, back, items, inside, outside)
 
 
 @compiled
-def _joined(table: Any, back: Any, q: int, size: int) -> float:
-    """The best of the items before q and those after it together."""
-    best = 0.0
-    for b in range(size + 1):
-        best = max(best, table[q, b] + back[q + 1, size - b])
-    return best
+def force(
+    sacks: Any, j: int, among: Any, multipliers: Any, table: Any, back: Any, items: Any, inside: Any, outside: Any
+) -> None:
+    """One expert's losses, for those who may be taken and fit; see :func:`forced` and :func:`fill`."""
+    count, size = fill(sacks, j, among, multipliers, table, items), sacks.size[j]
+    best, at = table[count, size], size
+    for i in among:
+        if sacks.weight[j, i] <= size:
+            worth = multipliers[i] - sacks.cost[j, i]
+            inside[i, j] = max(best - table[count, size - sacks.weight[j, i]] - worth, 0.0)
+    back[count, : size + 1] = 0.0
+    for q in range(count - 1, -1, -1):
+        i = items[q]
+        worth, weight = multipliers[i] - sacks.cost[j, i], sacks.weight[j, i]
+        if table[q + 1, at] != table[q, at]:
+            at -= weight
+            inside[i, j] = 0.0  # there it is, in the best choice
+            outside[i, j] = max(best - _joined(table[q], back[q + 1], size), 0.0)
+        else:
+            inside[i, j] = max(best - _joined(table[q], back[q + 1], size - weight) - worth, 0.0)
+        _add(back[q + 1, : size + 1], weight, worth, back[q, : size + 1])
+
+
+@compiled
+def _joined(before: Any, behind: Any, size: int) -> float:
+    """The best of the items before one and those behind it together."""
+    front, rear, best, other = before[: size + 1], behind[: size + 1], 0.0, 0.0
+    for b in range(len(front) // 2):
+        best = max(best, front[2 * b] + rear[size - 2 * b])
+        other = max(other, front[2 * b + 1] + rear[size - 2 * b - 1])
+    if len(front) % 2:
+        best = max(best, front[size] + rear[0])
+    return max(best, other)

@@ -21,7 +21,7 @@ import numpy as np
 
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
-from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, fill, forced, knapsacks, new_table
+from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, fill, force, knapsacks, new_table
 from alignsolve.solvers.lagrangian.gap.moves import compiled
 
 DEEPEST = 200
@@ -78,10 +78,11 @@ class State(NamedTuple):
         (2,) the level, −1 at the end, and the nodes so far.
     explored
         (1,) share of the tree, where each branch counts as half of its node.
-    closed
-        (num_experts, num_clients) room: the costs of one node, inf where closed.
-    inside, outside, table, back
-        Room, see :func:`forced`.
+    among, many
+        (num_experts, num_clients) the open, undecided clients of each expert at one node, first in a row, and
+        (num_experts,) how many.
+    inside, outside, away, table, back
+        Room, see :func:`forced`; (num_clients,) for the sums of ``outside``.
     solution
         (num_clients,) the last alignment found.
     """
@@ -97,9 +98,11 @@ class State(NamedTuple):
     shares: FloatArray
     at: IntArray
     explored: FloatArray
-    closed: FloatArray
+    among: IntArray
+    many: IntArray
     inside: FloatArray
     outside: FloatArray
+    away: FloatArray
     table: FloatArray
     back: FloatArray
     solution: IntArray
@@ -133,9 +136,10 @@ class Tree:
             open=np.zeros((levels, *grid), dtype=np.bool_), room=np.zeros((levels, num_experts), dtype=np.int64),
             multipliers=np.zeros(by_client), expert=np.full(by_client, -1), spent=np.zeros(levels),
             branch=np.zeros((levels, 3), dtype=np.int64), shares=np.zeros(instance.shape),
-            at=np.zeros(2, dtype=np.int64), explored=np.zeros(1), closed=np.empty(grid),
-            inside=np.empty(instance.shape), outside=np.empty(instance.shape), table=table, back=np.empty_like(table),
-            solution=np.zeros(num_clients, dtype=np.int64),
+            at=np.zeros(2, dtype=np.int64), explored=np.zeros(1),
+            among=np.zeros(grid, dtype=np.int64), many=np.zeros(num_experts, dtype=np.int64),
+            inside=np.empty(instance.shape), outside=np.empty(instance.shape), away=np.empty(num_clients),
+            table=table, back=np.empty_like(table), solution=np.zeros(num_clients, dtype=np.int64),
         )  # fmt: skip
         self._work = float((STEPS + BESIDES) * (opened.sum(axis=0) * sacks.size).sum())
         self._state.open[0], self._state.room[0] = opened.T, sacks.size
@@ -225,14 +229,13 @@ def _look(tree: Any, level: int, aim: float) -> int:
         if left == 0:
             tree.solution[:] = tree.expert[level]
             return SOLVED if tree.spent[level] < aim else CLOSED
-        sacks = Knapsacks(tree.closed, tree.weight, tree.room[level])
+        sacks = Knapsacks(tree.cost, tree.weight, tree.room[level])
         lower, whole = _climb(tree, level, sacks, aim)
         if np.ceil(lower) >= aim:
             return CLOSED
         if whole:
             return SOLVED
-        forced(sacks, tree.multipliers[level], tree.table, tree.back, tree.inside, tree.outside)
-        opened, closed = _close(tree, level, lower, aim)
+        opened, closed = _close(tree, level, sacks, lower, aim)
         if closed <= AGAIN * opened and _divide(tree, level):
             return DIVIDED
 
@@ -264,8 +267,11 @@ def _decide(tree: Any, level: int) -> int:
                 tree.multipliers[level, i] = 0.0
                 changed, left = True, left - 1
     for j in range(len(room)):
+        tree.many[j] = 0
         for i in range(len(expert)):
-            tree.closed[j, i] = tree.cost[j, i] if opened[j, i] and expert[i] < 0 else np.inf
+            if opened[j, i] and expert[i] < 0:
+                tree.among[j, tree.many[j]] = i
+                tree.many[j] += 1
     return left
 
 
@@ -314,7 +320,7 @@ def _choose(
         total += multipliers[i]
         size += abs(multipliers[i])
     for j in range(len(sacks.size)):
-        count = fill(sacks, j, multipliers, tree.table, items)
+        count = fill(sacks, j, tree.among[j, : tree.many[j]], multipliers, tree.table, items)
         b = sacks.size[j]
         worth += tree.table[count, b]
         for q in range(count - 1, -1, -1):
@@ -328,21 +334,24 @@ def _choose(
 
 
 @compiled
-def _close(tree: Any, level: int, lower: float, aim: float) -> Any:
+def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
     """Close pairs that the knapsacks lose too much with; return how many there were, and how many are closed."""
-    opened, closed = 0, 0
-    for i in range(len(tree.solution)):
-        if tree.expert[level, i] >= 0:
-            continue
-        away = 0.0
-        for j in range(len(tree.closed)):
-            away += tree.outside[i, j]
-        for j in range(len(tree.closed)):
-            if tree.open[level, j, i]:
-                opened += 1
-                if np.ceil(lower + tree.inside[i, j] + away - tree.outside[i, j]) >= aim:
-                    tree.open[level, j, i] = False
-                    closed += 1
+    multipliers, items, away = tree.multipliers[level], np.empty(len(tree.solution), dtype=np.int64), tree.away
+    inside, outside, opened, closed = tree.inside, tree.outside, 0, 0
+    away[:] = 0.0
+    for j in range(len(sacks.size)):
+        among = tree.among[j, : tree.many[j]]
+        for i in among:
+            outside[i, j] = 0.0
+        force(sacks, j, among, multipliers, tree.table, tree.back, items, inside, outside)
+        for i in among:
+            away[i] += outside[i, j]
+    for j in range(len(sacks.size)):
+        for i in tree.among[j, : tree.many[j]]:
+            opened += 1
+            if np.ceil(lower + inside[i, j] + away[i] - outside[i, j]) >= aim:
+                tree.open[level, j, i] = False
+                closed += 1
     return opened, closed
 
 
@@ -354,7 +363,7 @@ def _divide(tree: Any, level: int) -> bool:
         if tree.expert[level, i] >= 0:
             continue
         best, to, total, count = -1.0, -1, 1e-9, 0
-        for j in range(len(tree.closed)):
+        for j in range(len(tree.many)):
             if tree.open[level, j, i]:
                 total += tree.shares[i, j]
                 count += 1
