@@ -56,7 +56,7 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
-FIRST_TREES, TREES, NODES = 0.1, 0.4, 20_000
+FIRST_TREES, TREES, NODES = 0.2, 0.4, 20_000
 """Share of the time limit that trees have before anything else, and of the integer program's time afterwards; nodes
 where there is no time limit."""
 NEAR = 1.0
