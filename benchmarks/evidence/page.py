@@ -12,6 +12,7 @@ from benchmarks.evidence.pictures import draw_accuracy
 from fedtrain import atomic
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import Comparison, Figures, times_to
+from fedtrain.compare.plan import Plan
 from fedtrain.compare.statistics import Estimate, paired_ratio
 from fedtrain.compare.tables import markdown_table, mean_text, time_text
 
@@ -68,7 +69,7 @@ def _task(main: Compared, task: str) -> Iterator[str]:
     if task in VISIBLE:
         yield "As many domains as experts: who groups clients by what their data look like is favoured."
     yield f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
-    targets = [f"{100 * target:g} %" for target in main.plan.targets]
+    targets = _target_names(main.plan)
     yield "Restricted mean rounds to the targets, in brackets the share of runs that got there; accuracies in the end."
     yield markdown_table(
         ("alignment", "setting", *(f"rounds to {target}" for target in targets), *FIGURES),
@@ -100,7 +101,7 @@ def _task(main: Compared, task: str) -> Iterator[str]:
 def _ablation(ablation: Compared, task: str) -> Iterator[str]:
     yield f"### {task}"
     found = {(one.rival, one.figure): one for one in ablation.comparisons if one.task == task}
-    targets = [f"{100 * target:g} %" for target in ablation.plan.targets]
+    targets = _target_names(ablation.plan)
     rows = []
     for one in (one for one in ablation.figures if one.task == task):
         ratios = [_ratio(found.get((one.alignment, f"round to {target}"))) for target in targets]
@@ -124,9 +125,9 @@ def _longer(main: Compared, longer: Compared, task: str) -> Iterator[str]:
     ours, rows = times[longer.plan.ours], []
     for alignment, theirs in times.items():
         ratios = [paired_ratio(a.restricted, b.restricted) for a, b in zip(ours, theirs, strict=True)]
-        told = [f"{each.value:.3f} [{_interval(each)}]" if alignment != longer.plan.ours else "–" for each in ratios]
+        told = [_estimate(each) if alignment != longer.plan.ours else "–" for each in ratios]
         rows.append((alignment, *map(time_text, theirs), *told))
-    names = [f"{100 * target:g} %" for target in main.plan.targets]
+    names = _target_names(main.plan)
     head = ("alignment", *(f"rounds to {name}" for name in names), *(f"ratio to {name}" for name in names))
     yield markdown_table(head, rows)
 
@@ -150,6 +151,10 @@ def _how(*compared: Compared) -> str:
     )
 
 
+def _target_names(plan: Plan) -> list[str]:
+    return [f"{100 * target:g} %" for target in plan.targets]
+
+
 def _times(one: Figures, clock: str, targets: Iterable[float]) -> list[str]:
     return [time_text(one.times[target, clock]) for target in targets]
 
@@ -162,7 +167,11 @@ def _ratio(one: Comparison | None) -> str:
     if one is None:
         return "–"
     p = "" if math.isnan(one.p) else f" ({one.p:.2g})"
-    return f"{one.result.value:.3f} [{_interval(one.result)}]{p}"
+    return f"{_estimate(one.result)}{p}"
+
+
+def _estimate(seen: Estimate) -> str:
+    return f"{seen.value:.3f} [{_interval(seen)}]"
 
 
 def _interval(seen: Estimate) -> str:
