@@ -6,13 +6,12 @@ grid: the knapsack only gets looser, and what it proves still holds.
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from alignsolve.numerics import EPSILON, FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
+from alignsolve.solvers.lagrangian.gap.moves import compiled
 
-compiled = numba.njit(cache=True, nogil=True)
 CELLS = 4_000_000
 """Entries of one expert's table at most."""
 WORK = 40_000_000
@@ -208,6 +207,7 @@ def force(
 def _joined(before: Any, behind: Any, size: int) -> float:
     """The best of the items before one and those behind it together."""
     front, rear, best, other = before[: size + 1], behind[: size + 1], 0.0, 0.0
+    # Two maxima side by side: one after the other each would wait for the last.
     for b in range(len(front) // 2):
         best = max(best, front[2 * b] + rear[size - 2 * b])
         other = max(other, front[2 * b + 1] + rear[size - 2 * b - 1])
