@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 LITTLE = 8
 """Units of load per expert that may be out of place before a sample is worth its while."""
+FEWEST = 64
+"""Clients of a sample, at least: with two experts two would tell nothing."""
 SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
@@ -62,7 +64,7 @@ class Price:
     growth
         How much larger each sample is than the one before.
     clients_per_expert
-        Size of the smallest sample.
+        Size of the smallest sample, but for problems with few experts.
     safety
         How much wider a window is than the drift that the sample before lets expect.
     core_per_unit
@@ -168,7 +170,7 @@ class _Solution:
 
     def _strides(self) -> Iterator[int]:
         """Strides of the samples, the last one 1."""
-        smallest = self.solver.clients_per_expert * self.problem.num_experts
+        smallest = max(FEWEST, self.solver.clients_per_expert * self.problem.num_experts)
         levels = math.log(max(1.0, self.problem.num_clients / max(1, smallest)), self.solver.growth)
         for level in range(math.floor(levels), -1, -1):
             yield self.solver.growth**level
