@@ -22,8 +22,6 @@ from alignsolve.solvers.sample import Sample
 
 STEPS = 2000
 """Searches between two looks at the clock."""
-TABLE_PAIRS = 1 << 20
-"""So few pairs are all taken into the core, as a table."""
 SMALLEST_CORE = 64
 AFFORDABLE_CORE = 1 << 18
 """A core of so many clients is never too large for memory."""
@@ -73,6 +71,7 @@ class Round:
         *,
         window: Any = None,
         core_per_unit: float,
+        table_pairs: int,
         most_moves: int,
         most_share: float,
         polish: bool,
@@ -87,7 +86,7 @@ class Round:
         self.misplaced = misplaced(priced, slopes)
         self.step = int(graph.step_of(len(self.prices) + 1))
         self.thinned = False
-        few = is_small(priced.sample) and not polish
+        few = is_small(priced.sample, table_pairs) and not polish
         self.in_table = few and window is None and self._clients_wanted >= len(priced.margins) // 2
         if not self.in_table:
             self.rows = self._take(self._choose_window(window, most_share))
@@ -310,9 +309,9 @@ def smallest(values: RealArray, rank: int) -> Any:
     return np.partition(values, rank)[rank]
 
 
-def is_small(sample: Sample) -> bool:
+def is_small(sample: Sample, table_pairs: int) -> bool:
     """Whether all clients of a sample fit into a table."""
-    return sample.num_clients * sample.problem.num_experts <= TABLE_PAIRS
+    return sample.num_clients * sample.problem.num_experts <= table_pairs
 
 
 def misplaced(priced: Pass, slopes: Slopes) -> int:
