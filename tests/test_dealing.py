@@ -8,7 +8,7 @@ import pytest
 
 from alignsolve import solve
 from alignsolve.solvers.ascent import bound_at
-from alignsolve.solvers.lagrangian import Lagrangian
+from alignsolve.solvers.lagrangian import Lagrangian, newton
 from alignsolve.solvers.lagrangian.clients import Clients
 from alignsolve.solvers.lagrangian.deal import FEWEST, portions
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
@@ -60,6 +60,17 @@ def test_steps_by_curvature_lower_the_bound_and_never_raise_it():
     assert descent.run(20, 1e-9, math.inf) > 0
     assert descent.bound < first
     assert descent.bound == pytest.approx(problem.bound(descent.best), rel=1e-9)
+
+
+def test_what_a_small_sample_cannot_tell_is_taken_as_typical(monkeypatch):
+    problem, prices = made("weighted", 8000, 8), np.full(8, 0.1)
+    few = Clients.of(problem, 400, 1, math.inf)
+    true = curvature(Clients.of(problem, 1, 1, math.inf), prices, math.inf)
+    drawn = curvature(few, prices, math.inf)
+    monkeypatch.setattr(newton, "ENOUGH", 1e-9)
+    seen = curvature(few, prices, math.inf)
+    assert np.array_equal(drawn, drawn.T)
+    assert np.linalg.norm(drawn - true) < 0.8 * np.linalg.norm(seen - true)
 
 
 def test_a_curvature_that_comes_too_late_is_none():

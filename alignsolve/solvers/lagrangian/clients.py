@@ -16,12 +16,16 @@ from alignsolve.solvers.ascent import layout
 from alignsolve.solvers.respond import respond
 from alignsolve.solvers.sample import Sample
 
-CHUNK_ENTRIES = 1 << 16
-"""Pairs that one thread prices at a time."""
+CHUNK_ENTRIES, KNAPSACK_ENTRIES = 1 << 16, 1 << 13
+"""Pairs that one thread prices at a time; fewer where every client is a knapsack."""
 
 
 class LateError(Exception):
     """The deadline came in the middle of a pass."""
+
+
+def _chunk_entries(problem: AlignmentProblem) -> int:
+    return CHUNK_ENTRIES if problem.client_budget is None else KNAPSACK_ENTRIES
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Clients:
     @classmethod
     def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "Clients":
         """One client of every ``stride``; all of them for 1."""
-        sample = Sample(problem, stride, CHUNK_ENTRIES)
+        sample = Sample(problem, stride, _chunk_entries(problem))
         blocks = [sample.block(*chunk) for chunk in sample.chunks]
         seen = sum(block.num_clients for block in blocks)
         return cls(blocks, problem.num_experts, problem.num_clients / max(1, seen), threads, deadline)
@@ -58,7 +62,7 @@ class Clients:
     @classmethod
     def picked(cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float) -> "Clients":
         """Those of an ascending index array, each for itself."""
-        chunks = max(1, -(-len(clients) * problem.num_experts // CHUNK_ENTRIES))
+        chunks = max(1, -(-len(clients) * problem.num_experts // _chunk_entries(problem)))
         blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]
         return cls(blocks, problem.num_experts, 1.0, threads, deadline)
 

@@ -16,6 +16,7 @@ from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.ascent import Responds
+from alignsolve.solvers.lagrangian.clients import Clients
 
 LEAST_ANSWER, MOST_ANSWER = 0.08, 0.4
 """A probe should change its expert's load by a share between these: less drowns in whole clients, more is not local."""
@@ -31,17 +32,19 @@ REACH = 0.4
 """A step changes no price by more than would change a typical load by this share."""
 STIFFEST = 0.2
 """No load is taken to answer less than this share of what is typical of one of its size."""
+ENOUGH = 12
+"""Clients for each expert from which a sample's curvature is taken as it is seen; below, it is drawn to the typical."""
 SWEEPS = 100
 """Of coordinate descent."""
 
 
-def curvature(clients: Responds, prices: FloatArray, deadline: float) -> FloatArray | None:
+def curvature(clients: Clients, prices: FloatArray, deadline: float) -> FloatArray | None:
     """How loads fall as prices rise, (num_experts, num_experts), symmetric; None if the deadline came first.
 
     Parameters
     ----------
     clients
-        A sample large enough for every expert to be chosen by some dozens.
+        A sample; best one large enough for every expert to be chosen by some dozens.
     prices
         (num_experts,) where it is asked for.
     deadline
@@ -65,7 +68,20 @@ def curvature(clients: Responds, prices: FloatArray, deadline: float) -> FloatAr
                 step *= 0.5
             else:
                 break
-    return (falls + falls.T) / 2.0
+    seen = (falls + falls.T) / 2.0
+    trusted = min(1.0, clients.num_clients / (ENOUGH * len(prices))) ** 2
+    return seen if trusted == 1.0 else trusted * seen + (1.0 - trusted) * _typical(seen, loads)
+
+
+def _typical(falls: FloatArray, loads: FloatArray) -> FloatArray:
+    """The curvature if all experts' loads answered alike, for their size: to their own prices, and to the others'."""
+    pairs = np.outer(loads, loads)
+    np.fill_diagonal(pairs, 0.0)
+    own = float(np.trace(falls))
+    others = float(falls.sum()) - own
+    typical = others / max(float(pairs.sum()), 1e-300) * pairs
+    np.fill_diagonal(typical, own / max(float(loads.sum()), 1e-300) * loads)
+    return typical
 
 
 class Descent:
