@@ -10,7 +10,8 @@ from alignsolve import solve
 from alignsolve.solvers.ascent import bound_at
 from alignsolve.solvers.lagrangian import Lagrangian, newton
 from alignsolve.solvers.lagrangian.clients import Clients
-from alignsolve.solvers.lagrangian.deal import FEWEST, portions
+from alignsolve.solvers.lagrangian.deal import FEWEST, _Dealing, portions
+from alignsolve.solvers.lagrangian.dual import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
 from problems import FAMILIES
 
@@ -47,6 +48,29 @@ def test_threads_do_not_change_what_is_dealt():
     one, two = (solve(problem, Lagrangian(gap=1e-3), threads=threads) for threads in (1, 2))
     assert np.array_equal(one.assigned.experts, two.assigned.experts)
     assert np.array_equal(one.prices, two.prices)
+
+
+def dealt_too_much(problem, prices):
+    """All but the last have chosen, under prices with the dearest so much lower that its expert is just too full."""
+    for share in np.linspace(0.9, 0.1, 33):
+        wrong = np.where(prices == prices.max(), share * prices, prices)
+        dealing = _Dealing(problem, Prices(wrong, wrong), 1, math.inf)
+        for clients in dealing.portions[:-1]:
+            dealing.choose(clients)
+        if (dealing.loads > problem.experts.most).any():
+            return dealing
+    raise AssertionError
+
+
+def test_holders_of_what_is_too_full_choose_again_with_the_last():
+    problem = made("budgets", 12_000, 8)
+    dealing = dealt_too_much(problem, solve(problem, Lagrangian(gap=1e-3)).prices)
+    last = dealing.portions[-1]
+    again = dealing._holders_of_too_much(last)
+    assert 0 < len(again) < 0.2 * problem.num_clients
+    assert not np.isin(again, last).any()
+    assert dealing.settle(last, np.random.default_rng(0))
+    assert problem.violations(dealing.chosen) == []
 
 
 def test_steps_by_curvature_lower_the_bound_and_never_raise_it():

@@ -4,7 +4,8 @@ Under good prices the loads of all choices miss the experts' bounds by little. H
 what they choose; what they put on the experts tells what the rest would, and the curvature by how much other prices
 make the rest meet the bounds that are left. A quarter chooses under those, and so on, each portion making up for what
 the one before it missed. The last few are a small problem of their own, to be solved as such: its own best prices, and
-chains until every bound holds. Where the last are too few to succeed, those before choose again with them.
+chains until every bound holds. Where those before carry too much for an expert, some of its holders choose again with
+the last; where the last are too few to succeed, so does the portion before.
 """
 
 import contextlib
@@ -35,6 +36,8 @@ PASSES = 10
 """In search of the last portion's prices, at most."""
 SETTLED = 1e-6
 """They are settled where no fall by more than this share of everybody's bound is expected."""
+RELEASED = 4.0
+"""So many times what an expert carries too much is let go by some of those who hold it."""
 SHARE = 0.4
 """Of the time that is left, for the last portion's prices."""
 
@@ -108,6 +111,7 @@ class _Dealing:
 
     def settle(self, clients: IntArray, rng: np.random.Generator) -> bool:
         """Solve the problem of the last clients, with what the others carry; whether every bound holds."""
+        clients = np.union1d(clients, self._holders_of_too_much(clients))
         others = self.loads - self._carried(clients)
         part = _part(self.problem, clients, others)
         if part is None:
@@ -128,6 +132,19 @@ class _Dealing:
             return False
         self.chosen[clients] = polish.held()
         return True
+
+    def _holders_of_too_much(self, last: IntArray) -> IntArray:
+        """Holders of experts for which those before the last carry too much: evenly spread, no more than it takes."""
+        excess = self.loads - self._carried(last) - self.problem.experts.most
+        before = np.ones(self.problem.num_clients, dtype=np.bool_)
+        before[last] = False
+        found = [last[:0]]
+        for j in np.flatnonzero(excess > 0.0):
+            holders = np.flatnonzero(self.chosen[:, j] & before)
+            holders = holders[np.argsort(holders * MIX % (1 << 32), kind="stable")]
+            loads = np.ones(len(holders)) if self.problem.client_load is None else self.problem.client_load[holders, j]
+            found.append(holders[: np.searchsorted(np.cumsum(loads), RELEASED * excess[j]) + 1])
+        return np.concatenate(found)
 
     def _carried(self, clients: IntArray) -> FloatArray:
         """What some clients' choices put on the experts, (num_experts,)."""
