@@ -7,13 +7,12 @@
 3. Multipliers on the clients, with a knapsack for each expert (multipliers.py): the stronger bound. Pairs that cannot
    be in anything better than the incumbent, by either relaxation, are closed.
 4. Trees on that relaxation (trees.py, tree.py), each aiming one above the bound, where costs and loads are whole. Where
-   they are not too large they are all that is needed; where the incumbent is that near, or they seem to end in time,
-   they go before all else but local search.
-5. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
+   they are not too large they are all that is needed; where the incumbent is that near, they have all the time.
+5. Where many pairs are left, but the stronger relaxation puts most clients somewhere: those about whom it is undecided
+   (undecided.py), for most of the time.
+6. The integer program by HiGHS, over the pairs that something better may have: than the incumbent where few are left,
    else than an aim not far above the bound. It proves the incumbent, betters it, or raises the bound to the aim.
-   Where most pairs are left it is hopeless, and a second local search takes its place.
-6. Where many pairs are left, but the stronger relaxation puts most clients somewhere: the integer program of those
-   about whom it is undecided (undecided.py), under a time limit for most of the integer program's time.
+   Where most pairs are left it is hopeless, and where there are no trees a second local search takes its place.
 
 Under a time limit local search and integer program take turns in longer and longer rounds or, given two threads, run
 beside each other. Without one they follow one another, so that the answer does not depend on threads, and the integer
@@ -60,15 +59,14 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
-FIRST_TREES, TREES, NODES = 0.2, 0.4, 20_000
+FIRST_TREES, TREES, NODES = 0.2, 0.2, 20_000
 """Share of the time limit that trees have before anything else, and of the integer program's time afterwards; nodes
 where there is no time limit."""
 GLANCE = 50
 """Nodes of a tree between two looks at what has come of the local search."""
-NEAR, LIKELY = 1.0, 1.0
-"""Distance of the incumbent from the bound up to which a tree goes before all else, in whole costs; from farther only
-one that would take at most so many times what time is left."""
-UNDECIDED, ATTEMPT = 0.75, 0.12
+NEAR = 1.0
+"""Distance of the incumbent from the bound, in whole costs, up to which a tree goes before all else."""
+UNDECIDED, ATTEMPT, ATTEMPT_OF_TREES = 0.75, 0.12, 0.04
 """Share of the integer program's time for undecided clients, while that pays; of the time limit, for one attempt."""
 AMBITION = 0.5
 """Such an attempt aims at what is above the bound by this share of the gap."""
@@ -194,9 +192,11 @@ class _Search:
         self.priced_lower = lowest_by_prices(self.instance, prices, priced)
         self.known.raise_to(self.priced_lower)
         self.multipliers = Multipliers(self.instance, priced.min(axis=1))
-        afresh, around = (Undecided(self.instance, self.multipliers, around=each) for each in (False, True))
-        self.undecided = afresh, around
         self.trees = Trees(self.instance)
+        afresh, around = (
+            Undecided(self.instance, self.multipliers, around=each, trees=self.trees.pays) for each in (False, True)
+        )
+        self.undecided = afresh, around
         self._climb()
         if self.limited:
             self._first_trees()
@@ -247,9 +247,9 @@ class _Search:
             now = time.monotonic()
             last = now + (1.0 + GROWTH) * seconds > self.deadline
             end = self.deadline if last else now + seconds
-            pays = self._grows() or self._may_beat(self._aim()).sum() <= HOPELESS * self.instance.open.sum()
+            pays = (self.trees.pays and self.known.best is not None) or not self._hopeless()
             if self.threads == 1:
-                self._descend(math.inf, now if self._near() and self._grows() else 0.5 * (now + end) if pays else end)
+                self._descend(math.inf, now if self._near() else 0.5 * (now + end) if pays else end)
                 if pays:
                     self._programs(end)
             else:
@@ -276,24 +276,26 @@ class _Search:
     def _programs(self, end: float) -> None:
         """Trees or integer programs until then: of undecided clients while that pays, then of what may beat the aim."""
         now = time.monotonic()
-        self._grow(math.inf, end if self._grows() else now + TREES * (end - now))
-        first = end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
+        self._grow(math.inf, end if self._near() else now + TREES * (end - now))
+        hopeless = self._hopeless()
+        first = end if hopeless else end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
         while self._many() and self._open() and time.monotonic() < first:
             undecided = in_turn(*self.undecided, self.vain)
             if undecided is None:
                 break
-            self._decide(undecided, min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
-        if self._open() and time.monotonic() < end:
+            attempt = (ATTEMPT_OF_TREES if undecided.trees else ATTEMPT) * (self.deadline - self.started)
+            self._decide(undecided, min(first, time.monotonic() + attempt))
+        if self._open() and time.monotonic() < end and not hopeless:
             self._exact(self._aim(), end)
 
-    def _near(self) -> bool:
-        """Whether next to nothing but what the tree aims at is better than the incumbent."""
-        return self.known.value - self.known.goal <= NEAR
+    def _hopeless(self) -> bool:
+        """Whether too many pairs are open for an integer program of all of them."""
+        return bool(self._may_beat(self._aim()).sum() > HOPELESS * self.instance.open.sum())
 
-    def _grows(self) -> bool:
-        """Whether a tree goes before all else: its alignment would be the last or it will be done in time."""
-        left = self.deadline - time.monotonic()
-        return self.known.best is not None and self.trees.promising(left, UNLIKELY if self._near() else LIKELY)
+    def _near(self) -> bool:
+        """Whether next to nothing but what the tree aims at is better than the incumbent, and the tree gets on."""
+        near = self.known.best is not None and self.known.value - self.known.goal <= NEAR
+        return near and self.trees.promising(self.deadline - time.monotonic(), UNLIKELY)
 
     def _first_trees(self) -> None:
         """Trees before anything else but the local search beside them."""
@@ -327,17 +329,13 @@ class _Search:
         if not undecided.around:
             aim = min(aim, goal + max(AMBITION * (aim - goal), float(self.instance.whole)))
         self.stats["decided"] = self.stats.get("decided", 0) + 1
-        rest = undecided.next(self.known.best, self.known.value, aim, end)
+        rest = undecided.next(self.known.best, before, aim, end)
         if rest is None:
             return
-        found = program.optimise_apart(rest.instance, rest.opened, rest.start, end, seed=self.seed)
-        value, solved = math.inf, False
-        if found is not None:
-            solved = found.infeasible or found.stats["optimal"]
-            if found.x is not None:
-                chosen = rest.completed(np.asarray(found.x))
-                value = self.instance.value(chosen)
-                self.known.offer(chosen)
+        chosen, solved = rest.decided(aim, end) if undecided.trees else rest.programmed(end, self.seed)
+        if chosen is not None:
+            self.known.offer(chosen)
+        value = math.inf if chosen is None else self.instance.value(chosen)
         self.vain = 0 if self.known.value < before else self.vain + 1
         undecided.learn(solved=solved, found=value, value=self.known.value)
 
