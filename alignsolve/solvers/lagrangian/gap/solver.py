@@ -59,9 +59,10 @@ AIM = 0.25
 half where it was not."""
 SMALLEST_SHARE, LEAST_AIM = 1.0 / 64.0, 0.5
 """That share is at least this; and whole costs above the bound by less than one are the bound."""
-FIRST_TREES, TREES, NODES = 0.2, 0.2, 20_000
-"""Share of the time limit that trees have before anything else, and of the integer program's time afterwards; nodes
-where there is no time limit."""
+FIRST_TREES, NODES = 0.2, 20_000
+"""Share of the time limit that trees have before anything else; nodes where there is no time limit."""
+TREES, LIKELY_TREES = 0.2, 0.5
+"""Share of the integer program's time afterwards, and as long as the present tree seems to end in time."""
 GLANCE = 50
 """Nodes of a tree between two looks at what has come of the local search."""
 NEAR = 1.0
@@ -276,7 +277,8 @@ class _Search:
     def _programs(self, end: float) -> None:
         """Trees or integer programs until then: of undecided clients while that pays, then of what may beat the aim."""
         now = time.monotonic()
-        self._grow(math.inf, end if self._near() else now + TREES * (end - now))
+        share = LIKELY_TREES if self.trees.promising(self.deadline - now, 1.0) else TREES
+        self._grow(math.inf, end if self._near() else now + share * (end - now))
         hopeless = self._hopeless()
         first = end if hopeless else end - (1.0 - UNDECIDED) * max(end - time.monotonic(), 0.0)
         while self._many() and self._open() and time.monotonic() < first:
