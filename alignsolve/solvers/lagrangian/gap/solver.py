@@ -67,8 +67,8 @@ GLANCE = 50
 """Nodes of a tree between two looks at what has come of the local search."""
 NEAR = 1.0
 """Distance of the incumbent from the bound, in whole costs, up to which a tree goes before all else."""
-UNDECIDED, ATTEMPT, ATTEMPT_OF_TREES = 0.75, 0.12, 0.04
-"""Share of the integer program's time for undecided clients, while that pays; of the time limit, for one attempt."""
+UNDECIDED, ATTEMPT, BRIEF = 0.75, 0.12, 0.04
+"""Share of the integer program's time for undecided clients, while that pays; of all, for an attempt; for its tree."""
 AMBITION = 0.5
 """Such an attempt aims at what is above the bound by this share of the gap."""
 HOPELESS = 0.5
@@ -122,8 +122,7 @@ class _Search:
         self.known = Standing(self.instance, self.started, progress)
         self.witness: Witness | None = None
         self.share = AIM
-        self.vain = 0
-        self.climbing = 0.0
+        self.vain, self.climbing = 0, 0.0
         self.other: LocalSearch | None = None
         self.prices: FloatArray | None = None
         self.stats: dict[str, Any] = {"method": "gap"}
@@ -246,8 +245,7 @@ class _Search:
         while self._open():
             self._climb()
             now = time.monotonic()
-            last = now + (1.0 + GROWTH) * seconds > self.deadline
-            end = self.deadline if last else now + seconds
+            end = self.deadline if now + (1.0 + GROWTH) * seconds > self.deadline else now + seconds
             pays = (self.trees.pays and self.known.best is not None) or not self._hopeless()
             if self.threads == 1:
                 self._descend(math.inf, now if self._near() else 0.5 * (now + end) if pays else end)
@@ -285,8 +283,7 @@ class _Search:
             undecided = in_turn(*self.undecided, self.vain)
             if undecided is None:
                 break
-            attempt = (ATTEMPT_OF_TREES if undecided.trees else ATTEMPT) * (self.deadline - self.started)
-            self._decide(undecided, min(first, time.monotonic() + attempt))
+            self._decide(undecided, min(first, time.monotonic() + ATTEMPT * (self.deadline - self.started)))
         if self._open() and time.monotonic() < end and not hopeless:
             self._exact(self._aim(), end)
 
@@ -331,10 +328,13 @@ class _Search:
         if not undecided.around:
             aim = min(aim, goal + max(AMBITION * (aim - goal), float(self.instance.whole)))
         self.stats["decided"] = self.stats.get("decided", 0) + 1
+        begun = time.monotonic()
         rest = undecided.next(self.known.best, before, aim, end)
         if rest is None:
             return
-        chosen, solved = rest.decided(aim, end) if undecided.trees else rest.programmed(end, self.seed)
+        now = time.monotonic()
+        brief = now + max(now - begun, BRIEF * (self.deadline - self.started))
+        chosen, solved = rest.decided(aim, min(brief, end)) if undecided.trees else rest.programmed(end, self.seed)
         if chosen is not None:
             self.known.offer(chosen)
         value = math.inf if chosen is None else self.instance.value(chosen)
