@@ -30,8 +30,8 @@ from alignsolve.solvers.lagrangian.gap.tree import Found, Tree
 
 SURE = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 """Shares of one expert from which on a client is put there: the first leaves fewest clients open, the last most."""
-FIRST = 4
-"""Where to begin among these."""
+FIRST, FIRST_OF_TREES = 4, 1
+"""Where to begin among these; trees are soon done with the smaller rests."""
 LENGTHS = (0.03, 0.01, 0.1)
 """Lengths of the steps, by turns, as shares of Polyak's towards the incumbent."""
 IGNORED, AVERAGED, AT_ONCE = 100, 400, 50
@@ -122,7 +122,7 @@ class Undecided:
     ) -> None:
         self.instance, self.multipliers, self.around, self.trees = instance, multipliers, around, trees
         self.pays, self.far = True, False
-        self._sure, self.proven = FIRST, False
+        self._sure, self.proven = FIRST_OF_TREES if trees else FIRST, False
         self._lengths = itertools.cycle(LENGTHS)
 
     def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> Rest | None:
