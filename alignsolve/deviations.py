@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.fractional import inner, rates
+from alignsolve.compiled import inner
+from alignsolve.fractional import rates
 
 Matrix = npt.NDArray[Any]
 

@@ -58,13 +58,18 @@ def worth(problem: "AlignmentProblem", alignment: Alignment, *, threads: int | N
     if problem.integral:
         values, sizes = _selected_totals(problem, alignment)
         return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), math.fsum(sizes), load)
-    values, sizes = (_compiled_totals(problem, alignment, threads) if _is_large(problem) else
-                     _selected_totals(problem, alignment))  # fmt: skip
+    compiled = sums_are_compiled(problem)
+    values, sizes = _compiled_totals(problem, alignment, threads) if compiled else _selected_totals(problem, alignment)
     return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), math.fsum(sizes), load)
 
 
 def _is_large(problem: "AlignmentProblem") -> bool:
     return problem.num_clients * problem.num_experts >= COMPILED_FROM
+
+
+def sums_are_compiled(problem: "AlignmentProblem") -> bool:
+    """Whether the selected values are summed by compiled code: many floats."""
+    return _is_large(problem) and not problem.integral
 
 
 def rows_are_compiled(problem: "AlignmentProblem") -> bool:

@@ -3,14 +3,12 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-Matrix = npt.NDArray[Any]
+from alignsolve.compiled import inner
 
-inner = numba.njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""For functions that only compiled code calls: half of the time to compile one goes into its door to Python."""
+Matrix = npt.NDArray[Any]
 
 PIVOTS = 60
 """Steps of the dual simplex method, at most."""

@@ -6,11 +6,11 @@ reduced fitnesses in a sorted buffer while its row is read once; with groups its
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
+from alignsolve.compiled import inner, kernel
 from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
 from alignsolve.rows import RowOptima, is_exact_in_integers
@@ -53,7 +53,7 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     return RowOptima(best, feasible, np.zeros(n) if exact else size, None)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _plain_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
     demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
@@ -65,7 +65,7 @@ def _plain_rows(
     n, num_experts = value.shape
     rows, marks, enough, likely, kept, tops = desk
     fixed_number = np.zeros(BATCH, dtype=np.int64)
-    dearest = np.abs(prices).max() if num_experts else np.abs(prices).sum()
+    dearest = _dearest(prices)
     for i in range(n):
         if i % BATCH == 0:
             for q in range(min(BATCH, n - i)):
@@ -105,7 +105,7 @@ def _plain_rows(
         feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _grouped_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
     demand: Matrix, capacity: Matrix, group: Matrix, group_demand: Matrix, group_capacity: Matrix,
@@ -117,7 +117,7 @@ def _grouped_rows(
     gain = np.empty(num_experts, dtype=prices.dtype)
     chosen = np.empty(num_experts, dtype=np.bool_)
     in_group = np.empty(num_groups, dtype=np.int64)
-    dearest = np.abs(prices).max() if num_experts else np.abs(prices).sum()
+    dearest = _dearest(prices)
     for i in range(n):
         taken = 0
         possible = True
@@ -165,6 +165,15 @@ def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tu
     return float(high), float(low), float(size)
 
 
+@inner
+def _dearest(prices: Matrix) -> float:
+    """The largest size of a price."""
+    dearest = 0.0
+    for j in range(len(prices)):  # numba's own max and sum take seconds to compile
+        dearest = max(dearest, abs(float(prices[j])))
+    return dearest
+
+
 def summed(values: FloatArray) -> float:
     """Sum of many floats, to within one rounding."""
     high, low = _sum_twice(values)
@@ -179,7 +188,7 @@ def _readable(values: RealArray) -> RealArray:
     return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matrix) -> Any:
     """Add with the rounding error of each addition kept and added in the end (Ogita, Rump, Oishi: Sum2)."""
     high, low, size = 0.0, 0.0, 0.0
@@ -194,7 +203,7 @@ def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matr
     return high, low, size
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_twice(values: Matrix) -> Any:
     high, low = 0.0, 0.0
     for term in values:

@@ -10,14 +10,13 @@ say) is given up after ``STEPS``: then the row counts for the bound of its root,
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
+from alignsolve.compiled import inner, kernel
 from alignsolve.deviations import UNMET, solve_by_deviations, workspace
-from alignsolve.fractional import inner
-from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, fixed
 
 STEPS = 1_000_000
 """Steps of one row's search, about 0.1 s; rows with up to 16 experts never need as many."""
@@ -57,22 +56,15 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
         allowed = block.allowed
         reduced, cost = np.where(allowed, reduced, 0.0), np.where(allowed[:, :, None], cost, 0.0)
     required = np.zeros(reduced.shape, dtype=np.bool_) if block.required is None else block.required
-    result: tuple[FloatArray, BoolArray, BoolArray] = _solve_rows(
-        np.ascontiguousarray(reduced),
-        np.ascontiguousarray(allowed),
-        np.ascontiguousarray(required),
-        np.ascontiguousarray(cost, dtype=np.float64),
-        np.ascontiguousarray(block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)),
-        np.ascontiguousarray(block.demand),
-        np.ascontiguousarray(block.capacity),
-        np.ascontiguousarray(group),
-        np.ascontiguousarray(group_demand),
-        np.ascontiguousarray(group_capacity),
-    )
+    budget = block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)
+    amounts = (fixed(np.asarray(each, dtype=np.float64)) for each in (cost, budget))
+    counts = (fixed(each) for each in (block.demand, block.capacity, group, group_demand, group_capacity))
+    result: tuple[FloatArray, BoolArray, BoolArray]
+    result = _solve_rows(fixed(reduced), fixed(allowed), fixed(required), *amounts, *counts)
     return result
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve_rows(
     reduced: Matrix,
     allowed: Matrix,
@@ -275,7 +267,7 @@ def _fractional_rate(reduced: Matrix, cost: Matrix, open_: Matrix, room: float) 
         j = open_[t]
         if reduced[j] > 0.0 and cost[j] > 0.0:
             ratio[t] = reduced[j] / cost[j]
-    for t in np.argsort(-ratio):
+    for t in np.argsort(-ratio, kind="mergesort"):
         if ratio[t] < 0.0:
             break
         room -= cost[open_[t]]

@@ -20,6 +20,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from alignsolve.compiled import within
+
 Array = npt.NDArray[Any]
 Typed: Any = Callable[..., Any]
 
@@ -40,9 +42,6 @@ NETWORK = (
 The Art of Computer Programming 3, section 5.3.4)."""
 BIT = ir.IntType(64)
 ONE = np.uint64(1)
-
-within = numba.njit(cache=True, nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""For functions so short that calling them takes longer than they do."""
 
 
 class Desk(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.blocks import ClientBlock, block_rows
-from alignsolve.evaluate import rows_are_compiled
+from alignsolve.evaluate import rows_are_compiled, sums_are_compiled
 from alignsolve.numerics import FloatArray
 from alignsolve.parallel import available_threads
 from alignsolve.problem import AlignmentProblem
@@ -30,12 +30,15 @@ def prepare_checks(problem: AlignmentProblem) -> None:
         return
     block = problem.block(0, 1)
     best_rows(block, np.zeros(problem.num_experts))
-    if rows_are_compiled(problem):
-        from alignsolve.kernels import best_rows_compiled, selected_sums, summed  # noqa: PLC0415
+    if sums_are_compiled(problem):
+        from alignsolve.kernels import selected_sums  # noqa: PLC0415
 
         nobody = Alignment.from_pairs([], [], 1)
-        best_rows_compiled(block, np.zeros(problem.num_experts))
         selected_sums(block, nobody.indptr, nobody.experts)
+    if rows_are_compiled(problem):
+        from alignsolve.kernels import best_rows_compiled, summed  # noqa: PLC0415
+
+        best_rows_compiled(block, np.zeros(problem.num_experts))
         summed(np.zeros(1))
 
 

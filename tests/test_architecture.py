@@ -112,3 +112,60 @@ def test_back_ends_can_live_in_one_process(first):
     code = f"import {first}, highspy, pulp; from ortools.graph.python import min_cost_flow"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"install highspy<1.15: {done.stderr}"
+
+
+COMPILED = {"kernel", "inner", "within", "part", "numba.njit"}
+NO_DOOR = {"inner", "within", "part"}
+"""Decorators of what only compiled code may call: a call from Python ends the process."""
+COMPILED_BY_OVERLOAD = {"alignsolve.solvers.price.heaps", "alignsolve.solvers.price.table"}
+"""Modules whose plain functions compiled code alone calls, see price/arcs.py."""
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def decorated(tree, decorators):
+    """A module's functions with one of these decorators."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [each for each in functions if decorators & {ast.unparse(one) for one in each.decorator_list}]
+
+
+def called_from_python(tree):
+    """What is called outside of what is compiled, as it is written there: ``f`` or ``module.f``."""
+    inside = {id(node) for function in decorated(tree, COMPILED) for node in ast.walk(function)}
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and id(node) not in inside}
+
+
+def without_door():
+    """Full names of the functions that Python must not call."""
+    for path in FILES:
+        for function in decorated(ast.parse(path.read_text(encoding="utf-8")), NO_DOOR):
+            yield f"{module_name(path)}.{function.name}"
+
+
+CLOSED = set(without_door())
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if module_name(path) not in COMPILED_BY_OVERLOAD], ids=module_name
+)
+def test_python_calls_nothing_that_has_no_door(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    reachable = {name.split(".")[-1]: name for name in imports(path)}
+    reachable |= {each.name: f"{module_name(path)}.{each.name}" for each in decorated(tree, NO_DOOR)}
+    written = [called.split(".") for called in called_from_python(tree)]
+    meant = {".".join([reachable.get(first, first), *rest]) for first, *rest in written}
+    assert sorted(meant & CLOSED) == []
+
+
+def test_the_reader_of_calls_sees_both_ways_to_call():
+    source = "@inner\ndef f(): g()\n\ndef h():\n    f()\n    module.k(1)\n"
+    assert called_from_python(ast.parse(source)) == {"f", "module.k"}
+
+
+def test_one_file_says_how_the_package_compiles():
+    sources = {module_name(path): path.read_text(encoding="utf-8") for path in FILES}
+    assert [name for name in sources if house(name) == "alignsolve" and "njit(" in sources[name]] == [
+        "alignsolve.compiled"
+    ]

@@ -50,13 +50,15 @@ def test_infeasible_is_told_without_an_alignment():
     assert (solution.status, solution.assigned, solution.bound) == (Status.INFEASIBLE, None, -np.inf)
 
 
-def test_the_cardinality_class_goes_to_the_solver_of_its_size(monkeypatch):
-    problem = AlignmentProblem(np.random.default_rng(0).random((24, 3)), expert_capacity=10, expert_demand=6)
-    small = solve(problem)
-    monkeypatch.setattr(auto, "PRICE_PAIRS", 1)
-    large = solve(problem)
-    assert (small.stats["chosen"], large.stats["chosen"]) == ("Flow", "Price")
-    assert small.objective == large.objective
+@pytest.mark.parametrize(
+    ("shape", "chosen"),
+    [((24, 3), "Flow"), ((100, 16), "Price"), ((256, 32), "Price"), ((255, 32), "Flow"), ((64, 64), "Flow")],
+)
+def test_the_cardinality_class_goes_to_the_solver_of_its_size(shape, chosen):
+    problem = AlignmentProblem(np.random.default_rng(0).random(shape), client_capacity=1, expert_demand=1)
+    answers = {name: solve(problem, name) for name in ("auto", "flow", "price")}
+    assert answers["auto"].stats["chosen"] == chosen
+    assert len({answer.objective for answer in answers.values()}) == 1
 
 
 def test_each_goes_on_from_what_the_one_before_found(monkeypatch):

@@ -1,4 +1,4 @@
-"""The example in NVFlare's simulator: a server and a process per client, and a job that is killed and goes on."""
+"""The example in NVFlare's simulator: a server and a process per client; a job, and a site, that is killed."""
 
 import json
 import os
@@ -84,13 +84,19 @@ def test_the_simulated_job_is_fedtrains_own_loop(simulator, tmp_path):
     assert size == pytest.approx(sum(row.bytes_down for row in rows), rel=0.01)
 
 
-def test_a_killed_job_goes_on_from_the_last_whole_round(simulator, tmp_path):
-    arguments = ["--clients", "2", "--set", *FASTER]
-    started, deadline = simulator(*arguments), time.monotonic() + PATIENCE
-    while not (tmp_path / "state" / "round-00001").exists():
+def wait_for_round(number, state, started):
+    """Wait until a round is saved, as long as the job runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not (state / f"round-{number:05d}").exists():
         assert started.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_killed_job_goes_on_from_the_last_whole_round(simulator, tmp_path):
+    arguments = ["--clients", "2", "--set", *FASTER]
+    started = simulator(*arguments)
+    wait_for_round(1, tmp_path / "state", started)
     while kill_all(tmp_path):
         time.sleep(0.2)
     started.wait()
@@ -102,3 +108,16 @@ def test_a_killed_job_goes_on_from_the_last_whole_round(simulator, tmp_path):
     assert after[: len(before)] == before  # not trained again
     assert [round_["round"] for round_ in after] == [1, 2, 3]
     assert_same_model(tmp_path / "state", own_loop(2, 3, *FASTER)[1])
+
+
+def test_a_killed_site_costs_one_round_its_update_and_the_others_go_on(simulator, tmp_path):
+    started = simulator("--clients", "3", "--rounds", "8", "--timeout", "20", "--set", *FASTER)
+    wait_for_round(1, tmp_path / "state", started)
+    commands = processes(tmp_path).items()
+    (site,) = [pid for pid, command in commands if "simulator_worker" in command and "--client site-2 " in command]
+    os.kill(site, signal.SIGKILL)
+    assert started.wait(PATIENCE) == 0
+    rounds = [(round_["clients"], round_["merged"], round_["dropped"]) for round_ in history(tmp_path / "state")]
+    before = rounds.index((3, 2, 1))
+    assert before >= 1
+    assert rounds == [(3, 3, 0)] * before + [(3, 2, 1)] + [(2, 2, 0)] * (7 - before)

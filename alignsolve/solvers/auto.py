@@ -1,9 +1,9 @@
 """``auto``: picks solvers by class and size.
 
 - Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients
-  than experts; ``flow`` otherwise. Both are exact. Small problems take neither long, and ``flow`` has nothing to
-  compile on its first use; where there are about as many experts as clients, long chains of moves (fitness of rank
-  one) cost ``price`` more.
+  than experts or no more than ``FEW_EXPERTS``; ``flow`` otherwise. Both are exact. Tiny problems take neither long,
+  and ``flow`` has nothing to compile on its first use; where there are about as many experts as clients, long chains
+  of moves (fitness of rank one) cost ``price`` more.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
   ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
@@ -16,10 +16,10 @@ from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
 
-PRICE_PAIRS = 1 << 15
+PRICE_PAIRS = 1 << 10
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
-CLIENTS_PER_EXPERT = 8
-"""How many times more clients than experts make it the faster one on every family."""
+CLIENTS_PER_EXPERT, FEW_EXPERTS = 8, 16
+"""How many times more clients than experts, or how few experts, make it the faster one on every family."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
@@ -96,7 +96,7 @@ class Auto:
 def flow_solver(problem: AlignmentProblem) -> Solver:
     """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
     n, e = problem.shape
-    if n * e >= PRICE_PAIRS and n >= CLIENTS_PER_EXPERT * e:
+    if n * e >= PRICE_PAIRS and (n >= CLIENTS_PER_EXPERT * e or e <= FEW_EXPERTS):
         from alignsolve.solvers.price import Price  # noqa: PLC0415
 
         return Price()

@@ -6,8 +6,9 @@ clipped step from where the search stands (Hildreth 1957).
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from alignsolve.compiled import kernel
 
 SWEEPS = 200
 """Rounds over all multipliers, at most."""
@@ -15,7 +16,7 @@ CLOSE = 1e-3
 """A level counts as reached if it is missed by no more than this share of what was missed at the start."""
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def nearest(slopes: Any, offsets: Any, level: float, start: Any, lower: Any, upper: Any) -> Any:
     """Find the point of the box nearest to ``start`` where slopes @ point + offsets ≤ level.
 

@@ -6,11 +6,12 @@ first picks the best that its groups demand, then the best of the rest while the
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 
-@numba.njit(cache=True, nogil=True)
+
+@kernel
 def respond(
     value: Any,
     allowed: Any,
@@ -70,7 +71,7 @@ def respond(
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, g: int) -> int:
     """The best open expert of group g, or of all groups with room where g is −1; −1 if there is none."""
     best, found = -np.inf, -1
@@ -84,7 +85,7 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
     gained = reduced[j]
     if chosen.shape[0]:

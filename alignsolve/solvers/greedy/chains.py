@@ -12,9 +12,9 @@ Yagiura, Ibaraki, Glover, INFORMS J. Computing 16, 2004.)
 import time
 from typing import Any
 
-import numba
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray
 from alignsolve.solvers.greedy.state import (
     FREE,
@@ -80,19 +80,19 @@ def repair_by_chains(state: State, unit: FloatArray, deadline: float) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def total_violation(s: State, unit: Any) -> float:
     """By how much all hard load bounds are violated, in each expert's own unit."""
     return sum([violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def violation(s: State, unit: Any, j: int, load: float) -> float:
     """By how much this load of expert j violates its hard bounds, in its own unit."""
     return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float) -> Any:
     """Go ``steps`` steps, or until nothing is violated; returns where the search stands."""
     for _ in range(steps):
@@ -116,7 +116,7 @@ def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int
     return step, waited, least
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _worst(s: State, unit: Any, weights: Any) -> int:
     """The expert with the largest weighted violation; −1 if there is none."""
     worst, found = 0.0, -1
@@ -127,7 +127,7 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
     """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, harm)."""
     n, num_experts = s.status.shape
@@ -148,7 +148,7 @@ def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
     return kind, client, -1, partner, harm
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
     """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
     sign = -1.0 if over else 1.0
@@ -162,7 +162,7 @@ def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: boo
     return ranked(change, gain)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def ranked(change: float, gain: float) -> float:
     """Helpful moves by how little objective they lose per violation removed, then the others by the harm they do."""
     if change >= -1e-12:
@@ -171,7 +171,7 @@ def ranked(change: float, gain: float) -> float:
     return -1.0 / (1.0 + price) if price >= 0.0 else -2.0 + 1.0 / (1.0 - price)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
     """The best trade of v for another expert between two clients: (2, who gives v, who gets it, other, harm)."""
     n, num_experts = s.status.shape
@@ -197,7 +197,7 @@ def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: int) -> float:
     """Rank the trade in which a gives v to b for k."""
     v_after = s.experts[v, LOAD] - load_of(s, a, v) + load_of(s, b, v)
@@ -210,7 +210,7 @@ def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: in
     return ranked(change, gain)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _apply(s: State, banned: Any, step: int, kind: int, a: int, b: int, v: int, k: int) -> None:
     """Make the move; what was dropped stays away for a while, longer in some turns than in others."""
     until = step + 4 + step % 7
@@ -223,7 +223,7 @@ def _apply(s: State, banned: Any, step: int, kind: int, a: int, b: int, v: int, 
         _exchange(s, banned, until, a, k, v)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _exchange(s: State, banned: Any, until: int, i: int, j: int, k: int) -> None:
     if j >= 0:
         drop(s, i, j)

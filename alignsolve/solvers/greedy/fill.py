@@ -8,11 +8,10 @@ list per expert, sorted once, and a heap of their heads find the best pair of al
 import heapq
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.fractional import inner
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.parallel import map_in_order
 from alignsolve.solvers.greedy.state import (
@@ -72,7 +71,7 @@ def _descending(key: FloatArray) -> IntArray:
     return np.argsort(-key, kind="stable") if ties.any() else order
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fill_by_gain(s: State, order: Any) -> None:
     """Take the pair of highest gain, over and over: global greed. Ties go to the lower client, then expert."""
     num_experts = order.shape[0]
@@ -104,7 +103,7 @@ def fill_by_gain(s: State, order: Any) -> None:
             heapq.heappop(heads)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _next_client(s: State, order: Any, position: Any, closed: Any, j: int) -> int:
     """The next client in expert j's list that can still take it; −1 if there is none. What cannot now never can."""
     n, status = order.shape[1], s.status
@@ -129,14 +128,14 @@ def _closed(rows: Any, money: Any, num_resources: int, i: int) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _rank(s: State, i: int, j: int) -> float:
     load = s.load[i, j] if s.load.shape[0] else 1.0
     gain = s.value[i, j] - toll(s.experts, j, load)
     return gain / s.weight[i, j] if s.weight.shape[0] else gain
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _admits(s: State, i: int, j: int) -> bool:
     """Whether the free pair fits, and somebody is better off: the objective, the client's demands or the expert's."""
     experts, rows, group = s.experts, s.rows, s.group
@@ -147,7 +146,7 @@ def _admits(s: State, i: int, j: int) -> bool:
     return (helps or wants(rows, group, i, j)) and (s.cost.shape[2] == 0 or affords(s, i, j))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fill_by_regret(s: State) -> None:
     """Serve the client that would lose most if its best expert were gone, over and over. Ties go to the lower client.
 
@@ -186,7 +185,7 @@ def fill_by_regret(s: State) -> None:
                     heapq.heappush(queue, (-regret[other], np.int64(other)))
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _stretch(s: State, j: int) -> int:
     """On which stretch between the bends of its penalty expert j is; a full one is on the last."""
     load = s.experts[j, LOAD]
@@ -196,7 +195,7 @@ def _stretch(s: State, j: int) -> int:
     return met + 4 * (load >= s.experts[j, LEAST]) + 8 * full
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _look(s: State, i: int, gains: Any, best: Any, spare: Any, regret: Any) -> bool:
     """Find client i's best expert, its spare and its regret; False if it wants nothing that it could have."""
     best[i] = spare[i] = -1
@@ -260,7 +259,7 @@ def _gains(s: State, i: int, gains: Any) -> Any:
     return options, first
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _ranked(gains: Any, group: Any, first: int, places: int, same_group: bool) -> int:
     """The expert that comes ``places`` after the first, among all or in its group alone; −1 if there are fewer."""
     options = 0

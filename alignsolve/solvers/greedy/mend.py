@@ -9,10 +9,9 @@ step costs a pass over all pairs.
 import time
 from typing import Any
 
-import numba
 import numpy as np
 
-from alignsolve.fractional import inner
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray
 from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
@@ -74,7 +73,7 @@ def _violations(state: State, unit: FloatArray) -> FloatArray:
     return np.maximum(0.0, np.maximum(loads - state.most, state.least - loads)) / unit
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mend(s: State, unit: Any, v: int, stride: int) -> None:
     """Make the helpful moves that touch expert v, best first, until its bounds hold or those listed are through.
 
@@ -94,11 +93,12 @@ def mend(s: State, unit: Any, v: int, stride: int) -> None:
                 number += 1
     movers, harms = movers[:number], harms[:number]
     wanted = int(min(float(n), SPARE * violation(s, unit, v, experts[v, LOAD]) + SPARE_MORE))
-    if wanted < number:
-        near = harms <= np.partition(harms, wanted)[wanted]
-        movers, harms = movers[near], harms[near]
-    for t in np.argsort(harms, kind="mergesort"):
+    order = np.argsort(harms, kind="mergesort")
+    last = harms[order[wanted]] if wanted < number else np.inf
+    for t in order:
         if violation(s, unit, v, experts[v, LOAD]) == 0.0 or over != (experts[v, LOAD] > experts[v, MOST]):
+            return
+        if harms[t] > last:
             return
         i = movers[t]
         harm, k = _best_move(s, unit, i, v, over)

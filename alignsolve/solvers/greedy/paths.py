@@ -15,10 +15,9 @@ units as it has clients to move and room at its end.
 import time
 from typing import Any
 
-import numba
 import numpy as np
 
-from alignsolve.fractional import inner
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.greedy.state import (
@@ -74,7 +73,7 @@ def _only(length: int, j: int) -> BoolArray:
     return mask
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _wrong(s: State, j: int, forward: bool) -> bool:
     """Whether expert j is overloaded (forward), or short of its demand (not forward)."""
     return s.experts[j, LOAD] > s.experts[j, MOST] if forward else s.experts[j, LOAD] < s.experts[j, LEAST]
@@ -91,7 +90,7 @@ def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
     return None
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def count_arcs(s: State) -> Any:
     """How many clients can make each exchange, (num_experts + 1, num_experts + 1); the hub comes last."""
     n, num_experts = s.status.shape
@@ -101,7 +100,7 @@ def count_arcs(s: State) -> Any:
     return arcs
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
     """Count one client's exchanges; it asks what :func:`_can` does, but of all pairs at once: there are very many."""
     status, rows, group, hub = s.status, s.rows, s.group, s.status.shape[1]
@@ -124,7 +123,7 @@ def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
             arcs[j, k] += sign * (status[i, k] == FREE and fits)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _can(s: State, i: int, j: int, k: int) -> bool:
     """Whether client i can move a unit from node j to node k."""
     hub = s.status.shape[1]
@@ -137,7 +136,7 @@ def _can(s: State, i: int, j: int, k: int) -> bool:
     return s.status[i, k] == FREE and row_trades(s, i, j, k)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
     """Move client i's unit from node j to node k, and keep the arcs up to date."""
     hub = s.status.shape[1]
@@ -149,26 +148,26 @@ def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
     _count_client(s, arcs, i, 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _tolls(s: State, j: int, k: int) -> Any:
     """What soft bounds cost for a unit from node j to node k: at j, and at k. It is the same for every client."""
     hub = s.status.shape[1]
     return toll(s.experts, j, -1.0) if j != hub else 0.0, toll(s.experts, k, 1.0) if k != hub else 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _gives(s: State, j: int) -> bool:
     """Whether node j can lose a unit and still meet its demand."""
     return j == s.status.shape[1] or s.experts[j, LOAD] - 1.0 >= s.experts[j, LEAST]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _has_room(s: State, k: int) -> bool:
     """Whether node k can gain a unit within its capacity."""
     return k == s.status.shape[1] or s.experts[k, LOAD] + 1.0 <= s.experts[k, MOST]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _movers(s: State, j: int, k: int) -> Any:
     """The clients that can move a unit from node j to node k, ascending."""
     n, hub = s.status.shape
@@ -192,7 +191,7 @@ def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
     return may_release(rows, group, i, j) if k == hub else may_swap(rows, group, i, j, k)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _worths(s: State, clients: Any, j: int, k: int) -> Any:
     """What the values and soft bounds gain if a client moves a unit from node j to node k, for each of them."""
     value, (lost, paid) = s.value, _tolls(s, j, k)
@@ -213,7 +212,7 @@ def _worth(value: Any, i: int, j: int, k: int, lost: float, paid: float) -> floa
     return worth
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     """Make all the single moves that mend expert v, best first; False if there was none."""
     clients, others, worths = _single_moves(s, arcs, v, forward)
@@ -229,7 +228,7 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     return moved
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
     """Clients, other nodes and worths of the single moves that mend expert v, by node and client: in one pass."""
     n, hub = s.status.shape
@@ -258,7 +257,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
     return clients, others, worths
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
     """Search breadth first from expert v, along the arcs or against them.
 
@@ -291,7 +290,7 @@ def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
     return queue[:0].copy(), reached
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _trace(parent: Any, end: int, forward: bool) -> Any:
     nodes = [end]
     while parent[nodes[-1]] >= 0:
@@ -300,7 +299,7 @@ def _trace(parent: Any, end: int, forward: bool) -> Any:
     return path[::-1].copy() if forward else path
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
     """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
     last = len(path) - 1
@@ -325,7 +324,7 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
             return
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _all_can(s: State, clients: Any, path: Any) -> bool:
     for t in range(len(clients)):
         if not _can(s, clients[t], path[t], path[t + 1]):
@@ -333,7 +332,7 @@ def _all_can(s: State, clients: Any, path: Any) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _rows_hold(s: State, clients: Any) -> bool:
     """Whether the rows of the clients that moved are complete and within their bounds."""
     for i in clients:

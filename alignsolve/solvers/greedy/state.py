@@ -9,10 +9,10 @@ compiled functions count the references of every array that they pass on, which 
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from alignsolve.alignment import Alignment
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 
@@ -130,7 +130,7 @@ def hold(state: State, clients: IntArray, chosen: BoolArray) -> None:
     recount(state)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def choose(s: State, clients: IntArray, chosen: Any) -> None:
     """Do the same move by move: sums of loads carry the rounding of what was dropped, until they are counted anew."""
     for row in range(len(clients)):
@@ -167,7 +167,7 @@ def _experts(problem: AlignmentProblem) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _cheapest(cost: Any, status: Any) -> Any:
     """The least that an expert which is not shut costs each client, (num_clients, num_resources); 0 if all are."""
     n, num_experts, num_resources = cost.shape
@@ -183,7 +183,7 @@ def _cheapest(cost: Any, status: Any) -> Any:
     return least
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def recount(s: State) -> None:
     """Compute every count, sum and load from who holds what."""
     n, num_experts = s.status.shape
@@ -203,7 +203,7 @@ def recount(s: State) -> None:
         _resum(s, i)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def _resum(s: State, i: int) -> None:
     """Sum what client i spends."""
     for r in range(s.cost.shape[2]):
@@ -213,13 +213,13 @@ def _resum(s: State, i: int) -> None:
                 s.money[i, r] += s.cost[i, j, r]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def load_of(s: State, i: int, j: int) -> float:
     """What the pair loads its expert with."""
     return s.load[i, j] if s.load.shape[0] else 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def penalty(experts: Any, j: int, load: float) -> float:
     """What soft bounds cost at this load of expert j."""
     lost = 0.0
@@ -230,21 +230,21 @@ def penalty(experts: Any, j: int, load: float) -> float:
     return lost
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def toll(experts: Any, j: int, load: float) -> float:
     """What soft bounds cost for so much more load on expert j; negative where it makes up for a shortfall."""
     now = experts[j, LOAD]
     return penalty(experts, j, now + load) - penalty(experts, j, now)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def wants(rows: Any, group: Any, i: int, j: int) -> bool:
     """Whether client i's demands ask for one more expert like j, whatever it is worth."""
     g = GROUPS + PER_GROUP * group[j]
     return rows[i, COUNT] < rows[i, DEMAND] or rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def has_place(rows: Any, group: Any, i: int, j: int) -> bool:
     """Whether client i can take one more expert like j and still has places for what its groups demand."""
     g = GROUPS + PER_GROUP * group[j]
@@ -256,7 +256,7 @@ def has_place(rows: Any, group: Any, i: int, j: int) -> bool:
     return rows[i, COUNT] + 1 + owed <= rows[i, CAPACITY]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def affords(s: State, i: int, j: int) -> bool:
     """Whether client i can pay for expert j and, as far as the cheapest costs tell, for what it must still take."""
     num_resources = s.cost.shape[2]
@@ -270,32 +270,32 @@ def affords(s: State, i: int, j: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def row_admits(s: State, i: int, j: int) -> bool:
     """Whether client i can take the free expert j besides what it holds, and still meet its demands."""
     return has_place(s.rows, s.group, i, j) and (s.cost.shape[2] == 0 or affords(s, i, j))
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def row_releases(s: State, i: int, j: int) -> bool:
     """Whether client i, whose row is complete, can do without expert j."""
     return may_release(s.rows, s.group, i, j)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def may_release(rows: Any, group: Any, i: int, j: int) -> bool:
     """The same, asked of single arrays."""
     g = GROUPS + PER_GROUP * group[j]
     return rows[i, COUNT] > rows[i, DEMAND] and rows[i, g + IN_GROUP] > rows[i, g + GROUP_DEMAND]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def row_trades(s: State, i: int, j: int, k: int) -> bool:
     """Whether client i, whose row is complete, can take the free expert k in place of j."""
     return may_swap(s.rows, s.group, i, j, k) and may_pay(s.money, s.cost, i, j, k)
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def may_swap(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
     """Whether client i's groups allow k in place of j."""
     g, h = GROUPS + PER_GROUP * group[j], GROUPS + PER_GROUP * group[k]
@@ -306,7 +306,7 @@ def may_swap(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
     return rows[i, h + IN_GROUP] < rows[i, h + GROUP_CAPACITY]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def may_pay(money: Any, cost: Any, i: int, j: int, k: int) -> bool:
     """Whether client i can pay for k if it gives up j (−1: nothing)."""
     num_resources = cost.shape[2]
@@ -317,7 +317,7 @@ def may_pay(money: Any, cost: Any, i: int, j: int, k: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def take(s: State, i: int, j: int) -> None:
     """Give expert j to client i."""
     g = GROUPS + PER_GROUP * s.group[j]
@@ -331,7 +331,7 @@ def take(s: State, i: int, j: int) -> None:
         s.money[i, r] += s.cost[i, j, r]
 
 
-@numba.njit(cache=True, nogil=True)
+@inner
 def drop(s: State, i: int, j: int) -> None:
     """Take expert j from client i; what it spends is summed anew, so that no rounding is carried on."""
     g = GROUPS + PER_GROUP * s.group[j]

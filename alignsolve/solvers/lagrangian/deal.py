@@ -17,12 +17,12 @@ import numpy as np
 
 from alignsolve.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
-from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.lagrangian.clients import Clients, LateError
 from alignsolve.solvers.lagrangian.dual import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, model_lowest
 from alignsolve.solvers.lagrangian.polish import Polish, choose_rows
-from alignsolve.solvers.rehearsal import tiny_problems
+from alignsolve.solvers.rehearsal import Kind, tiny_problems
 from alignsolve.solvers.sample import MIX
 
 HALVINGS = 5
@@ -69,9 +69,9 @@ def deal(
 
 
 @cache
-def rehearse_dealing(class_: ProblemClass, dtype: str) -> None:
+def rehearse_dealing(kind: Kind) -> None:
     """Compile what dealing needs, which tiny problems are too small to ask for by themselves."""
-    for problem in tiny_problems(class_, dtype):
+    for problem in tiny_problems(kind):
         nothing = np.zeros(problem.num_experts)
         found = Prices(nothing, nothing, falls=np.eye(problem.num_experts))
         deal(problem, found, np.random.default_rng(0), deadline=math.inf, threads=1)

@@ -12,10 +12,9 @@ Glover, INFORMS J. Computing 16, 2004; with unit loads this cancels negative cyc
 import time
 from typing import Any
 
-import numba
 import numpy as np
 
-from alignsolve.fractional import inner
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.solvers.greedy.state import HELD, LEAST, LOAD, MOST, State, drop, load_of, penalty, recount, take
 from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, may_move, no_arcs, offer
@@ -83,7 +82,7 @@ def exchange(
     return made
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def list_clients(s: State, prices: Any, arcs: Arcs, start: int, stop: int) -> None:
     """Offer some clients to the lists."""
     worth = np.empty(len(prices) + 1)
@@ -91,7 +90,7 @@ def list_clients(s: State, prices: Any, arcs: Arcs, start: int, stop: int) -> No
         offer(s, prices, arcs, i, worth)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_gains(s: State, arcs: Arcs, gains: Any) -> None:
     """The best gain of every arc."""
     for u in range(gains.shape[0]):
@@ -99,7 +98,7 @@ def read_gains(s: State, arcs: Arcs, gains: Any) -> None:
             gains[u, v] = best_gain(s, arcs, u, v)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def chains(
     s: State, prices: Any, unit: Any, arcs: Arcs, gains: Any, touched: Any, weight: float, tiny: float, start: int,
     idle: int, turns: int,

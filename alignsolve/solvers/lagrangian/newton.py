@@ -9,9 +9,9 @@ not taken. A sample's curvature, scaled, serves for all clients, and for any por
 import time
 from typing import Any
 
-import numba
 import numpy as np
 
+from alignsolve.compiled import kernel
 from alignsolve.experts import ExpertBounds
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
@@ -151,7 +151,7 @@ def model_lowest(
     return here
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lowest(start: Any, loads: Any, falls: Any, own: Any, least: Any, most: Any, lower: Any, upper: Any) -> Any:
     """Prices at which the quadratic model is lowest, damped: one price at a time, its own term bent at 0."""
     num_experts = len(start)

@@ -7,10 +7,10 @@ lets everybody who was moved choose anew, and keeps the outcome if it is no wors
 import time
 from collections.abc import Iterator
 
-import numba
 import numpy as np
 
 from alignsolve.alignment import Alignment
+from alignsolve.compiled import kernel
 from alignsolve.deviations import UNMET, solve_by_deviations, workspace
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem
@@ -146,7 +146,7 @@ def _scale(state: State) -> float:
     return largest or 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
     """Let clients choose anew, one after the other, within the room that the others leave; returns how many did."""
     num_experts, num_resources = len(s.group), s.cost.shape[2]

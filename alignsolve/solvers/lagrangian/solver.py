@@ -35,7 +35,7 @@ from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.lagrangian.gap.instance import assignment_like
-from alignsolve.solvers.rehearsal import rehearse
+from alignsolve.solvers.rehearsal import Kind, rehearse
 from alignsolve.stoppable import last_answer
 from alignsolve.violations import violations
 from alignsolve.witness import from_direction
@@ -120,7 +120,7 @@ class Lagrangian:
             from alignsolve.solvers.lagrangian.deal import rehearse_dealing  # noqa: PLC0415
 
             rehearse(self, problem)
-            rehearse_dealing(problem.class_, np.dtype(problem.fitness.dtype).str)
+            rehearse_dealing(Kind.of(problem))
 
 
 class _Search:

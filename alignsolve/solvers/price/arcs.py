@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 from numba.extending import overload
 
+from alignsolve.compiled import INNER, kernel
 from alignsolve.solvers.price import heaps, table
-from alignsolve.solvers.price.compiled import INNER, kernel
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.heaps import Heaps
 from alignsolve.solvers.price.table import Table

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.alignment import Alignment
-from alignsolve.solvers.price.compiled import inner, kernel
+from alignsolve.compiled import inner, kernel
 from alignsolve.solvers.price.core import Core, CoreRows
 from alignsolve.solvers.price.pricing import Priced
 

@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from alignsolve.compiled import inner, kernel, part
 from alignsolve.solvers.price.arcs import Arcs, freshen_row
-from alignsolve.solvers.price.compiled import inner, kernel, part
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.graph import (
     CURSOR,

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.blocks import ClientBlock
-from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark, within
+from alignsolve.compiled import inner, kernel, part, within
+from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
-from alignsolve.solvers.price.compiled import inner, kernel, part
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.solvers.price.row_moves import (

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy.typing as npt
 
+from alignsolve.compiled import inner, part
 from alignsolve.solvers.price import arcs as kept
 from alignsolve.solvers.price.arcs import Arcs
-from alignsolve.solvers.price.compiled import inner, part
 from alignsolve.solvers.price.core import Core, count_move
 from alignsolve.solvers.price.graph import MOVES, NOBODY, UNITS, Graph, slope_above, slope_below
 

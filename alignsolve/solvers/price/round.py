@@ -22,8 +22,6 @@ from alignsolve.solvers.sample import Sample
 
 STEPS = 2000
 """Searches between two looks at the clock."""
-TABLE_PAIRS = 1 << 20
-"""So few pairs are all taken into the core, as a table."""
 SMALLEST_CORE = 64
 AFFORDABLE_CORE = 1 << 18
 """A core of so many clients is never too large for memory."""
@@ -73,11 +71,13 @@ class Round:
         *,
         window: Any = None,
         core_per_unit: float,
+        table_pairs: int,
         most_moves: int,
         most_share: float,
         polish: bool,
     ) -> None:
         self.priced, self.slopes, self.polish = priced, slopes, polish
+        self.core_per_unit = core_per_unit
         self.prices = priced.prices
         self.whole = priced.prices.dtype.kind == "i"
         self.stop = Stop.LATE
@@ -86,10 +86,10 @@ class Round:
         self.misplaced = misplaced(priced, slopes)
         self.step = int(graph.step_of(len(self.prices) + 1))
         self.thinned = False
-        few = is_small(priced.sample) and not polish
-        self.in_table = few and window is None and self._clients_wanted(core_per_unit) >= len(priced.margins) // 2
+        few = is_small(priced.sample, table_pairs) and not polish
+        self.in_table = few and window is None and self._clients_wanted >= len(priced.margins) // 2
         if not self.in_table:
-            self.rows = self._take(self._choose_window(window, core_per_unit, most_share))
+            self.rows = self._take(self._choose_window(window, most_share))
             self.in_table = few and moves_of(self.rows) * MOVES_TO_PAIRS > len(priced.margins) * len(self.prices)
         if self.in_table:
             self.rows = self._take(max(self._widest_sharp(), window or 0))
@@ -110,15 +110,20 @@ class Round:
         self.windows = Windows(window, self._ground_window()) if self.misplaced else Windows(-1, -1)
         return self.priced.core_rows(self.windows)
 
-    def _clients_wanted(self, core_per_unit: float) -> int:
-        return SMALLEST_CORE + int(core_per_unit * self.misplaced)
+    @property
+    def _clients_wanted(self) -> int:
+        return SMALLEST_CORE + int(self.core_per_unit * self.misplaced)
 
-    def _choose_window(self, wanted: Any, core_per_unit: float, most_share: float) -> Any:
+    @property
+    def _clients_expected(self) -> int:
+        """How many clients a core has whose window nothing else tells; it is never more than half of them."""
+        return min(self._clients_wanted, len(self.priced.margins) // 2)
+
+    def _choose_window(self, wanted: Any, most_share: float) -> Any:
         """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
         margins = self.priced.margins
         if wanted is None:
-            clients = min(self._clients_wanted(core_per_unit), len(margins) // 2)
-            wanted = smallest(margins, clients) if self.misplaced else 0
+            wanted = smallest(margins, self._clients_expected) if self.misplaced else 0
         elif self.misplaced:
             most = max(int(most_share * len(margins)), AFFORDABLE_CORE)
             wanted = min(wanted, smallest(margins, most)) if most < len(margins) else wanted
@@ -208,6 +213,8 @@ class Round:
             # What is left to move has less far to go, as the root of its share.
             factor *= min(1.0, math.sqrt(self._left / self.misplaced))
         window = max(factor * self.window, self.blur)
+        if self.stop in (Stop.DRIFTED, Stop.STUCK) and self._left == self.misplaced:  # nothing moved: far too narrow
+            window = max(window, smallest(self.priced.margins, self._clients_expected))
         return int(window) if self.whole else window
 
     @property
@@ -302,9 +309,9 @@ def smallest(values: RealArray, rank: int) -> Any:
     return np.partition(values, rank)[rank]
 
 
-def is_small(sample: Sample) -> bool:
+def is_small(sample: Sample, table_pairs: int) -> bool:
     """Whether all clients of a sample fit into a table."""
-    return sample.num_clients * sample.problem.num_experts <= TABLE_PAIRS
+    return sample.num_clients * sample.problem.num_experts <= table_pairs
 
 
 def misplaced(priced: Pass, slopes: Slopes) -> int:

@@ -21,7 +21,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 LITTLE = 8
 """Units of load per expert that may be out of place before a sample is worth its while."""
+TABLE_PAIRS = 1 << 20
+FEWEST = 64
+"""Clients of a sample, at least: with two experts two would tell nothing."""
 SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
@@ -62,12 +65,14 @@ class Price:
     growth
         How much larger each sample is than the one before.
     clients_per_expert
-        Size of the smallest sample.
+        Size of the smallest sample, but for problems with few experts.
     safety
         How much wider a window is than the drift that the sample before lets expect.
     core_per_unit
         After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
         out of place under the prices given.
+    table_pairs
+        So few pairs are all taken into the core, as a table; a larger core is kept in heaps.
     core_share
         A window that is only expected holds no more than this share of all clients. Where it was too narrow after
         all, little is left to do for the next round.
@@ -88,6 +93,7 @@ class Price:
     clients_per_expert: int = 1
     safety: float = 1.3
     core_per_unit: float = 40.0
+    table_pairs: int = TABLE_PAIRS
     core_share: float = 0.45
     most_moves: int = 1 << 21
 
@@ -112,6 +118,8 @@ class Price:
     def prepare(self, problem: "AlignmentProblem") -> None:
         """Compile what problems with this type of fitness need."""
         rehearse(self, problem)
+        if problem.num_clients > self.direct_clients:  # whose core may be large
+            rehearse(replace(self, table_pairs=0), problem)
 
 
 class _Solution:
@@ -155,7 +163,7 @@ class _Solution:
         Known prices were right for something: what a sample has out of place by chance alone is not counted.
         """
         stride = 1
-        while not is_small(sample := Sample(self.problem, stride)):
+        while not is_small(sample := Sample(self.problem, stride), TABLE_PAIRS):
             stride *= self.solver.growth
         self.looked = Pass.run(sample, self.solver.engine, prices, self.threads)
         by_chance = math.sqrt(len(prices) * self.looked.loads.sum()) if known and stride > 1 else 0.0
@@ -168,7 +176,7 @@ class _Solution:
 
     def _strides(self) -> Iterator[int]:
         """Strides of the samples, the last one 1."""
-        smallest = self.solver.clients_per_expert * self.problem.num_experts
+        smallest = max(FEWEST, self.solver.clients_per_expert * self.problem.num_experts)
         levels = math.log(max(1.0, self.problem.num_clients / max(1, smallest)), self.solver.growth)
         for level in range(math.floor(levels), -1, -1):
             yield self.solver.growth**level
@@ -256,6 +264,7 @@ class _Solution:
             slopes,
             window=window,
             core_per_unit=self.solver.core_per_unit,
+            table_pairs=self.solver.table_pairs,
             most_moves=self.most_moves,
             most_share=self.solver.core_share if expected else 1.0,
             polish=self.polish,

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.solvers.lagrangian.gap.moves import ask, compiled, descend, over, settle, shift, shift_change
+from alignsolve.solvers.lagrangian.gap.moves import ask, descend, over, settle, shift, shift_change
 
 POOL = 20
 STALE = 100 * POOL
@@ -83,7 +84,7 @@ def new_elite(start: IntArray, penalty: FloatArray, seed: int) -> Elite:
     )
 
 
-@compiled
+@kernel
 def search(terms: Any, elite: Any, plan: Any, descents: int) -> None:
     """Make so many descents."""
     for _ in range(descents):
@@ -97,7 +98,7 @@ def search(terms: Any, elite: Any, plan: Any, descents: int) -> None:
         _keep(terms, elite, plan)
 
 
-@compiled
+@inner
 def _ask_all(elite: Any, plan: Any) -> None:
     """Put every client into the queue, in random order."""
     plan.stirred[:] = 0
@@ -108,7 +109,7 @@ def _ask_all(elite: Any, plan: Any) -> None:
         ask(plan, order[q])
 
 
-@compiled
+@kernel
 def below(random: Any, limit: int) -> int:
     """Draw a whole number 0..limit-1 (xorshift)."""
     v = random[0]
@@ -120,7 +121,7 @@ def below(random: Any, limit: int) -> int:
     return drawn
 
 
-@compiled
+@inner
 def _begin(terms: Any, elite: Any, plan: Any) -> None:
     """Go back to the start and move some clients to another of their good experts."""
     width = terms.experts_of.shape[1]
@@ -135,7 +136,7 @@ def _begin(terms: Any, elite: Any, plan: Any) -> None:
     settle(plan, terms.load)
 
 
-@compiled
+@inner
 def _relink(terms: Any, elite: Any, plan: Any) -> None:
     """Walk part of the way from one of the pool to another; from twins, to somewhere near."""
     n = len(elite.start)
@@ -143,8 +144,11 @@ def _relink(terms: Any, elite: Any, plan: Any) -> None:
     second += second >= first
     plan.expert[:] = elite.pool[first]
     settle(plan, terms.load)
-    differ = np.flatnonzero(elite.pool[first] != elite.pool[second])
-    left = len(differ)
+    differ, left = np.empty(n, dtype=np.int64), 0
+    for i in range(n):
+        if elite.pool[first, i] != elite.pool[second, i]:
+            differ[left] = i
+            left += 1
     if left < CLOSE:
         for _ in range(3 + below(elite.random, 5)):
             i = below(elite.random, n)
@@ -163,7 +167,7 @@ def _relink(terms: Any, elite: Any, plan: Any) -> None:
         shift(plan, terms.load, i, elite.pool[second, i])
 
 
-@compiled
+@inner
 def _keep(terms: Any, elite: Any, plan: Any) -> None:
     """Repair what is over capacity, remember the best, and put it into the pool."""
     value = penalised(terms, plan, elite.penalty)
@@ -190,7 +194,7 @@ def _keep(terms: Any, elite: Any, plan: Any) -> None:
     insert(elite, settled, value, terms.least[0])
 
 
-@compiled
+@inner
 def _note_best(terms: Any, elite: Any, plan: Any) -> None:
     """Remember an alignment, if its loads hold when they are summed afresh."""
     settle(plan, terms.load)
@@ -199,14 +203,14 @@ def _note_best(terms: Any, elite: Any, plan: Any) -> None:
         elite.best[:] = plan.expert
 
 
-@compiled
+@kernel
 def insert(elite: Any, expert: Any, value: float, least: float) -> None:
     """Put an alignment into the pool, in the place of the worst, unless it is worse or there already."""
     size = elite.counters[0]
     worst = 0
     elite.counters[1] += 1
     for q in range(size):
-        if abs(elite.values[q] - value) <= least and (elite.pool[q] != expert).sum() <= ALIKE:
+        if abs(elite.values[q] - value) <= least and _alike(elite.pool[q], expert):
             worst = -1
             break
         if elite.values[q] > elite.values[worst]:
@@ -222,7 +226,18 @@ def insert(elite: Any, expert: Any, value: float, least: float) -> None:
         elite.counters[1] = 0
 
 
-@compiled
+@inner
+def _alike(one: Any, other: Any) -> bool:
+    """Whether so few clients are elsewhere that two alignments count as the same."""
+    elsewhere = 0
+    for i in range(len(one)):
+        elsewhere += one[i] != other[i]
+        if elsewhere > ALIKE:
+            return False
+    return True
+
+
+@inner
 def cost_of(terms: Any, plan: Any) -> float:
     """Cost of an alignment."""
     value = 0.0
@@ -231,7 +246,7 @@ def cost_of(terms: Any, plan: Any) -> float:
     return value
 
 
-@compiled
+@inner
 def penalised(terms: Any, plan: Any, penalty: Any) -> float:
     """Cost of an alignment, and of its overloads."""
     value = cost_of(terms, plan)
@@ -240,7 +255,7 @@ def penalised(terms: Any, plan: Any, penalty: Any) -> float:
     return value
 
 
-@compiled
+@inner
 def _fits(terms: Any, plan: Any) -> bool:
     for j in range(len(terms.capacity)):
         if plan.carried[j] > terms.capacity[j]:

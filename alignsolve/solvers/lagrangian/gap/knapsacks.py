@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import EPSILON, FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
-from alignsolve.solvers.lagrangian.gap.moves import compiled
 
 CELLS = 4_000_000
 """Entries of one expert's table at most."""
@@ -69,7 +69,7 @@ def rigorous(sacks: Knapsacks, multipliers: FloatArray, best: FloatArray) -> flo
     return float(multipliers.sum() - best.sum() - 4.0 * terms)
 
 
-@compiled
+@inner
 def fill(sacks: Any, j: int, among: Any, multipliers: Any, table: Any, items: Any) -> int:
     """Fill expert j's table: row q holds the best of the first q items for every size; return how many there are.
 
@@ -93,7 +93,7 @@ def fill(sacks: Any, j: int, among: Any, multipliers: Any, table: Any, items: An
     return count
 
 
-@compiled
+@inner
 def _add(old: Any, weight: int, worth: float, new: Any) -> None:
     """One row of a table from another, with one more item; slices, as indices that never turn negative run wide."""
     new[:weight] = old[:weight]
@@ -102,7 +102,7 @@ def _add(old: Any, weight: int, worth: float, new: Any) -> None:
         best[b] = max(without[b], within[b] + worth)
 
 
-@compiled
+@kernel
 def evaluate(sacks: Any, multipliers: Any, table: Any, best: Any, taken: Any) -> None:
     """All knapsacks at once.
 
@@ -125,7 +125,7 @@ def evaluate(sacks: Any, multipliers: Any, table: Any, best: Any, taken: Any) ->
                 b -= sacks.weight[j, items[q]]
 
 
-@compiled
+@kernel
 def mix(sacks: Any, multipliers: Any, table: Any, step: float, steps: int, taken: Any) -> float:
     """Walk along the subgradients in steps of one length, and count which expert takes which client on the way.
 
@@ -161,7 +161,7 @@ def mix(sacks: Any, multipliers: Any, table: Any, step: float, steps: int, taken
     return unmet
 
 
-@compiled
+@kernel
 def forced(sacks: Any, multipliers: Any, table: Any, back: Any, inside: Any, outside: Any) -> None:
     """What each knapsack loses if a client must be in it, and if it must not.
 
@@ -179,7 +179,7 @@ def forced(sacks: Any, multipliers: Any, table: Any, back: Any, inside: Any, out
         force(sacks, j, everyone, multipliers, table, back, items, inside, outside)
 
 
-@compiled
+@inner
 def force(
     sacks: Any, j: int, among: Any, multipliers: Any, table: Any, back: Any, items: Any, inside: Any, outside: Any
 ) -> None:
@@ -203,7 +203,7 @@ def force(
         _add(back[q + 1, : size + 1], weight, worth, back[q, : size + 1])
 
 
-@compiled
+@inner
 def _joined(before: Any, behind: Any, size: int) -> float:
     """The best of the items before one and those behind it together."""
     front, rear, best, other = before[: size + 1], behind[: size + 1], 0.0, 0.0

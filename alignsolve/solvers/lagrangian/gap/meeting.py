@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.elite import below
-from alignsolve.solvers.lagrangian.gap.moves import compiled
 
 SETS = 1 << 14
 """Sets that are listed of each half, at most."""
@@ -72,7 +72,7 @@ def empty_halves() -> Halves:
     )
 
 
-@compiled
+@kernel
 def meet(
     terms: Any, prices: Any, halves: Any, expert: Any, few: Any, spare: float, banned: int, whole: bool, random: Any
 ) -> bool:
@@ -113,7 +113,7 @@ def meet(
     return True
 
 
-@compiled
+@inner
 def _go_home(terms: Any, prices: Any, expert: Any, few: Any, banned: int) -> Any:
     """Who is with the few, the place of each one's home among them, what room that leaves, what being away costs."""
     reduced, load, capacity = terms.reduced, terms.load, terms.capacity
@@ -144,7 +144,7 @@ def _go_home(terms: Any, prices: Any, expert: Any, few: Any, banned: int) -> Any
     return clients[:count], home, room, now
 
 
-@compiled
+@inner
 def _deviations(reduced: Any, few: Any, clients: Any, home: Any, expert: Any, limit: float, banned: int) -> Any:
     """Deviations that cost less than the limit, cheapest first: who, to which of the few, at what extra cost."""
     most = len(clients) * (len(few) - 1)
@@ -162,7 +162,7 @@ def _deviations(reduced: Any, few: Any, clients: Any, home: Any, expert: Any, li
     return who[:count][order], to[:count][order], extra[:count][order]
 
 
-@compiled
+@inner
 def _list_halves(halves: Any, load: Any, few: Any, home: Any, who: Any, to: Any, extra: Any, limit: float) -> None:
     """List the sets of each half that cost less than the limit, from ever dearer deviations until there is no room."""
     size, known, deviations = halves.size, halves.known, halves.deviations
@@ -193,7 +193,7 @@ def _list_halves(halves: Any, load: Any, few: Any, home: Any, who: Any, to: Any,
         full[half] = grown > SETS or known[half] == DEVIATIONS
 
 
-@compiled
+@inner
 def _extend(
     lists: Any, size: int, width: int, bit: int, others: int, more: float, limit: float, to: int, heavy: float,
     home: int, light: float,
@@ -215,7 +215,7 @@ def _extend(
     return grown
 
 
-@compiled
+@inner
 def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random: Any) -> Any:
     """Find the cheapest pair of sets, one of each list, whose loads fit; −1 if none costs less than the limit."""
     extra, change, size = halves.extra, halves.change, halves.size
@@ -260,7 +260,7 @@ def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random:
     return first, second
 
 
-@compiled
+@inner
 def _cells(price: Any, room: Any, size: int, limit: float, whole: bool, random: Any) -> Any:
     """How wide the cells are, and for whom two have to be looked up; chosen at random where not for all."""
     width = len(price)
@@ -270,13 +270,15 @@ def _cells(price: Any, room: Any, size: int, limit: float, whole: bool, random: 
     for z in range(width - 1, 0, -1):
         y = below(random, z + 1)
         order[z], order[y] = order[y], order[z]
-    count = 0
+    count, free = 0, 0.0
+    for a in range(width):
+        free += FREE * price[a]
     for z in range(width):
         a = order[z]
         if whole and size * (2 << count) > LOOKUPS:
             break
         worth = limit if everything else CELL * limit
-        if price[a] <= FREE * price.sum():
+        if price[a] <= free:
             cell[a] = 1.0 + 2.0 * abs(room[a])
         else:
             cell[a] = np.floor(worth / price[a]) + 1.0 if whole else worth / price[a]

@@ -10,12 +10,11 @@ INFORMS J. Computing 16 (2004).
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
 
-compiled = numba.njit(cache=True, nogil=True)
 LONGEST_CHAIN = 6
 
 
@@ -87,13 +86,13 @@ def empty_plan(num_clients: int, num_experts: int) -> Plan:
     return Plan(expert, place, members, size, np.zeros(e), *rest)
 
 
-@compiled
+@inner
 def over(load: float, capacity: float) -> float:
     """Load beyond the capacity."""
     return load - capacity if load > capacity else 0.0
 
 
-@compiled
+@kernel
 def settle(plan: Any, load: Any) -> None:
     """Read members and loads off ``plan.expert``."""
     plan.size[:] = 0
@@ -106,7 +105,7 @@ def settle(plan: Any, load: Any) -> None:
         plan.size[j] += 1
 
 
-@compiled
+@kernel
 def shift(plan: Any, load: Any, i: int, to: int) -> None:
     """Move one client."""
     j = plan.expert[i]
@@ -124,7 +123,7 @@ def shift(plan: Any, load: Any, i: int, to: int) -> None:
     plan.stirred[to] = 1
 
 
-@compiled
+@inner
 def shift_change(terms: Any, plan: Any, penalty: Any, i: int, to: int) -> float:
     """Change of the penalised cost if one client moves."""
     j = plan.expert[i]
@@ -133,7 +132,7 @@ def shift_change(terms: Any, plan: Any, penalty: Any, i: int, to: int) -> float:
     return terms.cost[i, to] - terms.cost[i, j] + penalty[j] * left + penalty[to] * come
 
 
-@compiled
+@kernel
 def descend(terms: Any, plan: Any, penalty: Any) -> None:
     """Improve until no shift, swap or chain of those in the queue does; who shares an expert with a move is asked anew.
 
@@ -156,7 +155,7 @@ def descend(terms: Any, plan: Any, penalty: Any) -> None:
             ask_stirred(plan)
 
 
-@compiled
+@inner
 def ask(plan: Any, i: int) -> None:
     """Put a client into the queue."""
     if plan.waiting[i] == 0:
@@ -166,7 +165,7 @@ def ask(plan: Any, i: int) -> None:
         plan.line[1] += 1
 
 
-@compiled
+@inner
 def ask_stirred(plan: Any) -> None:
     """Put everybody into the queue whose expert has changed."""
     for j in range(len(plan.stirred)):
@@ -176,7 +175,7 @@ def ask_stirred(plan: Any) -> None:
                 ask(plan, plan.members[j, z])
 
 
-@compiled
+@inner
 def _best_shift(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     best, to = -terms.least[0], -1
     for j in terms.experts_of[i]:
@@ -189,7 +188,7 @@ def _best_shift(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     return to >= 0
 
 
-@compiled
+@inner
 def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     cost, load, capacity = terms.cost, terms.load, terms.capacity
     j = plan.expert[i]
@@ -218,7 +217,7 @@ def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def eject(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     """Take a client out, close the hole by a chain of others, land it where it is best; only if that improves."""
     cost, load, capacity = terms.cost, terms.load, terms.capacity
@@ -260,7 +259,7 @@ def eject(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def _filler(terms: Any, plan: Any, penalty: Any, hole: int, room: float) -> int:
     """Find the client for a hole: least reduced cost beyond its own, and the penalty if it is too heavy."""
     best, found = np.inf, -1
@@ -276,7 +275,7 @@ def _filler(terms: Any, plan: Any, penalty: Any, hole: int, room: float) -> int:
     return found
 
 
-@compiled
+@inner
 def _visited(experts: Any, length: int, j: int) -> bool:
     for step in range(length):
         if experts[step] == j:

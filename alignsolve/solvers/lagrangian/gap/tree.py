@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, fill, force, knapsacks, new_table
-from alignsolve.solvers.lagrangian.gap.moves import compiled
 
 DEEPEST = 200
 """Levels of a tree at most; one that grows deeper is given up."""
@@ -172,7 +172,7 @@ class Tree:
         return found
 
 
-@compiled
+@kernel
 def explore(tree: Any, aim: float, nodes: int) -> int:
     """Look at so many nodes; see :class:`Found`."""
     for _ in range(nodes):
@@ -193,7 +193,7 @@ def explore(tree: Any, aim: float, nodes: int) -> int:
     return 2 if tree.at[0] >= 0 else 0
 
 
-@compiled
+@inner
 def _enter(tree: Any, level: int, away: int) -> None:
     """Go down: the client at the branch has its expert and no other, or is kept from it."""
     i, j = tree.branch[level, 0], tree.branch[level, 1]
@@ -212,7 +212,7 @@ def _enter(tree: Any, level: int, away: int) -> None:
     tree.at[0] = below
 
 
-@compiled
+@inner
 def _retreat(tree: Any, level: int) -> None:
     """Go back to where a second branch is left, and into it."""
     level -= 1
@@ -223,7 +223,7 @@ def _retreat(tree: Any, level: int) -> None:
         _enter(tree, level, 1)
 
 
-@compiled
+@inner
 def _look(tree: Any, level: int, aim: float) -> int:
     """Bound a node, close pairs and decide clients until little changes, and say what it is."""
     while True:
@@ -244,7 +244,7 @@ def _look(tree: Any, level: int, aim: float) -> int:
             return DIVIDED
 
 
-@compiled
+@inner
 def _decide(tree: Any, level: int) -> int:
     """Put who has one expert left there; return how many are undecided, −1 if somebody has none."""
     opened, room, expert = tree.open[level], tree.room[level], tree.expert[level]
@@ -279,7 +279,7 @@ def _decide(tree: Any, level: int) -> int:
     return left
 
 
-@compiled
+@inner
 def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
     """Climb on; return the bound of the best multipliers, which stay, and whether the choices are an alignment."""
     best, now, expert = -np.inf, tree.multipliers[level].copy(), tree.expert[level]
@@ -295,7 +295,7 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
             tree.multipliers[level] = now
         if np.ceil(best) >= aim:
             return best, False
-        missed = float((wanted * wanted).sum())
+        missed = _squared(wanted)
         if missed == 0.0:
             for i in range(len(now)):
                 tree.solution[i] = expert[i] if expert[i] >= 0 else choice[i]
@@ -304,12 +304,23 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
             length, quiet = SHORTER * length, 0
         # Means over the steps so far, but for one factor: what is wanted, and how much that is.
         usual = AGED * usual + (1.0 - AGED) * missed
-        direction[:] = AGED * direction + (1.0 - AGED) * wanted
-        now += length * max(aim - best, NEAR) / usual * direction
+        step = length * max(aim - best, NEAR) / usual
+        for i in range(len(now)):
+            direction[i] = AGED * direction[i] + (1.0 - AGED) * wanted[i]
+            now[i] += step * direction[i]
     return best, False
 
 
-@compiled
+@inner
+def _squared(wanted: Any) -> float:
+    """The square of a vector's length."""
+    total = 0.0
+    for i in range(len(wanted)):
+        total += wanted[i] * wanted[i]
+    return total
+
+
+@inner
 def _choose(
     tree: Any, sacks: Any, multipliers: Any, expert: Any, spent: float, items: Any, choice: Any, wanted: Any
 ) -> float:
@@ -339,7 +350,7 @@ def _choose(
     return total - worth - 4.0 * (len(multipliers) + 8) * EPSILON * (size + worth)
 
 
-@compiled
+@inner
 def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
     """Close pairs that the knapsacks lose too much with; return how many there were, and how many are closed."""
     multipliers, items, away = tree.multipliers[level], np.empty(len(tree.solution), dtype=np.int64), tree.away
@@ -361,7 +372,7 @@ def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
     return opened, closed
 
 
-@compiled
+@inner
 def _divide(tree: Any, level: int) -> bool:
     """Find the client about whom the choices are most divided; False if nobody has two experts left."""
     least = np.inf

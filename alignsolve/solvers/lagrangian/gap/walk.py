@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.solvers.lagrangian.gap.elite import below
 from alignsolve.solvers.lagrangian.gap.meeting import MOST_EXPERTS, SETS, empty_halves, meet
-from alignsolve.solvers.lagrangian.gap.moves import Terms, compiled
+from alignsolve.solvers.lagrangian.gap.moves import Terms
 
 LEAST_EXPERTS = 3
 FRACTIONAL = 5
@@ -89,7 +90,7 @@ class Walk:
         return float(self._terms.reduced[clients, expert].sum() + unused.sum())
 
 
-@compiled
+@kernel
 def wander(
     terms: Any, prices: Any, halves: Any, expert: Any, best: Any, most: int, rise: float, whole: bool,
     random: Any,
@@ -131,7 +132,7 @@ def wander(
     return value, listed / step
 
 
-@compiled
+@inner
 def _draw(reduced: Any, expert: Any, home: Any, few: Any, random: Any) -> int:
     """Draw different experts, most of them where dear clients are and where those would be at home.
 
