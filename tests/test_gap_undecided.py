@@ -169,6 +169,7 @@ def test_a_tree_decides_a_rest_as_highs_does(name):
         problem = make(name, 24, 4, seed)
         value = -float(solve(problem, "greedy").objective)
         instance, found = undecided_of(problem, value, trees=True)
+        found._sure = len(SURE) - 1
         rest = found.next(NOBODY, value, value, math.inf)
         if rest is None:
             continue
