@@ -25,11 +25,11 @@ def make(name, num_clients, num_experts, seed=0):
     return FAMILIES[name](np.random.default_rng(seed), num_clients=num_clients, num_experts=num_experts)
 
 
-def undecided_of(problem, value, *, around=False):
+def undecided_of(problem, value, *, around=False, trees=False):
     instance = read(problem)
     multipliers = Multipliers(instance, np.zeros(problem.num_clients))
     multipliers.climb(value, math.inf, 300)
-    return instance, Undecided(instance, multipliers, around=around)
+    return instance, Undecided(instance, multipliers, around=around, trees=trees)
 
 
 @pytest.mark.kernels
@@ -149,6 +149,42 @@ def test_rests_with_too_many_pairs_are_not_handed_out(monkeypatch):
     _, found = undecided_of(make("gap-d", 40, 4), 1e4)
     assert found.next(NOBODY, 1e4, 1e4, math.inf) is None
     assert not found.pays
+
+
+def test_trees_decide_rests_of_any_size_and_go_on_whatever_comes_of_them(monkeypatch):
+    monkeypatch.setattr(undecided, "MOST_OPEN", 0)
+    _, found = undecided_of(make("gap-d", 40, 4), 1e4, trees=True)
+    for solved in (True, False):
+        for _ in range(2 * len(SURE)):
+            found.learn(solved=solved, found=math.inf, value=1e4)
+            assert found.pays
+            assert not found.far
+    assert found.next(NOBODY, 1e4, 1e4, math.inf).opened.sum() > 0
+
+
+@pytest.mark.parametrize("name", ["gap-c", "gap-e"])
+def test_a_tree_decides_a_rest_as_highs_does(name):
+    better = 0
+    for seed in range(4):
+        problem = make(name, 24, 4, seed)
+        value = -float(solve(problem, "greedy").objective)
+        instance, found = undecided_of(problem, value, trees=True)
+        found._sure = len(SURE) - 1
+        rest = found.next(NOBODY, value, value, math.inf)
+        if rest is None:
+            continue
+        ours, solved = rest.decided(value, math.inf)
+        theirs, agreed = rest.programmed(math.inf, 0)
+        assert solved
+        assert agreed
+        assert rest.decided(value, 0.0) == (None, False)
+        if ours is None:
+            assert theirs is None or instance.value(theirs) >= value
+            continue
+        assert instance.fits(ours)
+        assert instance.value(ours) == instance.value(theirs) < value
+        better += 1
+    assert better > 0
 
 
 def test_no_time_is_no_rest():

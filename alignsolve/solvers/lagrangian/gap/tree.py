@@ -1,10 +1,12 @@
 """Is there an alignment below an aim? Depth-first branch and bound on the stronger relaxation.
 
-At each node the multipliers climb a few steps on from where they are; every pair whose knapsacks lose too much if it is
-taken is closed; who is left with one expert goes there, and its load leaves the capacity. Whoever the knapsacks'
-choices are most divided about is put with the expert that has most of them, and on the way back kept from it. Between
-two whole costs there is so little room that a pair in two or three is left open at the root and each branch closes
-many more: trees are a few dozen levels deep where the linear relaxation's would never end.
+At each node the multipliers climb a few steps on from where they are. Near their optimum every knapsack has many best
+choices, and what one of them misses says little: a step goes along the mean of what the last choices missed. Then every
+pair whose knapsacks lose too much if it is taken is closed; who is left with one expert goes there, and its load leaves
+the capacity. Whoever the knapsacks' choices are most divided about is put with the expert that has most of them, and on
+the way back kept from it. Between two whole costs there is so little room that a pair in two or three is left open at
+the root and each branch closes many more: trees are a dozen or two levels deep where the linear relaxation's would
+never end.
 
 Costs and loads are whole, so that knapsacks are exact. The aim is as low as it can be, just above the bound: if the
 tree is exhausted the bound has risen to it, and the next tree aims one higher.
@@ -28,10 +30,12 @@ DEEPEST = 200
 """Levels of a tree at most; one that grows deeper is given up."""
 MOST_CELLS = 12_000_000
 """Entries of all levels' open pairs at most."""
-STEPS, BESIDES = 20, 10
+STEPS, BESIDES = 30, 10
 """Steps of the multipliers at a node, and what else it takes, in such steps."""
-LENGTH, PATIENCE = 0.1, 4
-"""Share of Polyak's step towards the aim; steps without a better bound after which it is halved."""
+AGED = 0.9
+"""Weight of older choices in the direction of a step, against that of the last."""
+LENGTH, SHORTER, PATIENCE = 0.5, 0.6, 6
+"""Share of Polyak's step towards the aim; its factor after so many steps without a better bound."""
 NEAR = 0.05
 """The aim counts as at least so far away: steps shall not vanish beside it."""
 MEMORY = 0.8
@@ -280,8 +284,8 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
     """Climb on; return the bound of the best multipliers, which stay, and whether the choices are an alignment."""
     best, now, expert = -np.inf, tree.multipliers[level].copy(), tree.expert[level]
     choice, wanted = np.empty(len(now), dtype=np.int64), np.empty(len(now))
-    items = np.empty(len(now), dtype=np.int64)
-    length, quiet = LENGTH, 0
+    items, direction = np.empty(len(now), dtype=np.int64), np.zeros(len(now))
+    length, quiet, usual = LENGTH, 0, 0.0
     tree.shares[:] *= MEMORY
     for _ in range(STEPS):
         lower = tree.spent[level] + _choose(tree, sacks, now, expert, tree.spent[level], items, choice, wanted)
@@ -297,11 +301,13 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
                 tree.solution[i] = expert[i] if expert[i] >= 0 else choice[i]
             return lower, True
         if quiet > PATIENCE:
-            length, quiet = 0.5 * length, 0
-            now[:] = tree.multipliers[level]
-        step = length * max(aim - lower, NEAR) / missed
+            length, quiet = SHORTER * length, 0
+        # Means over the steps so far, but for one factor: what is wanted, and how much that is.
+        usual = AGED * usual + (1.0 - AGED) * missed
+        step = length * max(aim - best, NEAR) / usual
         for i in range(len(now)):
-            now[i] += step * wanted[i]
+            direction[i] = AGED * direction[i] + (1.0 - AGED) * wanted[i]
+            now[i] += step * direction[i]
     return best, False
 
 

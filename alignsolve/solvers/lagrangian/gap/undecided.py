@@ -1,11 +1,12 @@
-"""The clients that the stronger relaxation is undecided about, decided by an integer program.
+"""The clients that the stronger relaxation is undecided about, decided by a tree or an integer program.
 
 The knapsacks' choices, averaged over many small steps of the multipliers, tend to an optimal mixture of the stronger
 relaxation. It gives most clients to one expert nearly always: there they are put. The others, with the capacity that
-is left, are a small instance of their own, whose own multipliers close pairs, and HiGHS solves it. Where that came to
-an end, more clients are left open the next time; where it did not, fewer. The steps differ from time to time, and so
-do the averages: what one of them puts in the wrong place another does not. By turns, who is with another expert in the
-incumbent is left open too, and the program goes on from there.
+is left, are a small instance of their own, whose own multipliers close pairs. Where costs and loads are whole a tree on
+the stronger relaxation (tree.py) solves it, else HiGHS. Where that came to an end, more clients are left open the next
+time; where it did not, fewer. The steps differ from time to time, and so do the averages: what one of them puts in the
+wrong place another does not. By turns, who is with another expert in the incumbent is left open too, and the program
+goes on from there.
 
 Sources: T. Larsson, M. Patriksson and A.-B. Strömberg, Ergodic, primal convergence in dual subgradient schemes for
 convex programming, Mathematical Programming 86 (1999), for the averages; T. Berthold, RENS: the optimal rounding,
@@ -21,14 +22,16 @@ from typing import NamedTuple
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.solvers.lagrangian.gap import program
 from alignsolve.solvers.lagrangian.gap.instance import Instance
 from alignsolve.solvers.lagrangian.gap.knapsacks import mix
 from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers
+from alignsolve.solvers.lagrangian.gap.tree import Found, Tree
 
 SURE = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 """Shares of one expert from which on a client is put there: the first leaves fewest clients open, the last most."""
-FIRST = 4
-"""Where to begin among these."""
+FIRST, FIRST_OF_TREES = 4, 1
+"""Where to begin among these; trees are soon done with the smaller rests."""
 LENGTHS = (0.03, 0.01, 0.1)
 """Lengths of the steps, by turns, as shares of Polyak's towards the incumbent."""
 IGNORED, AVERAGED, AT_ONCE = 100, 400, 50
@@ -56,6 +59,8 @@ class Rest(NamedTuple):
         (len(clients), num_experts) pairs that may be in what costs less than the aim.
     spent
         What the others cost.
+    multipliers
+        (len(clients),) theirs.
     start
         (len(clients),) their experts in the incumbent, if it is one of what there is to decide.
     """
@@ -65,6 +70,7 @@ class Rest(NamedTuple):
     instance: Instance
     opened: BoolArray
     spent: float
+    multipliers: FloatArray
     start: IntArray | None = None
 
     def completed(self, decided: IntArray) -> IntArray:
@@ -72,6 +78,26 @@ class Rest(NamedTuple):
         chosen = self.chosen.copy()
         chosen[self.clients] = decided
         return chosen
+
+    def decided(self, aim: float, end: float) -> tuple[IntArray | None, bool]:
+        """Look for the cheapest that costs less than the aim by a tree, where it suits.
+
+        Returns
+        -------
+        (num_clients,) the alignment of all clients, or None; whether it is the cheapest, or there is none.
+        """
+        tree, found = Tree(self.instance, self.opened, self.multipliers, aim - self.spent), Found.ALIGNMENT
+        while found is Found.ALIGNMENT:
+            found = tree.run(math.inf, end)
+        return None if tree.best is None else self.completed(tree.best), found is Found.EXHAUSTED
+
+    def programmed(self, end: float, seed: int) -> tuple[IntArray | None, bool]:
+        """Do the same by HiGHS, as the open pairs follow from the aim; None if nothing came of it."""
+        found = program.optimise_apart(self.instance, self.opened, self.start, end, seed=seed)
+        if found is None:
+            return None, False
+        solved = found.infeasible or found.stats["optimal"]
+        return None if found.x is None else self.completed(np.asarray(found.x)), solved
 
 
 class Undecided:
@@ -81,18 +107,22 @@ class Undecided:
     ----------
     around
         Whether they hold the incumbent.
+    trees
+        Whether trees decide them, which stand many more open pairs.
     pays
-        False once there is none small enough, or the largest was decided in vain.
+        False once there is none small enough for HiGHS, or the largest was decided in vain.
     proven
         Whether one was decided to the end.
     far
         Whether the first came out far from the incumbent.
     """
 
-    def __init__(self, instance: Instance, multipliers: Multipliers, *, around: bool = False) -> None:
-        self.instance, self.multipliers, self.around = instance, multipliers, around
+    def __init__(
+        self, instance: Instance, multipliers: Multipliers, *, around: bool = False, trees: bool = False
+    ) -> None:
+        self.instance, self.multipliers, self.around, self.trees = instance, multipliers, around, trees
         self.pays, self.far = True, False
-        self._sure, self.proven = FIRST, False
+        self._sure, self.proven = FIRST_OF_TREES if trees else FIRST, False
         self._lengths = itertools.cycle(LENGTHS)
 
     def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> Rest | None:
@@ -106,7 +136,7 @@ class Undecided:
         shares = self._shares(value, deadline)
         while shares is not None and time.monotonic() < deadline:
             rest = self._rest(shares, incumbent, aim, deadline)
-            if rest is None or rest.opened.sum() <= MOST_OPEN:
+            if rest is None or self.trees or rest.opened.sum() <= MOST_OPEN:
                 return rest
             self._narrow()
             if not self.pays:
@@ -129,16 +159,19 @@ class Undecided:
             return
         self._narrow()
         lower = self.multipliers.lower
-        if not self.proven and found - lower > TOO_FAR * max(value - lower, float(self.instance.whole)):
+        if not (self.proven or self.trees) and found - lower > TOO_FAR * max(value - lower, float(self.instance.whole)):
             self.pays, self.far = False, True
 
     def _widen(self) -> None:
-        self._sure += 1
-        self.pays = self._sure < len(SURE)
+        self._put(self._sure + 1)
 
     def _narrow(self) -> None:
-        self._sure -= 1
-        self.pays = self._sure >= 0
+        self._put(self._sure - 1)
+
+    def _put(self, sure: int) -> None:
+        """Trees go on with the largest or the smallest rest: the next average is another."""
+        self.pays = self.trees or 0 <= sure < len(SURE)
+        self._sure = min(max(sure, 0), len(SURE) - 1)
 
     def _shares(self, value: float, deadline: float) -> FloatArray | None:
         """The average of the knapsacks' choices, (num_clients, num_experts); None if it comes too late."""
@@ -182,10 +215,10 @@ class Undecided:
             self._widen()
             return None
         if not self.around:
-            return Rest(chosen, clients, small, opened, spent)
+            return Rest(chosen, clients, small, opened, spent, multipliers.best)
         start = incumbent[clients]
         opened[np.arange(len(start)), start] = True
-        return Rest(chosen, clients, small, opened, spent, start)
+        return Rest(chosen, clients, small, opened, spent, multipliers.best, start)
 
 
 def in_turn(afresh: Undecided, around: Undecided, vain: int) -> Undecided | None:
