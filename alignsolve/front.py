@@ -105,7 +105,7 @@ def solve(
     refuse_unsupported(problem, name, call)
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
-        _prepare(problem, call)
+        prepare(problem, call)
     started = time.monotonic()
     answer = _answer_without_solver(problem)
     if answer is None:
@@ -126,11 +126,11 @@ def solve(
     return solution
 
 
-def _prepare(problem: AlignmentProblem, solver: Solver) -> None:
-    """Compile what the solver and the check of its answer need, before the clock starts."""
-    prepare = getattr(solver, "prepare", None)
-    if prepare is not None:
-        prepare(problem)
+def prepare(problem: AlignmentProblem, solver: Solver) -> None:
+    """Compile what the solver and the check of its answer need: ``solve()`` does before the clock of a limit starts."""
+    own = getattr(solver, "prepare", None)
+    if own is not None:
+        own(problem)
     prepare_checks(problem)
 
 
@@ -379,4 +379,4 @@ def describe_solvers() -> Mapping[str, Capabilities]:
     return {name: capabilities(resolve(name)[1]) for name in SOLVERS}
 
 
-__all__ = ["SOLVERS", "capabilities", "describe_solvers", "judge", "resolve", "solve"]
+__all__ = ["SOLVERS", "capabilities", "describe_solvers", "judge", "prepare", "resolve", "solve"]

@@ -32,6 +32,10 @@ class Ours:
             return str(error).partition(";")[0]
         return None
 
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what this very problem needs: a small sibling may go to another solver, or to less of one."""
+        front.prepare(problem, front.resolve(self.solver)[1])
+
     def build(self, problem: AlignmentProblem) -> AlignmentProblem:
         """Validate the raw arrays once more: that is what a user pays for."""
         raw: dict[str, Any] = {name: getattr(problem, name) for name in FIELDS}

@@ -50,7 +50,7 @@ class _Worker:
         return {"outcome": "ready"}
 
     def warm_up(self) -> dict[str, Any]:
-        """Compile and import on a small sibling."""
+        """Compile and import on a small sibling, and what a contender can compile for the instance itself."""
         sibling = self.case.warm_up().make()
         if self.contender.refusal(sibling) is not None:
             return {"outcome": "ready"}
@@ -58,6 +58,9 @@ class _Worker:
             self.contender.solve(self.contender.build(sibling))
         except ImportError as error:
             return asdict(Trial("missing", f"not installed: {error}"))
+        prepare = getattr(self.contender, "prepare", None)
+        if prepare is not None:
+            prepare(self.problem)
         return {"outcome": "ready"}
 
     def attempt(self) -> dict[str, Any]:
