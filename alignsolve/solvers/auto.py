@@ -19,7 +19,7 @@ from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmSt
 PRICE_PAIRS = 1 << 10
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
 CLIENTS_PER_EXPERT, FEW_EXPERTS = 8, 16
-"""How many times more clients than experts, or how few experts, make it the faster one on every family."""
+"""How many times more clients than experts, or how few experts, make it the faster one on all families together."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
