@@ -111,7 +111,8 @@ class _Dealing:
 
     def settle(self, clients: IntArray, rng: np.random.Generator) -> bool:
         """Solve the problem of the last clients, with what the others carry; whether every bound holds."""
-        clients = np.union1d(clients, self._holders_of_too_much(clients))
+        again = self._holders_of_too_much(clients)
+        clients = np.union1d(clients, again) if len(again) else clients
         others = self.loads - self._carried(clients)
         part = _part(self.problem, clients, others)
         if part is None:
@@ -135,11 +136,15 @@ class _Dealing:
 
     def _holders_of_too_much(self, last: IntArray) -> IntArray:
         """Holders of experts for which those before the last carry too much: evenly spread, no more than it takes."""
-        excess = self.loads - self._carried(last) - self.problem.experts.most
+        carried = self.loads - self._carried(last)
+        overfilled = _overfilled(self.problem, carried)
+        if not overfilled.any():
+            return last[:0]
+        excess = carried - self.problem.experts.most
         before = np.ones(self.problem.num_clients, dtype=np.bool_)
         before[last] = False
-        found = [last[:0]]
-        for j in np.flatnonzero(excess > 0.0):
+        found = []
+        for j in np.flatnonzero(overfilled):
             holders = np.flatnonzero(self.chosen[:, j] & before)
             holders = holders[np.argsort(holders * MIX % (1 << 32), kind="stable")]
             loads = np.ones(len(holders)) if self.problem.client_load is None else self.problem.client_load[holders, j]
@@ -166,9 +171,15 @@ def portions(num_clients: int, fewest: int) -> list[IntArray]:
     return [portion for portion in found if len(portion)]
 
 
+def _overfilled(problem: AlignmentProblem, carried: FloatArray) -> BoolArray:
+    """Experts for which that is too much already, (num_experts,)."""
+    too_much: BoolArray = carried > problem.experts.most + FEASIBILITY * carried
+    return too_much
+
+
 def _part(problem: AlignmentProblem, clients: IntArray, carried: FloatArray) -> AlignmentProblem | None:
     """The problem of some clients, with what the others carry taken off the bounds; None if they carry too much."""
-    if (carried > problem.experts.most + FEASIBILITY * carried).any():
+    if _overfilled(problem, carried).any():
         return None
     block = problem.pick(clients)
     return AlignmentProblem(

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 LITTLE = 8
 """Units of load per expert that may be out of place before a sample is worth its while."""
 TABLE_PAIRS = 1 << 20
+"""Pairs of a core that is kept as a table, and of the sample that is looked at first, at most."""
 FEWEST = 64
 """Clients of a sample, at least: with two experts two would tell nothing."""
 SAMPLE_ROUNDS = 6
@@ -118,8 +119,7 @@ class Price:
     def prepare(self, problem: "AlignmentProblem") -> None:
         """Compile what problems with this type of fitness need."""
         rehearse(self, problem)
-        if problem.num_clients > self.direct_clients:  # whose core may be large
-            rehearse(replace(self, table_pairs=0), problem)
+        rehearse(replace(self, table_pairs=0), problem)  # where the core is large, or small beside its clients
 
 
 class _Solution:
