@@ -45,8 +45,8 @@ def page(main: Compared, ablation: Compared, longer: Compared) -> str:
         ),
         *(part for task in main.plan.tasks for part in _task(main, task)),
         "## What each part is worth",
-        "Ours, and variants with one part taken out or added. Ratios are ours / the variant: a ratio below 1 means that "
-        "the part pays. The setting is the same for all. Nothing is tuned.",
+        "Ours, and variants with one part taken out or added. Ratios are ours / the variant: a ratio below 1 means "
+        "that the part pays. The setting is the same for all. Nothing is tuned.",
         *(part for task in ablation.plan.tasks for part in _ablation(ablation, task)),
         "## Longer runs",
         "These runs are not in the protocol. They were made after its results were known. Alignments that missed the "
@@ -145,9 +145,9 @@ def _how(*compared: Compared) -> str:
     judged = [run for each in compared for runs in each.runs.values() for run in runs]
     hours = sum(float(run["round_seconds"].sum()) for run in judged) / 3600
     return (
-        f"{len(every)} runs were made, including those for tuning. The {len(judged)} judged runs took {hours:.1f} hours of "
-        "wall-clock time; several ran at the same time. The raw rows are in `benchmarks/results/evidence.csv.gz`, one "
-        "for each round of each run. `make evidence` runs only what is missing there, and writes this page."
+        f"{len(every)} runs were made, including those for tuning. The {len(judged)} judged runs took {hours:.1f} "
+        "hours of wall-clock time; several ran at the same time. The raw rows are in `benchmarks/results/evidence.csv.gz`, "
+        "one for each round of each run. `make evidence` runs only what is missing there, and writes this page."
     )
 
 
