@@ -167,5 +167,5 @@ def test_the_reader_of_calls_sees_both_ways_to_call():
 def test_one_file_says_how_the_package_compiles():
     sources = {module_name(path): path.read_text(encoding="utf-8") for path in FILES}
     assert [name for name in sources if house(name) == "alignsolve" and "njit(" in sources[name]] == [
-        "alignsolve.compiled"
+        "alignsolve.runtime.jit"
     ]

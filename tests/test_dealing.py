@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from alignsolve import solve
-from alignsolve.solvers.ascent import bound_at
+from alignsolve.solvers.common.level_method import bound_at
 from alignsolve.solvers.lagrangian import Lagrangian, newton
 from alignsolve.solvers.lagrangian.clients import Clients
-from alignsolve.solvers.lagrangian.deal import FEWEST, _Dealing, portions
-from alignsolve.solvers.lagrangian.dual import Prices
+from alignsolve.solvers.lagrangian.multigrid import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
+from alignsolve.solvers.lagrangian.portions import FEWEST, _Dealing, portions
 from problems import FAMILIES
 
 

@@ -28,7 +28,7 @@ from alignsolve import (
     save_state,
 )
 from alignsolve.estimate import WithDemand
-from alignsolve.files import FileError
+from alignsolve.io.record_file import FileError
 
 FITNESS = (
     AffinityFitness(),

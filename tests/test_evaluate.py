@@ -185,7 +185,7 @@ def test_bound_survives_cancelling_penalties():
 
 
 def test_bounds_shared_between_blocks_are_summed(monkeypatch):
-    monkeypatch.setattr("alignsolve.blocks.BLOCK_ENTRIES", 8)
+    monkeypatch.setattr("alignsolve.data.blocks.BLOCK_ENTRIES", 8)
     rng = np.random.default_rng(0)
     problem = AlignmentProblem(rng.random((23, 4)), client_capacity=2, expert_capacity=5, expert_demand=1)
     x = rng.random((23, 4)) < 0.3

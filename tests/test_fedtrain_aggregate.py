@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fedtrain.aggregate import aggregate
+from fedtrain.local.update import Measured, Update, find_fault
 from fedtrain.models import MLPSpec, expert_of, initial_tensors, part_to_upload
-from fedtrain.update import Measured, Update, find_fault
 
 SPEC = MLPSpec(num_inputs=4, num_classes=3, num_features=5, num_hidden=4, num_experts=4)
 EXPERTS = {0: (0, 1), 1: (1,), 2: (0, 2), 5: (1, 2)}  # nobody holds expert 3

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 
-from fedtrain.alignment import declared_capacity
-from fedtrain.config_file import read_config
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.alignment import declared_capacity
+from fedtrain.server.rounds import run_rounds
 
 SMALL = ("clients.num_clients=12", "rounds=4", "training.epochs=1", "training.together=true", "clients.dropout=0.0")
 

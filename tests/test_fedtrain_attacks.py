@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from benchmarks.attacks import AttackRow, attack_run, read_rows, table, write_rows
-from fedtrain.attacks import draw_attackers
-from fedtrain.config_file import read_config
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
+from fedtrain.simulation.attacks import draw_attackers
 
 TINY = (
     "rounds=2",

@@ -17,12 +17,12 @@ from test_fedtrain_rounds import SMALL
 from typer.testing import CliRunner
 
 from alignsolve import SolveError
-from fedtrain import rounds as rounds_module
 from fedtrain.cli import app
-from fedtrain.config_file import read_config
+from fedtrain.config.file import read_config
 from fedtrain.display import make_display
 from fedtrain.models import MLPSpec, skeleton
-from fedtrain.row import Row
+from fedtrain.results.row import Row
+from fedtrain.server import rounds as rounds_module
 
 COLUMNS = (
     *("round", "accuracy", "loss", "status", "proof", "gap", "objective", "load_cv", "bytes_down", "bytes_up"),
@@ -217,7 +217,7 @@ def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr("fedtrain.atomic.os.replace", full)
+    monkeypatch.setattr("fedtrain.results.atomic.os.replace", full)
     result = fedtrain("run", *CONFIGURED, "--set", "rounds=1", "--out", tmp_path)
     assert result.exit_code == 2
     assert f"cannot write {tmp_path}/run/alignment.npz: No space left on device" in result.stderr

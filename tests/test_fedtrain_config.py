@@ -2,10 +2,10 @@
 
 import pytest
 
-from fedtrain.alignment import FITNESS
 from fedtrain.config import FITNESS_NAMES, ConfigError, RunConfig
-from fedtrain.config_file import read_config, to_toml
+from fedtrain.config.file import read_config, to_toml
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.alignment import FITNESS
 
 
 def test_the_defaults_survive_a_round_trip(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedtrain.config_data import DATA_NAMES, MOST_STYLES, ConceptsConfig, DataConfig, GlyphsConfig, TextConfig
-from fedtrain.config_file import read_config
+from fedtrain.config.data import DATA_NAMES, MOST_STYLES, ConceptsConfig, DataConfig, GlyphsConfig, TextConfig
+from fedtrain.config.file import read_config
 from fedtrain.data import DATASETS, DataError, Examples, Federated
 from fedtrain.data.concepts import STYLES, in_domains, label_permutations
 from fedtrain.data.digits import load_digits

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from fedtrain.config_data import DataConfig, EmnistConfig, GtsrbConfig
+from fedtrain.config.data import DataConfig, EmnistConfig, GtsrbConfig
 from fedtrain.data import DATASETS, DataError
 from fedtrain.data.cifar10 import read_batch
 from fedtrain.data.emnist import read_part

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from fedtrain.config_data import DataConfig, GlyphsConfig
+from fedtrain.config.data import DataConfig, GlyphsConfig
 from fedtrain.data import DATASETS
 from fedtrain.data.fonts import CHARACTERS, FIELD, distance_fields, font_files
 from fedtrain.data.glyphs import Hand, draw_hand, write

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedtrain.config_data import DataConfig, TextConfig
+from fedtrain.config.data import DataConfig, TextConfig
 from fedtrain.data import DATASETS, DataError
 from fedtrain.data.text import VOCABULARY, cut, encode, folder_texts, speakers, windows
 

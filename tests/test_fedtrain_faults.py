@@ -8,13 +8,13 @@ import torch
 from faults import NONSENSE, Network
 from rich.console import Console
 
-from fedtrain import client as local
-from fedtrain import rounds as rounds_module
-from fedtrain.config_file import read_config
-from fedtrain.reply import checksum, seal
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
+from fedtrain.local import client as local
 from fedtrain.run import Ending, execute
 from fedtrain.server import initial_state, prepare
+from fedtrain.server import rounds as rounds_module
+from fedtrain.server.reply import checksum, seal
+from fedtrain.server.rounds import run_rounds
 
 TINY = (
     "rounds=2",

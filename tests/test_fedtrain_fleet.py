@@ -7,13 +7,13 @@ import pytest
 
 from alignsolve import Outcome
 from fedtrain.config import ClientsConfig, ConfigError, RunConfig, TierConfig
-from fedtrain.config_file import read_config
-from fedtrain.devices import Devices, Fleet, make_fleet
-from fedtrain.presence import opening, present, sample_cohort, time_left
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
-from fedtrain.timing import Work, foresee, simulated_seconds, undisturbed_seconds
-from fedtrain.trace import read_trace
+from fedtrain.server.rounds import run_rounds
+from fedtrain.simulation.availability import opening, present, sample_cohort, time_left
+from fedtrain.simulation.devices import Devices, Fleet, make_fleet
+from fedtrain.simulation.timing import Work, foresee, simulated_seconds, undisturbed_seconds
+from fedtrain.simulation.trace import read_trace
 
 HEADER = "client,ms_per_example,memory_kib,down_mbps,up_mbps"
 LINES = [f"c{k},{1 + k},{500 + k},{10 + k},{5 + k}" for k in range(6)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedtrain.client import LocalData, auxiliary_loss, train
 from fedtrain.config import TrainingConfig
+from fedtrain.local.client import LocalData, auxiliary_loss, train
 from fedtrain.models import (
     MLPSpec,
     expert_of,

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, cross_entropy, max_pool2d, relu, softmax
 
-from fedtrain.client import LocalData, auxiliary_loss, train
 from fedtrain.config import ConfigError, ModelConfig, TrainingConfig
-from fedtrain.config_file import read_config
-from fedtrain.config_model import MODEL_KINDS
+from fedtrain.config.file import read_config
+from fedtrain.config.model import MODEL_KINDS
 from fedtrain.data import Examples
-from fedtrain.devices import footprint
+from fedtrain.local.client import LocalData, auxiliary_loss, train
+from fedtrain.local.update import find_fault
 from fedtrain.models import (
     MODELS,
     expert_of,
@@ -20,7 +20,7 @@ from fedtrain.models import (
     part_to_upload,
     skeleton,
 )
-from fedtrain.update import find_fault
+from fedtrain.simulation.devices import footprint
 
 IMAGES = Examples(np.random.default_rng(0).standard_normal((12, 2, 9, 8)).astype(np.float32), np.arange(12) % 5, 5)
 TEXT = Examples(*np.random.default_rng(1).integers(6, size=(2, 7, 5)), 6)

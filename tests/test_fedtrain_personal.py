@@ -5,8 +5,8 @@ import pytest
 import torch
 from test_fedtrain_rounds import configured
 
+from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.models import part_to_download
-from fedtrain.personal import personalised_accuracy
 from fedtrain.server import evaluate, initial_state, prepare
 
 

@@ -9,8 +9,8 @@ from test_fedtrain_aggregate import draw, make_update
 
 from fedtrain.config import ValidationConfig
 from fedtrain.models import expert_of
-from fedtrain.reception import Asked, receive
-from fedtrain.reply import seal
+from fedtrain.server.reception import Asked, receive
+from fedtrain.server.reply import seal
 
 
 def moved(client, experts, *, shared=0.1, expert=0.1, number=0):

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from fedtrain import run as run_module
 from fedtrain.cli import app
+from fedtrain.results.run_folder import RunFolderError
 from fedtrain.run import Ending
-from fedtrain.run_folder import RunFolderError
 
 CLOCKS = {"solve_seconds", "round_seconds", "align_seconds"}
 KILLS = 50

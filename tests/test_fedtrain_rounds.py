@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fedtrain import client as local
 from fedtrain.config import ConfigError, RunConfig
-from fedtrain.config_file import read_config
+from fedtrain.config.file import read_config
+from fedtrain.local import client as local
 from fedtrain.models import num_bytes, part_to_download, part_to_upload
-from fedtrain.presence import sample_cohort
-from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
+from fedtrain.simulation.availability import sample_cohort
 
 SMALL = (
     "rounds=2",

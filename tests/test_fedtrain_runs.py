@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.config import ConfigError
-from fedtrain.config_file import read_config
-from fedtrain.personal import personalised_accuracy
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 
 SMALL = (
     *("rounds=2", "clients.num_clients=8", "clients.dropout=0", "training.epochs=1"),

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fedtrain_rounds import configured
 
-from fedtrain.client import LocalData, train
 from fedtrain.config import ConfigError, TrainingConfig
+from fedtrain.local.batched import AT_ONCE, Job, train_together
+from fedtrain.local.client import LocalData, train
 from fedtrain.models import MLPSpec, initial_tensors, part_to_download
-from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
-from fedtrain.together import AT_ONCE, Job, train_together
+from fedtrain.server.rounds import run_rounds
 
 SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 

@@ -19,7 +19,7 @@ from alignsolve import (
     SumFitness,
 )
 from alignsolve.estimate.clusters import balanced_members
-from alignsolve.estimate.gate import evidence_of
+from alignsolve.estimate.difference import evidence_of
 
 RNG = np.random.default_rng(0)
 

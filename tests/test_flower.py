@@ -8,15 +8,15 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'aligns
 from flwr.app import Array, ArrayRecord, ConfigRecord
 
 from alignsolve import Outcome
-from fedtrain import client as local
 from fedtrain.adapters.flower import AlignedStrategy, TooFewClientsError, client_app
 from fedtrain.adapters.flower.records import pack, unpack
-from fedtrain.config_file import read_config
+from fedtrain.config.file import read_config
 from fedtrain.layouts import LayoutError
+from fedtrain.local import client as local
 from fedtrain.models import num_bytes, part_to_download, part_to_upload
 from fedtrain.randomness import Purpose, generator
-from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 from tests.adding import NUM_CLIENTS, add, assert_close, expected, listen, weights
 from tests.flower_grid import FakeGrid, bytes_on_the_wire
 from tests.flower_model import assigned_in, make_grid, make_strategy, nodes, partition

@@ -13,11 +13,11 @@ import pytest
 
 from alignsolve import AlignmentProblem, Proof, Status, solve
 from alignsolve.solver import WarmStart
-from alignsolve.solvers.lagrangian.gap.instance import assignment_like, read
-from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, evaluate, forced, new_table
-from alignsolve.solvers.lagrangian.gap.moves import Terms, descend, empty_plan, settle, shift
-from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers
-from alignsolve.solvers.lagrangian.gap.solver import solve_gap
+from alignsolve.solvers.generalised_assignment.instance import assignment_like, read
+from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, evaluate, forced, new_table
+from alignsolve.solvers.generalised_assignment.moves import Terms, descend, empty_plan, settle, shift
+from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
+from alignsolve.solvers.generalised_assignment.solver import solve_gap
 from problems import FAMILIES, orlib
 
 ROOT = Path(__file__).parents[1]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from test_gap import make, real
 
 from alignsolve import AlignmentProblem, Status, solve
-from alignsolve.solvers.lagrangian.gap import trees
-from alignsolve.solvers.lagrangian.gap.instance import read
-from alignsolve.solvers.lagrangian.gap.tree import Found, Tree, suits
-from alignsolve.solvers.lagrangian.gap.trees import Trees
+from alignsolve.solvers.generalised_assignment import iterated_tree
+from alignsolve.solvers.generalised_assignment.instance import read
+from alignsolve.solvers.generalised_assignment.iterated_tree import Trees
+from alignsolve.solvers.generalised_assignment.tree import Found, Tree, suits
 
 FAMILIES_OF_GAP = ["gap-a", "gap-b", "gap-c", "gap-d", "gap-e"]
 
@@ -102,7 +102,7 @@ def test_fractions_have_no_tree():
 
 
 def test_a_tree_that_takes_too_long_is_no_longer_promising(monkeypatch):
-    monkeypatch.setattr(trees, "TRIAL", 0.0)
+    monkeypatch.setattr(iterated_tree, "TRIAL", 0.0)
     instance = read(make("gap-d", 40, 5))
     forest = Trees(instance)
     assert forest.promising(1.0, 1.0)

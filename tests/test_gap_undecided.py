@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import solve
-from alignsolve.solvers.lagrangian.gap import trees, undecided
-from alignsolve.solvers.lagrangian.gap.instance import read
-from alignsolve.solvers.lagrangian.gap.knapsacks import Knapsacks, evaluate, mix, new_table
-from alignsolve.solvers.lagrangian.gap.multipliers import Multipliers
-from alignsolve.solvers.lagrangian.gap.solver import solve_gap
-from alignsolve.solvers.lagrangian.gap.undecided import SURE, Undecided, in_turn
+from alignsolve.solvers.generalised_assignment import iterated_tree as trees
+from alignsolve.solvers.generalised_assignment import restricted
+from alignsolve.solvers.generalised_assignment.instance import read
+from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, evaluate, mix, new_table
+from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
+from alignsolve.solvers.generalised_assignment.restricted import SURE, Undecided, in_turn
+from alignsolve.solvers.generalised_assignment.solver import solve_gap
 from problems import FAMILIES
 
 NOBODY = np.zeros(0, dtype=np.int64)
@@ -62,7 +63,7 @@ def test_whatever_the_rest_decides_completes_to_an_alignment_that_fits(seed, nam
     rest = found.next(NOBODY, value, value, math.inf)
     if rest is None:
         return
-    assert rest.opened.sum() <= undecided.MOST_OPEN
+    assert rest.opened.sum() <= restricted.MOST_OPEN
     assert rest.opened.shape == rest.instance.shape == (len(rest.clients), instance.shape[1])
     rng = np.random.default_rng(seed)
     for _ in range(200):
@@ -109,13 +110,13 @@ def test_around_the_incumbent_it_is_one_of_what_there_is_to_decide():
 
 def test_what_is_solved_widens_the_rest_until_all_are_open_and_what_is_not_narrows_it():
     _, found = undecided_of(make("gap-c", 40, 4), 1e3)
-    for _ in range(len(SURE) - undecided.FIRST):
+    for _ in range(len(SURE) - restricted.FIRST):
         assert found.pays
         found.learn(solved=True, found=math.inf, value=1e3)
     assert not found.pays
     _, found = undecided_of(make("gap-c", 40, 4), 1e3)
     found.learn(solved=True, found=1e3, value=1e3)
-    for _ in range(undecided.FIRST + 2):
+    for _ in range(restricted.FIRST + 2):
         assert found.pays
         found.learn(solved=False, found=math.inf, value=1e3)
     assert not found.pays
@@ -145,14 +146,14 @@ def test_around_the_incumbent_is_decided_by_turns_once_the_other_way_came_to_an_
 
 
 def test_rests_with_too_many_pairs_are_not_handed_out(monkeypatch):
-    monkeypatch.setattr(undecided, "MOST_OPEN", 0)
+    monkeypatch.setattr(restricted, "MOST_OPEN", 0)
     _, found = undecided_of(make("gap-d", 40, 4), 1e4)
     assert found.next(NOBODY, 1e4, 1e4, math.inf) is None
     assert not found.pays
 
 
 def test_trees_decide_rests_of_any_size_and_go_on_whatever_comes_of_them(monkeypatch):
-    monkeypatch.setattr(undecided, "MOST_OPEN", 0)
+    monkeypatch.setattr(restricted, "MOST_OPEN", 0)
     _, found = undecided_of(make("gap-d", 40, 4), 1e4, trees=True)
     for solved in (True, False):
         for _ in range(2 * len(SURE)):

@@ -7,10 +7,10 @@ import pytest
 from test_gap import make
 
 from alignsolve import AlignmentProblem
-from alignsolve.solvers.lagrangian.gap import program, walk
-from alignsolve.solvers.lagrangian.gap.instance import read
-from alignsolve.solvers.lagrangian.gap.meeting import empty_halves, meet
-from alignsolve.solvers.lagrangian.gap.pool import FIRST, LocalSearch
+from alignsolve.solvers.generalised_assignment import large_neighbourhood, program
+from alignsolve.solvers.generalised_assignment.instance import read
+from alignsolve.solvers.generalised_assignment.local_search import FIRST, LocalSearch
+from alignsolve.solvers.generalised_assignment.meet_in_the_middle import empty_halves, meet
 
 ANYTHING = 1e6
 """A rise that every alignment stays below."""
@@ -82,9 +82,11 @@ def test_nothing_moves_where_nothing_is_cheap_enough():
 @pytest.mark.kernels
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_walk_only_keeps_what_fits_and_is_better(whole, monkeypatch):
-    monkeypatch.setattr(walk, "WORK", 20_000)  # of the interpreted code; what is compiled has its own
+    monkeypatch.setattr(large_neighbourhood, "WORK", 20_000)  # of the interpreted code; what is compiled has its own
     instance, prices, local = search_on(make("gap-d", 30, 4) if whole else fractions(2, 30, 4), 1)
-    stroll = walk.Walk(local._terms, prices, whole_loads=instance.whole_loads, random=np.array([3], dtype=np.uint64))
+    stroll = large_neighbourhood.Walk(
+        local._terms, prices, whole_loads=instance.whole_loads, random=np.array([3], dtype=np.uint64)
+    )
     stroll.start(local.best, local.value)
     values = [local.value]
     for _ in range(5):

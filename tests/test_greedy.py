@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem, Proof, Status, solve
-from alignsolve.solvers.ascent import ascend
+from alignsolve.solvers.common.level_method import ascend
 from alignsolve.solvers.greedy import Greedy, Regret
 from problems import FAMILIES
 from tests import oracle

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignsolve import AlignmentProblem, evaluate
-from alignsolve.kernels import best_rows_compiled
-from alignsolve.parallel import available_threads, map_in_order
-from alignsolve.rows import best_rows
+from alignsolve import AlignmentProblem
+from alignsolve.certificate import evaluate
+from alignsolve.runtime.threads import available_threads, map_in_order
+from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.row_compiled import best_rows_compiled
 from problems import FAMILIES
 
 pytestmark = pytest.mark.kernels

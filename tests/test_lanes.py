@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem
-from alignsolve.kernels import best_rows_compiled
-from alignsolve.lanes import BATCH, LANES, best_of, desk, lane_tops, listed, mark
-from alignsolve.rows import best_rows
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.engine_numpy import NumpyEngine
 from alignsolve.solvers.price.pricing import typed
+from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.row_compiled import best_rows_compiled
+from alignsolve.subproblem.simd_topk import BATCH, LANES, best_of, desk, lane_tops, listed, mark
 
 pytestmark = pytest.mark.kernels
 WIDTHS = [1, 7, 8, 9, 63, 64, 65, 130]

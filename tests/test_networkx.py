@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from alignsolve import AlignmentProblem, solve
 from alignsolve.problem import Feature
 from alignsolve.solution import Proof, Status, UnsupportedError
-from alignsolve.solvers.simplex import NetworkX
+from alignsolve.solvers.network_simplex import NetworkX
 
 
 def assert_best(problem: AlignmentProblem) -> Status:

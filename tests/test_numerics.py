@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import Alignment, AlignmentProblem
-from alignsolve.alignment import as_alignment
+from alignsolve.data.alignment import as_alignment
 from alignsolve.numerics import rounding_of_difference, slack, total, whole_ceil, whole_floor
 
 FLOATS = st.floats(-1e12, 1e12, allow_subnormal=False)

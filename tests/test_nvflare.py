@@ -12,14 +12,14 @@ import torch
 from nvflare.apis.signal import Signal
 
 from alignsolve import Outcome
-from fedtrain import client as local
 from fedtrain.adapters.nvflare import AlignedExecutor, SavedStateError, TooFewClientsError, load_weights
-from fedtrain.config_file import read_config
+from fedtrain.config.file import read_config
 from fedtrain.layouts import LayoutError
+from fedtrain.local import client as local
 from fedtrain.models import num_bytes, part_to_download
 from fedtrain.randomness import Purpose, generator
-from fedtrain.rounds import run_rounds
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 from tests.adding import NUM_CLIENTS, NUM_EXPERTS, add, assert_close, expected, listen
 from tests.nvflare_sites import NAMES, Adding, Server, Sites, assigned_in
 

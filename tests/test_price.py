@@ -10,11 +10,11 @@ import pytest
 from scipy import optimize, sparse
 
 from alignsolve import AlignmentProblem, Proof, RowBlocks, Status, WarmStart, solve
+from alignsolve.solvers.common.sample import Sample
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.engine_numpy import NumpyEngine
 from alignsolve.solvers.price.pricing import Pass
 from alignsolve.solvers.price.solver import Price
-from alignsolve.solvers.sample import Sample
 
 
 def oracle(problem: AlignmentProblem) -> float | None:

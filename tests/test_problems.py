@@ -8,8 +8,8 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from alignsolve import AlignmentProblem, Feature
+from alignsolve.certificate.witness import confirm
 from alignsolve.problem import FIELDS
-from alignsolve.witness import confirm
 from problems import FAMILIES
 from problems.planted import around_mean, deal, device_tiers, loads
 

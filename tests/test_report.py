@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_folder import write_run
 
-from fedtrain import report_data
-from fedtrain.charts import nice_ticks
+from fedtrain.report import data as report_data
 from fedtrain.report import write_report
+from fedtrain.report.charts import nice_ticks
 
 VOID = {"meta", "link", "input", "img", "br"}
 

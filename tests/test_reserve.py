@@ -6,8 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, Answer, evaluate, solve
-from alignsolve.reserve import LARGEST_SHARE, checking_seconds
+from alignsolve import AlignmentProblem, Answer, solve
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
 from problems import FAMILIES
 
 

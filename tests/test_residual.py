@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from alignsolve import Alignment, AlignmentProblem, Proof, Status, solve
 from alignsolve.front import judge
 from alignsolve.solver import Answer
-from alignsolve.solvers import residual
+from alignsolve.solvers.common import residual
 from problems import FAMILIES
 
 GROUPED = {"expert_group": [0, 0, 1, 1], "group_demand": 1, "client_capacity": 3, "client_demand": 2}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem
-from alignsolve.rows import best_rows
+from alignsolve.subproblem.row import best_rows
 
 
 def check(problem, prices):

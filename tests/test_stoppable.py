@@ -15,11 +15,11 @@ import numba
 import numpy as np
 import pytest
 
-from alignsolve import stoppable
-from alignsolve.alignment import Alignment
+from alignsolve.data.alignment import Alignment
+from alignsolve.runtime import child_process
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress
-from alignsolve.stoppable import last_answer
 
 
 @pytest.fixture(params=["child", "thread"])
@@ -199,7 +199,7 @@ def is_gone(pid: int, patience: float = 5.0) -> bool:
 PARENT = """
 import os, sys, time
 from alignsolve.solver import Answer, Progress
-from alignsolve.stoppable import last_answer
+from alignsolve.runtime.child_process import last_answer
 
 def work():
     open(sys.argv[1], "w").write(str(os.getpid()))
@@ -270,8 +270,8 @@ def test_a_child_costs_little():
 
 
 def test_the_module_is_not_loaded_by_the_package():
-    assert stoppable.__name__ == "alignsolve.stoppable"
-    code = "import sys, alignsolve; sys.exit('alignsolve.stoppable' in sys.modules)"
+    assert child_process.__name__ == "alignsolve.runtime.child_process"
+    code = "import sys, alignsolve; sys.exit('alignsolve.runtime.child_process' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem
-from alignsolve.alignment import Alignment
+from alignsolve.data.alignment import Alignment
 from alignsolve.solvers.greedy import Greedy, fill, mend, paths
 from alignsolve.solvers.greedy.chains import load_units
 from alignsolve.solvers.greedy.complete import complete_rows
 from alignsolve.solvers.greedy.state import gather, to_alignment
-from alignsolve.solvers.lagrangian import dual, exchange
+from alignsolve.solvers.lagrangian import move_chains, multigrid
 from alignsolve.solvers.lagrangian import solver as lagrangian
-from alignsolve.solvers.lagrangian.dual import Prices
-from alignsolve.solvers.lagrangian.polish import Polish
+from alignsolve.solvers.lagrangian.multigrid import Prices
+from alignsolve.solvers.lagrangian.perturbation import Polish
 from alignsolve.solvers.lagrangian.solver import Lagrangian
 from problems import FAMILIES
 
@@ -141,12 +141,12 @@ def test_nothing_is_listed_and_no_chain_made_after_the_deadline(monkeypatch):
     problem = made("weighted", 64, 4)
     polish = Polish(problem, np.zeros(4), np.random.default_rng(0), math.inf)
     clock, listed = Clock(), []
-    monkeypatch.setattr(exchange, "time", clock)
-    monkeypatch.setattr(exchange, "SCAN_ENTRIES", 8 * 4)
-    monkeypatch.setattr(exchange, "list_clients", lambda *args: listed.append((clock.looks, args[3:])))
-    monkeypatch.setattr(exchange, "chains", pytest.fail)
+    monkeypatch.setattr(move_chains, "time", clock)
+    monkeypatch.setattr(move_chains, "SCAN_ENTRIES", 8 * 4)
+    monkeypatch.setattr(move_chains, "list_clients", lambda *args: listed.append((clock.looks, args[3:])))
+    monkeypatch.setattr(move_chains, "chains", pytest.fail)
     touched = np.zeros(64, dtype=np.bool_)
-    assert exchange.exchange(polish.state, np.zeros(4), polish.unit, 1.0, touched, clock.start + 4.0) == 0
+    assert move_chains.exchange(polish.state, np.zeros(4), polish.unit, 1.0, touched, clock.start + 4.0) == 0
     assert listed == [(1, (0, 8)), (2, (8, 16)), (3, (16, 24))]
 
 
@@ -166,9 +166,9 @@ def test_the_curvature_leaves_time_for_the_passes_that_follow(monkeypatch, secon
     """Each look at a sample takes a second by this clock: 16 of them, and three passes of up to four seconds."""
     problem = made("weighted", 1 << 13, 16)
     prices = np.zeros(16)
-    search = dual._Search(problem, Prices(prices, prices), time.monotonic() + seconds, 1, 1e-6)
-    monkeypatch.setattr(dual, "time", Clock())
-    monkeypatch.setattr(dual, "curvature", lambda *_: np.eye(16))
+    search = multigrid._Search(problem, Prices(prices, prices), time.monotonic() + seconds, 1, 1e-6)
+    monkeypatch.setattr(multigrid, "time", Clock())
+    monkeypatch.setattr(multigrid, "curvature", lambda *_: np.eye(16))
     assert (search._curvature() is not None) == looked
 
 
@@ -204,12 +204,12 @@ def test_all_clients_are_looked_at_only_where_dealing_to_them_will_still_be_in_t
     monkeypatch, passes_left, looked_at
 ):
     problem = made("budgets", 2000, 24)
-    monkeypatch.setattr(dual, "SAMPLE_ENTRIES", 1 << 12)  # so that these clients are too many to be their own sample
-    monkeypatch.setattr(dual._Search, "_timed", lambda search, sample: (1e-6, 100.0))
+    monkeypatch.setattr(multigrid, "SAMPLE_ENTRIES", 1 << 12)  # too many clients to be their own sample
+    monkeypatch.setattr(multigrid._Search, "_timed", lambda search, sample: (1e-6, 100.0))
     found = [
         found.passes
         for found in itertools.islice(
-            dual.find_prices(problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1), 1
+            multigrid.find_prices(problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1), 1
         )
     ]
     assert found == [looked_at]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem, Witness, solve
-from alignsolve.witness import confirm, contradiction, from_direction, row_witness
+from alignsolve.certificate.witness import confirm, contradiction, from_direction, row_witness
 
 
 @settings(max_examples=200)
