@@ -2,7 +2,8 @@
 
 Under the prices a client that must (or must not) have an expert loses something against its best choice. If it loses
 more than the gap between bound and incumbent, no better alignment has that pair otherwise: it is fixed. What is left
-open is a problem like the first one, with fewer eligible pairs and more required ones, handed to :mod:`alignsolve.solvers.ilp`.
+open is a problem like the first one, with fewer eligible pairs and more required ones, handed to
+:mod:`alignsolve.solvers.ilp`.
 """
 
 import math

@@ -8,8 +8,8 @@ num_experts / num_clients (Shapley and Folkman). So:
 2. *Prices* (:mod:`.multigrid`): a level method on samples of the clients, corrected by few looks at all of them.
 3. *Dealing* (:mod:`.portions`), where clients are many: they choose portion by portion, each making up for what the one
    before it missed of the experts' bounds. One pass over the clients makes an alignment.
-4. *Repair* (:mod:`.move_chains`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
-   moves with the least regret mend the rest, and go on while they gain.
+4. *Repair* (:mod:`.move_chains`): what the clients choose under these prices nearly meets the experts' bounds. Chains
+   of moves with the least regret mend the rest, and go on while they gain.
 5. *Rows* (:mod:`.perturbation`): clients that were moved choose anew, exactly, among what the others leave room for;
    rounds of random disturbances and repair follow while there is time and a gap.
 6. *Core* (:mod:`.reduced_program`): what the reduced fitness proves about single pairs against the incumbent is fixed;
