@@ -1,9 +1,10 @@
 """A client with budgets: its own problem is a small knapsack, solved exactly by branch and bound, one row a client.
 
 Most rows are solved by deviations (:mod:`.knapsack_core`). The rest, whose demands make them take what they do not
-want, are searched here: experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the
-most that the remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the
-best ones that the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ
+want, are searched here: experts are tried in the order of their reduced fitness. A branch is cut when what it holds,
+plus the most that the remaining experts could add, does not beat the best found; "the most" is the smaller of two
+bounds: the best ones that the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost
+with the λ
 of that resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values,
 say) is given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
 """

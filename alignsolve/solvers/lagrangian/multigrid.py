@@ -7,8 +7,8 @@ shrinks by the relative error of the sample's curvature, so that two or three pa
 A multigrid approach to discretized optimization problems, Optimization Methods and Software 14, 2000).
 
 A small sample's prices are found by a level method (:mod:`alignsolve.solvers.common.level_method`), which starts
-anywhere. From there the bound of a larger one is nearly quadratic, and steps by its curvature (:mod:`.newton`) settle it in few passes. Few clients make
-the bound a polyhedron again, whose corner the level method finds.
+anywhere. From there the bound of a larger one is nearly quadratic, and steps by its curvature (:mod:`.newton`) settle
+it in few passes. Few clients make the bound a polyhedron again, whose corner the level method finds.
 """
 
 import contextlib
