@@ -1,8 +1,10 @@
 """Which client trains which expert in federated Mixture-of-Experts training: solved exactly, with a certificate."""
 
 from alignsolve.aligner import Aligner, AlignerState
-from alignsolve.alignment import Alignment
-from alignsolve.blocks import RowBlocks
+from alignsolve.aligner_file import load_state, save_state
+from alignsolve.certificate.witness import Witness
+from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import RowBlocks
 from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
 from alignsolve.estimate import (
     AffinityFitness,
@@ -32,8 +34,6 @@ from alignsolve.policies import POLICIES, Parts
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, Solver, WarmStart
-from alignsolve.state_file import load_state, save_state
-from alignsolve.witness import Witness
 
 __version__ = "0.1.0"
 

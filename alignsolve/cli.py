@@ -14,12 +14,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from alignsolve import display, front
+from alignsolve.certificate.verify import verify as verify_claim
 from alignsolve.diagnose import diagnose as diagnose_problem
-from alignsolve.files import FileError, check_output, json_text
 from alignsolve.io import load_problem, load_solution, save_problem, save_solution
+from alignsolve.io.record_file import FileError, check_output, json_text
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Status
-from alignsolve.verify import verify as verify_claim
 
 
 class ExitCode(IntEnum):

@@ -8,12 +8,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from alignsolve.certificate.verify import Claim, Verification
 from alignsolve.diagnose import Diagnosis
 from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Capabilities
-from alignsolve.verify import Claim, Verification
 
 SHOWN = 40
 """Experts listed before the table is cut."""

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve import evaluate, validate
-from alignsolve.alignment import Alignment, as_alignment
-from alignsolve.exact import exact_bound
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.exact import exact_bound
+from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import Witness, confirm, contradiction, from_direction
+from alignsolve.data import validation
+from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.reserve import checking_seconds, prepare_checks
 from alignsolve.solution import InfeasibleError, Proof, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
-from alignsolve.violations import violations
-from alignsolve.witness import Witness, confirm, contradiction, from_direction
 
 SOLVERS = {
     "auto": "alignsolve.solvers.auto:Auto",
@@ -35,7 +36,7 @@ SOLVERS = {
     "ilp": "alignsolve.solvers.ilp.solver:Ilp",
     "ilp-cbc": "alignsolve.solvers.ilp.solver:cbc",
     "lagrangian": "alignsolve.solvers.lagrangian:Lagrangian",
-    "networkx": "alignsolve.solvers.simplex:NetworkX",
+    "networkx": "alignsolve.solvers.network_simplex:NetworkX",
     "price": "alignsolve.solvers.price:Price",
     "random": "alignsolve.solvers.baseline:Random",
     "regret": "alignsolve.solvers.greedy:Regret",
@@ -299,7 +300,7 @@ def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray
     if answer.prices is None:
         return None, ""
     try:
-        return problem.experts.project(validate.prices(answer.prices, problem.num_experts)), ""
+        return problem.experts.project(validation.prices(answer.prices, problem.num_experts)), ""
     except ValueError as error:
         return None, f"its prices prove nothing: {error}"
 

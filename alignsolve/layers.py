@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve import validate
-from alignsolve.alignment import Alignment, as_alignment
-from alignsolve.blocks import RowBlocks
+from alignsolve.data import validation
+from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
@@ -224,8 +224,8 @@ def _costs(layers: tuple[AlignmentProblem, ...], given: Sequence[Any], client_bu
         raise ValueError(
             f"expert_costs has {len(given)} entries; it must have one for each of the {len(layers)} layers"
         )
-    resources = validate.numbers("client_budget", 0.0 if client_budget is None else client_budget).shape[1:]
-    costs = [validate.numbers(f"layer {k}: expert_costs", part) for k, part in enumerate(given)]
+    resources = validation.numbers("client_budget", 0.0 if client_budget is None else client_budget).shape[1:]
+    costs = [validation.numbers(f"layer {k}: expert_costs", part) for k, part in enumerate(given)]
     per_pair = any(cost.ndim == 2 + len(resources) for cost in costs)
     axes = ("num_clients", "num_experts", *("num_resources" for _ in resources))[0 if per_pair else 1 :]
     wide = [
@@ -244,9 +244,9 @@ def _layer_cost(
         raise ValueError(
             f"{field} has shape {cost.shape}; it must be a number, ({shape[1]},) or ({shape[0]}, {shape[1]}){trailing}"
         )
-    spread: FloatArray = validate.spread(field, cost, shape[-len(axes) :], axes)
+    spread: FloatArray = validation.spread(field, cost, shape[-len(axes) :], axes)
     if axes[0] != "num_clients":
         eligible = None
     elif eligible is not None and len(shape) == 3:
         eligible = eligible[:, :, None]
-    return validate.refuse_bad_amounts(field, spread, axes, infinite=False, eligible=eligible)
+    return validation.refuse_bad_amounts(field, spread, axes, infinite=False, eligible=eligible)

@@ -17,7 +17,6 @@ import numpy as np
 from alignsolve.aligner import Aligner
 from alignsolve.estimate.affinity import AffinityFitness
 from alignsolve.estimate.capacity import CapacityProfiler
-from alignsolve.estimate.chance import RandomFitness
 from alignsolve.estimate.demand import WithDemand
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
@@ -28,9 +27,10 @@ from alignsolve.estimate.estimator import (
 )
 from alignsolve.estimate.fitness import LossFitness
 from alignsolve.estimate.load import LoadMonitor
-from alignsolve.estimate.need import NeededFitness
+from alignsolve.estimate.need_switch import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.privacy import Privacy
+from alignsolve.estimate.random import RandomFitness
 from alignsolve.solver import Solver
 
 UNBOUNDED = LoadMonitor(tolerance=np.inf)

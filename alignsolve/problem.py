@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve import evaluate, validate
-from alignsolve.alignment import as_alignment
-from alignsolve.blocks import ClientBlock, RowBlocks, block_rows
-from alignsolve.experts import ExpertBounds
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.violations import violations as find_violations
+from alignsolve.data import validation
+from alignsolve.data.alignment import as_alignment
+from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
-from alignsolve.violations import violations as find_violations
 
 
 class ProblemClass(StrEnum):
@@ -111,25 +112,27 @@ class AlignmentProblem:
 
     def __post_init__(self) -> None:
         """Broadcast and validate every field; afterwards each is an array of its full shape, or None."""
-        self._set("fitness", validate.fitness(self.fitness))
+        self._set("fitness", validation.fitness(self.fitness))
         n, e = self.shape
         clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
         for field in ("client_capacity", "client_demand"):
-            self._set(field, validate.counts(field, getattr(self, field), (n,), clients))
+            self._set(field, validation.counts(field, getattr(self, field), (n,), clients))
         for field in ("expert_capacity", "overload_penalty", "shortfall_penalty"):
             given = getattr(self, field)
             given = np.inf if given is None else given
-            self._set(field, validate.amounts(field, given, (e,), experts, infinite=True))
-        demand = validate.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
+            self._set(field, validation.amounts(field, given, (e,), experts, infinite=True))
+        demand = validation.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
         self._set("expert_demand", demand)
         for field in ("eligible", "required", "previous"):
             if getattr(self, field) is not None:
-                self._set(field, validate.flags(field, getattr(self, field), (n, e)))
-        validate.check_fitness(self.fitness, self.eligible)
+                self._set(field, validation.flags(field, getattr(self, field), (n, e)))
+        validation.check_fitness(self.fitness, self.eligible)
         self._validate_groups()
         self._validate_loads()
         self._validate_budgets()
-        switching = validate.amounts("switching_cost", self.switching_cost, (n, e), pairs, infinite=False, signed=True)
+        switching = validation.amounts(
+            "switching_cost", self.switching_cost, (n, e), pairs, infinite=False, signed=True
+        )
         self._set("switching_cost", switching)
 
     def _set(self, field: str, value: Any) -> None:
@@ -142,24 +145,24 @@ class AlignmentProblem:
                     raise ValueError(f"{field} is given without expert_group: say which expert is in which group")
             return
         n, e = self.shape
-        group = validate.counts("expert_group", self.expert_group, (e,), ("num_experts",))
+        group = validation.counts("expert_group", self.expert_group, (e,), ("num_experts",))
         num_groups = int(group.max(initial=-1)) + 1
         shape, axes = (n, num_groups), ("num_clients", "num_groups")
         capacity = e if self.group_capacity is None else self.group_capacity
         demand = 0 if self.group_demand is None else self.group_demand
         self._set("expert_group", group)
-        self._set("group_capacity", validate.counts("group_capacity", capacity, shape, axes))
-        self._set("group_demand", validate.counts("group_demand", demand, shape, axes))
+        self._set("group_capacity", validation.counts("group_capacity", capacity, shape, axes))
+        self._set("group_demand", validation.counts("group_demand", demand, shape, axes))
 
     def _validate_loads(self) -> None:
         if self.client_load is None:
             return
-        load = validate.numbers("client_load", self.client_load)
+        load = validation.numbers("client_load", self.client_load)
         if load.ndim == 1:
-            validate.spread("client_load", load, (self.num_clients,), ("num_clients",))
+            validation.spread("client_load", load, (self.num_clients,), ("num_clients",))
             load = load[:, None]
-        load = validate.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
-        load = validate.refuse_bad_amounts(
+        load = validation.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
+        load = validation.refuse_bad_amounts(
             "client_load", load, ("num_clients", "num_experts"), infinite=False, eligible=self.eligible
         )
         unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
@@ -174,19 +177,19 @@ class AlignmentProblem:
         if self.client_budget is None:
             return
         n, e = self.shape
-        budget = validate.numbers("client_budget", self.client_budget)
-        cost = validate.numbers("expert_cost", self.expert_cost)
-        validate.check_resources(budget, cost)
+        budget = validation.numbers("client_budget", self.client_budget)
+        cost = validation.numbers("expert_cost", self.expert_cost)
+        validation.check_resources(budget, cost)
         if budget.ndim < 2:
             budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
         num_resources = budget.shape[1]
         axes = ("num_clients", "num_experts", "num_resources")
         if cost.ndim == 2:
-            validate.refuse_bad_amounts("expert_cost", cost, axes[1:], infinite=False)
-        budget = validate.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
-        cost = validate.spread("expert_cost", cost, (n, e, num_resources), axes)
+            validation.refuse_bad_amounts("expert_cost", cost, axes[1:], infinite=False)
+        budget = validation.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
+        cost = validation.spread("expert_cost", cost, (n, e, num_resources), axes)
         eligible = None if self.eligible is None else self.eligible[:, :, None]
-        cost = validate.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
+        cost = validation.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
         self._set("client_budget", budget)
         self._set("expert_cost", cost)
 
@@ -230,7 +233,7 @@ class AlignmentProblem:
     @cached_property
     def has_switching_costs(self) -> bool:
         """Whether any switching cost is not zero."""
-        return bool(validate.unspread(self.switching_cost).any())
+        return bool(validation.unspread(self.switching_cost).any())
 
     @cached_property
     def integral(self) -> bool:
@@ -333,7 +336,7 @@ class AlignmentProblem:
         ValueError
             If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
         """
-        return evaluate.bound(self, validate.prices(prices, self.num_experts)).value
+        return evaluate.bound(self, validation.prices(prices, self.num_experts)).value
 
     def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
         """Return the same problem with the experts' bounds priced instead of hard.
@@ -358,6 +361,6 @@ FIELDS = tuple(field.name for field in fields(AlignmentProblem))
 
 
 def _whole_or_infinite(values: FloatArray) -> bool:
-    distinct = validate.unspread(values)
+    distinct = validation.unspread(values)
     finite: BoolArray = np.isfinite(distinct)
     return bool((~finite | (distinct == np.floor(distinct)) & (np.abs(distinct) <= 2.0**53)).all())

@@ -7,10 +7,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from alignsolve.alignment import Alignment
+from alignsolve.certificate.witness import Witness
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, FloatArray, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
-from alignsolve.witness import Witness
 
 
 class Status(StrEnum):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from alignsolve.alignment import Alignment
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import Feature
 
 if TYPE_CHECKING:
+    from alignsolve.certificate.witness import Witness
     from alignsolve.problem import AlignmentProblem
-    from alignsolve.witness import Witness
 
 EVERYTHING = frozenset(Feature)
 CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fedtrain.config import RunConfig
-from fedtrain.config_file import read_config
-from fedtrain.config_server import RULES
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
+from fedtrain.config.server import RULES
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 
 SETTING = (
     "training.batch_size=32",

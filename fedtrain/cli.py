@@ -38,9 +38,9 @@ def run(
     Ctrl-C ends the run early with exit code 130; the rounds that were done are written and reported. Whatever stopped
     a run, the same command with --resume goes on after its last whole round, and ends as if nothing had happened.
     """
-    from fedtrain.config_file import read_config  # noqa: PLC0415
+    from fedtrain.config.file import read_config  # noqa: PLC0415
+    from fedtrain.results.run_folder import RunFolderError  # noqa: PLC0415
     from fedtrain.run import Ending, execute  # noqa: PLC0415  (torch: --help need not wait for it)
-    from fedtrain.run_folder import RunFolderError  # noqa: PLC0415
 
     if overwrite and resume:
         _fail("--overwrite starts again and --resume goes on: pass one of them", BAD_INPUT)
@@ -60,7 +60,7 @@ def run(
 def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Write a run's report.html again from what the run left."""
     from fedtrain.report import write_report  # noqa: PLC0415
-    from fedtrain.run_folder import RunFolderError, writing  # noqa: PLC0415
+    from fedtrain.results.run_folder import RunFolderError, writing  # noqa: PLC0415
 
     if not (run_dir / "rounds.csv").is_file():
         _fail(f"{run_dir} is not a run's folder: it has no rounds.csv", BAD_INPUT)

@@ -9,11 +9,11 @@ from rich.console import Console
 from alignsolve import SolveError
 from fedtrain.config import RunConfig
 from fedtrain.display import make_display
-from fedtrain.history import Entry, entry_of
 from fedtrain.report import write_report
-from fedtrain.rounds import run_rounds
-from fedtrain.run_folder import RunFolder, writing
-from fedtrain.server import Federation, ServerState, prepare
+from fedtrain.results.history import Entry, entry_of
+from fedtrain.results.run_folder import RunFolder, writing
+from fedtrain.server.federation import Federation, ServerState, prepare
+from fedtrain.server.rounds import run_rounds
 
 
 class Ending(Enum):

@@ -17,8 +17,8 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from alignsolve import AlignmentProblem
+from alignsolve.data.validation import unspread
 from alignsolve.numerics import MAX_INTEGER, FloatArray, RealArray
-from alignsolve.validate import unspread
 
 Sense = Literal["min", "max"]
 SENSES: tuple[Sense, ...] = ("min", "max")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from oracle import row_choices
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from alignsolve import AlignmentProblem
+from tests.oracle import row_choices
 
 DEFAULTS = {
     "expert_demand": 1.0,

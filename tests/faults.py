@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from fedtrain.reply import Reply, seal
-from fedtrain.update import Update
+from fedtrain.local.update import Update
+from fedtrain.server.reply import Reply, seal
 
 Change = Callable[[np.random.Generator, Update], Update]
 

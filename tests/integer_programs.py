@@ -1,11 +1,10 @@
 """What the tests of the integer programs share: the verdict of the oracle."""
 
-import oracle
-
 from alignsolve import AlignmentProblem
 from alignsolve.numerics import OPTIMALITY
 from alignsolve.problem import ProblemClass
 from alignsolve.solution import Proof, Solution, Status
+from tests import oracle
 
 
 def assert_best(problem: AlignmentProblem, solution: Solution) -> None:

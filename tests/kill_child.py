@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedtrain.config_file import read_config
+from fedtrain.config.file import read_config
 from fedtrain.run import Ending, execute
 
 PRELOAD = ("fedtrain.run", "sklearn.datasets", "torch._dynamo", "ortools.graph.python.min_cost_flow", "tomli_w")

@@ -3,9 +3,9 @@
 import json
 
 from fedtrain.adapters.saved import load_weights
-from fedtrain.config_file import read_config
-from fedtrain.rounds import run_rounds
+from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 
 
 def own_loop(num_clients, rounds, *overrides):

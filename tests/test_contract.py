@@ -4,13 +4,13 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
-import oracle
 import pytest
 
 from alignsolve import SOLVERS, InfeasibleError, ProblemClass, Proof, Status, UnsupportedError, solve
 from alignsolve.front import describe_solvers
 from alignsolve.problem import FIELDS
 from problems import FAMILIES
+from tests import oracle
 
 SIZES = [(12, 4), (5, 6), (1, 3), (7, 1)]
 DECLARED = describe_solvers()

@@ -4,13 +4,12 @@ import zlib
 from fractions import Fraction
 
 import numpy as np
-import oracle
 import pytest
-import strategies
 from hypothesis import given, seed, settings
 
 from alignsolve import SOLVERS, AlignmentProblem, Feature, ProblemClass, Proof, Status, solve
 from alignsolve.front import describe_solvers
+from tests import oracle, strategies
 
 DECLARED = describe_solvers()
 EXACT = [name for name in SOLVERS if DECLARED[name].exact]

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alignsolve import ProblemClass, Status, solve
 from alignsolve.problem import FIELDS
+from tests import strategies
 
 SOLVERS = ("flow", "price", "ilp")
 BY_CLIENT = {"fitness", "client_capacity", "client_demand", "eligible", "required", "group_capacity", "group_demand",

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import evaluate
-from alignsolve.alignment import Alignment
+from alignsolve.certificate import evaluate
+from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
 from alignsolve.problem import AlignmentProblem

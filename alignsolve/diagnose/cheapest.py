@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alignsolve.alignment import Alignment
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import Witness, row_witness
+from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.change import Change, Repair, changed, changes_for, total_cost
 from alignsolve.diagnose.weights import Kind
 from alignsolve.front import solve
@@ -24,8 +26,6 @@ from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Num
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Proof, SolveError, Status
 from alignsolve.solver import Solver
-from alignsolve.violations import violations
-from alignsolve.witness import Witness, row_witness
 
 JOINT_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which one integer program holds all clients."""

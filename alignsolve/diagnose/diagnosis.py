@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.certificate.witness import from_direction, named, row_reason
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.cheapest import Attempt, Means, bounded_by, cheapest_repair
 from alignsolve.diagnose.notes import notes
@@ -19,7 +20,6 @@ from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Answer, Solver
-from alignsolve.witness import from_direction, named, row_reason
 
 SHARE = 0.5
 """Share of a time limit that looking for an alignment may take; the rest is for the repair, or for solving again."""

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.alignment import Alignment
+from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import Answer
 from alignsolve.solvers.ilp.backends import Program, Settings, Verdict
 from alignsolve.solvers.ilp.model import Model, Row, Sense, build, power_of_two_below
-from alignsolve.stoppable import last_answer
 
 MARGIN = 0.1
 """Share of the time left that the back end is not told of, for it overruns its limit."""

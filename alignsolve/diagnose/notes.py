@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alignsolve.blocks import ClientBlock
+from alignsolve.certificate.witness import named
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, slack
 from alignsolve.problem import AlignmentProblem
-from alignsolve.witness import named
 
 WHY_EXPERT = (
     "no client is eligible",

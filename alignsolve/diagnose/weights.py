@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alignsolve import validate
+from alignsolve.data import validation
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 
@@ -97,8 +97,8 @@ class Weights:
         spread: dict[Kind, FloatArray] = {}
         for kind, axes in AXES.items():
             shape = tuple(sizes[axis] for axis in axes)
-            values = validate.amounts(f"weights.{kind}", getattr(self, kind), shape, axes, infinite=True)
-            if not (validate.unspread(values) > 0).all():
+            values = validation.amounts(f"weights.{kind}", getattr(self, kind), shape, axes, infinite=True)
+            if not (validation.unspread(values) > 0).all():
                 raise ValueError(f"weights.{kind} has an entry of 0; a weight must be above 0 (inf: do not touch)")
             spread[kind] = values
         return spread

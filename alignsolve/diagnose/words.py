@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from alignsolve.certificate.witness import named
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.worth import Worth
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Proof
-from alignsolve.witness import named
 
 SHOWN = 8
 """Changes that are told, and experts; the dearest first."""

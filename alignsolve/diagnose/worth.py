@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import evaluate
-from alignsolve.blocks import ClientBlock
-from alignsolve.experts import ExpertBounds
+from alignsolve.certificate import evaluate
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.front import solve
 from alignsolve.numerics import BoolArray, FloatArray, slack
-from alignsolve.rows import best_rows
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Solver
+from alignsolve.subproblem.row import best_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ value apart, so that a checkpoint is one value and a round can be computed twice
 
 from alignsolve.estimate.affinity import AffinityFitness
 from alignsolve.estimate.capacity import CapacityProfiler
-from alignsolve.estimate.chance import RandomFitness
 from alignsolve.estimate.clusters import ClusterFitness
 from alignsolve.estimate.completion import LowRankFitness
 from alignsolve.estimate.coverage import CoverageLoad
 from alignsolve.estimate.deadline import Budgets, TimeBudget
 from alignsolve.estimate.demand import WithDemand
+from alignsolve.estimate.difference import GatedFitness
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
@@ -20,14 +20,14 @@ from alignsolve.estimate.estimator import (
     SwitchingEstimator,
 )
 from alignsolve.estimate.fitness import LossFitness, RouterFitness
-from alignsolve.estimate.gate import GatedFitness
 from alignsolve.estimate.layered import LayeredFitness, LayeredLoad
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.memory import MemoryLearner
-from alignsolve.estimate.need import NeededFitness
+from alignsolve.estimate.need_switch import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.optimism import OptimisticFitness
 from alignsolve.estimate.privacy import Privacy, privatize
+from alignsolve.estimate.random import RandomFitness
 from alignsolve.estimate.report import Outcome, Report
 from alignsolve.estimate.sums import SumFitness
 from alignsolve.estimate.switching import SwitchingCost

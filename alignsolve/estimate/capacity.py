@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import validate
+from alignsolve.data import validation
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.state import NoState
 from alignsolve.numerics import IntArray
@@ -57,7 +57,7 @@ class CapacityProfiler:
     def __post_init__(self) -> None:
         """Read what was declared into ``client_capacity``, experts per client."""
         for field in ("at_least", "client_demand"):
-            validate.counts(field, getattr(self, field), (), ())
+            validation.counts(field, getattr(self, field), (), ())
         if (self.client_capacity is None) == (self.memory is None):
             raise ValueError("give either client_capacity, or memory with expert_bytes")
         if (self.memory is None) != (self.expert_bytes is None):
@@ -65,14 +65,14 @@ class CapacityProfiler:
         declared = self._fitting() if self.client_capacity is None else np.asarray(self.client_capacity)
         if declared.ndim > 1:
             raise ValueError(f"client capacities have shape {declared.shape}; they must be a scalar or (num_clients,)")
-        capacity = validate.counts("client_capacity", declared, declared.shape, ("num_clients",)[: declared.ndim])
+        capacity = validation.counts("client_capacity", declared, declared.shape, ("num_clients",)[: declared.ndim])
         object.__setattr__(self, "client_capacity", np.maximum(capacity, self.at_least))
 
     def _fitting(self) -> IntArray:
         """Return how many of the largest expert fit beside the shared part."""
-        sizes = {field: validate.numbers(field, getattr(self, field)) for field in ("memory", "expert_bytes")}
-        for field, size in {**sizes, "shared_bytes": validate.numbers("shared_bytes", self.shared_bytes)}.items():
-            validate.amounts(field, size, size.shape, ("device", "expert")[: size.ndim], infinite=False)
+        sizes = {field: validation.numbers(field, getattr(self, field)) for field in ("memory", "expert_bytes")}
+        for field, size in {**sizes, "shared_bytes": validation.numbers("shared_bytes", self.shared_bytes)}.items():
+            validation.amounts(field, size, size.shape, ("device", "expert")[: size.ndim], infinite=False)
         largest = sizes["expert_bytes"].max(initial=0)
         if largest <= 0:
             raise ValueError("expert_bytes must be above 0")

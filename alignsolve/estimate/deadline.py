@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve import validate
+from alignsolve.data import validation
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Outcome, Report
 from alignsolve.numerics import FloatArray, IntArray
@@ -222,7 +222,7 @@ class TimeBudget:
 
 
 def _declared(field: str, given: Any, axis: str, *, infinite: bool) -> FloatArray:
-    values = validate.numbers(field, given)
+    values = validation.numbers(field, given)
     if values.ndim > 1:
         raise ValueError(f"{field} has shape {values.shape}; it must be a scalar or ({axis},)")
-    return validate.amounts(field, values, values.shape, (axis,)[: values.ndim], infinite=infinite)
+    return validation.amounts(field, values, values.shape, (axis,)[: values.ndim], infinite=infinite)

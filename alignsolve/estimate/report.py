@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve import validate
+from alignsolve.data import validation
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -122,7 +122,7 @@ class Report:
             if self.completed and len(self.experts):
                 self._refuse(f"{field} is missing, though its round was completed")
             return np.full(len(self.experts), np.nan)
-        values = validate.numbers(f"report of client {self.client}: {field}", given)
+        values = validation.numbers(f"report of client {self.client}: {field}", given)
         if values.shape != self.experts.shape:
             self._refuse(f"{field} has shape {values.shape}, but it has {len(self.experts)} experts")
         return values
@@ -140,7 +140,7 @@ class Report:
                              + ("" if field == "loss" else ", 0 or more"))  # fmt: skip
 
     def _read_router_mass(self) -> FloatArray:
-        mass = validate.numbers(f"report of client {self.client}: router_mass", self.router_mass)
+        mass = validation.numbers(f"report of client {self.client}: router_mass", self.router_mass)
         if mass.ndim != 1 or not (np.isfinite(mass) & (mass >= 0)).all():
             self._refuse("router_mass must be finite numbers, 0 or more, one per expert")
         return mass

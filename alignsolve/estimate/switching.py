@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import validate
+from alignsolve.data import validation
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Outcome, Report
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
@@ -66,10 +66,10 @@ class SwitchingCost:
 
     def __post_init__(self) -> None:
         """Read the bytes into an array."""
-        sizes = validate.numbers("expert_bytes", self.expert_bytes)
+        sizes = validation.numbers("expert_bytes", self.expert_bytes)
         if sizes.ndim > 1:
             raise ValueError(f"expert_bytes has shape {sizes.shape}; it must be a scalar or (num_experts,)")
-        validate.amounts("expert_bytes", sizes, sizes.shape, ("num_experts",)[: sizes.ndim], infinite=False)
+        validation.amounts("expert_bytes", sizes, sizes.shape, ("num_experts",)[: sizes.ndim], infinite=False)
         object.__setattr__(self, "expert_bytes", sizes)
         checks.amount("price", self.price)
         for field in ("cache_size", "fresh_rounds"):

@@ -1,1 +1,4 @@
-"""The solvers, one file each; :data:`alignsolve.SOLVERS` names them."""
+"""The solvers: one file each, a folder where one file is too little; :data:`alignsolve.SOLVERS` names them.
+
+The front door imports a solver when it is asked for. A solver imports what lies below it, never the front door.
+"""

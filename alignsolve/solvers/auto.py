@@ -107,10 +107,10 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
 
 def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
     """Choose for the general class: who finds something, then who closes the gap."""
+    from alignsolve.solvers.generalised_assignment.instance import assignment_like  # noqa: PLC0415
     from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
     from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
-    from alignsolve.solvers.lagrangian.gap.instance import assignment_like  # noqa: PLC0415
 
     pairs = problem.num_clients * problem.num_experts
     if assignment_like(problem) or pairs > ILP_PAIRS:

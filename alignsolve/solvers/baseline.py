@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignsolve.alignment import Alignment
-from alignsolve.blocks import KNAPSACKS, ClientBlock
+from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import KNAPSACKS, ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
-from alignsolve.rows import best_rows
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
+from alignsolve.subproblem.row import best_rows
 
 EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.REQUIRED_PAIRS,

@@ -14,15 +14,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.alignment import Alignment
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.elastic import witness_by
-from alignsolve.solvers.fallback import GREEDY, in_hand
-from alignsolve.solvers.residual import polish
-from alignsolve.stoppable import last_answer
+from alignsolve.solvers.common.elastic import witness_by
+from alignsolve.solvers.common.incumbent import GREEDY, in_hand
+from alignsolve.solvers.common.residual import polish
 
 LARGEST_NODE = 2**31 - 1
 """OR-Tools counts nodes and arcs in 32 bits."""

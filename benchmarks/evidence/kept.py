@@ -12,10 +12,10 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-from fedtrain import atomic
 from fedtrain.compare.cell import Line
 from fedtrain.compare.plan import Plan
 from fedtrain.compare.run import read_lines
+from fedtrain.results import atomic
 
 KEPT = Path(__file__).parents[1] / "results" / "evidence.csv.gz"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from benchmarks.evidence.claims import VISIBLE, Verdict, corrected, verdicts
 from benchmarks.evidence.pictures import draw_accuracy
-from fedtrain import atomic
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import Comparison, Figures, times_to
 from fedtrain.compare.plan import Plan
 from fedtrain.compare.statistics import Estimate, paired_ratio
 from fedtrain.compare.tables import markdown_table, mean_text, time_text
+from fedtrain.results import atomic
 
 FINDINGS = Path(__file__).parent / "findings.md"
 FIGURES = ("accuracy", "personalised", "worst")

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignsolve import Progress, solve
-from alignsolve.solvers import ascent
+from alignsolve.solvers.common import level_method
 from alignsolve.solvers.lagrangian import Lagrangian
-from alignsolve.solvers.lagrangian import dual as pricing
+from alignsolve.solvers.lagrangian import multigrid as pricing
 from alignsolve.solvers.lagrangian.newton import Descent
 from problems import FAMILIES
 
@@ -61,7 +61,7 @@ def watched(num_clients: int) -> Watched:
     """Solve, and write down every bound and every better alignment."""
     problem = FAMILIES["budgets"](np.random.default_rng(0), num_clients=num_clients, num_experts=EXPERTS)
     found, started = Watched(), time.monotonic()
-    evaluate, judge = ascent.bound_at, Descent.judge
+    evaluate, judge = level_method.bound_at, Descent.judge
 
     def tell(clients: Any, bound: float) -> None:
         some = clients.num_clients < num_clients
@@ -81,7 +81,7 @@ def watched(num_clients: int) -> Watched:
             found.incumbents.append((time.monotonic() - started, step.objective))
 
     with (
-        mock.patch.object(ascent, "bound_at", tell_bound),
+        mock.patch.object(level_method, "bound_at", tell_bound),
         mock.patch.object(pricing, "bound_at", tell_bound),
         mock.patch.object(Descent, "judge", tell_step),
     ):

@@ -17,11 +17,11 @@ from alignsolve import Aligner, AlignerState, Outcome, Solution
 from alignsolve.numerics import IntArray
 from fedtrain.adapters import saved
 from fedtrain.adapters.inspection import Answer, Inspected, inspect
-from fedtrain.arrays import Array
+from fedtrain.aggregate.arrays import Array
 from fedtrain.layouts import Layout, Weights, detect
-from fedtrain.loads import variation
 from fedtrain.partial import RouterRows, assignments, merge, slice_weights
 from fedtrain.randomness import Purpose, generator
+from fedtrain.results.loads import variation
 
 Sample = Callable[[int, IntArray], IntArray | None]
 

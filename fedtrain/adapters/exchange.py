@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from alignsolve import Outcome, Report
-from fedtrain.arrays import Array
+from fedtrain.aggregate.arrays import Array
 from fedtrain.partial import PartialUpdate
 
 OUT_OF_MEMORY = Outcome.OUT_OF_MEMORY.value

@@ -6,9 +6,9 @@ from typing import Any
 
 from alignsolve import Outcome, Report
 from fedtrain.adapters.exchange import OUT_OF_MEMORY, read_update
-from fedtrain.arrays import Array
+from fedtrain.aggregate.arrays import Array
 from fedtrain.partial import PartialUpdate
-from fedtrain.reasons import printable
+from fedtrain.partial.reasons import printable
 
 
 @dataclass(frozen=True, eq=False)

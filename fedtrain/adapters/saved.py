@@ -18,8 +18,9 @@ import numpy as np
 from safetensors import SafetensorError
 
 from alignsolve import Aligner, AlignerState
-from fedtrain import arrays, atomic
-from fedtrain.arrays import Array
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
+from fedtrain.results import atomic
 
 MODEL, ALIGNER, ABOUT = "model.safetensors", "aligner.npz", "state.json"
 KEPT = 2

@@ -4,7 +4,7 @@ It bears no bad update at all: a single one can move it anywhere.
 """
 
 from alignsolve.numerics import FloatArray
-from fedtrain.arrays import weighted_mean
+from fedtrain.aggregate.arrays import weighted_mean
 
 
 def mean(values: FloatArray, weights: FloatArray, *, bad_share: float = 0.0) -> FloatArray:

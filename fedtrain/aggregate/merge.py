@@ -19,8 +19,8 @@ from fedtrain.aggregate.median import median
 from fedtrain.aggregate.multi_krum import multi_krum
 from fedtrain.aggregate.trimmed_mean import trimmed_mean
 from fedtrain.config import AggregationConfig
+from fedtrain.local.update import Update
 from fedtrain.models import Tensors, expert_of
-from fedtrain.update import Update
 
 Rule: TypeAlias = Callable[..., FloatArray]
 
@@ -43,7 +43,7 @@ def aggregate(
     current
         The whole model's tensors before this round; not changed.
     updates
-        Already inspected (:mod:`fedtrain.reception`); in any order, at most one per client.
+        Already inspected (:mod:`fedtrain.server.reception`); in any order, at most one per client.
     config
         The rule and its settings; None: the mean.
     """

@@ -12,13 +12,13 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
-from fedtrain.alignment import declared_capacity
+from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.compare.plan import Cell
-from fedtrain.loads import variation
-from fedtrain.personal import personalised_accuracy
-from fedtrain.rounds import run_rounds
-from fedtrain.row import Round
-from fedtrain.server import Federation, ServerState, initial_state, prepare
+from fedtrain.results.loads import variation
+from fedtrain.results.row import Round
+from fedtrain.server.alignment import declared_capacity
+from fedtrain.server.federation import Federation, ServerState, initial_state, prepare
+from fedtrain.server.rounds import run_rounds
 
 
 class Line(NamedTuple):

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from fedtrain import atomic
 from fedtrain.compare.judge import Comparison, Figures, choose_settings, compare, figures, judged_cells
 from fedtrain.compare.page import Runs, page
 from fedtrain.compare.plan import Cell, Plan, read_plan
 from fedtrain.compare.run import Curves, file_of, read_cell, run_cells
 from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, as_csv, comparison_rows, figure_rows, markdown
+from fedtrain.results import atomic
 
 
 class Compared(NamedTuple):

@@ -8,13 +8,13 @@ from importlib.resources import files
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from fedtrain.charts import Format, Series, line_chart
 from fedtrain.compare.judge import Comparison, Figures
 from fedtrain.compare.plan import Plan
 from fedtrain.compare.run import Curves
 from fedtrain.compare.statistics import mean_with_margin
 from fedtrain.compare.tables import Grid, comparisons_grid, figures_grid
-from fedtrain.units import amount_of_bytes, number, percent, seconds, short_percent
+from fedtrain.report.charts import Format, Series, line_chart
+from fedtrain.report.units import amount_of_bytes, number, percent, seconds, short_percent
 
 CHARTS: Mapping[str, tuple[str, Format, Format]] = {
     "accuracy": ("Accuracy", percent, short_percent),
@@ -42,7 +42,7 @@ def page(plan: Plan, text: str, runs: Runs, found: Sequence[Figures], compared: 
     found, compared
         All figures and comparisons.
     """
-    resources = files("fedtrain") / "page"
+    resources = files("fedtrain.report") / "page"
     parts = {
         "title": escape(plan.name),
         "style": (resources / "report.css").read_text(encoding="utf-8"),

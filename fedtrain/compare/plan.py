@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedtrain.config import ConfigError, RunConfig
-from fedtrain.config_file import build_config, read_toml
+from fedtrain.config.file import build_config, read_toml
 
 Changes = Mapping[str, Any]
 """Keys of a configuration, nested as in its TOML file."""

@@ -18,9 +18,9 @@ from typing import TypeAlias
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from fedtrain import atomic
 from fedtrain.compare.cell import Line, run_cell
 from fedtrain.compare.plan import Cell
+from fedtrain.results import atomic
 
 Curves: TypeAlias = Mapping[str, FloatArray]
 """What a cell left: by column of :class:`~fedtrain.compare.cell.Line`, (num_rounds,) float64 each."""

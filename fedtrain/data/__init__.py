@@ -2,12 +2,12 @@
 
 A data set is a function of its configuration, the number of clients and the seed, and gives one value,
 :class:`~fedtrain.data.federated.Federated`. A new one is a file with such a function and a line in DATASETS, its name
-in :data:`fedtrain.config_data.DATA_NAMES`.
+in :data:`fedtrain.config.data.DATA_NAMES`.
 """
 
 from collections.abc import Callable
 
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.cifar10 import cifar10
 from fedtrain.data.concepts import concepts
 from fedtrain.data.digits import digits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples, joined
 from fedtrain.data.federated import Federated

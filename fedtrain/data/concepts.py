@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.digits import load_digits
 from fedtrain.data.examples import Examples, Images, joined, split
 from fedtrain.data.federated import Federated, mixture_of

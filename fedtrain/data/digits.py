@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.examples import Examples, split
 from fedtrain.data.federated import Federated, shared_out
 from fedtrain.data.partitions import PARTITIONS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples
 from fedtrain.data.federated import Federated

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import IntArray
-from fedtrain.checks import ConfigError
+from fedtrain.config.checks import ConfigError
 
 Images: TypeAlias = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.examples import DataError, Examples
 from fedtrain.randomness import Purpose, generator
 

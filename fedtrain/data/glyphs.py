@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
-from fedtrain.config_data import DataConfig
+from fedtrain.config.data import DataConfig
 from fedtrain.data.examples import Examples, Images, joined
 from fedtrain.data.federated import Federated, by_client
 from fedtrain.data.fonts import CHARACTERS, FIELD, SHOWN, distance_fields, font_files

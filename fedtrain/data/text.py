@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from alignsolve.numerics import IntArray
-from fedtrain.config_data import DataConfig, TextConfig
+from fedtrain.config.data import DataConfig, TextConfig
 from fedtrain.data.examples import DataError, Examples, joined
 from fedtrain.data.federated import Federated, by_client
 

@@ -1,12 +1,12 @@
 """Mixture-of-Experts models, whole or as a client's part; what ``model.kind`` may be is one dict.
 
 A model is a spec (:class:`~fedtrain.models.model.ModelSpec`) that builds modules. A new one is a file with such a spec
-and a function that fits it to data, and a line in MODELS, its name in :data:`fedtrain.config_model.MODEL_KINDS`.
+and a function that fits it to data, and a line in MODELS, its name in :data:`fedtrain.config.model.MODEL_KINDS`.
 """
 
 from collections.abc import Callable
 
-from fedtrain.config_model import ModelConfig
+from fedtrain.config.model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.conv import conv_spec
 from fedtrain.models.mlp import MLPSpec, mlp_spec

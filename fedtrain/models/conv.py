@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedtrain.checks import ConfigError
-from fedtrain.config_model import ModelConfig
+from fedtrain.config.checks import ConfigError
+from fedtrain.config.model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.mlp import mlp_expert
 from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates

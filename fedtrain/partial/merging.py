@@ -13,8 +13,8 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, NamedTuple
 
-from fedtrain import arrays
-from fedtrain.arrays import Array
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
 from fedtrain.layouts import Layout, Part, Weights
 from fedtrain.partial.slicing import RouterRows, travelling_part
 from fedtrain.partial.update import PartialUpdate, find_fault

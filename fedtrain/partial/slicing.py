@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve import Solution
-from fedtrain import arrays
-from fedtrain.arrays import Array
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
 from fedtrain.layouts import Layout, Part, Weights
 
 RouterRows: TypeAlias = Literal["held", "all"]

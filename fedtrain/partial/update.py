@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import MAX_FLOAT
-from fedtrain import arrays
+from fedtrain.aggregate import arrays
 from fedtrain.layouts import Layout, Weights
 from fedtrain.partial.slicing import RouterRows, travelling_part
 

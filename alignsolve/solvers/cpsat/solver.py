@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignsolve import evaluate
-from alignsolve.alignment import Alignment
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.violations import violations
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.fallback import GREEDY, can_be_written_down, in_hand
-from alignsolve.solvers.residual import polish
-from alignsolve.stoppable import last_answer
-from alignsolve.violations import violations
+from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.residual import polish
 
 if TYPE_CHECKING:
     from alignsolve.solvers.cpsat.engine import Outcome

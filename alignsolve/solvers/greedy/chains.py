@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import (
     FREE,
     HELD,

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.parallel import map_in_order
+from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.threads import map_in_order
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
     COUNT,

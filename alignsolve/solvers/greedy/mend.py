@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.compiled import inner, kernel
 from alignsolve.numerics import FloatArray
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
     FREE,

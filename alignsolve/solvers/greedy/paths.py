@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.compiled import inner, kernel
+from alignsolve.certificate.witness import Witness, confirm
 from alignsolve.numerics import BoolArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
     COUNT,
@@ -46,7 +47,6 @@ from alignsolve.solvers.greedy.state import (
     take,
     toll,
 )
-from alignsolve.witness import Witness, confirm
 
 
 def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:

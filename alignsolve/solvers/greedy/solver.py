@@ -7,7 +7,7 @@
    there is one and else a witness (:mod:`.paths`); otherwise by moves in bulk (:mod:`.mend`), then by shifts, trades
    and ejection chains (:mod:`.chains`).
 4. Fill again what the repair made room for.
-5. Prices (:mod:`alignsolve.solvers.ascent`): a bound, so that the gap is known.
+5. Prices (:mod:`alignsolve.solvers.common.level_method`): a bound, so that the gap is known.
 
 Each step is told as an answer as soon as it has one, so that whoever has to stop it has the best so far; under a
 deadline it works in a process that can be stopped, for no step looks at the clock within a pass over the clients.
@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from alignsolve import evaluate
-from alignsolve.alignment import Alignment
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.witness import Witness
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.child_process import ahead_of, last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.ascent import ascents
-from alignsolve.solvers.rehearsal import rehearse
-from alignsolve.stoppable import ahead_of, last_answer
-from alignsolve.witness import Witness
+from alignsolve.solvers.common.level_method import ascents
+from alignsolve.solvers.common.warm_up import rehearse
 
 if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.alignment import Alignment
-from alignsolve.compiled import inner, kernel
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.jit import inner, kernel
 
 FREE, HELD, SHUT, FIXED = 0, 1, 2, 3
 """What a pair is: could be taken; is taken; may not be; must be (and is)."""

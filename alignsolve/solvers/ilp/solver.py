@@ -19,21 +19,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve import evaluate
-from alignsolve.alignment import Alignment
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.elastic import elastic
-from alignsolve.solvers.fallback import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.residual import polish, prices_of
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
-from alignsolve.solvers.residual import polish, prices_of
-from alignsolve.stoppable import last_answer
-from alignsolve.violations import violations
-from alignsolve.witness import Witness, from_direction
 
 MARGIN = 0.1
 """Share of the time left that a back end is not told of: it overruns its limit, and its incumbent is wanted."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.compiled import inner
+from alignsolve.runtime.jit import inner
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
 
 LENGTH = 24

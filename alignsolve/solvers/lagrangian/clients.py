@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.blocks import ClientBlock
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.parallel import map_in_order
 from alignsolve.problem import AlignmentProblem
-from alignsolve.rows import reduced_fitness
-from alignsolve.solvers.ascent import layout
-from alignsolve.solvers.respond import respond
-from alignsolve.solvers.sample import Sample
+from alignsolve.runtime.threads import map_in_order
+from alignsolve.solvers.common.level_method import layout
+from alignsolve.solvers.common.sample import Sample
+from alignsolve.subproblem.client_demand import respond
+from alignsolve.subproblem.row import reduced_fitness
 
 CHUNK_ENTRIES, KNAPSACK_ENTRIES = 1 << 16, 1 << 13
 """Pairs that one thread prices at a time; fewer where every client is a knapsack."""
@@ -103,7 +103,7 @@ class Clients:
     def _ask(self, at: int, prices: FloatArray, out: BoolArray | None) -> tuple[float, FloatArray]:
         block = self.blocks[at]
         if block.budget is not None:
-            from alignsolve.knapsack import best_rows_within_budgets  # noqa: PLC0415
+            from alignsolve.subproblem.knapsack import best_rows_within_budgets  # noqa: PLC0415  (loads numba)
 
             reduced = reduced_fitness(block, prices).astype(np.float64, copy=False)
             value, _, chosen = best_rows_within_budgets(block, reduced)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.compiled import kernel
-from alignsolve.experts import ExpertBounds
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solvers.ascent import Responds
+from alignsolve.runtime.jit import kernel
+from alignsolve.solvers.common.level_method import Responds
 from alignsolve.solvers.lagrangian.clients import Clients
 
 LEAST_ANSWER, MOST_ANSWER = 0.08, 0.4

@@ -5,18 +5,19 @@ leave every client alone with its own problem, which is solved exactly; and the 
 num_experts / num_clients (Shapley and Folkman). So:
 
 1. *Incumbent.* Greed, where the problem is small enough for it not to matter; it is what is returned in haste.
-2. *Prices* (:mod:`.dual`): a level method on samples of the clients, corrected by few looks at all of them.
-3. *Dealing* (:mod:`.deal`), where clients are many: they choose portion by portion, each making up for what the one
+2. *Prices* (:mod:`.multigrid`): a level method on samples of the clients, corrected by few looks at all of them.
+3. *Dealing* (:mod:`.portions`), where clients are many: they choose portion by portion, each making up for what the one
    before it missed of the experts' bounds. One pass over the clients makes an alignment.
-4. *Repair* (:mod:`.exchange`): what the clients choose under these prices nearly meets the experts' bounds. Chains of
-   moves with the least regret mend the rest, and go on while they gain.
-5. *Rows* (:mod:`.polish`): clients that were moved choose anew, exactly, among what the others leave room for; rounds
-   of random disturbances and repair follow while there is time and a gap.
-6. *Core* (:mod:`.core`): what the reduced fitness proves about single pairs against the incumbent is fixed; if little
-   is left open, an integer program decides it exactly.
+4. *Repair* (:mod:`.move_chains`): what the clients choose under these prices nearly meets the experts' bounds. Chains
+   of moves with the least regret mend the rest, and go on while they gain.
+5. *Rows* (:mod:`.perturbation`): clients that were moved choose anew, exactly, among what the others leave room for;
+   rounds of random disturbances and repair follow while there is time and a gap.
+6. *Core* (:mod:`.reduced_program`): what the reduced fitness proves about single pairs against the incumbent is fixed;
+   if little is left open, an integer program decides it exactly.
 
 Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
-:mod:`.gap` takes over from the incumbent: its relaxation, a knapsack for each expert, is the stronger one there.
+:mod:`alignsolve.solvers.generalised_assignment` takes over from the incumbent: its relaxation, a knapsack for each
+expert, is the stronger one there.
 
 The bound is that of the prices, which the front door computes anew, or the integer program's where that is complete.
 """
@@ -29,19 +30,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from alignsolve import evaluate
-from alignsolve.alignment import Alignment
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import from_direction
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.lagrangian.gap.instance import assignment_like
-from alignsolve.solvers.rehearsal import Kind, rehearse
-from alignsolve.stoppable import last_answer
-from alignsolve.violations import violations
-from alignsolve.witness import from_direction
+from alignsolve.solvers.common.warm_up import Kind, rehearse
+from alignsolve.solvers.generalised_assignment.instance import assignment_like
 
 if TYPE_CHECKING:
-    from alignsolve.solvers.lagrangian.dual import Prices
+    from alignsolve.solvers.lagrangian.multigrid import Prices
 
 GREEDY_ENTRIES, HURRIED_ENTRIES = 1 << 15, 1 << 19
 """Pairs up to which greed goes first, without and under a time limit; above, where nothing else has succeeded."""
@@ -101,7 +102,7 @@ class Lagrangian:
         search = _Search(self, problem, deadline, seed, threads, progress)
         if not assignment_like(problem):
             return search.solve(warm_start)
-        from alignsolve.solvers.lagrangian.gap.solver import solve_gap  # noqa: PLC0415  (loads numba)
+        from alignsolve.solvers.generalised_assignment.solver import solve_gap  # noqa: PLC0415  (loads numba)
 
         known = search.quick_incumbent(warm_start)
         if isinstance(known, Answer):
@@ -111,13 +112,13 @@ class Lagrangian:
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what such a problem needs."""
         if assignment_like(problem):
+            from alignsolve.solvers.generalised_assignment.warm_up import prepare_gap  # noqa: PLC0415
             from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
-            from alignsolve.solvers.lagrangian.gap.prepare import prepare_gap  # noqa: PLC0415
 
             prepare_gap()
             Greedy(passes=0).prepare(problem)
         else:
-            from alignsolve.solvers.lagrangian.deal import rehearse_dealing  # noqa: PLC0415
+            from alignsolve.solvers.lagrangian.portions import rehearse_dealing  # noqa: PLC0415
 
             rehearse(self, problem)
             rehearse_dealing(Kind.of(problem))
@@ -147,7 +148,7 @@ class _Search:
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
-        from alignsolve.solvers.lagrangian.dual import find_prices  # noqa: PLC0415  (numba is loaded only when needed)
+        from alignsolve.solvers.lagrangian.multigrid import find_prices  # noqa: PLC0415  (loads numba)
 
         known = self.quick_incumbent(warm_start)
         if isinstance(known, Answer):
@@ -203,7 +204,7 @@ class _Search:
 
     def _deal(self, found: "Prices") -> None:
         """Let the clients choose in portions."""
-        from alignsolve.solvers.lagrangian.deal import deal  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.portions import deal  # noqa: PLC0415
 
         dealt = deal(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
         self._keep(dealt, "dealing")
@@ -211,8 +212,8 @@ class _Search:
 
     def _from_choices(self, found: "Prices") -> None:
         """Make the clients' choices feasible, and better."""
-        from alignsolve.solvers.lagrangian.core import decide_core  # noqa: PLC0415
-        from alignsolve.solvers.lagrangian.polish import Polish  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.perturbation import Polish  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.reduced_program import decide_core  # noqa: PLC0415
 
         assert found.chosen is not None
         polish = Polish(self.problem, found.prices, self.rng, self.deadline)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 from numba.extending import overload
 
-from alignsolve.compiled import INNER, kernel
+from alignsolve.runtime.jit import INNER, kernel
 from alignsolve.solvers.price import heaps, table
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.heaps import Heaps

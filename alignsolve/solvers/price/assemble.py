@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.alignment import Alignment
-from alignsolve.compiled import inner, kernel
+from alignsolve.data.alignment import Alignment
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.price.core import Core, CoreRows
 from alignsolve.solvers.price.pricing import Priced
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, kernel, part
+from alignsolve.runtime.jit import inner, kernel, part
 from alignsolve.solvers.price.arcs import Arcs, freshen_row
 from alignsolve.solvers.price.core import Core
 from alignsolve.solvers.price.graph import (

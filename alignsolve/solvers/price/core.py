@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.compiled import inner
+from alignsolve.runtime.jit import inner
 from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]

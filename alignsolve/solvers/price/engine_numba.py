@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.blocks import ClientBlock
-from alignsolve.compiled import inner, kernel, part, within
-from alignsolve.lanes import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
+from alignsolve.runtime.jit import inner, kernel, part, within
+from alignsolve.solvers.common.sample import MIX
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.solvers.price.row_moves import (
@@ -22,7 +22,7 @@ from alignsolve.solvers.price.row_moves import (
     read_row,
 )
 from alignsolve.solvers.price.slopes import LARGEST
-from alignsolve.solvers.sample import MIX
+from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 
 Array = npt.NDArray[Any]
 SMALL = 1 << 20

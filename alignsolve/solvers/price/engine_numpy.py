@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.blocks import ClientBlock
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, IntArray, RealArray
-from alignsolve.rows import best_rows
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
+from alignsolve.subproblem.row import best_rows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, kernel
+from alignsolve.runtime.jit import inner, kernel
 
 Array = npt.NDArray[Any]
 

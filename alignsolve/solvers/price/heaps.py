@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, kernel
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.price.core import NONE, Core
 from alignsolve.solvers.price.graph import FAR
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, part
+from alignsolve.runtime.jit import inner, part
 from alignsolve.solvers.price import arcs as kept
 from alignsolve.solvers.price.arcs import Arcs
 from alignsolve.solvers.price.core import Core, count_move

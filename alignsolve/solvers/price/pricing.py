@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.blocks import ClientBlock
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import IntArray, RealArray, fixed
+from alignsolve.solvers.common.sample import Sample
 from alignsolve.solvers.price.core import CoreRows, concatenate
-from alignsolve.solvers.sample import Sample
 
 
 class Priced(NamedTuple):

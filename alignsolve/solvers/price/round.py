@@ -10,6 +10,7 @@ import numpy as np
 
 from alignsolve.numerics import EPSILON, MAX_FLOAT, BoolArray, IntArray, RealArray
 from alignsolve.solution import SolveError
+from alignsolve.solvers.common.sample import Sample
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price import graph
 from alignsolve.solvers.price.arcs import Arcs, offer_all
@@ -18,7 +19,6 @@ from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.pricing import Pass, Windows
 from alignsolve.solvers.price.slopes import LARGEST, Slopes, contented, relative_slopes, settle
 from alignsolve.solvers.price.table import Table, empty_table, hand_back
-from alignsolve.solvers.sample import Sample
 
 STEPS = 2000
 """Searches between two looks at the clock."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.compiled import inner, kernel, part
+from alignsolve.runtime.jit import inner, kernel, part
 
 Array = npt.NDArray[Any]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.experts import ExpertBounds
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 
 LARGEST = 2**58

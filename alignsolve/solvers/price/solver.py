@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from alignsolve.certificate.witness import from_direction
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.sample import Sample
+from alignsolve.solvers.common.warm_up import rehearse
 from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round, Stop, grain_of, is_small, misplaced
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
-from alignsolve.solvers.rehearsal import rehearse
-from alignsolve.solvers.sample import Sample
-from alignsolve.witness import from_direction
 
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem

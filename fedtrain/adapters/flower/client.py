@@ -10,7 +10,7 @@ from flwr.clientapp import ClientApp
 from fedtrain.adapters.exchange import Measures, train_and_measure
 from fedtrain.adapters.flower import wire
 from fedtrain.adapters.flower.records import unpack
-from fedtrain.arrays import Array
+from fedtrain.aggregate.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord
 
-from fedtrain import arrays
+from fedtrain.aggregate import arrays
 
 PLAIN = "alignsolve.bytes"
 """Name of the format: ``dtype`` is ``torch.float32``, or ``numpy.float32`` for a numpy array, and data its bytes."""

@@ -13,7 +13,7 @@ from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
 from fedtrain.adapters.exchange import Measures, train_and_measure
 from fedtrain.adapters.nvflare import wire
-from fedtrain.arrays import Array
+from fedtrain.aggregate.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_opt.pt.decomposers import TensorDecomposer
 from nvflare.fuel.utils import fobs
 
-from fedtrain import arrays
 from fedtrain.adapters.exchange import OUT_OF_MEMORY, ExchangeError, OutOfMemory, Trained
 from fedtrain.adapters.inspection import Answer, failure
-from fedtrain.arrays import Array
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
 
 ABOUT = "alignsolve"
 """Where in ``meta`` the rest of a message is."""

@@ -1,0 +1,94 @@
+"""An aligner's state in a file: arrays and JSON, nothing pickled, exact to the last bit."""
+
+from pathlib import Path
+from typing import Any
+
+from alignsolve.aligner import Aligner, AlignerState
+from alignsolve.estimate import state as states
+from alignsolve.io.record_file import FileError, as_array, read_record, write_record
+
+KIND = "aligner state"
+
+
+def save_state(path: str | Path, state: AlignerState, aligner: Aligner, *, overwrite: bool = True) -> None:
+    """Write a state, whole or not at all: an older file stays until the new one is complete.
+
+    Parameters
+    ----------
+    path
+        Where to: .npz, whose header is JSON, or .json alone.
+    state, aligner
+        The state, and the aligner that it belongs to, whose estimators are noted by name.
+    overwrite
+        Replace what is there.
+
+    Raises
+    ------
+    FileError
+        If the suffix is another, the file exists (unless ``overwrite``) or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> aligner = Aligner()
+    >>> state = aligner.init(num_clients=3, num_experts=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_state(f"{folder}/state.npz", state, aligner)
+    ...     load_state(f"{folder}/state.npz", aligner).num_clients
+    3
+    """
+    arrays = states.to_arrays(state)
+    write_record(path, KIND, {"estimators": described(aligner)}, arrays, overwrite=overwrite)
+
+
+def load_state(path: str | Path, aligner: Aligner) -> AlignerState:
+    """Read a state back for an aligner of the same estimators; their parameters may have changed.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, it is damaged, or it is the state of other estimators.
+    """
+    record = read_record(path, KIND)
+    noted, own = record.pop("estimators", None), described(aligner)
+    if noted != own:
+        raise FileError(path, f"is the state of {noted}; this aligner has {own}")
+    arrays = {name: _array(path, name, value) for name, value in record.items()}
+    try:
+        return aligner.from_arrays(arrays)
+    except ValueError as error:
+        raise FileError(path, str(error)) from error
+
+
+def _array(path: str | Path, name: str, value: Any) -> Any:
+    array = as_array(path, name, value)
+    if array is None:
+        raise FileError(path, f"{name} is missing")
+    return array
+
+
+def described(aligner: Aligner) -> str:
+    """Name an aligner's estimators, and those within them.
+
+    Examples
+    --------
+    >>> described(Aligner())
+    'fitness=LossFitness, load=LoadMonitor, capacity=CapacityProfiler'
+    """
+    parts = {field: getattr(aligner, field) for field in ("fitness", "load", "capacity", "budget", "switching")}
+    told = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
+    told += [f"layers={aligner.layers}"] if aligner.layers else []
+    return ", ".join(told + (["privacy"] if aligner.privacy else []))
+
+
+def _named(estimator: Any) -> str:
+    """An estimator's class, and in brackets those of the estimators that it is made of."""
+    values = [getattr(estimator, name) for name in getattr(estimator, "__dataclass_fields__", ())]
+    flat = [one for value in values for one in (_members(value) if isinstance(value, tuple) else [value])]
+    inner = [_named(one) for one in flat if callable(getattr(one, "update", None))]
+    return type(estimator).__name__ + (f"({', '.join(inner)})" if inner else "")
+
+
+def _members(value: Any) -> list[Any]:
+    """All that a tuple of tuples holds."""
+    return [one for member in value for one in (_members(member) if isinstance(member, tuple) else [member])]

@@ -1,0 +1,82 @@
+"""The price bound once more, without its rounding, for when rounding alone stands between a bound and an objective.
+
+That happens where an optimum is exactly 0, or cancels to it: no relative tolerance helps there, and a bound that was
+rounded up for safety proves nothing. Here every difference is kept with its rounding error, every product is split
+into two floats that make it up exactly, and one correctly rounded sum closes it. Cardinality class only.
+"""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import EPSILON, FloatArray, Number, rounding_of_difference
+from alignsolve.subproblem.row import best_rows
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+
+def exact_bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
+    """Upper bound from projected prices, lifted only by what rounding really lost, (num_experts,) prices."""
+    terms = list(_expert_terms(problem, prices))
+    lost = 0.0
+    for block in problem.blocks():
+        optima = best_rows(block, prices, choose=True)
+        assert optima.chosen is not None
+        if not optima.feasible.all():
+            return -math.inf
+        value = block.value.astype(np.float64)
+        reduced = value - prices
+        terms += reduced[optima.chosen].tolist()
+        lost += _lost(block, value, prices, reduced, optima.chosen.sum(axis=1))
+    summed = math.fsum(terms)
+    if lost == 0.0 and math.fsum([*terms, -summed]) == 0.0:
+        return summed
+    return summed + EPSILON * abs(summed) + 2.0 * lost
+
+
+def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: FloatArray, chosen: FloatArray) -> float:
+    """The most that the exact optimum of the rows can exceed the optimum of their rounded reduced fitness."""
+    wide = np.broadcast_to(prices, value.shape)
+    with np.errstate(invalid="ignore"):
+        error = rounding_of_difference(value, wide, reduced)
+    if block.allowed is not None:
+        error = np.where(block.allowed, error, 0.0)
+    return math.fsum((chosen * np.maximum(error.max(axis=1, initial=0.0), 0.0)).tolist())
+
+
+def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[float]:
+    """The experts' terms, each as two floats that sum to it exactly."""
+    for best in experts_exactly(problem, prices):
+        high = float(best)
+        yield high
+        yield float(best - Fraction(high))
+
+
+def experts_exactly(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[Fraction]:
+    """Max over the loads of price·load − penalty for every expert."""
+    bounds = problem.experts
+    points = bounds.breakpoints
+    for j, price in enumerate(prices):
+        worth = []
+        for load in points[:, j]:
+            if not math.isnan(load):
+                over = _excess(load, bounds.capacity[j])
+                short = _excess(bounds.demand[j], load)
+                penalty = over * _finite(bounds.overload[j]) + short * _finite(bounds.shortfall[j])
+                worth.append(Fraction(price) * Fraction(load) - penalty)
+        yield max(worth)
+
+
+def _excess(more: float, less: float) -> Fraction:
+    """max(more − less, 0), exactly; nothing exceeds an infinite bound."""
+    return Fraction(0) if math.isinf(less) or more <= less else Fraction(more) - Fraction(less)
+
+
+def _finite(penalty: float) -> Fraction:
+    """A penalty as an exact number; a hard bound's costs nothing, for nothing breaks it."""
+    return Fraction(penalty) if math.isfinite(penalty) else Fraction(0)

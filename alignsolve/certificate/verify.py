@@ -1,0 +1,205 @@
+"""Verification: an answer that somebody claims, say in a file, is recomputed from the problem and compared."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.witness import Side, Witness
+from alignsolve.data.alignment import Alignment
+from alignsolve.front import judge
+from alignsolve.numerics import CANCELLATION, MAX_FLOAT, OPTIMALITY, FloatArray, IntArray, Number
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solution import Proof, Solution, Status
+from alignsolve.solver import Answer
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """What somebody says is known about a problem; nothing in it is believed.
+
+    Attributes
+    ----------
+    shape
+        (num_clients, num_experts) of the problem.
+    status, proof, objective, bound
+        As in :class:`~alignsolve.Solution`.
+    assigned
+        The alignment, unchecked; None if there is none.
+    prices
+        (num_experts,), None if there are none.
+    witness_side, witness_experts
+        Why there is no alignment: the side, and the indices of the experts.
+    solver
+        Who found it.
+    """
+
+    shape: tuple[int, int]
+    status: Status
+    proof: Proof
+    objective: Number | None
+    bound: Number
+    assigned: Alignment | None = None
+    prices: FloatArray | None = None
+    witness_side: Side | None = None
+    witness_experts: IntArray | None = None
+    solver: str = ""
+
+    @classmethod
+    def of(cls, solution: Solution) -> "Claim":
+        """Return what a solution says."""
+        witness = solution.witness
+        return cls(
+            shape=solution.problem.shape,
+            status=solution.status,
+            proof=solution.proof,
+            objective=solution.objective,
+            bound=solution.bound,
+            assigned=solution.assigned,
+            prices=solution.prices,
+            witness_side=None if witness is None else witness.side,
+            witness_experts=None if witness is None else np.flatnonzero(witness.experts),
+            solver=str(solution.stats.get("solver", "")),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """A claim after it was recomputed.
+
+    Attributes
+    ----------
+    solution
+        What the problem's own data say of the claimed alignment, prices and witness.
+    differences
+        Each claim that does not hold, in words; empty if all do.
+    unconfirmed
+        Claims that rest on a back end's word (general class) and can neither be confirmed nor refuted from here.
+    """
+
+    solution: Solution
+    differences: tuple[str, ...]
+    unconfirmed: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was refuted."""
+        return not self.differences
+
+
+def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
+    """Recompute everything that a claim says, from the problem's own data.
+
+    Raises
+    ------
+    ValueError
+        If the claim is about a problem of another shape.
+    """
+    if claim.shape != problem.shape:
+        raise ValueError(f"the claim is about {_size(claim.shape)}, the problem has {_size(problem.shape)}")
+    usable = _usable(problem, claim.prices)
+    solution = _recompute(problem, claim, claim.prices if usable else None)
+    comparison = _Comparison(problem, claim, solution)
+    if claim.prices is not None and not usable:
+        comparison.differences.append(
+            "prices: they are not one finite number for each expert, of a size to compute with"
+        )
+    comparison.compare()
+    return Verification(solution, tuple(comparison.differences), tuple(comparison.unconfirmed))
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} clients x {shape[1]} experts"
+
+
+def _usable(problem: AlignmentProblem, prices: FloatArray | None) -> bool:
+    return prices is not None and prices.shape == (problem.num_experts,) and bool((np.abs(prices) <= MAX_FLOAT).all())
+
+
+def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | None) -> Solution:
+    """Judge the alignment and the prices; without a feasible alignment, the witness."""
+    found = judge(problem, Answer(x=claim.assigned, prices=prices), name=claim.solver)
+    if found.assigned is not None or claim.witness_side is None:
+        return found
+    members = np.zeros(problem.num_experts, dtype=np.bool_)
+    if claim.witness_experts is not None:
+        members[claim.witness_experts] = True
+    witness = Witness(claim.witness_side, members, np.zeros(problem.num_clients, dtype=np.bool_), 0.0)
+    judged = judge(problem, Answer(x=claim.assigned, witness=witness), name=claim.solver)
+    return found if judged.witness is None else judged
+
+
+@dataclass
+class _Comparison:
+    """A claim beside what was recomputed; what differs is gathered in words."""
+
+    problem: AlignmentProblem
+    claim: Claim
+    found: Solution
+    differences: list[str] = field(default_factory=list)
+    unconfirmed: list[str] = field(default_factory=list)
+
+    def compare(self) -> None:
+        if "rejected" in self.found.stats:
+            self.differences.append(f"alignment: {self.found.stats['rejected']}")
+        self._compare_status()
+        self._compare_objective()
+        self._compare_bound()
+
+    def _compare_status(self) -> None:
+        claim, found = self.claim, self.found
+        claimed, recomputed = f"{claim.status} (proof {claim.proof})", f"{found.status} (proof {found.proof})"
+        if claimed == recomputed:
+            return
+        neither = (claim.status, found.status) in {
+            (Status.OPTIMAL, Status.FEASIBLE),
+            (Status.INFEASIBLE, Status.UNKNOWN),
+        }
+        if neither and self._general and claim.proof is Proof.SOLVER:
+            self.unconfirmed.append(f"status: {claimed} is the back end's word; the re-check alone shows {recomputed}")
+            return
+        witnessed = claim.status is Status.INFEASIBLE and claim.witness_side is not None
+        why = f"; its witness on the {claim.witness_side} side is not confirmed" if witnessed else ""
+        self.differences.append(f"status: claimed is {claimed}, the re-check shows {recomputed}{why}")
+
+    def _compare_objective(self) -> None:
+        claimed, found = self.claim.objective, self.found.objective
+        if not self._close(claimed, found):
+            self.differences.append(f"objective: claimed is {_number(claimed)}, the re-check gives {_number(found)}")
+
+    def _compare_bound(self) -> None:
+        claimed, found = self.claim.bound, self.found.bound
+        if self._close(claimed, found):
+            return
+        told = f"bound: claimed is {_number(claimed)}, its prices give {_number(found)}"
+        reached = -math.inf if self.found.objective is None else self.found.objective
+        if self._general and reached - self._slack <= claimed < found:
+            self.unconfirmed.append(f"{told}; the rest is the back end's word")
+        else:
+            self.differences.append(told)
+
+    @property
+    def _general(self) -> bool:
+        """Whether a back end may know what prices cannot prove."""
+        return self.problem.class_ is ProblemClass.GENERAL
+
+    def _close(self, a: Number | None, b: Number | None) -> bool:
+        """Whether two values are the same, up to the tolerance of "proven"; integers to the last unit."""
+        if a is None or b is None or (isinstance(a, int) and isinstance(b, int)):
+            return a == b
+        return math.isclose(a, b, rel_tol=OPTIMALITY, abs_tol=self._slack)
+
+    @cached_property
+    def _slack(self) -> float:
+        if self.found.assigned is None:
+            return 0.0
+        return CANCELLATION * evaluate.worth(self.problem, self.found.assigned).magnitude
+
+
+def _number(value: Number | None) -> str:
+    return "none" if value is None else repr(value)
+
+
+__all__ = ["Claim", "Verification", "verify"]

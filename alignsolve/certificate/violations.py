@@ -1,0 +1,78 @@
+"""What an alignment breaks, told by its worst rows, from the problem's own data alone."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alignsolve.certificate.evaluate import loads_of
+from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import IntArray, RealArray, slack
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+
+def violations(problem: "AlignmentProblem", alignment: Alignment) -> list[str]:
+    """Every kind of constraint that an alignment breaks, each told by its worst row; empty if it is feasible."""
+    found: list[str] = []
+    for block in problem.blocks():
+        indptr = alignment.indptr[block.start : block.stop + 1]
+        experts = alignment.experts[indptr[0] : indptr[-1]]
+        found += [text for text in _row_violations(block, np.diff(indptr), experts) if text]
+    loads = loads_of(problem, alignment)
+    over = problem.experts.overloads(loads)
+    if over.any():
+        j = int(over.argmax())
+        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its capacity is {problem.expert_capacity[j]:.12g}")
+    short = problem.experts.shortfalls(loads)
+    if short.any():
+        j = int(short.argmax())
+        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its demand is {problem.expert_demand[j]:.12g}")
+    return found
+
+
+def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> Iterator[str]:
+    """Tell, for each kind of row constraint, the worst client of the block that breaks it; (n,) experts of each."""
+    n = block.num_clients
+    about_pairs = (block.allowed, block.required, block.group, block.budget)
+    rows = count[:0] if all(part is None for part in about_pairs) else np.repeat(np.arange(n), count)
+    if block.allowed is not None:
+        barred = np.flatnonzero(~block.allowed[rows, experts])
+        if len(barred):
+            i, j = block.start + rows[barred[0]], experts[barred[0]]
+            yield f"client {i} is assigned expert {j}, for which it is not eligible"
+    if block.required is not None:
+        lacking = block.required.copy()
+        lacking[rows, experts] = False
+        if lacking.any():
+            i, j = np.argwhere(lacking)[0]
+            yield f"client {block.start + i} lacks expert {j}, which is required"
+    yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
+    yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
+    if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
+        for g in range(block.group_capacity.shape[1]):
+            count = np.bincount(rows[block.group[experts] == g], minlength=n)
+            most, least = block.group_capacity[:, g], block.group_demand[:, g]
+            yield _worst_client(block, count - most, count, most, f"experts of group {g}, its capacity there is")
+            yield _worst_client(block, least - count, count, least, f"experts of group {g}, its demand there is")
+    if block.budget is not None and block.cost is not None:
+        for r in range(block.budget.shape[1]):
+            spent = np.bincount(rows, weights=block.cost[rows, experts, r], minlength=n).astype(np.float64)
+            budget = block.budget[:, r]
+            excess = np.where(spent - budget > slack(budget, spent), spent - budget, 0.0)
+            yield _worst_client(block, excess, spent, budget, f"of resource {r}, its budget is")
+
+
+def _worst_client(
+    block: ClientBlock,
+    excess: RealArray,
+    has: RealArray,
+    limit: RealArray,
+    text: str,
+) -> str:
+    i = int(excess.argmax())
+    if excess[i] <= 0:
+        return ""
+    return f"client {block.start + i} has {has[i]:.12g} {text} {limit[i]:.12g}"

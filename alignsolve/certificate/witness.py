@@ -1,0 +1,229 @@
+"""Witnesses of infeasibility: a set of experts that anybody can add up to see that no alignment exists."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from alignsolve.certificate import evaluate
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from alignsolve.problem import AlignmentProblem
+
+Side = Literal["demand", "capacity", "row"]
+NAMED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """Why no alignment exists.
+
+    Attributes
+    ----------
+    side
+        "demand": the hard demands of ``experts`` together exceed what clients (each within its own bounds) and the
+        experts' own capacities can give them. "capacity": what the clients must put into ``experts`` exceeds their
+        hard capacities together. "row": single clients contradict themselves.
+    experts
+        (num_experts,) bool, the set; empty for "row".
+    clients
+        (num_clients,) bool: those who could serve the set, those who must load it, or those who contradict themselves.
+    missing
+        By how much, in units of load; for "row" the number of such clients.
+    """
+
+    side: Side
+    experts: BoolArray
+    clients: BoolArray
+    missing: float
+
+    def explain(self, problem: "AlignmentProblem") -> str:
+        """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
+        clients, experts = named(self.clients, "client"), named(self.experts, "expert")
+        if self.side == "row":
+            others = "" if self.clients.sum() == 1 else f"; in all {clients} contradict themselves"
+            return row_reason(problem, int(np.argmax(self.clients))) + others
+        least, most = problem.experts.least[self.experts], problem.experts.most[self.experts]
+        together = " together" if self.experts.sum() > 1 else ""
+        if self.side == "demand":
+            wanted, room = float(least.sum()), float(most.sum())
+            if (least > most).any():
+                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {room:.12g}"
+            return (
+                f"{experts} must have a load of at least {wanted:.12g}{together}; "
+                f"{clients} could serve, and give at most "
+                f"{wanted - self.missing:.12g}{together}: {self.missing:.12g} missing"
+            )
+        room = float(most.sum())
+        return (
+            f"{experts} can take a load of at most {room:.12g}{together}; {clients} must put at least "
+            f"{room + self.missing:.12g} there: {self.missing:.12g} too much"
+        )
+
+
+def named(mask: BoolArray, what: str) -> str:
+    """Name the members of a set: the first few, and how many there are."""
+    members = np.flatnonzero(mask)
+    if len(members) == 1:
+        return f"{what} {members[0]}"
+    listed = ", ".join(map(str, members[:NAMED]))
+    more = f", … ({len(members)} in all)" if len(members) > NAMED else ""
+    return f"{what}s {listed}{more}" if len(members) else f"no {what}"
+
+
+def contradiction(problem: "AlignmentProblem") -> Witness | None:
+    """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
+    bounds = problem.experts
+    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each by itself, so that all together do
+    if crossed.any():
+        found = confirm(problem, crossed, "demand")
+        if found is not None:
+            return found
+    return row_witness(problem)
+
+
+def row_witness(problem: "AlignmentProblem") -> Witness | None:
+    """Find the clients that contradict themselves; None if there are none."""
+    if _rows_plainly_fit(problem):
+        return None
+    _, feasible = evaluate.most_for(problem, np.zeros(problem.num_experts))
+    if feasible.all():
+        return None
+    nobody = np.zeros(problem.num_experts, dtype=np.bool_)
+    return Witness("row", nobody, ~feasible, float((~feasible).sum()))
+
+
+def _rows_plainly_fit(problem: "AlignmentProblem") -> bool:
+    """Whether no row can contradict itself, seen without a pass over the pairs."""
+    if problem.required is not None:
+        return False
+    if problem.client_budget is not None and (problem.client_budget < 0).any():
+        return False
+    if not problem.client_demand.any() and (problem.num_groups == 0 or not problem.group_demand.any()):
+        return True
+    if problem.num_groups or (problem.client_demand > problem.client_capacity).any():
+        return False
+    if problem.eligible is None and problem.client_budget is None:
+        return bool((problem.client_demand <= problem.num_experts).all())
+    return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
+
+
+def _one_fits(block: ClientBlock) -> bool:
+    """Whether every client of the block can take some expert by itself: where one is all that is demanded."""
+    fits = np.ones(block.value.shape, dtype=np.bool_) if block.allowed is None else block.allowed
+    if block.budget is not None and block.cost is not None:
+        for r in range(block.budget.shape[1]):
+            fits = fits & (block.cost[:, :, r] <= block.budget[:, r, None])
+    return bool((fits.any(axis=1) | (block.demand == 0)).all())
+
+
+def row_reason(problem: "AlignmentProblem", i: int) -> str:
+    """Tell in words what contradicts itself in client i's row."""
+    block = problem.block(i, i + 1)
+    capacity, demand = int(block.capacity[0]), int(block.demand[0])
+    eligible = np.ones(problem.num_experts, dtype=np.bool_) if block.allowed is None else block.allowed[0]
+    required = np.zeros(problem.num_experts, dtype=np.bool_) if block.required is None else block.required[0]
+    if demand > capacity:
+        return f"client {i} demands {demand} experts, its capacity is {capacity}"
+    if (required & ~eligible).any():
+        return f"client {i} requires expert {int(np.argmax(required & ~eligible))}, for which it is not eligible"
+    if required.sum() > capacity:
+        return f"client {i} requires {required.sum()} experts, its capacity is {capacity}"
+    if eligible.sum() < demand:
+        return f"client {i} demands {demand} experts, it is eligible for {eligible.sum()}"
+    if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
+        for g, (most, least) in enumerate(zip(block.group_capacity[0], block.group_demand[0], strict=True)):
+            members = block.group == g
+            wanted, able = max(least, (required & members).sum()), min(most, (eligible & members).sum())
+            if wanted > able:
+                return f"client {i} needs {wanted} experts of group {g}, it can take {able}"
+        least_total = sum(
+            max(int(least), int((required & (block.group == g)).sum())) for g, least in enumerate(block.group_demand[0])
+        )
+        if least_total > capacity:
+            return f"client {i} needs {least_total} experts over its groups, its capacity is {capacity}"
+        able_total = sum(
+            min(int(most), int((eligible & (block.group == g)).sum())) for g, most in enumerate(block.group_capacity[0])
+        )
+        if able_total < demand:
+            return f"client {i} demands {demand} experts, its groups admit {able_total}"
+    if block.budget is not None and block.cost is not None:
+        return _budget_reason(i, demand, block.budget[0], block.cost[0], eligible, required)
+    return f"client {i} has no choice that meets all its bounds together"
+
+
+def _budget_reason(
+    i: int, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
+) -> str:
+    """Tell which budget a client cannot keep, and for what; budgets that only clash together are listed."""
+    for r, limit in enumerate(budget):
+        spent = float(cost[required, r].sum())
+        if spent - limit > FEASIBILITY * max(limit, spent):
+            return f"client {i} requires experts that cost {spent:.12g} of resource {r}, its budget is {limit:.12g}"
+        cheapest = np.sort(cost[eligible & ~required, r])[: max(demand - int(required.sum()), 0)]
+        spent += float(cheapest.sum())
+        if spent - limit > FEASIBILITY * max(limit, spent):
+            return (
+                f"client {i} demands {demand} experts, which cost at least {spent:.12g} of resource {r}, "
+                f"its budget is {limit:.12g}"
+            )
+    return f"client {i} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
+
+
+def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:
+    """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
+    if side == "row":
+        return row_witness(problem)
+    experts = np.asarray(experts)
+    if experts.shape != (problem.num_experts,) or experts.dtype != np.bool_ or side not in {"demand", "capacity"}:
+        return None
+    if side == "demand":
+        return _confirm_demand(problem, experts)
+    return _confirm_capacity(problem, experts)
+
+
+def _confirm_demand(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+    bounds = problem.experts
+    experts = experts & bounds.hard_demand
+    wanted = float(bounds.least[experts].sum())
+    supply, feasible = evaluate.most_for(problem, experts.astype(np.float64))
+    if not feasible.all():
+        return None
+    given = min(float(supply.sum()), float(bounds.most[experts].sum()))
+    missing = wanted - given
+    if not experts.any() or missing <= FEASIBILITY * max(wanted, given):
+        return None
+    return Witness("demand", experts, supply > 0, missing)
+
+
+def _confirm_capacity(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+    bounds = problem.experts
+    experts = experts & bounds.hard_capacity
+    room = float(bounds.most[experts].sum())
+    least, feasible = evaluate.most_for(problem, -experts.astype(np.float64))
+    if not feasible.all():
+        return None
+    forced = -float(least.sum())
+    missing = forced - room
+    if not experts.any() or missing <= FEASIBILITY * max(room, forced):
+        return None
+    return Witness("capacity", experts, least < 0, missing)
+
+
+def from_direction(problem: "AlignmentProblem", direction: FloatArray) -> Witness | None:
+    """Look for a witness among the level sets of a price direction along which the bound falls without end.
+
+    In the cardinality class every client's possible loads form a generalised polymatroid, whose support function is a
+    sum over level sets; so one of them is a witness whenever the direction proves infeasibility.
+    """
+    for level in np.unique(direction[direction < 0]):
+        found = confirm(problem, direction <= level, "demand")
+        if found is not None:
+            return found
+    for level in np.unique(direction[direction > 0]):
+        found = confirm(problem, direction >= level, "capacity")
+        if found is not None:
+            return found
+    return None

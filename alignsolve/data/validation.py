@@ -1,0 +1,180 @@
+"""Reading the fields of a problem: every shape broadcast, every value checked, every complaint naming its place."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.data.blocks import RowBlocks, block_rows
+from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, IntArray, RealArray
+
+
+def fitness(given: Any) -> RealArray | RowBlocks:
+    """Read the fitness matrix: float16/32/64 or integers, (num_clients, num_experts), not copied."""
+    matrix: RealArray | RowBlocks = given if isinstance(given, RowBlocks) else _array("fitness", given)
+    if len(matrix.shape) != 2:
+        raise ValueError(f"fitness must have shape (num_clients, num_experts), not {matrix.shape}")
+    dtype = np.dtype(matrix.dtype)
+    if dtype.kind == "b" and isinstance(matrix, np.ndarray):
+        return matrix.view(np.int8)
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise ValueError(f"fitness must be float16, float32, float64 or an integer type, not {dtype}")
+    return matrix
+
+
+def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
+    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible."""
+    limit = MAX_INTEGER if np.dtype(matrix.dtype).kind in "iu" else MAX_FLOAT
+    num_clients, num_experts = matrix.shape
+    step = block_rows(num_experts)
+    for start in range(0, num_clients, step):
+        block = matrix[start : start + step]
+        low, high = block.min(initial=0).item(), block.max(initial=0).item()
+        if low >= -limit and high <= limit:
+            continue
+        wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
+        bad = ~((wide >= -limit) & (wide <= limit))
+        if eligible is not None:
+            bad &= eligible[start : start + step]
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            _refuse_entry("fitness", block[i, j], limit, int(start + i), int(j))
+
+
+def _refuse_entry(field: str, value: Any, limit: float, i: int, j: int) -> None:
+    where = f"{field} of client {i}, expert {j} is {value}"
+    if np.isnan(value) or np.isinf(value):
+        raise ValueError(f"{where}; it must be finite where the pair is eligible (mark the pair ineligible instead)")
+    raise ValueError(f"{where}; sizes above {limit:.3g} cannot be summed exactly: rescale {field}")
+
+
+def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> IntArray:
+    """Read whole non-negative numbers, broadcast to ``shape``."""
+    values = _array(field, given)
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"{field} must be whole numbers, not {values.dtype}")
+    with np.errstate(invalid="ignore"):
+        wrong = ~((values == np.floor(values)) & (values >= 0) & (values <= MAX_INTEGER))
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        raise ValueError(f"{field}{_place(place, axes[-values.ndim:])} is {values[tuple(place)]}; "
+                         "it must be a whole number, 0 or more")  # fmt: skip
+    return spread(field, values.astype(np.int64), shape, axes)
+
+
+def amounts(
+    field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...], *, infinite: bool, signed: bool = False
+) -> FloatArray:
+    """Read real numbers (not NaN, not negative unless ``signed``), broadcast to ``shape``."""
+    values = numbers(field, given)
+    refuse_bad_amounts(field, values, axes[-values.ndim :] if values.ndim else (), infinite=infinite, signed=signed)
+    return spread(field, values, shape, axes)
+
+
+def numbers(field: str, given: Any) -> FloatArray:
+    """Read real numbers of any shape."""
+    return _array(field, given, np.float64)
+
+
+def _array(field: str, given: Any, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(given, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{field} must be an array of numbers in even rows: {error}") from None
+
+
+def prices(given: Any, num_experts: int) -> FloatArray:
+    """Read one finite price per expert, negative ones too."""
+    values = numbers("prices", given)
+    if values.shape != (num_experts,):
+        raise ValueError(f"prices have shape {values.shape}, expected {(num_experts,)}")
+    return refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
+
+
+def check_resources(budget: FloatArray, cost: FloatArray) -> None:
+    """Refuse costs whose axes are not those that the budget's number of axes asks for."""
+    if budget.ndim > 2:
+        raise ValueError(
+            f"client_budget has shape {budget.shape}; it must be (num_clients,) or (num_clients, resources)"
+        )
+    if budget.ndim < 2 and cost.ndim not in {1, 2}:
+        raise ValueError(
+            f"expert_cost has shape {cost.shape}; with one budget for each client, shape {budget.shape}, it must be "
+            "(num_experts,) or (num_clients, num_experts)"
+        )
+    if budget.ndim == 2 and (cost.ndim not in {2, 3} or cost.shape[-1] != budget.shape[1]):
+        raise ValueError(
+            f"expert_cost has shape {cost.shape}, which does not fit the {budget.shape[1]} resources of client_budget, "
+            f"shape {budget.shape}: it must be (num_experts, {budget.shape[1]}) or "
+            f"(num_clients, num_experts, {budget.shape[1]})"
+        )
+
+
+def refuse_bad_amounts(
+    field: str,
+    values: FloatArray,
+    axes: tuple[str, ...],
+    *,
+    infinite: bool,
+    signed: bool = False,
+    eligible: BoolArray | None = None,
+) -> FloatArray:
+    """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be.
+
+    Such entries of ineligible pairs are forgiven: they are 0 in what is returned.
+    """
+    if _acceptable(unspread(values), infinite=infinite, signed=signed).all():
+        return values
+    good = _acceptable(values, infinite=infinite, signed=signed)
+    if eligible is not None:
+        values, good = np.where(eligible | good, values, 0.0), good | ~eligible
+        if good.all():
+            return values
+    place = np.argwhere(~good)[0]
+    kind = "a number" if infinite else "a finite number"
+    sign = "" if signed else ", 0 or more"
+    raise ValueError(f"{field}{_place(place, axes)} is {values[tuple(place)]}; it must be {kind}{sign}")
+
+
+def _acceptable(values: FloatArray, *, infinite: bool, signed: bool) -> BoolArray:
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = np.abs(values) <= MAX_FLOAT
+        if infinite:
+            good |= np.isposinf(values)
+        if not signed:
+            good &= values >= 0
+    return good
+
+
+def unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the distinct part of a broadcast array: to look at a scalar spread over a matrix costs nothing."""
+    index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
+    return values[index]
+
+
+def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:
+    """Read a (num_clients, num_experts) matrix of bools."""
+    values = _array(field, given)
+    if values.dtype != np.bool_:
+        if values.dtype.kind not in "iuf" or not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{field} must be bools (or 0 and 1), not {values.dtype}")
+        values = values.astype(np.bool_)
+    if values.shape != shape:
+        raise ValueError(f"{field} has shape {values.shape}, fitness has {shape}; they must agree")
+    return values
+
+
+def spread(field: str, values: npt.NDArray[Any], shape: tuple[int, ...], axes: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Broadcast without copying, aligned at the last axis; a length that does not fit is told with both shapes."""
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        wanted = ", ".join(axes)
+        raise ValueError(f"{field} has shape {values.shape}, which does not fit ({wanted}) = {shape}") from None
+
+
+def _place(index: npt.NDArray[Any], axes: tuple[str, ...]) -> str:
+    if not len(index):
+        return ""
+    singular = [axis.removeprefix("num_").removesuffix("s") for axis in axes]
+    return " of " + ", ".join(f"{name} {position}" for name, position in zip(singular, index, strict=True))

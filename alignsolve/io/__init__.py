@@ -1,0 +1,18 @@
+"""Problems, solutions and fitness in files: records (.npz, .json) and fitness folders, exact to the last bit.
+
+Users, the command line and the aligner's file call it. It imports problem, solution and data, and never a solver.
+"""
+
+from alignsolve.io.fitness_folder import load_fitness, save_fitness
+from alignsolve.io.record_file import FileError
+from alignsolve.io.records import load_problem, load_solution, save_problem, save_solution
+
+__all__ = [
+    "FileError",
+    "load_fitness",
+    "load_problem",
+    "load_solution",
+    "save_fitness",
+    "save_problem",
+    "save_solution",
+]

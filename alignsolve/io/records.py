@@ -1,0 +1,265 @@
+"""Problems and solutions in files, .npz or .json by the suffix, exact to the last bit.
+
+A problem's record holds the arguments of :class:`~alignsolve.AlignmentProblem` by their names, and those alone, so
+that one can be written by hand: ``{"format": "alignsolve problem", "version": 1, "fitness": [[3.0, 1.0]]}``. What was
+broadcast is stored once: a scalar capacity is one number, not one for each client. A fitness too large for the record
+is a folder (:mod:`alignsolve.io.fitness_folder`), and the record holds its path, ``"fitness": "large.fitness"``,
+relative to the record's own folder and not out of it.
+"""
+
+import difflib
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.certificate.verify import Claim
+from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import RowBlocks
+from alignsolve.io.fitness_folder import DTYPES, load_fitness, save_fitness
+from alignsolve.io.record_file import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
+from alignsolve.problem import FIELDS, AlignmentProblem
+from alignsolve.solution import Proof, Solution, Status
+
+WHOLE = ("eligible", "required", "previous")
+"""Fields that, like the fitness, the problem does not broadcast: spread to the record's ``shape`` when read."""
+SIDES = ("demand", "capacity", "row")
+
+
+def save_problem(
+    problem: AlignmentProblem, path: str | Path, *, overwrite: bool = False, chunked: bool = False
+) -> None:
+    """Write a problem.
+
+    Parameters
+    ----------
+    problem, path
+        What, and where to: .npz or .json.
+    overwrite
+        Replace what is there.
+    chunked
+        Write the fitness into a folder beside the record, its name with the suffix .fitness, chunk by chunk: for a
+        fitness that does not fit in memory, which is read whole otherwise.
+
+    Raises
+    ------
+    FileError
+        If the suffix is neither .npz nor .json, or the file exists (unless ``overwrite``) or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_problem(problem, f"{folder}/small.json")
+    ...     load_problem(f"{folder}/small.json")
+    AlignmentProblem(2 clients x 2 experts, cardinality: fractional values, hard expert capacities)
+    """
+    check_output(path, overwrite=overwrite)
+    fields = {name: getattr(problem, name) for name in FIELDS if getattr(problem, name) is not None}
+    values = {"shape": list(problem.shape), "fitness_dtype": np.dtype(problem.fitness.dtype).name}
+    if chunked:
+        folder = Path(path).with_suffix(".fitness")
+        save_fitness(fields.pop("fitness"), folder, overwrite=overwrite)
+        values["fitness"] = folder.name
+    else:
+        fields["fitness"] = problem.fitness[: problem.num_clients]
+    arrays = {name: _compact(array, keep=name in {"client_budget", "expert_cost"}) for name, array in fields.items()}
+    write_record(path, "problem", values, arrays, overwrite=overwrite)
+
+
+def _compact(array: npt.NDArray[Any], *, keep: bool) -> npt.NDArray[Any]:
+    """Return one entry for each broadcast axis; ``keep`` the last, the resources, which must show its length."""
+    index = [slice(0, 1) if stride == 0 else slice(None) for stride in array.strides]
+    if keep:
+        index[-1] = slice(None)
+    return array[tuple(index)]
+
+
+def load_problem(path: str | Path) -> AlignmentProblem:
+    """Read a problem; a fitness that is a folder is mapped, not read.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is not a problem, is truncated, has pickled objects or another version, or a field
+        is unknown, missing or not what a problem can have.
+    """
+    record = read_record(path, "problem")
+    shape, dtype = record.pop("shape", None), record.pop("fitness_dtype", None)
+    _check_names(path, record, known=FIELDS, needed=("fitness",))
+    fitness = record.pop("fitness")
+    fields: dict[str, Any] = {name: as_array(path, name, value) for name, value in record.items()}
+    size = None if shape is None else _read_shape(path, shape)
+    if isinstance(fitness, str):
+        fields["fitness"] = _read_folder(path, fitness, size, dtype)
+    else:
+        fields["fitness"] = _read_fitness(path, fitness, size, dtype)
+    if size is not None:
+        others = [name for name in WHOLE if fields.get(name) is not None]
+        fields |= {name: _spread(path, name, fields[name], size) for name in others}
+    try:
+        return AlignmentProblem(**fields)
+    except ValueError as error:
+        raise FileError(path, f"is not a problem: {error}") from error
+
+
+def _check_names(path: str | Path, record: dict[str, Any], *, known: Collection[str], needed: Collection[str]) -> None:
+    for name in record:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
+            raise FileError(path, f"has an unknown field, {name!r}{hint}")
+    for name in needed:
+        if name not in record:
+            raise FileError(path, f"the field {name!r} is missing")
+
+
+def _read_fitness(path: str | Path, value: Any, size: tuple[int, int] | None, dtype: Any) -> npt.NDArray[Any]:
+    fitness = as_array(path, "fitness", value)
+    if fitness is None:
+        raise FileError(path, "the field 'fitness' is missing")
+    fitness = _restored(path, fitness, dtype)
+    return fitness if size is None else _spread(path, "fitness", fitness, size)
+
+
+def _read_folder(path: str | Path, name: str, size: tuple[int, int] | None, dtype: Any) -> RowBlocks:
+    """Map the folder that a record names; a record from elsewhere must not make us read elsewhere."""
+    inside = PurePosixPath(name)
+    if not name or inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name:
+        raise FileError(path, f"fitness is {name!r:.80}; it must be numbers, or the path of a folder beside this file")
+    try:
+        fitness = load_fitness(Path(path).parent / name)
+    except FileError as error:
+        raise FileError(path, f"fitness: {error}") from error
+    found = np.dtype(fitness.dtype).name
+    if size is not None and size != fitness.shape:
+        raise FileError(path, f"its shape is {list(size)}, that of its fitness in {name} is {list(fitness.shape)}")
+    if dtype is not None and dtype != found:
+        raise FileError(path, f"fitness_dtype is {dtype!r}, its fitness in {name} is {found}")
+    return fitness
+
+
+def _restored(path: str | Path, fitness: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
+    """Give the fitness the type that it had before JSON knew only numbers."""
+    if dtype is None or dtype == fitness.dtype.name:
+        return fitness
+    if dtype not in DTYPES:
+        raise FileError(path, f"fitness_dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        restored = fitness.astype(dtype)
+    if not np.array_equal(restored, fitness, equal_nan=True):
+        raise FileError(path, f"its fitness holds values that are not {dtype}, the type that it names")
+    return restored
+
+
+def _read_shape(path: str | Path, shape: Any) -> tuple[int, int]:
+    if not is_shape(shape) or len(shape) != 2:
+        raise FileError(path, f"the shape is {shape}; it must be [num_clients, num_experts]")
+    return (shape[0], shape[1])
+
+
+def _spread(path: str | Path, name: str, array: Any, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise FileError(path, f"{name} has shape {array.shape}, which does not fit the shape {shape}") from None
+
+
+def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write what a solution says, for :func:`load_solution` and ``alignsolve verify``.
+
+    Raises
+    ------
+    FileError
+        As in :func:`save_problem`.
+    """
+    claim = Claim.of(solution) if isinstance(solution, Solution) else solution
+    values = {
+        "shape": list(claim.shape),
+        "status": str(claim.status),
+        "proof": str(claim.proof),
+        "objective": claim.objective,
+        "bound": claim.bound,
+        "solver": claim.solver,
+        "witness_side": claim.witness_side,
+    }
+    indptr, experts = claim.assigned if claim.assigned is not None else (None, None)
+    arrays = {"indptr": indptr, "experts": experts, "prices": claim.prices, "witness_experts": claim.witness_experts}
+    given = {name: array for name, array in arrays.items() if array is not None}
+    write_record(path, "solution", values, given, overwrite=overwrite)
+
+
+def load_solution(path: str | Path) -> Claim:
+    """Read what a solution file claims; :func:`alignsolve.certificate.verify.verify` tells whether it holds.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is not a solution, is truncated, has pickled objects or another version, or a field
+        is unknown, missing or of the wrong kind.
+    """
+    record = read_record(path, "solution")
+    plain = ("shape", "status", "proof", "objective", "bound", "solver", "witness_side")
+    arrays = ("indptr", "experts", "prices", "witness_experts")
+    _check_names(path, record, known=plain + arrays, needed=("shape", "status", "proof", "bound"))
+    shape = _read_shape(path, record["shape"])
+    side = _choice(path, "witness_side", record.get("witness_side"), (None, *SIDES))
+    prices = as_array(path, "prices", record.get("prices"))
+    if prices is not None and prices.shape != (shape[1],):
+        raise FileError(path, f"prices have shape {prices.shape}, expected {(shape[1],)}")
+    bound = _scalar(path, "bound", record["bound"])
+    if bound is None:
+        raise FileError(path, "the field 'bound' is missing")
+    return Claim(
+        shape=shape,
+        status=Status(_choice(path, "status", record["status"], tuple(Status))),
+        proof=Proof(_choice(path, "proof", record["proof"], tuple(Proof))),
+        objective=_scalar(path, "objective", record.get("objective")),
+        bound=bound,
+        assigned=_read_alignment(path, record),
+        prices=None if prices is None else prices.astype(np.float64),
+        witness_side=side,
+        witness_experts=_read_members(path, record.get("witness_experts"), shape[1]),
+        solver=str(record.get("solver") or ""),
+    )
+
+
+def _choice(path: str | Path, name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    if not isinstance(value, (str, type(None))) or value not in choices:
+        listed = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise FileError(path, f"{name} is {value!r}; it must be one of {listed}")
+    return value
+
+
+def _scalar(path: str | Path, name: str, value: Any) -> float | int | None:
+    if isinstance(value, str) and value in NOT_FINITE and value != "nan":
+        return NOT_FINITE[value]
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise FileError(path, f"{name} is {value!r:.40}; it must be a number")
+
+
+def _read_alignment(path: str | Path, record: dict[str, Any]) -> Alignment | None:
+    """Read (indptr, experts) as they are; whether they are an alignment, the check will tell."""
+    parts = [as_array(path, name, record.get(name)) for name in ("indptr", "experts")]
+    if parts[0] is None and parts[1] is None:
+        return None
+    for name, part in zip(("indptr", "experts"), parts, strict=True):
+        if part is None:
+            raise FileError(path, f"the field {name!r} is missing: an alignment is indptr and experts")
+        if part.ndim != 1 or (part.size and part.dtype.kind not in "iu"):
+            raise FileError(path, f"{name} must be a list of whole numbers, not {part.dtype} of shape {part.shape}")
+    return Alignment(*(part.astype(np.int64) for part in parts if part is not None))
+
+
+def _read_members(path: str | Path, value: Any, num_experts: int) -> npt.NDArray[np.int64] | None:
+    members = as_array(path, "witness_experts", value)
+    if members is None:
+        return None
+    whole = members.ndim == 1 and (not members.size or members.dtype.kind in "iu")
+    if not whole or (members.size and (members.min() < 0 or members.max() >= num_experts)):
+        raise FileError(path, f"witness_experts must be indices of experts, 0..{num_experts - 1}")
+    return members.astype(np.int64)

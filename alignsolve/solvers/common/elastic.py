@@ -1,0 +1,48 @@
+"""The elastic problem: every hard expert bound may be missed at a price of 1 a unit, and nothing else counts.
+
+Its optimum is minus the least total by which the bounds must be missed: 0 if and only if the problem is feasible
+(client rows stay hard). Where it is not, the elastic problem's prices are a direction along which the original
+bound falls without end, and their level sets hold a witness.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.data.alignment import Alignment
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import SolveError
+from alignsolve.solvers.common.residual import prices_of
+
+
+def elastic(problem: AlignmentProblem) -> AlignmentProblem:
+    """Build the elastic problem: fitness 0, a penalty of 1 per unit for each hard expert bound, 0 for each soft one."""
+    bounds = problem.experts
+    return replace(
+        problem,
+        fitness=np.broadcast_to(np.zeros(1, dtype=np.int8), problem.shape),
+        switching_cost=0.0,
+        previous=None,
+        expert_capacity=np.where(bounds.hard_capacity, bounds.most, np.inf),
+        expert_demand=np.where(bounds.hard_demand, bounds.least, 0.0),
+        overload_penalty=1.0,
+        shortfall_penalty=1.0,
+    )
+
+
+def witness_by(problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]) -> Witness | None:
+    """Find why a problem of the cardinality class is infeasible, given a way to solve the elastic one.
+
+    Raises
+    ------
+    SolveError
+        If what it finds for the elastic problem is no optimum.
+    """
+    relaxed = elastic(problem)
+    alignment = optimum(relaxed)
+    prices = None if alignment is None else prices_of(relaxed, alignment)
+    if prices is None:
+        raise SolveError("the elastic problem has no proven optimum, so infeasibility has no witness")
+    return from_direction(problem, prices)

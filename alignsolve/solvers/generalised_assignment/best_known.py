@@ -1,0 +1,57 @@
+"""What a search knows so far: the incumbent and the bound, of which it tells whoever wants to know."""
+
+import math
+import time
+
+from alignsolve.numerics import IntArray, Number
+from alignsolve.solver import Progress, ProgressHook
+from alignsolve.solvers.generalised_assignment.instance import Instance
+
+
+class Standing:
+    """The incumbent and the bound of one search.
+
+    Attributes
+    ----------
+    best, value
+        (num_clients,) the cheapest alignment so far or None, and its cost, inf without one.
+    lower
+        No alignment costs less.
+    infeasible
+        Whether there is none.
+    """
+
+    def __init__(self, instance: Instance, started: float, progress: ProgressHook | None) -> None:
+        self.instance, self.started, self.progress = instance, started, progress
+        self.best: IntArray | None = None
+        self.value = math.inf
+        self.lower = -math.inf
+        self.infeasible = False
+
+    def offer(self, chosen: IntArray) -> None:
+        """Make a feasible alignment the incumbent if it is better."""
+        value = self.instance.value(chosen)
+        if value < self.value and self.instance.fits(chosen):
+            self.best, self.value = chosen.copy(), value
+            self._tell("incumbent")
+
+    def raise_to(self, lower: float, phase: str = "bound") -> None:
+        """Nothing costs less than that; what proved it is the phase that is told."""
+        if lower > self.lower:
+            self.lower = lower
+            self._tell(phase)
+
+    @property
+    def goal(self) -> Number:
+        """A cost that cannot be beaten: where it is reached, the search is over."""
+        return self.instance.rounded(self.lower)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be known."""
+        return self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
+
+    def _tell(self, phase: str) -> None:
+        if self.progress is not None:
+            seconds = time.monotonic() - self.started
+            self.progress(Progress(phase, seconds, -self.value, -self.goal))

@@ -1,0 +1,132 @@
+"""A generalised assignment problem as the arrays that its search works on: costs to be minimised, one expert a client.
+
+A client that may go without an expert gets a last one, "nobody", that costs nothing and carries anything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignsolve.certificate.violations import violations
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import FEASIBILITY, MAX_INTEGER, BoolArray, FloatArray, IntArray, Number
+from alignsolve.problem import AlignmentProblem
+
+PAIRS = 40_000
+"""Pairs (clients × experts) up to which this search pays."""
+ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
+"""A load may exceed a bound by 1e-9 of the larger of the two, the load itself."""
+
+
+def assignment_like(problem: AlignmentProblem) -> bool:
+    """Whether a problem is one of generalised assignment, of a size that this folder is made for.
+
+    Every client takes one expert, or at most one; loads are weighted; experts have hard capacities and neither demands
+    nor soft bounds; there are no groups and no budgets.
+    """
+    if problem.client_load is None or problem.client_budget is not None or problem.expert_group is not None:
+        return False
+    bounds = problem.experts
+    soft = np.isfinite(problem.overload_penalty) & np.isfinite(problem.expert_capacity)
+    plain = not (bounds.hard_demand.any() or soft.any() or (problem.expert_demand > 0).any())
+    one = bool((problem.client_capacity == 1).all() and (problem.client_demand <= 1).all())
+    return plain and one and problem.num_clients * problem.num_experts <= PAIRS
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """Minimise Σ cost over one expert for each client, loads within capacities.
+
+    Attributes
+    ----------
+    cost
+        (num_clients, num_experts) float64, minus the value of the pair; inf where it is closed.
+    load
+        (num_clients, num_experts) float64, 0 where closed.
+    capacity
+        (num_experts,) what a load may reach: within the tolerance, so that no order of summing breaks it.
+    most
+        (num_experts,) what no feasible load exceeds; as capacity for whole loads.
+    whole
+        Whether all costs are whole numbers, whose sums are exact.
+    whole_loads
+        Whether all loads are.
+    """
+
+    problem: AlignmentProblem
+    cost: FloatArray
+    load: FloatArray
+    capacity: FloatArray
+    most: FloatArray
+    whole: bool
+    whole_loads: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Clients and experts, "nobody" included."""
+        return self.cost.shape[0], self.cost.shape[1]
+
+    @property
+    def open(self) -> BoolArray:
+        """(num_clients, num_experts) the pairs that may be taken."""
+        opened: BoolArray = np.isfinite(self.cost)
+        return opened
+
+    def value(self, chosen: IntArray) -> float:
+        """Cost of an alignment, (num_clients,) experts."""
+        return float(self.cost[np.arange(len(chosen)), chosen].sum())
+
+    def fits(self, chosen: IntArray) -> bool:
+        """Whether the problem itself finds nothing broken."""
+        return not violations(self.problem, self.alignment(chosen))
+
+    def alignment(self, chosen: IntArray) -> Alignment:
+        """Return the alignment for the problem: who is with nobody has no expert."""
+        real = np.flatnonzero(chosen < self.problem.num_experts)
+        return Alignment.from_pairs(real, chosen[real], self.problem.num_clients)
+
+    def chosen(self, alignment: Alignment) -> IntArray | None:
+        """Read an alignment, or None if it is not one of this problem."""
+        if violations(self.problem, alignment):
+            return None
+        chosen = np.full(self.problem.num_clients, self.problem.num_experts)
+        chosen[alignment.clients()] = alignment.experts
+        return chosen
+
+    def rounded(self, lower: float) -> Number:
+        """Round a bound on the cost up to what can be reached: whole costs add up to whole numbers."""
+        return int(np.ceil(lower)) if self.whole and np.isfinite(lower) else lower
+
+    def proves(self, lower: float, value: float) -> bool:
+        """Whether nothing is cheaper than ``value``, given that nothing is cheaper than ``lower``."""
+        return self.rounded(lower) >= value
+
+
+def read(problem: AlignmentProblem) -> Instance:
+    """Write a problem that is :func:`assignment_like` as arrays."""
+    n, e = problem.shape
+    opened = np.ones((n, e), dtype=np.bool_) if problem.eligible is None else problem.eligible.copy()
+    if problem.required is not None:
+        bound = problem.required.any(axis=1)
+        opened[bound] &= problem.required[bound]
+    load = np.where(opened, problem.client_load, 0.0)
+    most = problem.experts.most * (1.0 + ROOM)
+    opened &= load <= most
+    free = problem.client_demand == 0
+    if problem.required is not None:
+        free = free & ~bound
+    cost = np.full((n, e), np.inf)
+    cost[opened] = -problem.values()[opened].astype(np.float64)
+    cost = np.column_stack([cost, np.where(free, 0.0, np.inf)]) if free.any() else cost
+    load = np.where(opened, load, 0.0)
+    whole_loads = bool((load == np.floor(load)).all())
+    most = np.where(np.isfinite(most), most, load.sum(axis=0))
+    most = np.floor(most) if whole_loads else most
+    capacity = most if whole_loads else np.minimum(most, problem.experts.most * (1.0 + 0.5 * ROOM))
+    if free.any():
+        load = np.column_stack([load, np.zeros(n)])
+        capacity, most = np.append(capacity, 0.0), np.append(most, 0.0)
+    finite = np.isfinite(cost)
+    largest = np.abs(np.where(finite, cost, 0.0)).max(axis=1, initial=0.0).sum()
+    whole = problem.integral and bool(largest <= MAX_INTEGER)
+    return Instance(problem, cost, np.ascontiguousarray(load), capacity, most, whole, whole_loads)

@@ -1,0 +1,276 @@
+"""Prices for many clients from few passes over all of them: the best ones of a sample, corrected by the whole.
+
+The bound of a sample, scaled up, looks like the bound of all clients but for its slope, and that is a matter of loads.
+So: find the sample's best prices; one pass over everybody there tells the true loads; tilt the sample's bound until its
+loads are the true ones at this point; find the best prices of that, and so on. Every turn the error of the prices
+shrinks by the relative error of the sample's curvature, so that two or three passes over all clients do (S. G. Nash,
+A multigrid approach to discretized optimization problems, Optimization Methods and Software 14, 2000).
+
+A small sample's prices are found by a level method (:mod:`alignsolve.solvers.common.level_method`), which starts
+anywhere. From there the bound of a larger one is nearly quadratic, and steps by its curvature (:mod:`.newton`) settle
+it in few passes. Few clients make the bound a polyhedron again, whose corner the level method finds.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.common.level_method import FIRST_GAP, bound_at, descend
+from alignsolve.solvers.lagrangian.clients import Clients, LateError
+from alignsolve.solvers.lagrangian.newton import Descent, curvature
+
+FIRST_ENTRIES = 1 << 15
+"""Pairs of the first sample; a problem of up to twice as many is its own."""
+SAMPLE_ENTRIES = 1 << 18
+"""Pairs of the sample that stands for all; a problem of up to four times as many is its own."""
+DIRECT = 4
+CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15, 1 << 14)
+"""Pairs of the sample that shows the curvature: the largest that time allows."""
+PASSES, FIRST_PASSES, MORE_PASSES = 100, 60, 15
+"""Over a problem that is its own sample, over the first sample, and after a correction, at most."""
+ROUGH, SETTLED = 1e-4, 1e-6
+"""Prices are settled where no fall by more than this share of the bound is expected: in the first sample, and after."""
+TURNS = 4
+"""Passes over all clients, at most."""
+NEAR, NEARER = 0.002, 1e-5
+"""The bound is expected to fall by about this share: from a smaller sample's prices, and after steps by curvature."""
+SHARE, LEAST_SHARE = 0.4, 0.1
+"""Of the time, for samples: of what the passes that follow leave, and at least."""
+CURVED, LEAST_CURVED = (0.15, 0.2, 0.4, 0.4), (0.0, 0.0, 0.1, 0.2)
+"""Of what the passes that follow leave, for the curvature by each of these, and of the time at least: without it the
+level method goes on, and those who are dealt to do not make up for one another."""
+RESERVE = 3.0
+"""Passes over all clients that what follows takes: the pass itself, and the repair."""
+FIRST_RESERVE = 5.0
+"""The same before there is any alignment: dealing takes longer where machine or memory are busy, and what comes too
+late is nothing at all."""
+ENOUGH = 0.1
+"""No further pass is made for less than this share of the gap that will do, nor for less than what is settled."""
+
+
+@dataclass
+class Prices:
+    """The best prices so far.
+
+    Attributes
+    ----------
+    prices
+        (num_experts,) those with the lowest bound known.
+    guess
+        (num_experts,) those that should be the best.
+    bound
+        All clients' bound there; inf if it is not known.
+    chosen
+        (num_clients, num_experts), what all clients choose there; None if that is not known.
+    loads
+        (num_experts,) of these choices, or None.
+    falls
+        (num_experts, num_experts) by how much loads fall as prices rise, of all clients; None if that is not known.
+    passes, sample_passes
+        Looks at all clients, and at samples.
+    pass_seconds
+        How long the last look at all clients took.
+    """
+
+    prices: FloatArray
+    guess: FloatArray
+    bound: float = math.inf
+    chosen: BoolArray | None = None
+    loads: FloatArray | None = None
+    falls: FloatArray | None = None
+    passes: int = 0
+    sample_passes: int = 0
+    pass_seconds: float = 0.0
+
+
+def find_prices(
+    problem: AlignmentProblem,
+    start: FloatArray | None,
+    *,
+    gap: float,
+    deadline: float,
+    threads: int | None,
+) -> Iterator[Prices]:
+    """Search prices with a low bound, and what the clients choose under them.
+
+    Yields the one result, which grows: after the samples where looking at all clients would come too late, after each
+    look at all of them, and at the end.
+
+    Parameters
+    ----------
+    problem
+        Without crossed bounds.
+    start
+        (num_experts,) prices to start from, or None.
+    gap
+        Relative gap that will do in the end.
+    deadline
+        On the clock of :func:`time.monotonic`; then the best so far is returned.
+    threads
+        As in :class:`~alignsolve.solver.Solver`.
+    """
+    prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
+    search = _Search(problem, Prices(prices, prices), deadline, threads, max(SETTLED, ENOUGH * gap))
+    with contextlib.suppress(LateError):
+        yield from search.run(warm=start is not None)
+        return
+    yield search.found
+
+
+@dataclass
+class _Search:
+    """One search under way."""
+
+    problem: AlignmentProblem
+    found: Prices
+    deadline: float
+    threads: int | None
+    settled: float
+
+    def run(self, *, warm: bool) -> Iterator[Prices]:
+        """Take the first sample, the sample that stands for all, and all clients."""
+        entries = self.problem.num_clients * self.problem.num_experts
+        first_gap = NEAR if warm else FIRST_GAP
+        if entries >= 2 * FIRST_ENTRIES:
+            sample = self._clients(entries // FIRST_ENTRIES)
+            self._level(sample, first_gap, FIRST_PASSES, max(ROUGH, self.settled))
+            first_gap = NEAR
+        direct = entries <= DIRECT * SAMPLE_ENTRIES
+        sample = self._clients(1 if direct else entries // SAMPLE_ENTRIES)
+        curved = entries >= 2 * FIRST_ENTRIES and self._curve(sample)
+        if not curved or entries <= SAMPLE_ENTRIES:
+            self._level(sample, NEARER if curved else first_gap, PASSES, self.settled)
+        self.found.guess = self.found.prices
+        if direct or self._in_time(sample):
+            yield from self._correct(sample, sample if direct else self._clients(1), turns=1 if direct else TURNS)
+        else:
+            yield self.found
+
+    def _clients(self, stride: int) -> Clients:
+        return Clients.of(self.problem, stride, self.threads, self.deadline)
+
+    def _level(self, sample: Clients, first_gap: float, passes: int, settled: float) -> None:
+        """Settle a sample by the level method."""
+        found, soon = self.found, self._soon(sample)
+        found.prices, used = descend(self.problem, sample, found.prices, None, passes, soon, first_gap, settled)
+        found.sample_passes += used
+
+    def _curve(self, sample: Clients) -> bool:
+        """Settle a sample by its curvature; whether there was time for it."""
+        found = self.found
+        found.falls = self._curvature()
+        if found.falls is None:
+            return False
+        descent = Descent(self.problem, sample, found.prices, found.falls)
+        used = descent.run(MORE_PASSES, self.settled, self._soon(sample))
+        found.prices = descent.best
+        found.sample_passes += self.problem.num_experts + used
+        return True
+
+    def _curvature(self) -> FloatArray | None:
+        """The curvature, of the largest sample that there is time for; None if there is none."""
+        num_clients, num_experts = self.problem.shape
+        for entries, share, least in zip(CURVE_ENTRIES, CURVED, LEAST_CURVED, strict=True):
+            sample = self._clients(max(1, num_clients * num_experts // entries))
+            seconds, everyone = self._timed(sample)
+            left = self.deadline - time.monotonic()
+            if num_experts * seconds <= max(share * (left - RESERVE * everyone), least * left):
+                return curvature(sample, self.found.prices, self.deadline)
+        return None
+
+    def _timed(self, sample: Clients) -> tuple[float, float]:
+        """Seconds that a look at a sample takes now, and a look at all clients."""
+        started = time.monotonic()
+        sample.respond(self.found.prices)
+        seconds = time.monotonic() - started
+        return seconds, seconds * self.problem.num_clients / max(1, sample.num_clients)
+
+    def _soon(self, sample: Clients) -> float:
+        """When to be done with a sample: all clients will have to be looked at, and moved."""
+        if math.isinf(self.deadline):
+            return self.deadline
+        _, everyone = self._timed(sample)
+        now = time.monotonic()
+        left = self.deadline - now
+        return now + max(SHARE * (left - RESERVE * everyone), LEAST_SHARE * left)
+
+    def _in_time(self, sample: Clients) -> bool:
+        """Whether all clients can be looked at, and moved after that."""
+        _, everyone = self._timed(sample)
+        return time.monotonic() + FIRST_RESERVE * everyone < self.deadline
+
+    def _correct(self, sample: Clients, everyone: Clients, *, turns: int) -> Iterator[Prices]:
+        """Look at all clients; tilt the sample's bound by what was seen; again from the best prices of that."""
+        found, here = self.found, self.found.prices
+        for turn in range(turns):
+            started = time.monotonic()
+            pass_ = _Pass(everyone, np.empty((everyone.num_clients, everyone.num_experts), dtype=np.bool_), here)
+            bound, _ = bound_at(self.problem, pass_, here)
+            found.passes += 1
+            fell = found.bound - bound
+            if fell > 0.0:
+                found.prices, found.bound, found.chosen, found.loads = here, bound, pass_.chosen, pass_.loads
+            found.pass_seconds = seconds = time.monotonic() - started
+            enough = self.settled * abs(bound)
+            if sample is everyone:
+                found.guess = found.prices
+                yield found
+                return
+            if fell <= enough and turn:
+                found.guess = found.prices
+                yield found
+                return
+            _, sampled = sample.respond(here)
+            tilted = _Tilted(sample, here, sampled - pass_.loads)
+            promised, here = self._tilt(tilted, here, turn)
+            found.guess = here
+            yield found
+            if promised <= enough or time.monotonic() + RESERVE * seconds > self.deadline:
+                return
+
+    def _tilt(self, tilted: "_Tilted", here: FloatArray, turn: int) -> tuple[float, FloatArray]:
+        """By how much the tilted bound falls, and the prices where it is lowest."""
+        found = self.found
+        if found.falls is not None:
+            descent = Descent(self.problem, tilted, here, found.falls)
+            before = descent.bound
+            found.sample_passes += descent.run(MORE_PASSES, self.settled, self.deadline)
+            return before - descent.bound, descent.best
+        before, _ = bound_at(self.problem, tilted, here)
+        lowest, used = descend(
+            self.problem, tilted, here, None, PASSES, self._soon(tilted.clients), NEAR / 4**turn, self.settled
+        )
+        found.sample_passes += used
+        return before - bound_at(self.problem, tilted, lowest)[0], lowest
+
+
+@dataclass
+class _Pass:
+    """Clients who are asked once, with what they chose and their loads."""
+
+    clients: Clients
+    chosen: BoolArray
+    loads: FloatArray
+
+    def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        total, self.loads = self.clients.respond(prices, self.chosen)
+        return total, self.loads
+
+
+@dataclass(frozen=True)
+class _Tilted:
+    """A sample whose loads are moved by so much, and its optima to match; the same as before at one point."""
+
+    clients: Clients
+    point: FloatArray
+    excess: FloatArray
+
+    def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        total, loads = self.clients.respond(prices)
+        return total + float(self.excess @ (prices - self.point)), loads - self.excess

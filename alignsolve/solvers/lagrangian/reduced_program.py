@@ -1,0 +1,138 @@
+"""The core: what reduced fitness cannot decide against the incumbent, decided by an integer program.
+
+Under the prices a client that must (or must not) have an expert loses something against its best choice. If it loses
+more than the gap between bound and incumbent, no better alignment has that pair otherwise: it is fixed. What is left
+open is a problem like the first one, with fewer eligible pairs and more required ones, handed to
+:mod:`alignsolve.solvers.ilp`.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, FloatArray, Number
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solution import SolveError
+from alignsolve.solver import WarmStart
+from alignsolve.subproblem.row import best_rows
+
+SMALL_ENTRIES = 1 << 19
+"""Pairs up to which regrets are computed: one small problem for each."""
+MARGIN = 1e-7
+"""Fixing needs this share of the bound more than the gap, for rounding."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """What the integer program says.
+
+    Attributes
+    ----------
+    alignment
+        The best it found, or None.
+    bound
+        No alignment is better; inf if the program was not complete.
+    """
+
+    alignment: Alignment | None = None
+    bound: Number = math.inf
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+def decide_core(
+    problem: AlignmentProblem,
+    prices: FloatArray,
+    bound: Number,
+    objective: Number,
+    incumbent: Alignment,
+    *,
+    most: int,
+    gap: float,
+    deadline: float,
+    threads: int | None,
+) -> Core:
+    """Fix what can be fixed, and solve the rest if no more than ``most`` pairs are open; (num_experts,) prices."""
+    n, num_experts = problem.shape
+    if n * num_experts > SMALL_ENTRIES or not math.isfinite(bound):
+        return Core()
+    regrets = _regrets(problem, prices, deadline)
+    if regrets is None:
+        return Core()
+    chosen, regret = regrets
+    needed = bound - objective + MARGIN * abs(bound)
+    fixed = regret > needed
+    complete = int((~fixed).sum()) <= most
+    if not complete:
+        return Core(stats={"open_pairs": int((~fixed).sum())})
+    return _solve(problem, chosen, fixed, incumbent, gap, deadline, threads)
+
+
+def _regrets(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> tuple[BoolArray, FloatArray] | None:
+    """What each pair's other state costs its client, (num_clients, num_experts), and the best choices; None if late."""
+    chosen = np.zeros(problem.shape, dtype=np.bool_)
+    regret = np.zeros(problem.shape)
+    longest = 0.0
+    for block in problem.blocks():
+        rows = slice(block.start, block.stop)
+        optima = best_rows(block, prices, choose=True)
+        assert optima.chosen is not None
+        chosen[rows] = optima.chosen
+        for j in range(problem.num_experts):
+            started = time.monotonic()
+            if started + longest >= deadline:
+                return None
+            other = best_rows(_turned(block, j, optima.chosen[:, j]), prices)
+            longest = max(longest, time.monotonic() - started)
+            lost = optima.value - other.value
+            regret[rows, j] = np.where(other.feasible, lost, np.inf)
+    return chosen, regret
+
+
+def _turned(block: ClientBlock, j: int, held: BoolArray) -> ClientBlock:
+    """The same clients, whose choice of expert j is the other one."""
+    shape = block.value.shape
+    allowed = np.ones(shape, dtype=np.bool_) if block.allowed is None else block.allowed.copy()
+    required = np.zeros(shape, dtype=np.bool_) if block.required is None else block.required.copy()
+    # What is required and barred at once has no choice: its regret is infinite.
+    barred = held | ~allowed[:, j]
+    allowed[:, j] = ~barred
+    required[:, j] |= ~held
+    return replace(block, allowed=allowed, required=required)
+
+
+def _solve(
+    problem: AlignmentProblem,
+    chosen: BoolArray,
+    fixed: BoolArray,
+    incumbent: Alignment,
+    gap: float,
+    deadline: float,
+    threads: int | None,
+) -> Core:
+    """Hand the restricted problem to the integer programming solver."""
+    from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
+
+    eligible = ~fixed | chosen
+    if problem.eligible is not None:
+        eligible &= problem.eligible
+    required = fixed & chosen
+    if problem.required is not None:
+        required |= problem.required
+    restricted = replace(problem, eligible=eligible, required=required)
+    known = WarmStart(incumbent)
+    stats: dict[str, Any] = {"open_pairs": int((~fixed).sum())}
+    try:
+        answer = Ilp(gap=gap)(restricted, deadline=deadline, warm_start=known, seed=0, threads=threads, progress=None)
+    except SolveError as error:
+        return Core(stats={**stats, "core": str(error)})
+    if answer.infeasible or answer.witness is not None:
+        # Nothing but the incumbent's equals are left.
+        return Core(bound=problem.objective(incumbent), stats=stats)
+    alignment = answer.x if isinstance(answer.x, Alignment) else None
+    reached = max(problem.objective(incumbent), -math.inf if alignment is None else problem.objective(alignment))
+    return Core(alignment, max(answer.bound, reached), stats)

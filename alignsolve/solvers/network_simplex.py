@@ -1,0 +1,108 @@
+"""``networkx``: the cardinality class as a min-cost flow, by networkx's network simplex; the slow reference.
+
+Pure Python on exact integers: nothing overflows and nothing is rounded, so that it can say what the others should
+find. Integers only, because on floats its pivots can cycle for ever. The network is that of ``flow``; the prices are
+read off the residual graph, and where there is no flow the elastic problem's prices lead to a witness.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve.data.alignment import Alignment
+from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.runtime.child_process import last_answer
+from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
+from alignsolve.solvers.common.elastic import witness_by
+from alignsolve.solvers.common.incumbent import GREEDY, in_hand
+from alignsolve.solvers.common.residual import prices_of
+from alignsolve.solvers.flow import Network
+
+SECONDS_PER_PAIR = 1e-5
+"""What it takes networkx to hold one pair; where that is more than the time left, its gigabytes are spared."""
+
+
+@dataclass(frozen=True)
+class NetworkX:
+    """Network simplex by networkx: cardinality class, whole numbers only.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[7, 2], [6, 5]], expert_capacity=1)
+    >>> solve(problem, solver=NetworkX()).x.tolist()
+    [[True, False], [False, True]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY - {Feature.FRACTIONAL_VALUES}, exact=True)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+
+        def answers() -> Iterator[Answer]:
+            if deadline < math.inf:
+                for standing in in_hand(problem, warm_start, deadline):
+                    yield standing
+                    if standing.witness is not None:
+                        return
+                pairs = problem.num_clients * problem.num_experts
+                if pairs * SECONDS_PER_PAIR > deadline - time.monotonic():
+                    return
+            yield from _answers(problem)
+
+        answer = last_answer(answers, deadline) or Answer()
+        return replace(answer, stats={"stopped": "time limit", **answer.stats}) if _stands(answer) else answer
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile what the greedy answer needs."""
+        GREEDY.prepare(problem)
+
+
+def _stands(answer: Answer) -> bool:
+    """Whether networkx had no answer of its own."""
+    return answer.witness is None and ("standing" in answer.stats or answer.x is None)
+
+
+def _answers(problem: AlignmentProblem) -> Iterator[Answer]:
+    started = time.perf_counter()
+    alignment = best_flow(problem)
+    stats: dict[str, Any] = {"backend_seconds": time.perf_counter() - started}
+    if alignment is not None:
+        yield Answer(alignment, prices_of(problem, alignment), stats=stats)
+        return
+    yield Answer(witness=witness_by(problem, best_flow), stats=stats)
+
+
+def best_flow(problem: AlignmentProblem) -> Alignment | None:
+    """Solve the network by networkx; None if it is infeasible."""
+    import networkx  # noqa: PLC0415
+
+    network = Network(problem)
+    graph = networkx.MultiDiGraph()
+    graph.add_nodes_from((node, {"demand": -supply}) for node, supply in enumerate(network.supply.tolist()))
+    tails, heads, capacity, cost = (np.concatenate(part).tolist() for part in zip(*network.arcs, strict=True))
+    graph.add_edges_from(
+        (tail, head, k, {"capacity": most, "weight": int(weight)})
+        for k, (tail, head, most, weight) in enumerate(zip(tails, heads, capacity, cost, strict=True))
+    )
+    try:
+        _, flow = networkx.network_simplex(graph)
+    except networkx.NetworkXUnfeasible:
+        return None
+    first = sum(len(part[0]) for part in network.arcs[: 1 + bool(problem.num_groups)])
+    pairs = range(first, first + len(network.clients))
+    used = np.array([flow[tails[k]][heads[k]][k] > 0 for k in pairs], dtype=np.bool_) | network.forced
+    return Alignment.from_pairs(network.clients[used], network.experts[used], problem.num_clients)

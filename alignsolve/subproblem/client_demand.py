@@ -1,0 +1,98 @@
+"""What clients choose under prices, compiled: the value and the loads of one pass, for searches that make many.
+
+The same greed as :mod:`alignsolve.subproblem.row`, without its exact integers and its error terms: fast, not proof.
+A client first picks the best that its groups demand, then the best of the rest while they help or its own demand asks
+for them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from alignsolve.runtime.jit import inner, kernel
+
+
+@kernel
+def respond(
+    value: Any,
+    allowed: Any,
+    required: Any,
+    load: Any,
+    capacity: Any,
+    demand: Any,
+    group: Any,
+    group_capacity: Any,
+    group_demand: Any,
+    prices: Any,
+    loads: Any,
+    chosen: Any,
+) -> float:
+    """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
+
+    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0)
+    without groups. Rows are taken to be feasible.
+    """
+    n, num_experts = value.shape
+    reduced = np.empty(num_experts)
+    in_group = np.zeros(group_demand.shape[1], dtype=np.int64)
+    total = 0.0
+    for i in range(n):
+        taken, positive = 0, 0
+        in_group[:] = 0
+        for j in range(num_experts):
+            reduced[j] = -np.inf
+            if allowed.shape[0] and not allowed[i, j]:
+                continue
+            weight = load[i, j] if load.shape[0] else 1.0
+            reduced[j] = value[i, j] - prices[j] * weight
+            if required.shape[0] and required[i, j]:
+                total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
+                taken += 1
+            elif reduced[j] > 0.0:
+                positive += 1
+        for g in range(len(in_group)):
+            while in_group[g] < group_demand[i, g]:
+                j = _best(reduced, in_group, group, group_capacity, i, g)
+                if j < 0:
+                    break
+                positive -= reduced[j] > 0.0
+                total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
+                taken += 1
+        if len(in_group) == 0 and demand[i] - taken <= positive <= capacity[i] - taken:
+            for j in range(num_experts):
+                if reduced[j] > 0.0:
+                    total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
+            continue
+        while taken < capacity[i]:
+            j = _best(reduced, in_group, group, group_capacity, i, -1)
+            if j < 0 or (reduced[j] <= 0.0 and taken >= demand[i]):
+                break
+            total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
+            taken += 1
+    return total
+
+
+@inner
+def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, g: int) -> int:
+    """The best open expert of group g, or of all groups with room where g is −1; −1 if there is none."""
+    best, found = -np.inf, -1
+    for j in range(len(reduced)):
+        if reduced[j] > best:
+            if len(in_group):
+                own = group[j]
+                if (g >= 0 and own != g) or in_group[own] >= group_capacity[i, own]:
+                    continue
+            best, found = reduced[j], j
+    return found
+
+
+@inner
+def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
+    gained = reduced[j]
+    if chosen.shape[0]:
+        chosen[i, j] = True
+    reduced[j] = -np.inf
+    if len(in_group):
+        in_group[group[j]] += 1
+    loads[j] += load[i, j] if load.shape[0] else 1.0
+    return gained

@@ -1,0 +1,217 @@
+"""One client's own problem, solved exactly for a whole block of clients: the inner maximum of every price bound.
+
+Given prices, a client wants the experts with the highest reduced fitness (fitness − price·load), at least ``demand``
+and at most ``capacity`` of them, within each group's own bounds, with the required ones in. Groups lie within the
+total, a laminar family, so that greed is exact: fill each group's demand with its best, then take the best of what
+is left, while it helps or the client's demand asks for it. Budgets make it a small knapsack (:mod:`.knapsack`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
+
+LARGEST_EXACT = 2**62
+
+
+@dataclass(frozen=True)
+class RowOptima:
+    """The optimum of every client of a block.
+
+    Attributes
+    ----------
+    value
+        (n,) the optimum: int64 where everything is integral, else float64. Meaningless where not feasible.
+    feasible
+        (n,) whether the client has any choice at all.
+    magnitude
+        (n,) sum of the sizes of the numbers that made ``value``, the scale of its rounding error; zeros for integers.
+    chosen
+        (n, num_experts) an optimal choice, or None where it was not asked for.
+    """
+
+    value: RealArray
+    feasible: BoolArray
+    magnitude: FloatArray
+    chosen: BoolArray | None
+
+
+def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
+    """Solve every client's own problem under the given prices.
+
+    Parameters
+    ----------
+    block
+        The clients.
+    prices
+        (num_experts,) in fitness per unit of load, finite.
+    choose
+        Whether to return an optimal choice too. Ties go to the lower expert index.
+    """
+    reduced = reduced_fitness(block, prices)
+    if block.budget is not None:
+        from alignsolve.subproblem.knapsack import best_rows_within_budgets  # noqa: PLC0415  (loads numba)
+
+        value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64))
+        magnitude = _magnitude(block, reduced, prices, chosen)
+        return RowOptima(value, feasible, magnitude, chosen if choose else None)
+    return _Greedy(block, reduced).solve(prices, choose=choose)
+
+
+def reduced_fitness(block: ClientBlock, prices: FloatArray) -> RealArray:
+    """Fitness − price·load, (n, num_experts): int64 if exact in integers, else float64; meaningless if not allowed."""
+    if is_exact_in_integers(block, prices):
+        whole = prices.astype(np.int64)
+        if block.load is None:
+            return block.value.astype(np.int64) - whole
+        return block.value.astype(np.int64) - whole * block.load.astype(np.int64)
+    if block.load is None:
+        return np.subtract(block.value, prices, dtype=np.float64)
+    return block.value.astype(np.float64) - prices * block.load
+
+
+def is_exact_in_integers(block: ClientBlock, prices: FloatArray) -> bool:
+    """Whether values, prices and loads are whole numbers whose combinations fit an int64."""
+    if block.value.dtype.kind not in "iu" or not np.array_equal(prices, np.floor(prices)):
+        return False
+    heaviest = 1.0
+    if block.load is not None:
+        if not np.array_equal(block.load, np.floor(block.load)):
+            return False
+        heaviest = float(block.load.max(initial=0.0))
+    largest_value = float(np.abs(block.value).max(initial=0))
+    largest = largest_value + float(np.abs(prices).max(initial=0.0)) * heaviest
+    return largest * max(1, block.num_experts) < LARGEST_EXACT
+
+
+def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chosen: BoolArray) -> FloatArray:
+    """Sum over the chosen pairs of |reduced fitness| + 2·|price·load|, which is at least |fitness| + |price·load|."""
+    if reduced.dtype.kind == "i":
+        return np.zeros(block.num_clients)
+    paid = np.abs(prices) if block.load is None else np.abs(prices) * block.load
+    size: FloatArray = np.where(chosen, np.abs(reduced) + 2.0 * paid, 0.0).sum(axis=1)
+    return size
+
+
+class _Greedy:
+    """Exact greed over a block without budgets; the steps are the module's docstring, vectorised over clients.
+
+    It overwrites the reduced fitness: a second matrix of that size would take longer to make than to fill.
+    """
+
+    def __init__(self, block: ClientBlock, reduced: RealArray) -> None:
+        self.block = block
+        self.reduced = reduced
+        self.shut = np.iinfo(np.int64).min // 2 if reduced.dtype.kind == "i" else -np.inf
+        self.feasible = np.ones(block.num_clients, dtype=np.bool_)
+        self.taken = np.zeros(block.num_clients, dtype=np.int64)
+        self.value = np.zeros(block.num_clients, dtype=reduced.dtype)
+        self.size = np.zeros(block.num_clients)
+
+    def solve(self, prices: FloatArray, *, choose: bool) -> RowOptima:
+        open_ = self.block.allowed
+        chosen = np.zeros(self.reduced.shape, dtype=np.bool_) if choose else None
+        if self.block.required is not None:
+            open_ = self._take_required(open_, chosen)
+        candidates = self.reduced
+        if open_ is not None:
+            np.putmask(candidates, ~open_, self.shut)
+        if self.block.group is not None:
+            candidates = self._fill_groups(candidates, chosen)
+        need = np.maximum(self.block.demand - self.taken, 0)
+        room = self.block.capacity - self.taken
+        self.feasible &= room >= 0
+        self._take(candidates, need, room, chosen)
+        return RowOptima(self.value, self.feasible, self._total_size(prices), chosen)
+
+    def _take_required(self, open_: BoolArray | None, chosen: BoolArray | None) -> BoolArray:
+        """Put the required pairs in; what is left open excludes them."""
+        required = self.block.required
+        assert required is not None
+        if open_ is not None:
+            self.feasible &= ~(required & ~open_).any(axis=1)
+        picked = np.where(required, self.reduced, 0)
+        self._count(picked, required.sum(axis=1))
+        if chosen is not None:
+            chosen |= required
+        return ~required if open_ is None else open_ & ~required
+
+    def _fill_groups(self, candidates: RealArray, chosen: BoolArray | None) -> RealArray:
+        """Meet every group's demand; return the candidates that the groups' capacities leave for the client's total."""
+        block = self.block
+        assert block.group is not None
+        assert block.group_capacity is not None
+        assert block.group_demand is not None
+        left = np.full_like(candidates, self.shut)
+        for g in range(block.group_capacity.shape[1]):
+            members = np.flatnonzero(block.group == g)
+            already: IntArray = np.zeros(block.num_clients, dtype=np.int64)
+            if block.required is not None:
+                already = block.required[:, members].sum(axis=1)
+            need = np.maximum(block.group_demand[:, g] - already, 0)
+            room = block.group_capacity[:, g] - already
+            self.feasible &= (room >= need) & (room >= 0)
+            order = np.argsort(-candidates[:, members], axis=1, kind="stable")
+            best = np.take_along_axis(candidates[:, members], order, axis=1)
+            rank = np.arange(len(members))
+            must = rank < need[:, None]
+            self.feasible &= (best > self.shut).sum(axis=1) >= need
+            self._count(np.where(must & (best > self.shut), best, 0), need)
+            may = np.where(~must & (rank < room[:, None]), best, self.shut)
+            left[:, members] = _unsorted(may, order)
+            if chosen is not None:
+                chosen[:, members] |= _unsorted(must & (best > self.shut), order)
+        return left
+
+    def _take(self, candidates: RealArray, need: IntArray, room: IntArray, chosen: BoolArray | None) -> None:
+        """Take the best candidates: the first ``need`` whatever they are worth, more while they are worth something."""
+        most = min(int(room.max(initial=0)), candidates.shape[1])
+        if chosen is None:
+            best = _largest(candidates, most)
+        else:
+            order = np.argsort(-candidates, axis=1, kind="stable")[:, :most]
+            best = np.take_along_axis(candidates, order, axis=1)
+        rank = np.arange(most)
+        picked = (best > self.shut) & (rank < room[:, None]) & ((rank < need[:, None]) | (best > 0))
+        taken = picked.sum(axis=1)
+        self.feasible &= taken >= need
+        self._count(np.where(picked, best, 0), taken)
+        if chosen is not None:
+            mask = np.zeros_like(chosen)
+            np.put_along_axis(mask, order, picked, axis=1)
+            chosen |= mask
+
+    def _count(self, picked: RealArray, number: IntArray) -> None:
+        self.value = self.value + picked.sum(axis=1)
+        if self.value.dtype.kind == "f":
+            self.size = self.size + np.abs(picked).sum(axis=1)
+        self.taken = self.taken + number
+
+    def _total_size(self, prices: FloatArray) -> FloatArray:
+        """Σ|reduced| plus twice the most that the chosen could have paid: at least |fitness| + |price·load|."""
+        if self.value.dtype.kind != "f":
+            return self.size
+        paid = float(np.abs(prices).max(initial=0.0))
+        if self.block.load is not None:
+            return self.size + 2.0 * self.taken * (np.abs(prices) * self.block.load).max(axis=1, initial=0.0)
+        return self.size + 2.0 * self.taken * paid
+
+
+def _largest(candidates: RealArray, number: int) -> RealArray:
+    """Return the ``number`` largest entries of each row, descending; the rows are sorted in place."""
+    if number == 0:
+        return candidates[:, :0]
+    if number == 1:
+        return candidates.max(axis=1, keepdims=True)
+    # For rows of a hundred this is faster than a partition, and for those with many ties by far.
+    candidates.sort(axis=1)
+    return candidates[:, ::-1][:, :number]
+
+
+def _unsorted(ranked: RealArray, order: IntArray) -> RealArray:
+    """Undo a sort: put the ranked entries back into the columns that they came from."""
+    back = np.empty_like(ranked)
+    np.put_along_axis(back, order, ranked, axis=1)
+    return back

@@ -1,0 +1,214 @@
+"""The clients' own problems compiled, for large problems of the cardinality class: the same optimum as :mod:`.row`.
+
+:func:`.row.best_rows` is the readable version and this one's oracle. Here a client keeps the few best
+reduced fitnesses in a sorted buffer while its row is read once; with groups its row is sorted instead.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
+from alignsolve.runtime.jit import inner, kernel
+from alignsolve.subproblem.row import RowOptima, is_exact_in_integers
+from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
+
+Matrix = npt.NDArray[Any]
+SHUT = np.iinfo(np.int64).min // 2
+NO_FLAGS = np.ones((1, 1), dtype=np.bool_)
+
+
+def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
+    """Solve every client's own problem, without budgets and with unit loads; no choice is returned."""
+    n = block.num_clients
+    exact = is_exact_in_integers(block, prices)
+    wanted = prices.astype(np.int64) if exact else prices
+    value = _readable(block.value)
+    if value.dtype.kind in "iu" and not exact:
+        value = value.astype(np.float64)
+    best, size = np.zeros(n, dtype=wanted.dtype), np.zeros(n)
+    feasible = np.zeros(n, dtype=np.bool_)
+    allowed = NO_FLAGS if block.allowed is None else block.allowed
+    required = NO_FLAGS if block.required is None else block.required
+    has_allowed, has_required = block.allowed is not None, block.required is not None
+    rows = (
+        fixed(value),
+        wanted,
+        fixed(allowed),
+        has_allowed,
+        fixed(required),
+        has_required,
+        fixed(block.demand),
+        fixed(block.capacity),
+    )
+    if block.group is None or block.group_capacity is None or block.group_demand is None:
+        limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
+        _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
+    else:
+        _grouped_rows(
+            *rows, fixed(block.group), fixed(block.group_demand), fixed(block.group_capacity), best, size, feasible
+        )
+    return RowOptima(best, feasible, np.zeros(n) if exact else size, None)
+
+
+@kernel
+def _plain_rows(
+    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
+    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
+) -> None:  # fmt: skip
+    """Required experts, then the best of the others: as many as demanded, more while they are worth something.
+
+    Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
+    """
+    n, num_experts = value.shape
+    rows, marks, enough, likely, kept, tops = desk
+    fixed_number = np.zeros(BATCH, dtype=np.int64)
+    dearest = _dearest(prices)
+    for i in range(n):
+        if i % BATCH == 0:
+            for q in range(min(BATCH, n - i)):
+                gain = rows[q]
+                for j in range(num_experts):
+                    gain[j] = value[i + q, j] - prices[j]
+                best[i + q], size[i + q], feasible[i + q] = 0, 0.0, True
+                if has_required:
+                    fixed_number[q] = 0
+                    for j in range(num_experts):
+                        if required[i + q, j]:
+                            feasible[i + q] = feasible[i + q] and (not has_allowed or allowed[i + q, j])
+                            best[i + q] += gain[j]
+                            size[i + q] += abs(gain[j])
+                            fixed_number[q] += 1
+                            gain[j] = shut
+                if has_allowed:
+                    for j in range(num_experts):
+                        gain[j] = gain[j] if allowed[i + q, j] else shut
+                room = capacity[i + q] - fixed_number[q]
+                lane_tops(gain, tops)
+                least = max(tops[room - 1], lowest) if 1 <= room <= LANES else lowest
+                mark(gain, least, marks[q])
+                enough[q] = num_experts if tops[0] > least else room  # where the best tie, any of them will do
+        gain, taken = rows[i % BATCH], fixed_number[i % BATCH]
+        need, room = max(demand[i] - taken, 0), min(capacity[i] - taken, num_experts)
+        number = listed(marks[i % BATCH], num_experts, 0, enough[i % BATCH], likely)
+        found = best_of(gain, likely, number, room, shut, kept)
+        total, weight = best[i], size[i]
+        for t in range(found):
+            if t < need or kept[t] > 0:
+                total += kept[t]
+                weight += abs(kept[t])
+                taken += 1
+        best[i] = total
+        size[i] = weight + 2.0 * taken * dearest
+        feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
+
+
+@kernel
+def _grouped_rows(
+    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
+    demand: Matrix, capacity: Matrix, group: Matrix, group_demand: Matrix, group_capacity: Matrix,
+    best: Matrix, size: Matrix, feasible: Matrix,
+) -> None:  # fmt: skip
+    """Required experts, then what each group still demands, then the best of what groups and total leave room for."""
+    n, num_experts = value.shape
+    num_groups = group_demand.shape[1]
+    gain = np.empty(num_experts, dtype=prices.dtype)
+    chosen = np.empty(num_experts, dtype=np.bool_)
+    in_group = np.empty(num_groups, dtype=np.int64)
+    dearest = _dearest(prices)
+    for i in range(n):
+        taken = 0
+        possible = True
+        in_group[:] = 0
+        for j in range(num_experts):
+            open_ = not has_allowed or allowed[i, j]
+            chosen[j] = has_required and required[i, j]
+            gain[j] = value[i, j] - prices[j] if open_ or chosen[j] else 0
+            if chosen[j]:
+                possible = possible and open_
+                taken += 1
+                in_group[group[j]] += 1
+        order = np.argsort(-gain, kind="mergesort")
+        for j in order:
+            open_ = not has_allowed or allowed[i, j]
+            if open_ and not chosen[j] and in_group[group[j]] < group_demand[i, group[j]]:
+                chosen[j] = True
+                taken += 1
+                in_group[group[j]] += 1
+        for g in range(num_groups):
+            possible = possible and group_demand[i, g] <= in_group[g] <= group_capacity[i, g]
+        for j in order:
+            open_ = not has_allowed or allowed[i, j]
+            worth_it = taken < demand[i] or gain[j] > 0
+            room = taken < capacity[i] and in_group[group[j]] < group_capacity[i, group[j]]
+            if open_ and not chosen[j] and worth_it and room:
+                chosen[j] = True
+                taken += 1
+                in_group[group[j]] += 1
+        total = prices.dtype.type(0)
+        weight = 0.0
+        for j in range(num_experts):
+            if chosen[j]:
+                total += gain[j]
+                weight += abs(gain[j])
+        best[i] = total
+        size[i] = weight + 2.0 * taken * dearest
+        feasible[i] = possible and demand[i] <= taken <= capacity[i]
+
+
+def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tuple[float, float, float]:
+    """Sum of a block's selected values as two floats that make it up, and the sum of their fitness' sizes."""
+    value, fitness = fixed(_readable(block.value)), fixed(_readable(block.fitness))
+    high, low, size = _selected_sums(value, fitness, fixed(indptr), fixed(experts))
+    return float(high), float(low), float(size)
+
+
+@inner
+def _dearest(prices: Matrix) -> float:
+    """The largest size of a price."""
+    dearest = 0.0
+    for j in range(len(prices)):  # numba's own max and sum take seconds to compile
+        dearest = max(dearest, abs(float(prices[j])))
+    return dearest
+
+
+def summed(values: FloatArray) -> float:
+    """Sum of many floats, to within one rounding."""
+    high, low = _sum_twice(values)
+    return float(high + low)
+
+
+def _readable(values: RealArray) -> RealArray:
+    """A type that the compiled code has a version for: in this machine's byte order, the small ones widened."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype == np.float16:
+        return values.astype(np.float32)
+    return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)
+
+
+@kernel
+def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matrix) -> Any:
+    """Add with the rounding error of each addition kept and added in the end (Ogita, Rump, Oishi: Sum2)."""
+    high, low, size = 0.0, 0.0, 0.0
+    for i in range(len(indptr) - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            term = np.float64(value[i, experts[k]])
+            size += abs(np.float64(fitness[i, experts[k]]))
+            after = high + term
+            virtual = after - high
+            low += (high - (after - virtual)) + (term - virtual)
+            high = after
+    return high, low, size
+
+
+@kernel
+def _sum_twice(values: Matrix) -> Any:
+    high, low = 0.0, 0.0
+    for term in values:
+        after = high + term
+        virtual = after - high
+        low += (high - (after - virtual)) + (term - virtual)
+        high = after
+    return high, low

@@ -1,0 +1,27 @@
+"""A run's configuration: frozen dataclasses with a default for everything, and TOML files of them.
+
+Everybody in fedtrain may call it. It imports nothing else of the package.
+"""
+
+from fedtrain.config.alignment import FITNESS_NAMES, AlignmentConfig
+from fedtrain.config.checks import ConfigError
+from fedtrain.config.clients import ClientsConfig, TierConfig
+from fedtrain.config.data import DataConfig
+from fedtrain.config.model import ModelConfig
+from fedtrain.config.run import RunConfig, TrainingConfig
+from fedtrain.config.server import AggregationConfig, AttackConfig, ValidationConfig
+
+__all__ = [
+    "FITNESS_NAMES",
+    "AggregationConfig",
+    "AlignmentConfig",
+    "AttackConfig",
+    "ClientsConfig",
+    "ConfigError",
+    "DataConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TierConfig",
+    "TrainingConfig",
+    "ValidationConfig",
+]

@@ -1,0 +1,151 @@
+"""Configurations as TOML: read a file, override single keys, refuse unknown keys and wrong types, write back."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from fedtrain.config import ConfigError, RunConfig
+
+
+def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration: defaults, changed by a TOML file, changed by ``key=value`` overrides.
+
+    Parameters
+    ----------
+    path
+        The file; None for the defaults.
+    overrides
+        ``key=value`` with dotted keys, the value as TOML (``true``, ``0.1``, ``[1, 2]``); bare words are strings.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is not TOML, a key is unknown, or a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> read_config(overrides=["training.epochs=2", "name=short"]).training.epochs
+    2
+    """
+    given = {} if path is None else read_toml(path)
+    for override in overrides:
+        _override(given, override)
+    return build_config(given)
+
+
+def build_config(given: Mapping[str, Any]) -> RunConfig:
+    """Make a configuration from nested keys, as a TOML file has them; what they leave out has its default.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, or a value is of the wrong type or out of range.
+    """
+    config: RunConfig = _build(RunConfig, given, "")
+    return config
+
+
+def to_toml(config: RunConfig) -> str:
+    """Write every key of a configuration; reading it back gives an equal one."""
+    import tomli_w  # noqa: PLC0415  (only to write)
+
+    return tomli_w.dumps(asdict(config))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise ConfigError, naming it, where that cannot be done."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _override(given: dict[str, Any], override: str) -> None:
+    """Set one dotted key in the nested dictionaries."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: expected key=value, such as training.epochs=2")
+    *tables, last = (part.strip() for part in key.split("."))
+    table = given
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override!r}: {name} is a value, not a table of keys")
+    table[last] = _read_value(text.strip())
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word, as a shell passes it; the type check decides whether a string is right here
+
+
+def _build(kind: Any, given: Mapping[str, Any], prefix: str) -> Any:
+    """Make the dataclass ``kind`` from a table of keys."""
+    hints = _types_of(kind)
+    for key in given:
+        if key not in hints:
+            raise ConfigError(f"unknown key {prefix + key!r}; {_advice(prefix + key)}")
+    arguments = {key: _convert(hints[key], value, prefix + key) for key, value in given.items()}
+    missing = [field.name for field in fields(kind) if field.name not in arguments and _has_no_default(field)]
+    if missing:
+        raise ConfigError(f"{prefix}{missing[0]} is missing, it has no default")
+    return kind(**arguments)
+
+
+@cache
+def _types_of(kind: Any) -> dict[str, Any]:
+    """Types by field; to find them takes longer than all the rest, and a comparison makes thousands of them."""
+    return get_type_hints(kind)
+
+
+def _has_no_default(field: Any) -> bool:
+    # A field's default is dataclasses.MISSING, the default_factory likewise, where there is none.
+    return field.default is field.default_factory
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    """Check a value's type: whole numbers pass as floats, nothing else is converted."""
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{key} is {value!r}; it must be a table of keys")
+        return _build(hint, value, f"{key}.")
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{key} is {value!r}; it must be a list")
+        return tuple(_convert(get_args(hint)[0], item, key) for item in value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{key} is {value!r}; it must be {_TYPE_NAMES[hint]}")
+    return value
+
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+
+
+def _advice(unknown: str) -> str:
+    """Name the known key that is nearest, by its own name first and by its full name then."""
+    known = list(_keys(RunConfig, ""))
+    last = unknown.rpartition(".")[2]
+    nearest = max(known, key=lambda key: _likeness(key, unknown) + _likeness(key.rpartition(".")[2], last))
+    return f"did you mean {nearest!r}?"
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _keys(kind: Any, prefix: str) -> Iterator[str]:
+    for name, hint in get_type_hints(kind).items():
+        yield prefix + name
+        inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+        if is_dataclass(inner):
+            yield from _keys(inner, f"{prefix}{name}.")

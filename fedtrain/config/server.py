@@ -1,0 +1,83 @@
+"""Sections on whom the server believes: ``validation``, ``aggregation``, and ``attack`` to try them."""
+
+import math
+from dataclasses import dataclass
+
+from fedtrain.config.checks import check, one_of, positive
+
+RULES = ("mean", "median", "trimmed-mean", "multi-krum")
+ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "forged-replay")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.reception`.
+
+    Attributes
+    ----------
+    norm_limit
+        How far an update's parts may be from the model that was sent out, as a multiple of the reference; ``inf``: no
+        limit.
+    norm_reference
+        ``median``: of the round's updates, the shared parts and the experts each among themselves; ``absolute``: 1.
+    """
+
+    norm_limit: float = math.inf
+    norm_reference: str = "median"
+
+    def __post_init__(self) -> None:
+        check("validation.norm_limit", self.norm_limit, self.norm_limit > 0.0, "above 0 (inf: no limit)")
+        one_of("validation.norm_reference", self.norm_reference, ("median", "absolute"))
+
+
+@dataclass(frozen=True)
+class AggregationConfig:
+    """How updates become the new model; see :mod:`fedtrain.aggregate`.
+
+    Attributes
+    ----------
+    rule
+        ``mean``, ``median`` (by coordinate), ``trimmed-mean`` or ``multi-krum``.
+    bad_share
+        Share of an expert's holders that ``trimmed-mean`` and ``multi-krum`` are to bear, below a half.
+    weights
+        ``examples``: by how many examples trained a tensor, as each client says and up to as many as it is known to
+        have; ``equal``: every holder the same, so that a share of bad clients is the same share of the weight.
+    min_holders
+        An expert that fewer clients return keeps its value. No rule can tell who is right among one or two.
+    """
+
+    rule: str = "mean"
+    bad_share: float = 0.3
+    weights: str = "examples"
+    min_holders: int = 1
+
+    def __post_init__(self) -> None:
+        one_of("aggregation.rule", self.rule, RULES)
+        check("aggregation.bad_share", self.bad_share, 0.0 <= self.bad_share < 0.5, "at least 0 and below 0.5")
+        one_of("aggregation.weights", self.weights, ("examples", "equal"))
+        check("aggregation.min_holders", self.min_holders, self.min_holders >= 1, "1 or more")
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """Clients that mean harm; see :mod:`fedtrain.simulation.attacks`.
+
+    Attributes
+    ----------
+    kind
+        What they do; ``none``: nobody does.
+    share
+        Share of all clients that do it. A larger share holds all clients of a smaller one.
+    scale
+        How strongly, where that has a meaning.
+    """
+
+    kind: str = "none"
+    share: float = 0.3
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("attack.kind", self.kind, ATTACKS)
+        check("attack.share", self.share, 0.0 <= self.share <= 1.0, "between 0 and 1")
+        positive("attack.scale", self.scale)

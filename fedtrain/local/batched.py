@@ -1,0 +1,244 @@
+"""Many clients' local training in one batched computation, for the plain Mixture-of-Experts.
+
+Tiny models spend their time in calls, not in arithmetic. So clients that hold as many experts are trained side by side:
+their parameters are stacked, and step s of all of them is one batched computation. A client's experts are one wide
+hidden layer, each expert's units weighted by its gate, so that a step is a handful of batched matrix products; those of
+experts that an example is not routed to are wasted, and still cheaper than a call for each.
+
+What :func:`.client.train` does one by one, this does too, to rounding: a client's batches, shuffled by its own
+generator; a batch shorter than the others is padded, and the padding weighs nothing; an expert that a batch does not
+reach keeps its value and its optimiser's memory. Clients are sorted by their number of steps, so that those still
+training are always the first ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedtrain.config import TrainingConfig
+from fedtrain.local.client import LocalData, batches
+from fedtrain.local.optimizers import Optimizer, make_optimizer
+from fedtrain.local.update import Measured, Update
+from fedtrain.models import MLPSpec, Tensors
+from fedtrain.models.model import top_gates
+
+AT_ONCE = 64
+"""Clients trained side by side: enough to be worth it, few enough for their parameters to stay in the cache."""
+
+
+class Job(NamedTuple):
+    """One client's local training; see :func:`fedtrain.local.client.train`.
+
+    Attributes
+    ----------
+    client
+        Its index.
+    experts
+        The experts that it was assigned, ascending.
+    data
+        Its examples.
+    rng
+        Shuffles them.
+    """
+
+    client: int
+    experts: tuple[int, ...]
+    data: LocalData
+    rng: np.random.Generator
+
+
+def train_together(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig) -> list[Update]:
+    """Train all clients from the same whole model; the updates are in the order of the jobs.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    tensors
+        All of its tensors; not changed.
+    jobs
+        The clients, each once.
+    training
+        Optimiser, epochs, batches, auxiliary loss.
+    """
+    updates = {}
+    for group in _groups(jobs, training):
+        updates.update({update.client: update for update in _train_group(spec, tensors, group, training)})
+    return [updates[job.client] for job in jobs]
+
+
+def _groups(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[list[Job]]:
+    """Put clients together that hold as many experts, the busiest first."""
+    ordered = sorted(jobs, key=lambda job: (len(job.experts), -_num_steps(job, training)))
+    for _, group in groupby(ordered, key=lambda job: len(job.experts)):
+        alike = list(group)
+        yield from (alike[start : start + AT_ONCE] for start in range(0, len(alike), AT_ONCE))
+
+
+def _num_steps(job: Job, training: TrainingConfig) -> int:
+    return training.epochs * -(-len(job.data) // training.batch_size)
+
+
+def _train_group(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig) -> Iterator[Update]:
+    held = torch.tensor([job.experts for job in jobs])
+    stacks = _stack(spec, tensors, held)
+    optimizer = make_optimizer(stacks, training)
+    tally = _Tally(len(jobs), held.shape[1])
+    mass = _router_mass(spec, tensors, jobs)
+    for batch in _steps(jobs, training):
+        _step(spec, stacks, optimizer, tally, held[: len(batch.labels)], batch, training)
+    measured = tally.read(mass)
+    for row, job in enumerate(jobs):
+        yield Update(job.client, job.experts, _unstack(stacks, row, job.experts), len(job.data), measured[row])
+
+
+class _Batch(NamedTuple):
+    """A step of the clients that have one: inputs (clients, size, …), labels, and weights that sum to 1 or are 0."""
+
+    inputs: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
+    """Yield step after step; whoever has no more of them is left out, from the end."""
+    inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
+    labels = torch.cat([job.data.labels for job in jobs])
+    starts = np.cumsum([0, *(len(job.data) for job in jobs)])
+    plans = [
+        [start + batch for batch in batches(job.rng, len(job.data), training)]
+        for job, start in zip(jobs, starts.tolist(), strict=False)
+    ]
+    for step in range(len(plans[0])):
+        rows = [plan[step] for plan in plans if step < len(plan)]
+        sizes = torch.tensor([len(row) for row in rows])[:, None]
+        indices = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        weights = (torch.arange(indices.shape[1]) < sizes).to(inputs.dtype) / sizes
+        yield _Batch(inputs[indices], labels[indices], weights)
+
+
+_Stacks = dict[str, Tensor]
+"""Parameters of all clients: shared ones and the router (clients, …), those of experts (clients, held, …)."""
+
+
+def _stack(spec: MLPSpec, tensors: Tensors, held: Tensor) -> _Stacks:
+    """Copy each client's part; matrices are turned, so that they are multiplied from the right."""
+
+    def experts(name: str) -> Tensor:
+        return torch.stack([_turned(tensors[f"experts.{j}.{name}"]) for j in range(spec.num_experts)])[held]
+
+    def shared(value: Tensor) -> Tensor:
+        return value.expand(len(held), *value.shape).clone()
+
+    return {
+        "extractor.0.weight": shared(_turned(tensors["extractor.0.weight"])),
+        "extractor.0.bias": shared(tensors["extractor.0.bias"]),
+        "router": shared(torch.stack([tensors[f"router.{j}"] for j in range(spec.num_experts)], dim=1)),
+        "classifier.weight": shared(_turned(tensors["classifier.weight"])),
+        "classifier.bias": shared(tensors["classifier.bias"]),
+        **{f"experts.{name}": experts(name) for name in ("0.weight", "0.bias", "2.weight", "2.bias")},
+    }
+
+
+def _unstack(stacks: _Stacks, row: int, experts: tuple[int, ...]) -> Tensors:
+    """Return what a client uploads, with the names and shapes of the model."""
+    tensors: Tensors = {}
+    for name, stack in stacks.items():
+        own = stack[row]
+        if name == "router":
+            tensors |= {f"router.{j}": own[:, j].contiguous() for j in experts}
+        elif name.startswith("experts."):
+            rest = name.removeprefix("experts.")
+            tensors |= {f"experts.{j}.{rest}": _turned(own[k]).contiguous() for k, j in enumerate(experts)}
+        else:
+            tensors[name] = _turned(own).contiguous()
+    return tensors
+
+
+def _turned(value: Tensor) -> Tensor:
+    return value.T if value.ndim == 2 else value
+
+
+def _step(
+    spec: MLPSpec,
+    stacks: _Stacks,
+    optimizer: Optimizer,
+    tally: "_Tally",
+    held: Tensor,
+    batch: _Batch,
+    training: TrainingConfig,
+) -> None:
+    """Take one step with the clients that the batch has, the first ones of the stacks."""
+    parameters = {name: stack[: len(held)].detach().requires_grad_() for name, stack in stacks.items()}
+    logits, gates, probabilities = _forward(spec, parameters, held, batch.inputs)
+    losses = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
+    losses = losses.view_as(batch.weights)
+    objective = (losses * batch.weights).sum()  # a sum over clients, whose parameters have nothing in common
+    if training.auxiliary_loss > 0.0:
+        mass = _of_held(probabilities, held).sum(dim=2)
+        auxiliary = -mass.clamp_min(torch.finfo(mass.dtype).tiny).log()
+        objective = objective + training.auxiliary_loss * (auxiliary * batch.weights).sum()
+    gradients = torch.autograd.grad(objective, list(parameters.values()))
+    counted = batch.weights > 0.0
+    with torch.no_grad():
+        used = gates * counted[:, :, None]
+        optimizer.step(dict(zip(parameters, gradients, strict=True)), reached=used.sum(dim=1) > 0.0)
+        tally.add(used, losses, logits.argmax(dim=2) == batch.labels)
+
+
+def _forward(spec: MLPSpec, parameters: _Stacks, held: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (clients, size, classes), gates (clients, size, held) and router probabilities of a batch."""
+
+    def linear(x: Tensor, name: str) -> Tensor:
+        return torch.baddbmm(parameters[f"{name}.bias"][:, None], x, parameters[f"{name}.weight"])
+
+    features = functional.relu(linear(inputs, "extractor.0"))
+    router_logits = features @ parameters["router"]
+    gates = top_gates(_of_held(router_logits, held), spec.top_k)
+    # All held experts as one layer: (clients, features, held · hidden).
+    wide = parameters["experts.0.weight"].transpose(1, 2).flatten(2)
+    hidden = functional.relu(torch.baddbmm(parameters["experts.0.bias"].flatten(1)[:, None], features, wide))
+    weighted = hidden.view(*gates.shape, -1) * gates[:, :, :, None]
+    mixed = features + weighted.flatten(2) @ parameters["experts.2.weight"].flatten(1, 2)
+    mixed = torch.baddbmm(mixed, gates, parameters["experts.2.bias"])
+    return linear(mixed, "classifier"), gates, functional.softmax(router_logits, dim=2)
+
+
+def _of_held(by_expert: Tensor, held: Tensor) -> Tensor:
+    """Pick each client's held experts from (clients, size, experts)."""
+    return by_expert.gather(2, held[:, None, :].expand(-1, by_expert.shape[1], -1))
+
+
+def _router_mass(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job]) -> Tensor:
+    """Average each client's router probabilities before training, (clients, experts)."""
+    router = torch.stack([tensors[f"router.{j}"] for j in range(spec.num_experts)])
+    inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
+    features = functional.relu(functional.linear(inputs, tensors["extractor.0.weight"], tensors["extractor.0.bias"]))
+    probabilities = functional.softmax(features @ router.T, dim=1).double()
+    return torch.stack([part.mean(dim=0) for part in torch.split(probabilities, [len(job.data) for job in jobs])])
+
+
+class _Tally:
+    """Adds up, for each client, what :class:`Measured` is the mean of."""
+
+    def __init__(self, num_clients: int, num_held: int) -> None:
+        self.used, self.loss, self.right = (torch.zeros(num_clients, num_held, dtype=torch.float64) for _ in range(3))
+
+    def add(self, used: Tensor, losses: Tensor, right: Tensor) -> None:
+        """Note a step of the first clients; ``used`` are gates, 0 in the padding."""
+        rows = slice(len(used))
+        gates = used.double()
+        self.used[rows] += gates.sum(dim=1)
+        self.loss[rows] += (gates * losses.double()[:, :, None]).sum(dim=1)
+        self.right[rows] += (gates * right[:, :, None]).sum(dim=1)
+
+    def read(self, router_mass: Tensor) -> list[Measured]:
+        """Average, client by client; an expert without examples has no mean loss."""
+        usage = self.used / self.used.sum(dim=1, keepdim=True)
+        means = usage, self.loss / self.used, self.right / self.used, router_mass
+        return [Measured(*(mean[row].numpy() for mean in means)) for row in range(len(self.used))]

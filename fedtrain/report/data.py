@@ -1,0 +1,73 @@
+"""What the report's script needs, as JSON that the page carries."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from alignsolve.numerics import FloatArray
+from fedtrain.report.units import amount_of_bytes, formatted
+from fedtrain.results.record import WORDS, Alignments, RunRecord
+
+EMBEDDED_PAIRS = 300_000
+"""The page carries the alignments of as many rounds, evenly chosen, as this many pairs allow."""
+
+
+def embedded_data(record: RunRecord) -> str:
+    """Return what the script needs, as JSON that is safe inside HTML."""
+    rounds = record.rounds
+    readouts = {
+        column: [formatted(column, value) for value in values]
+        for column, values in rounds.columns.items()
+        if column not in WORDS
+    }
+    for column in ("bytes_down", "bytes_up"):
+        readouts[f"{column}_total"] = [amount_of_bytes(value) for value in np.nancumsum(rounds.numbers(column))]
+    if record.whole_model_traffic is not None:
+        readouts["bytes_whole_total"] = [amount_of_bytes(value) for value in np.cumsum(record.whole_model_traffic)]
+    data = {
+        "rounds": _plain(rounds.numbers("round")),
+        "readouts": readouts,
+        "status": rounds.columns.get("status", []),
+        "proof": rounds.columns.get("proof", []),
+        "alignment": None if record.alignments is None else _embedded_alignments(record.alignments),
+    }
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _embedded_alignments(alignments: Alignments) -> dict[str, Any]:
+    kept = _kept_rounds(alignments)
+    return {
+        "clients": alignments.num_clients,
+        "experts": alignments.num_experts,
+        "rounds": alignments.rounds.tolist(),
+        "kept": {str(alignments.rounds[k]): [alignments.cohort[k].tolist(), _pairs(alignments, k)] for k in kept},
+        "loads": _plain(alignments.loads),
+        "demand": _plain(alignments.demand),
+        "capacity": _plain(alignments.capacity),
+        "prices": _plain(alignments.prices),
+        "tier": alignments.tier.tolist(),
+        "tierNames": alignments.tier_names,
+        "labels": alignments.label_counts.tolist(),
+    }
+
+
+def _kept_rounds(alignments: Alignments) -> list[int]:
+    """Return the rounds whose alignments the page carries: all, or evenly chosen with the first and the last."""
+    total = sum(map(len, alignments.pair_client))
+    number = len(alignments.rounds)
+    if total > EMBEDDED_PAIRS:
+        number = max(2, number * EMBEDDED_PAIRS // total)
+    return sorted({round(k) for k in np.linspace(0, len(alignments.rounds) - 1, number)}) if number else []
+
+
+def _pairs(alignments: Alignments, k: int) -> list[int]:
+    """Return client, expert, client, expert and so on."""
+    return np.stack([alignments.pair_client[k], alignments.pair_expert[k]], axis=1).ravel().tolist()
+
+
+def _plain(values: FloatArray) -> list[Any]:
+    """Return nested lists of numbers, None where a value is not finite."""
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()

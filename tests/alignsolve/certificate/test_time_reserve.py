@@ -1,0 +1,53 @@
+"""Checking counts against the time limit: it is kept back, and what comes too late is bounded more cheaply."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from alignsolve import AlignmentProblem, Answer, solve
+from alignsolve.certificate import evaluate
+from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
+from problems import FAMILIES
+
+
+def paid(num_clients: int) -> AlignmentProblem:
+    return FAMILIES["budgets"](np.random.default_rng(0), num_clients=num_clients, num_experts=16)
+
+
+def test_a_late_bound_leaves_budgets_out_and_is_still_one():
+    problem, prices = paid(200), np.full(16, 0.3)
+    exact, late = problem.bound(prices), evaluate.bound(problem, prices, deadline=-math.inf).value
+    assert late > exact
+    free = AlignmentProblem(
+        problem.fitness,
+        client_capacity=problem.client_capacity,
+        client_demand=problem.client_demand,
+        expert_capacity=problem.expert_capacity,
+        expert_demand=problem.expert_demand,
+    )
+    assert late == pytest.approx(free.bound(prices), rel=1e-12)
+
+
+@pytest.mark.parametrize("family", ["popular", "weighted", "budgets"])
+def test_what_is_kept_back_grows_with_the_problem_and_leaves_most_of_the_limit(family: str):
+    rng = np.random.default_rng(0)
+    small = FAMILIES[family](rng, num_clients=50, num_experts=8)
+    large = FAMILIES[family](rng, num_clients=40_000, num_experts=64)
+    assert checking_seconds(small, 1.0, None) == 0.0
+    assert checking_seconds(large, 1e9, None) > 0.0
+    assert checking_seconds(large, 1e-9, None) <= LARGEST_SHARE * 1e-9
+
+
+def test_the_solver_is_told_a_deadline_before_the_limit_where_checking_takes_long():
+    seen: dict[str, float] = {}
+
+    def curious(problem: AlignmentProblem, *, deadline: float, **_: object) -> Answer:
+        seen["left"] = deadline - time.monotonic()
+        return Answer()
+
+    solve(paid(20_000), curious, time_limit=4.0, throw=False)
+    assert 0.0 < seen["left"] < 4.0
+    solve(paid(20_000), curious, throw=False)
+    assert seen["left"] == math.inf

@@ -1,0 +1,118 @@
+"""The server's door: the limit on norms, and whose reply is whose."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from fedtrain.config import ValidationConfig
+from fedtrain.models import expert_of
+from fedtrain.server.reception import Asked, receive
+from fedtrain.server.reply import seal
+from tests.updates import draw, make_update
+
+
+def moved(client, experts, *, shared=0.1, expert=0.1, number=0):
+    """Return a reply whose tensors are the model's, moved by these in every parameter."""
+    update = make_update(client, experts)
+    current = draw(0)
+    tensors = {name: current[name] + (shared if expert_of(name) is None else expert) for name in sorted(update.tensors)}
+    return seal(client, number, dataclasses.replace(update, tensors=tensors))
+
+
+def let_in(replies, validation=None, number=0):
+    asked = {client: Asked((client % 4,), 10) for client in range(8)}
+    return receive(replies, asked, draw(0), number, validation or ValidationConfig())
+
+
+def reasons(received):
+    return dict(received.quarantined)
+
+
+def test_who_is_far_beyond_the_median_is_put_aside():
+    replies = [moved(client, (client % 4,)) for client in range(6)]
+    replies += [moved(6, (2,), shared=1.5), moved(7, (3,), expert=1.5)]
+    received = let_in(replies, ValidationConfig(norm_limit=10.0))
+    assert [update.client for update in received.updates] == list(range(6))
+    assert reasons(received)[6].startswith("moves the shared part by ")
+    assert reasons(received)[7].startswith("moves expert 3 by ")
+    assert let_in(replies).quarantined == []
+    assert let_in(replies, ValidationConfig(norm_limit=16.0)).quarantined == []
+
+
+def test_the_limit_may_be_absolute():
+    replies = [moved(0, (0,), shared=0.0, expert=0.0), moved(1, (1,), shared=0.5)]
+    shared = sum(value.nelement() for name, value in draw(0).items() if expert_of(name) is None)
+    limit = 0.5 * math.sqrt(shared)
+    for factor, refused in ((0.999, [1]), (1.001, [])):
+        validation = ValidationConfig(norm_limit=limit * factor, norm_reference="absolute")
+        assert list(reasons(let_in(replies, validation))) == refused
+
+
+def test_what_is_refused_does_not_move_the_median():
+    """Three infinite updates of five would make any norm pass."""
+    replies = [moved(0, (0,)), moved(1, (1,)), *(moved(client, (client % 4,), shared=math.inf) for client in (2, 3, 4))]
+    received = let_in([*replies, moved(5, (1,), shared=3.0)], ValidationConfig(norm_limit=5.0))
+    assert [update.client for update in received.updates] == [0, 1]
+    assert set(reasons(received)) == {2, 3, 4, 5}
+
+
+def test_whose_reply_is_told_by_its_connection():
+    received = let_in([dataclasses.replace(moved(1, (1,)), sender=2), moved(9, (1,))])
+    assert reasons(received) == {2: "claims to be client 1, not 2", 9: "was not asked in this round"}
+
+
+def test_replies_of_other_rounds_are_stale():
+    received = let_in([moved(1, (1,), number=3), moved(2, (2,), number=4), moved(3, (3,), number=5)], number=4)
+    assert [update.client for update in received.updates] == [2]
+    assert reasons(received)[1] == "stale: belongs to round 4, this is round 5"
+    assert reasons(received)[3].startswith("stale: belongs to round 6")
+
+
+def test_of_two_replies_the_first_counts_even_if_it_is_bad():
+    good, late = moved(1, (1,)), dataclasses.replace(moved(1, (1,), shared=0.2), attempt=1)
+    for replies in ([good, late], [late, good]):
+        received = let_in(replies)
+        assert torch.equal(received.updates[0].tensors["classifier.bias"], good.update.tensors["classifier.bias"])
+        assert reasons(received) == {1: "duplicate of a reply in the same round"}
+    bad = moved(1, (1,), shared=math.nan)
+    for replies in ([bad, late], [late, bad]):
+        received = let_in(replies)
+        assert received.updates == []
+        assert sorted(reason[:9] for _, reason in received.quarantined) == ["duplicate", "tensor cl"]
+
+
+def test_damage_is_seen_and_reasons_are_printable():
+    reply = moved(1, (1,))
+    reply.update.tensors["classifier.bias"][0] += 1.0
+    assert reasons(let_in([reply])) == {1: "damaged on the way: the checksum does not match"}
+    update = make_update(1, (1,))
+    hostile = dataclasses.replace(update, tensors={**update.tensors, "\n<b>\x1b[31m" + "x" * 999: torch.zeros(1)})
+    [(_, reason)] = let_in([seal(1, 0, hostile)]).quarantined
+    assert reason.isprintable()
+    assert len(reason) == 200
+    assert reason.startswith("tensor \\n<b>\\x1b")
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_reply_repeated_exactly_is_merged_once(attempt):
+    reply = moved(1, (1,))
+    received = let_in([reply, dataclasses.replace(reply, attempt=attempt), reply])
+    assert len(received.updates) == 1
+    assert len(received.quarantined) == 2
+
+
+def test_experts_that_no_example_went_through_do_not_lower_the_limit():
+    """Two of three experts of each client are not trained: with them the median, and so the limit, would be 0."""
+    held, current = (0, 1, 2), draw(0)
+
+    def reply(client):
+        update = make_update(client, held, usage=[1.0, 0.0, 0.0])
+        trained = {name: current[name] + 0.1 * (expert_of(name) in (None, 0)) for name in update.tensors}
+        return seal(client, 0, dataclasses.replace(update, tensors=trained))
+
+    asked = {client: Asked(held, 10) for client in range(4)}
+    received = receive([reply(client) for client in asked], asked, current, 0, ValidationConfig(norm_limit=10.0))
+    assert reasons(received) == {}
+    assert len(received.updates) == 4
