@@ -23,7 +23,7 @@ from tests.test_guides import FENCE, MARK
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-READ = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+READ = [*PAGES, *sorted(ROOT.glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in READ]
 LINK = re.compile(r"!?\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 LARGEST_PICTURE = 200_000

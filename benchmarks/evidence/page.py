@@ -146,8 +146,9 @@ def _how(*compared: Compared) -> str:
     hours = sum(float(run["round_seconds"].sum()) for run in judged) / 3600
     return (
         f"{len(every)} runs were made, including those for tuning. The {len(judged)} judged runs took {hours:.1f} "
-        "hours of wall-clock time; several ran at the same time. The raw rows are in `benchmarks/results/evidence.csv.gz`, "
-        "one for each round of each run. `make evidence` runs only what is missing there, and writes this page."
+        "hours of wall-clock time; several ran at the same time. The raw rows are in "
+        "`benchmarks/results/evidence.csv.gz`, one for each round of each run. `make evidence` runs only what is "
+        "missing there, and writes this page."
     )
 
 
