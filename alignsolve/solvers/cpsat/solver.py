@@ -19,10 +19,10 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import polish
 
 if TYPE_CHECKING:

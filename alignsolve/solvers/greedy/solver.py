@@ -25,8 +25,8 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import ahead_of, last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.last_answer import ahead_of, last_answer
 from alignsolve.solvers.common.level_method import ascents
 from alignsolve.solvers.common.warm_up import rehearse
 

@@ -25,11 +25,11 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import polish, prices_of
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts

@@ -36,8 +36,8 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.warm_up import Kind, rehearse
 from alignsolve.solvers.generalised_assignment.instance import assignment_like
 
