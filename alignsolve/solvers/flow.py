@@ -17,11 +17,11 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_by
 from alignsolve.solvers.common.incumbent import GREEDY, in_hand
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import polish
 
 LARGEST_NODE = 2**31 - 1

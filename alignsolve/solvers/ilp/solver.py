@@ -19,17 +19,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import polish, prices_of
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
@@ -195,9 +195,9 @@ class _Search:
         assert answer.x is not None
         if self.flow and answer.prices is not None:
             return True
-        worth = evaluate.worth(self.problem, answer.x)
+        reached = worth(self.problem, answer.x)
         bounds = [answer.bound] if answer.prices is None else [answer.bound, self.problem.bound(answer.prices)]
-        return is_proven(min(bounds), worth.objective, worth.magnitude)
+        return is_proven(min(bounds), reached.objective, reached.magnitude)
 
     def _run(self, program: Program, *, relaxed: bool) -> Outcome:
         started = time.perf_counter()

@@ -37,8 +37,8 @@ from alignsolve.solvers.greedy.state import (
     to_alignment,
 )
 from alignsolve.solvers.lagrangian.move_chains import exchange
+from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
-from alignsolve.subproblem.row import best_rows
 
 STEPS = 20_000
 """Of the search for one row; what it has by then is used."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from alignsolve import Alignment, AlignmentProblem, Proof, Status, solve
-from alignsolve.front import judge
+from alignsolve.certificate.judge import judge
 from alignsolve.solver import Answer
 from alignsolve.solvers.common import residual
 from problems import FAMILIES
