@@ -17,10 +17,10 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.common.elastic import witness_by
-from alignsolve.solvers.common.incumbent import GREEDY, in_hand
+from alignsolve.solvers.common.elastic import witness_from_elastic
 from alignsolve.solvers.common.residual import prices_of
 from alignsolve.solvers.flow import Network
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 SECONDS_PER_PAIR = 1e-5
 """What it takes networkx to hold one pair; where that is more than the time left, its gigabytes are spared."""
@@ -54,7 +54,7 @@ class NetworkX:
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
-                for standing in in_hand(problem, warm_start, deadline):
+                for standing in incumbents(problem, warm_start, deadline):
                     yield standing
                     if standing.witness is not None:
                         return
@@ -83,7 +83,7 @@ def _answers(problem: AlignmentProblem) -> Iterator[Answer]:
     if alignment is not None:
         yield Answer(alignment, prices_of(problem, alignment), stats=stats)
         return
-    yield Answer(witness=witness_by(problem, best_flow), stats=stats)
+    yield Answer(witness=witness_from_elastic(problem, best_flow), stats=stats)
 
 
 def best_flow(problem: AlignmentProblem) -> Alignment | None:

@@ -32,7 +32,9 @@ def elastic(problem: AlignmentProblem) -> AlignmentProblem:
     )
 
 
-def witness_by(problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]) -> Witness | None:
+def witness_from_elastic(
+    problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]
+) -> Witness | None:
     """Find why a problem of the cardinality class is infeasible, given a way to solve the elastic one.
 
     Raises

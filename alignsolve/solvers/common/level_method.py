@@ -24,7 +24,7 @@ from alignsolve.subproblem.row import best_rows
 SAMPLE_ENTRIES = 1 << 17
 """Pairs of the sample that the first passes see."""
 SAMPLE_ROWS_WITH_BUDGETS = 512
-"""Clients of the sample where every one of them is a knapsack."""
+"""ClientSample of the sample where every one of them is a knapsack."""
 LAST_SHARE = 4
 """One in so many passes sees all clients, where there is a sample."""
 DEPTH = 0.5
@@ -40,7 +40,7 @@ SETTLED = 1e-10
 
 
 @dataclass(frozen=True)
-class Ascent:
+class FoundPrices:
     """What the search found.
 
     Attributes
@@ -55,23 +55,23 @@ class Ascent:
     passes: int
 
 
-class Responds(Protocol):
-    """Clients, or whoever answers for them."""
+class DemandOracle(Protocol):
+    """ClientSample, or whoever answers for them."""
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Sum of their optima under the prices, and their loads, (num_experts,)."""
         ...
 
 
-def ascend(
+def prices_by_level_method(
     problem: AlignmentProblem,
     *,
     target: Number | None = None,
     start: FloatArray | None = None,
     passes: int = 60,
     deadline: float = math.inf,
-) -> Ascent:
-    """Search prices with a low bound, (num_experts,).
+) -> Iterator[FoundPrices]:
+    """Search prices with a low bound; yield first what a sample of the clients gave, then what all of them gave.
 
     Parameters
     ----------
@@ -82,40 +82,27 @@ def ascend(
     start
         (num_experts,) prices to start from; None: 0.
     passes
-        At most so many looks at all clients or at the sample.
+        Most passes over all clients or over the sample, together.
     deadline
         On the clock of :func:`time.monotonic`; looked at before each pass.
 
-    Returns
-    -------
-    Ascent
-        Best prices seen; the start where nothing was better.
+    Yields
+    ------
+    FoundPrices
+        The best prices so far; the start where nothing was better.
     """
-    *_, last = ascents(problem, target=target, start=start, passes=passes, deadline=deadline)
-    return last
-
-
-def ascents(
-    problem: AlignmentProblem,
-    *,
-    target: Number | None = None,
-    start: FloatArray | None = None,
-    passes: int = 60,
-    deadline: float = math.inf,
-) -> Iterator[Ascent]:
-    """Search as :func:`ascend` does, and tell what the sample of the clients gave before all of them are asked."""
     prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
     if passes <= 0 or not problem.num_clients or np.isneginf(problem.experts.conjugate(prices)).any():
-        yield Ascent(prices, 0)
+        yield FoundPrices(prices, 0)
         return
     stride = _stride(problem)
     used = 0
     if stride > 1:
-        sample = Clients(problem, stride)
-        prices, used = descend(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
-        yield Ascent(prices, used)
-    prices, more = descend(problem, Clients(problem, 1), prices, target, passes - used, deadline)
-    yield Ascent(prices, used + more)
+        sample = ClientSample(problem, stride)
+        prices, used = minimise_bound(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
+        yield FoundPrices(prices, used)
+    prices, more = minimise_bound(problem, ClientSample(problem, 1), prices, target, passes - used, deadline)
+    yield FoundPrices(prices, used + more)
 
 
 def _stride(problem: AlignmentProblem) -> int:
@@ -126,9 +113,9 @@ def _stride(problem: AlignmentProblem) -> int:
     return 1 if problem.num_clients < 4 * rows else problem.num_clients // rows
 
 
-def descend(
+def minimise_bound(
     problem: AlignmentProblem,
-    clients: Responds,
+    clients: DemandOracle,
     start: FloatArray,
     target: Number | None,
     passes: int,
@@ -172,7 +159,7 @@ def _stalled(history: FloatArray, target: Number | None) -> bool:
     return bool(history[-PATIENCE - 1] - history[-1] <= PROGRESS * (history[-1] - target))
 
 
-def bound_at(problem: AlignmentProblem, clients: Responds, prices: FloatArray) -> tuple[float, FloatArray]:
+def bound_at(problem: AlignmentProblem, clients: DemandOracle, prices: FloatArray) -> tuple[float, FloatArray]:
     """The bound and one of its slopes: the load that the experts would have at these prices minus what they get."""
     bounds = problem.experts
     total, loads = clients.respond(prices)
@@ -189,7 +176,7 @@ def bound_at(problem: AlignmentProblem, clients: Responds, prices: FloatArray) -
     return float(reach.sum()) + total, wanted - loads
 
 
-class Clients:
+class ClientSample:
     """All clients, or every so-manieth, and what they do under prices, scaled up to all."""
 
     def __init__(self, problem: AlignmentProblem, stride: int = 1) -> None:

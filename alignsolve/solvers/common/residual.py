@@ -2,10 +2,10 @@
 
 Every change of a feasible alignment is made of moves of single clients. Seen from the experts, a client that gives up
 expert j for expert k is an arc j → k whose length is the fitness lost, v_ij − v_ik; taking an expert up or giving one
-up is an arc from or to one more node, the hub; and an expert whose load may grow or shrink is an arc to or from the
-hub as well, as long as the marginal penalty. Of all parallel arcs only the shortest matters, so that the graph has
+up is an arc from or to one more node, the ground; and an expert whose load may grow or shrink is an arc to or from the
+ground as well, as long as the marginal penalty. Of all parallel arcs only the shortest matters, so that the graph has
 E + 1 nodes however many clients there are. A cycle of negative length is an improvement; where there is none, the
-distances from the hub are prices under which every client already has the best it can get (complementary slackness;
+distances from the ground are prices under which every client already has the best it can get (complementary slackness;
 Ahuja, Magnanti, Orlin: Network Flows, chapter 9). Cardinality class only.
 """
 
@@ -27,7 +27,7 @@ EXPERT = -1
 
 @dataclass(frozen=True)
 class Residual:
-    """Shortest arcs between experts; node num_experts is the hub.
+    """Shortest arcs between experts; node num_experts is the ground.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Step:
     length: float
 
 
-def polish(
+def cancel_negative_cycles(
     problem: AlignmentProblem, alignment: Alignment, deadline: float = math.inf
 ) -> tuple[Alignment, FloatArray | None, int]:
     """Cancel negative cycles until none is left, and read the prices off the shortest paths.
@@ -89,7 +89,7 @@ def prices_of(problem: AlignmentProblem, alignment: Alignment) -> FloatArray | N
 
 
 def _prices(distances: FloatArray) -> FloatArray:
-    """Prices are distances to the hub's level, reversed: d_k ≤ d_j + length_jk says v_ij − p_j ≥ v_ik − p_k."""
+    """Prices are distances to the ground's level, reversed: d_k ≤ d_j + length_jk says v_ij − p_j ≥ v_ik − p_k."""
     return distances[-1] - distances[:-1]
 
 
@@ -147,21 +147,21 @@ class _ClientMoves:
 
     def by_tail(self) -> "list[tuple[int, FloatArray, IntArray]]":
         """For each node: the lengths of its clients' arcs, (clients, num_experts + 1), and who these clients are."""
-        hub = self.held.shape[1]
+        ground = self.held.shape[1]
         takeable = ~self.held if self.block.allowed is None else ~self.held & self.block.allowed
         gain = np.where(takeable, self.value, -np.inf)
         found = []
         order = np.argsort(self.experts, kind="stable")
-        ends = np.searchsorted(self.experts[order], np.arange(hub + 1))
-        for j in range(hub):
+        ends = np.searchsorted(self.experts[order], np.arange(ground + 1))
+        for j in range(ground):
             rows = self.rows[order[ends[j] : ends[j + 1]]]
             if len(rows):
                 found.append((j, self._swaps(j, rows, gain), rows + self.block.start))
         adding = np.flatnonzero(self.may_add)
         if len(adding):
-            lengths = np.full((len(adding), hub + 1), np.inf)
+            lengths = np.full((len(adding), ground + 1), np.inf)
             lengths[:, :-1] = np.where(self.group_open[adding], -gain[adding], np.inf)
-            found.append((hub, lengths, adding + self.block.start))
+            found.append((ground, lengths, adding + self.block.start))
         return found
 
     def _swaps(self, j: int, rows: IntArray, gain: FloatArray) -> FloatArray:
@@ -180,7 +180,7 @@ class _ClientMoves:
 def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
     """Bellman–Ford: distances that no arc undercuts, or a negative cycle.
 
-    Distances count from the hub; nodes that it cannot reach are set as low as all arcs allow. An arc undercuts only
+    Distances count from the ground; nodes that it cannot reach are set as low as all arcs allow. An arc undercuts only
     by more than its own rounding, arc by arc, so that a single huge value does not blunt the others. A cycle that is
     negative by no more than rounding is none: the paths are looked for again with a larger allowance.
     """
@@ -194,7 +194,7 @@ def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
 
 
 def _paths(residual: Residual, rounding: float) -> tuple[FloatArray, list[Step]]:
-    """Distances from the hub, then, apart, those of the nodes that it cannot reach; or a cycle."""
+    """Distances from the ground, then, apart, those of the nodes that it cannot reach; or a cycle."""
     lengths = residual.lengths
     start = np.full(len(lengths), np.inf)
     start[-1] = 0.0
@@ -279,13 +279,13 @@ def apply_cycle(problem: AlignmentProblem, alignment: Alignment, cycle: list[Ste
 
 def _moved_rows(problem: AlignmentProblem, alignment: Alignment, cycle: list[Step]) -> dict[int, BoolArray]:
     """Rows of the clients in a cycle after their moves."""
-    hub = problem.num_experts
+    ground = problem.num_experts
     rows: dict[int, BoolArray] = {}
     for step in cycle:
         if step.client == EXPERT:
             continue
         if step.client not in rows:
-            x = np.zeros(hub + 1, dtype=np.bool_)
+            x = np.zeros(ground + 1, dtype=np.bool_)
             x[alignment.experts[alignment.indptr[step.client] : alignment.indptr[step.client + 1]]] = True
             rows[step.client] = x
         rows[step.client][step.tail] = False

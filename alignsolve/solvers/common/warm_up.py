@@ -22,7 +22,7 @@ class Kind(NamedTuple):
         return cls(problem.class_, np.dtype(problem.fitness.dtype).str, problem.client_budget is not None)
 
 
-def rehearse(solver: Solver, problem: AlignmentProblem) -> None:
+def warm_up(solver: Solver, problem: AlignmentProblem) -> None:
     """Run a solver once on tiny problems of a problem's kind, whatever comes of it.
 
     They are chosen to take all paths: one that greed solves, one with groups, one without an answer.

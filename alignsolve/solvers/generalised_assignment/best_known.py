@@ -8,7 +8,7 @@ from alignsolve.solver import Progress, ProgressHook
 from alignsolve.solvers.generalised_assignment.instance import Instance
 
 
-class Standing:
+class BestKnown:
     """The incumbent and the bound of one search.
 
     Attributes

@@ -17,7 +17,7 @@ UNLIKELY = 30.0
 """A tree that would take so many times what time is left is not gone on with."""
 
 
-class Trees:
+class IteratedTree:
     """The trees of one search, to be continued in slices.
 
     Attributes

@@ -37,7 +37,7 @@ WORK, STEP, SET = 500_000, 500, 10
 """Work of a slice, some milliseconds; that of a step, and of each set that it lists."""
 
 
-class Walk:
+class LargeNeighbourhoodSearch:
     """A walk that goes on in slices.
 
     Attributes
@@ -70,7 +70,7 @@ class Walk:
         if self.stale >= CYCLE:
             rise = RISE * (1.0 - (self.stale % CYCLE + 1) / CYCLE) * self._loss(self.best)
         terms, random = self._terms, self._random
-        self.value, listed = wander(
+        self.value, listed = walk(
             terms, self._prices, self._halves, self._at, self.best, self._few, rise, self._whole, random,
         )  # fmt: skip
         self.stale = 0 if self.value < before else self.stale + 1
@@ -91,7 +91,7 @@ class Walk:
 
 
 @kernel
-def wander(
+def walk(
     terms: Any, prices: Any, halves: Any, expert: Any, best: Any, most: int, rise: float, whole: bool,
     random: Any,
 ) -> Any:  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.solvers.generalised_assignment.instance import Instance
-from alignsolve.solvers.generalised_assignment.large_neighbourhood import Walk
+from alignsolve.solvers.generalised_assignment.large_neighbourhood import LargeNeighbourhoodSearch
 from alignsolve.solvers.generalised_assignment.moves import Terms, empty_plan
 from alignsolve.solvers.generalised_assignment.path_relinking import RANGE, below, insert, new_elite, search
 
@@ -62,9 +62,9 @@ class LocalSearch:
         self._prices = prices
         self._walk, self._elsewhere, self._due = self._new_walk(), False, 0.0
 
-    def _new_walk(self) -> Walk:
+    def _new_walk(self) -> LargeNeighbourhoodSearch:
         whole, random = self.instance.whole_loads, self._elite.random
-        return Walk(self._terms, self._prices, whole_loads=whole, random=random)
+        return LargeNeighbourhoodSearch(self._terms, self._prices, whole_loads=whole, random=random)
 
     def sibling(self, seed: int) -> "LocalSearch":
         """Return a search with the same start and penalties and with random numbers of its own."""
@@ -144,7 +144,7 @@ class LocalSearch:
             self._elite.best_value[0] = value
 
 
-def beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
+def run_beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
     """Let each search run in a thread of its own, until then, until its goal or until the work, if any, is done."""
     enough = threading.Event()
     workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]

@@ -44,7 +44,7 @@ TOO_FAR = 2.0
 """Where the first of them is not solved, and finds nothing within so many times the incumbent's gap, none pays."""
 
 
-class Rest(NamedTuple):
+class RestrictedProblem(NamedTuple):
     """What is left to decide.
 
     Attributes
@@ -79,7 +79,7 @@ class Rest(NamedTuple):
         chosen[self.clients] = decided
         return chosen
 
-    def decided(self, aim: float, end: float) -> tuple[IntArray | None, bool]:
+    def by_tree(self, aim: float, end: float) -> tuple[IntArray | None, bool]:
         """Look for the cheapest that costs less than the aim by a tree, where it suits.
 
         Returns
@@ -91,7 +91,7 @@ class Rest(NamedTuple):
             found = tree.run(math.inf, end)
         return None if tree.best is None else self.completed(tree.best), found is Found.EXHAUSTED
 
-    def programmed(self, end: float, seed: int) -> tuple[IntArray | None, bool]:
+    def by_program(self, end: float, seed: int) -> tuple[IntArray | None, bool]:
         """Do the same by HiGHS, as the open pairs follow from the aim; None if nothing came of it."""
         found = program.optimise_apart(self.instance, self.opened, self.start, end, seed=seed)
         if found is None:
@@ -100,7 +100,7 @@ class Rest(NamedTuple):
         return None if found.x is None else self.completed(np.asarray(found.x)), solved
 
 
-class Undecided:
+class Restrictions:
     """Rests to decide, one after the other.
 
     Attributes
@@ -125,7 +125,7 @@ class Undecided:
         self._sure, self.proven = FIRST_OF_TREES if trees else FIRST, False
         self._lengths = itertools.cycle(LENGTHS)
 
-    def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> Rest | None:
+    def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> RestrictedProblem | None:
         """Return what to decide in search of something that costs less than ``aim``; None if there is nothing in time.
 
         Parameters
@@ -187,7 +187,7 @@ class Undecided:
             mix(sacks, at, table, length / unmet, AT_ONCE, ignored if done < IGNORED else shares)
         return shares / AVERAGED
 
-    def _rest(self, shares: FloatArray, incumbent: IntArray, aim: float, deadline: float) -> Rest | None:
+    def _rest(self, shares: FloatArray, incumbent: IntArray, aim: float, deadline: float) -> RestrictedProblem | None:
         """Put the clients away that are sure; None if those do not fit, or leave nothing below the aim."""
         everyone, chosen = np.arange(len(shares)), shares.argmax(axis=1)
         sure = (shares.max(axis=1) >= SURE[self._sure]) & self.instance.open[everyone, chosen]
@@ -215,13 +215,13 @@ class Undecided:
             self._widen()
             return None
         if not self.around:
-            return Rest(chosen, clients, small, opened, spent, multipliers.best)
+            return RestrictedProblem(chosen, clients, small, opened, spent, multipliers.best)
         start = incumbent[clients]
         opened[np.arange(len(start)), start] = True
-        return Rest(chosen, clients, small, opened, spent, multipliers.best, start)
+        return RestrictedProblem(chosen, clients, small, opened, spent, multipliers.best, start)
 
 
-def in_turn(afresh: Undecided, around: Undecided, vain: int) -> Undecided | None:
+def in_turn(afresh: Restrictions, around: Restrictions, vain: int) -> Restrictions | None:
     """Who decides next, after so many in vain: around the incumbent only once the other has shown that it pays."""
     if afresh.far:
         return None

@@ -35,13 +35,13 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.threads import available_threads
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.generalised_assignment import program
-from alignsolve.solvers.generalised_assignment.best_known import Standing
+from alignsolve.solvers.generalised_assignment.best_known import BestKnown
 from alignsolve.solvers.generalised_assignment.instance import Instance, read
-from alignsolve.solvers.generalised_assignment.iterated_tree import UNLIKELY, Trees
-from alignsolve.solvers.generalised_assignment.local_search import LocalSearch, beside
+from alignsolve.solvers.generalised_assignment.iterated_tree import UNLIKELY, IteratedTree
+from alignsolve.solvers.generalised_assignment.local_search import LocalSearch, run_beside
 from alignsolve.solvers.generalised_assignment.multipliers import Multipliers, better_than, lowest_by_prices
 from alignsolve.solvers.generalised_assignment.program import Outcome, Verdict
-from alignsolve.solvers.generalised_assignment.restricted import Undecided, in_turn
+from alignsolve.solvers.generalised_assignment.restricted import Restrictions, in_turn
 from alignsolve.solvers.generalised_assignment.tree import Found
 from alignsolve.solvers.ilp.solver import Ilp
 
@@ -82,7 +82,7 @@ UNKNOWN = 0.01
 """Without an incumbent the multipliers climb towards the relaxation and this share of it."""
 
 
-def solve_gap(
+def solve_generalised_assignment(
     problem: AlignmentProblem,
     *,
     deadline: float,
@@ -120,7 +120,7 @@ class _Search:
         self.deadline = deadline - RESERVE * min(left, 1.0) if self.limited else deadline
         self.instance: Instance = read(problem)
         self.seed, self.threads, self.progress = seed, available_threads(threads), progress
-        self.known = Standing(self.instance, self.started, progress)
+        self.known = BestKnown(self.instance, self.started, progress)
         self.witness: Witness | None = None
         self.share = AIM
         self.vain, self.climbing = 0, 0.0
@@ -193,9 +193,9 @@ class _Search:
         self.priced_lower = lowest_by_prices(self.instance, prices, priced)
         self.known.raise_to(self.priced_lower)
         self.multipliers = Multipliers(self.instance, priced.min(axis=1))
-        self.trees = Trees(self.instance)
+        self.trees = IteratedTree(self.instance)
         afresh, around = (
-            Undecided(self.instance, self.multipliers, around=each, trees=self.trees.pays) for each in (False, True)
+            Restrictions(self.instance, self.multipliers, around=each, trees=self.trees.pays) for each in (False, True)
         )
         self.undecided = afresh, around
         self._climb()
@@ -260,7 +260,7 @@ class _Search:
     def _beside(self, work: Callable[[], None] | None, end: float) -> None:
         """Run the local search beside some work, or beside a second local search if there is none."""
         searches = [self.local] if work is not None else [self.local, self._second()]
-        beside(searches, end, self.known.goal, work)
+        run_beside(searches, end, self.known.goal, work)
         for each in searches:
             self._take_local(each)
         for each in searches:
@@ -322,7 +322,7 @@ class _Search:
             if found is Found.EXHAUSTED:
                 self.known.raise_to(aim)
 
-    def _decide(self, undecided: Undecided, end: float) -> None:
+    def _decide(self, undecided: Restrictions, end: float) -> None:
         """Decide about the clients that the stronger relaxation is undecided about, in search of something better."""
         assert self.known.best is not None
         goal, aim, before = self.known.goal, self.known.value, self.known.value
@@ -335,7 +335,7 @@ class _Search:
             return
         now = time.monotonic()
         brief = now + max(now - begun, BRIEF * (self.deadline - self.started))
-        chosen, solved = rest.decided(aim, min(brief, end)) if undecided.trees else rest.programmed(end, self.seed)
+        chosen, solved = rest.by_tree(aim, min(brief, end)) if undecided.trees else rest.by_program(end, self.seed)
         if chosen is not None:
             self.known.offer(chosen)
         value = math.inf if chosen is None else self.instance.value(chosen)

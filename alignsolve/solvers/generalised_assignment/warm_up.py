@@ -10,12 +10,12 @@ from alignsolve.solvers.generalised_assignment import program
 from alignsolve.solvers.generalised_assignment.instance import read
 from alignsolve.solvers.generalised_assignment.local_search import FIRST, LocalSearch
 from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
-from alignsolve.solvers.generalised_assignment.restricted import Undecided
+from alignsolve.solvers.generalised_assignment.restricted import Restrictions
 from alignsolve.solvers.generalised_assignment.tree import Tree
 
 
 @cache
-def prepare_gap() -> None:
+def warm_up_search() -> None:
     """Compile everything; for a solver's ``prepare``."""
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
@@ -26,5 +26,5 @@ def prepare_gap() -> None:
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
     multipliers.open_pairs(0.0)
-    Undecided(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)
+    Restrictions(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)
     Tree(instance, instance.open, np.zeros(3), 0.0).run(50, math.inf)

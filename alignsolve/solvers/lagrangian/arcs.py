@@ -13,7 +13,7 @@ from alignsolve.runtime.jit import inner
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
 
 LENGTH = 24
-"""Clients listed for each arc."""
+"""ClientChunks listed for each arc."""
 
 
 class Arcs(NamedTuple):

@@ -1,14 +1,20 @@
-"""Prices for many clients from few passes over all of them: the best ones of a sample, corrected by the whole.
+"""Prices for many clients from few passes over all of them: multigrid, from a small sample of the clients to all.
 
-The bound of a sample, scaled up, looks like the bound of all clients but for its slope, and that is a matter of loads.
-So: find the sample's best prices; one pass over everybody there tells the true loads; tilt the sample's bound until its
-loads are the true ones at this point; find the best prices of that, and so on. Every turn the error of the prices
-shrinks by the relative error of the sample's curvature, so that two or three passes over all clients do (S. G. Nash,
-A multigrid approach to discretized optimization problems, Optimization Methods and Software 14, 2000).
+The bound of a sample, scaled up, is nearly the bound of all clients. The main difference is its slope, and a slope is a
+difference of loads. So:
 
-A small sample's prices are found by a level method (:mod:`alignsolve.solvers.common.level_method`), which starts
-anywhere. From there the bound of a larger one is nearly quadratic, and steps by its curvature (:mod:`.newton`) settle it in few passes. Few clients make
-the bound a polyhedron again, whose corner the level method finds.
+1. Find the sample's best prices.
+2. One pass over all clients gives the true loads at these prices.
+3. Tilt the sample's bound: add the linear term that makes its loads the true ones at this point.
+4. Find the best prices of the tilted bound, and repeat from step 2.
+
+Each turn multiplies the error of the prices by the relative error of the sample's curvature, so that two or three passes
+over all clients are enough (S. G. Nash, A multigrid approach to discretized optimization problems, Optimization Methods
+and Software 14, 2000).
+
+A small sample's prices are found by a level method (:mod:`alignsolve.solvers.common.level_method`), which can start
+anywhere. From there the bound of a larger sample is nearly quadratic: damped Newton steps (:mod:`.newton`) settle it in
+few passes. With few clients the bound is a polyhedron again, and the level method finds its corner.
 """
 
 import contextlib
@@ -21,8 +27,8 @@ import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solvers.common.level_method import FIRST_GAP, bound_at, descend
-from alignsolve.solvers.lagrangian.clients import Clients, LateError
+from alignsolve.solvers.common.level_method import FIRST_GAP, bound_at, minimise_bound
+from alignsolve.solvers.lagrangian.clients import ClientChunks, LateError
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
 
 FIRST_ENTRIES = 1 << 15
@@ -89,7 +95,7 @@ class Prices:
     pass_seconds: float = 0.0
 
 
-def find_prices(
+def prices_by_multigrid(
     problem: AlignmentProblem,
     start: FloatArray | None,
     *,
@@ -152,16 +158,16 @@ class _Search:
         else:
             yield self.found
 
-    def _clients(self, stride: int) -> Clients:
-        return Clients.of(self.problem, stride, self.threads, self.deadline)
+    def _clients(self, stride: int) -> ClientChunks:
+        return ClientChunks.of(self.problem, stride, self.threads, self.deadline)
 
-    def _level(self, sample: Clients, first_gap: float, passes: int, settled: float) -> None:
+    def _level(self, sample: ClientChunks, first_gap: float, passes: int, settled: float) -> None:
         """Settle a sample by the level method."""
         found, soon = self.found, self._soon(sample)
-        found.prices, used = descend(self.problem, sample, found.prices, None, passes, soon, first_gap, settled)
+        found.prices, used = minimise_bound(self.problem, sample, found.prices, None, passes, soon, first_gap, settled)
         found.sample_passes += used
 
-    def _curve(self, sample: Clients) -> bool:
+    def _curve(self, sample: ClientChunks) -> bool:
         """Settle a sample by its curvature; whether there was time for it."""
         found = self.found
         found.falls = self._curvature()
@@ -184,14 +190,14 @@ class _Search:
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
-    def _timed(self, sample: Clients) -> tuple[float, float]:
+    def _timed(self, sample: ClientChunks) -> tuple[float, float]:
         """Seconds that a look at a sample takes now, and a look at all clients."""
         started = time.monotonic()
         sample.respond(self.found.prices)
         seconds = time.monotonic() - started
         return seconds, seconds * self.problem.num_clients / max(1, sample.num_clients)
 
-    def _soon(self, sample: Clients) -> float:
+    def _soon(self, sample: ClientChunks) -> float:
         """When to be done with a sample: all clients will have to be looked at, and moved."""
         if math.isinf(self.deadline):
             return self.deadline
@@ -200,12 +206,12 @@ class _Search:
         left = self.deadline - now
         return now + max(SHARE * (left - RESERVE * everyone), LEAST_SHARE * left)
 
-    def _in_time(self, sample: Clients) -> bool:
+    def _in_time(self, sample: ClientChunks) -> bool:
         """Whether all clients can be looked at, and moved after that."""
         _, everyone = self._timed(sample)
         return time.monotonic() + FIRST_RESERVE * everyone < self.deadline
 
-    def _correct(self, sample: Clients, everyone: Clients, *, turns: int) -> Iterator[Prices]:
+    def _correct(self, sample: ClientChunks, everyone: ClientChunks, *, turns: int) -> Iterator[Prices]:
         """Look at all clients; tilt the sample's bound by what was seen; again from the best prices of that."""
         found, here = self.found, self.found.prices
         for turn in range(turns):
@@ -243,7 +249,7 @@ class _Search:
             found.sample_passes += descent.run(MORE_PASSES, self.settled, self.deadline)
             return before - descent.bound, descent.best
         before, _ = bound_at(self.problem, tilted, here)
-        lowest, used = descend(
+        lowest, used = minimise_bound(
             self.problem, tilted, here, None, PASSES, self._soon(tilted.clients), NEAR / 4**turn, self.settled
         )
         found.sample_passes += used
@@ -254,7 +260,7 @@ class _Search:
 class _Pass:
     """Clients who are asked once, with what they chose and their loads."""
 
-    clients: Clients
+    clients: ClientChunks
     chosen: BoolArray
     loads: FloatArray
 
@@ -267,7 +273,7 @@ class _Pass:
 class _Tilted:
     """A sample whose loads are moved by so much, and its optima to match; the same as before at one point."""
 
-    clients: Clients
+    clients: ClientChunks
     point: FloatArray
     excess: FloatArray
 
