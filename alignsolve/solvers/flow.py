@@ -1,8 +1,8 @@
 """``flow``: the cardinality class as a min-cost flow, solved by OR-Tools on integers and proven on the floats.
 
-The network has one more node, the *ground*. For every selected pair one unit flows ground → client → (client's group →)
-expert → ground. Demands are lower bounds on arcs; they are taken out and become supplies at the arcs' ends. The experts'
-penalties are convex: they become parallel arcs, one for each stretch of load between two breakpoints.
+The network has one more node, the *ground*. For every selected pair one unit flows ground → client → (client's group
+→) expert → ground. Demands are lower bounds on arcs; they are taken out and become supplies at the arcs' ends. The
+experts' penalties are convex: they become parallel arcs, one for each stretch of load between two breakpoints.
 
 OR-Tools takes integer costs, in a range that shrinks with the square of the number of nodes. So fitness is scaled by a
 power of two and rounded. Afterwards negative cycles are cancelled on the floats, which undoes the rounding, and the
@@ -55,7 +55,7 @@ class Flow:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+        """Solve; under a deadline in a child process that can be stopped, with the greedy answer as the incumbent."""
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
@@ -68,12 +68,12 @@ class Flow:
         return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the greedy answer needs."""
+        """Compile what the greedy incumbent needs."""
         GREEDY.prepare(problem)
 
 
 def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
-    """Build, solve, cancel negative cycles; or find the witness."""
+    """Build and solve the network, then cancel negative cycles; if it is infeasible, find the witness."""
     started = time.perf_counter()
     network = Network(problem)
     built = time.perf_counter()
@@ -109,12 +109,13 @@ class Network:
         self._add_experts()
 
     def _add(self, tails: IntArray, heads: IntArray, least: IntArray, most: IntArray, gain: RealArray) -> None:
-        """Arcs from tails to heads that carry least..most units; the least part becomes supply at its two ends."""
+        """Add arcs from tails to heads that carry least..most units; the least part becomes supply at the two ends."""
         np.add.at(self.supply, heads, least)
         np.subtract.at(self.supply, tails, least)
         self.arcs.append((tails, heads, most - least, -np.asarray(gain, dtype=np.float64)))
 
     def _add_clients(self) -> None:
+        """Add one arc from the ground to each client: the bounds of its row."""
         problem = self.problem
         clients = np.arange(problem.num_clients)
         capacity = np.minimum(problem.client_capacity, problem.num_experts)
@@ -122,6 +123,7 @@ class Network:
         self._add(np.full_like(clients, self.ground), clients, problem.client_demand, capacity, zeros)
 
     def _add_groups(self) -> None:
+        """Add one arc from each client to each of its groups: the bounds of the group."""
         problem = self.problem
         n, g = problem.num_clients, problem.num_groups
         sizes = np.bincount(problem.expert_group, minlength=g)
@@ -130,6 +132,7 @@ class Network:
         self._add(tails, nodes, problem.group_demand.ravel(), capacity, np.zeros(n * g))
 
     def _add_pairs(self) -> None:
+        """Add one arc for each eligible pair: one unit, with its fitness as gain."""
         problem = self.problem
         allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
         self.clients, self.experts = np.nonzero(allowed)
@@ -144,7 +147,7 @@ class Network:
         self._add(tails, self.first_expert + self.experts, least, np.ones_like(least), gain)
 
     def _add_experts(self) -> None:
-        """One arc for each stretch of load on which an expert's penalty is straight."""
+        """Add arcs from each expert to the ground: its demand, and one arc for each straight stretch of its penalty."""
         bounds = self.problem.experts
         end = np.minimum(bounds.most, self.problem.num_clients)
         least = np.minimum(bounds.least, end)

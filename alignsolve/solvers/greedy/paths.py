@@ -1,19 +1,19 @@
-"""Exact repair for the cardinality class: augmenting paths, which find a feasible alignment whenever there is one.
+"""Exact repair for the cardinality class: augmenting paths find a feasible alignment whenever there is one.
 
 The nodes are the experts and the *ground*, which stands for "no expert". An arc j → k says that some client, whose row
-is complete, can give up expert j and take k instead. An arc j → ground says that some client can drop j; an arc
-ground → k says that some client has a place for k.
+is complete, can give up expert j and take k instead. An arc j → ground says that some client can drop j; an arc ground
+→ k says that some client has a place for k.
 
-An overloaded expert sends a unit of load along a path of fewest arcs to an expert with room, or to the ground. An expert
-short of its demand draws a unit from an expert that has more than its own demand, or from the ground. Where there is no
-path, the experts that were reached are a witness of infeasibility.
+An overloaded expert sends a unit of load along a path of fewest arcs to an expert with room, or to the ground. An
+expert short of its demand draws a unit from an expert that has more than its own demand, or from the ground. Where
+there is no path, the experts that were reached are a witness of infeasibility.
 
 Why single exchanges are enough: the bounds of a row are laminar, so that a client's choices form a generalised
 polymatroid. There a path of fewest arcs can be applied as a whole, even where it uses a client twice (Fujishige,
 Submodular Functions and Optimization, 2nd ed. 2005, section 5.4).
 
-The arcs are counted once and updated for the clients that move. Paths are searched one by one, but each path carries as
-many units as it has clients to move and room at its end.
+The arcs are counted once and updated for the clients that move. Paths are searched one by one, but each path carries
+as many units as it has clients to move and room at its end.
 """
 
 import time
@@ -54,7 +54,7 @@ from alignsolve.solvers.greedy.state import (
 
 
 def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
-    """Bring all loads within their hard bounds, rows being complete; return the witness if that cannot be done.
+    """Bring all loads within their hard bounds, rows being complete; return the witness if that is impossible.
 
     On return without a witness the loads are within bounds, unless the deadline has passed.
     """
@@ -72,6 +72,7 @@ def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> 
 
 
 def _only(length: int, j: int) -> BoolArray:
+    """Mark expert j alone, in a mask of this length."""
     mask = np.zeros(length, dtype=np.bool_)
     mask[j] = True
     return mask
@@ -84,7 +85,7 @@ def _wrong(s: State, j: int, forward: bool) -> bool:
 
 
 def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
-    """Mend expert j a little; where there is no path, return the experts that were reached."""
+    """Send at least one unit from expert j (forward) or to it; without a path, return the experts that were reached."""
     if mend_directly(state, arcs, j, forward):
         return None
     path, reached = find_path(state, arcs, j, forward)
@@ -96,7 +97,7 @@ def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
 
 @kernel
 def count_arcs(s: State) -> Any:
-    """How many clients can make each exchange, (num_experts + 1, num_experts + 1); the ground comes last."""
+    """Count the clients that can make each exchange, (num_experts + 1, num_experts + 1); the ground comes last."""
     n, num_experts = s.status.shape
     arcs = np.zeros((num_experts + 1, num_experts + 1), dtype=np.int64)
     for i in range(n):
@@ -106,15 +107,20 @@ def count_arcs(s: State) -> Any:
 
 @inner
 def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
-    """Count one client's exchanges; it asks what :func:`_can` does, but of all pairs at once: there are very many."""
+    """Add one client's exchanges to the counts (sign 1) or take them out (sign −1).
+
+    It decides what :func:`_can` does, for all pairs of the row at once, because there are very many.
+    """
     status, rows, group, ground = s.status, s.rows, s.group, s.status.shape[1]
     places = rows[i, CAPACITY] - rows[i, COUNT] - rows[i, OWED]
     spare = rows[i, COUNT] > rows[i, DEMAND]
+    # Additions: ground → k.
     for k in range(ground):
         g = GROUPS + PER_GROUP * group[k]
         if status[i, k] == FREE:
             due = rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
             arcs[ground, k] += sign * (places + due > 0 and rows[i, g + IN_GROUP] < rows[i, g + GROUP_CAPACITY])
+    # Drops, j → ground, and swaps, j → k.
     for j in range(ground):
         if status[i, j] != HELD:
             continue
@@ -142,7 +148,7 @@ def _can(s: State, i: int, j: int, k: int) -> bool:
 
 @inner
 def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
-    """Move client i's unit from node j to node k, and keep the arcs up to date."""
+    """Move client i's unit from node j to node k, and keep the arc counts up to date."""
     ground = s.status.shape[1]
     _count_client(s, arcs, i, -1)
     if j != ground:
@@ -154,7 +160,7 @@ def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
 
 @inner
 def _tolls(s: State, j: int, k: int) -> Any:
-    """What soft bounds cost for a unit from node j to node k: at j, and at k. It is the same for every client."""
+    """The change of penalties if a unit moves from node j to node k: at j, and at k. It is the same for all clients."""
     ground = s.status.shape[1]
     return toll(s.experts, j, -1.0) if j != ground else 0.0, toll(s.experts, k, 1.0) if k != ground else 0.0
 
@@ -188,7 +194,7 @@ def _movers(s: State, j: int, k: int) -> Any:
 
 @inner
 def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
-    """Whether client i's row allows a unit to move from node j, where it is, to node k, where it is not."""
+    """Whether client i's row bounds allow a unit to move from node j, which it holds, to node k, which it does not."""
     ground = len(group)
     if j == ground:
         return has_place(rows, group, i, k)
@@ -197,7 +203,7 @@ def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
 
 @inner
 def _worths(s: State, clients: Any, j: int, k: int) -> Any:
-    """What the values and soft bounds gain if a client moves a unit from node j to node k, for each of them."""
+    """The gain of the objective if a client moves a unit from node j to node k, for each of the clients."""
     value, (lost, paid) = s.value, _tolls(s, j, k)
     worths = np.empty(len(clients))
     for t in range(len(clients)):
@@ -207,7 +213,7 @@ def _worths(s: State, clients: Any, j: int, k: int) -> Any:
 
 @inner
 def _worth(value: Any, i: int, j: int, k: int, lost: float, paid: float) -> float:
-    """What it gains that client i's unit moves from node j to node k, where soft bounds lose and cost so much."""
+    """The gain if client i's unit moves from node j to node k, with the penalties ``lost`` at j and ``paid`` at k."""
     ground, worth = value.shape[1], 0.0
     if k != ground:
         worth += value[i, k] - paid
@@ -218,7 +224,7 @@ def _worth(value: Any, i: int, j: int, k: int, lost: float, paid: float) -> floa
 
 @kernel
 def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
-    """Make all the single moves that mend expert v, best first; False if there was none."""
+    """Repair expert v by single moves, best first; False if there was none."""
     clients, others, worths = _single_moves(s, arcs, v, forward)
     moved = False
     for t in np.argsort(-worths, kind="mergesort"):
@@ -234,10 +240,11 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
 
 @kernel
 def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
-    """Clients, other nodes and worths of the single moves that mend expert v, by node and client: in one pass."""
+    """List the single moves that repair expert v, in one pass: clients, other nodes and gains, by node and client."""
     n, ground = s.status.shape
     status, rows, value, group = s.status, s.rows, s.value, s.group
     at, tolls, total = np.full(ground + 1, -1, dtype=np.int64), np.empty((ground + 1, 2)), 0
+    # First pass: reserve a range of the list for each other node, as long as its arc's count.
     for other in range(ground + 1):
         j, k = (v, other) if forward else (other, v)
         if other != v and arcs[j, k] > 0 and (_has_room(s, k) if forward else _gives(s, j)):
@@ -245,6 +252,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
             total += arcs[j, k]
             tolls[other] = _tolls(s, j, k)
     clients, others, worths = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), np.empty(total)
+    # Second pass: one reading of the clients fills all ranges.
     for i in range(n):
         if status[i, v] != (HELD if forward else FREE):
             continue
@@ -263,7 +271,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
 
 @kernel
 def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
-    """Search breadth first from expert v, along the arcs or against them.
+    """Search breadth first from expert v, along the arcs (forward) or against them.
 
     Returns
     -------
@@ -296,6 +304,7 @@ def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
 
 @inner
 def _trace(parent: Any, end: int, forward: bool) -> Any:
+    """Follow the parents from the end of the path back to its start; return the path in the direction of the arcs."""
     nodes = [end]
     while parent[nodes[-1]] >= 0:
         nodes.append(parent[nodes[-1]])
@@ -305,14 +314,17 @@ def _trace(parent: Any, end: int, forward: bool) -> Any:
 
 @kernel
 def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
-    """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
+    """Send units along the path, best clients first: at least one, then as many as its ends and rows allow."""
     last = len(path) - 1
     queues = []
+    # Sort the clients of each arc by gain.
     for t in range(last):
         movers = _movers(s, path[t], path[t + 1])
         queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
     start, end = path[0], path[last]
     clients = np.empty(last, dtype=np.int64)
+    # Send one unit after the other. Only the first is known to be possible: later ones are checked, and undone if they
+    # fail.
     for unit in range(min([len(queue) for queue in queues])):
         for t in range(last):
             clients[t] = queues[t][unit]
@@ -330,6 +342,7 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
 
 @inner
 def _all_can(s: State, clients: Any, path: Any) -> bool:
+    """Whether every client can still make its move of the path."""
     for t in range(len(clients)):
         if not _can(s, clients[t], path[t], path[t + 1]):
             return False
