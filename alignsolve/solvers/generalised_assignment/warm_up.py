@@ -1,4 +1,4 @@
-"""Compiles the search for generalised assignment ahead, on a tiny problem, before the clock of a time limit starts."""
+"""Compile the search for generalised assignment on a tiny problem, before the clock of a time limit starts."""
 
 import math
 from functools import cache
@@ -19,6 +19,7 @@ def warm_up_search() -> None:
     """Compile everything; for a solver's ``prepare``."""
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
+    # This loads HiGHS.
     program.relax(instance, math.inf)  # loads HiGHS
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
