@@ -337,7 +337,7 @@ def _squared(wanted: Any) -> float:
 def _choose(
     tree: Any, sacks: Any, multipliers: Any, expert: Any, spent: float, items: Any, choice: Any, wanted: Any
 ) -> float:
-    """Solve all knapsacks; return a bound on the whole cost less ``spent``, lowered by the most that rounding adds.
+    """Solve all knapsacks; return a bound on the undecided clients' cost, lowered by all possible rounding.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def _choose(
     expert
         (num_clients,) −1 where undecided.
     spent
-        Cost of the decided clients.
+        Cost of the decided clients, for the size of the rounding.
     items
         Room.
     choice, wanted
