@@ -18,7 +18,11 @@ from benchmarks.sections import Section
 from benchmarks.suites import Case, Suite
 from problems.orlib import SENSES, Sense
 
-OURS = "lagrangian" if "lagrangian" in SOLVERS else "alignsolve.solvers.generalised_assignment.solver:solve_gap"
+OURS = (
+    "lagrangian"
+    if "lagrangian" in SOLVERS
+    else "alignsolve.solvers.generalised_assignment.solver:solve_generalised_assignment"
+)
 OTHERS = tuple(name for name in ("ilp", "cpsat") if name in SOLVERS)
 SECONDS = 60.0
 GRACE = 30.0
