@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from alignsolve import SOLVERS
+from benchmarks.case import Case
 from benchmarks.rows import Row, latest
 from benchmarks.sections import Section
-from benchmarks.suites import Case, Suite
+from benchmarks.suites import Suite
 from problems.orlib import SENSES, Sense
 
 OURS = "lagrangian" if "lagrangian" in SOLVERS else "alignsolve.solvers.generalised_assignment.solver:solve_gap"
 OTHERS = tuple(name for name in ("ilp", "cpsat") if name in SOLVERS)
+QUESTION = "How far from the best known value of the classical instances, in the same time?"
 SECONDS = 60.0
 GRACE = 30.0
 """Seconds beyond the time limit after which a contender is killed."""
@@ -51,8 +53,7 @@ def suite(folder: Path) -> Suite:
             num_experts, num_clients = (int(word) for word in file.readline().split()[:2])
         cases += [Case(str(path), num_clients, num_experts, sense=each) for each in SENSES if each == sense]
     cases.sort(key=lambda case: case.num_clients * case.num_experts)
-    question = "How far from the best known value of the classical instances, in the same time?"
-    return Suite(question, tuple(cases), (OURS, *OTHERS), repeats=1, timeout=SECONDS + GRACE, time_limit=SECONDS)
+    return Suite(QUESTION, tuple(cases), (OURS, *OTHERS), repeats=1, timeout=SECONDS + GRACE, time_limit=SECONDS)
 
 
 def best_known(folder: Path) -> dict[str, Known]:

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.case import Case
 from benchmarks.machine import ROOT
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 LOADING = 600.0

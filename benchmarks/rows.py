@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alignsolve.numerics import Number, relative_gap
+from benchmarks.case import Case
 from benchmarks.machine import Machine, now
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 FINAL = ("refused", "timeout", "crashed", "nothing", "skipped")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignsolve.numerics import OPTIMALITY
+from benchmarks.case import LIMIT_MARK, limit_of
 from benchmarks.entrants import in_order
-from benchmarks.suites import LIMIT_MARK, limit_of
 from benchmarks.summary import CORRECT, Standing, slopes
 
 LARGE = 100.0

@@ -17,14 +17,14 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import gap, overhead, report, stored
+from benchmarks import gap, overhead, report
+from benchmarks.instances import files, make, remove_stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.rows import Row, Table, make_row
-from benchmarks.suites import REFERENCE, Suite, files, suites
+from benchmarks.suites import REFERENCE, Suite, suites
 from benchmarks.trial import Trial
 
-RESULTS = Path(__file__).parent / "results"
 QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
@@ -35,7 +35,7 @@ def main(
     repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the rows and the report.")] = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder of the rows and the report.")] = report.RESULTS,
     only: Annotated[
         list[str] | None, typer.Option(help="Glob for INSTANCE/CONTENDER, such as '*100000*/flow'.")
     ] = None,
@@ -97,7 +97,7 @@ def run(
         if not any(missing.values()):
             continue
         if case.stored:
-            case.make()  # here and not in the contenders' processes, where what it leaves behind would hide theirs
+            make(case)  # here and not in the contenders' processes, where what it leaves behind would hide theirs
         if in_process:
             trials = overhead.alternate(case, missing)
         else:
@@ -107,8 +107,8 @@ def run(
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))
         if case.stored:
-            stored.remove(case)
-            stored.remove(case.warm_up())
+            remove_stored(case)
+            remove_stored(case.warm_up())
 
 
 def _customised(name: str, own: list[str], folder: Path | None, data: Path | None, *, quick: bool) -> Suite:

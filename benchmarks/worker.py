@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from alignsolve import AlignmentProblem
+from benchmarks.case import Case
 from benchmarks.contender import Contender
 from benchmarks.entrants import find
-from benchmarks.suites import Case
+from benchmarks.instances import make
 from benchmarks.trial import Trial, attempt
 
 
@@ -39,7 +40,7 @@ class _Worker:
     def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
         """Import the contender and make the instance; reply with its sizes, or why there will be no attempt."""
         self.case = Case(**case)
-        self.problem = self.case.make()
+        self.problem = make(self.case)
         try:
             self.contender = find(contender, time_limit)
             reason = self.contender.refusal(self.problem)
@@ -51,7 +52,7 @@ class _Worker:
 
     def warm_up(self) -> dict[str, Any]:
         """Compile and import on a small sibling, and what a contender can compile for the instance itself."""
-        sibling = self.case.warm_up().make()
+        sibling = make(self.case.warm_up())
         if self.contender.refusal(sibling) is not None:
             return {"outcome": "ready"}
         try:
