@@ -1,4 +1,4 @@
-"""Contenders alternated in one process, for ratios of times that a process boundary would blur."""
+"""Alternates contenders in one process, for ratios of times that differences between processes would blur."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from benchmarks.trial import Trial, attempt
 
 
 def alternate(case: Case, missing: dict[str, list[int]]) -> Iterator[tuple[str, int, Trial]]:
-    """Run the repeats that are missing, contenders in turn and in alternating order, after a warm-up of each."""
+    """Run the missing repeats after a warm-up, with the contenders in forward and backward order by turns."""
     problem, sibling = make(case), make(case.warm_up())
     contenders = {name: find(name) for name, repeats in missing.items() if repeats}
     for contender in contenders.values():

@@ -41,11 +41,11 @@ def write(
     base
         Path without suffix.
     question
-        What the suite asks.
+        The question of the suite.
     reference
-        The contender whose time the others are divided into.
+        The contender that the times of the others are compared with.
     first
-        Tables of the suite's own, before all others.
+        Further tables of the suite, placed before all others.
     """
     report = _report(table, base.name, question, reference=reference, first=first)
     written = base.with_name(f"{base.name}.md"), base.with_name(f"{base.name}.html")
@@ -124,7 +124,7 @@ class Report:
 
 
 def _provenance(raw: Sequence[Row]) -> list[str]:
-    """Say on what machines, versions and commits, and when, the rows were measured."""
+    """Return lines on the machines, versions, commits and dates of the rows."""
     machines = {f"{r.cores} cores {r.cpu}, {r.memory_gb:g} GB, {r.system}" for r in raw}
     commits = sorted({r.commit for r in raw})
     dates = sorted(r.date for r in raw)

@@ -13,18 +13,18 @@ from problems import FAMILIES
 
 @dataclass(frozen=True)
 class Suite:
-    """A question, as cases and contenders.
+    """A question, with the cases and contenders that answer it.
 
     Attributes
     ----------
     question
-        What its tables answer.
+        The question that the suite's tables answer.
     cases
-        Smallest first: who times out is not asked again at a larger size.
+        The instances, smallest first: a contender that times out skips larger sizes.
     contenders
-        Names; who cannot take an instance says so in a row.
+        Names of contenders; one that cannot take an instance gets a row that says so.
     repeats, timeout, time_limit
-        Unless the command line says otherwise; the timeout in seconds for each attempt, the time limit for our solvers.
+        Defaults of the command line: number of repeats, timeout of each attempt in seconds, time limit of our solvers.
     """
 
     question: str
@@ -36,7 +36,7 @@ class Suite:
 
 
 def cardinality_families() -> tuple[str, ...]:
-    """Families whose instances are feasible and of the cardinality class, seen on a tiny one."""
+    """Return the families with feasible instances of the cardinality class, judged by a tiny instance."""
     tiny = partial(np.random.default_rng, 0)
     return tuple(
         name
@@ -46,18 +46,18 @@ def cardinality_families() -> tuple[str, ...]:
 
 
 LIMITED = ((100, 16, 0.1), (10_000, 32, 1.0), (100_000, 64, 5.0), (100_000, 64, 60.0))
-"""Sizes with the limits that they are given."""
+"""Clients, experts, and time limits in seconds of the suite ``limits``."""
 LIMITED_FAMILIES = ("popular", "soft", "integers", "weighted", "budgets")
 TYPICAL = ("uniform", "popular", "clustered")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
 GENERAL = tuple(name for name in ("lagrangian", "cpsat", "ilp") if name in SOLVERS)
 BUDGETS = ((100, 16, 1.0), (1000, 32, 20.0), (10_000, 32, 20.0), (100_000, 64, 60.0), (1_000_000, 64, 90.0))
-"""Clients, experts, and the seconds that our solvers have, of the suite of budgets."""
+"""Clients, experts, and time limits in seconds of the suite ``budgets``."""
 REFERENCE = "ortools"
 
 
 def suites() -> dict[str, Suite]:
-    """Every suite by name."""
+    """Return all suites by name."""
     small = tuple(Case(family, 1000, 16) for family in cardinality_families())
     small += tuple(Case(family, 1000, 16, one_each=True) for family in TYPICAL)
     small += tuple(Case(family, 1000, 32) for family in TYPICAL)

@@ -1,7 +1,7 @@
-"""A fresh process for one contender at one instance, told what to do line by line by :mod:`benchmarks.measure`.
+"""The process of one contender on one instance; :mod:`benchmarks.measure` sends its commands.
 
-Commands and replies are JSON, one a line. Whatever a back end prints goes to stderr, so that it cannot be mistaken for
-a reply; an exception ends the process, and its last line there is the reason that the row gives.
+Commands and replies are JSON, one per line. Output of back ends goes to stderr, so that it cannot be mistaken for a
+reply. An exception ends the process; its last line on stderr becomes the reason in the row.
 """
 
 import json
@@ -31,14 +31,14 @@ def main() -> None:
 
 
 class _Worker:
-    """The commands, in the order in which they come."""
+    """The commands, in the order in which they are sent."""
 
     contender: Contender
     case: Case
     problem: AlignmentProblem
 
     def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
-        """Import the contender and make the instance; reply with its sizes, or why there will be no attempt."""
+        """Import the contender and make the instance; reply "ready", or why the contender cannot take part."""
         self.case = Case(**case)
         self.problem = make(self.case)
         try:
@@ -51,7 +51,7 @@ class _Worker:
         return {"outcome": "ready"}
 
     def warm_up(self) -> dict[str, Any]:
-        """Compile and import on a small sibling, and what a contender can compile for the instance itself."""
+        """Compile and import on a smaller instance, and let our solvers compile for the instance itself."""
         sibling = make(self.case.warm_up())
         if self.contender.refusal(sibling) is not None:
             return {"outcome": "ready"}
@@ -65,7 +65,7 @@ class _Worker:
         return {"outcome": "ready"}
 
     def attempt(self) -> dict[str, Any]:
-        """One attempt, measured and judged."""
+        """Return one attempt, measured and checked."""
         return asdict(attempt(self.contender, self.problem))
 
 
