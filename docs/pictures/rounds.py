@@ -25,15 +25,15 @@ class Turn:
     Attributes
     ----------
     num_clients, core
-        Of the sample, and of them those in the core.
+        Number of clients in the sample, and in its core.
     before, after
         (num_experts,) prices.
     window
         How far prices may drift.
     margins
-        (num_clients,) by what each client's choice is the best under the prices before.
+        (num_clients,) how much each client's choice beats the next best at the prices before.
     loads, searches
-        (num_experts,) under the prices before; paths that were searched.
+        (num_experts,) loads at the prices before; number of paths that were searched.
     """
 
     num_clients: int
