@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedtrain.config.checks import at_least, check_fields, one_of
 from fedtrain.layouts import Layout
 from fedtrain.partial import Measured
 
@@ -35,19 +36,16 @@ class Training:
         Where the client trains, as torch names it; what it returns is on the CPU.
     """
 
-    optimizer: str = "adamw"
+    optimizer: str = one_of("adamw", ("adamw", "sgd"))
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    epochs: int = 1
-    batch_size: int = 8
+    epochs: int = at_least(1, 1)
+    batch_size: int = at_least(1, 8)
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.optimizer not in ("adamw", "sgd"):
-            raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adamw' or 'sgd'")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be 1 or more, not {self.epochs} and {self.batch_size}")
+        check_fields(self, "")
 
 
 def train(

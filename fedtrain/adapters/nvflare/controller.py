@@ -19,6 +19,7 @@ from alignsolve import Aligner
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.nvflare import wire
 from fedtrain.adapters.nvflare.presence import Presence
+from fedtrain.config.checks import check
 from fedtrain.layouts import RouterRows, Weights
 from fedtrain.server.inspection import Answer, Inspected
 from fedtrain.server.session import Session
@@ -135,7 +136,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
             If there are fewer than ``min_clients`` in time. What was done is saved.
         """
         session = self.session = self._new_session()
-        weights: Weights = session.start(self.initial_weights())
+        weights: Weights = session.resume(self.initial_weights())
         if session.rounds_done:
             self.info(f"going on after round {session.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
@@ -167,20 +168,10 @@ class AlignedController(ModelController):  # type: ignore[misc]
         self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
 
     def _new_session(self) -> Session:
-        return Session(
-            self.make_aligner(),
-            len(self.clients),
-            self.min_clients,
-            self.seed,
-            self.sample,
-            self.cohort_fraction,
-            self.router_down,
-            self.router_up,
-            rule=self.rule,
-            bad_share=self.bad_share,
-            state_dir=self.state_dir,
-            also={"clients": self.clients},
-        )
+        same = ("min_clients", "seed", "sample", "cohort_fraction", "router_down", "router_up", "rule", "bad_share")
+        settings: dict[str, Any] = {name: getattr(self, name) for name in (*same, "state_dir")}
+        also = {"clients": self.clients}
+        return Session(self.make_aligner(), num_clients=len(self.clients), also=also, **settings)
 
     def _caps(self) -> list[float]:
         known = self.max_examples
@@ -206,7 +197,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
         self._presence.answered.clear()
         for client, experts in pending.assigned.items():
-            part = session.part(pending, client)
+            part = session.server.part(pending, client)
             pending.note(client, bytes_down=wire.weigh(part.values()))
             task = wire.AskedTask(client, session.rounds_done, experts, self.config or {})
             self.send_model(
@@ -237,14 +228,12 @@ def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
 def _check(
     clients: Sequence[str], timeout: float, max_examples: int | Sequence[int], state_dir: str | Path | None
 ) -> None:
-    if isinstance(clients, str) or len(set(clients)) != len(clients) or not clients:
-        raise ValueError(f"clients is {clients!r}; it must be the names of the sites, each once")
-    if not 0.0 < timeout < math.inf:
-        raise ValueError(f"timeout is {timeout}; it must be above 0, and finite: a round ends when it is over")
+    named = not isinstance(clients, str) and len(clients) > 0 and len(set(clients)) == len(clients)
+    check("clients", clients, named, "the names of the sites, each once")
+    bounded = 0.0 < timeout < math.inf
+    check("timeout", timeout, bounded, "above 0, and finite: a round ends when it is over")
     caps = [max_examples] * len(clients) if isinstance(max_examples, int) else max_examples
-    if len(caps) != len(clients) or not all(0 < most < math.inf for most in caps):
-        raise ValueError(f"max_examples is {max_examples}; it must be above 0: one number, or one for every client")
-    if state_dir is not None and not Path(state_dir).is_absolute():
-        raise ValueError(
-            f"state_dir is {state_dir!r}; it must be absolute: NVFlare runs the server in a folder of its own"
-        )
+    known = len(caps) == len(clients) and all(0 < most < math.inf for most in caps)
+    check("max_examples", max_examples, known, "above 0: one number, or one for every client")
+    found = state_dir is None or Path(state_dir).is_absolute()
+    check("state_dir", state_dir, found, "absolute: NVFlare runs the server in a folder of its own")
