@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from fedtrain.config.checks import at_least, check_fields, one_of
 from fedtrain.layouts import Layout
+from fedtrain.local.client import batches
 from fedtrain.partial import Measured
 
 
@@ -72,13 +73,12 @@ def train(
     optimizer = _optimizer(model, training)
     gauge = _Gauge(layout, experts)
     with gauge.watching(model):
-        for _ in range(training.epochs):
-            for batch in _batches(torch.from_numpy(rng.permutation(len(tokens))), training.batch_size):
-                losses, right = predict(model, tokens[batch])
-                gauge.add(tokens[batch], losses, right)
-                optimizer.zero_grad()
-                losses.mean().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        for batch in batches(rng, len(tokens), epochs=training.epochs, batch_size=training.batch_size):
+            losses, right = predict(model, tokens[batch])
+            gauge.add(tokens[batch], losses, right)
+            optimizer.zero_grad()
+            losses.mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
     return gauge.read()
 
 
@@ -86,7 +86,7 @@ def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float,
     """Return a model's mean loss and accuracy in predicting the next token."""
     model.eval()
     with torch.no_grad():
-        parts = [predict(model, batch) for batch in _batches(tokens, batch_size)]
+        parts = [predict(model, batch) for batch in torch.split(tokens, batch_size)]
     losses, right = (torch.cat(part).double().mean() for part in zip(*parts, strict=True))
     return float(losses), float(right)
 
@@ -98,10 +98,6 @@ def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
     wanted = tokens[:, 1:].flatten()
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
     return losses, logits.detach().argmax(dim=1) == wanted
-
-
-def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:

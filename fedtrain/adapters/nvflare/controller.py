@@ -4,6 +4,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ PAUSE = 0.2
 """Seconds between two looks at what is there, or still awaited."""
 
 
+@dataclass(eq=False, repr=False)
 class AlignedController(ModelController):  # type: ignore[misc]
     """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
 
@@ -69,42 +71,35 @@ class AlignedController(ModelController):  # type: ignore[misc]
         The task that the clients' executor is configured for.
     """
 
-    def __init__(
-        self,
-        clients: Sequence[str],
-        num_rounds: int = 3,
-        timeout: float = 3600.0,
-        seed: int = 0,
-        cohort_fraction: float = 1.0,
-        min_clients: int = 1,
-        patience: float = 60.0,
-        max_examples: int | Sequence[int] = 10_000_000,
-        router_down: RouterRows = "held",
-        router_up: RouterRows = "held",
-        state_dir: str | None = None,
-        config: Mapping[str, Any] | None = None,
-        task_name: str = "train",
-        rule: str = "mean",
-        bad_share: float = 0.3,
-    ) -> None:
+    clients: Sequence[str]
+    num_rounds: int = 3
+    timeout: float = 3600.0
+    seed: int = 0
+    cohort_fraction: float = 1.0
+    min_clients: int = 1
+    patience: float = 60.0
+    max_examples: int | Sequence[int] = 10_000_000
+    router_down: RouterRows = "held"
+    router_up: RouterRows = "held"
+    state_dir: str | None = None
+    config: Mapping[str, Any] | None = None
+    task_name: str = "train"
+    rule: str = "mean"
+    bad_share: float = 0.3
+
+    def __post_init__(self) -> None:
         # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
         super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
-        _check(clients, timeout, max_examples, state_dir)
-        self.clients = list(clients)
-        self.num_rounds = num_rounds
-        self.timeout = timeout
-        self.seed = seed
-        self.cohort_fraction = cohort_fraction
-        self.min_clients = min_clients
-        self.patience = patience
-        self.max_examples = max_examples
-        self.router_down: RouterRows = router_down
-        self.router_up: RouterRows = router_up
-        self.state_dir = state_dir
-        self.config = config
-        self.task_name = task_name
-        self.rule = rule
-        self.bad_share = bad_share
+        names, timeout, folder = self.clients, self.timeout, self.state_dir
+        named = not isinstance(names, str) and len(names) > 0 and len(set(names)) == len(names)
+        check("clients", names, named, "the names of the sites, each once")
+        check("timeout", timeout, 0.0 < timeout < math.inf, "above 0, and finite: a round ends when it is over")
+        caps = self._caps()
+        known = len(caps) == len(names) and all(0 < most < math.inf for most in caps)
+        check("max_examples", self.max_examples, known, "above 0: one number, or one for every client")
+        found = folder is None or Path(folder).is_absolute()
+        check("state_dir", folder, found, "absolute: NVFlare runs the server in a folder of its own")
+        self.clients = list(names)
         self._presence = Presence()
         wire.prepare()
 
@@ -223,17 +218,3 @@ class AlignedController(ModelController):  # type: ignore[misc]
 def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
     """Keep an answer; NVFlare calls this for whoever did not fail."""
     answers.append(wire.read_sent(client, model))
-
-
-def _check(
-    clients: Sequence[str], timeout: float, max_examples: int | Sequence[int], state_dir: str | Path | None
-) -> None:
-    named = not isinstance(clients, str) and len(clients) > 0 and len(set(clients)) == len(clients)
-    check("clients", clients, named, "the names of the sites, each once")
-    bounded = 0.0 < timeout < math.inf
-    check("timeout", timeout, bounded, "above 0, and finite: a round ends when it is over")
-    caps = [max_examples] * len(clients) if isinstance(max_examples, int) else max_examples
-    known = len(caps) == len(clients) and all(0 < most < math.inf for most in caps)
-    check("max_examples", max_examples, known, "above 0: one number, or one for every client")
-    found = state_dir is None or Path(state_dir).is_absolute()
-    check("state_dir", state_dir, found, "absolute: NVFlare runs the server in a folder of its own")
