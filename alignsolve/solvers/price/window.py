@@ -28,7 +28,7 @@ MOVES_TO_PAIRS = 8
 SAMPLED = 64
 """Sampling stride of the values that are looked at first, where one of a certain rank is sought."""
 TIED_SHARE = 8
-"""Where clients only tie, the core offers so many times fewer moves."""
+"""Where clients only tie, the core may offer so many times fewer moves."""
 
 
 class CoreWindow:
@@ -86,6 +86,7 @@ class CoreWindow:
 
     @property
     def _clients_wanted(self) -> int:
+        """Clients that make up for the load out of place."""
         return SMALLEST_CORE + int(self._core_per_unit * self.misplaced)
 
     @property
@@ -140,7 +141,7 @@ class CoreWindow:
 
 
 def smallest(values: RealArray, rank: int) -> Any:
-    """Return the value with ``rank`` values below it; a sample of many values bounds where to look."""
+    """Return the value with ``rank`` values below it; among many values, a sample narrows the search."""
     enough = 2 * (rank // SAMPLED + 8)
     if 2 * enough < len(values) // SAMPLED:
         near = values[values <= np.partition(values[::SAMPLED], enough)[enough]]
