@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
@@ -127,7 +127,7 @@ _Broken = tuple[Kind, BoolArray, RealArray, RealArray]
 
 def _broken(problem: AlignmentProblem, alignment: Alignment, rows: Any) -> Iterator[_Broken]:
     """For each kind: which bounds do not hold, what they are, and what they would have to be."""
-    loads, bounds = evaluate.loads_of(problem, alignment), problem.experts
+    loads, bounds = loads_of(problem, alignment), problem.experts
     yield "expert_demand", bounds.shortfalls(loads) > 0, problem.expert_demand, loads
     yield "expert_capacity", bounds.overloads(loads) > 0, problem.expert_capacity, loads
     if not len(rows):

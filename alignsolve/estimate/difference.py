@@ -15,8 +15,8 @@ matrices A and B, a row per client that reported to both. Two figures are read o
 The gate opens when both are reached, and closes when either falls below half of what opened it.
 
 What it cannot tell is whether aligning them pays: clients with skewed labels differ as well (:mod:`.need_switch` asks
-that). And it needs reports that do not depend on the alignment itself: a router that was just drawn towards the experts held,
-by an auxiliary loss say, speaks of those, and under a lottery agrees with nothing.
+that). And it needs reports that do not depend on the alignment itself: a router that was just drawn towards the experts
+held, by an auxiliary loss say, speaks of those, and under a lottery agrees with nothing.
 """
 
 from collections.abc import Sequence

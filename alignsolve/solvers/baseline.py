@@ -18,7 +18,7 @@ from alignsolve.data.blocks import KNAPSACKS, ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.REQUIRED_PAIRS,

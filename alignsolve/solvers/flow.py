@@ -20,10 +20,10 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_from_elastic
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 

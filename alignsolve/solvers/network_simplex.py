@@ -15,9 +15,9 @@ import numpy as np
 
 from alignsolve.data.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_from_elastic
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import prices_of
 from alignsolve.solvers.flow import Network
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents

@@ -18,14 +18,13 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import AlignmentProblem
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import Demand
 
 SAMPLE_ENTRIES = 1 << 17
 """Pairs of the sample that the first passes see."""
@@ -219,39 +218,9 @@ class ClientSample:
         self.scale = problem.num_clients / max(1, len(range(0, problem.num_clients, stride)))
         block = problem.block(0, problem.num_clients)
         self.block = block if stride == 1 else block.pick(slice(None, None, stride))
-        self.layout = layout(self.block) if block.budget is None else None
+        self.demand = Demand(self.block)
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
         """Return the sum of the clients' optima under the prices, and their loads, (num_experts,)."""
-        loads = np.zeros(self.problem.num_experts)
-        if self.layout is not None:
-            from alignsolve.subproblem.client_demand import respond  # noqa: PLC0415  (loads numba)
-
-            return respond(
-                *self.layout, prices, loads, np.zeros((0, 0), dtype=np.bool_)
-            ) * self.scale, loads * self.scale
-        optima = best_rows(self.block, prices, choose=True)
-        assert optima.chosen is not None
-        load = 1.0 if self.block.load is None else self.block.load
-        loads = np.where(optima.chosen, load, 0.0).sum(axis=0)
-        return float(optima.value.sum()) * self.scale, loads * self.scale
-
-
-def layout(block: ClientBlock) -> tuple[Any, ...]:
-    """Lay a block out for compiled code: contiguous arrays of one type, (0, 0) where there is none."""
-
-    def owned(values: Any, dtype: Any) -> Any:
-        return np.require(np.zeros((0, 0)) if values is None else values, dtype=dtype, requirements=["C", "W"])
-
-    group = np.zeros(block.num_experts, dtype=np.int64) if block.group is None else block.group
-    return (
-        owned(block.value, np.float64),
-        owned(block.allowed, np.bool_),
-        owned(block.required, np.bool_),
-        owned(block.load, np.float64),
-        owned(block.capacity, np.int64),
-        owned(block.demand, np.int64),
-        owned(group, np.int64),
-        owned(block.group_capacity, np.int64),
-        owned(block.group_demand, np.int64),
-    )
+        total, loads = self.demand.respond(prices)
+        return total * self.scale, loads * self.scale

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import selected
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
@@ -105,7 +105,7 @@ def residual_graph(problem: AlignmentProblem, alignment: Alignment) -> Residual:
     movers = np.full(lengths.shape, EXPERT, dtype=np.int64)
     loads = np.bincount(alignment.experts, minlength=num_experts).astype(np.float64)
     lengths[:-1, -1], lengths[-1, :-1] = load_changes(problem, loads)
-    for block, rows, experts in evaluate.selected(problem, alignment):
+    for block, rows, experts in selected(problem, alignment):
         moves = _ClientMoves(block, rows, experts)
         for tail, candidates, clients in moves.by_tail():
             best = candidates.argmin(axis=0)

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
@@ -113,7 +113,7 @@ class _Search:
             if standing.witness is not None:
                 return
         if self.best.x is not None:
-            self.reached = evaluate.worth(self.problem, self.best.x).objective
+            self.reached = worth(self.problem, self.best.x).objective
         if not model_fits(self.problem, "cpsat", SECONDS_PER_PAIR, self.deadline):
             yield replace(self.best, stats=self._told("too many pairs to write down in the time that is left"))
             return
@@ -164,7 +164,7 @@ class _Search:
         alignment = _alignment(model, outcome.taken, self.problem.num_clients)
         if violations(self.problem, alignment):
             return False
-        reached = evaluate.worth(self.problem, alignment).objective
+        reached = worth(self.problem, alignment).objective
         if reached <= self.reached:
             return False
         self.best, self.reached = replace(self.best, x=alignment), reached

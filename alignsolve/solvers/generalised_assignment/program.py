@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import Answer
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.ilp.model import power_of_two_below
 

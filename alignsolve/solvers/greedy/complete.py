@@ -7,7 +7,7 @@ import numpy as np
 from alignsolve.numerics import IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, recount
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 ROUNDS = 32
 """Rows are completed in at most so many portions, so that each portion sees the loads of those before."""

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.witness import Witness
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import ahead_of, last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.last_answer import ahead_of, last_answer
 from alignsolve.solvers.common.level_method import prices_by_level_method
 from alignsolve.solvers.common.warm_up import warm_up
 
@@ -161,7 +161,7 @@ def _answers(
         if witness is not None:
             yield Answer(witness=witness)
             return
-        objective = -math.inf if alignment is None else evaluate.worth(problem, alignment).objective
+        objective = -math.inf if alignment is None else worth(problem, alignment).objective
         if objective > found.objective:
             first = found.alignment is None
             found = _Found(alignment, objective, ranking)

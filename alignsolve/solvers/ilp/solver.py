@@ -19,16 +19,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles, prices_of
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
@@ -196,9 +196,9 @@ class _Search:
         assert answer.x is not None
         if self.flow and answer.prices is not None:
             return True
-        worth = evaluate.worth(self.problem, answer.x)
+        reached = worth(self.problem, answer.x)
         bounds = [answer.bound] if answer.prices is None else [answer.bound, self.problem.bound(answer.prices)]
-        return is_proven(min(bounds), worth.objective, worth.magnitude)
+        return is_proven(min(bounds), reached.objective, reached.magnitude)
 
     def _run(self, program: Program, *, relaxed: bool) -> Outcome:
         started = time.perf_counter()

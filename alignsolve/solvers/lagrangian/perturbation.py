@@ -40,8 +40,8 @@ from alignsolve.solvers.greedy.state import (
     to_alignment,
 )
 from alignsolve.solvers.lagrangian.move_chains import make_chains
+from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
-from alignsolve.subproblem.row import best_rows
 
 STEPS = 20_000
 """Most steps of the search for one row; the best row by then is used."""

@@ -19,7 +19,7 @@ from alignsolve.numerics import BoolArray, FloatArray, Number
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import SolveError
 from alignsolve.solver import WarmStart
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 SMALL_ENTRIES = 1 << 19
 """Pairs up to which regrets are computed: each takes one small problem."""

@@ -31,14 +31,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import from_direction
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.warm_up import Kind, warm_up
 from alignsolve.solvers.generalised_assignment.instance import assignment_like
 
@@ -249,7 +249,7 @@ class _Search:
         """Keep an alignment if it is feasible and the best so far."""
         if alignment is None or violations(self.problem, alignment):
             return
-        objective = evaluate.worth(self.problem, alignment, threads=self.threads).objective
+        objective = worth(self.problem, alignment, threads=self.threads).objective
         if objective > self.objective:
             self.alignment, self.objective = alignment, objective
             self.stats["found_by"] = where
