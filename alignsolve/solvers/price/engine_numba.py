@@ -124,23 +124,10 @@ def _no_rows(kind: npt.DTypeLike, num_groups: int) -> CoreRows:
 
 @kernel
 def _price_flat(
-    value: Array,
-    allowed: Array,
-    required: Array,
-    capacity: Array,
-    demand: Array,
-    prices: Array,
-    grain: float,
-    far: Any,
-    lowest: Any,
-    desk: Desk,
-    first: int,
-    count: Array,
-    expert: Array,
-    margin: Array,
-    ground: Array,
+    value: Array, allowed: Array, required: Array, capacity: Array, demand: Array, prices: Array, grain: float,
+    far: Any, lowest: Any, desk: Desk, first: int, count: Array, expert: Array, margin: Array, ground: Array,
     loads: Array,
-) -> tuple[int, float, float]:
+) -> tuple[int, float, float]:  # fmt: skip
     """Price clients without groups: a batch of rows is marked for likely experts, then each row's best are taken."""
     n, num_experts = value.shape
     rows, marks, enough, likely, best, _ = desk
