@@ -21,7 +21,6 @@ from alignsolve.solvers.ilp.model import power_of_two_below
 
 MARGIN = 0.1
 """Share of the time that HiGHS is not told of: it overruns its limit, and its result must still be read."""
-TOLERANCE = 1e-9
 LARGEST_COST = 2.0**20
 """Whole costs up to here stay as they are; larger ones are scaled to it."""
 NEARLY_ONE = 0.999
@@ -167,9 +166,6 @@ class _Program:
             "random_seed": seed % 2**31,
             "mip_rel_gap": 0.0,
             "mip_abs_gap": NEARLY_ONE if self.instance.whole and self.unit == 1.0 else 0.0,
-            "mip_feasibility_tolerance": TOLERANCE,
-            "primal_feasibility_tolerance": TOLERANCE,
-            "dual_feasibility_tolerance": TOLERANCE,
         }
         if math.isfinite(seconds):
             options["time_limit"] = max(seconds, 0.0)
