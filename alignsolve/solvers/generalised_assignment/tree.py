@@ -105,7 +105,7 @@ class Tree:
         return float(self._state.explored[0])
 
     def run(self, nodes: float, deadline: float) -> Found:
-        """Go on for so many nodes or until the deadline; stop when an alignment is found."""
+        """Visit this number of nodes, or stop at the deadline or when an alignment is found."""
         found, slice_ = Found.MORE, max(SLICE // max(self._work, 1.0), 1.0)
         while found is Found.MORE and nodes > 0 and time.monotonic() + SECONDS * self._work < deadline:
             now = int(min(slice_, nodes))
@@ -119,7 +119,7 @@ class Tree:
 
 @kernel
 def explore(tree: Any, aim: float, nodes: int) -> int:
-    """Visit so many nodes; see :class:`Found` for the result."""
+    """Visit a number of nodes; see :class:`Found` for the result."""
     for _ in range(nodes):
         level = tree.at[0]
         if level < 0:

@@ -89,13 +89,13 @@ def repair_by_chains(state: State, unit: FloatArray, deadline: float) -> bool:
 
 @kernel
 def total_violation(s: State, unit: Any) -> float:
-    """By how much all hard load bounds are violated, in each expert's own unit."""
+    """The violation of all hard load bounds, each in its expert's own unit."""
     return sum([violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
 
 
 @kernel
 def violation(s: State, unit: Any, j: int, load: float) -> float:
-    """By how much this load of expert j violates its hard bounds, in its own unit."""
+    """The violation of expert j's hard bounds by this load, in its own unit."""
     return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 

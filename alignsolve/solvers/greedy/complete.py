@@ -10,7 +10,7 @@ from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, re
 from alignsolve.subproblem.dispatch import best_rows
 
 ROUNDS = 32
-"""Rows are completed in at most so many portions, so that each portion sees the loads of those before."""
+"""Rows are completed in at most this number of portions; each portion sees the loads of those before."""
 
 
 def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> bool:

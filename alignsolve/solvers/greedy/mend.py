@@ -69,7 +69,7 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
 
 
 def _violations(state: State, unit: FloatArray) -> FloatArray:
-    """By how much each expert violates its hard bounds, in its own unit, (num_experts,)."""
+    """The violation of each expert's hard bounds, in its own unit, (num_experts,)."""
     loads = state.loads
     return np.maximum(0.0, np.maximum(loads - state.most, state.least - loads)) / unit
 
@@ -165,5 +165,5 @@ def _may_step(s: State, rows: Any, group: Any, i: int, v: int, over: bool) -> bo
 
 @inner
 def _violated(experts: Any, unit: Any, j: int, load: float) -> float:
-    """By how much this load of expert j violates its hard bounds, in its own unit."""
+    """The violation of expert j's hard bounds by this load, in its own unit."""
     return max(0.0, load - experts[j, MOST], experts[j, LEAST] - load) / unit[j]

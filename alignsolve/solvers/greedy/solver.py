@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
 
 EARLY_SHARE = 4
-"""One in so many passes in search of prices is made before the second attempt."""
+"""Of the passes in search of prices, one in this number is made before the second attempt."""
 Fill = Callable[[], None]
 """Fills a state that it is bound to."""
 Rule = Callable[["State"], Fill]

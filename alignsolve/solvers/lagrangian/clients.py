@@ -37,13 +37,11 @@ class ClientChunks:
     num_experts
         Of the problem.
     scale
-        How many clients of the problem each of them stands for.
+        Number of the problem's clients that each of these clients stands for.
     threads
         As in :class:`~alignsolve.solver.Solver`.
     deadline
         On the clock of :func:`time.monotonic`.
-    layouts
-        The chunks as the compiled code reads them, kept after their first use.
     """
 
     blocks: list[ClientBlock]

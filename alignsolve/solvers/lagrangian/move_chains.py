@@ -112,7 +112,7 @@ def chains(
     s: State, prices: Any, unit: Any, arcs: Arcs, gains: Any, touched: Any, weight: float, tiny: float, start: int,
     idle: int, turns: int,
 ) -> Any:  # fmt: skip
-    """Try so many starts, one after the other; return chains made, starts in a row without one, and the next start."""
+    """Try starts one after the other; return chains made, starts in a row without one, and the next start."""
     nodes = gains.shape[0]
     reach = np.empty((DEPTH + 1, nodes))
     origin = np.empty((DEPTH + 1, nodes), dtype=np.int64)
@@ -200,7 +200,7 @@ def _lifted(s: State, j: int, load: float, weight: float) -> float:
 
 @inner
 def _violated(s: State, j: int, load: float) -> float:
-    """By how much this load violates a hard bound of expert j."""
+    """The violation of expert j's hard bounds by this load."""
     over = load - s.experts[j, MOST]
     short = s.experts[j, LEAST] - load
     return max(0.0, over, short)
@@ -208,7 +208,7 @@ def _violated(s: State, j: int, load: float) -> float:
 
 @inner
 def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, weight: float, tiny: float) -> bool:
-    """Step 3: make a chain's moves if they hold what they promise; else undo them and close the arc that failed."""
+    """Step 3: make a chain's moves if they gain as promised; else undo them and close the arc that failed."""
     violated, value = _standing(s, path, steps)
     done = 0
     # Make the moves; an arc may have no client left, as the chain's own moves change rows.

@@ -50,7 +50,7 @@ ROWS = 100
 SWEEPS = 4
 """Most turns of chains and rows in one repair."""
 FEWEST, MOST_DISTURBED = 2, 0.3
-"""Clients of a perturbation: at least so many, at most this share."""
+"""Clients of a perturbation: the fewest, and the largest share."""
 
 
 class Perturbation:

@@ -2,8 +2,8 @@
 
 At the prices, a client that must (or must not) have an expert loses something against its best choice: the pair's
 regret. If the regret exceeds the gap between bound and incumbent, no better alignment has the pair otherwise, and it
-is fixed (reduced-cost fixing). What is left is a problem like the first one, with fewer eligible and more required
-pairs. It is passed to :mod:`alignsolve.solvers.ilp`.
+is fixed (reduced-cost fixing). The rest is a problem like the first one, with fewer eligible and more required pairs.
+It is passed to :mod:`alignsolve.solvers.ilp`.
 """
 
 import math
@@ -96,7 +96,7 @@ def _regrets(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> 
 
 
 def _turned(block: ClientBlock, j: int, held: BoolArray) -> ClientBlock:
-    """The same clients, with the opposite choice of expert j forced."""
+    """The block's clients, with the opposite choice of expert j forced."""
     shape = block.value.shape
     allowed = np.ones(shape, dtype=np.bool_) if block.allowed is None else block.allowed.copy()
     required = np.zeros(shape, dtype=np.bool_) if block.required is None else block.required.copy()

@@ -63,7 +63,7 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
         (2,) int64: stop as soon as two experts' prices have drifted apart by more than the first, or an expert's
         price and the ground's by more than the second.
     steps
-        Stop after so many searches.
+        Most searches.
     """
     nodes = len(graph.excess)
     for _ in range(steps):

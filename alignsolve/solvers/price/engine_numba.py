@@ -26,7 +26,7 @@ from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, l
 
 Array = npt.NDArray[Any]
 SMALL = 1 << 20
-"""Up to so many candidates, room is made for all there can be."""
+"""Candidates up to which there is room for all that are possible."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 """Larger than every difference of reduced fitness."""
 LOWEST = {"i": np.int64(1 - 2**62), "f": np.float64(-np.finfo(np.float64).max)}

@@ -41,7 +41,7 @@ class Heaps(NamedTuple):
     root
         (nodes, nodes) int32: the place in the pool of each arc's cheapest move, NONE where there is none.
     loss
-        (nodes, nodes) int64: what it loses, FAR where there is none.
+        (nodes, nodes) int64: that move's loss, FAR where there is none.
     pool
         (capacity,) MOVE.
     free

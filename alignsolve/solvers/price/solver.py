@@ -68,25 +68,25 @@ class Price:
     Parameters
     ----------
     engine
-        How the large data is read.
+        The engine that reads the large data.
     direct_clients
-        Up to so many clients no smaller sample is solved first.
+        Number of clients up to which no smaller sample is solved first.
     growth
-        How many times larger each sample is than the one before.
+        Size of each sample, in multiples of the one before.
     clients_per_expert
         Clients of the smallest sample for each expert, if there are many experts.
     safety
-        How many times wider a window is than the drift that the last sample lets expect.
+        Width of a window, in multiples of the drift that the last sample lets expect.
     core_per_unit
-        After a warm start the drift is unknown: how many core clients to take for each unit of load that is out of
-        place under the given prices.
+        After a warm start the drift is unknown: the core clients to take for each unit of load that is out of place
+        under the given prices.
     table_pairs
-        Up to so many pairs are all taken into the core, as a table; a larger core is kept in heaps.
+        Number of pairs up to which all are taken into the core, as a table; a larger core is kept in heaps.
     core_share
-        A window that is only expected takes in no more than this share of all clients. If it proves too narrow,
-        little is left to do for the next round.
+        Largest share of all clients in a window that is only expected. If it proves too narrow, little is left to do
+        for the next round.
     most_moves
-        How many moves the core may offer before some candidates are left out. Where all clients tie, few are needed.
+        Most moves that the core may offer before some candidates are left out. Where all clients tie, few are needed.
 
     Examples
     --------
