@@ -82,7 +82,7 @@ def test_a_deadline_keeps_what_was_reached():
 
 
 def test_nodes_that_the_hub_cannot_reach_get_prices_too():
-    """Every client must hold exactly what it holds: no arc leads from the hub to any expert."""
+    """Every client must hold exactly what it holds: no arc leads from the ground to any expert."""
     fitness = [[2.0, 1.0], [1.0, 3.0]]
     problem = AlignmentProblem(fitness, required=[[1, 0], [0, 1]], expert_capacity=1, expert_demand=1)
     reached, cycles = polished(problem, Alignment.from_dense([[1, 0], [0, 1]]))
