@@ -128,7 +128,7 @@ def _customised(name: str, own: list[str], folder: Path | None, data: Path | Non
             cases = tuple(files(folder))
         except (ValueError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
-        suite = replace(suite, cases=cases, question=f"Who solves the problems in {folder.name}?")
+        suite = replace(suite, cases=cases, question=f"Which contenders solve the problems in {folder.name}?")
     if quick:
         small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
         suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)
