@@ -123,12 +123,12 @@ def _sums(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[
 
 
 def _excesses(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[str]) -> Section:
-    told = {(row.instance, row.contender): row for row in rows}
+    by_pair = {(row.instance, row.contender): row for row in rows}
     cells = []
     for instance in dict.fromkeys(row.instance for row in rows):
         line = [instance, f"{known[instance].best:g}"]
         for contender in contenders:
-            row = told.get((instance, contender))
+            row = by_pair.get((instance, contender))
             line += ["", "", ""] if row is None else _cells(row, known[instance])
         cells.append(line)
     header = ["instance", "best known"]

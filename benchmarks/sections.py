@@ -96,10 +96,10 @@ def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Sta
     """Return a table with one row per instance and one column per contender."""
     contenders = in_order(one.contender for one in found)
     instances = list(dict.fromkeys(one.instance for one in found))
-    told = {(one.instance, one.contender): cell(one) for one in found}
-    if any(text.endswith("*") for text in told.values()):
+    texts = {(one.instance, one.contender): cell(one) for one in found}
+    if any(text.endswith("*") for text in texts.values()):
         note += f" *: a gap above {CORRECT:g} remains."
-    cells = [[instance, *(told.get((instance, name), "") for name in contenders)] for instance in instances]
+    cells = [[instance, *(texts.get((instance, name), "") for name in contenders)] for instance in instances]
     return Section(title, note, ["instance", *contenders], cells)
 
 

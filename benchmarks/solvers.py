@@ -141,8 +141,8 @@ def _matches(label: str, patterns: list[str]) -> bool:
 
 def _record(table: Table, new: Row) -> None:
     table.append(new)
-    told = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
-    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {told} {new.reason[:80]}")
+    result = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
+    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {result} {new.reason[:80]}")
 
 
 if __name__ == "__main__":
