@@ -19,7 +19,11 @@ from benchmarks.sections import Section
 from benchmarks.suites import Suite
 from problems.orlib import SENSES, Sense
 
-OURS = "lagrangian" if "lagrangian" in SOLVERS else "alignsolve.solvers.generalised_assignment.solver:solve_gap"
+OURS = (
+    "lagrangian"
+    if "lagrangian" in SOLVERS
+    else "alignsolve.solvers.generalised_assignment.solver:solve_generalised_assignment"
+)
 OTHERS = tuple(name for name in ("ilp", "cpsat") if name in SOLVERS)
 QUESTION = "How far are answers from the best known values of the classical instances, in the same time?"
 SECONDS = 60.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
@@ -129,7 +129,7 @@ _Broken = tuple[Kind, BoolArray, RealArray, RealArray]
 
 def _broken(problem: AlignmentProblem, alignment: Alignment, rows: Any) -> Iterator[_Broken]:
     """Yield, for each kind: the mask of broken bounds, the bounds, and the values that the alignment needs."""
-    loads, bounds = evaluate.loads_of(problem, alignment), problem.experts
+    loads, bounds = loads_of(problem, alignment), problem.experts
     yield "expert_demand", bounds.shortfalls(loads) > 0, problem.expert_demand, loads
     yield "expert_capacity", bounds.overloads(loads) > 0, problem.expert_capacity, loads
     if not len(rows):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.certificate.judge import judge
 from alignsolve.certificate.witness import from_direction, named, row_reason
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.cheapest import Attempt, Means, Priced, bounded_by, cheapest_repair
@@ -15,7 +16,7 @@ from alignsolve.diagnose.notes import notes
 from alignsolve.diagnose.weights import Weights
 from alignsolve.diagnose.words import repair_lines, worth_lines
 from alignsolve.diagnose.worth import Worth, solved_again, worth_of
-from alignsolve.front import judge, solve
+from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution, Status

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import selected
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.front import solve
 from alignsolve.numerics import BoolArray, FloatArray, slack
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Solver
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> t
               "client_budget": (n, resources)}  # fmt: skip
     found = {field: np.full(shape, np.nan) for field, shape in shapes.items()}
     assert solution.assigned is not None
-    for block, rows, experts in evaluate.selected(problem, solution.assigned):
+    for block, rows, experts in selected(problem, solution.assigned):
         if time.monotonic() >= deadline:
             return found, block.start
         taken = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)

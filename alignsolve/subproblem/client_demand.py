@@ -9,7 +9,29 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.data.blocks import ClientBlock
 from alignsolve.runtime.jit import inner, kernel
+from alignsolve.subproblem.reduced_compiled import subtract_price
+
+
+def arrays_of(block: ClientBlock) -> tuple[Any, ...]:
+    """Return what :func:`respond` reads of a block: contiguous arrays of one type, (0, 0) where there is none."""
+
+    def owned(values: Any, dtype: Any) -> Any:
+        return np.require(np.zeros((0, 0)) if values is None else values, dtype=dtype, requirements=["C", "W"])
+
+    group = np.zeros(block.num_experts, dtype=np.int64) if block.group is None else block.group
+    return (
+        owned(block.value, np.float64),
+        owned(block.allowed, np.bool_),
+        owned(block.required, np.bool_),
+        owned(block.load, np.float64),
+        owned(block.capacity, np.int64),
+        owned(block.demand, np.int64),
+        owned(group, np.int64),
+        owned(block.group_capacity, np.int64),
+        owned(block.group_demand, np.int64),
+    )
 
 
 @kernel
@@ -44,7 +66,7 @@ def respond(
             if allowed.shape[0] and not allowed[i, j]:
                 continue
             weight = load[i, j] if load.shape[0] else 1.0
-            reduced[j] = value[i, j] - prices[j] * weight
+            reduced[j] = subtract_price(value[i, j], prices[j], weight)
             if required.shape[0] and required[i, j]:
                 total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
@@ -88,6 +110,7 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
 
 @inner
 def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
+    """Give client i expert j, close j to it, and return what it gains."""
     gained = reduced[j]
     if chosen.shape[0]:
         chosen[i, j] = True

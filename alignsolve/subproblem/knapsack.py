@@ -1,11 +1,13 @@
 """A client with budgets: its own problem is a small knapsack, solved exactly by branch and bound, one row a client.
 
-Most rows are solved by deviations (:mod:`.knapsack_core`). The rest, whose demands make them take what they do not
-want, are searched here: experts are tried in the order of their reduced fitness. A branch is cut when what it holds, plus the
-most that the remaining experts could add, does not beat the best found; "the most" is the smaller of two bounds: the
-best ones that the client's capacity still admits, and for each resource the Lagrangian bound value − λ·cost with the λ
-of that resource's own fractional knapsack. A search that will not end (thirty experts whose costs are their values,
-say) is given up after ``STEPS``: then the row counts for the bound of its root, which is not exact but still a bound.
+Most rows are solved in their core (:mod:`.knapsack_core`). The rest have demands that force them to take experts that
+are worth less than nothing. They are searched here, depth first, experts in falling order of reduced fitness. A branch
+is cut where its value so far, plus the most that the remaining experts could add, does not exceed the best value
+found. "The most" is the smaller of two bounds: the best experts for which the client's capacity still has room; and
+for each resource the Lagrangian bound value − λ·cost, with the λ of that resource's own fractional knapsack.
+
+A search that takes more than ``STEPS`` steps (thirty experts whose costs equal their values, say) is given up. Then
+the row counts with the bound of its root: that is not exact, but still a bound.
 """
 
 from typing import Any
@@ -14,14 +16,36 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, fixed
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, RealArray, fixed
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
+from alignsolve.subproblem.reduced_fitness import reduced_fitness
+from alignsolve.subproblem.row import RowOptima
 
 STEPS = 1_000_000
 """Steps of one row's search, about 0.1 s; rows with up to 16 experts never need as many."""
 
 Matrix = npt.NDArray[Any]  # inside compiled code, where numba knows the types
+
+
+def knapsack_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
+    """Solve every client's own problem under the given prices; the clients have budgets.
+
+    Arguments as in :func:`.dispatch.best_rows`.
+    """
+    reduced = reduced_fitness(block, prices)
+    value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64, copy=False))
+    magnitude = _magnitude(block, reduced, prices, chosen)
+    return RowOptima(value, feasible, magnitude, chosen if choose else None)
+
+
+def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chosen: BoolArray) -> FloatArray:
+    """Sum over the chosen pairs of |reduced fitness| + 2·|price·load|, which is at least |fitness| + |price·load|."""
+    if reduced.dtype.kind == "i":
+        return np.zeros(block.num_clients)
+    paid = np.abs(prices) if block.load is None else np.abs(prices) * block.load
+    size: FloatArray = np.where(chosen, np.abs(reduced) + 2.0 * paid, 0.0).sum(axis=1)
+    return size
 
 
 def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:

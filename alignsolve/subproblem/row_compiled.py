@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
+from alignsolve.numerics import FloatArray, RealArray, fixed
 from alignsolve.runtime.jit import inner, kernel
-from alignsolve.subproblem.row import RowOptima, is_exact_in_integers
+from alignsolve.subproblem.reduced_compiled import subtract_price
+from alignsolve.subproblem.reduced_fitness import is_exact_in_integers
+from alignsolve.subproblem.row import RowOptima
 from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 
 Matrix = npt.NDArray[Any]
@@ -25,7 +27,7 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     n = block.num_clients
     exact = is_exact_in_integers(block, prices)
     wanted = prices.astype(np.int64) if exact else prices
-    value = _readable(block.value)
+    value = readable(block.value)
     if value.dtype.kind in "iu" and not exact:
         value = value.astype(np.float64)
     best, size = np.zeros(n, dtype=wanted.dtype), np.zeros(n)
@@ -71,7 +73,7 @@ def _plain_rows(
             for q in range(min(BATCH, n - i)):
                 gain = rows[q]
                 for j in range(num_experts):
-                    gain[j] = value[i + q, j] - prices[j]
+                    gain[j] = subtract_price(value[i + q, j], prices[j], 1)
                 best[i + q], size[i + q], feasible[i + q] = 0, 0.0, True
                 if has_required:
                     fixed_number[q] = 0
@@ -125,7 +127,7 @@ def _grouped_rows(
         for j in range(num_experts):
             open_ = not has_allowed or allowed[i, j]
             chosen[j] = has_required and required[i, j]
-            gain[j] = value[i, j] - prices[j] if open_ or chosen[j] else 0
+            gain[j] = subtract_price(value[i, j], prices[j], 1) if open_ or chosen[j] else 0
             if chosen[j]:
                 possible = possible and open_
                 taken += 1
@@ -158,13 +160,6 @@ def _grouped_rows(
         feasible[i] = possible and demand[i] <= taken <= capacity[i]
 
 
-def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tuple[float, float, float]:
-    """Sum of a block's selected values as two floats that make it up, and the sum of their fitness' sizes."""
-    value, fitness = fixed(_readable(block.value)), fixed(_readable(block.fitness))
-    high, low, size = _selected_sums(value, fitness, fixed(indptr), fixed(experts))
-    return float(high), float(low), float(size)
-
-
 @inner
 def _dearest(prices: Matrix) -> float:
     """The largest size of a price."""
@@ -174,41 +169,9 @@ def _dearest(prices: Matrix) -> float:
     return dearest
 
 
-def summed(values: FloatArray) -> float:
-    """Sum of many floats, to within one rounding."""
-    high, low = _sum_twice(values)
-    return float(high + low)
-
-
-def _readable(values: RealArray) -> RealArray:
+def readable(values: RealArray) -> RealArray:
     """A type that the compiled code has a version for: in this machine's byte order, the small ones widened."""
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.float16:
         return values.astype(np.float32)
     return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)
-
-
-@kernel
-def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matrix) -> Any:
-    """Add with the rounding error of each addition kept and added in the end (Ogita, Rump, Oishi: Sum2)."""
-    high, low, size = 0.0, 0.0, 0.0
-    for i in range(len(indptr) - 1):
-        for k in range(indptr[i], indptr[i + 1]):
-            term = np.float64(value[i, experts[k]])
-            size += abs(np.float64(fitness[i, experts[k]]))
-            after = high + term
-            virtual = after - high
-            low += (high - (after - virtual)) + (term - virtual)
-            high = after
-    return high, low, size
-
-
-@kernel
-def _sum_twice(values: Matrix) -> Any:
-    high, low = 0.0, 0.0
-    for term in values:
-        after = high + term
-        virtual = after - high
-        low += (high - (after - virtual)) + (term - virtual)
-        high = after
-    return high, low

@@ -17,7 +17,7 @@ from alignsolve import (
     Witness,
     solve,
 )
-from alignsolve.front import judge
+from alignsolve.certificate.judge import judge
 from alignsolve.numerics import is_proven, relative_gap
 from tests.claims import BEST, FLOW, PACK, PROOF, STUCK, STUCK_PACK, claim
 

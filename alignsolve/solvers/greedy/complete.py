@@ -7,7 +7,7 @@ import numpy as np
 from alignsolve.numerics import IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, recount
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 ROUNDS = 32
 """The rows are completed in at most so many portions, so that each sees what those before put on the experts."""

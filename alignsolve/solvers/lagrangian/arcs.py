@@ -11,9 +11,10 @@ import numpy as np
 
 from alignsolve.runtime.jit import inner
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
+from alignsolve.subproblem.reduced_compiled import subtract_price
 
 LENGTH = 24
-"""Clients listed for each arc."""
+"""ClientChunks listed for each arc."""
 
 
 class Arcs(NamedTuple):
@@ -76,14 +77,14 @@ def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
     for v in range(ground):
         worth[v] = -np.inf
         if status[i, v] == FREE:
-            worth[v] = value[i, v] - prices[v] * (load[i, v] if weighted else 1.0)
+            worth[v] = subtract_price(value[i, v], prices[v], load[i, v] if weighted else 1.0)
     worth[ground] = 0.0
     for u in range(ground + 1):
         lost = 0.0
         if u < ground:
             if status[i, u] != HELD:
                 continue
-            lost = value[i, u] - prices[u] * (load[i, u] if weighted else 1.0)
+            lost = subtract_price(value[i, u], prices[u], load[i, u] if weighted else 1.0)
         for v in range(ground + 1):
             if worth[v] - lost <= bar[u, v] or v == u:
                 continue

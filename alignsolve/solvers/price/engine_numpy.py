@@ -9,7 +9,7 @@ from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, IntArray, RealArray
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 
 @dataclass(frozen=True)

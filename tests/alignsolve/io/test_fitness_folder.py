@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from alignsolve import AlignmentProblem, RowBlocks, solve
-from alignsolve.certificate.evaluate import COMPILED_FROM
 from alignsolve.cli import ExitCode, app
 from alignsolve.io import load_problem, save_problem
 from alignsolve.io.fitness_folder import DTYPES, load_fitness, save_fitness
 from alignsolve.io.record_file import FileError
+from alignsolve.subproblem.dispatch import COMPILED_FROM
 from problems import FAMILIES
 
 GOOD = {"format": "alignsolve fitness", "version": 1, "shape": [3, 2], "dtype": "float64"}

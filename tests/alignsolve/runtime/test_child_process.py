@@ -17,9 +17,9 @@ import pytest
 
 from alignsolve.data.alignment import Alignment
 from alignsolve.runtime import child_process
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress
+from alignsolve.solvers.common.last_answer import last_answer
 
 
 @pytest.fixture(params=["child", "thread"])
@@ -199,7 +199,7 @@ def is_gone(pid: int, patience: float = 5.0) -> bool:
 PARENT = """
 import os, sys, time
 from alignsolve.solver import Answer, Progress
-from alignsolve.runtime.child_process import last_answer
+from alignsolve.solvers.common.last_answer import last_answer
 
 def work():
     open(sys.argv[1], "w").write(str(os.getpid()))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 from tests import oracle, strategies
 
 

@@ -8,7 +8,7 @@ from alignsolve import AlignmentProblem
 from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.engine_numpy import NumpyEngine
 from alignsolve.solvers.price.pricing import typed
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.row_compiled import best_rows_compiled
 from alignsolve.subproblem.simd_topk import BATCH, LANES, best_of, desk, lane_tops, listed, mark
 
