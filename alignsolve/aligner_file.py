@@ -76,9 +76,9 @@ def described(aligner: Aligner) -> str:
     'fitness=LossFitness, load=LoadMonitor, capacity=CapacityProfiler'
     """
     parts = {field: getattr(aligner, field) for field in ("fitness", "load", "capacity", "budget", "switching")}
-    told = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
-    told += [f"layers={aligner.layers}"] if aligner.layers else []
-    return ", ".join(told + (["privacy"] if aligner.privacy else []))
+    names = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
+    names += [f"layers={aligner.layers}"] if aligner.layers else []
+    return ", ".join(names + (["privacy"] if aligner.privacy else []))
 
 
 def _named(estimator: Any) -> str:

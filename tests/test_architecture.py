@@ -1,4 +1,4 @@
-"""The import rules of DESIGN.md and the manners of STYLE.md, read from the source itself."""
+"""The import rules and the style rules, checked in the source itself."""
 
 import ast
 import json

@@ -81,10 +81,10 @@ def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -
     for k in ranked:
         place = np.unravel_index(k, most.shape)
         subject = SUBJECTS[field].format(*(int(part) for part in place))
-        told = f"{subject} gains at most {flat[k]:.6g}"
+        sentence = f"{subject} gains at most {flat[k]:.6g}"
         if exact is not None and not np.isnan(exact[place]):
-            told = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"
-        yield told
+            sentence = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"
+        yield sentence
     more = int((flat > gap).sum()) - len(ranked)
     if more > 0:
         yield f"… and {more} more of the kind gain at most {flat[ranked[-1]]:.6g} each"

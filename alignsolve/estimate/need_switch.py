@@ -124,8 +124,8 @@ class NeededFitness:
 
 def _mean(reports: Sequence[Report], measure: str) -> float:
     """Return the mean over clients of a measure, averaged over each client's experts by usage."""
-    told = []
+    means = []
     for report in reports:
         used = report.usage > 0
-        told.append(float(np.average(getattr(report, measure)[used], weights=report.usage[used])))
-    return float(np.mean(told))
+        means.append(float(np.average(getattr(report, measure)[used], weights=report.usage[used])))
+    return float(np.mean(means))

@@ -1,4 +1,4 @@
-"""DIMACS files read as alignments, and alignments written as MPS and LP."""
+"""DIMACS files read as problems, and problems written as MPS and LP."""
 
 import json
 import subprocess
@@ -123,7 +123,7 @@ for path in sys.argv[1:]:
 
 
 def solve_files(paths: list[Path]) -> list[tuple[float, list[str]]]:
-    """Solve by HiGHS in a process of its own: it cannot share one with OR-Tools."""
+    """Solve by HiGHS in its own process, because it cannot share one with OR-Tools."""
     command = [sys.executable, "-c", HIGHS, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]

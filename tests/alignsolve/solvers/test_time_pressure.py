@@ -1,4 +1,4 @@
-"""What time limits rest on, counted and not timed: work between looks at the clock, and passes that were saved."""
+"""The basis of time limits, counted rather than timed: work between checks of the clock, and saved passes."""
 
 import itertools
 import math
@@ -22,13 +22,13 @@ from problems import FAMILIES
 
 
 class Clock:
-    """Stands in for the module ``time``: every look is a second after the one before."""
+    """Replaces the module ``time``: each reading of the clock is one second after the last."""
 
     def __init__(self) -> None:
         self.looks, self.start = 0, time.monotonic()
 
     def monotonic(self) -> float:
-        """Look."""
+        """Return the time, and advance it by a second."""
         self.looks += 1
         return self.start + self.looks
 
@@ -38,7 +38,7 @@ def made(name, num_clients, num_experts, seed=0):
 
 
 def grouped(seed):
-    """Groups, demands, required pairs and soft bounds, every capacity too small for what greed wants."""
+    """Return a problem with groups, demands, required pairs and soft bounds, in which every capacity binds."""
     rng = np.random.default_rng(seed)
     required = rng.random((40, 6)) < 0.05
     return AlignmentProblem(
@@ -64,14 +64,14 @@ def filled(problem):
 
 
 def allowed(problem, row, i):
-    """Whether a row, (num_experts,), keeps client i's own bounds and its groups'."""
+    """Return whether a row, (num_experts,), keeps the bounds of client i and of its groups."""
     within = problem.client_demand[i] <= row.sum() <= problem.client_capacity[i]
     sums = np.bincount(problem.expert_group, row, minlength=problem.num_groups)
     return within and (problem.group_demand[i] <= sums).all() and (sums <= problem.group_capacity[i]).all()
 
 
 def exchanges(problem, x):
-    """Every (from, to, client) whose row allows it; node num_experts stands for none."""
+    """Yield every (from, to, client) move that the client's row allows; node num_experts stands for no expert."""
     ground = problem.num_experts
     for j in range(ground + 1):
         for k in range(ground + 1):
@@ -111,7 +111,7 @@ def test_exchanges_counted_at_once_are_those_that_rows_allow_one_by_one(seed):
 
 
 def gain(problem, loads, i, j, k):
-    """What client i's move from node j to node k gains, penalties included."""
+    """Return the gain of client i's move from node j to node k, penalties included."""
     value, after = 0.0, loads.copy()
     for node, sign in ((j, -1.0), (k, 1.0)):
         if node < problem.num_experts:
@@ -166,7 +166,7 @@ def test_chains_through_all_clients_begin_only_where_there_is_time_or_no_alignme
 
 @pytest.mark.parametrize(("seconds", "looked"), [(50.0, False), (400.0, True)])
 def test_the_curvature_leaves_time_for_the_passes_that_follow(monkeypatch, seconds, looked):
-    """Each look at a sample takes a second by this clock: 16 of them, and three passes of up to four seconds."""
+    """By this clock each evaluation of a sample takes a second: 16 of them, and three passes of up to four seconds."""
     problem = made("weighted", 1 << 13, 16)
     prices = np.zeros(16)
     search = multigrid._Search(problem, Prices(prices, prices), time.monotonic() + seconds, 1, 1e-6)
