@@ -51,8 +51,8 @@ def respond(
 ) -> float:
     """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
 
-    ``allowed``, ``required``, ``load``, ``chosen`` and the groups' bounds may be absent (:mod:`~alignsolve.runtime.jit`).
-    Rows are taken to be feasible.
+    ``allowed``, ``required``, ``load``, ``chosen`` and the groups' bounds may be absent
+    (:func:`alignsolve.runtime.jit.absent`). Every client is assumed to have a choice.
     """
     n, num_experts = value.shape
     reduced = np.empty(num_experts)
