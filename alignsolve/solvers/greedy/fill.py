@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
@@ -115,7 +115,7 @@ def _next_client(s: State, order: Any, position: Any, closed: Any, j: int) -> in
     A client that cannot take it now never can, so the list is read once.
     """
     n, status = order.shape[1], s.status
-    if s.load.shape[0] == 0 and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
+    if not present(s.load) and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
         return -1
     while position[j] < n:
         i = order[j, position[j]]
@@ -139,16 +139,16 @@ def _closed(rows: Any, money: Any, num_resources: int, i: int) -> bool:
 @inner
 def _rank(s: State, i: int, j: int) -> float:
     """The gain of a pair at the expert's present load, per weight if there are weights."""
-    load = s.load[i, j] if s.load.shape[0] else 1.0
+    load = s.load[i, j] if present(s.load) else 1.0
     gain = s.value[i, j] - toll(s.experts, j, load)
-    return gain / s.weight[i, j] if s.weight.shape[0] else gain
+    return gain / s.weight[i, j] if present(s.weight) else gain
 
 
 @inner
 def _admits(s: State, i: int, j: int) -> bool:
     """Whether the free pair fits and helps: the objective, the client's demands or the expert's demand."""
     experts, rows, group = s.experts, s.rows, s.group
-    load = s.load[i, j] if s.load.shape[0] else 1.0
+    load = s.load[i, j] if present(s.load) else 1.0
     if experts[j, LOAD] + load > experts[j, MOST] or not has_place(rows, group, i, j):
         return False
     helps = s.value[i, j] - toll(experts, j, load) > 0.0 or experts[j, LOAD] < experts[j, LEAST]
@@ -203,7 +203,7 @@ def _stretch(s: State, j: int) -> int:
     """The stretch between the breakpoints of its penalty on which expert j is; a full expert is on the last one."""
     load = s.experts[j, LOAD]
     met = (load >= s.experts[j, SOFT_DEMAND]) + 2 * (load >= s.experts[j, SOFT_CAPACITY])
-    one_more = 1.0 if s.load.shape[0] == 0 else 0.0
+    one_more = 1.0 if not present(s.load) else 0.0
     full = load + one_more > s.experts[j, MOST] or load >= s.experts[j, MOST]
     return met + 4 * (load >= s.experts[j, LEAST]) + 8 * full
 
@@ -241,7 +241,7 @@ def _gains(s: State, i: int, gains: Any) -> Any:
     """
     status, value, load, weight = s.status, s.value, s.load, s.weight
     rows, money, cost, experts, group = s.rows, s.money, s.cost, s.experts, s.group
-    weighted, ranked, num_resources = load.shape[0] > 0, weight.shape[0] > 0, cost.shape[2]
+    weighted, ranked, num_resources = present(load), present(weight), cost.shape[2]
     short, owed = rows[i, DEMAND] - rows[i, COUNT], rows[i, OWED]
     places = rows[i, CAPACITY] - rows[i, COUNT]
     options, first = 0, -1

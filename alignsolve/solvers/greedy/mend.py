@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
     FREE,
@@ -124,7 +124,7 @@ def _best_move(s: State, unit: Any, i: int, v: int, over: bool) -> Any:
     status, value, load, experts = s.status, s.value, s.load, s.experts
     money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
     rows, group = s.rows, s.group
-    weighted = load.shape[0] > 0
+    weighted = present(load)
     sign = -1.0 if over else 1.0
     after = experts[v, LOAD] + sign * (load[i, v] if weighted else 1.0)
     # The move of v alone.

@@ -15,7 +15,7 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import absent, inner, kernel, present
 
 FREE, HELD, SHUT, FIXED = 0, 1, 2, 3
 """States of a pair: it could be taken; is taken; may not be taken; must be taken (and is)."""
@@ -41,8 +41,8 @@ class State(NamedTuple):
 
     status: Any  # (N, E) int8
     value: Any  # (N, E) float64, fitness minus switching cost
-    load: Any  # (N, E) float64, or (0, 0) where loads are 1
-    weight: Any  # (N, E) float64, by which gains are divided to rank them, or (0, 0): not at all
+    load: Any  # (N, E) float64, absent where loads are 1
+    weight: Any  # (N, E) float64, by which gains are divided to rank them; absent: not at all
     rows: Any  # (N, 4 + 3·G) int64
     money: Any  # (N, 3·R) float64: spent, budget (tolerance included), the least that one more expert can cost
     cost: Any  # (N, E, R) float64
@@ -94,8 +94,8 @@ def gather(problem: AlignmentProblem) -> State:
     state = State(
         status=status,
         value=_owned(block.value),
-        load=np.zeros((0, 0)) if block.load is None else _owned(block.load),
-        weight=np.zeros((0, 0)),
+        load=absent(np.float64) if block.load is None else _owned(block.load),
+        weight=absent(np.float64),
         rows=_rows(problem),
         money=np.hstack([np.zeros(budget.shape), budget, _cheapest(cost, status)]),
         cost=cost,
@@ -220,7 +220,7 @@ def _resum(s: State, i: int) -> None:
 @inner
 def load_of(s: State, i: int, j: int) -> float:
     """The load of a pair on its expert."""
-    return s.load[i, j] if s.load.shape[0] else 1.0
+    return s.load[i, j] if present(s.load) else 1.0
 
 
 @inner

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.runtime.jit import inner
+from alignsolve.runtime.jit import inner, present
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
@@ -72,7 +72,7 @@ def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
     """Put client i on the lists of all arcs where it is among the best; ``worth`` is room for its row."""
     ground = len(prices)
     status, value, load, bar = s.status, s.value, s.load, arcs.bar
-    weighted = load.shape[0] > 0
+    weighted = present(load)
     money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
     # The reduced fitness of each expert that it could take.
     for v in range(ground):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.runtime.jit import inner
+from alignsolve.runtime.jit import absent, inner
 from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
@@ -108,7 +108,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
         ground=fixed_point(rows.ground, exponent, step),
         room=rows.room.copy(),
         spare=rows.spare.copy(),
-        group=np.zeros(0, dtype=np.int64) if group is None else np.ascontiguousarray(group),
+        group=absent(np.int64, 1) if group is None else np.ascontiguousarray(group),
         group_room=rows.group_room.copy(),
         group_spare=rows.group_spare.copy(),
         stamp=np.zeros(len(rows.client), dtype=np.int32),

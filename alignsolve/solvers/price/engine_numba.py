@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
-from alignsolve.runtime.jit import inner, kernel, part, within
+from alignsolve.runtime.jit import absent, inner, kernel, part, present, within
 from alignsolve.solvers.common.sample import MIX
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
@@ -22,6 +22,7 @@ from alignsolve.solvers.price.row_moves import (
     read_row,
 )
 from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 
 Array = npt.NDArray[Any]
@@ -99,8 +100,8 @@ class NumbaEngine:
 
 
 def _masks(block: ClientBlock) -> tuple[Array, Array]:
-    """Return eligible and required pairs; arrays without rows stand for all and none."""
-    nothing = fixed(np.zeros((0, block.num_experts), dtype=np.bool_))
+    """Return eligible and required pairs."""
+    nothing = fixed(absent(np.bool_))
     allowed = nothing if block.allowed is None else fixed(block.allowed)
     required = nothing if block.required is None else fixed(block.required)
     return allowed, required
@@ -140,11 +141,11 @@ def _price_flat(
         reduced = rows[i % BATCH]
         begin = used
         # Phase 2: required experts are taken first.
-        if len(required) > 0:
+        if present(required):
             for j in range(num_experts):
                 if required[i, j]:
                     expert[used] = j
-                    dual += _rounded(value[i, j] - prices[j], grain)
+                    dual += _rounded(subtract_price(value[i, j], prices[j], 1), grain)
                     magnitude += abs(value[i, j])
                     loads[j] += 1
                     used += 1
@@ -217,14 +218,14 @@ def _mark_rows(
     for i in range(start, min(start + BATCH, len(value))):
         reduced, room = rows[i - start], capacity[i]
         for j in range(len(prices)):
-            reduced[j] = value[i, j] - prices[j]
+            reduced[j] = subtract_price(value[i, j], prices[j], 1)
         if grain > 0:
             for j in range(len(prices)):
                 reduced[j] = _rounded(reduced[j], grain)
-        if len(allowed) > 0:
+        if present(allowed):
             for j in range(len(prices)):
                 reduced[j] = reduced[j] if allowed[i, j] else -far
-        if len(required) > 0:
+        if present(required):
             for j in range(len(prices)):
                 reduced[j] = -far if required[i, j] else reduced[j]
                 room -= required[i, j]

@@ -10,6 +10,7 @@ from alignsolve.numerics import BoolArray, IntArray, RealArray
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.subproblem.dispatch import best_rows
+from alignsolve.subproblem.reduced_fitness import subtract_prices
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class NumpyEngine:
 
 
 def _reduced(block: ClientBlock, prices: RealArray, grain: float) -> RealArray:
-    if prices.dtype.kind == "i":
-        return block.value.astype(np.int64) - prices
-    reduced = block.value.astype(np.float64) - prices
+    reduced = subtract_prices(block.value, prices, dtype=np.int64 if prices.dtype.kind == "i" else np.float64)
     return np.rint(reduced / grain) * grain if grain > 0 else reduced
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.runtime.jit import inner, kernel, part
+from alignsolve.runtime.jit import inner, kernel, part, present
+from alignsolve.subproblem.reduced_compiled import subtract_price
 
 Array = npt.NDArray[Any]
 
@@ -19,15 +20,15 @@ def read_row(
 ) -> None:
     """Compute reduced fitness and state of a client's pairs; one short loop for each, so that each is vectorised."""
     for j in range(len(prices)):
-        reduced[j] = value[i, j] - prices[j]
+        reduced[j] = subtract_price(value[i, j], prices[j], 1)
         state[j] = OPEN
     if grain > 0:
         for j in range(len(prices)):
             reduced[j] = np.rint(reduced[j] / grain) * grain
-    if len(required) > 0:
+    if present(required):
         for j in range(len(prices)):
             state[j] = REQUIRED if required[i, j] else OPEN
-    if len(allowed) > 0:
+    if present(allowed):
         for j in range(len(prices)):
             state[j] = state[j] if allowed[i, j] else SHUT
             reduced[j] = reduced[j] if allowed[i, j] else 0
