@@ -104,6 +104,25 @@ def resolved(name):
     return True
 
 
+def references(path):
+    """Full names that the docstrings of a module refer to; a leading dot means: beside this module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    package = ".".join(parts[:-1])
+    for dot, name in re.findall(r":(?:mod|class|func|data|meth):`~?(\.?)([\w.]+)`", text_of(path)):
+        full = f"{package}.{name}" if dot else name
+        if full.partition(".")[0] in HOUSES:
+            yield full
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_references_in_docstrings_lead_somewhere(house):
+    for path in sorted((ROOT / house).rglob("*.py")):
+        for name in references(path):
+            needed = [package for adapter, package in EXTRAS.items() if name.startswith(adapter)]
+            if all(find_spec(package) for package in needed):
+                assert resolved(name), f"{path.relative_to(ROOT)}: {name}"
+
+
 def test_names_are_resolved():
     assert resolved("alignsolve.solvers.price")
     assert resolved("alignsolve.io.save_problem")

@@ -1,6 +1,6 @@
 """The clients' own problems compiled, for large problems of the cardinality class: the same optimum as :mod:`.row`.
 
-:func:`.row.best_rows` is the readable version and this one's oracle. Here a client keeps the few best
+:func:`.row.greedy_rows` is the readable version and this one's oracle. Here a client keeps the few best
 reduced fitnesses in a sorted buffer while its row is read once; with groups its row is sorted instead.
 """
 

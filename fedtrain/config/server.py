@@ -11,7 +11,7 @@ ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "for
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.reception`.
+    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.inspection`.
 
     Attributes
     ----------

@@ -274,7 +274,7 @@ class _Pass:
     loads: FloatArray
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """As :meth:`.ClientChunks.respond`."""
+        """As :meth:`.clients.ClientChunks.respond`."""
         total, self.loads = self.clients.respond(prices, self.chosen)
         return total, self.loads
 
@@ -288,6 +288,6 @@ class _Tilted:
     excess: FloatArray
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """As :meth:`.ClientChunks.respond`."""
+        """As :meth:`.clients.ClientChunks.respond`."""
         total, loads = self.clients.respond(prices)
         return total + float(self.excess @ (prices - self.point)), loads - self.excess
