@@ -8,7 +8,7 @@ from rich.console import Console
 
 from alignsolve import SolveError
 from fedtrain.config import RunConfig
-from fedtrain.display import make_display
+from fedtrain.display import showing
 from fedtrain.report import write_report
 from fedtrain.results.history import Entry, entry_of
 from fedtrain.results.run_folder import RunFolder, RunFolderError, writing
@@ -106,7 +106,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
     if done.entries:
         console.print(f"resumed after round {len(done.entries)} of {config.rounds}", highlight=False)
     try:
-        with make_display(console, config.name, config.rounds) as display:
+        with showing(console, config.name, config.rounds) as show:
             for round_, state in run_rounds(federation, done.state):
                 entry = entry_of(round_)
                 folder.keep(entry)
@@ -115,7 +115,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
                 folder.append(entry)
                 done.state = state
                 done.entries.append(entry)
-                display.show(entry.row)
+                show(entry.row)
                 for client, reason in entry.quarantined:
                     console.print(f"client {client}: update not merged: {reason}", markup=False, highlight=False)
     except KeyboardInterrupt:

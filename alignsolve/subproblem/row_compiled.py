@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import FloatArray, RealArray, fixed
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import absent, inner, kernel, present
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.reduced_fitness import is_exact_in_integers
 from alignsolve.subproblem.row import RowOptima
@@ -19,7 +19,6 @@ from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, l
 
 Matrix = npt.NDArray[Any]
 SHUT = np.iinfo(np.int64).min // 2
-NO_FLAGS = np.ones((1, 1), dtype=np.bool_)
 
 
 def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
@@ -32,19 +31,9 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
         value = value.astype(np.float64)
     best, size = np.zeros(n, dtype=wanted.dtype), np.zeros(n)
     feasible = np.zeros(n, dtype=np.bool_)
-    allowed = NO_FLAGS if block.allowed is None else block.allowed
-    required = NO_FLAGS if block.required is None else block.required
-    has_allowed, has_required = block.allowed is not None, block.required is not None
-    rows = (
-        fixed(value),
-        wanted,
-        fixed(allowed),
-        has_allowed,
-        fixed(required),
-        has_required,
-        fixed(block.demand),
-        fixed(block.capacity),
-    )
+    allowed = absent(np.bool_) if block.allowed is None else block.allowed
+    required = absent(np.bool_) if block.required is None else block.required
+    rows = (fixed(value), wanted, fixed(allowed), fixed(required), fixed(block.demand), fixed(block.capacity))
     if block.group is None or block.group_capacity is None or block.group_demand is None:
         limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
         _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
@@ -57,14 +46,15 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
 
 @kernel
 def _plain_rows(
-    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
+    value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
+    shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then the best of the others: as many as demanded, more while they are worth something.
 
     Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
     """
     n, num_experts = value.shape
+    has_allowed, has_required = present(allowed), present(required)
     rows, marks, enough, likely, kept, tops = desk
     fixed_number = np.zeros(BATCH, dtype=np.int64)
     dearest = _dearest(prices)
@@ -109,12 +99,12 @@ def _plain_rows(
 
 @kernel
 def _grouped_rows(
-    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, group: Matrix, group_demand: Matrix, group_capacity: Matrix,
-    best: Matrix, size: Matrix, feasible: Matrix,
+    value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
+    group: Matrix, group_demand: Matrix, group_capacity: Matrix, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then what each group still demands, then the best of what groups and total leave room for."""
     n, num_experts = value.shape
+    has_allowed, has_required = present(allowed), present(required)
     num_groups = group_demand.shape[1]
     gain = np.empty(num_experts, dtype=prices.dtype)
     chosen = np.empty(num_experts, dtype=np.bool_)

@@ -10,16 +10,15 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedtrain.config import ConfigError, RunConfig
-from fedtrain.config.file import build_config, read_toml
+from fedtrain.config.file import build, build_config, read_toml
 
 Changes = Mapping[str, Any]
 """Keys of a configuration, nested as in its TOML file."""
-TABLES = ("base", "tasks", "alignments", "settings")
 
 
 @dataclass(frozen=True)
@@ -61,33 +60,38 @@ class Plan:
     ----------
     name
         Of the folder that it writes.
+    seeds, tuning_seeds
+        To judge and to tune on; none is in both.
+    tasks, alignments, settings
+        Changes to the configuration by name, on top of ``base``. With one setting nothing is tuned.
     reference
         The alignment whose final accuracy sets the targets, and which the others are not compared with.
     ours
         The alignment that the others are compared with.
     targets
         Shares of the reference's final accuracy that are to be reached.
-    seeds, tuning_seeds
-        To judge and to tune on; none is in both.
     base
         Changes to the default configuration for all cells.
-    tasks, alignments, settings
-        Further changes by name. With one setting nothing is tuned.
     """
 
     name: str
-    reference: str
-    ours: str
-    targets: tuple[float, ...]
     seeds: tuple[int, ...]
-    tuning_seeds: tuple[int, ...]
-    base: Changes
     tasks: Mapping[str, Changes]
     alignments: Mapping[str, Changes]
-    settings: Mapping[str, Changes]
+    reference: str = "none"
+    ours: str = "ours"
+    targets: tuple[float, ...] = (0.9, 0.97)
+    tuning_seeds: tuple[int, ...] = ()
+    base: Changes = field(default_factory=dict)
+    settings: Mapping[str, Changes] = field(default_factory=lambda: {"plain": {}})
 
     def __post_init__(self) -> None:
         """Check that the names and seeds fit together."""
+        if not self.name:
+            raise ConfigError("name is empty; it is the name of a folder")
+        for key, values in (("seeds", self.seeds), ("tuning_seeds", self.tuning_seeds), ("targets", self.targets)):
+            if len(set(values)) < len(values):
+                raise ConfigError(f"{key} is {list(values)}; it names a number twice")
         for key, name in (("reference", self.reference), ("ours", self.ours)):
             if name not in self.alignments:
                 raise ConfigError(f"{key} is {name!r}; it must be one of the alignments: {', '.join(self.alignments)}")
@@ -144,26 +148,10 @@ def read_plan(path: Path) -> Plan:
     ConfigError
         If the file cannot be read, a key is unknown or missing, or a cell has no valid configuration.
     """
-    given = read_toml(path)
-    known = {"name", "reference", "ours", "targets", "seeds", "tuning_seeds", *TABLES}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; a plan has {', '.join(sorted(known))}")
-    missing = sorted({"name", "seeds", "tasks", "alignments"} - set(given))
-    if missing:
-        raise ConfigError(f"{path}: {missing[0]} is missing")
-    plan = Plan(
-        name=_text(given, "name", path.stem),
-        reference=_text(given, "reference", "none"),
-        ours=_text(given, "ours", "ours"),
-        targets=tuple(_numbers(given, "targets", [0.9, 0.97])),
-        seeds=tuple(map(int, _numbers(given, "seeds", []))),
-        tuning_seeds=tuple(map(int, _numbers(given, "tuning_seeds", []))),
-        base=_table(given, "base"),
-        tasks=_tables(given, "tasks"),
-        alignments=_tables(given, "alignments"),
-        settings=_tables(given, "settings") or {"plain": {}},
-    )
+    try:
+        plan: Plan = build(Plan, read_toml(path))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     for task, alignment, setting in itertools.product(plan.tasks, plan.alignments, plan.settings):
         plan.cell(task, alignment, setting, plan.seeds[0])
     return plan
@@ -188,31 +176,3 @@ def _changed(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _changed(merged[key], value) if nested else value
     return merged
-
-
-def _text(given: Mapping[str, Any], key: str, default: str) -> str:
-    value = given.get(key, default)
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key} is {value!r}; it must be a name")
-    return value
-
-
-def _numbers(given: Mapping[str, Any], key: str, default: list[float]) -> list[float]:
-    values = given.get(key, default)
-    kind = int if "seeds" in key else (int, float)
-    if not isinstance(values, list) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
-        raise ConfigError(f"{key} is {values!r}; it must be a list of {'whole ' if 'seeds' in key else ''}numbers")
-    if len(set(values)) < len(values):
-        raise ConfigError(f"{key} is {values!r}; it names a number twice")
-    return values
-
-
-def _table(given: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = given.get(key, {})
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key} is {value!r}; it must be a table of keys")
-    return value
-
-
-def _tables(given: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    return {name: _table(_table(given, key), name) for name in _table(given, key)}

@@ -115,8 +115,9 @@ def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
     inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
     labels = torch.cat([job.data.labels for job in jobs])
     starts = np.cumsum([0, *(len(job.data) for job in jobs)])
+    passes = {"epochs": training.epochs, "batch_size": training.batch_size}
     plans = [
-        [start + batch for batch in batches(job.rng, len(job.data), training)]
+        [start + batch for batch in batches(job.rng, len(job.data), **passes)]
         for job, start in zip(jobs, starts.tolist(), strict=False)
     ]
     for step in range(len(plans[0])):

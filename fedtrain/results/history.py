@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import IntArray
+from fedtrain.results import atomic
 from fedtrain.results.row import Round, Row
 
 BY_EXPERT = ("loads", "capacity", "demand", "prices")
@@ -65,8 +66,7 @@ def save_entry(path: Path, entry: Entry) -> None:
     words = json.dumps(
         {"row": entry.row._asdict(), "quarantined": entry.quarantined}, default=lambda value: value.item()
     )
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, words=np.array(words, dtype=np.str_), **entry.arrays)
+    atomic.replace_arrays(path, words=np.array(words, dtype=np.str_), **entry.arrays)
 
 
 def load_entry(path: Path) -> Entry:

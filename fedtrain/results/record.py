@@ -46,6 +46,10 @@ class Rounds:
         values: FloatArray = self.columns.get(column, np.full(len(self), np.nan))
         return values
 
+    def total(self, column: str) -> float:
+        """Sum of what is known of a column of numbers."""
+        return float(np.nansum(self.numbers(column)))
+
     @cached_property
     def proven(self) -> BoolArray:
         """Which rounds' alignments were proven optimal, (num_rounds,)."""

@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 from alignsolve import Outcome
 from alignsolve.policies import REFERENCES
-from fedtrain.local.batched import Job
-from fedtrain.local.training import train_clients
-from fedtrain.models import Tensors, num_active
+from fedtrain.local import client as local
+from fedtrain.local.batched import Job, train_together
+from fedtrain.models import MLPSpec, Tensors, num_active, part_to_download
 from fedtrain.partial import PartialUpdate, traffic
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server.federation import Federation, initial_state
@@ -96,15 +96,19 @@ def _train(
     federation: Federation, pending: Pending, tensors: Tensors, number: int, clients: Sequence[int]
 ) -> dict[int, PartialUpdate]:
     """Train clients from a whole model, with the learning rate and the generators of a round."""
-    config = federation.config
-    jobs = [
-        Job(
-            client,
-            pending.assigned[client],
-            federation.clients[client],
-            generator(config.seed, Purpose.TRAINING, number, client),
-        )
-        for client in clients
-    ]
-    updates = train_clients(federation.spec, tensors, jobs, config.training.in_round(number))
+    config, spec = federation.config, federation.spec
+    training = config.training.in_round(number)
+    jobs = []
+    for client in clients:
+        rng = generator(config.seed, Purpose.TRAINING, number, client)
+        jobs.append(Job(client, pending.assigned[client], federation.clients[client], rng))
+    if training.together and isinstance(spec, MLPSpec):
+        updates = train_together(spec, tensors, jobs, training)
+    else:
+        updates = [
+            local.train(
+                one.client, spec, part_to_download(tensors, one.experts), one.experts, one.data, training, one.rng
+            )
+            for one in jobs
+        ]
     return {update.client: update for update in updates}

@@ -22,16 +22,11 @@ from fedtrain.randomness import Purpose, generator
 from fedtrain.server.inspection import Answer, Inspected, Inspector
 
 
-class Aligning(Protocol):
+class _Aligning(Protocol):
     """What a round needs of :class:`alignsolve.Aligner`; its state is a value that only it looks into."""
 
-    def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]:
-        """Return the cohort's alignment, and the state after it."""
-        ...
-
-    def observe(self, state: Any, reports: Sequence[Report]) -> Any:
-        """Return the state that has learned from a round."""
-        ...
+    def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]: ...
+    def observe(self, state: Any, reports: Sequence[Report]) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +132,7 @@ class Server:
         Limits on updates.
     """
 
-    aligner: Aligning
+    aligner: _Aligning
     layout: Layout
     router_down: RouterRows = "held"
     router_up: RouterRows = "held"

@@ -267,7 +267,7 @@ class _Search:
 
 @dataclass
 class _Pass:
-    """All clients, for one pass that keeps what they chose and their loads."""
+    """All clients, for one pass that keeps their choices and loads."""
 
     clients: ClientChunks
     chosen: BoolArray

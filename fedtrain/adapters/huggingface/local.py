@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedtrain.config.checks import at_least, check_fields, one_of
 from fedtrain.layouts import Layout
+from fedtrain.local.client import batches
 from fedtrain.partial import Measured
 
 
@@ -35,19 +37,16 @@ class Training:
         Where the client trains, as torch names it; what it returns is on the CPU.
     """
 
-    optimizer: str = "adamw"
+    optimizer: str = one_of("adamw", ("adamw", "sgd"))
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    epochs: int = 1
-    batch_size: int = 8
+    epochs: int = at_least(1, 1)
+    batch_size: int = at_least(1, 8)
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.optimizer not in ("adamw", "sgd"):
-            raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adamw' or 'sgd'")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be 1 or more, not {self.epochs} and {self.batch_size}")
+        check_fields(self, "")
 
 
 def train(
@@ -74,13 +73,12 @@ def train(
     optimizer = _optimizer(model, training)
     gauge = _Gauge(layout, experts)
     with gauge.watching(model):
-        for _ in range(training.epochs):
-            for batch in _batches(torch.from_numpy(rng.permutation(len(tokens))), training.batch_size):
-                losses, right = predict(model, tokens[batch])
-                gauge.add(tokens[batch], losses, right)
-                optimizer.zero_grad()
-                losses.mean().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        for batch in batches(rng, len(tokens), epochs=training.epochs, batch_size=training.batch_size):
+            losses, right = predict(model, tokens[batch])
+            gauge.add(tokens[batch], losses, right)
+            optimizer.zero_grad()
+            losses.mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
     return gauge.read()
 
 
@@ -88,7 +86,7 @@ def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float,
     """Return a model's mean loss and accuracy in predicting the next token."""
     model.eval()
     with torch.no_grad():
-        parts = [predict(model, batch) for batch in _batches(tokens, batch_size)]
+        parts = [predict(model, batch) for batch in torch.split(tokens, batch_size)]
     losses, right = (torch.cat(part).double().mean() for part in zip(*parts, strict=True))
     return float(losses), float(right)
 
@@ -100,10 +98,6 @@ def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
     wanted = tokens[:, 1:].flatten()
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
     return losses, logits.detach().argmax(dim=1) == wanted
-
-
-def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:

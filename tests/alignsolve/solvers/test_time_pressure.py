@@ -72,15 +72,15 @@ def allowed(problem, row, i):
 
 def exchanges(problem, x):
     """Yield every (from, to, client) move that the client's row allows; node num_experts stands for no expert."""
-    hub = problem.num_experts
-    for j in range(hub + 1):
-        for k in range(hub + 1):
+    ground = problem.num_experts
+    for j in range(ground + 1):
+        for k in range(ground + 1):
             for i in range(problem.num_clients):
-                given = j == hub or (x[i, j] and not problem.required[i, j])
-                taken = k == hub or (problem.eligible[i, k] and not x[i, k])
+                given = j == ground or (x[i, j] and not problem.required[i, j])
+                taken = k == ground or (problem.eligible[i, k] and not x[i, k])
                 row = x[i].astype(np.int64)
-                row[[node for node in (j,) if node < hub]] -= 1
-                row[[node for node in (k,) if node < hub]] += 1
+                row[[node for node in (j,) if node < ground]] -= 1
+                row[[node for node in (k,) if node < ground]] += 1
                 if j != k and given and taken and allowed(problem, row, i):
                     yield j, k, i
 
@@ -89,20 +89,20 @@ def exchanges(problem, x):
 def test_exchanges_counted_at_once_are_those_that_rows_allow_one_by_one(seed):
     problem = grouped(seed)
     state = filled(problem)
-    arcs, x, hub = paths.count_arcs(state), to_alignment(state).to_dense(6), 6
-    movers = {(j, k): [] for j in range(hub + 1) for k in range(hub + 1)}
+    arcs, x, ground = paths.count_arcs(state), to_alignment(state).to_dense(6), 6
+    movers = {(j, k): [] for j in range(ground + 1) for k in range(ground + 1)}
     for j, k, i in exchanges(problem, x):
         movers[j, k].append(i)
-    assert arcs.tolist() == [[len(movers[j, k]) for k in range(hub + 1)] for j in range(hub + 1)]
-    for v, forward in itertools.product(range(hub), (True, False)):
+    assert arcs.tolist() == [[len(movers[j, k]) for k in range(ground + 1)] for j in range(ground + 1)]
+    for v, forward in itertools.product(range(ground), (True, False)):
         clients, others, worths = paths._single_moves(state, arcs, v, forward)
         told = list(zip(others.tolist(), clients.tolist(), strict=True))
-        ends = {other: (v, other) if forward else (other, v) for other in range(hub + 1)}
+        ends = {other: (v, other) if forward else (other, v) for other in range(ground + 1)}
         loads = state.loads
         able = [
             other
-            for other in range(hub + 1)
-            if other == hub
+            for other in range(ground + 1)
+            if other == ground
             or (loads[other] + 1 <= state.most[other] if forward else loads[other] - 1 >= state.least[other])
         ]
         assert told == [(other, i) for other in able if other != v for i in movers[ends[other]]]

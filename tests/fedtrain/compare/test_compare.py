@@ -60,7 +60,7 @@ def test_cells_of_a_seed_differ_by_their_alignment_alone(tmp_path):
     [
         (("seeds = [1, 2]", "seeds = []"), "seeds is empty"),
         (("seeds = [1, 2]", "seeds = [1, 1]"), "names a number twice"),
-        (("seeds = [1, 2]", "seeds = [1.5]"), "whole numbers"),
+        (("seeds = [1, 2]", "seeds = [1.5]"), "a whole number"),
         (('ours = "ours"', 'ours = "mine"'), "ours is 'mine'"),
         (("[0.5, 0.9]", "[1.5]"), "shares above 0"),
         (("[tasks.digits]", "[tasks.'a/b']"), "letters, digits"),

@@ -81,8 +81,8 @@ def test_a_deadline_keeps_what_was_reached():
     assert (kept, prices, cycles) == (start, None, 0)
 
 
-def test_nodes_that_the_hub_cannot_reach_get_prices_too():
-    """Every client must keep exactly its experts, so no arc leads from the hub to an expert."""
+def test_nodes_that_the_ground_cannot_reach_get_prices_too():
+    """Every client must keep exactly its experts, so no arc leads from the ground to an expert."""
     fitness = [[2.0, 1.0], [1.0, 3.0]]
     problem = AlignmentProblem(fitness, required=[[1, 0], [0, 1]], expert_capacity=1, expert_demand=1)
     reached, cycles = polished(problem, Alignment.from_dense([[1, 0], [0, 1]]))
