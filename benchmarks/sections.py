@@ -1,4 +1,4 @@
-"""Standings as tables: times side by side, ratios, memory, gaps, growth, and who did not answer."""
+"""Tables of standings: times side by side, ratios, memory, gaps, growth, and contenders without an answer."""
 
 import math
 from collections import defaultdict
@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignsolve.numerics import OPTIMALITY
+from benchmarks.case import LIMIT_MARK, limit_of
 from benchmarks.entrants import in_order
-from benchmarks.suites import LIMIT_MARK, limit_of
 from benchmarks.summary import CORRECT, Standing, slopes
 
 LARGE = 100.0
-"""MB of fitness from which the memory of the process itself does not blur the ratio."""
+"""Least size of a fitness in MB for memory ratios; below it the memory of the process itself dominates."""
 OVERRUN, GRACE = 0.1, 0.2
-"""A time limit is kept if it is exceeded by no more than this share of it and so many seconds."""
+"""A time limit is kept if the excess is at most this share of the limit, plus this many seconds."""
 NAMED = 4
-"""Instances named before "and so many more"."""
+"""Most instances named in a cell, before "and … more"."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table with a sentence before it; ``words`` where its cells are text rather than numbers."""
+    """A table with a note before it; ``words`` is True if its cells are text rather than numbers."""
 
     title: str
     note: str
@@ -30,16 +30,16 @@ class Section:
 
 
 def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> list[Section]:
-    """Every table that the standings fill.
+    """Return all tables that are not empty.
 
     Parameters
     ----------
     found
-        Standings of one suite.
+        The standings of one suite.
     reference
-        The contender whose time the others are divided into.
+        The contender that the times of the others are compared with.
     in_process
-        Whether ``flow`` and the reference were alternated in one process, so that their difference is an overhead.
+        Whether ``flow`` and the reference ran alternately in one process, so that their difference is an overhead.
     """
     timed = [one for one in found if one.outcome in ("answered", "wrong")]
     tables = [
@@ -61,7 +61,7 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
 
 
 def _limits(found: Sequence[Standing]) -> Section:
-    """By how much each contender overran the limit of each instance, and what it came back with."""
+    """Return by how much each contender exceeded each time limit, and the gap of its answer."""
     limited = [one for one in found if limit_of(one.instance) is not None and not math.isnan(one.slowest)]
     note = (
         f"Seconds beyond the time limit (the number behind {LIMIT_MARK}), certificate included, the worst of the "
@@ -79,7 +79,7 @@ def _overrun(one: Standing) -> str:
 
 
 def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Standing], str]) -> Section:
-    """Instances down, contenders across."""
+    """Return a table with one row per instance and one column per contender."""
     contenders = in_order(one.contender for one in found)
     instances = list(dict.fromkeys(one.instance for one in found))
     told = {(one.instance, one.contender): cell(one) for one in found}
@@ -97,7 +97,7 @@ def _against(timed: Sequence[Standing], reference: str) -> Section:
 
 
 def _overhead(found: Sequence[Standing], reference: str) -> Section:
-    """What solve() adds to a hand-written script."""
+    """Return the overhead of solve() over its back end and over a hand-written script."""
     script = {one.instance: one for one in found if one.contender == reference and one.repeats}
     cells = [
         [
@@ -118,7 +118,7 @@ def _overhead(found: Sequence[Standing], reference: str) -> Section:
 
 
 def _shares(timed: Sequence[Standing]) -> Section:
-    """Memory in units of the fitness, where that is large enough to matter."""
+    """Return the memory in units of the fitness, for instances with a large fitness."""
     cells = [
         [
             *(one.instance, one.contender, f"{one.fitness:.0f}", _peak(one), f"{one.peak / one.fitness:.2f}"),

@@ -11,9 +11,11 @@ from fedtrain.config import RunConfig
 from fedtrain.display import make_display
 from fedtrain.report import write_report
 from fedtrain.results.history import Entry, entry_of
-from fedtrain.results.run_folder import RunFolder, writing
-from fedtrain.server.federation import Federation, ServerState, prepare
+from fedtrain.results.run_folder import RunFolder, RunFolderError, writing
+from fedtrain.server import checkpoint
+from fedtrain.server.federation import Federation, fingerprint, initial_state, prepare
 from fedtrain.server.rounds import run_rounds
+from fedtrain.server.step import ServerState
 
 
 class Ending(Enum):
@@ -55,29 +57,47 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, 
         If the folder exists, belongs to a run that was configured otherwise, or cannot be written.
     """
     federation = prepare(config)
-    with RunFolder(out / config.name, config, overwrite=overwrite, resume=resume) as folder:
-        if folder.finished:
-            console.print(f"{folder.path} is finished; there is nothing to resume", highlight=False, soft_wrap=True)
-            folder.finish()
-            return Ending.FINISHED
-        done = _Done(*folder.begin(federation))
-        ending = _train(federation, done, folder, console)
-        folder.write_alignment(federation, done.entries)
-        folder.write_model(done.state.tensors)
-        with writing(folder.path / "report.html"):
-            report = write_report(folder.path)
-        if ending is Ending.FINISHED:
-            folder.finish()
+    folder = RunFolder(out / config.name, config, overwrite=overwrite, resume=resume)
+    if folder.finished:
+        console.print(f"{folder.path} is finished; there is nothing to resume", highlight=False, soft_wrap=True)
+        folder.finish()
+        return Ending.FINISHED
+    done = _resumed(federation, folder)
+    ending = _train(federation, done, folder, console)
+    folder.write_alignment(
+        done.entries,
+        num_experts=federation.spec.num_experts,
+        tier=federation.fleet.tier,
+        tier_names=federation.fleet.tier_names,
+        labels=federation.label_counts,
+    )
+    folder.write_model(done.state.tensors)
+    with writing(folder.path / "report.html"):
+        report = write_report(folder.path)
+    if ending is Ending.FINISHED:
+        folder.finish()
     _tell(console, done.entries, report)
     return ending
 
 
 @dataclass
 class _Done:
-    """What has been done so far."""
+    """What has been done so far, and the fingerprint of the data and the devices."""
 
     state: ServerState
     entries: list[Entry]
+    about: dict[str, str]
+
+
+def _resumed(federation: Federation, folder: RunFolder) -> _Done:
+    """Return where to start: the saved state with the rounds before it, or the initial one."""
+    start, about = initial_state(federation), {"given": fingerprint(federation)}
+    try:
+        found = checkpoint.load(folder.checkpoint, federation.aligner, about, start.tensors)
+    except checkpoint.SavedStateError as error:
+        raise RunFolderError(f"{error}; pass --overwrite to start again") from error
+    state = found[0] if found else start
+    return _Done(state, folder.begin(state.round), about)
 
 
 def _train(federation: Federation, done: _Done, folder: RunFolder, console: Console) -> Ending:
@@ -89,7 +109,10 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
         with make_display(console, config.name, config.rounds) as display:
             for round_, state in run_rounds(federation, done.state):
                 entry = entry_of(round_)
-                folder.append(entry, state)
+                folder.keep(entry)
+                with writing(folder.checkpoint):
+                    checkpoint.save(folder.checkpoint, state, federation.aligner, done.about)
+                folder.append(entry)
                 done.state = state
                 done.entries.append(entry)
                 display.show(entry.row)

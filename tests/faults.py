@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from fedtrain.local.update import Update
+from fedtrain.partial import PartialUpdate
 from fedtrain.server.reply import Reply, seal
 
-Change = Callable[[np.random.Generator, Update], Update]
+Change = Callable[[np.random.Generator, PartialUpdate], PartialUpdate]
 
 
 class Network:
@@ -18,7 +18,7 @@ class Network:
     def __init__(self, rng: np.random.Generator, rate: float) -> None:
         self.rng = rng
         self.rate = rate
-        self.sound: list[Update] = []
+        self.sound: list[PartialUpdate] = []
         self.unsound: list[int] = []
 
     def __call__(self, replies: Sequence[Reply]) -> list[Reply]:
@@ -42,10 +42,10 @@ class Network:
         if kind == "drop":
             return []
         if kind == "repeat":
-            return self._sound(reply) + self._bad(reply)
-        if kind == "again":  # once more, and otherwise: the first counts
+            return [*self._sound(reply), reply]
+        if kind == "again":  # once more, and otherwise: neither counts
             other = nonsense(self.rng, reply.update)
-            return self._sound(reply) + self._bad(seal(reply.sender, reply.round, other, attempt=1))
+            return [*self._bad(reply), seal(reply.sender, reply.round, other)]
         if kind == "corrupt":
             return self._bad(dataclasses.replace(reply, update=_flip_a_bit(self.rng, reply.update)))
         if kind == "stale":
@@ -58,25 +58,25 @@ class Network:
 PROBABILITIES = [0.1, 0.1, 0.1, 0.15, 0.1, 0.05, 0.4]
 
 
-def nonsense(rng: np.random.Generator, update: Update) -> Update:
+def nonsense(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
     """Return what no update may be."""
     return NONSENSE[rng.integers(len(NONSENSE))](rng, update)
 
 
-def _flip_a_bit(rng: np.random.Generator, update: Update) -> Update:
+def _flip_a_bit(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
     name = sorted(update.tensors)[rng.integers(len(update.tensors))]
     value = update.tensors[name].clone()
     bits = value.view(torch.int32).reshape(-1)
     bits[int(rng.integers(len(bits)))] ^= 1 << int(rng.integers(31))
-    return dataclasses.replace(update, tensors={**update.tensors, name: value})
+    return dataclasses.replace(update, weights={**update.tensors, name: value})
 
 
 def _with(change: Callable[[np.random.Generator, torch.Tensor], object]) -> Change:
     """Change one tensor."""
 
-    def changed(rng: np.random.Generator, update: Update) -> Update:
+    def changed(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
         name = sorted(update.tensors)[rng.integers(len(update.tensors))]
-        return dataclasses.replace(update, tensors={**update.tensors, name: change(rng, update.tensors[name].clone())})
+        return dataclasses.replace(update, weights={**update.tensors, name: change(rng, update.tensors[name].clone())})
 
     return changed
 
@@ -86,18 +86,18 @@ def _one(rng: np.random.Generator, value: torch.Tensor, put: float) -> torch.Ten
     return value
 
 
-def _without_a_tensor(rng: np.random.Generator, update: Update) -> Update:
+def _without_a_tensor(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
     name = sorted(update.tensors)[rng.integers(len(update.tensors))]
-    return dataclasses.replace(update, tensors={key: value for key, value in update.tensors.items() if key != name})
+    return dataclasses.replace(update, weights={key: value for key, value in update.tensors.items() if key != name})
 
 
 def _measured(**changes: object) -> Change:
-    return lambda rng, update: dataclasses.replace(update, measured=update.measured._replace(**changes))
+    return lambda rng, update: dataclasses.replace(update, **changes)
 
 
-def _all_used(rng: np.random.Generator, update: Update) -> Update:
+def _all_used(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
     usage = np.full(len(update.experts), 1.5)
-    return dataclasses.replace(update, measured=update.measured._replace(usage=usage))
+    return dataclasses.replace(update, usage=usage)
 
 
 NONSENSE: list[Change] = [
@@ -113,8 +113,8 @@ NONSENSE: list[Change] = [
     _with(lambda rng, value: value.tolist()),
     _with(lambda rng, value: None),
     _without_a_tensor,
-    lambda rng, update: dataclasses.replace(update, tensors={**update.tensors, "experts.99.x\n": torch.zeros(2)}),
-    lambda rng, update: dataclasses.replace(update, tensors={}),
+    lambda rng, update: dataclasses.replace(update, weights={**update.tensors, "experts.99.x\n": torch.zeros(2)}),
+    lambda rng, update: dataclasses.replace(update, weights={}),
     lambda rng, update: dataclasses.replace(update, experts=(*update.experts, 77)),
     lambda rng, update: dataclasses.replace(update, experts=()),
     lambda rng, update: dataclasses.replace(update, client=update.client + 1),

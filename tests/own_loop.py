@@ -2,9 +2,9 @@
 
 import json
 
-from fedtrain.adapters.saved import load_weights
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
+from fedtrain.server.checkpoint import load_weights
 from fedtrain.server.rounds import run_rounds
 
 

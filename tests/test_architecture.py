@@ -2,16 +2,19 @@
 
 import ast
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).parents[1]
 HOUSES = ("alignsolve", "fedtrain", "problems", "benchmarks", "tests")
 FILES = sorted(path for house in HOUSES for path in (ROOT / house).rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+FOLDERS = sorted({path.parent for path in FILES if path.relative_to(ROOT).parts[0] != "tests"})
 MAY_IMPORT = {
     "alignsolve": {"alignsolve"},
     "problems": {"problems", "alignsolve"},
@@ -19,7 +22,37 @@ MAY_IMPORT = {
     "benchmarks": {"benchmarks", "alignsolve", "fedtrain", "problems"},
     "tests": {"tests", "benchmarks", "alignsolve", "fedtrain", "problems"},
 }
+ROOMS = {
+    "alignsolve": [
+        "numerics",
+        "runtime",
+        "data",
+        "subproblem",
+        "certificate",
+        "problem",
+        "solver",
+        "solution",
+        "certificate.judge certificate.verify",
+        "solvers.common",
+        "solvers",
+        "front",
+        "io",
+        "layers",
+        "diagnose",
+        "estimate",
+        "aligner",
+        "aligner_file",
+        "policies",
+        "display",
+        "cli",
+    ],
+    "fedtrain": [],
+}
+"""Rooms of a house from the ground up: each imports only rooms before it. A file's room is its longest prefix."""
+ROOT_MODULES = {"alignsolve": 12, "fedtrain": 6}
 LONGEST = 400
+LONGEST_FUNCTION = 80
+MEDIAN = 160
 HEAVY = ("torch", "ortools", "numba", "pulp", "highspy", "networkx", "scipy", "sklearn", "matplotlib")
 
 
@@ -54,11 +87,98 @@ def house(name):
     return name.split(".")[0]
 
 
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def file_of(imported):
+    """The module of ours that an imported name is, or lies in; None for what is not ours."""
+    if imported in MODULES:
+        return imported
+    parent = imported.rpartition(".")[0]
+    return parent if parent in MODULES else None
+
+
+def graph():
+    """Which file imports which, wherever in it: in functions and under TYPE_CHECKING too."""
+    edges = {name: {file_of(imported) for imported in imports(path)} - {None, name} for name, path in MODULES.items()}
+    return {name: sorted(found) for name, found in edges.items()}
+
+
+def circles(edges):
+    """Groups of files that import each other in a loop (networkx: strongly connected components)."""
+    drawn = networkx.DiGraph([(name, other) for name, others in edges.items() for other in others])
+    return sorted(sorted(group) for group in networkx.strongly_connected_components(drawn) if len(group) > 1)
+
+
+def room(name):
+    """A module's room and its place above the ground; the house's own ``__init__`` is the roof."""
+    own, _, inside = name.partition(".")
+    order = [prefix.split() for prefix in ROOMS[own]]
+    found = [
+        (len(prefix), height, prefix)
+        for height, prefixes in enumerate(order)
+        for prefix in prefixes
+        if inside == prefix or inside.startswith(f"{prefix}.")
+    ]
+    if not found:
+        return "roof", len(order)
+    _, height, prefix = max(found)
+    return prefix, height
+
+
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_houses_import_only_what_they_may(path):
     own = path.relative_to(ROOT).parts[0]
     foreign = {name for name in imports(path) if house(name) in HOUSES and house(name) not in MAY_IMPORT[own]}
     assert not foreign
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    assert circles(graph()) == []
+
+
+def test_the_finder_of_circles_finds_them():
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize("own", [own for own, order in ROOMS.items() if order])
+def test_rooms_import_only_rooms_below(own):
+    upwards = []
+    for name, others in graph().items():
+        here, height = room(name) if house(name) == own else (None, 0)
+        for other in others if here else ():
+            there, below = room(other) if house(other) == own else (here, 0)
+            if there != here and below >= height:
+                upwards.append(f"{name} -> {other}")
+    assert upwards == []
+
+
+@pytest.mark.parametrize("own", [own for own, order in ROOMS.items() if order])
+def test_every_file_has_a_room(own):
+    names = {name for name in MODULES if house(name) == own} - {own}
+    assert sorted(name for name in names if room(name)[0] == "roof") == []
+
+
+@pytest.mark.parametrize("own", ROOT_MODULES)
+def test_few_files_lie_outside_the_rooms(own):
+    assert len(list((ROOT / own).glob("*.py"))) - 1 <= ROOT_MODULES[own]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=[str(folder.relative_to(ROOT)) for folder in FOLDERS])
+def test_every_folder_says_what_lives_there_and_what_it_may_import(folder):
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert len(told.splitlines()) >= 3
+    assert "import" in told
+
+
+def test_tests_mirror_the_rooms():
+    folders = [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and list(path.glob("test_*.py"))]
+    strange = [path for path in folders if not (ROOT / path.relative_to(ROOT / "tests")).is_dir()]
+    assert [str(path) for path in strange] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
@@ -77,6 +197,23 @@ def test_alignsolve_never_imports_torch_but_for_the_price_solvers_engine(path):
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_files_are_one_idea_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_functions_are_one_thought_long(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {each.name: each.end_lineno - each.lineno + 1 for each in functions}
+    assert {name: lines for name, lines in long.items() if lines > LONGEST_FUNCTION} == {}
+
+
+def test_a_file_in_the_middle_is_short():
+    lengths = [
+        len(path.read_text(encoding="utf-8").splitlines())
+        for path in FILES
+        if path.relative_to(ROOT).parts[0] != "tests"
+    ]
+    assert statistics.median(lengths) <= MEDIAN
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
@@ -119,10 +256,6 @@ NO_DOOR = {"inner", "within", "part"}
 """Decorators of what only compiled code may call: a call from Python ends the process."""
 COMPILED_BY_OVERLOAD = {"alignsolve.solvers.price.heaps", "alignsolve.solvers.price.table"}
 """Modules whose plain functions compiled code alone calls, see price/arcs.py."""
-
-
-def module_name(path):
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def decorated(tree, decorators):

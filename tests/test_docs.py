@@ -23,7 +23,7 @@ from tests.test_guides import FENCE, MARK
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-READ = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+READ = [*PAGES, *sorted(ROOT.glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in READ]
 LINK = re.compile(r"!?\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 LARGEST_PICTURE = 200_000
@@ -47,7 +47,7 @@ def anchors(page):
 
 def run_by(name):
     """Tests that run a page's code themselves name it."""
-    return [path.name for path in (ROOT / "tests").glob("test_*.py") if f'"docs" / "{name}"' in text_of(path)]
+    return [path.name for path in (ROOT / "tests").rglob("test_*.py") if f'"docs" / "{name}"' in text_of(path)]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(DOCS)) for path in PAGES])
@@ -85,11 +85,10 @@ def referenced():
 
 def promised(house):
     """Full names that the packages of a house list as theirs, read from the source: extras need not be installed."""
-    for path in sorted((ROOT / house).rglob("__init__.py")) + [ROOT / house / "config.py"] * (house == "fedtrain"):
+    for path in sorted((ROOT / house).rglob("__init__.py")):
         for node in ast.parse(text_of(path)).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                module = path.parent if path.name == "__init__.py" else path.with_suffix("")
-                dotted = ".".join(module.relative_to(ROOT).parts)
+                dotted = ".".join(path.parent.relative_to(ROOT).parts)
                 yield from (f"{dotted}.{name}" for name in ast.literal_eval(node.value))
 
 

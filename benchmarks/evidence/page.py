@@ -1,6 +1,6 @@
-"""docs/evidence.md and its pictures, written from what the comparisons came to.
+"""Writes docs/evidence.md and its pictures from the results of the comparisons.
 
-What the figures mean is written by hand, in findings.md beside this file, and stands at the head of the page.
+The interpretation of the figures is written by hand, in findings.md beside this file; it opens the page.
 """
 
 import math
@@ -37,20 +37,20 @@ def page(main: Compared, ablation: Compared, longer: Compared) -> str:
         "# The evidence: does alignment pay?",
         "<!-- Written by `make evidence`; the text below the heading is benchmarks/evidence/findings.md. -->",
         FINDINGS.read_text(encoding="utf-8").strip(),
-        "## What was to be reached",
-        "Claims of [the protocol](protocol.md), by number. Ratios are ours / rival, geometric means over "
-        f"{len(main.plan.seeds)} seeds with 95 % intervals.",
+        "## Targets of the protocol",
+        "The numbers are those of the claims in [the protocol](protocol.md). Ratios are ours / rival: geometric means "
+        f"over {len(main.plan.seeds)} seeds, with 95 % intervals.",
         markdown_table(
-            ("claim", "task", "against", "figure", "seen", "interval", "held to", ""), map(_verdict, verdicts(main))
+            ("claim", "task", "against", "figure", "result", "interval", "target", ""), map(_verdict, verdicts(main))
         ),
         *(part for task in main.plan.tasks for part in _task(main, task)),
         "## What each part is worth",
-        "Ours as it is, and with one part taken out or put in; ratios are ours / the variant, so that below 1 the part "
-        "pays. The setting is the same for all, nothing is tuned.",
+        "Ours, and variants with one part taken out or added. Ratios are ours / the variant: a ratio below 1 means "
+        "that the part pays. The setting is the same for all. Nothing is tuned.",
         *(part for task in ablation.plan.tasks for part in _ablation(ablation, task)),
-        "## Let go on",
-        "Not in the protocol, and run after its runs were seen: those that did not get to the targets in its rounds, "
-        "with the settings that they had there, for twice as many. The targets are the same.",
+        "## Longer runs",
+        "These runs are not in the protocol. They were made after its results were known. Alignments that missed the "
+        "targets in the protocol's rounds got twice as many rounds. Settings and targets are the same.",
         *(part for task in longer.plan.tasks for part in _longer(main, longer, task)),
         "## How it was run",
         _how(main, ablation, longer),
@@ -67,10 +67,10 @@ def _task(main: Compared, task: str) -> Iterator[str]:
     figures = [one for one in main.figures if one.task == task]
     yield f"## {task}"
     if task in VISIBLE:
-        yield "As many domains as experts: who groups clients by what their data look like is favoured."
+        yield "There are as many domains as experts. This favours any method that groups clients by their data."
     yield f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
     targets = _target_names(main.plan)
-    yield "Restricted mean rounds to the targets, in brackets the share of runs that got there; accuracies in the end."
+    yield "Restricted mean rounds to the targets (with the share of runs that reached them), and final accuracies."
     yield markdown_table(
         ("alignment", "setting", *(f"rounds to {target}" for target in targets), *FIGURES),
         (
@@ -78,7 +78,7 @@ def _task(main: Compared, task: str) -> Iterator[str]:
             for one in figures
         ),
     )
-    yield "Simulated seconds and megabytes to the targets; variation of load between experts, and fitness regret."
+    yield "Simulated seconds and megabytes to the targets; variation of load between experts; fitness regret."
     yield markdown_table(
         (
             *("alignment", *(f"seconds to {target}" for target in targets), *(f"MB to {target}" for target in targets)),
@@ -94,7 +94,7 @@ def _task(main: Compared, task: str) -> Iterator[str]:
             for one in figures
         ),
     )
-    yield "Ours against the others: ratios of times and bytes, differences of accuracy; in brackets p after Holm."
+    yield "Ours against the others: ratios of times and bytes, differences of accuracy (p after Holm's correction)."
     yield _against([one for one in main.comparisons if one.task == task])
 
 
@@ -114,7 +114,7 @@ def _ablation(ablation: Compared, task: str) -> Iterator[str]:
 
 
 def _longer(main: Compared, longer: Compared, task: str) -> Iterator[str]:
-    """What longer runs tell of the targets that the reference set in the protocol's rounds."""
+    """Yield the results of longer runs for the targets that the reference set in the protocol's rounds."""
     yield f"### {task}, {len(longer.runs[task, longer.plan.ours][0]['round'])} rounds"
     (reference,) = (one for one in main.figures if (one.task, one.alignment) == (task, main.plan.reference))
     targets = [target * reference.levels["accuracy"] for target in main.plan.targets]
@@ -145,9 +145,10 @@ def _how(*compared: Compared) -> str:
     judged = [run for each in compared for runs in each.runs.values() for run in runs]
     hours = sum(float(run["round_seconds"].sum()) for run in judged) / 3600
     return (
-        f"{len(every)} runs in all, those for tuning included; the {len(judged)} judged ones took {hours:.1f} hours of "
-        "wall-clock time, several at a time. The raw rows, a line for every round of every run, are in "
-        "`benchmarks/results/evidence.csv.gz`; `make evidence` runs what is missing there and writes this page."
+        f"{len(every)} runs were made, including those for tuning. The {len(judged)} judged runs took {hours:.1f} "
+        "hours of wall-clock time; several ran at the same time. The raw rows are in "
+        "`benchmarks/results/evidence.csv.gz`, one for each round of each run. `make evidence` runs only what is "
+        "missing there, and writes this page."
     )
 
 

@@ -1,4 +1,7 @@
-"""Merging of clients' updates, per expert, by a rule to choose: one file a rule, a pure function of stacked updates."""
+"""Merging of inspected updates, per expert, by a rule to choose: one file a rule, a pure function of stacked updates.
+
+:mod:`fedtrain.partial` calls it, and so may anybody; torch is not needed. It imports config and layouts.
+"""
 
 from fedtrain.aggregate.mean import mean
 from fedtrain.aggregate.median import median

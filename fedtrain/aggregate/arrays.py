@@ -4,18 +4,22 @@ Torch is never imported here: where it is not loaded already, nobody can hold on
 """
 
 import sys
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
+
+from alignsolve.numerics import FloatArray
 
 Array: TypeAlias = Any
 """A numpy array or a torch tensor."""
 
 
-def is_array(value: object) -> bool:
-    """Whether it is a numpy array or a torch tensor."""
-    return isinstance(value, np.ndarray) or _is_tensor(value)
+def is_dense(value: object) -> bool:
+    """Whether it is a numpy array, or a torch tensor that has all its values in memory."""
+    if isinstance(value, np.ndarray):
+        return True
+    return _is_tensor(value) and value.layout is _torch().strided and value.device.type != "meta"
 
 
 def new(like: Array, shape: tuple[int, ...]) -> Array:
@@ -60,6 +64,27 @@ def weighted_mean(values: Iterable[tuple[Array, float]], like: Array) -> Array |
     return None if total is None else narrow(total / weight, like)
 
 
+def flatten(values: Sequence[Array]) -> FloatArray:
+    """Join the entries of arrays to one vector of float64."""
+    flat = [
+        value.detach().double().cpu().numpy() if _is_tensor(value) else value.astype(np.float64) for value in values
+    ]
+    return np.concatenate([value.reshape(-1) for value in flat])
+
+
+def unflatten(vector: FloatArray, likes: Sequence[Array]) -> list[Array]:
+    """Cut a vector into arrays with the kinds, shapes and types of these."""
+    sizes = [int(np.prod(like.shape, dtype=np.int64)) for like in likes]
+    parts = np.split(vector, np.cumsum(sizes)[:-1])
+    return [_unflattened(part.reshape(tuple(like.shape)), like) for part, like in zip(parts, likes, strict=True)]
+
+
+def _unflattened(values: FloatArray, like: Array) -> Array:
+    if _is_tensor(like):
+        return _torch().from_numpy(values.copy()).to(device=like.device, dtype=like.dtype)
+    return values.astype(like.dtype)
+
+
 def largest(value: Array) -> float:
     """Largest size of an entry; NaN if one is not a number, and 0 where entries are not fractions or there is none."""
     if not is_real(value) or 0 in value.shape:
@@ -84,7 +109,7 @@ def num_bytes(value: Array) -> int:
     return int(np.prod(value.shape, dtype=np.int64)) * int(value.dtype.itemsize)
 
 
-def _is_tensor(value: object) -> bool:
+def _is_tensor(value: object) -> TypeGuard[Any]:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 

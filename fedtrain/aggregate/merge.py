@@ -1,26 +1,26 @@
-"""From updates to the new model: each expert's updates are stacked, merged by the chosen rule, and put in place.
+"""From updates to the new model: each expert's updates are merged by the chosen rule and put in place.
 
-A part is merged over those who returned it: the shared part over all, an expert with its row of the router over its
-holders. Weights are the clients' examples, for an expert times their usage of it. Updates are put in the order of their
-clients and computed with in float64, so that the result does not depend on the order in which they arrive. A part that
-nobody, or fewer than ``min_holders``, gave any weight stays bit for bit what it was.
+A part is merged over the clients that returned it: the shared part over all of them, an expert with its rows of the
+router over its holders. Weights are the clients' examples, for an expert times their usage of it. Updates are taken in
+the order of their clients and computed with in float64, so that the order of arrival changes nothing. A part that
+nobody, or fewer than ``min_holders``, gave any weight stays bit for bit what it was. Tensors of integers, counters for
+example, have no mean; they stay as well.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from alignsolve.numerics import FloatArray
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
 from fedtrain.aggregate.mean import mean
 from fedtrain.aggregate.median import median
 from fedtrain.aggregate.multi_krum import multi_krum
 from fedtrain.aggregate.trimmed_mean import trimmed_mean
 from fedtrain.config import AggregationConfig
-from fedtrain.local.update import Update
-from fedtrain.models import Tensors, expert_of
+from fedtrain.layouts import Layout, Piece, RouterRows, Weights, detect
 
 Rule: TypeAlias = Callable[..., FloatArray]
 
@@ -33,51 +33,102 @@ RULES: dict[str, Rule] = {
 """Every rule by name: ``rule(values, weights, *, bad_share)``."""
 
 
+class Returned(Protocol):
+    """What merging needs to know of an update; :class:`fedtrain.partial.PartialUpdate` is one."""
+
+    @property
+    def client(self) -> Any:
+        """Whose it is; the order in which updates are added."""
+        ...
+
+    @property
+    def experts(self) -> Sequence[int]:
+        """The experts that it holds, ascending."""
+        ...
+
+    @property
+    def weights(self) -> Weights:
+        """The tensors of its slice."""
+        ...
+
+    def weight(self, expert: int | None) -> float:
+        """How many examples trained an expert, or the shared part (None)."""
+        ...
+
+
+class _Holding(NamedTuple):
+    """What one client returned of one part, and the weight that it has there."""
+
+    tensors: Weights
+    pieces: list[Piece]
+    weight: float
+
+
 def aggregate(
-    current: Mapping[str, Tensor], updates: Iterable[Update], config: AggregationConfig | None = None
-) -> Tensors:
-    """Merge the updates into new tensors of the whole model.
+    current: Weights,
+    updates: Iterable[Returned],
+    config: AggregationConfig | None = None,
+    *,
+    layout: Layout | None = None,
+    router_rows: RouterRows = "held",
+) -> dict[str, Array]:
+    """Merge updates into new tensors of the whole model.
 
     Parameters
     ----------
     current
         The whole model's tensors before this round; not changed.
     updates
-        Already inspected (:mod:`fedtrain.server.reception`); in any order, at most one per client.
+        Already inspected (:func:`fedtrain.partial.find_fault`); in any order, at most one per client.
     config
         The rule and its settings; None: the mean.
+    layout
+        Which tensors belong to which expert; None: recognised.
+    router_rows
+        Which of the router's rows the clients return. ``all``: they are merged as the shared part is.
+
+    Returns
+    -------
+    dict
+        The new tensors; those that did not change are the ones given.
     """
-    config = config or AggregationConfig()
-    ordered = sorted(updates, key=lambda update: update.client)
-    parts: dict[int | None, list[str]] = {}
-    for name in current:
-        parts.setdefault(expert_of(name), []).append(name)
+    config, layout = config or AggregationConfig(), layout or detect(current)
+    real = {name: value for name, value in current.items() if arrays.is_real(value)}
     merged = dict(current)
-    for names in parts.values():
-        holders = [update for update in ordered if names[0] in update.tensors and update.weight(names[0]) > 0.0]
+    for holders in _by_part(real, updates, layout, router_rows).values():
         if len(holders) >= config.min_holders:
-            merged |= _merge_part(current, names, holders, config)
+            for piece, value in zip(holders[0].pieces, _merge_part(current, holders, config), strict=True):
+                if merged[piece.name] is current[piece.name]:
+                    merged[piece.name] = arrays.copy(current[piece.name])
+                merged[piece.name][piece.whole] = value
     return merged
 
 
-def _merge_part(
-    current: Mapping[str, Tensor], names: list[str], holders: list[Update], config: AggregationConfig
-) -> Tensors:
-    stacked = np.stack([_flat(update, names) for update in holders])
-    weights = np.array([update.weight(names[0]) if config.weights == "examples" else 1.0 for update in holders])
-    flat = RULES[config.rule](stacked, weights, bad_share=config.bad_share)
-    return _unflat(flat, {name: current[name] for name in names})
+def _by_part(
+    current: Weights, updates: Iterable[Returned], layout: Layout, router_rows: RouterRows
+) -> dict[int | None, list[_Holding]]:
+    """Sort what was returned by the part that it belongs to: an expert, or the shared part (None)."""
+    found: dict[int | None, list[_Holding]] = {}
+    for update in sorted(updates, key=lambda update: update.client):
+        own: dict[int | None, list[Piece]] = {}
+        for piece in layout.pieces(current, update.experts, router_rows):
+            own.setdefault(piece.expert, []).append(piece)
+        for expert, pieces in own.items():
+            weight = update.weight(expert)
+            if weight > 0.0:
+                found.setdefault(expert, []).append(_Holding(update.weights, pieces, weight))
+    return found
 
 
-def _flat(update: Update, names: list[str]) -> FloatArray:
-    return torch.cat([update.tensors[name].detach().double().reshape(-1) for name in names]).numpy()
-
-
-def _unflat(flat: FloatArray, like: Mapping[str, Tensor]) -> Tensors:
-    """Cut a vector into tensors of these shapes and types."""
-    tensors, start = {}, 0
-    for name, value in like.items():
-        stop = start + value.nelement()
-        tensors[name] = torch.from_numpy(flat[start:stop].copy()).reshape(value.shape).to(value.dtype)
-        start = stop
-    return tensors
+def _merge_part(current: Weights, holders: Sequence[_Holding], config: AggregationConfig) -> list[Array]:
+    """Return the new value of each piece; every holder has the same pieces in the same order."""
+    weights = [holder.weight if config.weights == "examples" else 1.0 for holder in holders]
+    old = [current[piece.name][piece.whole] for piece in holders[0].pieces]
+    returned = [[holder.tensors[piece.name][piece.sliced] for piece in holder.pieces] for holder in holders]
+    if config.rule == "mean":  # piece by piece: only one of them is held in float64
+        return [
+            arrays.weighted_mean(zip(values, weights, strict=True), like)
+            for like, *values in zip(old, *returned, strict=True)
+        ]
+    stacked = np.stack([arrays.flatten(values) for values in returned])
+    return arrays.unflatten(RULES[config.rule](stacked, np.array(weights), bad_share=config.bad_share), old)

@@ -14,11 +14,11 @@ from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Repo
 from alignsolve.numerics import FloatArray
 from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.compare.plan import Cell
-from fedtrain.results.loads import variation
-from fedtrain.results.row import Round
+from fedtrain.results.row import Round, variation
 from fedtrain.server.alignment import declared_capacity
-from fedtrain.server.federation import Federation, ServerState, initial_state, prepare
+from fedtrain.server.federation import Federation, initial_state, prepare
 from fedtrain.server.rounds import run_rounds
+from fedtrain.server.step import ServerState
 
 
 class Line(NamedTuple):

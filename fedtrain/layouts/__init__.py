@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fedtrain.layouts import fused, lora, modules, on_disk, transposed
-from fedtrain.layouts.layout import Layout, LayoutError, Part, Weights
+from fedtrain.layouts.layout import Layout, LayoutError, Part, Piece, RouterRows, Weights
 
 
 class Kind(NamedTuple):
@@ -82,4 +82,4 @@ def _some(names: list[str], shown: int = 5) -> str:
     return f"{len(names)} tensors ({', '.join(names[:shown])}{', …' if len(names) > shown else ''})"
 
 
-__all__ = ["LAYOUTS", "Kind", "Layout", "LayoutError", "Part", "Weights", "detect"]
+__all__ = ["LAYOUTS", "Kind", "Layout", "LayoutError", "Part", "Piece", "RouterRows", "Weights", "detect"]

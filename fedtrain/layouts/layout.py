@@ -6,9 +6,9 @@ layer has E, is l·E + e. Everything else (slicing, checking, merging, counting 
 new layout is one function that fills it in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,28 @@ Weights: TypeAlias = Mapping[str, Any]
 
 Place: TypeAlias = tuple[Any, ...]
 """An index: ``tensor[place]`` is a view of one expert's entries."""
+
+RouterRows: TypeAlias = Literal["held", "all"]
+"""Which of the router's rows travel: those of a client's experts, or all, as if the router were shared."""
+
+
+class Piece(NamedTuple):
+    """The entries of one tensor that belong to one expert, or a whole shared tensor.
+
+    Attributes
+    ----------
+    name
+        Of the tensor.
+    expert
+        Whose entries these are; None: shared.
+    whole, sliced
+        Where they lie in the whole model's tensor, and in a client's slice of it.
+    """
+
+    name: str
+    expert: int | None
+    whole: Place
+    sliced: Place
 
 
 class LayoutError(ValueError):
@@ -119,6 +141,36 @@ class Layout:
         if chosen and not 0 <= chosen[0] <= chosen[-1] < self.num_experts:
             raise ValueError(f"experts {chosen}: the model has experts 0..{self.num_experts - 1}")
         return tuple(chosen)
+
+    def travelling(self, name: str, router_rows: RouterRows) -> Part | None:
+        """How a tensor is divided on its way to a client and back; None if all of it travels."""
+        part = self.parts.get(name)
+        return None if part is None or (part.router and router_rows == "all") else part
+
+    def pieces(self, weights: Weights, experts: Sequence[int], router_rows: RouterRows) -> Iterator[Piece]:
+        """List what a client with these experts, ascending, shares with the whole model, tensor by tensor."""
+        for name, value in weights.items():
+            part = self.travelling(name, router_rows)
+            if part is None:
+                yield Piece(name, None, (Ellipsis,), (Ellipsis,))
+                continue
+            held, width = part.held(experts), part.width(tuple(value.shape))
+            for position, j in enumerate(held):
+                whole, sliced = part.place(j, part.count, width), part.place(position, len(held), width)
+                yield Piece(name, part.first + j, whole, sliced)
+
+    def sliced_shapes(
+        self, weights: Weights, experts: Sequence[int], router_rows: RouterRows
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the tensors in a client's slice."""
+        shapes = {}
+        for name, value in weights.items():
+            part, shape = self.travelling(name, router_rows), tuple(value.shape)
+            if part is None:
+                shapes[name] = shape
+            elif part.axis is not None or part.held(experts):
+                shapes[name] = part.shape(shape, len(part.held(experts)))
+        return shapes
 
 
 def stacked(sizes: Mapping[str, int]) -> dict[str, int]:

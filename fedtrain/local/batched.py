@@ -23,9 +23,9 @@ from torch.nn import functional
 from fedtrain.config import TrainingConfig
 from fedtrain.local.client import LocalData, batches
 from fedtrain.local.optimizers import Optimizer, make_optimizer
-from fedtrain.local.update import Measured, Update
 from fedtrain.models import MLPSpec, Tensors
 from fedtrain.models.model import top_gates
+from fedtrain.partial import Measured, PartialUpdate
 
 AT_ONCE = 64
 """Clients trained side by side: enough to be worth it, few enough for their parameters to stay in the cache."""
@@ -52,7 +52,9 @@ class Job(NamedTuple):
     rng: np.random.Generator
 
 
-def train_together(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig) -> list[Update]:
+def train_together(
+    spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig
+) -> list[PartialUpdate]:
     """Train all clients from the same whole model; the updates are in the order of the jobs.
 
     Parameters
@@ -84,7 +86,9 @@ def _num_steps(job: Job, training: TrainingConfig) -> int:
     return training.epochs * -(-len(job.data) // training.batch_size)
 
 
-def _train_group(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig) -> Iterator[Update]:
+def _train_group(
+    spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig
+) -> Iterator[PartialUpdate]:
     held = torch.tensor([job.experts for job in jobs])
     stacks = _stack(spec, tensors, held)
     optimizer = make_optimizer(stacks, training)
@@ -94,7 +98,8 @@ def _train_group(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training:
         _step(spec, stacks, optimizer, tally, held[: len(batch.labels)], batch, training)
     measured = tally.read(mass)
     for row, job in enumerate(jobs):
-        yield Update(job.client, job.experts, _unstack(stacks, row, job.experts), len(job.data), measured[row])
+        own = _unstack(stacks, row, job.experts)
+        yield PartialUpdate(job.client, job.experts, own, len(job.data), *measured[row])
 
 
 class _Batch(NamedTuple):

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from alignsolve.numerics import FloatArray
 from fedtrain.config import TrainingConfig
-from fedtrain.local.update import Measured, Update
 from fedtrain.models import Model, ModelSpec, Routed, Tensors, part_to_upload
 from fedtrain.models.model import held_in_layers
+from fedtrain.partial import Measured, PartialUpdate
 
 EVALUATED_AT_ONCE = 4096
 """Examples that a model is shown at a time where nothing is learned from them."""
@@ -37,7 +37,7 @@ def train(
     data: LocalData,
     training: TrainingConfig,
     rng: np.random.Generator,
-) -> Update:
+) -> PartialUpdate:
     """Train what was downloaded for some local epochs, and return the part that is to be merged.
 
     Parameters
@@ -72,7 +72,8 @@ def train(
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return Update(client, experts, part_to_upload(model.tensors(), experts), len(data), gauge.read(router_mass))
+    measured = gauge.read(router_mass)
+    return PartialUpdate(client, experts, part_to_upload(model.tensors(), experts), len(data), *measured)
 
 
 def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequence[int]) -> Tensor:

@@ -1,51 +1,33 @@
-"""Local training of several clients in one round, one by one or together, each with its own generator."""
+"""Local training of several clients in one round: one by one, or in one batched computation."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
+from fedtrain.config import TrainingConfig
 from fedtrain.local import client as local
 from fedtrain.local.batched import Job, train_together
-from fedtrain.local.update import Update
-from fedtrain.models import MLPSpec, Tensors, part_to_download
-from fedtrain.randomness import Purpose, generator
-from fedtrain.server.federation import Federation
+from fedtrain.models import MLPSpec, ModelSpec, Tensors, part_to_download
+from fedtrain.partial import PartialUpdate
 
 
 def train_clients(
-    federation: Federation, tensors: Tensors, number: int, held: Mapping[int, tuple[int, ...]]
-) -> dict[int, Update]:
-    """Let clients train, as ``training.together`` says.
+    spec: ModelSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig
+) -> list[PartialUpdate]:
+    """Let clients train, as ``training.together`` says; the updates are in the order of the jobs.
 
     Parameters
     ----------
-    federation
-        Whose clients.
+    spec
+        The model.
     tensors
         The whole model that they start from; not changed.
-    number
-        The round, counted from 0; it decides the learning rate and how examples are shuffled.
-    held
-        The experts of every client that trains, ascending.
-
-    Returns
-    -------
-    dict
-        Every client's update, in the order of ``held``.
+    jobs
+        The clients, each once.
+    training
+        Optimiser, epochs, batches; its learning rate is that of the round.
     """
-    config, clients = federation.config, federation.clients
-    training = config.training.in_round(number)
-    rngs = {client: generator(config.seed, Purpose.TRAINING, number, client) for client in held}
-    if training.together and isinstance(federation.spec, MLPSpec):
-        jobs = [Job(client, experts, clients[client], rngs[client]) for client, experts in held.items()]
-        return {update.client: update for update in train_together(federation.spec, tensors, jobs, training)}
-    return {
-        client: local.train(
-            client,
-            federation.spec,
-            part_to_download(tensors, experts),
-            experts,
-            clients[client],
-            training,
-            rngs[client],
-        )
-        for client, experts in held.items()
-    }
+    if training.together and isinstance(spec, MLPSpec):
+        return train_together(spec, tensors, jobs, training)
+    return [
+        local.train(job.client, spec, part_to_download(tensors, job.experts), job.experts, job.data, training, job.rng)
+        for job in jobs
+    ]

@@ -1,15 +1,18 @@
-"""The core without a framework: give each client its part of a model's weights, and merge what comes back.
+"""The federated core without a framework: slice a model's weights, inspect what clients return, and merge it.
 
-Weights are tensors by name, numpy's or torch's; a layout (:mod:`fedtrain.layouts`) tells which entries belong to which
-expert. :func:`slice_weights` takes out a client's part, anybody trains it anywhere, and :func:`merge` inspects what
-came back and averages it expert by expert. Nothing else of fedtrain is needed, and neither is torch.
+:func:`slice_weights` takes out a client's part by a layout (:mod:`fedtrain.layouts`), anybody trains it anywhere, and
+:func:`merge` inspects the updates and merges them expert by expert. Weights are tensors by name, numpy's or torch's.
+
+Anybody may call it; torch is not needed. It imports config, layouts and aggregate.
 """
 
+from fedtrain.layouts import RouterRows
 from fedtrain.partial.merging import Merged, merge
-from fedtrain.partial.slicing import RouterRows, Traffic, assignments, slice_weights, traffic
-from fedtrain.partial.update import PartialUpdate, find_fault
+from fedtrain.partial.slicing import Traffic, assignments, slice_weights, traffic
+from fedtrain.partial.update import Measured, PartialUpdate, find_fault
 
 __all__ = [
+    "Measured",
     "Merged",
     "PartialUpdate",
     "RouterRows",

@@ -1,10 +1,4 @@
-"""Merge clients' updates per (parameter, expert): weighted means over those who trained it, nothing else touched.
-
-The shared part is weighted by the clients' examples, an expert and its rows of the router by how many of those went
-through it. Sums are kept in float64 and added in the order of the clients' indices, so that the result does not depend
-on the order of arrival. What nobody gave any weight stays bit for bit what it was. Tensors of integers, counters say,
-have no mean; they stay as well.
-"""
+"""Inspect clients' updates and merge those without a fault, expert by expert (:mod:`fedtrain.aggregate`)."""
 
 import math
 from collections import Counter
@@ -13,10 +7,10 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, NamedTuple
 
-from fedtrain.aggregate import arrays
+from fedtrain.aggregate import aggregate
 from fedtrain.aggregate.arrays import Array
-from fedtrain.layouts import Layout, Part, Weights
-from fedtrain.partial.slicing import RouterRows, travelling_part
+from fedtrain.config import AggregationConfig
+from fedtrain.layouts import Layout, RouterRows, Weights
 from fedtrain.partial.update import PartialUpdate, find_fault
 
 
@@ -43,8 +37,9 @@ def merge(
     assigned: Mapping[int, Sequence[int]],
     cap: float | Mapping[int, float],
     router_rows: RouterRows = "held",
+    aggregation: AggregationConfig | None = None,
 ) -> Merged:
-    """Average what the clients trained into the whole model, expert by expert.
+    """Merge what the clients trained into the whole model, expert by expert.
 
     Parameters
     ----------
@@ -59,7 +54,9 @@ def merge(
     cap
         The most examples that a client can have, for all or by client; finite.
     router_rows
-        Which of the router's rows the clients return. ``all``: they are averaged as the shared part is.
+        Which of the router's rows the clients return. ``all``: they are merged as the shared part is.
+    aggregation
+        The rule and its settings; None: the weighted mean.
 
     Raises
     ------
@@ -82,54 +79,9 @@ def merge(
             sound.append(replace(update, experts=layout.check_experts(given)))
         elif fault is not None:
             faults[update.client] = fault
-    return Merged(_averaged(weights, sound, layout, router_rows), faults)
+    return Merged(aggregate(weights, sound, aggregation, layout=layout, router_rows=router_rows), faults)
 
 
 def _place(client: object) -> tuple[str, Any, str]:
     """Where a client comes: numbers by size, then other ids, which only strangers should have, by type and by text."""
     return ("", client, "") if isinstance(client, Real) else (type(client).__name__, 0, str(client))
-
-
-def _averaged(
-    weights: Weights, updates: Sequence[PartialUpdate], layout: Layout, router_rows: RouterRows
-) -> dict[str, Array]:
-    shares = [update.expert_weights() for update in updates]
-    merged = {}
-    for name, value in weights.items():
-        part = travelling_part(layout, name, router_rows)
-        if not arrays.is_real(value):
-            merged[name] = value
-        elif part is None:
-            returned = ((update.weights[name], float(update.num_examples)) for update in updates)
-            mean = arrays.weighted_mean(returned, value)
-            merged[name] = value if mean is None else mean
-        else:
-            merged[name] = _averaged_by_expert(value, part, _entries(name, part, value, updates, shares))
-    return merged
-
-
-def _entries(
-    name: str, part: Part, value: Array, updates: Sequence[PartialUpdate], shares: Sequence[Mapping[int, float]]
-) -> dict[int, list[tuple[Array, float]]]:
-    """Collect what was returned for each expert, and with which weight: views, not copies."""
-    width = part.width(tuple(value.shape))
-    entries: dict[int, list[tuple[Array, float]]] = {}
-    for update, share in zip(updates, shares, strict=True):
-        held = part.held(update.experts)
-        for position, expert in enumerate(held):
-            returned = update.weights[name][part.place(position, len(held), width)]
-            entries.setdefault(expert, []).append((returned, share[part.first + expert]))
-    return entries
-
-
-def _averaged_by_expert(value: Array, part: Part, entries: Mapping[int, Sequence[tuple[Array, float]]]) -> Array:
-    """One expert after the other: no more than one expert's entries are held in float64."""
-    width = part.width(tuple(value.shape))
-    result = value
-    for expert, returned in entries.items():
-        place = part.place(expert, part.count, width)
-        mean = arrays.weighted_mean(returned, value[place])
-        if mean is not None:
-            result = arrays.copy(value) if result is value else result
-            result[place] = mean
-    return result

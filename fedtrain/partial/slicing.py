@@ -1,7 +1,7 @@
 """A client's part of the weights: the shared tensors, its experts, and the router's rows; and what sending it takes."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +9,7 @@ import numpy.typing as npt
 from alignsolve import Solution
 from fedtrain.aggregate import arrays
 from fedtrain.aggregate.arrays import Array
-from fedtrain.layouts import Layout, Part, Weights
-
-RouterRows: TypeAlias = Literal["held", "all"]
-"""Which of the router's rows travel: those of a client's experts, or all, as if the router were shared."""
+from fedtrain.layouts import Layout, RouterRows, Weights
 
 
 def slice_weights(
@@ -53,16 +50,11 @@ def slice_weights(
     (['experts.1.weight', 'experts.3.weight', 'head.weight', 'router.weight'], [[2, 3], [6, 7]])
     """
     chosen = layout.check_experts(experts)
-    cut = {}
-    for name, value in weights.items():
-        part = travelling_part(layout, name, router_rows)
-        if part is None:
-            cut[name] = arrays.copy(value)
-        elif part.axis is not None:
-            cut[name] = _cut(value, part, part.held(chosen))
-        elif part.held(chosen):
-            cut[name] = arrays.copy(value)
-    return cut
+    shapes = layout.sliced_shapes(weights, chosen, router_rows)
+    sliced = {name: arrays.new(weights[name], shape) for name, shape in shapes.items()}
+    for piece in layout.pieces(weights, chosen, router_rows):
+        sliced[piece.name][piece.sliced] = arrays.plain(weights[piece.name])[piece.whole]
+    return sliced
 
 
 class Traffic(NamedTuple):
@@ -118,18 +110,3 @@ def assignments(solution: Solution, cohort: npt.ArrayLike) -> dict[int, tuple[in
     indptr, experts = solution.assigned
     rows = zip(np.asarray(cohort).tolist(), indptr[:-1], indptr[1:], strict=True)
     return {client: tuple(experts[start:end].tolist()) for client, start, end in rows if end > start}
-
-
-def travelling_part(layout: Layout, name: str, router_rows: RouterRows) -> Part | None:
-    """How a tensor is divided on its way to a client and back; None if all of it travels."""
-    part = layout.parts.get(name)
-    return None if part is None or (part.router and router_rows == "all") else part
-
-
-def _cut(value: Array, part: Part, held: Sequence[int]) -> Array:
-    shape = tuple(value.shape)
-    width, number = part.width(shape), len(held)
-    cut = arrays.new(value, part.shape(shape, number))
-    for position, expert in enumerate(held):
-        cut[part.place(position, number, width)] = arrays.plain(value)[part.place(expert, part.count, width)]
-    return cut

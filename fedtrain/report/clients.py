@@ -9,7 +9,8 @@ import numpy as np
 from alignsolve.numerics import FloatArray
 from fedtrain.report.charts import Series, line_chart
 from fedtrain.report.units import number, seconds
-from fedtrain.results.record import PutAside, Rounds, RunRecord
+from fedtrain.results.record import Rounds, RunRecord
+from fedtrain.results.row import PutAside
 
 SHOWN = 500
 """Most lines of the quarantine that the page shows; the file has all."""

@@ -11,8 +11,8 @@ from alignsolve.numerics import FloatArray
 from fedtrain.report.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
 from fedtrain.report.clients import client_charts, merged_card
 from fedtrain.report.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
-from fedtrain.results.loads import variation
 from fedtrain.results.record import WORDS, Alignments, Rounds, RunRecord
+from fedtrain.results.row import variation
 
 
 def headline(record: RunRecord) -> str:

@@ -7,15 +7,17 @@ import tomllib
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from fedtrain.results.history import BY_EXPERT
+from fedtrain.results.row import PutAside
 
 WORDS = ("status", "proof")
 """Columns of rounds.csv that hold words; all others hold numbers."""
@@ -87,14 +89,6 @@ class Alignments:
     label_counts: IntArray
 
 
-class PutAside(NamedTuple):
-    """One reply that was not merged: a line of quarantine.csv."""
-
-    round: int
-    client: int
-    reason: str
-
-
 @dataclass(frozen=True)
 class RunRecord:
     """All of a run folder.
@@ -158,17 +152,7 @@ def read_record(run_dir: Path) -> RunRecord:
 
 
 def _read_rounds(path: Path) -> Rounds:
-    if not path.exists():
-        return Rounds({}, incomplete=False)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text: byte {error.start} is not UTF-8") from error
-    header, *rows = list(csv.reader(text.splitlines())) or [[]]
-    incomplete = bool(text) and not text.endswith("\n")
-    if incomplete and not rows:
-        return Rounds({}, incomplete)
-    rows = rows[:-1] if incomplete else rows
+    (header, *rows), incomplete = _read_lines(path)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ValueError(f"{path}, line {number}: {len(row)} fields, the header has {len(header)}")
@@ -180,18 +164,22 @@ def _read_rounds(path: Path) -> Rounds:
 
 
 def _read_quarantine(path: Path) -> tuple[PutAside, ...]:
-    if not path.exists():
-        return ()
-    try:
-        text = path.read_text(encoding="utf-8")
-        lines = list(csv.reader(text.splitlines()))[1:]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not CSV text: {error}") from error
-    whole = lines if text.endswith("\n") else lines[:-1]
-    for number, line in enumerate(whole, start=2):
+    (_, *lines), _ = _read_lines(path)
+    for number, line in enumerate(lines, start=2):
         if len(line) != len(PutAside._fields) or not (line[0].isdigit() and line[1].isdigit()):
             raise ValueError(f"{path}, line {number}: {line!r} is not a round, a client and a reason")
-    return tuple(PutAside(int(number), int(client), reason) for number, client, reason in whole)
+    return tuple(PutAside(int(number), int(client), reason) for number, client, reason in lines)
+
+
+def _read_lines(path: Path) -> tuple[list[list[str]], bool]:
+    """Read a CSV file, its header first; return also whether its last line was cut off, which is then left out."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        lines = list(csv.reader(text.splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not CSV text: {error}") from error
+    incomplete = bool(text) and not text.endswith("\n")
+    return (lines[:-1] if incomplete else lines) or [[]], incomplete
 
 
 def _numbers(path: Path, name: str, fields: list[str]) -> FloatArray:
@@ -212,34 +200,18 @@ def _read_alignments(path: Path) -> Alignments | None:
             arrays = {name: stored[name] for name in stored.files}
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path} is not an .npz file of arrays, or damaged: {error}") from error
-    missing = [field for field in _STORED if field not in arrays]
-    if missing:
+    ragged = {"cohort": "cohort_ptr", "pair_client": "pair_ptr", "pair_expert": "pair_ptr"}
+    needed = {field.name for field in fields(Alignments)} | set(ragged.values())
+    if missing := sorted(needed - arrays.keys()):
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     size = (len(arrays["rounds"]), int(arrays["num_experts"]))
-    for field in ("loads", "capacity", "demand", "prices"):
-        if arrays[field].shape != size:
-            raise ValueError(f"{path}: {field} has shape {arrays[field].shape}, expected (rounds, experts) = {size}")
-    return Alignments(
-        num_clients=int(arrays["num_clients"]),
-        num_experts=int(arrays["num_experts"]),
-        rounds=arrays["rounds"],
-        cohort=_split(arrays["cohort_ptr"], arrays["cohort"]),
-        pair_client=_split(arrays["pair_ptr"], arrays["pair_client"]),
-        pair_expert=_split(arrays["pair_ptr"], arrays["pair_expert"]),
-        loads=arrays["loads"],
-        capacity=arrays["capacity"],
-        demand=arrays["demand"],
-        prices=arrays["prices"],
-        tier=arrays["tier"],
-        tier_names=[str(name) for name in arrays["tier_names"]],
-        label_counts=arrays["label_counts"],
-    )
-
-
-_STORED = (
-    *("rounds", "num_clients", "num_experts", "cohort_ptr", "cohort", "pair_ptr", "pair_client", "pair_expert"),
-    *("loads", "capacity", "demand", "prices", "tier", "tier_names", "label_counts"),
-)
+    for name in BY_EXPERT:
+        if arrays[name].shape != size:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}, expected (rounds, experts) = {size}")
+    read: dict[str, Any] = {name: arrays[name] for name in ("rounds", *BY_EXPERT, "tier", "label_counts")}
+    read |= {name: _split(arrays[pointers], arrays[name]) for name, pointers in ragged.items()}
+    read |= {name: int(arrays[name]) for name in ("num_clients", "num_experts")}
+    return Alignments(**read, tier_names=[str(name) for name in arrays["tier_names"]])
 
 
 def _read_model_bytes(path: Path) -> int | None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from alignsolve import Report, Solution
-from alignsolve.numerics import IntArray
-from fedtrain.server.reception import Quarantined
+from alignsolve.numerics import FloatArray, IntArray
 
 
 class Row(NamedTuple):
@@ -43,7 +42,7 @@ class Row(NamedTuple):
     out_of_memory
         How many could not hold the experts that they were given.
     quarantined
-        How many replies were put aside; duplicates are, though their client may have been merged.
+        How many clients' replies were put aside, those of clients that were not asked included.
     clock
         Simulated seconds from the start of the run to the end of this round, waiting for clients included.
     """
@@ -77,6 +76,14 @@ class Row(NamedTuple):
         return self.clients - self.dropped - self.rejected - self.late - self.out_of_memory
 
 
+class PutAside(NamedTuple):
+    """One reply that was not merged: a line of ``quarantine.csv``."""
+
+    round: int
+    client: int
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class Round:
     """What happened in one round.
@@ -90,7 +97,7 @@ class Round:
     solution
         The alignment; its row r is client ``cohort[r]``.
     quarantined
-        Replies that were put aside, with the reason, ascending by client.
+        Clients whose replies were put aside, each with the reason, ascending.
     reports
         What was noted of every client that was given an expert, in the cohort's order.
     """
@@ -98,5 +105,24 @@ class Round:
     row: Row
     cohort: IntArray
     solution: Solution
-    quarantined: Sequence[Quarantined]
+    quarantined: Sequence[tuple[int, str]]
     reports: Sequence[Report]
+
+
+def load_variation(solution: Solution) -> float:
+    """Coefficient of variation of the clients per expert that an alignment gives."""
+    assert solution.loads is not None  # align() raises if there is no alignment
+    return variation(solution.loads)
+
+
+def variation(loads: FloatArray) -> float:
+    """Coefficient of variation of loads over the experts; 0 where nothing was loaded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> variation(np.array([1.0, 3.0])), variation(np.zeros(2))
+    (0.5, 0.0)
+    """
+    mean = loads.mean()
+    return float(loads.std() / mean) if mean > 0.0 else 0.0

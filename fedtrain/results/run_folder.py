@@ -11,27 +11,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.torch
 
+from alignsolve.io import FileError
+from alignsolve.numerics import IntArray
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config.file import read_config, to_toml
 from fedtrain.models import Tensors
 from fedtrain.results import atomic
-from fedtrain.results.history import Entry, alignment_arrays
-from fedtrain.results.row import Row
-from fedtrain.server import checkpoint
-from fedtrain.server.federation import Federation, ServerState, initial_state
+from fedtrain.results.history import DAMAGES, Entry, alignment_arrays, load_entry, save_entry
+from fedtrain.results.row import PutAside, Row
 
 FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
 """What a run writes, and with ``checkpoint/``, which a finished run removes, all that ``overwrite`` does away with."""
 
-QUARANTINE = ("round", "client", "reason")
-"""Columns of quarantine.csv."""
+HEADERS: Mapping[str, Sequence[str]] = {"rounds.csv": Row._fields, "quarantine.csv": PutAside._fields}
+"""The CSV files, to which every round adds lines, and their columns."""
 
 
 class RunFolderError(RuntimeError):
@@ -39,7 +38,7 @@ class RunFolderError(RuntimeError):
 
 
 class RunFolder:
-    """An open run folder, a context manager.
+    """A run's folder.
 
     Parameters
     ----------
@@ -61,9 +60,6 @@ class RunFolder:
 
     def __init__(self, path: Path, config: RunConfig, *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
-        self.rows: TextIO | None = None
-        self.quarantine: TextIO | None = None
-        self.given = ""
         if resume and (path / "config.toml").exists():
             _check_same(path / "config.toml", config)
             return
@@ -73,75 +69,82 @@ class RunFolder:
                 f"{path} exists; choose another name (--set name=…), pass --overwrite, or go on with it by --resume"
             )
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
-            checkpoint.start(path / "checkpoint")
+            (self.checkpoint / "rounds").mkdir(parents=True, exist_ok=True)
+            for old in [*self.checkpoint.glob("*-*"), *self.checkpoint.glob("rounds/*"), *self.checkpoint.glob(".*")]:
+                atomic.remove(old)
             for name in FILES[:-1]:
                 (path / name).unlink(missing_ok=True)
             atomic.replace_text(path / "config.toml", to_toml(config))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for file in (self.rows, self.quarantine):
-            if file is not None:
-                file.close()
+    @property
+    def checkpoint(self) -> Path:
+        """Where the states of an unfinished run are."""
+        return self.path / "checkpoint"
 
     @property
     def finished(self) -> bool:
         """Whether the run here was brought to its end: only then is there no checkpoint."""
-        return not (self.path / "checkpoint").exists()
+        return not self.checkpoint.exists()
 
-    def begin(self, federation: Federation) -> tuple[ServerState, list[Entry]]:
-        """Return where to start and what was done before, and write that to rounds.csv and quarantine.csv.
+    def begin(self, rounds_done: int) -> list[Entry]:
+        """Read the entries of the rounds that were done, and write rounds.csv and quarantine.csv from them.
 
         Raises
         ------
         RunFolderError
-            If the checkpoint cannot be used, or the files cannot be written.
+            If an entry cannot be read, or the files cannot be written.
         """
-        self.given = checkpoint.fingerprint(federation)
-        try:
-            found = checkpoint.load(self.path / "checkpoint", federation, self.given)
-        except checkpoint.CheckpointError as error:
-            raise RunFolderError(f"{error}; pass --overwrite to start again") from error
-        state, entries = found or (initial_state(federation), [])
-        self._write("rounds.csv", [Row._fields, *(entry.row for entry in entries)])
-        self._write("quarantine.csv", [QUARANTINE, *(line for entry in entries for line in _quarantine(entry))])
-        with writing(self.path):
-            self.rows = (self.path / "rounds.csv").open("a", encoding="utf-8", newline="")
-            self.quarantine = (self.path / "quarantine.csv").open("a", encoding="utf-8", newline="")
-        return state, entries
+        entries = []
+        for number in range(1, rounds_done + 1):
+            path = self._entry_path(number)
+            try:
+                entries.append(load_entry(path))
+            except DAMAGES as error:
+                raise RunFolderError(f"cannot read {path}: {error}; pass --overwrite to start again") from error
+        for name, lines in _lines(entries).items():
+            with writing(self.path / name):
+                atomic.replace_text(self.path / name, _csv([HEADERS[name], *lines]))
+        return entries
 
-    def append(self, entry: Entry, state: ServerState) -> None:
-        """Write a round's checkpoint and its lines; they are in the files when this returns."""
-        assert self.rows is not None  # begin() comes first
-        assert self.quarantine is not None
-        with writing(self.path / "checkpoint"):
-            checkpoint.save(self.path / "checkpoint", state, entry, self.given)
-        with writing(self.path / "rounds.csv"):
-            self.rows.write(_csv([entry.row]))
-            self.rows.flush()
-        with writing(self.path / "quarantine.csv"):
-            self.quarantine.write(_csv(_quarantine(entry)))
-            self.quarantine.flush()
+    def keep(self, entry: Entry) -> None:
+        """Write a round's entry, before the state of that round is saved."""
+        path = self._entry_path(entry.row.round)
+        with writing(path):
+            atomic.replace_file(path, lambda part: save_entry(part, entry))
+
+    def append(self, entry: Entry) -> None:
+        """Write a round's lines; they are in the files when this returns."""
+        for name, lines in _lines([entry]).items():
+            with writing(self.path / name), (self.path / name).open("a", encoding="utf-8", newline="") as file:
+                file.write(_csv(lines))
 
     def write_model(self, tensors: Tensors) -> None:
         """Write ``model.safetensors``, the whole model."""
         self._replace("model.safetensors", lambda path: safetensors.torch.save_file(tensors, path))
 
-    def write_alignment(self, federation: Federation, entries: Sequence[Entry]) -> None:
-        """Write ``alignment.npz``: who trained what, with bounds and prices, by round."""
-        num_experts = federation.spec.num_experts
+    def write_alignment(
+        self, entries: Sequence[Entry], *, num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
+    ) -> None:
+        """Write ``alignment.npz``: who trained what, with bounds and prices, by round.
+
+        Parameters
+        ----------
+        entries
+            Of all rounds.
+        num_experts
+            Of the model.
+        tier, tier_names
+            (num_clients,) each client's kind of device, as a place in the names.
+        labels
+            (num_clients, num_classes) training examples per client and class.
+        """
         arrays = {
             **alignment_arrays(entries, num_experts),
-            "num_clients": np.array(len(federation.clients), dtype=np.int64),
+            "num_clients": np.array(len(tier), dtype=np.int64),
             "num_experts": np.array(num_experts, dtype=np.int64),
-            "tier": federation.fleet.tier,
-            "tier_names": np.array(federation.fleet.tier_names, dtype=np.str_),
-            "label_counts": federation.label_counts,
+            "tier": tier,
+            "tier_names": np.array(tier_names, dtype=np.str_),
+            "label_counts": labels,
         }
 
         def write(path: Path) -> None:
@@ -152,14 +155,13 @@ class RunFolder:
 
     def finish(self) -> None:
         """Remove the checkpoint, or what is left of it: there is nothing to go on with."""
-        with writing(self.path / "checkpoint"):
-            for name in ("rounds.csv", "quarantine.csv"):
+        with writing(self.checkpoint):
+            for name in HEADERS:
                 atomic.sync(self.path / name)  # what could be written again until now
-            atomic.remove_folder(self.path / "checkpoint")
+            atomic.remove_folder(self.checkpoint)
 
-    def _write(self, name: str, lines: Iterable[Sequence[object]]) -> None:
-        with writing(self.path / name):
-            atomic.replace_text(self.path / name, _csv(lines))
+    def _entry_path(self, number: int) -> Path:
+        return self.checkpoint / "rounds" / f"{number:06d}.npz"
 
     def _replace(self, name: str, write: Callable[[Path], None]) -> None:
         with writing(self.path / name):
@@ -171,7 +173,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn what goes wrong while ``path`` is written into an error that names it."""
     try:
         yield
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, FileError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(f"cannot write {getattr(error, 'filename', None) or path}: {reason}") from error
 
@@ -199,8 +201,10 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _quarantine(entry: Entry) -> list[tuple[int, int, str]]:
-    return [(entry.row.round, client, reason) for client, reason in entry.quarantined]
+def _lines(entries: Sequence[Entry]) -> dict[str, Sequence[Sequence[object]]]:
+    """Return what rounds add to each of the CSV files."""
+    quarantined = [(entry.row.round, *line) for entry in entries for line in entry.quarantined]
+    return {"rounds.csv": [entry.row for entry in entries], "quarantine.csv": quarantined}
 
 
 def _csv(lines: Iterable[Sequence[object]]) -> str:

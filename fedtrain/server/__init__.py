@@ -1,9 +1,21 @@
-"""The server of fedtrain's own loop: the federation, its rounds, its door for replies and its checkpoints.
+"""The server: one federated round for all, its inspection of answers, checkpoints, and fedtrain's own loop.
 
-The run and the comparisons call it. It imports the rooms below: config, data, models, partial, aggregate, simulation,
-local and results.
+The run, the comparisons and the adapters call it. It imports config, data, layouts, models, aggregate, partial,
+simulation, local and results. Torch is loaded only by what is named here: rounds of numpy arrays do without.
 """
 
-from fedtrain.server.federation import Federation, ServerState, evaluate, initial_state, predict, prepare
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedtrain.server.federation import Federation, evaluate, initial_state, predict, prepare
+    from fedtrain.server.step import ServerState
 
 __all__ = ["Federation", "ServerState", "evaluate", "initial_state", "predict", "prepare"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fedtrain.server import federation  # noqa: PLC0415
+
+    return getattr(federation, name)

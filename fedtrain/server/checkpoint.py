@@ -1,138 +1,180 @@
-"""Checkpoints: after every round all that the next one starts from, so that a run goes on wherever it was stopped.
+"""A run's state in a folder: the model, what the aligner knows, and what the run is.
 
-``checkpoint/`` holds ``rounds/000001.npz`` and so on, one entry a round, and ``state-000012/``: the model as
-safetensors, the aligner's state as npz, counters as JSON; nothing is pickled. An entry is written before the state of
-its round, and the renaming of that state's folder is the moment at which the round is done. Whatever stops the run
-before it, the round is done again, from the state before it and with the same generators, and becomes the same. Two
-folders of states are there for a moment; the higher number counts.
+Every round gets a folder of its own, ``round-00007``, with the model as safetensors, the aligner's state as
+:func:`alignsolve.save_state` writes it, and JSON; nothing is pickled. It is written beside its final name, flushed to
+the disk and renamed: whatever stops the server, the newest folder is whole. The one before it is kept, older ones are
+removed.
 """
 
-import hashlib
 import json
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
+from safetensors import SafetensorError
 
-from fedtrain.models import skeleton
+from alignsolve import Aligner, AlignerState, load_state, save_state
+from fedtrain.aggregate import arrays
+from fedtrain.aggregate.arrays import Array
+from fedtrain.layouts import Weights
 from fedtrain.results import atomic
-from fedtrain.results.history import Entry, load_entry, save_entry
-from fedtrain.server.federation import Federation, ServerState
+from fedtrain.results.history import DAMAGES
+from fedtrain.server.step import ServerState
 
-FORMAT = 2
-
-DAMAGES = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, safetensors.SafetensorError)
-"""What reading a damaged file may raise."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be used; the message names the file."""
+MODEL, ALIGNER, ABOUT = "model.safetensors", "aligner.npz", "state.json"
+FORMAT = 3
+"""Up to 2, the aligner's arrays were stored by themselves and a run's own folders were called ``state-000007``."""
+KEPT = 2
+WORDS = {"given": "data and devices"}
+"""What an error calls a field of the description, where that differs."""
 
 
-def start(folder: Path) -> None:
-    """Make the folder, or empty it."""
-    (folder / "rounds").mkdir(parents=True, exist_ok=True)
-    for _, path in _states(folder):
-        atomic.remove_folder(path)
-    for path in [*folder.glob("rounds/*"), *folder.glob(".*")]:
-        atomic.remove(path)
+class SavedStateError(RuntimeError):
+    """A folder whose state cannot be resumed; the message names it and says why."""
 
 
-def fingerprint(federation: Federation) -> str:
-    """Digest of what a run is given from outside its configuration: the examples and their owners, the devices.
+def save(
+    folder: Path, state: ServerState, aligner: Aligner, about: Mapping[str, Any], history: Sequence[object] = ()
+) -> Path:
+    """Write a state; when this returns, it is what :func:`load` finds. Returns its folder.
 
-    Files may change between a run and its resumption, and the rounds would not be those of one run.
+    Parameters
+    ----------
+    folder
+        Of the run's states; made if need be.
+    state, aligner
+        What the next round starts from, and the aligner whose state is in it.
+    about
+        What a run must agree on to resume it, as JSON holds it.
+    history
+        Every round's figures, as JSON holds them.
     """
-    digest, data, fleet = hashlib.blake2b(digest_size=16), federation.data, federation.fleet
-    for examples in (*data.clients, data.test):
-        digest.update(examples.inputs.tobytes())
-        digest.update(examples.labels.tobytes())
-    owners = (data.test_group, data.mixture, fleet.availability, fleet.joins)
-    devices = (getattr(which, field.name) for which in (fleet.actual, fleet.declared) for field in fields(which))
-    for values in (*owners, *devices):
-        digest.update(values.tobytes())
-    digest.update(repr((fleet.windows, fleet.period)).encode())
-    return digest.hexdigest()
-
-
-def save(folder: Path, state: ServerState, entry: Entry, given: str) -> None:
-    """Write the state after a round, and the fingerprint of what the run was given.
-
-    When this returns, it is what :func:`load` finds.
-    """
+    final = folder / f"round-{state.round:05}"
+    kind = "torch" if any(arrays.kind(value).startswith("torch.") for value in state.tensors.values()) else "numpy"
+    description = {"format": FORMAT, "round": state.round, "clock": state.clock, "weights": kind, **about}
 
     def write(part: Path) -> None:
-        safetensors.torch.save_file(state.tensors, part / "model.safetensors")
-        with (part / "aligner.npz").open("wb") as file:
-            np.savez(file, allow_pickle=False, **state.aligner.to_arrays())
-        counters = {"format": FORMAT, "round": state.round, "clock": state.clock, "given": given}
-        (part / "state.json").write_text(json.dumps(counters), encoding="utf-8")
+        _save_weights(part / MODEL, state.tensors, kind)
+        save_state(part / ALIGNER, state.aligner, aligner)
+        text = json.dumps({**description, "history": list(history)}, indent=1)
+        (part / ABOUT).write_text(text + "\n", encoding="utf-8")
 
-    atomic.replace_file(_entry_path(folder, state.round), lambda part: save_entry(part, entry))
-    atomic.make_folder(folder / f"state-{state.round:06d}", write)
-    for number, path in _states(folder):
-        if number < state.round:
-            atomic.remove_folder(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(final, write)
+    for old in _rounds(folder)[:-KEPT]:
+        atomic.remove_folder(old)
+    return final
 
 
-def load(folder: Path, federation: Federation, given: str) -> tuple[ServerState, list[Entry]] | None:
-    """Read the latest state, and the entries of the rounds before it; None if no round was done.
+def load(
+    folder: Path, aligner: Aligner, about: Mapping[str, Any], like: Weights
+) -> tuple[ServerState, list[Any]] | None:
+    """Read the newest state and the history; None if there is none.
 
-    ``given`` is the fingerprint of what the run is given now.
+    Parameters
+    ----------
+    folder, aligner, about
+        As for :func:`save`.
+    like
+        The model that is trained: names and shapes, and the order of the tensors.
 
     Raises
     ------
-    CheckpointError
-        If a file is missing, damaged, of another model, or of a run that was given other data or devices.
+    SavedStateError
+        If it is another run's or another model's, or not what :func:`save` wrote.
     """
-    states = dict(_states(folder))
-    if not states:
+    rounds = _rounds(folder)
+    if not rounds:
         return None
-    number = max(states)
-    path = states[number]
+    newest = rounds[-1]
+    with _reading(newest):
+        description = json.loads((newest / ABOUT).read_text(encoding="utf-8"))
+        differing = [field for field in about if description[field] != about[field]]
+        if description["round"] != _number(newest):
+            raise ValueError(f"{ABOUT} is of round {description['round']}")
+    if differing:
+        field = differing[0]
+        raise SavedStateError(
+            f"{newest} is the state of a run with {WORDS.get(field, field)} = {description[field]!r}, this one has "
+            f"{about[field]!r}: choose another folder, or remove it to start anew"
+        )
+    with _reading(newest):
+        known = _load_aligner(newest / ALIGNER, aligner, description.get("format", 1))
+        weights = _load_weights(newest / MODEL, description.get("weights", "torch"))
+        clock, history = description.get("clock", 0.0), description.get("history", [])
+    _check_same_model(newest, weights, like)
+    return ServerState(description["round"], {name: weights[name] for name in like}, known, clock), history
+
+
+def load_weights(folder: str | Path) -> dict[str, Array]:
+    """Read the whole model from the newest state in a run's ``state_dir``.
+
+    Raises
+    ------
+    SavedStateError
+        If there is none.
+    """
+    rounds = _rounds(Path(folder))
+    if not rounds:
+        raise SavedStateError(f"there is no state in {folder}")
+    with _reading(rounds[-1]):
+        description = json.loads((rounds[-1] / ABOUT).read_text(encoding="utf-8"))
+        return _load_weights(rounds[-1] / MODEL, description["weights"])
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a state's files into an error that names the folder."""
     try:
-        state = _load_state(path, federation, given)
-        if state.round != number:
-            raise ValueError(f"state.json is of round {state.round}")
-        entries = []
-        for done in range(1, number + 1):
-            path = _entry_path(folder, done)
-            entries.append(load_entry(path))
-    except DAMAGES as error:
-        raise CheckpointError(f"the checkpoint cannot be used: {path}: {error}") from error
-    return state, entries
+        yield
+    except (*DAMAGES, SafetensorError) as error:
+        raise SavedStateError(f"cannot read the state in {folder}: {type(error).__name__}: {error}") from error
 
 
-def _load_state(path: Path, federation: Federation, given: str) -> ServerState:
-    counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if counters["format"] != FORMAT:
-        raise ValueError(f"format {counters['format']}, this version reads {FORMAT}")
-    if counters["given"] != given:
-        raise ValueError("the data or the devices are not those that the run was begun with")
-    tensors = safetensors.torch.load_file(path / "model.safetensors")
-    expected = skeleton(federation.spec)
-    if {name: (value.shape, value.dtype) for name, value in tensors.items()} != {
-        name: (value.shape, value.dtype) for name, value in expected.items()
-    }:
-        raise ValueError("the model is not the one configured")
-    with (path / "aligner.npz").open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as stored:
-        aligner = federation.aligner.from_arrays({name: stored[name] for name in stored.files})
-    ordered = {name: tensors[name] for name in expected}
-    return ServerState(round=counters["round"], tensors=ordered, aligner=aligner, clock=counters["clock"])
+def _rounds(folder: Path) -> list[Path]:
+    """Return the folders of whole states, the newest last."""
+    return sorted((path for path in folder.glob("*-*") if _number(path) >= 0), key=_number)
 
 
-def _states(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Yield the whole states with their rounds."""
-    for path in folder.glob("state-*"):
-        if match := re.fullmatch(r"state-(\d+)", path.name):
-            yield int(match[1]), path
+def _number(path: Path) -> int:
+    """Return the round of a state's folder; -1 for what is none."""
+    match = re.fullmatch(r"(?:round|state)-(\d+)", path.name)
+    return int(match[1]) if match else -1
 
 
-def _entry_path(folder: Path, number: int) -> Path:
-    return folder / "rounds" / f"{number:06d}.npz"
+def _check_same_model(folder: Path, known: Weights, given: Weights) -> None:
+    shapes = [{name: tuple(value.shape) for name, value in weights.items()} for weights in (known, given)]
+    differing = sorted(name for name in known.keys() | given.keys() if shapes[0].get(name) != shapes[1].get(name))
+    if differing:
+        raise SavedStateError(f"{folder} is the state of another model: tensor {differing[0]} differs")
+
+
+def _load_aligner(path: Path, aligner: Aligner, written_as: int) -> AlignerState:
+    if written_as >= FORMAT:
+        return load_state(path, aligner)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return aligner.from_arrays(dict(stored))
+
+
+def _save_weights(path: Path, weights: Weights, kind: str) -> None:
+    if kind == "torch":
+        from safetensors.torch import save_file  # noqa: PLC0415  (torch only for weights that are torch's)
+
+        save_file({name: value.contiguous() for name, value in weights.items()}, path)
+    else:
+        from safetensors.numpy import save_file as save_arrays  # noqa: PLC0415
+
+        save_arrays({name: np.ascontiguousarray(value) for name, value in weights.items()}, path)
+
+
+def _load_weights(path: Path, kind: str) -> dict[str, Array]:
+    if kind == "torch":
+        from safetensors.torch import load_file  # noqa: PLC0415
+
+        return dict(load_file(path))
+    from safetensors.numpy import load_file as load_arrays  # noqa: PLC0415
+
+    return dict(load_arrays(path))

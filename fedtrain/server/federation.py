@@ -1,6 +1,8 @@
-"""The server: what stays the same all through a run, and the state that a round turns into the next one."""
+"""A run of fedtrain's own loop: all that stays the same through its rounds, and how the model is evaluated."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +13,12 @@ from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.data import DATASETS, Examples, Federated
+from fedtrain.layouts import detect
 from fedtrain.local.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server.alignment import make_aligner
+from fedtrain.server.step import Server, ServerState
 from fedtrain.simulation import devices
 from fedtrain.simulation.attacks import draw_attackers
 from fedtrain.simulation.devices import Fleet, Footprint
@@ -44,8 +48,8 @@ class Federation:
         Memory that training takes.
     attackers
         (num_clients,) which clients mean harm.
-    aligner
-        Decides who trains what.
+    server
+        The aligner, which decides who trains what; the layout of the model; how updates are inspected and merged.
     aligner_start
         What the aligner knows before the first round, of the clients that are there from the start.
     """
@@ -59,30 +63,14 @@ class Federation:
     fleet: Fleet
     footprint: Footprint
     attackers: BoolArray
-    aligner: Aligner
+    server: Server
     aligner_start: AlignerState
 
-
-@dataclass(frozen=True, eq=False)
-class ServerState:
-    """All that changes from round to round; never changed, only replaced.
-
-    Attributes
-    ----------
-    round
-        Rounds done.
-    tensors
-        The whole model.
-    aligner
-        What the aligner knows.
-    clock
-        Simulated seconds since the run began.
-    """
-
-    round: int
-    tensors: Tensors
-    aligner: AlignerState
-    clock: float = 0.0
+    @property
+    def aligner(self) -> Aligner:
+        """Decides who trains what."""
+        aligner: Any = self.server.aligner
+        return aligner
 
 
 def prepare(config: RunConfig) -> Federation:
@@ -98,7 +86,8 @@ def prepare(config: RunConfig) -> Federation:
     torch.use_deterministic_algorithms(True)
     data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
     spec = MODELS[config.model.kind](config.model, data.test)
-    footprint = devices.footprint(skeleton(spec), config.training)
+    tensors = skeleton(spec)
+    footprint = devices.footprint(tensors, config.training)
     fleet = devices.make_fleet(config, footprint.holding(len(layer_sizes(spec))))
     num_examples = np.array([len(examples) for examples in data.clients])
     aligner = make_aligner(config, spec, fleet, footprint, num_examples)
@@ -116,7 +105,7 @@ def prepare(config: RunConfig) -> Federation:
         fleet=fleet,
         footprint=footprint,
         attackers=draw_attackers(config),
-        aligner=aligner,
+        server=Server(aligner, detect(tensors), "all", "held", config.aggregation, config.validation),
         aligner_start=aligner_start,
     )
 
@@ -126,6 +115,23 @@ def initial_state(federation: Federation) -> ServerState:
     seed = int(generator(federation.config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
     return ServerState(round=0, tensors=tensors, aligner=federation.aligner_start)
+
+
+def fingerprint(federation: Federation) -> str:
+    """Digest of what a run is given from outside its configuration: the examples and their owners, the devices.
+
+    Files may change between a run and its resumption, and the rounds would not be those of one run.
+    """
+    digest, data, fleet = hashlib.blake2b(digest_size=16), federation.data, federation.fleet
+    for examples in (*data.clients, data.test):
+        digest.update(examples.inputs.tobytes())
+        digest.update(examples.labels.tobytes())
+    owners = (data.test_group, data.mixture, fleet.availability, fleet.joins)
+    known = (getattr(which, field.name) for which in (fleet.actual, fleet.declared) for field in fields(which))
+    for values in (*owners, *known):
+        digest.update(values.tobytes())
+    digest.update(repr((fleet.windows, fleet.period)).encode())
+    return digest.hexdigest()
 
 
 def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:

@@ -1,17 +1,18 @@
-"""Rounds as a generator: sample a cohort, align it, let it train, merge what comes back, learn from it, evaluate."""
+"""The rounds of fedtrain's own loop, as a generator: sample a cohort, let simulated clients answer, evaluate."""
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
-from alignsolve import Outcome, Report, Solution
-from fedtrain.aggregate import aggregate
-from fedtrain.results.loads import variation
-from fedtrain.results.row import Round, Row
-from fedtrain.server.cohort import Transport, as_sent, train_cohort
-from fedtrain.server.federation import Federation, ServerState, evaluate
-from fedtrain.simulation.availability import opening, sample_cohort
+import numpy as np
+
+from alignsolve import Outcome
+from alignsolve.numerics import IntArray
+from fedtrain.results.row import Round, Row, load_variation
+from fedtrain.server.federation import Federation, evaluate
+from fedtrain.server.simulated_clients import Transport, as_sent, train_cohort
+from fedtrain.server.step import ServerState, draw_cohort
+from fedtrain.simulation.availability import opening, present
 from fedtrain.simulation.timing import simulated_seconds
 
 
@@ -25,7 +26,7 @@ def run_rounds(
     federation
         All that stays the same.
     state
-        Where to start: :func:`fedtrain.server.federation.initial_state`, or what an earlier round left.
+        Where to start: :func:`fedtrain.server.initial_state`, or what an earlier round left.
     transport
         What becomes of the clients' replies on their way.
 
@@ -47,60 +48,60 @@ def run_rounds(
 def run_round(federation: Federation, state: ServerState, transport: Transport = as_sent) -> tuple[Round, ServerState]:
     """Run one round; clocks on the wall apart, it depends on nothing but its arguments."""
     started = time.perf_counter()
-    config, fleet = federation.config, federation.fleet
+    fleet, server = federation.fleet, federation.server
     clock = opening(fleet, state.round, state.clock)
     cohort = sample_cohort(federation, state.round, clock)
-    known = state.aligner.grow(fleet.num_joined(state.round))
-    solution, aligned = federation.aligner.align(known, cohort)
-    align_seconds = time.perf_counter() - started
+    grown = replace(state, aligner=state.aligner.grow(fleet.num_joined(state.round)))
+    pending = server.begin(grown, cohort)
+    answers = train_cohort(federation, pending, clock, transport)
+    caps = {client: len(federation.clients[client]) for client in pending.assigned}
+    done = server.finish(pending, answers, caps)
 
-    returned = train_cohort(federation, state, cohort, solution, clock, transport)
-    tensors = aggregate(state.tensors, returned.updates, config.aggregation)
-
-    observing = time.perf_counter()
-    observed = federation.aligner.observe(aligned, returned.reports)
-    align_seconds += time.perf_counter() - observing
-
-    accuracy, loss = evaluate(federation, tensors)
-    seconds = simulated_seconds((report.seconds for report in returned.reports), config.clients.deadline)
+    reports, solution = done.inspected.reports, done.solution
+    accuracy, loss = evaluate(federation, done.state.tensors)
+    seconds = simulated_seconds((report.seconds for report in reports), federation.config.clients.deadline)
+    after = replace(done.state, clock=clock + seconds)
+    quarantined = list(done.inspected.faults.items())
     row = Row(
-        round=state.round + 1,
+        round=after.round,
         accuracy=accuracy,
         loss=loss,
         status=solution.status.value,
         proof=solution.proof.value,
         gap=solution.gap,
         objective=float(solution.objective or 0.0),
-        load_cv=load_cv(solution),
+        load_cv=load_variation(solution),
+        bytes_down=done.total("bytes_down"),
+        bytes_up=done.total("bytes_up"),
         solve_seconds=solution.runtime,
         round_seconds=time.perf_counter() - started,
         clients=len(cohort),
-        softened=observed.softened_rounds - state.aligner.softened_rounds,
-        align_seconds=align_seconds,
+        dropped=done.count(Outcome.DROPPED),
+        rejected=done.count(Outcome.REJECTED),
+        softened=after.aligner.softened_rounds - state.aligner.softened_rounds,
+        align_seconds=done.align_seconds,
         simulated_seconds=seconds,
-        quarantined=len(returned.quarantined),
-        clock=clock + seconds,
-        **_totals(returned.reports),
+        late=done.count(Outcome.LATE),
+        out_of_memory=done.count(Outcome.OUT_OF_MEMORY),
+        quarantined=len(quarantined),
+        clock=after.clock,
     )
-    after = ServerState(round=state.round + 1, tensors=tensors, aligner=observed, clock=clock + seconds)
-    return Round(row, cohort, solution, returned.quarantined, returned.reports), after
+    return Round(row, cohort, solution, quarantined, reports), after
 
 
-def _totals(reports: Sequence[Report]) -> dict[str, Any]:
-    """Add up what the cohort's clients report."""
-    ended = Counter(report.outcome for report in reports)
-    return {
-        "bytes_down": sum(report.bytes_down for report in reports),
-        "bytes_up": sum(report.bytes_up for report in reports),
-        "dropped": ended[Outcome.DROPPED],
-        "rejected": ended[Outcome.REJECTED],
-        "late": ended[Outcome.LATE],
-        "out_of_memory": ended[Outcome.OUT_OF_MEMORY],
-    }
+def sample_cohort(federation: Federation, number: int, clock: float = 0.0) -> IntArray:
+    """Draw a round's clients among those present without replacement, ascending.
 
-
-def load_cv(solution: Solution) -> float:
-    """Coefficient of variation of the clients per expert that an alignment gives."""
-    loads = solution.loads
-    assert loads is not None  # align() raises if there is no alignment
-    return variation(loads)
+    Parameters
+    ----------
+    federation
+        Whose clients.
+    number
+        Of the round, counted from 0.
+    clock
+        Simulated seconds since the run began, at which somebody is there
+        (:func:`fedtrain.simulation.availability.opening`).
+    """
+    config = federation.config
+    here = np.flatnonzero(present(federation.fleet, config.seed, number, clock))
+    return draw_cohort(config.seed, number, here, round(config.clients.cohort_fraction * len(here)))

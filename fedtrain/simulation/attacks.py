@@ -20,8 +20,8 @@ from torch import Tensor
 
 from alignsolve.numerics import BoolArray
 from fedtrain.config import RunConfig
-from fedtrain.local.update import Update
 from fedtrain.models import Tensors
+from fedtrain.partial import PartialUpdate
 from fedtrain.randomness import Purpose, generator
 
 REPLAYS = ("replay", "forged-replay")
@@ -36,7 +36,7 @@ def draw_attackers(config: RunConfig) -> BoolArray:
     return rank < round(config.attack.share * num_clients)
 
 
-def corrupt(update: Update, sent: Tensors, config: RunConfig, number: int) -> Update:
+def corrupt(update: PartialUpdate, sent: Tensors, config: RunConfig, number: int) -> PartialUpdate:
     """Turn an attacker's honest update into what it sends; a replay is none of this function's business.
 
     Parameters
@@ -66,4 +66,4 @@ def corrupt(update: Update, sent: Tensors, config: RunConfig, number: int) -> Up
             return torch.full_like(value, torch.nan)
         return value
 
-    return replace(update, tensors={name: instead(name, update.tensors[name]) for name in sorted(update.tensors)})
+    return replace(update, weights={name: instead(name, update.weights[name]) for name in sorted(update.weights)})

@@ -1,36 +1,16 @@
-"""Who is there: clients that have joined, can be reached, and are sampled for a round."""
+"""Which clients are there: those that have joined, are within their hours, and can be reached."""
 
 from bisect import bisect_right
 
 import numpy as np
 
-from alignsolve.numerics import BoolArray, IntArray
+from alignsolve.numerics import BoolArray
 from fedtrain.randomness import Purpose, generator
-from fedtrain.server.federation import Federation
 from fedtrain.simulation.devices import Fleet
 from fedtrain.simulation.trace import Windows
 
 ROUNDING = 1e-6
 """Seconds by which a sum of simulated times may be off."""
-
-
-def sample_cohort(federation: Federation, number: int, clock: float = 0.0) -> IntArray:
-    """Draw a round's clients among those present without replacement, ascending.
-
-    Parameters
-    ----------
-    federation
-        Whose clients.
-    number
-        Of the round, counted from 0.
-    clock
-        Simulated seconds since the run began, at which somebody is there (:func:`opening`).
-    """
-    config = federation.config
-    here = np.flatnonzero(present(federation, number, clock))
-    size = max(1, round(config.clients.cohort_fraction * len(here)))
-    rng = generator(config.seed, Purpose.COHORT, number)
-    return np.sort(rng.choice(here, size=size, replace=False))
 
 
 def opening(fleet: Fleet, number: int, clock: float) -> float:
@@ -40,17 +20,25 @@ def opening(fleet: Fleet, number: int, clock: float) -> float:
     return min(_next_start(fleet, client, clock) for client in range(fleet.num_joined(number)))
 
 
-def present(federation: Federation, number: int, clock: float) -> BoolArray:
+def present(fleet: Fleet, seed: int, number: int, clock: float) -> BoolArray:
     """Which clients have joined, are within their windows and can be reached, (num_clients,); at least one.
 
     If no draw reaches anybody, the client that came nearest to it is waited for.
+
+    Parameters
+    ----------
+    fleet
+        The clients' devices.
+    seed, number
+        The run's seed, and the round, counted from 0.
+    clock
+        Simulated seconds since the run began, at which somebody is there (:func:`opening`).
     """
-    fleet = federation.fleet
     count = len(fleet.joins)
     within = np.arange(count) < fleet.num_joined(number)
     if fleet.windows:
         within &= [_next_start(fleet, client, clock) == clock for client in range(count)]
-    draws = generator(federation.config.seed, Purpose.AVAILABILITY, number).random(count)
+    draws = generator(seed, Purpose.AVAILABILITY, number).random(count)
     reached = within & (draws < fleet.availability)
     if not reached.any():
         reached[np.where(within, draws / fleet.availability, np.inf).argmin()] = True

@@ -38,7 +38,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Course:
+class Forecast:
     """How a client's part in a round goes.
 
     Attributes
@@ -59,7 +59,7 @@ class Course:
 
 def foresee(
     clients: ClientsConfig, fleet: Fleet, work: Work, *, seed: int, number: int, client: int, clock: float
-) -> Course:
+) -> Forecast:
     """Foresee how a client's part in a round will go: it hangs on its device and on draws, not on what it learns.
 
     Parameters
@@ -88,7 +88,7 @@ def foresee(
         outcome = Outcome.LATE  # it had been given up before it was lost
     if work.memory_bytes > devices.memory_bytes[client] and down <= share:
         share, outcome = down, Outcome.OUT_OF_MEMORY
-    return Course(
+    return Forecast(
         outcome,
         seconds=float(share * seconds),
         bytes_down=work.bytes_down if share >= down else int(work.bytes_down * share / down),

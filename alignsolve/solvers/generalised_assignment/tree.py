@@ -1,15 +1,20 @@
-"""Is there an alignment below an aim? Depth-first branch and bound on the stronger relaxation.
+"""Branch and bound on the Lagrangian relaxation: it decides whether an alignment costs less than an aim.
 
-At each node the multipliers climb a few steps on from where they are. Near their optimum every knapsack has many best
-choices, and what one of them misses says little: a step goes along the mean of what the last choices missed. Then every
-pair whose knapsacks lose too much if it is taken is closed; who is left with one expert goes there, and its load leaves
-the capacity. Whoever the knapsacks' choices are most divided about is put with the expert that has most of them, and on
-the way back kept from it. Between two whole costs there is so little room that a pair in two or three is left open at
-the root and each branch closes many more: trees are a dozen or two levels deep where the linear relaxation's would
-never end.
+The search is depth first. At each node:
 
-Costs and loads are whole, so that knapsacks are exact. The aim is as low as it can be, just above the bound: if the
-tree is exhausted the bound has risen to it, and the next tree aims one higher.
+1. *Climb.* The multipliers take a few steps from the parent's multipliers. Near their optimum every knapsack has many
+   best choices, and what one choice misses says little. So a step goes along the mean of what the last choices
+   missed.
+2. *Close.* Every pair whose knapsacks lose too much if the pair is taken is closed. A client that is left with one
+   expert goes there, and its load leaves the capacity.
+3. *Branch* on the client whose knapsacks' choices are most divided: first it is put with the expert that chose it
+   most often, then it is kept from that expert.
+
+Between two whole costs there is little room. So only one pair in two or three is left open at the root, and each
+branch closes many more: trees are a dozen or two levels deep, where those of the linear relaxation would never end.
+
+Costs and loads are whole, so that the knapsacks are exact. The aim is as low as possible, just above the bound: if
+the tree is exhausted, the bound rises to the aim, and the next tree aims one higher.
 
 Source: M. Posta, J. A. Ferland and P. Michelon, An exact method with variable fixing for solving the generalized
 assignment problem, Computational Optimization and Applications 52 (2012).
@@ -27,64 +32,65 @@ from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, fill, force, knapsacks, new_table
 
 DEEPEST = 200
-"""Levels of a tree at most; one that grows deeper is given up."""
+"""Most levels of a tree; a deeper tree is given up."""
 MOST_CELLS = 12_000_000
-"""Entries of all levels' open pairs at most."""
+"""Most entries of all levels' open pairs."""
 STEPS, BESIDES = 30, 10
-"""Steps of the multipliers at a node, and what else it takes, in such steps."""
+"""Steps of the multipliers at a node, and the rest of a node's work in such steps."""
 AGED = 0.9
-"""Weight of older choices in the direction of a step, against that of the last."""
+"""Weight of older choices in the direction of a step, against the last choice."""
 LENGTH, SHORTER, PATIENCE = 0.5, 0.6, 6
-"""Share of Polyak's step towards the aim; its factor after so many steps without a better bound."""
+"""Share of Polyak's step towards the aim; the factor on it after ``PATIENCE`` steps without a better bound."""
 NEAR = 0.05
-"""The aim counts as at least so far away: steps shall not vanish beside it."""
+"""The aim counts as at least so far away, so that steps do not vanish."""
 MEMORY = 0.8
 """Weight of older choices in the shares at the next node."""
 AGAIN = 0.05
-"""Share of the open pairs that has to close for the multipliers to climb once more at the same node."""
+"""The multipliers climb again at the same node if at least this share of the open pairs was closed."""
 SLICE = 20_000_000
 """Entries of tables that are filled between two looks at the clock: some milliseconds."""
 SECONDS = 2e-9
-"""What one of them takes, on a slow day: no node is begun that would end after the deadline."""
+"""Time of one entry on a slow machine: no node is begun that would end after the deadline."""
 
 
 class Found(IntEnum):
-    """What came of some nodes."""
+    """The result of some nodes."""
 
     EXHAUSTED = 0
-    """Nothing is left, and there is nothing below the aim but what was found."""
+    """Nothing is left, and nothing costs less than the aim but what was found."""
     ALIGNMENT = 1
-    """One below the aim."""
+    """An alignment below the aim was found."""
     MORE = 2
     """There are nodes left."""
     TOO_DEEP = 3
+    """The tree has more levels than there is room for."""
 
 
 CLOSED, SOLVED, DIVIDED = 0, 1, 2
-"""What a node is: nothing below the aim is there; one alignment; to be divided in two."""
+"""Kinds of nodes: nothing below the aim is there; one alignment; to be divided in two."""
 
 
 class State(NamedTuple):
-    """A tree on its way, changed in place; levels first.
+    """A tree under way, changed in place; levels come first.
 
     Attributes
     ----------
     cost, weight
         (num_experts, num_clients) as in :class:`Knapsacks`.
     open, room, multipliers, expert, spent
-        (levels, num_experts, num_clients) pairs, (levels, num_experts) capacity left, (levels, num_clients) multipliers
-        and, −1 where undecided, experts; (levels,) cost of the decided.
+        (levels, num_experts, num_clients) open pairs, (levels, num_experts) capacity left, (levels, num_clients)
+        multipliers, (levels, num_clients) experts, −1 where undecided, and (levels,) cost of the decided clients.
     branch
-        (levels, 3) client, expert, and 0 while the client is there, 1 once it is kept away.
+        (levels, 3) client, expert, and 0 while the client is put there, 1 once it is kept away.
     shares
         (num_clients, num_experts) how often the knapsacks chose a pair lately.
     at
         (2,) the level, −1 at the end, and the nodes so far.
     explored
-        (1,) share of the tree, where each branch counts as half of its node.
+        (1,) share of the tree that is done, where each branch counts as half of its node.
     among, many
         (num_experts, num_clients) the open, undecided clients of each expert at one node, first in a row, and
-        (num_experts,) how many.
+        (num_experts,) their number.
     inside, outside, away, table, back
         Room, see :func:`forced`; (num_clients,) for the sums of ``outside``.
     solution
@@ -113,7 +119,7 @@ class State(NamedTuple):
 
 
 def suits(instance: Instance) -> bool:
-    """Whether costs and loads are whole, and loads are as they are in the knapsacks."""
+    """Whether costs and loads are whole, and the knapsacks have the loads as they are."""
     return instance.whole and instance.whole_loads and bool((knapsacks(instance).size == instance.most).all())
 
 
@@ -123,7 +129,7 @@ class Tree:
     Attributes
     ----------
     aim
-        What is sought costs less; once something is found, less than that.
+        The tree looks for costs below it; once something is found, for costs below that.
     best
         (num_clients,) the cheapest alignment found, or None.
     """
@@ -151,7 +157,7 @@ class Tree:
 
     @property
     def nodes(self) -> int:
-        """How many there have been."""
+        """Nodes so far."""
         return int(self._state.at[1])
 
     @property
@@ -160,7 +166,7 @@ class Tree:
         return float(self._state.explored[0])
 
     def run(self, nodes: float, deadline: float) -> Found:
-        """Go on for so many nodes or until the deadline; stop where something is found."""
+        """Go on for so many nodes or until the deadline; stop when an alignment is found."""
         found, slice_ = Found.MORE, max(SLICE // max(self._work, 1.0), 1.0)
         while found is Found.MORE and nodes > 0 and time.monotonic() + SECONDS * self._work < deadline:
             now = int(min(slice_, nodes))
@@ -174,7 +180,7 @@ class Tree:
 
 @kernel
 def explore(tree: Any, aim: float, nodes: int) -> int:
-    """Look at so many nodes; see :class:`Found`."""
+    """Visit so many nodes; see :class:`Found` for the result."""
     for _ in range(nodes):
         level = tree.at[0]
         if level < 0:
@@ -195,7 +201,7 @@ def explore(tree: Any, aim: float, nodes: int) -> int:
 
 @inner
 def _enter(tree: Any, level: int, away: int) -> None:
-    """Go down: the client at the branch has its expert and no other, or is kept from it."""
+    """Go one level down: the client at the branch has its expert and no other, or is kept from it."""
     i, j = tree.branch[level, 0], tree.branch[level, 1]
     tree.branch[level, 2] = away
     below = level + 1
@@ -214,7 +220,7 @@ def _enter(tree: Any, level: int, away: int) -> None:
 
 @inner
 def _retreat(tree: Any, level: int) -> None:
-    """Go back to where a second branch is left, and into it."""
+    """Go back to the last node with a second branch, and into that branch."""
     level -= 1
     while level >= 0 and tree.branch[level, 2] == 1:
         level -= 1
@@ -225,20 +231,23 @@ def _retreat(tree: Any, level: int) -> None:
 
 @inner
 def _look(tree: Any, level: int, aim: float) -> int:
-    """Bound a node, close pairs and decide clients until little changes, and say what it is."""
+    """Bound a node, close pairs and decide clients until little changes; return the kind of the node."""
     while True:
+        # Clients with one expert left go there.
         left = _decide(tree, level)
         if left < 0:
             return CLOSED
         if left == 0:
             tree.solution[:] = tree.expert[level]
             return SOLVED if tree.spent[level] < aim else CLOSED
+        # Step 1: climb.
         sacks = Knapsacks(tree.cost, tree.weight, tree.room[level])
         lower, whole = _climb(tree, level, sacks, aim)
         if np.ceil(lower) >= aim:
             return CLOSED
         if whole:
             return SOLVED
+        # Step 2: close pairs, and climb again if that closed many.
         opened, closed = _close(tree, level, sacks, lower, aim)
         if closed <= AGAIN * opened and _divide(tree, level):
             return DIVIDED
@@ -246,7 +255,7 @@ def _look(tree: Any, level: int, aim: float) -> int:
 
 @inner
 def _decide(tree: Any, level: int) -> int:
-    """Put who has one expert left there; return how many are undecided, −1 if somebody has none."""
+    """Put clients with one expert left there, again and again; return the number undecided, −1 if a client has none."""
     opened, room, expert = tree.open[level], tree.room[level], tree.expert[level]
     changed, left = True, 0
     while changed:
@@ -255,6 +264,7 @@ def _decide(tree: Any, level: int) -> int:
             if expert[i] >= 0:
                 continue
             count, only = 0, -1
+            # Which experts still fit client i?
             for j in range(len(room)):
                 if opened[j, i] and tree.weight[j, i] > room[j]:
                     opened[j, i] = False
@@ -264,12 +274,14 @@ def _decide(tree: Any, level: int) -> int:
             if count == 0:
                 return -1
             left += 1
+            # Only one: decide.
             if count == 1:
                 expert[i] = only
                 room[only] -= tree.weight[only, i]
                 tree.spent[level] += tree.cost[only, i]
                 tree.multipliers[level, i] = 0.0
                 changed, left = True, left - 1
+    # List the open, undecided clients of each expert.
     for j in range(len(room)):
         tree.many[j] = 0
         for i in range(len(expert)):
@@ -281,7 +293,7 @@ def _decide(tree: Any, level: int) -> int:
 
 @inner
 def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
-    """Climb on; return the bound of the best multipliers, which stay, and whether the choices are an alignment."""
+    """Climb on; return the best bound, whose multipliers are kept, and whether the choices are an alignment."""
     best, now, expert = -np.inf, tree.multipliers[level].copy(), tree.expert[level]
     choice, wanted = np.empty(len(now), dtype=np.int64), np.empty(len(now))
     items, direction = np.empty(len(now), dtype=np.int64), np.zeros(len(now))
@@ -295,6 +307,7 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
             tree.multipliers[level] = now
         if np.ceil(best) >= aim:
             return best, False
+        # Choices that take every client once are an alignment.
         missed = _squared(wanted)
         if missed == 0.0:
             for i in range(len(now)):
@@ -302,7 +315,7 @@ def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
             return lower, True
         if quiet > PATIENCE:
             length, quiet = SHORTER * length, 0
-        # Means over the steps so far, but for one factor: what is wanted, and how much that is.
+        # A step along the mean of what the last choices missed, as long as Polyak's towards the aim.
         usual = AGED * usual + (1.0 - AGED) * missed
         step = length * max(aim - best, NEAR) / usual
         for i in range(len(now)):
@@ -324,12 +337,23 @@ def _squared(wanted: Any) -> float:
 def _choose(
     tree: Any, sacks: Any, multipliers: Any, expert: Any, spent: float, items: Any, choice: Any, wanted: Any
 ) -> float:
-    """Ask all knapsacks; return what the undecided cost at least, lowered by all that rounding may have added.
+    """Solve all knapsacks; return a bound on the undecided clients' cost, lowered by all possible rounding.
 
     Parameters
     ----------
+    tree, sacks
+        The tree, and the knapsacks with the capacity left.
+    multipliers
+        (num_clients,).
+    expert
+        (num_clients,) −1 where undecided.
+    spent
+        Cost of the decided clients, for the size of the rounding.
+    items
+        Room.
     choice, wanted
-        (num_clients,) are overwritten: the last expert that takes each, and 1 less how many do, 0 for the decided.
+        (num_clients,) are overwritten: the last expert that takes each client, and 1 minus the number of experts that
+        do, 0 for decided clients.
     """
     worth, total, size = 0.0, 0.0, abs(spent)
     for i in range(len(multipliers)):
@@ -352,10 +376,11 @@ def _choose(
 
 @inner
 def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
-    """Close pairs that the knapsacks lose too much with; return how many there were, and how many are closed."""
+    """Step 2: close pairs that the knapsacks lose too much with; return the numbers of open and of closed pairs."""
     multipliers, items, away = tree.multipliers[level], np.empty(len(tree.solution), dtype=np.int64), tree.away
     inside, outside, opened, closed = tree.inside, tree.outside, 0, 0
     away[:] = 0.0
+    # Each knapsack's loss with and without each client.
     for j in range(len(sacks.size)):
         among = tree.among[j, : tree.many[j]]
         for i in among:
@@ -363,6 +388,7 @@ def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
         force(sacks, j, among, multipliers, tree.table, tree.back, items, inside, outside)
         for i in among:
             away[i] += outside[i, j]
+    # A client at expert j is at no other expert: all losses of that add up.
     for j in range(len(sacks.size)):
         for i in tree.among[j, : tree.many[j]]:
             opened += 1
@@ -374,7 +400,7 @@ def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
 
 @inner
 def _divide(tree: Any, level: int) -> bool:
-    """Find the client about whom the choices are most divided; False if nobody has two experts left."""
+    """Step 3: find the client whose choices are most divided; False if no client has two experts left."""
     least = np.inf
     for i in range(len(tree.solution)):
         if tree.expert[level, i] >= 0:

@@ -27,8 +27,8 @@ from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import ahead_of, last_answer
-from alignsolve.solvers.common.level_method import ascents
-from alignsolve.solvers.common.warm_up import rehearse
+from alignsolve.solvers.common.level_method import prices_by_level_method
+from alignsolve.solvers.common.warm_up import warm_up
 
 if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
@@ -85,7 +85,7 @@ class Greedy:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
-        rehearse(self, problem)
+        warm_up(self, problem)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Regret:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what a problem of this class needs."""
-        rehearse(self, problem)
+        warm_up(self, problem)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _answers(
             found = _Found(alignment, objective, ranking)
             yield Answer(alignment, prices, stats={"ranking": ranking})
             if first and len(_rankings(problem)) > 1:  # rough prices before the next attempt, which may be the last
-                early = ascents(
+                early = prices_by_level_method(
                     problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=ahead_of(deadline)
                 )
                 prices = next(early).prices
@@ -171,7 +171,9 @@ def _answers(
     built = time.monotonic()
     yield Progress("filled", built - started, objective=found.objective)
     target = None if found.alignment is None else found.objective
-    for ascent in ascents(problem, target=target, start=prices, passes=passes, deadline=ahead_of(deadline)):
+    for ascent in prices_by_level_method(
+        problem, target=target, start=prices, passes=passes, deadline=ahead_of(deadline)
+    ):
         stats = {
             "ranking": found.ranking,
             "fill_seconds": built - started,

@@ -28,9 +28,10 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
-from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
 from alignsolve.solvers.common.last_answer import last_answer
-from alignsolve.solvers.common.residual import polish, prices_of
+from alignsolve.solvers.common.model_size import model_fits
+from alignsolve.solvers.common.residual import cancel_negative_cycles, prices_of
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
@@ -121,13 +122,13 @@ class _Search:
     def answers(self, warm_start: WarmStart) -> Iterator[Answer]:
         """Yield better and better answers; the last one is the best."""
         best = Answer(stats=self.stats)
-        for standing in in_hand(self.problem, warm_start, self.deadline):
+        for standing in incumbents(self.problem, warm_start, self.deadline):
             self.stats |= standing.stats
             best = replace(standing, stats=self._told())
             yield best
             if best.witness is not None:
                 return
-        if not can_be_written_down(self.problem, "ilp", SECONDS_PER_PAIR, self.deadline):
+        if not model_fits(self.problem, "ilp", SECONDS_PER_PAIR, self.deadline):
             yield replace(
                 best, stats={**best.stats, "stopped": "too many pairs to write down in the time that is left"}
             )
@@ -244,7 +245,7 @@ class _Search:
             return replace(best, x=alignment)
         if self._feasible(alignment) is None:
             raise SolveError(f"ilp: {self.settings.backend} returned an alignment that breaks constraints")
-        alignment, prices, cycles = polish(self.problem, alignment, self.deadline)
+        alignment, prices, cycles = cancel_negative_cycles(self.problem, alignment, self.deadline)
         best = replace(best, x=alignment, stats={**best.stats, "cycles": cycles})
         return best if prices is None else replace(best, prices=prices)
 
@@ -277,7 +278,7 @@ def _exact_prices(problem: AlignmentProblem, model: Model, outcome: Outcome) -> 
     """Prices of an elastic problem of the cardinality class, free of the back end's tolerance."""
     taken = outcome.x > 0.5
     rough = Alignment.from_pairs(model.clients[taken], model.experts[taken], problem.num_clients)
-    exact, _, _ = polish(problem, rough)
+    exact, _, _ = cancel_negative_cycles(problem, rough)
     prices = prices_of(problem, exact)
     if prices is None:
         raise SolveError("ilp: the elastic problem has no proven optimum, so infeasibility has no witness")

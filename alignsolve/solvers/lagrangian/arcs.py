@@ -14,7 +14,7 @@ from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_r
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 LENGTH = 24
-"""Clients listed for each arc."""
+"""ClientChunks listed for each arc."""
 
 
 class Arcs(NamedTuple):

@@ -1,4 +1,4 @@
-"""Clients under prices, many at once: what each chooses, block by block on several threads, until a deadline."""
+"""ClientChunks under prices, many at once: what each chooses, block by block on several threads, until a deadline."""
 
 import math
 import time
@@ -27,7 +27,7 @@ def _chunk_entries(problem: AlignmentProblem) -> int:
 
 
 @dataclass(frozen=True)
-class Clients:
+class ClientChunks:
     """Some of a problem's clients, to be asked what they choose.
 
     Attributes
@@ -54,7 +54,7 @@ class Clients:
         return [Demand(block) for block in self.blocks]
 
     @classmethod
-    def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "Clients":
+    def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "ClientChunks":
         """One client of every ``stride``; all of them for 1."""
         sample = Sample(problem, stride, _chunk_entries(problem))
         blocks = [sample.block(*chunk) for chunk in sample.chunks]
@@ -62,7 +62,9 @@ class Clients:
         return cls(blocks, problem.num_experts, problem.num_clients / max(1, seen), threads, deadline)
 
     @classmethod
-    def picked(cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float) -> "Clients":
+    def picked(
+        cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float
+    ) -> "ClientChunks":
         """Those of an ascending index array, each for itself."""
         chunks = max(1, -(-len(clients) * problem.num_experts // _chunk_entries(problem)))
         blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]

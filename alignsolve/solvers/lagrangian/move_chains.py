@@ -16,8 +16,8 @@ import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.runtime.jit import inner, kernel
-from alignsolve.solvers.greedy.state import HELD, LEAST, LOAD, MOST, State, drop, load_of, penalty, recount, take
-from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, may_move, no_arcs, offer
+from alignsolve.solvers.greedy.state import LEAST, LOAD, MOST, State, drop, penalty, recount, take
+from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, no_arcs, offer
 
 DEPTH = 6
 """Steps of a chain."""
@@ -35,7 +35,7 @@ TINY = 1e-12
 """Gains below this share of the largest fitness are rounding."""
 
 
-def exchange(
+def make_chains(
     state: State, prices: FloatArray, unit: FloatArray, scale: float, touched: BoolArray, deadline: float
 ) -> int:
     """Make chains until none helps or the deadline comes; returns how many were made.
@@ -271,6 +271,3 @@ def _reread(s: State, arcs: Arcs, gains: Any, i: int) -> None:
                 head = arcs.client[u, v, arcs.first[u, v]]
                 if head == i or arcs.gain[u, v, arcs.first[u, v]] != gains[u, v]:
                     gains[u, v] = best_gain(s, arcs, u, v)
-
-
-__all__ = ["HELD", "exchange", "load_of", "may_move"]

@@ -15,8 +15,8 @@ from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import kernel
-from alignsolve.solvers.common.level_method import Responds
-from alignsolve.solvers.lagrangian.clients import Clients
+from alignsolve.solvers.common.level_method import DemandOracle
+from alignsolve.solvers.lagrangian.clients import ClientChunks
 
 LEAST_ANSWER, MOST_ANSWER = 0.08, 0.4
 """A probe should change its expert's load by a share between these: less drowns in whole clients, more is not local."""
@@ -38,7 +38,7 @@ SWEEPS = 100
 """Of coordinate descent."""
 
 
-def curvature(clients: Clients, prices: FloatArray, deadline: float) -> FloatArray | None:
+def curvature(clients: ClientChunks, prices: FloatArray, deadline: float) -> FloatArray | None:
     """How loads fall as prices rise, (num_experts, num_experts), symmetric; None if the deadline came first.
 
     Parameters
@@ -87,7 +87,7 @@ def _typical(falls: FloatArray, loads: FloatArray) -> FloatArray:
 class Descent:
     """A search by damped steps; ``best`` are the prices so far and ``bound`` is theirs."""
 
-    def __init__(self, problem: AlignmentProblem, clients: Responds, start: FloatArray, falls: FloatArray) -> None:
+    def __init__(self, problem: AlignmentProblem, clients: DemandOracle, start: FloatArray, falls: FloatArray) -> None:
         self.problem, self.clients, self.falls = problem, clients, falls
         self.damping = DAMPING
         self.best = start

@@ -36,7 +36,7 @@ from alignsolve.solvers.greedy.state import (
     take,
     to_alignment,
 )
-from alignsolve.solvers.lagrangian.move_chains import exchange
+from alignsolve.solvers.lagrangian.move_chains import make_chains
 from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
 
@@ -45,12 +45,12 @@ STEPS = 20_000
 ROWS = 100
 """Rows chosen anew between two looks at the clock."""
 SWEEPS = 4
-"""Times that the clients that were moved choose anew and exchange again."""
+"""Times that the clients that were moved choose anew and make chains again."""
 FEWEST, MOST_DISTURBED = 2, 0.3
-"""Clients of a round: at least so many, at most this share."""
+"""ClientChunks of a round: at least so many, at most this share."""
 
 
-class Polish:
+class Perturbation:
     """An alignment under repair, with the prices that guide it."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Polish:
         held: BoolArray = (self.state.status == HELD) | (self.state.status == FIXED)
         return held
 
-    def disturb(self, start: Alignment | None, objective: Number, rounds: int) -> Iterator[Alignment]:
+    def perturb(self, start: Alignment | None, objective: Number, rounds: int) -> Iterator[Alignment]:
         """Yield better and better alignments, until so many rounds in a row were in vain or time is up."""
         if start is not None:
             hold(self.state, np.arange(self.problem.num_clients), start.to_dense(self.problem.num_experts))
@@ -115,7 +115,7 @@ class Polish:
         """Chains, then rows, until neither helps."""
         touched = np.zeros(self.problem.num_clients, dtype=np.bool_)
         for _ in range(SWEEPS):
-            made = exchange(self.state, self.prices, self.unit, self.scale, touched, self.deadline)
+            made = make_chains(self.state, self.prices, self.unit, self.scale, touched, self.deadline)
             self.made += made
             if self.state.broken.any() or not self._choose_anew(np.flatnonzero(touched)):
                 return

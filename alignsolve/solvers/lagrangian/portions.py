@@ -21,10 +21,10 @@ from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.common.sample import MIX
 from alignsolve.solvers.common.warm_up import Kind, tiny_problems
-from alignsolve.solvers.lagrangian.clients import Clients, LateError
+from alignsolve.solvers.lagrangian.clients import ClientChunks, LateError
 from alignsolve.solvers.lagrangian.multigrid import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, model_lowest
-from alignsolve.solvers.lagrangian.perturbation import Polish, choose_rows
+from alignsolve.solvers.lagrangian.perturbation import Perturbation, choose_rows
 
 HALVINGS = 5
 """Portions but the last, at most."""
@@ -42,7 +42,7 @@ SHARE = 0.4
 """Of the time that is left, for the last portion's prices."""
 
 
-def deal(
+def choose_in_portions(
     problem: AlignmentProblem, found: Prices, rng: np.random.Generator, *, deadline: float, threads: int | None
 ) -> Alignment | None:
     """Make an alignment; None if the deadline came first, or the experts' bounds could not be met.
@@ -60,7 +60,7 @@ def deal(
     threads
         As in :class:`~alignsolve.solver.Solver`.
     """
-    dealing = _Dealing(problem, found, threads, deadline)
+    dealing = _PortionedChoice(problem, found, threads, deadline)
     with contextlib.suppress(LateError):
         for clients in dealing.portions[:-1]:
             dealing.choose(clients)
@@ -72,17 +72,17 @@ def deal(
 
 
 @cache
-def rehearse_dealing(kind: Kind) -> None:
+def warm_up_portions(kind: Kind) -> None:
     """Compile what dealing needs, which tiny problems are too small to ask for by themselves."""
     for problem in tiny_problems(kind):
         nothing = np.zeros(problem.num_experts)
         found = Prices(nothing, nothing, falls=np.eye(problem.num_experts))
-        deal(problem, found, np.random.default_rng(0), deadline=math.inf, threads=1)
-        polish = Polish(problem, nothing, np.random.default_rng(0), math.inf)
-        choose_rows(polish.state, np.zeros(0, dtype=np.int64), 0.0)
+        choose_in_portions(problem, found, np.random.default_rng(0), deadline=math.inf, threads=1)
+        perturbation = Perturbation(problem, nothing, np.random.default_rng(0), math.inf)
+        choose_rows(perturbation.state, np.zeros(0, dtype=np.int64), 0.0)
 
 
-class _Dealing:
+class _PortionedChoice:
     """Choices so far, and what they put on the experts."""
 
     def __init__(self, problem: AlignmentProblem, found: Prices, threads: int | None, deadline: float) -> None:
@@ -98,7 +98,7 @@ class _Dealing:
         loads = np.zeros(self.problem.num_experts)
         pieces = max(1, len(clients) * self.problem.num_experts // PIECE_ENTRIES)
         for piece in np.array_split(clients, pieces):
-            some = Clients.picked(self.problem, piece, self.threads, self.deadline)
+            some = ClientChunks.picked(self.problem, piece, self.threads, self.deadline)
             chosen = np.empty((len(piece), self.problem.num_experts), dtype=np.bool_)
             loads += some.respond(self.prices, chosen)[1]
             self.chosen[piece] = chosen
@@ -117,7 +117,7 @@ class _Dealing:
         part = _part(self.problem, clients, others)
         if part is None:
             return False
-        everyone = Clients.of(part, 1, self.threads, self.deadline)
+        everyone = ClientChunks.of(part, 1, self.threads, self.deadline)
         now = time.monotonic()
         soon = self.deadline if math.isinf(self.deadline) else now + SHARE * (self.deadline - now)
         prices = part.experts.project(self.prices)
@@ -128,10 +128,10 @@ class _Dealing:
             prices = descent.best
         chosen = np.empty(part.shape, dtype=np.bool_)
         everyone.respond(prices, chosen)
-        polish = Polish(part, prices, rng, self.deadline)
-        if not polish.begin(chosen):
+        perturbation = Perturbation(part, prices, rng, self.deadline)
+        if not perturbation.begin(chosen):
             return False
-        self.chosen[clients] = polish.held()
+        self.chosen[clients] = perturbation.held()
         return True
 
     def _holders_of_too_much(self, last: IntArray) -> IntArray:

@@ -28,7 +28,7 @@ MARGIN = 1e-7
 
 
 @dataclass(frozen=True)
-class Core:
+class Reduced:
     """What the integer program says.
 
     Attributes
@@ -44,7 +44,7 @@ class Core:
     stats: dict[str, Any] = field(default_factory=dict)
 
 
-def decide_core(
+def solve_reduced(
     problem: AlignmentProblem,
     prices: FloatArray,
     bound: Number,
@@ -55,20 +55,20 @@ def decide_core(
     gap: float,
     deadline: float,
     threads: int | None,
-) -> Core:
+) -> Reduced:
     """Fix what can be fixed, and solve the rest if no more than ``most`` pairs are open; (num_experts,) prices."""
     n, num_experts = problem.shape
     if n * num_experts > SMALL_ENTRIES or not math.isfinite(bound):
-        return Core()
+        return Reduced()
     regrets = _regrets(problem, prices, deadline)
     if regrets is None:
-        return Core()
+        return Reduced()
     chosen, regret = regrets
     needed = bound - objective + MARGIN * abs(bound)
     fixed = regret > needed
     complete = int((~fixed).sum()) <= most
     if not complete:
-        return Core(stats={"open_pairs": int((~fixed).sum())})
+        return Reduced(stats={"open_pairs": int((~fixed).sum())})
     return _solve(problem, chosen, fixed, incumbent, gap, deadline, threads)
 
 
@@ -113,7 +113,7 @@ def _solve(
     gap: float,
     deadline: float,
     threads: int | None,
-) -> Core:
+) -> Reduced:
     """Hand the restricted problem to the integer programming solver."""
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
 
@@ -129,10 +129,10 @@ def _solve(
     try:
         answer = Ilp(gap=gap)(restricted, deadline=deadline, warm_start=known, seed=0, threads=threads, progress=None)
     except SolveError as error:
-        return Core(stats={**stats, "core": str(error)})
+        return Reduced(stats={**stats, "core": str(error)})
     if answer.infeasible or answer.witness is not None:
         # Nothing but the incumbent's equals are left.
-        return Core(bound=problem.objective(incumbent), stats=stats)
+        return Reduced(bound=problem.objective(incumbent), stats=stats)
     alignment = answer.x if isinstance(answer.x, Alignment) else None
     reached = max(problem.objective(incumbent), -math.inf if alignment is None else problem.objective(alignment))
-    return Core(alignment, max(answer.bound, reached), stats)
+    return Reduced(alignment, max(answer.bound, reached), stats)

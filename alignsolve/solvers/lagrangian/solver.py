@@ -38,7 +38,7 @@ from alignsolve.numerics import OPTIMALITY, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import last_answer
-from alignsolve.solvers.common.warm_up import Kind, rehearse
+from alignsolve.solvers.common.warm_up import Kind, warm_up
 from alignsolve.solvers.generalised_assignment.instance import assignment_like
 
 if TYPE_CHECKING:
@@ -102,26 +102,30 @@ class Lagrangian:
         search = _Search(self, problem, deadline, seed, threads, progress)
         if not assignment_like(problem):
             return search.solve(warm_start)
-        from alignsolve.solvers.generalised_assignment.solver import solve_gap  # noqa: PLC0415  (loads numba)
+        from alignsolve.solvers.generalised_assignment.solver import (  # noqa: PLC0415  (loads numba)
+            solve_generalised_assignment,
+        )
 
         known = search.quick_incumbent(warm_start)
         if isinstance(known, Answer):
             return known
-        return solve_gap(problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress)
+        return solve_generalised_assignment(
+            problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress
+        )
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what such a problem needs."""
         if assignment_like(problem):
-            from alignsolve.solvers.generalised_assignment.warm_up import prepare_gap  # noqa: PLC0415
+            from alignsolve.solvers.generalised_assignment.warm_up import warm_up_search  # noqa: PLC0415
             from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
 
-            prepare_gap()
+            warm_up_search()
             Greedy(passes=0).prepare(problem)
         else:
-            from alignsolve.solvers.lagrangian.portions import rehearse_dealing  # noqa: PLC0415
+            from alignsolve.solvers.lagrangian.portions import warm_up_portions  # noqa: PLC0415
 
-            rehearse(self, problem)
-            rehearse_dealing(Kind.of(problem))
+            warm_up(self, problem)
+            warm_up_portions(Kind.of(problem))
 
 
 class _Search:
@@ -148,14 +152,14 @@ class _Search:
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
-        from alignsolve.solvers.lagrangian.multigrid import find_prices  # noqa: PLC0415  (loads numba)
+        from alignsolve.solvers.lagrangian.multigrid import prices_by_multigrid  # noqa: PLC0415  (loads numba)
 
         known = self.quick_incumbent(warm_start)
         if isinstance(known, Answer):
             return known
         entries = self.problem.num_clients * self.problem.num_experts
         many = entries > DEALT_ENTRIES
-        for found in find_prices(
+        for found in prices_by_multigrid(
             self.problem, warm_start.prices, gap=self.solver.gap, deadline=self.deadline, threads=self.threads
         ):
             self.bound = found.bound
@@ -204,26 +208,26 @@ class _Search:
 
     def _deal(self, found: "Prices") -> None:
         """Let the clients choose in portions."""
-        from alignsolve.solvers.lagrangian.portions import deal  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.portions import choose_in_portions  # noqa: PLC0415
 
-        dealt = deal(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
+        dealt = choose_in_portions(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
         self._keep(dealt, "dealing")
         self.stats["dealt_seconds"] = time.monotonic() - self.started
 
     def _from_choices(self, found: "Prices") -> None:
         """Make the clients' choices feasible, and better."""
-        from alignsolve.solvers.lagrangian.perturbation import Polish  # noqa: PLC0415
-        from alignsolve.solvers.lagrangian.reduced_program import decide_core  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.perturbation import Perturbation  # noqa: PLC0415
+        from alignsolve.solvers.lagrangian.reduced_program import solve_reduced  # noqa: PLC0415
 
         assert found.chosen is not None
-        polish = Polish(self.problem, found.prices, self.rng, self.deadline)
-        if polish.begin(found.chosen):
-            self._keep(polish.alignment(), "choices")
-        self.stats |= {"chains": polish.made, "repair_seconds": time.monotonic() - self.started}
+        perturbation = Perturbation(self.problem, found.prices, self.rng, self.deadline)
+        if perturbation.begin(found.chosen):
+            self._keep(perturbation.alignment(), "choices")
+        self.stats |= {"chains": perturbation.made, "repair_seconds": time.monotonic() - self.started}
         if self._good_enough():
             return
         if self.solver.core_pairs and self.alignment is not None:
-            core = decide_core(
+            core = solve_reduced(
                 self.problem, found.prices, self.bound, self.objective, self.alignment,
                 most=self.solver.core_pairs, gap=self.solver.gap, deadline=self.deadline, threads=self.threads,
             )  # fmt: skip
@@ -234,7 +238,7 @@ class _Search:
             return
         if self.problem.num_clients * self.problem.num_experts > DISTURBED_ENTRIES:
             return
-        for better in polish.disturb(self.alignment, self.objective, self.solver.rounds):
+        for better in perturbation.perturb(self.alignment, self.objective, self.solver.rounds):
             self._keep(better, "disturbances")
             if self._good_enough():
                 return

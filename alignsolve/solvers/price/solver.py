@@ -30,12 +30,15 @@ from alignsolve.certificate.witness import from_direction
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.sample import Sample
-from alignsolve.solvers.common.warm_up import rehearse
+from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.price.assemble import assemble
 from alignsolve.solvers.price.engine_numba import NumbaEngine
+from alignsolve.solvers.price.precision import Precision, grain_of
 from alignsolve.solvers.price.pricing import Engine, Pass
-from alignsolve.solvers.price.round import Round, Stop, grain_of, is_small, misplaced
+from alignsolve.solvers.price.round import Round
 from alignsolve.solvers.price.slopes import Slopes, slopes_of
+from alignsolve.solvers.price.stop import Stop
+from alignsolve.solvers.price.window import CoreWindow, is_small, misplaced
 
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
@@ -49,7 +52,7 @@ FEWEST = 64
 SAMPLE_ROUNDS = 6
 """A sample's prices need not be exact: after so many rounds they are passed on as they are."""
 
-MOST_POLISHES = 4
+MOST_REFINEMENTS = 4
 """Each round after the first exact one sharpens the quanta by many binary digits; more cannot help."""
 
 
@@ -118,8 +121,8 @@ class Price:
 
     def prepare(self, problem: "AlignmentProblem") -> None:
         """Compile what problems with this type of fitness need."""
-        rehearse(self, problem)
-        rehearse(replace(self, table_pairs=0), problem)  # where the core is large, or small beside its clients
+        warm_up(self, problem)
+        warm_up(replace(self, table_pairs=0), problem)  # where the core is large, or small beside its clients
 
 
 class _Solution:
@@ -141,7 +144,7 @@ class _Solution:
         self.rounds = 0
         self.most_moves = solver.most_moves
         self.grain = 0.0
-        self.polish = False
+        self.refining = False
         self.searches = 0
         self.drift: tuple[float, int] | None = None
         self.looked: Pass | None = None
@@ -211,14 +214,14 @@ class _Solution:
     def _price_all(self, sample: Sample, prices: RealArray) -> Answer:
         """Rounds with all clients, each from better prices or with a wider window, until one is exact."""
         window = self._expected_drift(sample)
-        for polished in itertools.count():
+        for refined in itertools.count():
             ended = self._settle_all(sample, prices, window)
             if not isinstance(ended, Round):
                 return ended
             self.incumbent = self._answer(ended)
-            if ended.exact or polished == MOST_POLISHES:
+            if ended.exact or refined == MOST_REFINEMENTS:
                 break
-            prices, window, self.polish = ended.prices, ended.blur, True
+            prices, window, self.refining = ended.prices, ended.blur, True
         return self.incumbent
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
@@ -237,7 +240,7 @@ class _Solution:
                 witness = from_direction(self.problem, self._direction(ended.reached))
                 if witness is not None:
                     return Answer(witness=witness)
-                if ended.window >= ended.widest and not ended.thinned:
+                if ended.took_everything:
                     return Answer(stats={"stopped": "neither an alignment nor a witness that there is none was found"})
                 window = 4 * ended.wider
             if ended.stop is Stop.LATE or time.monotonic() > self.deadline:
@@ -259,19 +262,21 @@ class _Solution:
         priced = self._priced(sample, prices)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        ended = Round(
+        precision = Precision(priced, finest=self.refining)
+        core_window = CoreWindow(
             priced,
             slopes,
-            window=window,
+            precision,
+            wanted=window,
             core_per_unit=self.solver.core_per_unit,
             table_pairs=self.solver.table_pairs,
             most_moves=self.most_moves,
             most_share=self.solver.core_share if expected else 1.0,
-            polish=self.polish,
         )
+        ended = Round(precision, core_window, slopes)
         ended.run(self.deadline, forgiving=forgiving)
         self.searches += ended.searches
-        self.grain = grain_of(ended.resolution)
+        self.grain = grain_of(precision.resolution)
         return ended
 
     def _priced(self, sample: Sample, prices: RealArray) -> Pass:
@@ -279,7 +284,7 @@ class _Solution:
         looked = self.looked
         if looked is not None and looked.prices is prices and looked.sample.stride == sample.stride:
             return looked
-        return Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.polish else self.grain)
+        return Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.refining else self.grain)
 
     def _direction(self, reached: BoolArray) -> FloatArray:
         """Direction in which prices could rise without end: up for what is reached, or down for the rest."""

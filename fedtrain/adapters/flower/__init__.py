@@ -12,11 +12,11 @@ from fedtrain.adapters.extras import require
 
 require("flower", "flwr", "safetensors")
 
-from fedtrain.adapters.course import TooFewClientsError  # noqa: E402
 from fedtrain.adapters.flower.client import Task, client_app  # noqa: E402
 from fedtrain.adapters.flower.records import RecordError, pack, unpack  # noqa: E402
 from fedtrain.adapters.flower.strategy import AlignedStrategy  # noqa: E402
-from fedtrain.adapters.saved import SavedStateError, load_weights  # noqa: E402
+from fedtrain.server.checkpoint import SavedStateError, load_weights  # noqa: E402
+from fedtrain.server.session import TooFewClientsError  # noqa: E402
 
 __all__ = [
     "AlignedStrategy",

@@ -86,7 +86,7 @@ def _client(context: Context) -> int:
 
 
 def _trained(train: Train, content: RecordDict, context: Context) -> RecordDict:
-    asked = wire.read_task(content)
-    task = Task(_client(context), asked.round, dict(content.config_records[wire.CONFIG]), context)
+    number, experts = wire.read_task(content)
+    task = Task(_client(context), number, dict(content.config_records[wire.CONFIG]), context)
     weights = unpack(content.array_records[wire.WEIGHTS])
-    return wire.write_result(train_and_measure(lambda: train(weights, asked.experts, task), asked.experts))
+    return wire.write_sent(train_and_measure(lambda: train(weights, experts, task), experts))

@@ -11,13 +11,13 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from alignsolve import Aligner, AlignerState, Outcome
-from fedtrain.adapters.course import Course, Pending, Sample
 from fedtrain.adapters.flower import wire
 from fedtrain.adapters.flower.records import is_plain, pack, unpack
 from fedtrain.adapters.flower.roster import Roster
-from fedtrain.adapters.inspection import Answer
-from fedtrain.layouts import Layout
-from fedtrain.partial import RouterRows
+from fedtrain.layouts import Layout, RouterRows
+from fedtrain.server.inspection import Answer
+from fedtrain.server.session import Sample, Session
+from fedtrain.server.step import Pending
 
 LOG = logging.getLogger("flwr")
 
@@ -60,6 +60,9 @@ class AlignedStrategy(Strategy):
         clients return of the whole router is averaged as the shared part is.
     layout
         Which tensors belong to which expert; None: recognised by names and shapes.
+    rule, bad_share
+        By which updates are merged, a name in ``fedtrain.aggregate.RULES``; and the share of an expert's holders that
+        ``trimmed-mean`` and ``multi-krum`` are to bear.
     state_dir
         A folder in which the state is saved after every round, and from which :meth:`start` goes on. None: neither.
 
@@ -83,9 +86,11 @@ class AlignedStrategy(Strategy):
         router_down: RouterRows = "held",
         router_up: RouterRows = "held",
         layout: Layout | None = None,
+        rule: str = "mean",
+        bad_share: float = 0.3,
         state_dir: str | Path | None = None,
     ) -> None:
-        self.course = Course(
+        self.session = Session(
             aligner,
             num_clients,
             min_clients,
@@ -95,7 +100,9 @@ class AlignedStrategy(Strategy):
             router_down,
             router_up,
             layout,
-            None if state_dir is None else Path(state_dir),
+            rule,
+            bad_share,
+            state_dir,
         )
         self.patience = patience
         self.roster = Roster(num_clients, max_examples)
@@ -106,25 +113,25 @@ class AlignedStrategy(Strategy):
     @property
     def rounds_done(self) -> int:
         """How many rounds are done, those before a resumption included."""
-        return self.course.rounds_done
+        return self.session.rounds_done
 
     @property
     def history(self) -> list[dict[str, float]]:
         """Every round's figures."""
-        return self.course.history
+        return self.session.history
 
     @property
     def aligner_state(self) -> AlignerState | None:
-        """What the aligner knows; None before the first round."""
-        return self.course.aligner_state
+        """What the aligner knows; None before the start."""
+        return self.session.aligner_state
 
     def summary(self) -> None:
         """Log what this strategy does."""
-        course = self.course
+        session = self.session
         LOG.info(
-            "\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", course.num_clients
+            "\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", session.num_clients
         )
-        LOG.info("\t└──> State: %s", "not saved" if course.state_dir is None else course.state_dir)
+        LOG.info("\t└──> State: %s", "not saved" if session.state_dir is None else session.state_dir)
 
     def start(
         self,
@@ -170,16 +177,15 @@ class AlignedStrategy(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Align the clients that are there, and write each a message of its own."""
-        node_of = self._gather(grid)
-        course = self.course
-        pending = course.begin(unpack(arrays), list(node_of), patience=self.patience)
+        node_of, done = self._gather(grid), self.rounds_done
+        pending = self.session.begin(unpack(arrays), list(node_of), patience=self.patience)
         messages = []
         for client, experts in pending.assigned.items():
-            part = pack(course.part(pending, client))
-            pending.bytes_down[client] = part.count_bytes()
-            task = wire.write_task(wire.AskedTask(course.rounds_done, experts))
+            part = pack(self.session.part(pending, client))
+            pending.note(client, bytes_down=part.count_bytes())
+            task = wire.write_task(done, experts)
             content = RecordDict({wire.WEIGHTS: part, wire.TASK: task, wire.CONFIG: ConfigRecord(dict(config))})
-            group = str(course.rounds_done + 1)
+            group = str(done + 1)
             messages.append(Message(content, node_of[client], MessageType.TRAIN, ttl=self._lifetime(), group_id=group))
         self._sent = _Sent(is_plain(arrays), pending, {node_of[client]: client for client in pending.assigned})
         return messages
@@ -192,11 +198,11 @@ class AlignedStrategy(Strategy):
         if sent is None:
             raise RuntimeError("aggregate_train without configure_train before it")
         cap = {client: float(self.roster.examples[client]) for client in sent.pending.assigned}
-        finished = self.course.finish(sent.pending, _answers(replies, sent.clients), cap)
-        for client, fault in sorted(finished.inspected.faults.items()):
+        done, figures = self.session.finish(sent.pending, _answers(replies, sent.clients), cap)
+        for client, fault in done.inspected.told().items():
             LOG.warning("client %s: %s", client, fault)
-        self.roster.lost(finished.inspected.silent)
-        return pack(finished.weights, plain=sent.plain), MetricRecord(dict(finished.figures))
+        self.roster.lost(done.inspected.silent)
+        return pack(done.state.tensors, plain=sent.plain), MetricRecord(dict(figures))
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -211,15 +217,15 @@ class AlignedStrategy(Strategy):
     def _resume(self, initial: ArrayRecord) -> ArrayRecord:
         """Go back to the saved state if there is one."""
         self._first = True
-        weights = self.course.start(unpack(initial))
+        weights = self.session.start(unpack(initial))
         if not self.rounds_done:
             return initial
-        LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.course.state_dir)
+        LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.session.state_dir)
         return pack(weights, plain=is_plain(initial))
 
     def _gather(self, grid: Grid) -> dict[int, int]:
         """Return the clients that are there, and their nodes."""
-        enough = self.course.num_clients if self._first else self.course.min_clients
+        enough = self.session.num_clients if self._first else self.session.min_clients
         self._first = False
         return self.roster.refresh(grid, enough=enough, patience=self.patience)
 
@@ -235,10 +241,10 @@ def _answers(replies: Iterable[Message], clients: dict[int, int]) -> dict[int, l
         client = clients.get(reply.metadata.src_node_id)
         if client is not None:
             arrived[client][reply.metadata.message_id] = reply
-    return {client: [_answer(reply) for reply in sent.values()] for client, sent in arrived.items()}
+    return {client: [_answer(client, reply) for reply in sent.values()] for client, sent in arrived.items()}
 
 
-def _answer(reply: Message) -> Answer:
+def _answer(client: int, reply: Message) -> Answer:
     if reply.has_error():
         return Answer(fault=f"failed: {reply.error.reason}", outcome=Outcome.DROPPED)
-    return wire.read_result(reply.content)
+    return wire.read_sent(client, reply.content)

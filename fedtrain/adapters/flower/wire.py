@@ -4,34 +4,26 @@ Down goes the part of the weights, ``task`` and the strategy's ``config``. Up co
 ``failure`` alone.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
-from alignsolve import Outcome
-from fedtrain.adapters.exchange import OUT_OF_MEMORY, ExchangeError, OutOfMemory, Trained
+from fedtrain.adapters.exchange import ExchangeError, Sent, read_answer, read_failure
 from fedtrain.adapters.flower.records import RecordError, pack, unpack
-from fedtrain.adapters.inspection import Answer, failure
+from fedtrain.server.inspection import Answer
 
 WHO = "client"
 """The query by which a node says which client it is."""
 WEIGHTS, TASK, CONFIG, MEASURES, FAILURE = "weights", "task", "config", "measures", "failure"
 
 
-class AskedTask(NamedTuple):
-    """A round, and the experts to train in it, ascending."""
-
-    round: int
-    experts: tuple[int, ...]
+def write_task(number: int, experts: Sequence[int]) -> ConfigRecord:
+    """Write a task: the rounds done before it, and the experts to train in it, ascending."""
+    return ConfigRecord({"round": number, "experts": list(experts)})
 
 
-def write_task(task: AskedTask) -> ConfigRecord:
-    """Write a task."""
-    return ConfigRecord({"round": task.round, "experts": list(task.experts)})
-
-
-def read_task(content: RecordDict) -> AskedTask:
+def read_task(content: RecordDict) -> tuple[int, tuple[int, ...]]:
     """Read a task; the server is believed.
 
     Raises
@@ -42,14 +34,14 @@ def read_task(content: RecordDict) -> AskedTask:
     if TASK not in content.config_records or WEIGHTS not in content.array_records:
         raise ExchangeError("the message holds no task: the server must run AlignedStrategy")
     task: Mapping[str, Any] = content.config_records[TASK]
-    return AskedTask(int(task["round"]), tuple(task["experts"]))
+    return int(task["round"]), tuple(task["experts"])
 
 
-def write_result(result: Trained | OutOfMemory) -> RecordDict:
+def write_sent(sent: Sent) -> RecordDict:
     """Write what came of a task."""
-    if isinstance(result, OutOfMemory):
-        return RecordDict({FAILURE: ConfigRecord({"outcome": OUT_OF_MEMORY, "reason": result.reason})})
-    return RecordDict({WEIGHTS: pack(result.weights), MEASURES: MetricRecord(result.measures)})
+    if "outcome" in sent.said:
+        return RecordDict({FAILURE: ConfigRecord(sent.said)})
+    return RecordDict({WEIGHTS: pack(sent.weights), MEASURES: MetricRecord(sent.said)})
 
 
 def read_who(content: RecordDict) -> tuple[int, int | None]:
@@ -67,16 +59,15 @@ def read_who(content: RecordDict) -> tuple[int, int | None]:
     return client, num_examples
 
 
-def read_result(content: RecordDict) -> Answer:
+def read_sent(client: int, content: RecordDict) -> Answer:
     """Read what a client says came of its task; nothing of it is believed."""
     if FAILURE in content.config_records:
-        said = content.config_records[FAILURE]
-        return failure(said.get("outcome"), said.get("reason"))
+        return read_failure(content.config_records[FAILURE])
     num_bytes = sum(record.count_bytes() for record in content.array_records.values())
     if WEIGHTS not in content.array_records or MEASURES not in content.metric_records:
-        return Answer(num_bytes=num_bytes, fault=f"returned {sorted(content)}, expected {WEIGHTS} and {MEASURES}")
+        return Answer(bytes_up=num_bytes, fault=f"returned {sorted(content)}, expected {WEIGHTS} and {MEASURES}")
     try:
         weights = unpack(content.array_records[WEIGHTS])
     except RecordError as error:
-        return Answer(num_bytes=num_bytes, fault=str(error), outcome=Outcome.REJECTED)
-    return Answer(weights, content.metric_records[MEASURES], num_bytes)
+        return Answer(bytes_up=num_bytes, fault=str(error))
+    return read_answer(client, weights, content.metric_records[MEASURES], num_bytes)

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from alignsolve.numerics import FloatArray
 from fedtrain.layouts import Layout
+from fedtrain.partial import Measured
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,6 @@ class Training:
             raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adamw' or 'sgd'")
         if self.epochs < 1 or self.batch_size < 1:
             raise ValueError(f"epochs and batch_size must be 1 or more, not {self.epochs} and {self.batch_size}")
-
-
-class Measured(NamedTuple):
-    """What a client saw while it trained.
-
-    Attributes
-    ----------
-    usage
-        (k,) share of the predicted tokens that each held expert took part in.
-    loss, accuracy
-        (k,) means over these tokens; NaN where there was none.
-    """
-
-    usage: FloatArray
-    loss: FloatArray
-    accuracy: FloatArray
 
 
 def train(

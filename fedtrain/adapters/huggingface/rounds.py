@@ -4,19 +4,23 @@ Layers are aligned one by one, by the same aligner: with as many experts per lay
 choice bounds another's, so that the best alignment of all is the best of each.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from alignsolve import Aligner, AlignerState, Outcome, Report, Solution
+from alignsolve import Aligner, AlignerState, Report, Solution
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import IntArray
-from fedtrain.adapters.huggingface.local import Measured, Training
+from fedtrain.adapters.huggingface.local import Training
 from fedtrain.adapters.huggingface.tuning import FineTuning
 from fedtrain.layouts import Layout
-from fedtrain.partial import PartialUpdate, assignments, merge
+from fedtrain.partial import assignments
 from fedtrain.randomness import Purpose, generator
+from fedtrain.server.inspection import Answer
+from fedtrain.server.step import Server, ServerState, draw_cohort
 
 
 class Round(NamedTuple):
@@ -76,67 +80,84 @@ def run_rounds(
     seed
         Of cohorts, ties and shuffling.
     """
-    layout, weights = tuning.layout, dict(tuning.initial)
-    states = [aligner.init(len(clients), size, seed=seed + layer) for layer, size in enumerate(layout.layer_sizes)]
+    layers = LayerByLayer(aligner, tuning.layout)
+    server = Server(layers, tuning.trained_layout)
+    state = ServerState(0, dict(tuning.initial), layers.init(len(clients), seed))
+    everybody = np.arange(len(clients))
     for number in range(rounds):
-        cohort = _cohort(seed, number, len(clients), cohort_size)
-        solutions, states = _align(aligner, states, cohort)
-        experts = _through_layers(layout, solutions, cohort)
-        results = {}
-        for client, held in experts.items():
+        cohort = draw_cohort(seed, number, everybody, len(clients) if cohort_size is None else cohort_size)
+        pending = server.begin(state, cohort)
+        answers = {}
+        for client, held in pending.assigned.items():
+            down, up = tuning.traffic(held)
+            pending.note(client, bytes_down=down.total)
             rng = generator(seed, Purpose.TRAINING, number, client)
-            results[client] = tuning.train(client, tuning.send(weights, held), clients[client], training, rng)
-        updates = [update for update, _ in results.values()]
-        cap = {client: len(clients[client]) for client in experts}
-        weights, faults = merge(weights, updates, tuning.trained_layout, assigned=experts, cap=cap)
-        states = _observe(aligner, states, layout, results, faults)
-        bills = [tuning.traffic(held) for held in experts.values()]
-        bytes_down, bytes_up = sum(down.total for down, _ in bills), sum(up.total for _, up in bills)
-        yield Round(weights, experts, solutions, cohort, faults, bytes_down, bytes_up)
+            update, _ = tuning.train(client, tuning.send(state.tensors, held), clients[client], training, rng)
+            answers[client] = [Answer(update, bytes_up=up.total)]
+        done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})
+        state = done.state
+        yield Round(
+            state.tensors,
+            pending.assigned,
+            done.solution.layers,
+            cohort,
+            done.inspected.faults,
+            done.total("bytes_down"),
+            done.total("bytes_up"),
+        )
 
 
-def _cohort(seed: int, number: int, num_clients: int, size: int | None) -> IntArray:
-    rng = generator(seed, Purpose.COHORT, number)
-    return np.sort(rng.choice(num_clients, size=num_clients if size is None else size, replace=False))
+class Layered(NamedTuple):
+    """The alignments of all layers as one.
+
+    Attributes
+    ----------
+    assigned
+        Who holds which experts, numbered through the layers.
+    layers
+        The alignment of each layer.
+    """
+
+    assigned: Alignment
+    layers: tuple[Solution, ...]
 
 
-def _align(
-    aligner: Aligner, states: Sequence[AlignerState], cohort: IntArray
-) -> tuple[tuple[Solution, ...], list[AlignerState]]:
-    aligned = [aligner.align(state, cohort) for state in states]
-    return tuple(solution for solution, _ in aligned), [state for _, state in aligned]
+@dataclass(frozen=True)
+class LayerByLayer:
+    """Aligns every layer by itself, with the same aligner and a state for each."""
 
+    aligner: Aligner
+    layout: Layout
 
-def _through_layers(layout: Layout, solutions: Sequence[Solution], cohort: IntArray) -> dict[int, tuple[int, ...]]:
-    """Join the layers' alignments; a client without an expert in some layer cannot train, and is left out."""
-    experts: dict[int, tuple[int, ...]] = dict.fromkeys(cohort.tolist(), ())
-    for first, solution in zip(layout.first_experts, solutions, strict=True):
-        held = assignments(solution, cohort)
-        experts = {
-            client: (*others, *(first + j for j in held[client]))
-            for client, others in experts.items()
-            if client in held
-        }
-    return experts
+    def init(self, num_clients: int, seed: int) -> list[AlignerState]:
+        """Return what is known at the beginning, layer by layer."""
+        sizes = self.layout.layer_sizes
+        return [self.aligner.init(num_clients, size, seed=seed + layer) for layer, size in enumerate(sizes)]
 
+    def align(self, state: Sequence[AlignerState], cohort: IntArray) -> tuple[Layered, list[AlignerState]]:
+        """Align all layers; a client without an expert in some layer cannot train, and gets none."""
+        solutions, states = zip(*(self.aligner.align(known, cohort) for known in state), strict=True)
+        given = [assignments(solution, cohort) for solution in solutions]
+        rows: list[list[int]] = []
+        for client in cohort.tolist():
+            whole = all(client in layer for layer in given)
+            numbered = zip(self.layout.first_experts, given, strict=True)
+            rows.append([first + j for first, layer in numbered for j in layer[client]] if whole else [])
+        indptr = np.cumsum([0, *map(len, rows)])
+        experts = np.array([j for row in rows for j in row], dtype=np.int64)
+        return Layered(Alignment(indptr, experts), solutions), list(states)
 
-def _observe(
-    aligner: Aligner,
-    states: Sequence[AlignerState],
-    layout: Layout,
-    results: Mapping[int, tuple[PartialUpdate, Measured]],
-    faults: Mapping[int, str],
-) -> list[AlignerState]:
-    observed = []
-    for layer, state in enumerate(states):
-        reports = []
-        for client, (update, measured) in results.items():
-            here = layout.expert_group[list(update.experts)] == layer
-            experts = np.array(update.experts)[here] - layout.first_experts[layer]
-            report = Report(client, experts, outcome=Outcome.REJECTED)
-            if client not in faults:
-                seen = {field: values[here] for field, values in measured._asdict().items()}
-                report = Report(client, experts, **seen, num_examples=int(update.num_examples))
-            reports.append(report)
-        observed.append(aligner.observe(state, reports))
-    return observed
+    def observe(self, state: Sequence[AlignerState], reports: Sequence[Report]) -> list[AlignerState]:
+        """Learn in every layer from the part of the reports that is about it."""
+        return [
+            self.aligner.observe(known, [self._in_layer(report, layer) for report in reports])
+            for layer, known in enumerate(state)
+        ]
+
+    def _in_layer(self, report: Report, layer: int) -> Report:
+        here = self.layout.expert_group[report.experts] == layer
+        experts = report.experts[here] - self.layout.first_experts[layer]
+        if not report.completed:
+            return Report(report.client, experts, outcome=report.outcome)
+        seen = {field: getattr(report, field)[here] for field in ("usage", "loss", "accuracy")}
+        return Report(report.client, experts, **seen, num_examples=report.num_examples)

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from fedtrain.adapters.huggingface.local import Measured, Training, train
+from fedtrain.adapters.huggingface.local import Training, train
 from fedtrain.adapters.huggingface.lora import Lora, adapter_weights, add_adapters, load_adapters
 from fedtrain.adapters.huggingface.models import weights_of
 from fedtrain.adapters.huggingface.submodel import sub_model
 from fedtrain.layouts import Layout, Weights, detect
-from fedtrain.partial import PartialUpdate, Traffic, slice_weights, traffic
+from fedtrain.partial import Measured, PartialUpdate, Traffic, slice_weights, traffic
 
 
 class Download(NamedTuple):
@@ -119,4 +119,4 @@ class FineTuning:
         model = self.build(download).to(training.device)
         measured = train(model, self.layout, download.experts, tokens, training, rng)
         returned = {name: value.cpu() for name, value in self.collect(model).items()}
-        return PartialUpdate(client, download.experts, returned, len(tokens), measured.usage), measured
+        return PartialUpdate(client, download.experts, returned, len(tokens), *measured), measured

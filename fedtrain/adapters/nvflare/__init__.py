@@ -17,10 +17,10 @@ from fedtrain.adapters.extras import require
 
 require("nvflare", "nvflare", "torch", "safetensors")
 
-from fedtrain.adapters.course import TooFewClientsError  # noqa: E402
 from fedtrain.adapters.nvflare.controller import AlignedController  # noqa: E402
 from fedtrain.adapters.nvflare.executor import AlignedExecutor, Task  # noqa: E402
-from fedtrain.adapters.saved import SavedStateError, load_weights  # noqa: E402
+from fedtrain.server.checkpoint import SavedStateError, load_weights  # noqa: E402
+from fedtrain.server.session import TooFewClientsError  # noqa: E402
 
 __all__ = [
     "AlignedController",

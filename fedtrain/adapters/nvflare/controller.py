@@ -17,12 +17,12 @@ from nvflare.app_common.workflows.model_controller import ModelController
 
 from alignsolve import Aligner
 from alignsolve.numerics import IntArray
-from fedtrain.adapters.course import Course, Pending
-from fedtrain.adapters.inspection import Answer, Inspected
 from fedtrain.adapters.nvflare import wire
 from fedtrain.adapters.nvflare.presence import Presence
-from fedtrain.layouts import Weights
-from fedtrain.partial import RouterRows
+from fedtrain.layouts import RouterRows, Weights
+from fedtrain.server.inspection import Answer, Inspected
+from fedtrain.server.session import Session
+from fedtrain.server.step import Pending
 
 PAUSE = 0.2
 """Seconds between two looks at what is there, or still awaited."""
@@ -56,6 +56,9 @@ class AlignedController(ModelController):  # type: ignore[misc]
     router_down, router_up
         Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
         clients return of the whole router is averaged as the shared part is.
+    rule, bad_share
+        By which updates are merged, a name in ``fedtrain.aggregate.RULES``; and the share of an expert's holders that
+        ``trimmed-mean`` and ``multi-krum`` are to bear.
     state_dir
         A folder in which the state is saved after every round, and from which a job goes on: absolute, and outside the
         job's workspace, which NVFlare may clear. None: neither.
@@ -80,6 +83,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
         state_dir: str | None = None,
         config: Mapping[str, Any] | None = None,
         task_name: str = "train",
+        rule: str = "mean",
+        bad_share: float = 0.3,
     ) -> None:
         # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
         super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
@@ -97,7 +102,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
         self.state_dir = state_dir
         self.config = config
         self.task_name = task_name
-        self.course: Course | None = None
+        self.rule = rule
+        self.bad_share = bad_share
         self._presence = Presence()
         wire.prepare()
 
@@ -128,24 +134,24 @@ class AlignedController(ModelController):  # type: ignore[misc]
         TooFewClientsError
             If there are fewer than ``min_clients`` in time. What was done is saved.
         """
-        course = self.course = self._new_course()
-        weights = course.start(self.initial_weights())
-        if course.rounds_done:
-            self.info(f"going on after round {course.rounds_done}, saved in {self.state_dir}")
+        session = self.session = self._new_session()
+        weights: Weights = session.start(self.initial_weights())
+        if session.rounds_done:
+            self.info(f"going on after round {session.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
-        while course.rounds_done < self.num_rounds:
+        while session.rounds_done < self.num_rounds:
             here = self._gather(enough)
             if self.is_aborted():
                 return
-            pending = course.begin(weights, here, patience=self.patience)
-            answers = self._ask(course, pending)
+            pending = session.begin(weights, here, patience=self.patience)
+            answers = self._ask(session, pending)
             if self.is_aborted():
                 return
-            finished = course.finish(pending, answers, dict(enumerate(self._caps())))
-            self._report(finished.inspected)
-            self.info(f"round {course.rounds_done}: {finished.figures}")
-            weights, enough = finished.weights, self.min_clients
-            self.after_round(course.rounds_done, weights, finished.figures)
+            done, figures = session.finish(pending, answers, dict(enumerate(self._caps())))
+            self._report(done.inspected)
+            self.info(f"round {session.rounds_done}: {figures}")
+            weights, enough = done.state.tensors, self.min_clients
+            self.after_round(session.rounds_done, weights, figures)
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
         """Notice signs of life; NVFlare calls it."""
@@ -160,8 +166,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
         """Say of an update that came after its round that it is not merged."""
         self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
 
-    def _new_course(self) -> Course:
-        return Course(
+    def _new_session(self) -> Session:
+        return Session(
             self.make_aligner(),
             len(self.clients),
             self.min_clients,
@@ -170,7 +176,9 @@ class AlignedController(ModelController):  # type: ignore[misc]
             self.cohort_fraction,
             self.router_down,
             self.router_up,
-            state_dir=None if self.state_dir is None else Path(self.state_dir),
+            rule=self.rule,
+            bad_share=self.bad_share,
+            state_dir=self.state_dir,
             also={"clients": self.clients},
         )
 
@@ -193,20 +201,20 @@ class AlignedController(ModelController):  # type: ignore[misc]
             if name in connected and self.get_client_disconnect_time(name) is None
         ]
 
-    def _ask(self, course: Course, pending: Pending) -> dict[int, list[Answer]]:
+    def _ask(self, session: Session, pending: Pending) -> dict[int, list[Answer]]:
         """Send every client its part, and wait until each has answered, failed, or run out of time."""
         answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
         self._presence.answered.clear()
         for client, experts in pending.assigned.items():
-            part = course.part(pending, client)
-            pending.bytes_down[client] = wire.weigh(part.values())
-            task = wire.AskedTask(client, course.rounds_done, experts, self.config or {})
+            part = session.part(pending, client)
+            pending.note(client, bytes_down=wire.weigh(part.values()))
+            task = wire.AskedTask(client, session.rounds_done, experts, self.config or {})
             self.send_model(
                 self.task_name,
                 wire.write_task(task, part, self.num_rounds),
                 targets=[self.clients[client]],
                 timeout=math.ceil(self.timeout),
-                callback=partial(_hear, answers[client]),
+                callback=partial(_hear, client, answers[client]),
             )
         while self.get_num_standing_tasks() and not self.is_aborted():
             time.sleep(PAUSE)
@@ -214,16 +222,16 @@ class AlignedController(ModelController):  # type: ignore[misc]
 
     def _report(self, inspected: Inspected) -> None:
         """Log what was wrong with whom, and leave out for now who was silent."""
-        for client, fault in sorted(inspected.faults.items()):
+        for client, fault in inspected.told().items():
             name = self.clients[client]
             failed = client in inspected.silent and name in self._presence.answered
             self.warning(f"client {client}, {name}: {'failed; its log says why' if failed else fault}")
         self._presence.missed(self.clients[client] for client in inspected.silent)
 
 
-def _hear(answers: list[Answer], model: FLModel) -> None:
+def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
     """Keep an answer; NVFlare calls this for whoever did not fail."""
-    answers.append(wire.read_result(model))
+    answers.append(wire.read_sent(client, model))
 
 
 def _check(

@@ -82,5 +82,5 @@ class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
         model = FLModelUtils.from_shareable(shareable)
         asked = wire.read_task(model)
         task = Task(asked.client, asked.round, asked.config, fl_ctx, abort_signal)
-        result = train_and_measure(lambda: self.train(dict(model.params), asked.experts, task), asked.experts)
-        return FLModelUtils.to_shareable(wire.write_result(result))
+        sent = train_and_measure(lambda: self.train(dict(model.params), asked.experts, task), asked.experts)
+        return FLModelUtils.to_shareable(wire.write_sent(sent))

@@ -12,10 +12,10 @@ from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_opt.pt.decomposers import TensorDecomposer
 from nvflare.fuel.utils import fobs
 
-from fedtrain.adapters.exchange import OUT_OF_MEMORY, ExchangeError, OutOfMemory, Trained
-from fedtrain.adapters.inspection import Answer, failure
+from fedtrain.adapters.exchange import ExchangeError, Sent, read_answer, read_failure
 from fedtrain.aggregate import arrays
 from fedtrain.aggregate.arrays import Array
+from fedtrain.server.inspection import Answer
 
 ABOUT = "alignsolve"
 """Where in ``meta`` the rest of a message is."""
@@ -61,28 +61,25 @@ def read_task(model: FLModel) -> AskedTask:
     return AskedTask(about["client"], model.current_round, tuple(about["experts"]), about["config"])
 
 
-def write_result(result: Trained | OutOfMemory) -> FLModel:
+def write_sent(sent: Sent) -> FLModel:
     """Write what came of a task."""
-    if isinstance(result, OutOfMemory):
-        said = {"outcome": OUT_OF_MEMORY, "reason": result.reason}
-        return FLModel(params_type=ParamsType.FULL, params={}, meta={ABOUT: said})
-    return FLModel(params_type=ParamsType.FULL, params=dict(result.weights), meta={ABOUT: result.measures})
+    return FLModel(params_type=ParamsType.FULL, params=dict(sent.weights), meta={ABOUT: sent.said})
 
 
-def read_result(model: FLModel) -> Answer:
+def read_sent(client: int, model: FLModel) -> Answer:
     """Read what a client says came of its task; nothing of it is believed."""
     said, params = model.meta.get(ABOUT), model.params
     num_bytes = weigh(params.values()) if isinstance(params, dict) else 0
     if not isinstance(said, dict) or not isinstance(params, dict):
-        return Answer(num_bytes=num_bytes, fault=f"returned no weights with measures in meta[{ABOUT!r}]")
+        return Answer(bytes_up=num_bytes, fault=f"returned no weights with measures in meta[{ABOUT!r}]")
     if "outcome" in said:
-        return failure(said["outcome"], said.get("reason"))
+        return read_failure(said)
     if model.params_type != ParamsType.FULL:
-        return Answer(num_bytes=num_bytes, fault=f"returned weights of type {model.params_type}, expected FULL")
+        return Answer(bytes_up=num_bytes, fault=f"returned weights of type {model.params_type}, expected FULL")
     for name, value in said.items():
         if not _is_measure(value):
-            return Answer(num_bytes=num_bytes, fault=f"measure {name} is {value!r}, not a number or a list of numbers")
-    return Answer(params, said, num_bytes)
+            return Answer(bytes_up=num_bytes, fault=f"measure {name} is {value!r}, not a number or a list of numbers")
+    return read_answer(client, params, said, num_bytes)
 
 
 def _is_measure(value: object) -> bool:
@@ -91,4 +88,4 @@ def _is_measure(value: object) -> bool:
 
 def weigh(values: Iterable[Any]) -> int:
     """Bytes of the values of those that are arrays or tensors."""
-    return sum(arrays.num_bytes(value) for value in values if arrays.is_array(value))
+    return sum(arrays.num_bytes(value) for value in values if arrays.is_dense(value))

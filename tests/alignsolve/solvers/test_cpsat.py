@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from alignsolve import AlignmentProblem, Progress, Proof, SolveError, Status, WarmStart, solve
-from alignsolve.solvers.common import incumbent
+from alignsolve.solvers.common import model_size
 from alignsolve.solvers.cpsat import CpSat
 from alignsolve.solvers.cpsat.whole import in_whole_numbers
 from alignsolve.solvers.ilp.model import build
@@ -131,7 +131,7 @@ def test_a_limit_keeps_the_incumbent_and_an_honest_gap():
 
 
 def test_what_is_too_large_to_write_down_gets_the_greedy_answer(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(incumbent, "MOST_PAIRS", 100)
+    monkeypatch.setattr(model_size, "MOST_PAIRS", 100)
     problem = FAMILIES["weighted"](np.random.default_rng(0), num_clients=60, num_experts=4)
     solution = solve(problem, "cpsat", time_limit=20.0)
     assert (solution.status, solution.stats["standing"]) == (Status.FEASIBLE, "greedy")

@@ -16,7 +16,7 @@ from alignsolve.solvers.greedy.state import gather, to_alignment
 from alignsolve.solvers.lagrangian import move_chains, multigrid
 from alignsolve.solvers.lagrangian import solver as lagrangian
 from alignsolve.solvers.lagrangian.multigrid import Prices
-from alignsolve.solvers.lagrangian.perturbation import Polish
+from alignsolve.solvers.lagrangian.perturbation import Perturbation
 from alignsolve.solvers.lagrangian.solver import Lagrangian
 from problems import FAMILIES
 
@@ -139,14 +139,17 @@ def test_the_spare_expert_is_the_one_that_many_places_later():
 
 def test_nothing_is_listed_and_no_chain_made_after_the_deadline(monkeypatch):
     problem = made("weighted", 64, 4)
-    polish = Polish(problem, np.zeros(4), np.random.default_rng(0), math.inf)
+    perturbation = Perturbation(problem, np.zeros(4), np.random.default_rng(0), math.inf)
     clock, listed = Clock(), []
     monkeypatch.setattr(move_chains, "time", clock)
     monkeypatch.setattr(move_chains, "SCAN_ENTRIES", 8 * 4)
     monkeypatch.setattr(move_chains, "list_clients", lambda *args: listed.append((clock.looks, args[3:])))
     monkeypatch.setattr(move_chains, "chains", pytest.fail)
     touched = np.zeros(64, dtype=np.bool_)
-    assert move_chains.exchange(polish.state, np.zeros(4), polish.unit, 1.0, touched, clock.start + 4.0) == 0
+    assert (
+        move_chains.make_chains(perturbation.state, np.zeros(4), perturbation.unit, 1.0, touched, clock.start + 4.0)
+        == 0
+    )
     assert listed == [(1, (0, 8)), (2, (8, 16)), (3, (16, 24))]
 
 
@@ -209,7 +212,10 @@ def test_all_clients_are_looked_at_only_where_dealing_to_them_will_still_be_in_t
     found = [
         found.passes
         for found in itertools.islice(
-            multigrid.find_prices(problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1), 1
+            multigrid.prices_by_multigrid(
+                problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1
+            ),
+            1,
         )
     ]
     assert found == [looked_at]

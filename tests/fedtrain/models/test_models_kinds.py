@@ -9,8 +9,8 @@ from fedtrain.config import ConfigError, ModelConfig, TrainingConfig
 from fedtrain.config.file import read_config
 from fedtrain.config.model import MODEL_KINDS
 from fedtrain.data import Examples
+from fedtrain.layouts import detect
 from fedtrain.local.client import LocalData, auxiliary_loss, train
-from fedtrain.local.update import find_fault
 from fedtrain.models import (
     MODELS,
     expert_of,
@@ -20,6 +20,7 @@ from fedtrain.models import (
     part_to_upload,
     skeleton,
 )
+from fedtrain.partial import find_fault
 from fedtrain.simulation.devices import footprint
 
 IMAGES = Examples(np.random.default_rng(0).standard_normal((12, 2, 9, 8)).astype(np.float32), np.arange(12) % 5, 5)
@@ -116,7 +117,7 @@ def test_training_lowers_the_loss_and_its_update_may_be_merged(case):
     download = part_to_download(case.tensors, case.held)
     update = train(3, case.spec, download, case.held, case.data, training, np.random.default_rng(0))
     number = len(case.data)
-    assert find_fault(update, case.tensors, client=3, experts=case.held, num_examples=number) is None
+    assert find_fault(update, case.tensors, detect(case.tensors), assigned=case.held, cap=number) is None
     assert all(not torch.equal(value, case.tensors[name]) for name, value in update.tensors.items())
     case.tensors |= update.tensors
     after, labels = case.part()(case.data.inputs), case.data.labels.flatten()

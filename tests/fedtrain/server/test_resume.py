@@ -117,12 +117,12 @@ def test_a_damaged_checkpoint_is_told_by_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "entry_of", lambda done, real=run_module.entry_of: _third_is_last(done, real))
     assert go(tmp_path) is Ending.INTERRUPTED
     monkeypatch.undo()
-    for name in ("state-000002/model.safetensors", "state-000002/aligner.npz", "state-000002/state.json",
+    for name in ("round-00002/model.safetensors", "round-00002/aligner.npz", "round-00002/state.json",
                  "rounds/000001.npz"):  # fmt: skip
         path = tmp_path / "run" / "checkpoint" / name
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(RunFolderError, match=r"the checkpoint cannot be used: .*; pass --overwrite"):
+        with pytest.raises(RunFolderError, match=r"cannot read .*; pass --overwrite"):
             go(tmp_path)
         path.write_bytes(whole)
     assert go(tmp_path) is Ending.FINISHED
@@ -141,7 +141,7 @@ def test_devices_that_changed_since_are_refused(tmp_path, monkeypatch):
     assert go(tmp_path, traced) is Ending.INTERRUPTED
     monkeypatch.undo()
     write("c0,2.0,900,10,10")
-    with pytest.raises(RunFolderError, match="the data or the devices are not those that the run was begun with"):
+    with pytest.raises(RunFolderError, match="the state of a run with data and devices = "):
         go(tmp_path, traced)
     write(lines[0])
     assert go(tmp_path, traced) is Ending.FINISHED

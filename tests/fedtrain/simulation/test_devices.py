@@ -9,8 +9,8 @@ from alignsolve import Outcome
 from fedtrain.config import ClientsConfig, ConfigError, RunConfig, TierConfig
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
-from fedtrain.server.rounds import run_rounds
-from fedtrain.simulation.availability import opening, present, sample_cohort, time_left
+from fedtrain.server.rounds import run_rounds, sample_cohort
+from fedtrain.simulation.availability import opening, present, time_left
 from fedtrain.simulation.devices import Devices, Fleet, make_fleet
 from fedtrain.simulation.timing import Work, foresee, simulated_seconds, undisturbed_seconds
 from fedtrain.simulation.trace import read_trace
@@ -215,10 +215,10 @@ def test_availability_is_a_share_of_rounds_and_somebody_is_always_waited_for():
     federation = prepare(read_config(overrides=TINY))
     rare = dataclasses.replace(federation.fleet, availability=np.array([0.9, 0.5, 0.5, 0.1, 0.1, 0.01]))
     federation = dataclasses.replace(federation, fleet=rare)
-    there = np.array([present(federation, number, 0.0) for number in range(2000)])
+    there = np.array([present(federation.fleet, 0, number, 0.0) for number in range(2000)])
     np.testing.assert_allclose(there.mean(axis=0)[:5], [0.9, 0.5, 0.5, 0.1, 0.1], atol=0.05)
     never = dataclasses.replace(federation, fleet=dataclasses.replace(rare, availability=np.full(6, 1e-9)))
-    assert {present(never, number, 0.0).sum() for number in range(50)} == {1}
+    assert {present(never.fleet, 0, number, 0.0).sum() for number in range(50)} == {1}
 
 
 # ---- traces

@@ -16,7 +16,7 @@ GROUPED = {"expert_group": [0, 0, 1, 1], "group_demand": 1, "client_capacity": 3
 
 def polished(problem: AlignmentProblem, start: Alignment) -> tuple[Alignment, int]:
     """Polish, and check that its prices prove what it returns."""
-    best, prices, cycles = residual.polish(problem, start)
+    best, prices, cycles = residual.cancel_negative_cycles(problem, start)
     solution = judge(problem, Answer(best, prices))
     assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
     return best, cycles
@@ -77,7 +77,7 @@ def test_a_deadline_keeps_what_was_reached():
     start = solve(AlignmentProblem(-problem.fitness, client_capacity=problem.client_capacity,
                                    expert_capacity=problem.expert_capacity, expert_demand=problem.expert_demand),
                   "flow").assigned  # fmt: skip
-    kept, prices, cycles = residual.polish(problem, start, deadline=0.0)
+    kept, prices, cycles = residual.cancel_negative_cycles(problem, start, deadline=0.0)
     assert (kept, prices, cycles) == (start, None, 0)
 
 

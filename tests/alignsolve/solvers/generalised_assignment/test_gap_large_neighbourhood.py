@@ -84,7 +84,7 @@ def test_nothing_moves_where_nothing_is_cheap_enough():
 def test_a_walk_only_keeps_what_fits_and_is_better(whole, monkeypatch):
     monkeypatch.setattr(large_neighbourhood, "WORK", 20_000)  # of the interpreted code; what is compiled has its own
     instance, prices, local = search_on(make("gap-d", 30, 4) if whole else fractions(2, 30, 4), 1)
-    stroll = large_neighbourhood.Walk(
+    stroll = large_neighbourhood.LargeNeighbourhoodSearch(
         local._terms, prices, whole_loads=instance.whole_loads, random=np.array([3], dtype=np.uint64)
     )
     stroll.start(local.best, local.value)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alignsolve import AlignmentProblem, Status, solve
 from alignsolve.solvers.generalised_assignment import iterated_tree
 from alignsolve.solvers.generalised_assignment.instance import read
-from alignsolve.solvers.generalised_assignment.iterated_tree import Trees
+from alignsolve.solvers.generalised_assignment.iterated_tree import IteratedTree
 from alignsolve.solvers.generalised_assignment.tree import Found, Tree, suits
 from tests.gap_instances import make, real
 
@@ -98,13 +98,13 @@ def test_fractions_have_no_tree():
     whole, fractions = read(make("gap-c", 20, 4)), read(real(np.random.default_rng(0)))
     assert suits(whole)
     assert not suits(fractions)
-    assert not Trees(fractions).promising(math.inf, 1.0)
+    assert not IteratedTree(fractions).promising(math.inf, 1.0)
 
 
 def test_a_tree_that_takes_too_long_is_no_longer_promising(monkeypatch):
     monkeypatch.setattr(iterated_tree, "TRIAL", 0.0)
     instance = read(make("gap-d", 40, 5))
-    forest = Trees(instance)
+    forest = IteratedTree(instance)
     assert forest.promising(1.0, 1.0)
     assert forest.run(1e4, lambda aim: instance.open, np.zeros(40), 2, math.inf) is Found.MORE
     assert forest.nodes == 2

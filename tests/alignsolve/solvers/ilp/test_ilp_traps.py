@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, solve
+from alignsolve.numerics import IntArray
 from alignsolve.solution import InfeasibleError, Status
 from alignsolve.solvers.ilp.solver import Ilp
 from tests.integer_programs import assert_best
@@ -97,3 +98,42 @@ def test_bounds_soft_on_both_sides_are_solved_to_the_optimum(ilp: Ilp):
     )
     solution = solve(problem, solver=ilp)
     assert (solution.status, solution.objective) == (Status.OPTIMAL, -2.0)
+
+
+def test_two_budgets_and_a_penalty_are_solved_to_the_optimum():
+    """HiGHS 1.14 with tolerances of 1e-9 and presolve off ends at 75115, and calls it optimal."""
+    rng = np.random.default_rng(500055)
+    for low, high in ((30, 301), (8, 13), (0, 6)):
+        rng.integers(low, high)
+    fitness = np.round(rng.random((245, 11))[:60] * 1000).astype(int)
+    budget = (
+        "cdebeaddcebbebcccdedaeeccbeecbacbdcdbcbaaacdeecccaaaddabeecd"
+        "aeceebdacbddecdccccababbbbcebcdcabdebbbeebdcaceaaebbbeadbcda"
+    )
+    problem = AlignmentProblem(
+        fitness,
+        overload_penalty=754,
+        expert_capacity=[42, 37, 93, 75, 89, 65, 75, 93, 70, 47, 37],
+        client_capacity=digits("313142412331141223143134441221232143143211144412221141241232"),
+        client_load=digits("764473424325114764434655464523318675777464755743743854373474"),
+        client_budget=np.array([5, 6, 10, 13, 20])[["abcde".index(each) for each in budget]].reshape(60, 2),
+        expert_cost=digits("737a7172272a17371213aa").reshape(11, 2),
+    )
+    solution = solve(problem, Ilp())
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 75521)
+
+
+def digits(text: str) -> IntArray:
+    """The numbers of a text, one a character; ``a`` is 10."""
+    return np.array([int(each, 36) for each in text])
+
+
+def test_costs_of_very_different_sizes_are_not_called_infeasible(ilp: Ilp):
+    """HiGHS 1.14 with tolerances of 1e-9 calls this infeasible, though nothing is demanded."""
+    problem = AlignmentProblem(
+        [[1, 1e6, 1e6, 1], [1, 2e6, 2e6, 1e6]],
+        client_budget=[[2, 2], [1, 3]],
+        expert_cost=[[0, 1], [1, 0], [1, 1], [0, 0]],
+    )
+    solution = solve(problem, solver=ilp)
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 3e6)
