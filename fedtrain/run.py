@@ -64,13 +64,8 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, 
         return Ending.FINISHED
     done = _resumed(federation, folder)
     ending = _train(federation, done, folder, console)
-    folder.write_alignment(
-        done.entries,
-        num_experts=federation.spec.num_experts,
-        tier=federation.fleet.tier,
-        tier_names=federation.fleet.tier_names,
-        labels=federation.label_counts,
-    )
+    fleet, num_experts = federation.fleet, federation.spec.num_experts
+    folder.write_alignment(done.entries, num_experts, fleet.tier, fleet.tier_names, federation.label_counts)
     folder.write_model(done.state.tensors)
     with writing(folder.path / "report.html"):
         report = write_report(folder.path)

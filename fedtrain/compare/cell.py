@@ -14,7 +14,7 @@ from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Repo
 from alignsolve.numerics import FloatArray
 from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.compare.plan import Cell
-from fedtrain.results.row import Round, variation
+from fedtrain.results.history import Round, Row, variation
 from fedtrain.server.alignment import declared_capacity
 from fedtrain.server.federation import Federation, initial_state, prepare
 from fedtrain.server.rounds import run_rounds
@@ -109,9 +109,7 @@ class _Watch:
         is_last = row.round == self.federation.config.rounds
         personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(
-            round=row.round,
-            accuracy=row.accuracy,
-            loss=row.loss,
+            **{name: getattr(row, name) for name in Line._fields if name in Row._fields},
             personalised=float(personal.mean()) if len(personal) else np.nan,
             worst=float(personal.min(initial=np.inf)) if len(personal) else np.nan,
             seconds=row.clock,
@@ -122,8 +120,6 @@ class _Watch:
             sample_cv_total=variation(self.samples),
             regret=self.referee.regret(done, solution),
             not_merged=row.clients - row.merged,
-            align_seconds=row.align_seconds,
-            round_seconds=row.round_seconds,
         )
 
 

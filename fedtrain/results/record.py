@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from fedtrain.results.history import BY_EXPERT
-from fedtrain.results.row import PutAside
+from fedtrain.results.history import BY_EXPERT, PutAside
 
 WORDS = ("status", "proof")
 """Columns of rounds.csv that hold words; all others hold numbers."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from alignsolve import Outcome
 from alignsolve.numerics import IntArray
-from fedtrain.results.row import Round, Row, load_variation
+from fedtrain.results.history import Round, Row, load_variation
 from fedtrain.server.federation import Federation, evaluate
 from fedtrain.server.simulated_clients import Transport, as_sent, train_cohort
 from fedtrain.server.step import ServerState, draw_cohort

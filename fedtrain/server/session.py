@@ -18,7 +18,7 @@ from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
 from fedtrain.config.checks import check
 from fedtrain.layouts import Layout, RouterRows, Weights, detect
-from fedtrain.results.row import load_variation
+from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
