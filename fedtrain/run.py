@@ -1,7 +1,7 @@
 """A whole run: prepare, train round by round, keep every row, and write what was done however it ended."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
@@ -19,11 +19,11 @@ from fedtrain.server.step import ServerState
 
 
 class Ending(Enum):
-    """How a run ended."""
+    """How a run ended; the values are the command's exit codes."""
 
-    FINISHED = auto()
-    INTERRUPTED = auto()
-    FAILED = auto()
+    FINISHED = 0
+    FAILED = 1
+    INTERRUPTED = 130
 
 
 def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, resume: bool = False) -> Ending:

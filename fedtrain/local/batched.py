@@ -67,9 +67,8 @@ def train_together(
     training
         Optimiser, epochs, batches, auxiliary loss.
     """
-    updates = {}
-    for group in _groups(jobs, training):
-        updates.update({update.client: update for update in _train_group(spec, tensors, group, training)})
+    groups = _groups(jobs, training)
+    updates = {one.client: one for group in groups for one in _train_group(spec, tensors, group, training)}
     return [updates[job.client] for job in jobs]
 
 

@@ -96,7 +96,7 @@ def run_rounds(
         done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})
         state = done.state
         traffic = done.total("bytes_down"), done.total("bytes_up")
-        yield Round(state.tensors, pending.assigned, done.solution.layers, cohort, done.inspected.faults, *traffic)
+        yield Round(state.tensors, pending.assigned, pending.solution.layers, cohort, done.inspected.faults, *traffic)
 
 
 class Layered(NamedTuple):
