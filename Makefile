@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= digits
 
-.PHONY: run test lint docs evidence setup clean
+.PHONY: run test lint docs evidence pages setup clean
 
 run: setup
 	$(BIN)/fedtrain run --set name=$(RUN) --overwrite
@@ -24,6 +24,9 @@ docs: setup
 
 evidence: setup
 	$(BIN)/python -m benchmarks.evidence --workers 2
+
+pages: setup
+	$(BIN)/python -m benchmarks.report
 
 setup: $(VENV)/.installed
 

@@ -1,4 +1,8 @@
-"""Which client trains which expert in federated Mixture-of-Experts training: solved exactly, with a certificate."""
+"""Decides which client trains which expert in federated Mixture-of-Experts training, with a proof of optimality.
+
+The root holds the public face: problem, solution, solver protocol, front door, aligner and policies; the rooms below it
+hold their parts. It imports no other house of this repository, and never torch (but one engine for GPUs, lazily).
+"""
 
 from alignsolve.aligner import Aligner, AlignerState
 from alignsolve.aligner_file import load_state, save_state

@@ -1,4 +1,4 @@
-"""The loop of a federated run: estimate, solve, observe; its memory is one value that the caller keeps."""
+"""The aligner: the loop of a federated run (estimate, solve, observe), with an explicit state that the caller keeps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,32 +31,32 @@ from alignsolve.solution import Solution
 from alignsolve.solver import Solver, WarmStart
 
 PRIVACY = 7
-"""Tells the numbers that noise reports from those that break ties."""
+"""Key of the random numbers for privacy noise, which must differ from those that break ties."""
 ESTIMATORS = ("fitness", "load", "capacity", "budget", "switching")
 
 
 @dataclass(frozen=True, eq=False)
 class AlignerState:
-    """All that an aligner knows between two rounds; never changed, only replaced.
+    """Everything that an aligner knows between two rounds. The value is never changed; each step returns a new one.
 
     Attributes
     ----------
     num_clients, num_experts
-        Sizes; clients may join by :meth:`grow`.
+        Number of clients and of experts; :meth:`grow` adds clients.
     seed
-        Decides ties and whatever estimators draw; with ``round`` it fixes a round's random numbers.
+        Seed of all random numbers (ties, estimators); seed and ``round`` fix the random numbers of a round.
     round
-        Rounds aligned so far.
+        Number of rounds aligned so far.
     clipped_rounds
-        Rounds in which the cohort could not supply what the load monitor asked for.
+        Number of rounds in which the cohort could not supply the loads that the load estimator asked for.
     softened_rounds
-        Rounds whose alignment broke a soft load bound.
+        Number of rounds whose alignment broke a soft load bound.
     prices
-        (num_experts,) prices of the last round, where the next one starts; all 0 until a solver has given some.
+        (num_experts,) prices of the last round, the start of the next; all 0 until a solver has returned prices.
     fitness, load, capacity, budget, switching
-        The estimators' own states.
+        States of the estimators.
     privacy
-        How often each client's reports were released, if they are noised.
+        How often each client's reports were released, if privacy noise is used.
     """
 
     num_clients: int
@@ -74,12 +74,12 @@ class AlignerState:
     privacy: Ledger | states.NoState = field(default_factory=states.NoState)
 
     def grow(self, num_clients: int) -> "AlignerState":
-        """Return the same state with room for clients that joined; ``num_clients`` counts all.
+        """Return a copy with room for clients that joined; ``num_clients`` is the new total.
 
         Raises
         ------
         ValueError
-            If there were more clients before.
+            If ``num_clients`` is below the present number.
         """
         if num_clients < self.num_clients:
             raise ValueError(
@@ -89,7 +89,7 @@ class AlignerState:
         return replace(self, num_clients=num_clients, **parts)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return all of it as named arrays, for a checkpoint; :meth:`Aligner.from_arrays` reads them."""
+        """Return the state as named arrays for a checkpoint; :meth:`Aligner.from_arrays` reads them."""
         return states.to_arrays(self)
 
 
@@ -102,23 +102,23 @@ class Aligner:
     fitness, load, capacity
         Estimators (:mod:`alignsolve.estimate`).
     solver
-        As in :func:`alignsolve.solve`. One with a parameter ``round`` gets the round's number added to it.
+        As in :func:`alignsolve.solve`. If the solver has a parameter ``round``, the round's number is added to it.
     time_limit
         Seconds per round; None: no limit.
     tie_break
-        Fitness is raised by seeded noise of up to this much, so that equal fitness, as in the first round, does not
-        always favour low indices. Far below any difference that matters; 0 turns it off.
+        Largest seeded noise added to the fitness. It breaks ties, which would otherwise always favour low indices, as
+        in the first round. It should be far below any relevant difference in fitness; 0 turns it off.
     budget
-        What clients may spend, a :class:`~alignsolve.TimeBudget` say; None: no budgets. A client that cannot pay for
-        what all must take gets less.
+        Estimator of the clients' budgets, such as :class:`~alignsolve.TimeBudget`; None: no budgets. A client that
+        cannot pay for the common demand gets fewer experts.
     switching
-        What it costs to fetch experts, a :class:`~alignsolve.SwitchingCost` say; None: nothing.
+        Estimator of the cost of fetching experts, such as :class:`~alignsolve.SwitchingCost`; None: no cost.
     layers
-        Experts of each MoE layer, which stand side by side and are estimated layer by layer. Every client gets an
-        expert of every layer, or none at all if its capacity does not suffice; capacities are for all layers together.
-        None: a single layer, and the demand alone decides.
+        Number of experts of each MoE layer. The layers stand side by side and are estimated layer by layer. Every
+        client gets an expert of every layer, or none at all if its capacity is too small. Capacities count all layers
+        together. None: one layer, without this demand.
     privacy
-        Noise that clients add to their reports before they are learned from; None: none.
+        Noise that clients add to their reports; None: no noise.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class Aligner:
         return self.load if self.layers is None else LayeredLoad(self.load, self.layers)
 
     def _estimators(self) -> dict[str, Any]:
-        """All that learn from reports, by name."""
+        """Return the estimators that learn from reports, by name."""
         estimators = (self._fitness, self._load, self.capacity, self.budget, self.switching)
         return {field: one for field, one in zip(ESTIMATORS, estimators, strict=True) if one is not None}
 
@@ -195,21 +195,21 @@ class Aligner:
         state
             From :meth:`init`, :meth:`observe` or :meth:`from_arrays`.
         cohort
-            Indices of this round's clients, ascending, each once.
+            Indices of this round's clients, ascending and distinct.
 
         Returns
         -------
         solution
-            Its row r is client ``cohort[r]``.
+            The round's alignment; its row r is client ``cohort[r]``.
         state
-            For the next :meth:`observe` or :meth:`align`.
+            The state for the next :meth:`observe` or :meth:`align`.
 
         Raises
         ------
         ValueError
-            If the cohort is empty, unsorted, or names a client twice or one that there is not.
+            If the cohort is empty or not ascending, or names a client twice or an unknown one.
         SolveError
-            If the solver found no alignment; InfeasibleError if there is none, possible only if bounds are hard.
+            If the solver found no alignment. InfeasibleError if none exists, which needs hard bounds.
         """
         clients = _read_cohort(cohort, state.num_clients)
         rng = _numbers(state.seed, state.round)
@@ -235,7 +235,7 @@ class Aligner:
     def _pose(
         self, state: AlignerState, cohort: IntArray, rng: np.random.Generator
     ) -> tuple[AlignmentProblem, LoadBounds]:
-        """Put the estimates together into the round's problem."""
+        """Combine the estimates into the round's problem."""
         fitness = self._fitness.fitness(state.fitness, cohort, rng=rng)
         capacity, demand = self.capacity.capacity(state.capacity, cohort)
         budgets = None if self.budget is None else self.budget.budgets(state.budget, cohort)
@@ -257,7 +257,7 @@ class Aligner:
         return problem, bounds
 
     def _without_ties(self, fitness: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Add the noise that breaks ties, in one new array."""
+        """Return the fitness plus the noise that breaks ties; only one new array is allocated."""
         if not self.tie_break:
             return fitness
         noise = rng.random(fitness.shape)
@@ -266,12 +266,12 @@ class Aligner:
         return noise
 
     def observe(self, state: AlignerState, reports: Sequence[Report]) -> AlignerState:
-        """Learn from what became of a round. The order of the reports does not matter.
+        """Learn from the reports of a round; their order does not matter.
 
         Raises
         ------
         ValueError
-            If a client reports twice, or a report names a client or an expert that there is not.
+            If a client reports twice, or a report names an unknown client or expert.
         """
         ordered = sorted(reports, key=lambda report: report.client)
         _check_reports(ordered, state)
@@ -289,7 +289,7 @@ class Aligner:
         Raises
         ------
         ValueError
-            If the arrays are not those of a state of these estimators.
+            If the arrays do not belong to a state of these estimators.
         """
         missing = {"num_clients", "num_experts", "seed"} - set(arrays)
         if missing:
@@ -299,12 +299,12 @@ class Aligner:
 
 
 def _numbers(seed: int, *key: int) -> np.random.Generator:
-    """Random numbers of one round and use: no two seeds or keys share theirs."""
+    """Return a random generator; different seeds and keys (round, use) give independent streams."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def _in_round(solver: str | Solver, number: int) -> str | Solver:
-    """Tell the round to a solver that has such a parameter: a rolling window that never moves would not be one."""
+    """Return the solver; if it has a parameter ``round`` (a rolling window), the round's number is added to it."""
     call: Any = resolve(solver)[1]
     if "round" not in getattr(call, "__dataclass_fields__", ()):
         return solver
@@ -321,7 +321,7 @@ def _read_cohort(cohort: npt.ArrayLike, num_clients: int) -> IntArray:
     if clients.min() < 0 or clients.max() >= num_clients:
         raise ValueError(
             f"cohort names clients {clients.min()}..{clients.max()}, there are 0..{num_clients - 1}; "
-            "state.grow makes room for those who join"
+            "state.grow makes room for clients that join"
         )
     unsorted = np.flatnonzero(np.diff(clients) <= 0)
     if len(unsorted):

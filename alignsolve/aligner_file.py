@@ -1,4 +1,4 @@
-"""An aligner's state in a file: arrays and JSON, nothing pickled, exact to the last bit."""
+"""Saves and loads an aligner's state: arrays and JSON without pickle, exact to the last bit."""
 
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,21 @@ KIND = "aligner state"
 
 
 def save_state(path: str | Path, state: AlignerState, aligner: Aligner, *, overwrite: bool = True) -> None:
-    """Write a state, whole or not at all: an older file stays until the new one is complete.
+    """Write a state completely or not at all: an older file stays until the new one is complete.
 
     Parameters
     ----------
     path
-        Where to: .npz, whose header is JSON, or .json alone.
+        The file to write: .npz (arrays, with a JSON header) or .json.
     state, aligner
-        The state, and the aligner that it belongs to, whose estimators are noted by name.
+        The state, and its aligner; the file records the names of the aligner's estimators.
     overwrite
-        Replace what is there.
+        Replace an existing file.
 
     Raises
     ------
     FileError
-        If the suffix is another, the file exists (unless ``overwrite``) or cannot be written.
+        If the suffix is neither .npz nor .json, or the file exists (unless ``overwrite``) or cannot be written.
 
     Examples
     --------
@@ -42,12 +42,12 @@ def save_state(path: str | Path, state: AlignerState, aligner: Aligner, *, overw
 
 
 def load_state(path: str | Path, aligner: Aligner) -> AlignerState:
-    """Read a state back for an aligner of the same estimators; their parameters may have changed.
+    """Read a state for an aligner with the same estimators; their parameters may differ.
 
     Raises
     ------
     FileError
-        If there is no such file, it is damaged, or it is the state of other estimators.
+        If the file is missing or damaged, or holds the state of other estimators.
     """
     record = read_record(path, KIND)
     noted, own = record.pop("estimators", None), described(aligner)
@@ -68,7 +68,7 @@ def _array(path: str | Path, name: str, value: Any) -> Any:
 
 
 def described(aligner: Aligner) -> str:
-    """Name an aligner's estimators, and those within them.
+    """Return the names of an aligner's estimators, with inner estimators in brackets.
 
     Examples
     --------
@@ -76,13 +76,13 @@ def described(aligner: Aligner) -> str:
     'fitness=LossFitness, load=LoadMonitor, capacity=CapacityProfiler'
     """
     parts = {field: getattr(aligner, field) for field in ("fitness", "load", "capacity", "budget", "switching")}
-    told = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
-    told += [f"layers={aligner.layers}"] if aligner.layers else []
-    return ", ".join(told + (["privacy"] if aligner.privacy else []))
+    names = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
+    names += [f"layers={aligner.layers}"] if aligner.layers else []
+    return ", ".join(names + (["privacy"] if aligner.privacy else []))
 
 
 def _named(estimator: Any) -> str:
-    """An estimator's class, and in brackets those of the estimators that it is made of."""
+    """Return the class name of an estimator, with those of its inner estimators in brackets."""
     values = [getattr(estimator, name) for name in getattr(estimator, "__dataclass_fields__", ())]
     flat = [one for value in values for one in (_members(value) if isinstance(value, tuple) else [value])]
     inner = [_named(one) for one in flat if callable(getattr(one, "update", None))]
@@ -90,5 +90,5 @@ def _named(estimator: Any) -> str:
 
 
 def _members(value: Any) -> list[Any]:
-    """All that a tuple of tuples holds."""
+    """Return all values in nested tuples."""
     return [one for member in value for one in (_members(member) if isinstance(member, tuple) else [member])]

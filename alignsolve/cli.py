@@ -1,7 +1,7 @@
 """The command line: ``alignsolve solve``, ``verify``, ``diagnose`` and ``solvers``.
 
-Exit codes are in :class:`ExitCode`. With ``--json``, stdout holds one JSON object and nothing else (numbers that are
-not finite are the texts "inf", "-inf", "nan"); messages go to stderr.
+:class:`ExitCode` lists the exit codes. With ``--json``, stdout holds exactly one JSON object; the texts "inf", "-inf"
+and "nan" stand for numbers that are not finite. Messages go to stderr.
 """
 
 import math
@@ -23,20 +23,20 @@ from alignsolve.solution import Status
 
 
 class ExitCode(IntEnum):
-    """What the exit code says."""
+    """The exit codes and their meaning."""
 
     OPTIMAL = 0
-    """An alignment that is proven optimal."""
+    """An alignment was found and proven optimal."""
     BAD_INPUT = 2
-    """A file, an option or a solver that cannot be used, or an output that cannot be written."""
+    """A file, an option or a solver cannot be used, or the output cannot be written."""
     REFUTED = 3
-    """``verify``: something that the solution file claims does not hold."""
+    """``verify``: a claim of the solution file does not hold."""
     FEASIBLE = 10
-    """An alignment that is feasible; whether it is the best is not proven."""
+    """A feasible alignment was found; it is not proven optimal."""
     INFEASIBLE = 20
-    """Proven: no alignment exists."""
+    """It is proven that no alignment exists."""
     UNKNOWN = 30
-    """No alignment was found, and none is proven not to exist."""
+    """No alignment was found, and it is not proven that none exists."""
 
 
 EPILOG = (
@@ -62,18 +62,18 @@ def solve(
     problem: ProblemFile,
     solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
     time_limit: Annotated[
-        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Stop then; default: never.")
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Time limit of the solver; default: none.")
     ] = None,
     gap: Annotated[float, typer.Option(min=0.0, help="Relative gap at which a solver may stop early.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes every random choice.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="At most this many; default: all cores.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Most threads; default: all cores.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write the solution, .npz or .json.")
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write the solution to OUT, .npz or .json.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Find the best alignment of a problem file and check it."""
+    """Find the best alignment of a problem file, and check it."""
     given = _prepared(problem, solver, time_limit, gap, output, overwrite=overwrite)
     solution = front.solve(given, solver, time_limit=time_limit, gap=gap, seed=seed, threads=threads, throw=False)
     if json:
@@ -91,7 +91,7 @@ def solve(
 def _prepared(
     path: Path, solver: str, time_limit: float | None, gap: float, output: Path | None, *, overwrite: bool
 ) -> AlignmentProblem:
-    """Read the problem; refuse now whatever would fail after the work is done."""
+    """Read the problem; refuse bad arguments now, before any solving."""
     try:
         if output is not None:
             check_output(output, overwrite=overwrite)
@@ -113,7 +113,7 @@ def verify(
     ],
     json: AsJson = False,
 ) -> None:
-    """Re-check a solution file against its problem, trusting nothing in it; tell exactly what differs."""
+    """Check every claim of a solution file against its problem, and print the differences."""
     try:
         given, claim = load_problem(problem), load_solution(solution)
         checked = verify_claim(given, claim)
@@ -131,24 +131,23 @@ def diagnose(
     problem: ProblemFile,
     solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
     time_limit: Annotated[
-        float | None, typer.Option(min=0.0, metavar="SECONDS", help="For everything; default: no limit.")
+        float | None, typer.Option(min=0.0, metavar="SECONDS", help="Time limit of the whole diagnosis; default: none.")
     ] = None,
     weight: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KIND=NUMBER", help="What a repair pays for a unit of a kind of bound, inf: not to touch."
-        ),
+        typer.Option(metavar="KIND=NUMBER", help="Cost of changing a kind of bound by one unit; inf: do not change."),
     ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Solve again for each expert's bound that binds.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes every random choice.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="At most this many; default: all cores.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Solve again for each binding bound of an expert.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Most threads; default: all cores.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write the repaired problem, if there is one.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Write the repaired problem to OUT, if there is a repair."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Tell why a problem has no alignment and the cheapest repair, or what binds and what more of it is worth."""
+    """Explain why a problem has no alignment and how to repair it, or show which bounds bind and their worth."""
     given = _prepared(problem, solver, time_limit, 0.0, output, overwrite=overwrite)
     try:
         diagnosis = diagnose_problem(given, solver, weights=_weights(weight or []), exact=exact,
@@ -167,20 +166,20 @@ def diagnose(
 
 
 def _weights(given: list[str]) -> dict[str, float]:
-    """Read ``kind=number`` texts."""
+    """Read weights from texts ``kind=number``."""
     read = {}
     for text in given:
         kind, _, number = text.partition("=")
         try:
             read[kind] = float(number)
         except ValueError:
-            raise ValueError(f"--weight {text}: it must be a kind and a number, client_budget=0.5 say") from None
+            raise ValueError(f"--weight {text}: it must be a kind and a number, such as client_budget=0.5") from None
     return read
 
 
 @app.command()
 def solvers(json: AsJson = False) -> None:
-    """List the solvers and what they take."""
+    """List the solvers and the problems that they take."""
     described = front.describe_solvers()
     if json:
         typer.echo(json_text(display.solver_facts(described)))
@@ -193,13 +192,13 @@ def _code(status: Status) -> ExitCode:
 
 
 def _fail(error: Exception) -> NoReturn:
-    """Tell what is wrong with the input on stderr, and leave."""
+    """Print the error on stderr, and exit with the code for bad input."""
     typer.echo(f"alignsolve: {error}", err=True)
     raise typer.Exit(ExitCode.BAD_INPUT)
 
 
 def main() -> None:
-    """Run the command line; what stdout's encoding cannot say becomes a question mark."""
+    """Run the command line; characters outside stdout's encoding become question marks."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     app()

@@ -1,4 +1,4 @@
-"""What the command line shows: tables for people (rich), plain dictionaries for programs."""
+"""Output of the command line: tables for people (rich), plain dictionaries for programs (JSON)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,17 +16,17 @@ from alignsolve.solution import Solution, Status
 from alignsolve.solver import Capabilities
 
 SHOWN = 40
-"""Experts listed before the table is cut."""
+"""Most experts in a table."""
 COLOURS = {Status.OPTIMAL: "green", Status.FEASIBLE: "yellow", Status.INFEASIBLE: "red", Status.UNKNOWN: "red"}
 
 
 def console() -> Console:
-    """Return a console on stdout that takes every text literally: file names may hold brackets."""
+    """Return a console on stdout without markup: file names may contain brackets."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def show_solution(out: Console, solution: Solution) -> None:
-    """Print what is known, and the load of every expert or the reason why there is none."""
+    """Print the solution's facts, then the loads of the experts or the reason why there is no alignment."""
     facts = _table("", "solution")
     facts.show_header = False
     facts.add_row("problem", repr(solution.problem))
@@ -52,7 +52,7 @@ def _table(*columns: str) -> Table:
 
 
 def _expert_table(solution: Solution) -> Table:
-    """Load, bounds and price of each expert; those at a bound are marked."""
+    """Return a table of the load, bounds and price of each expert; experts at a bound are marked."""
     problem, loads = solution.problem, solution.loads
     assert loads is not None
     table = Table("expert", "demand", "load", "capacity", "price", "", title="experts")
@@ -80,12 +80,12 @@ def _position(load: float, demand: float, capacity: float) -> str:
 
 
 def number(value: Number | None) -> str:
-    """Tell a number with all its digits; a dash for none."""
+    """Format a number with all its digits; a dash for None."""
     return "—" if value is None else repr(value)
 
 
 def show_verification(out: Console, claim: Claim, checked: Verification) -> None:
-    """Print claims beside what was recomputed, then what differs."""
+    """Print the claims beside the recomputed values, then the differences."""
     found = checked.solution
     table = _table("", "claimed", "re-checked")
     table.add_row("status", str(claim.status), str(found.status), style="bold")
@@ -106,7 +106,7 @@ def show_verification(out: Console, claim: Claim, checked: Verification) -> None
 
 
 def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
-    """Print the problem, its status, and the diagnosis in words."""
+    """Print the problem, its status, and the text of the diagnosis."""
     out.print(repr(diagnosis.problem), soft_wrap=True)
     out.print(str(diagnosis.status), style=f"bold {COLOURS[diagnosis.status]}")
     for line in diagnosis.lines():
@@ -114,7 +114,7 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
 
 
 def show_solvers(out: Console, solvers: Mapping[str, Capabilities]) -> None:
-    """Print each solver and the features of problems that it does not take."""
+    """Print each solver with the features of problems that it does not take."""
     table = _table("solver", "exact", "does not take")
     for name, capabilities in solvers.items():
         missing = ", ".join(feature for feature in Feature if feature not in capabilities.takes)
@@ -123,7 +123,7 @@ def show_solvers(out: Console, solvers: Mapping[str, Capabilities]) -> None:
 
 
 def solution_facts(solution: Solution) -> dict[str, Any]:
-    """All that is known, for JSON."""
+    """Return the facts of a solution, for JSON."""
     witness, assigned = solution.witness, solution.assigned
     return {
         "status": str(solution.status),
@@ -151,7 +151,7 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
 
 
 def diagnosis_facts(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Everything that a diagnosis tells, for JSON; a worth of "nan" belongs to a bound that has room."""
+    """Return the facts of a diagnosis, for JSON; a worth of "nan" belongs to a bound that does not bind."""
     repair, worth = diagnosis.repair, diagnosis.worth
     return {
         "status": str(diagnosis.status),
@@ -173,13 +173,13 @@ def diagnosis_facts(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _rows(solution: Solution) -> list[Any]:
-    """Experts of each client."""
+    """Return the experts of each client."""
     assert solution.assigned is not None
     return np.split(solution.assigned.experts, solution.assigned.indptr[1:-1]) if solution.problem.num_clients else []
 
 
 def verification_facts(claim: Claim, checked: Verification) -> dict[str, Any]:
-    """Claims, what was recomputed and what differs, for JSON."""
+    """Return the claims, the recomputed values and the differences, for JSON."""
     claimed = {
         "status": str(claim.status),
         "proof": str(claim.proof),
@@ -197,7 +197,7 @@ def verification_facts(claim: Claim, checked: Verification) -> dict[str, Any]:
 
 
 def solver_facts(solvers: Mapping[str, Capabilities]) -> dict[str, Any]:
-    """Each solver's capabilities, for JSON."""
+    """Return the capabilities of each solver, for JSON."""
     return {
         name: {"exact": capabilities.exact, "takes": [str(part) for part in Feature if part in capabilities.takes]}
         for name, capabilities in solvers.items()

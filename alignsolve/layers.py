@@ -1,8 +1,8 @@
-"""Several MoE layers at once: one problem out of a problem for each layer, and the answer read back for each.
+"""Several MoE layers at once: joins the problems of all layers into one problem, and splits its solution by layer.
 
-The layers' experts stand side by side, each layer a group of its own, so that a client's demand and capacity within a
-layer become those within the group. What ties the layers together is the client: one budget that all its experts are
-paid from, and one capacity over all layers. Without either, the layers could as well be solved one by one.
+The experts of the layers stand side by side, and each layer is one group. So a client's demand and capacity within a
+layer become its demand and capacity within a group. A common budget or capacity of each client couples the layers.
+Without one, the layers could be solved separately.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
 
 STAND_IN = {"eligible": True, "required": False, "client_load": 1.0, "previous": False}
-"""Fields of pairs that a layer may have or not, and what stands in where it has none but another has."""
+"""Optional fields of pairs, with the value for a layer that lacks a field which another layer has."""
 EXPERTS = ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty")
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSolution:
-    """A solution as one layer sees it; expert j is the layer's own.
+    """One layer's part of a solution; experts are numbered within the layer.
 
     Attributes
     ----------
     problem
-        The layer as it was given.
+        The layer's own problem.
     assigned
-        The layer's part of the alignment, CSR; None if there is none.
+        The layer's part of the alignment, as CSR; None if the solution has none.
     objective
-        The layer's share of the objective; all shares make it up.
+        The layer's part of the objective; the parts of all layers sum to it.
     loads, prices
-        (num_experts,) of the layer; None where the solution has none.
+        (num_experts,) loads and prices of the layer; None if the solution has none.
     """
 
     problem: AlignmentProblem
@@ -59,9 +59,9 @@ class LayeredProblem:
     Attributes
     ----------
     problem
-        What to solve: the layers' experts side by side, ``problem.expert_group`` tells the layer of each.
+        The problem to solve: all layers' experts side by side; ``problem.expert_group`` is the layer of each expert.
     layers
-        The layers as they were given.
+        The problems of the layers.
     """
 
     problem: AlignmentProblem
@@ -69,16 +69,16 @@ class LayeredProblem:
 
     @property
     def starts(self) -> IntArray:
-        """(num_layers + 1,) the first expert of each layer, and the number of experts."""
+        """(num_layers + 1,) first expert of each layer, and the number of all experts."""
         return np.concatenate([[0], np.cumsum([layer.num_experts for layer in self.layers], dtype=np.int64)])
 
     def split(self, given: npt.ArrayLike) -> list[npt.NDArray[Any]]:
-        """Cut an array whose last axis is all experts into the layers' parts; views.
+        """Split an array, whose last axis is all experts, into the layers' parts; the parts are views.
 
         Raises
         ------
         ValueError
-            If its last axis is another.
+            If the last axis has another length.
         """
         array = np.asarray(given)
         if array.ndim == 0 or array.shape[-1] != self.problem.num_experts:
@@ -86,12 +86,12 @@ class LayeredProblem:
         return np.split(array, self.starts[1:-1], axis=-1)
 
     def read(self, solution: Solution) -> tuple[LayerSolution, ...]:
-        """Read a solution of ``problem`` back, layer by layer.
+        """Split a solution of ``problem`` by layer.
 
         Raises
         ------
         ValueError
-            If it is a solution of a problem of another shape.
+            If the solution's problem has another shape.
         """
         if solution.problem.shape != self.problem.shape:
             raise ValueError(f"the solution has shape {solution.problem.shape}, the layers {self.problem.shape}")
@@ -108,7 +108,15 @@ class LayeredProblem:
         return LayerSolution(layer, own, layer.objective(own), solution.loads[part], prices)
 
     def join(self, alignments: Sequence[Any]) -> Alignment:
-        """Put alignments of the layers together, to start from or to judge: matrices of bools or (indptr, experts)."""
+        """Join alignments of the layers, for a warm start or a check.
+
+        Each alignment is a matrix of bools or (indptr, experts).
+
+        Raises
+        ------
+        ValueError
+            If the number of alignments is not the number of layers.
+        """
         if len(alignments) != len(self.layers):
             raise ValueError(f"there are {len(self.layers)} layers, not {len(alignments)}")
         parts = [as_alignment(x, *layer.shape) for x, layer in zip(alignments, self.layers, strict=True)]
@@ -125,31 +133,32 @@ def join_layers(
     client_capacity: Any = None,
     client_demand: Any = 0,
 ) -> LayeredProblem:
-    """Build one problem out of the layers of a model.
+    """Join the problems of a model's layers into one problem.
 
     Parameters
     ----------
     layers
-        A problem for each layer, all of the same clients: fitness (num_clients, experts of the layer), the layer's
-        experts' bounds, and as ``client_capacity`` and ``client_demand`` how many of the layer's experts a client
-        takes; a client that lacks an expert in a layer cannot run a forward pass, so that the demand is mostly 1.
+        One problem per layer, all with the same clients. Each has the fitness (num_clients, experts of the layer) and
+        the bounds of the layer's experts. Its ``client_capacity`` and ``client_demand`` are the most and the fewest
+        experts of the layer per client. A client without an expert in some layer cannot run a forward pass, so the
+        demand is usually 1.
     client_budget
-        Scalar, (num_clients,) or (num_clients, num_resources): what a client may spend on its experts in all layers.
+        Scalar, (num_clients,) or (num_clients, num_resources): budget of a client for its experts in all layers.
     expert_costs
         For each layer: scalar, (experts of the layer,) or (num_clients, experts of the layer), in the budget's unit;
-        with a trailing num_resources axis where ``client_budget`` has one.
+        with a trailing num_resources axis if ``client_budget`` has one.
     client_capacity, client_demand
-        Scalar or (num_clients,): most (default: no limit) and fewest experts in all layers together.
+        Scalar or (num_clients,): the most (default: no limit) and the fewest experts in all layers together.
 
     Returns
     -------
     LayeredProblem
-        With the problem to solve, and :meth:`LayeredProblem.read` for its solutions.
+        Holds the problem to solve; :meth:`LayeredProblem.read` splits its solution by layer.
 
     Raises
     ------
     ValueError
-        Naming the layer and the field of what does not fit.
+        If layers or fields do not fit together; the message names the layer and the field.
 
     Examples
     --------
@@ -190,7 +199,7 @@ def join_layers(
 
 
 def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
-    """Layers must be problems of the same clients, without groups and budgets, which are what joins them."""
+    """Refuse layers with different clients, or with groups or budgets of their own: joining needs both."""
     if not layers:
         raise ValueError("layers is empty; give at least one problem")
     for k, layer in enumerate(layers):
@@ -201,7 +210,7 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
         if layer.num_experts == 0:
             raise ValueError(f"layer {k} has no experts")
         if isinstance(layer.fitness, RowBlocks):
-            raise ValueError(f"layer {k}: fitness is read in blocks; the layers are put side by side in memory")
+            raise ValueError(f"layer {k}: fitness is read in blocks, but layers are joined in memory")
         if layer.expert_group is not None:
             raise ValueError(f"layer {k} has an expert_group of its own; a layer is one group")
         if layer.client_budget is not None:
@@ -209,7 +218,7 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
 
 
 def _side_by_side(layers: tuple[AlignmentProblem, ...], field: str) -> Any:
-    """A field of pairs of all layers; None where no layer has it."""
+    """Return a field of pairs for all layers side by side; None if no layer has it."""
     given = [getattr(layer, field) for layer in layers]
     if all(part is None for part in given):
         return None
@@ -219,7 +228,7 @@ def _side_by_side(layers: tuple[AlignmentProblem, ...], field: str) -> Any:
 
 
 def _costs(layers: tuple[AlignmentProblem, ...], given: Sequence[Any], client_budget: Any) -> FloatArray:
-    """The costs of all layers' experts: per expert where no layer has them per client, else per pair."""
+    """Return the costs of all layers' experts: per pair if some layer has costs per client, else per expert."""
     if len(given) != len(layers):
         raise ValueError(
             f"expert_costs has {len(given)} entries; it must have one for each of the {len(layers)} layers"
@@ -238,7 +247,7 @@ def _costs(layers: tuple[AlignmentProblem, ...], given: Sequence[Any], client_bu
 def _layer_cost(
     field: str, cost: FloatArray, shape: tuple[int, ...], axes: tuple[str, ...], eligible: BoolArray | None
 ) -> FloatArray:
-    """One layer's costs, checked and spread; ``shape`` is that of pairs, ``axes`` those that are wanted."""
+    """Check one layer's costs and broadcast them; ``shape`` is that of all pairs, ``axes`` names the wanted axes."""
     if cost.ndim not in {0, len(shape) - 1, len(shape)}:
         trailing = "" if len(shape) == 2 else f", with a trailing axis of {shape[2]} resources"
         raise ValueError(

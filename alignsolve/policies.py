@@ -1,10 +1,10 @@
-"""The alignments to compare, by name: ours, and rivals that are given the same clients, capacities and reports.
+"""Policies: alignment methods to compare, by name. All get the same clients, capacities and reports.
 
-A policy is a function of :class:`Parts`, the ingredients that a comparison holds equal, and of parameters of its own,
-and returns an :class:`~alignsolve.Aligner`. Each takes from the parts what its source knows of: who has no load bounds
-gets none, who looks at the loss gets no router masses. Budgets and layers bind all, because they are the clients', not
-the method's; only :data:`REFERENCES` are exempt. Where a source published no code, or its setting is another, the
-docstring says "reconstructed" and what was decided.
+A policy is a function of :class:`Parts`, which a comparison holds equal, and of its own parameters; it returns an
+:class:`~alignsolve.Aligner`. It uses only the parts that its source describes: a method without load bounds gets no
+bounds, a method that looks at the loss gets no router masses. Budgets and layers belong to the clients, not to the
+method, so they bind all policies but :data:`REFERENCES`. "Reconstructed" in a docstring means that the source has no
+public code or another setting; the docstring then states our choices.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,30 +34,31 @@ from alignsolve.estimate.random import RandomFitness
 from alignsolve.solver import Solver
 
 UNBOUNDED = LoadMonitor(tolerance=np.inf)
-"""Counts loads and asks for nothing."""
+"""Counts loads and sets no bounds."""
 WITHOUT_LIMIT = 2**31
-"""More experts than any model has."""
+"""A capacity that is larger than any number of experts."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a comparison holds equal, and what ours is made of.
+    """The parts of an aligner that a comparison holds equal, and the parts of our own policy.
 
     Parameters
     ----------
     capacity
-        Of the clients; everybody's but ``none``'s.
+        The clients' capacities, for all policies but ``none``.
     budget, layers, privacy
-        As in :class:`~alignsolve.Aligner`; everybody's, budgets not ``none``'s.
+        As in :class:`~alignsolve.Aligner`, for all policies; ``none`` ignores budgets.
     fitness
-        Ours; by default the router's, where clients need it. ``topk`` and ``expert-choice`` take it too, so
-        that they differ from ours by the balance alone.
+        The fitness of ``ours``; by default router mass once clients need it. ``topk`` and ``expert-choice`` use it,
+        too, so that they differ from ``ours`` only in the balance of loads.
     load
-        Ours, and ``random-balanced``'s. ``flex-moe`` and ``fedamole`` have their own.
+        The load bounds of ``ours``, ``random-balanced`` and ``expert-choice``. ``flex-moe`` and ``fedamole`` have
+        their own.
     switching
-        Ours.
+        The switching costs of ``ours``.
     solver, time_limit
-        As in :class:`~alignsolve.Aligner`, for all that solve a problem.
+        As in :class:`~alignsolve.Aligner`, for all policies that solve a problem.
     """
 
     capacity: CapacityEstimator[Any] = field(default_factory=lambda: CapacityProfiler(client_capacity=1))
@@ -71,7 +72,7 @@ class Parts:
     time_limit: float | None = None
 
     def aligner(self, fitness: FitnessEstimator[Any], load: LoadEstimator[Any], **others: Any) -> Aligner:
-        """Build an aligner of everybody's parts, these two, and others in their place."""
+        """Return an aligner with the shared parts and these two; ``others`` replace or add parts."""
         shared = {name: getattr(self, name) for name in SHARED}
         return Aligner(fitness=fitness, load=load, **(shared | others))
 
@@ -80,7 +81,7 @@ SHARED = ("capacity", "budget", "layers", "privacy", "solver", "time_limit")
 
 
 def none(parts: Parts) -> Aligner:
-    """Every client trains every expert: the reference, exempt from capacities and budgets."""
+    """Every client trains every expert: the reference without alignment, exempt from capacities and budgets."""
     everything = CapacityProfiler(client_capacity=WITHOUT_LIMIT, client_demand=WITHOUT_LIMIT)
     return parts.aligner(RandomFitness(), UNBOUNDED, capacity=everything, budget=None)
 
@@ -91,7 +92,7 @@ def random(parts: Parts) -> Aligner:
 
 
 def random_balanced(parts: Parts) -> Aligner:
-    """A lottery within our load bounds: what balance alone is worth, without any fitness."""
+    """A random alignment within our load bounds: it shows the value of balance alone, without a fitness."""
     return parts.aligner(RandomFitness(), parts.load, tie_break=0.0)
 
 
@@ -101,24 +102,24 @@ def rolling(parts: Parts) -> Aligner:
 
 
 def topk(parts: Parts) -> Aligner:
-    """Every client takes its fittest experts, whatever the others do."""
+    """Every client takes its experts of highest fitness, independently of other clients."""
     return parts.aligner(parts.fitness, UNBOUNDED, solver="topk")
 
 
 def expert_choice(parts: Parts) -> Aligner:
-    """Every expert takes its fittest clients up to its capacity (arXiv 2202.09368); some clients may get none.
+    """Every expert takes its clients of highest fitness up to its capacity (arXiv 2202.09368).
 
-    Reconstructed: clients in the place of tokens; an expert's capacity is our upper load bound. Takes no layers, whose
-    demands it could not meet.
+    Some clients may get no expert. Reconstructed: clients take the place of tokens, and an expert's capacity is our
+    upper load bound. Layers are not supported, because their demands could not be met.
     """
     return parts.aligner(parts.fitness, parts.load, solver="expert-choice", capacity=WithDemand(parts.capacity, 0))
 
 
 def oort(parts: Parts, **parameters: Any) -> Aligner:
-    """Every client takes the pairs of highest utility in Oort's sense (arXiv 2010.06081), explored ε-greedily.
+    """Every client takes its experts of highest Oort utility (arXiv 2010.06081), with ε-greedy exploration.
 
-    Reconstructed: Oort chooses clients for a model; here its utility is a pair's, and a client chooses experts.
-    Parameters are those of :class:`~alignsolve.OortFitness`.
+    Reconstructed: Oort chooses clients for one model; here pairs have a utility, and each client chooses experts. The
+    parameters are those of :class:`~alignsolve.OortFitness`.
     """
     return parts.aligner(OortFitness(**parameters), UNBOUNDED, solver="topk")
 
@@ -126,9 +127,9 @@ def oort(parts: Parts, **parameters: Any) -> Aligner:
 def flex_moe(parts: Parts, *, tolerance: float = 0.1, **parameters: Any) -> Aligner:
     """FLEX-MoE (arXiv 2512.23070): a linear program over the moving average Q, its bounds shifted by past deficits.
 
-    Reconstructed, as no code is public: Q of an untried pair is 0.5 unless ``prior`` says otherwise (the paper names
-    none, and has no exploration); bounds are ±10 % of the balanced share, clipped to what the cohort can supply as
-    ours are. The program is integral, so that our exact solver's optimum is its optimum. Other parameters are those of
+    Reconstructed, as no code is public. Q of an untried pair is 0.5 unless ``prior`` is given (the paper names no value
+    and has no exploration). Bounds are ±10 % of the balanced share, clipped to the cohort's supply as ours are. The
+    linear program is integral, so our exact solver finds its optimum. The other parameters are those of
     :class:`~alignsolve.LossFitness`.
     """
     fitness = LossFitness(**({"prior": 0.5} | parameters))
@@ -138,10 +139,11 @@ def flex_moe(parts: Parts, *, tolerance: float = 0.1, **parameters: Any) -> Alig
 def fedamole(parts: Parts, *, temperature: float = 1.0, fewest: int = 2) -> Aligner:
     """FedAMoLE (arXiv 2411.19128): an integer program in which experts choose clients by their affinity.
 
-    Reconstructed. In its code every expert is held by exactly ``expert_choices`` (2) clients, and a client holds at
-    least 2 and at most ``max_experts`` (8) experts, a number for all. Here a client's most is its capacity, as
-    everybody's, and its fewest 2 or that; the number of holders is what then fills the clients, equal for all experts
-    up to rounding. The program is integral. Its round 0 is random, affinities unknown.
+    Reconstructed. In the original code exactly ``expert_choices`` (2) clients hold every expert, and every client holds
+    2 to ``max_experts`` (8) experts. Here a client holds at most its capacity, as in all policies, and at least
+    ``fewest`` (2) experts as far as its capacity allows. The number of holders per expert is the one that fills the
+    clients' capacities; it is equal for all experts up to rounding. The integer program's relaxation is integral. The
+    first round is random, because affinities are unknown.
     """
     capacity = WithDemand(parts.capacity, fewest)
     even = LoadMonitor(tolerance=0.0, catch_up=0.0)
@@ -149,7 +151,7 @@ def fedamole(parts: Parts, *, temperature: float = 1.0, fewest: int = 2) -> Alig
 
 
 def ours(parts: Parts) -> Aligner:
-    """All parts together: fitness, load, capacity, budgets, switching costs."""
+    """Our policy, with all parts: fitness, load, capacity, budgets and switching costs."""
     return parts.aligner(parts.fitness, parts.load, switching=parts.switching)
 
 
@@ -169,4 +171,4 @@ POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(
 )
 """Every policy by name: ``POLICIES[name](Parts(...), **parameters)`` is an aligner."""
 REFERENCES = frozenset({"none"})
-"""The policies that ask more of clients than their devices hold; who simulates devices lets them have it."""
+"""Policies that may exceed the clients' devices; a simulation of devices must not limit them."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.bound import bound as price_bound
 from alignsolve.certificate.violations import violations as find_violations
+from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
 from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
@@ -318,11 +319,11 @@ class AlignmentProblem:
 
     def objective(self, x: Any) -> Number:
         """Objective of an alignment: a matrix of bools or (indptr, experts). Only eligible pairs are read."""
-        return evaluate.worth(self, as_alignment(x, *self.shape)).objective
+        return worth(self, as_alignment(x, *self.shape)).objective
 
     def loads(self, x: Any) -> FloatArray:
         """Load per expert of an alignment, (num_experts,)."""
-        return evaluate.worth(self, as_alignment(x, *self.shape)).loads
+        return worth(self, as_alignment(x, *self.shape)).loads
 
     def violations(self, x: Any) -> list[str]:
         """Tell every kind of constraint that an alignment breaks, by its worst row; empty if it is feasible."""
@@ -336,7 +337,7 @@ class AlignmentProblem:
         ValueError
             If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
         """
-        return evaluate.bound(self, validation.prices(prices, self.num_experts)).value
+        return price_bound(self, validation.prices(prices, self.num_experts)).value
 
     def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
         """Return the same problem with the experts' bounds priced instead of hard.

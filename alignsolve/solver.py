@@ -3,15 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number
-from alignsolve.problem import Feature
-
-if TYPE_CHECKING:
-    from alignsolve.certificate.witness import Witness
-    from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, Feature
 
 EVERYTHING = frozenset(Feature)
 CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}
@@ -77,7 +74,7 @@ class Answer:
     x: Alignment | Any | None = None
     prices: FloatArray | None = None
     bound: Number = math.inf
-    witness: "Witness | None" = None
+    witness: Witness | None = None
     infeasible: bool = False
     stats: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,7 +88,7 @@ class Solver(Protocol):
 
     def __call__(
         self,
-        problem: "AlignmentProblem",
+        problem: AlignmentProblem,
         *,
         deadline: float,
         warm_start: WarmStart,

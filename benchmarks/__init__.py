@@ -1,1 +1,6 @@
-"""Races of solvers and of alignments, with raw rows kept and every answer re-checked."""
+"""Benchmarks: races of solvers, and comparisons of alignments in federated training.
+
+Every answer is checked again, and every measurement becomes a raw row; tables, pages and pictures are made from rows.
+``make pages`` writes the HTML pages of the rows in ``benchmarks/results``. The folder is used from a checkout; nobody
+imports it but tests and docs. It may import alignsolve, fedtrain and problems.
+"""

@@ -1,7 +1,7 @@
-"""What a round's alignment costs: ``Aligner.align`` of many clients beside ``solve`` of the very problem that it poses.
+"""The cost of a round's alignment: ``Aligner.align`` of many clients, beside ``solve`` of the problem that it builds.
 
-``python -m benchmarks.aligning`` alternates the two, once while nothing is known of the clients (a lottery within load
-bounds) and once with a fitness learned, and prints medians of wall-clock and processor time.
+``python -m benchmarks.aligning`` alternates the two and prints medians of wall-clock and processor time. It does so
+once before any report (random fitness within load bounds) and once with a learned fitness.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ NUM_DOMAINS = 8
 
 
 def race(
-    clients: Annotated[int, typer.Option(min=1, help="Clients of the round.")] = 100_000,
-    experts: Annotated[int, typer.Option(min=1, help="Experts.")] = 64,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats, after one to warm up.")] = 5,
+    clients: Annotated[int, typer.Option(min=1, help="Number of clients in the round.")] = 100_000,
+    experts: Annotated[int, typer.Option(min=1, help="Number of experts.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats, after one for warm-up.")] = 5,
 ) -> None:
-    """Print what aligning costs, and what of it is solving."""
+    """Print the times of aligning and of solving alone."""
     rng = np.random.default_rng(0)
     capacity = CapacityProfiler(client_capacity=rng.integers(1, 5, clients))
     aligner = POLICIES["ours"](Parts(capacity, NeededFitness(RouterFitness())))
@@ -47,13 +47,13 @@ def race(
 
 
 def _router_mass(rng: np.random.Generator, clients: int, experts: int) -> FloatArray:
-    """Router masses of clients that each live half in one of a few domains."""
+    """Return router masses of clients: half of each is common to the client's domain, half is its own."""
     domains = rng.dirichlet(np.full(experts, 0.3), NUM_DOMAINS)[rng.integers(0, NUM_DOMAINS, clients)]
     return 0.5 * rng.dirichlet(np.full(experts, 0.3), clients) + 0.5 * domains
 
 
 def _learned(state: AlignerState, mass: FloatArray) -> AlignerState:
-    """Return the state as it would be had the clients' routers been reported, and aligning been found to be needed."""
+    """Return the state as if the clients had reported these router masses and the switch for need were open."""
     need: Any = state.fitness
     known = dataclasses.replace(need, is_open=True, inner=dataclasses.replace(need.inner, value=mass))
     return dataclasses.replace(state, fitness=known)

@@ -1,9 +1,9 @@
-"""What sign-flipping clients do to a federated run, by rule of aggregation: ``python -m benchmarks.attacks``.
+"""The effect of sign-flipping clients on a federated run, by aggregation rule: ``python -m benchmarks.attacks``.
 
-The runs are fedtrain's own, on digits, with 40 clients whose labels are hardly skewed (Dirichlet 10): the more honest
-clients differ, the less can a rule tell them from bad ones. Robust rules are told to bear a share of 0.4 bad holders,
-more than the share of 0.3 that attack, since a few experts have more of them among their holders than the whole. Every
-row is written as it is done, and none is run twice.
+The runs are fedtrain's own, on digits, with 40 clients whose labels are hardly skewed (Dirichlet 10). The less honest
+clients differ, the better a rule can tell them from attackers. A share of 0.3 of the clients attacks. The robust rules
+are set to a share of 0.4, because some experts have a larger share of attackers among their holders. Every row is
+written at once, and no run is repeated.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SETTING = (
 
 
 class AttackRow(NamedTuple):
-    """One run: how accurate the whole model is after the last round, and how many updates were put aside."""
+    """One run: the accuracy of the whole model after the last round, and the number of quarantined updates."""
 
     seed: int
     rounds: int
@@ -43,7 +43,7 @@ class AttackRow(NamedTuple):
 
 
 def attack_run(seed: int, rounds: int, attack: str, scale: float, rule: str, more: Sequence[str] = ()) -> AttackRow:
-    """Train once; ``more`` overrides further keys."""
+    """Train once, and return the row; ``more`` overrides further keys of the configuration."""
     overrides = (f"seed={seed}", f"rounds={rounds}", f"attack.kind={attack}", f"attack.scale={scale}")
     config: RunConfig = read_config(overrides=[*SETTING, *overrides, f"aggregation.rule={rule}", *more])
     federation = prepare(config)
@@ -53,7 +53,10 @@ def attack_run(seed: int, rounds: int, attack: str, scale: float, rule: str, mor
 
 
 def table(rows: Iterable[AttackRow]) -> str:
-    """Return a Markdown table: mean accuracy by attack and rule, and points below the mean without an attack."""
+    """Return a Markdown table: mean accuracy by attack and rule, and the loss in points.
+
+    The loss is measured against the rule ``mean`` without an attack and with the same seed.
+    """
     rows = list(rows)
     free = {row.seed: row.accuracy for row in rows if row.attack == "none" and row.rule == "mean"}
     lines = [
@@ -65,13 +68,13 @@ def table(rows: Iterable[AttackRow]) -> str:
         lost = [100 * (free[row.seed] - row.accuracy) for row in own if row.seed in free]
         accuracy = np.mean([row.accuracy for row in own])
         name = attack if attack == "none" else f"{attack} × {scale:g}"
-        told = f"{np.mean(lost):.1f} | {np.max(lost):.1f}" if lost else "– | –"
-        lines.append(f"| {name} | {rule} | {len(own)} | {accuracy:.4f} | {told} |")
+        points = f"{np.mean(lost):.1f} | {np.max(lost):.1f}" if lost else "– | –"
+        lines.append(f"| {name} | {rule} | {len(own)} | {accuracy:.4f} | {points} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Run what is not in the file yet, and print the table of all that is."""
+    """Run the runs that are not in the file yet, and print the table of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=20)
@@ -91,7 +94,7 @@ def main() -> None:
 
 
 def read_rows(path: Path) -> list[AttackRow]:
-    """Read what was run before; nothing if there is no file."""
+    """Read the rows of earlier runs; none if there is no file."""
     if not path.exists():
         return []
     kinds = AttackRow.__annotations__.values()
@@ -101,7 +104,7 @@ def read_rows(path: Path) -> list[AttackRow]:
 
 
 def write_rows(path: Path, rows: Iterable[AttackRow]) -> None:
-    """Write all rows."""
+    """Write all rows to the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([AttackRow._fields, *rows])

@@ -1,7 +1,7 @@
-"""What takes part in a race: our solvers, outside ones, and the reader's own, all behind the same three steps.
+"""Contenders: our solvers, outside solvers and the user's own, all behind the same three steps.
 
-A contender says what it refuses, builds its own model from the problem's raw arrays, and solves it. What it claims is
-judged elsewhere (:mod:`benchmarks.trial`), by the same rules for everybody.
+A contender names the problems that it refuses, builds its own model from the problem's raw arrays, and solves the
+model. :mod:`benchmarks.trial` judges its claims, by the same rules for all contenders.
 """
 
 import math
@@ -14,20 +14,20 @@ from alignsolve.numerics import FloatArray, Number
 
 @dataclass(frozen=True)
 class Claim:
-    """What a contender says it has found.
+    """The answer that a contender claims.
 
     Attributes
     ----------
     status
-        In its own words.
+        The contender's own status text.
     x
-        Anything that :meth:`AlignmentProblem.objective` reads; None if it found nothing.
+        The alignment, in any form that :meth:`AlignmentProblem.objective` reads; None if none was found.
     prices
-        (num_experts,) prices from which a bound is to be computed; None if it gives none.
+        (num_experts,) prices from which a bound is computed; None if there are none.
     bound, proof
-        A bound that was checked already, and by what it is proven.
+        A bound that was checked already, and its kind of proof.
     backend_seconds
-        Of the solving that was spent in another's code, where the contender tells; NaN where not.
+        Part of the solving time spent in a back end; NaN if unknown.
     """
 
     status: str
@@ -39,18 +39,18 @@ class Claim:
 
 
 class Contender(Protocol):
-    """One who takes part."""
+    """A solver that takes part in a race."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Say why it cannot take this problem, before any work; None if it can."""
+        """Return why the contender cannot take this problem; None if it can."""
         ...
 
     def build(self, problem: AlignmentProblem) -> Any:
-        """Make its own model from the problem's arrays."""
+        """Build the contender's own model from the problem's arrays."""
         ...
 
     def solve(self, model: Any) -> Claim:
-        """Solve the model and read the answer."""
+        """Solve the model and return the answer."""
         ...
 
 
@@ -64,13 +64,13 @@ PLAIN = frozenset(
         Feature.SWITCHING_COSTS,
     }
 )
-"""What a transport between clients and experts can say."""
+"""Features of problems that a transport problem between clients and experts can express."""
 
 RELAXED = PLAIN | {Feature.GROUPS, Feature.REQUIRED_PAIRS}
-"""What a linear relaxation answers exactly; soft bounds bend between whole numbers, where its optimum may lie."""
+"""Features for which a linear relaxation is exact. Not soft bounds: the relaxation may end at a fractional load."""
 
 
 def beyond(problem: AlignmentProblem, takes: frozenset[Feature]) -> str | None:
-    """Name what a problem asks for beyond ``takes``; None if there is nothing."""
+    """Name the features of a problem that are not in ``takes``; None if there are none."""
     missing = problem.features - takes
     return f"cannot express {', '.join(sorted(missing))}" if missing else None

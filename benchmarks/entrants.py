@@ -1,4 +1,4 @@
-"""Finds contenders by name: ours, the peers, and ``package.module:callable``."""
+"""Finds contenders by name: our solvers, the peers, and solvers given as ``package.module:callable``."""
 
 import importlib
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ def find(name: str, time_limit: float | None = None) -> Contender:
     Parameters
     ----------
     name
-        In ``SOLVERS``, in ``PEERS``, or ``package.module:callable`` for a solver of one's own; a class is called
-        without arguments to make the solver.
+        A name in ``SOLVERS`` or ``PEERS``, or ``package.module:callable`` for a solver of the user's own. A class is
+        called without arguments to make the solver.
     time_limit
-        For our solvers and one's own; peers run until they are done, or killed.
+        Seconds, for our solvers and the user's own. Peers run until they are done or killed.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        If the name is unknown.
     ImportError
         If the contender's package is not installed.
     """
@@ -41,11 +41,11 @@ def find(name: str, time_limit: float | None = None) -> Contender:
 
 
 def names() -> list[str]:
-    """Every contender by name, ours first."""
+    """Return the names of all contenders, our solvers first."""
     return [*SOLVERS, *PEERS]
 
 
 def in_order(given: Iterable[str]) -> list[str]:
-    """Sort contenders, each once: ours, peers, then the reader's own."""
+    """Return the distinct contenders in order: our solvers, the peers, then the user's own."""
     known = {name: place for place, name in enumerate(names())}
     return sorted(set(given), key=lambda name: (known.get(name, len(known)), name))

@@ -1,7 +1,7 @@
-"""The suite ``gap``: the classical instances of generalised assignment, against the best values that are known.
+"""The suite ``gap``: classical instances of the generalised assignment problem, compared with their best known values.
 
-``python -m benchmarks.solvers --suite gap --data DIR``: DIR holds the files (problems/orlib.py) and ``bounds.csv`` with
-the columns instance, sense, dual_bound, best_known. Every instance is raced in both senses.
+Run ``python -m benchmarks.solvers --suite gap --data DIR``. DIR holds the instance files (see problems/orlib.py) and
+``bounds.csv`` with the columns instance, sense, dual_bound, best_known. Each line is one instance in one sense.
 """
 
 import csv
@@ -13,13 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from alignsolve import SOLVERS
+from benchmarks.case import Case
 from benchmarks.rows import Row, latest
 from benchmarks.sections import Section
-from benchmarks.suites import Case, Suite
+from benchmarks.suites import Suite
 from problems.orlib import SENSES, Sense
 
-OURS = "lagrangian" if "lagrangian" in SOLVERS else "alignsolve.solvers.generalised_assignment.solver:solve_gap"
+OURS = (
+    "lagrangian"
+    if "lagrangian" in SOLVERS
+    else "alignsolve.solvers.generalised_assignment.solver:solve_generalised_assignment"
+)
 OTHERS = tuple(name for name in ("ilp", "cpsat") if name in SOLVERS)
+QUESTION = "How far are answers from the best known values of the classical instances, in the same time?"
 SECONDS = 60.0
 GRACE = 30.0
 """Seconds beyond the time limit after which a contender is killed."""
@@ -28,7 +34,7 @@ FIELDS = ("instance", "sense", "dual_bound", "best_known")
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an instance in one sense: the best value, and the bound that nothing passes."""
+    """The best known value of an instance in one sense, and a proven bound on it."""
 
     sense: Sense
     bound: float
@@ -36,12 +42,14 @@ class Known:
 
 
 def suite(folder: Path) -> Suite:
-    """Every file of the folder that ``bounds.csv`` names, in both senses, smallest first.
+    """Return the suite of all instances that ``bounds.csv`` names, smallest first.
 
     Raises
     ------
+    OSError
+        If bounds.csv, or a file that it names, is missing.
     ValueError
-        If there is no bounds.csv, or a file that it names is missing.
+        If bounds.csv has other columns.
     """
     cases = []
     for instance in best_known(folder):
@@ -51,17 +59,16 @@ def suite(folder: Path) -> Suite:
             num_experts, num_clients = (int(word) for word in file.readline().split()[:2])
         cases += [Case(str(path), num_clients, num_experts, sense=each) for each in SENSES if each == sense]
     cases.sort(key=lambda case: case.num_clients * case.num_experts)
-    question = "How far from the best known value of the classical instances, in the same time?"
-    return Suite(question, tuple(cases), (OURS, *OTHERS), repeats=1, timeout=SECONDS + GRACE, time_limit=SECONDS)
+    return Suite(QUESTION, tuple(cases), (OURS, *OTHERS), repeats=1, timeout=SECONDS + GRACE, time_limit=SECONDS)
 
 
 def best_known(folder: Path) -> dict[str, Known]:
-    """Read ``bounds.csv``: "instance-sense" → what is known.
+    """Read ``bounds.csv`` as "instance-sense" → best known value and bound.
 
     Raises
     ------
     ValueError
-        If its columns are others.
+        If it has other columns.
     """
     with (folder / "bounds.csv").open(newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
@@ -77,14 +84,14 @@ def best_known(folder: Path) -> dict[str, Known]:
 
 
 def sections(rows: Iterable[Row], known: Mapping[str, Known]) -> list[Section]:
-    """Excess over the best known value and what the bounds say, by instance and in sum."""
+    """Return tables of the excess over the best known values and of the bounds, in sum and by instance."""
     kept = [row for row in latest(rows) if row.instance in known]
     contenders = list(dict.fromkeys(row.contender for row in kept))
     return [_sums(kept, known, contenders), _excesses(kept, known, contenders)]
 
 
 def excess(row: Row, known: Known) -> float:
-    """How much worse than the best known value an answer is, in percent; inf without one, below 0 if it is better."""
+    """Return how much worse an answer is than the best known value, in percent; inf without an answer."""
     if row.objective is None:
         return math.inf
     worse = known.best - row.objective if known.sense == "max" else -row.objective - known.best
@@ -92,13 +99,13 @@ def excess(row: Row, known: Known) -> float:
 
 
 def slack(row: Row, known: Known) -> float:
-    """By how much the row's bound lies beyond the best known value, in percent; below 0 it is no bound."""
+    """Return how far a row's bound lies beyond the best known value, in percent; below 0 it is not valid."""
     reached = known.best if known.sense == "max" else -known.best
     return 100.0 * (row.bound - reached) / abs(known.best)
 
 
 def _sums(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[str]) -> Section:
-    """By type and sense: how many at the best known value, mean and most excess, and who is at least as good."""
+    """Return the sums by type and sense: answers at the best known value, mean and largest excess, and wins."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((f"{row.instance[0].upper()} {known[row.instance].sense}", row.contender), []).append(row)
@@ -115,23 +122,28 @@ def _sums(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[
         counts = [str(number) for number in (len(group), at_best, broken, as_good)]
         cells.append([f"{kind} {contender}", *counts, _percent(float(np.mean(over))), _percent(max(over))])
     header = ["type, sense", "instances", "at best known", "invalid bounds", "none better", "mean excess %", "most %"]
-    note = "Excess over the best known value in percent; in how many no other contender was better."
+    note = 'Excess over the best known value in percent; "none better" counts instances without a better contender.'
     return Section("Against the best known values, by type", note, header, cells)
 
 
 def _excesses(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[str]) -> Section:
-    told = {(row.instance, row.contender): row for row in rows}
+    by_pair = {(row.instance, row.contender): row for row in rows}
     cells = []
     for instance in dict.fromkeys(row.instance for row in rows):
         line = [instance, f"{known[instance].best:g}"]
         for contender in contenders:
-            row = told.get((instance, contender))
+            row = by_pair.get((instance, contender))
             line += ["", "", ""] if row is None else _cells(row, known[instance])
         cells.append(line)
     header = ["instance", "best known"]
     for contender in contenders:
         header += [contender, "bound off by %", "s"]
-    return Section("Against the best known values", "Excess and distance of the bound in percent.", header, cells)
+    return Section(
+        "Against the best known values",
+        "Excess over the best known value, and distance of the bound from it, in percent.",
+        header,
+        cells,
+    )
 
 
 def _cells(row: Row, known: Known) -> list[str]:

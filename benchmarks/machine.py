@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor, memory, versions of everything that took part, and commit."""
+"""Describes the machine of a measurement: processor, memory, package versions and commit."""
 
 import datetime
 import os
@@ -14,16 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and with what.
+    """The machine and the software of a measurement.
 
     Attributes
     ----------
     cores, cpu, memory_gb, system
-        The computer; cores are those that this process may use.
+        The computer; ``cores`` counts the cores that this process may use.
     versions
-        Python and the packages that are installed, ``name version``, separated by semicolons.
+        Python and the installed packages, as ``name version``, separated by semicolons.
     commit
-        Of the code, with ``+`` behind it if files were changed since.
+        Short commit of the code, followed by ``+`` if files were changed since.
     """
 
     cores: int
@@ -35,7 +35,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Describe the computer and the code as they are now."""
+    """Return a description of this computer and this code."""
     affinity = getattr(os, "sched_getaffinity", None)
     return Machine(
         cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
@@ -48,17 +48,17 @@ def this_machine() -> Machine:
 
 
 def now() -> str:
-    """The second, in UTC."""
+    """Return the present time in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _cpu() -> str:
-    """Model name with family and model number: virtual machines often hide the rest."""
+    """Return the processor's model name, family and model number; virtual machines often hide more."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()
-    told = dict(_field(line) for line in path.read_text().splitlines() if ":" in line)
-    return f"{told.get('model name', platform.machine())} ({told.get('cpu family', '?')}/{told.get('model', '?')})"
+    info = dict(_field(line) for line in path.read_text().splitlines() if ":" in line)
+    return f"{info.get('model name', platform.machine())} ({info.get('cpu family', '?')}/{info.get('model', '?')})"
 
 
 def _field(line: str) -> tuple[str, str]:
@@ -77,7 +77,7 @@ def _versions() -> list[str]:
 
 
 def _commit() -> str:
-    """Short commit of the checkout; empty outside one. Results that are being written are no change of the code."""
+    """Return the short commit of the checkout; empty outside one. Changed results do not count as changes."""
     try:
         head = _git("rev-parse", "--short", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results")

@@ -1,8 +1,8 @@
-"""Fair measurement: a fresh process for every contender, repeats in alternating order, and a kill for who hangs.
+"""Fair measurement: a fresh process per contender, repeats in alternating order, and a timeout.
 
-All contenders of an instance wait in processes of their own, with the instance made and their code warm, and are asked
-one at a time, forwards and backwards by turns, so that a noisy machine is noisy for all. Whoever crashes or overruns
-the timeout leaves the race with a row that says so.
+Each contender of an instance waits in its own process, with the instance made and its code compiled. The contenders run
+one at a time, in forward and backward order by turns, so that noise of the machine affects all alike. A contender that
+crashes or exceeds the timeout leaves the race with a row that says so.
 """
 
 import contextlib
@@ -17,22 +17,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.case import Case
 from benchmarks.machine import ROOT
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 LOADING = 600.0
-"""Seconds for making or reading an instance, which is not the contender's business."""
+"""Seconds for making or reading an instance; this time does not count for the contender."""
 PROGRAM = (sys.executable, "-m", "benchmarks.worker")
 
 
 def _environment() -> dict[str, str]:
-    """Let the worker find the checkout, and the reader's own solvers where the reader is."""
+    """Return an environment in which the worker finds the checkout, and the user's solvers in the working directory."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", "")])}
 
 
 class LeftRaceError(Exception):
-    """A contender's process ended or was killed; ``trial`` says why."""
+    """A contender's process ended or was killed; ``trial`` holds the reason."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.reason)
@@ -58,7 +58,7 @@ class Runner:
         )
 
     def prepare(self) -> None:
-        """Make the instance and warm up; raise LeftRaceError if there will be no attempt."""
+        """Make the instance and warm up; raise LeftRaceError if the contender cannot take part."""
         case = asdict(self.case)
         self._must_be_ready(
             self._ask({"do": "load", "contender": self.contender, "time_limit": self.time_limit, "case": case}, LOADING)
@@ -66,11 +66,11 @@ class Runner:
         self._must_be_ready(self._ask({"do": "warm_up"}, self.timeout))
 
     def attempt(self) -> Trial:
-        """Ask for one attempt; raise LeftRaceError if the process does not survive it."""
+        """Run one attempt; raise LeftRaceError if the process does not survive it."""
         return Trial(**self._ask({"do": "attempt"}, self.timeout))
 
     def close(self) -> None:
-        """End the process and whatever it started."""
+        """Kill the process and all processes that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -101,7 +101,7 @@ class Runner:
         return reply
 
     def _crash(self) -> Trial:
-        """Tell how the process ended, by the last line that it wrote to stderr."""
+        """Return a trial that says how the process ended, with its last line on stderr."""
         code = self.process.wait()
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
@@ -117,20 +117,20 @@ def race(
     timeout: float,
     time_limit: float | None = None,
 ) -> Iterator[tuple[str, int, Trial]]:
-    """Run the repeats that are missing, (contender, repeat, trial) at a time.
+    """Run the missing repeats; yield (contender, repeat, trial) one at a time.
 
     Parameters
     ----------
     case
-        The instance.
+        The instance to race on.
     contenders
         Names, in the order of the first round; the next round goes backwards, and so on.
     missing
-        Contender → repeats to run. Who leaves the race has one row, for the first of its repeats that did not happen.
+        Contender → repeats to run. A contender that leaves the race gets one row, for its first missing repeat.
     timeout
         Seconds for each attempt.
     time_limit
-        Handed to our solvers.
+        Seconds, passed to our solvers as their time limit.
     """
     runners: dict[str, Runner] = {}
     try:

@@ -1,4 +1,4 @@
-"""Peak resident memory of a stretch of code, read from the operating system; NaN where it does not tell."""
+"""Peak resident memory while a piece of code runs, read from the operating system; NaN if it is not available."""
 
 import math
 import resource
@@ -9,7 +9,7 @@ KB_PER_MB = 1e3
 
 
 class Watch:
-    """Remembers resident memory as it stands now, and starts the peak anew."""
+    """Records the present resident memory, and resets the peak."""
 
     def __init__(self) -> None:
         self.children = _children_mb()
@@ -18,11 +18,11 @@ class Watch:
             RESET.write_text("5")
 
     def peak_mb(self) -> float:
-        """Highest rise since then in MB; a child process that ended meanwhile counts with its own peak."""
+        """Return the largest rise since the start in MB; a child process that has ended adds its own peak."""
         return max(self.resident_mb() - self.before, 0.0)
 
     def resident_mb(self) -> float:
-        """Highest resident memory since then in MB, mapped files included; children as above."""
+        """Return the largest resident memory since the start in MB, mapped files and ended children included."""
         children = _children_mb()
         grown = children if children > self.children else 0.0
         return _resident_mb("VmHWM") + grown
@@ -36,5 +36,5 @@ def _resident_mb(field: str) -> float:
 
 
 def _children_mb() -> float:
-    """Largest of all children that have ended."""
+    """Return the peak of the largest child process that has ended, in MB."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1.024 / KB_PER_MB

@@ -1,4 +1,4 @@
-"""Our solvers as contenders: the model is the validated problem, the answer is what ``solve()`` returns, certified."""
+"""Our solvers as contenders: the model is the validated problem, and the answer is the certified one of ``solve()``."""
 
 import math
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from benchmarks.contender import Claim
 
 @dataclass(frozen=True)
 class Ours:
-    """A solver behind our front door, by its name in ``SOLVERS`` or any callable of the Solver protocol.
+    """A solver called through ``solve()``: a name in ``SOLVERS``, or any callable of the Solver protocol.
 
     Parameters
     ----------
     solver
-        A name or a callable.
+        The name or the callable.
     time_limit
-        Handed to ``solve()``; None lets it run until it is done, or killed.
+        Seconds, passed to ``solve()``; None: it runs until it is done or killed.
     """
 
     solver: str | Solver
     time_limit: float | None = None
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Ask the front door."""
+        """Return the refusal of ``solve()``."""
         try:
             front.refuse_unsupported(problem, *front.resolve(self.solver))
         except UnsupportedError as error:
@@ -33,16 +33,16 @@ class Ours:
         return None
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what this very problem needs: a small sibling may go to another solver, or to less of one."""
+        """Compile the code that this problem needs; a smaller instance may use another solver, or less of its code."""
         front.prepare(problem, front.resolve(self.solver)[1])
 
     def build(self, problem: AlignmentProblem) -> AlignmentProblem:
-        """Validate the raw arrays once more: that is what a user pays for."""
+        """Validate the raw arrays again, because users pay for the validation as well."""
         raw: dict[str, Any] = {name: getattr(problem, name) for name in FIELDS}
         return AlignmentProblem(**raw)
 
     def solve(self, model: AlignmentProblem) -> Claim:
-        """Solve, certificate included."""
+        """Solve, and check the certificate."""
         solution = solve(model, self.solver, time_limit=self.time_limit, throw=False)
         backend = float(solution.stats.get("backend_seconds", math.nan))
         why = "" if solution.assigned is not None else f": {solution.explain()}"

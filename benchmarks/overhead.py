@@ -1,15 +1,16 @@
-"""Contenders alternated in one process, for ratios of times that a process boundary would blur."""
+"""Alternates contenders in one process, for ratios of times that differences between processes would blur."""
 
 from collections.abc import Iterator
 
+from benchmarks.case import Case
 from benchmarks.entrants import find
-from benchmarks.suites import Case
+from benchmarks.instances import make
 from benchmarks.trial import Trial, attempt
 
 
 def alternate(case: Case, missing: dict[str, list[int]]) -> Iterator[tuple[str, int, Trial]]:
-    """Run the repeats that are missing, contenders in turn and in alternating order, after a warm-up of each."""
-    problem, sibling = case.make(), case.warm_up().make()
+    """Run the missing repeats after a warm-up, with the contenders in forward and backward order by turns."""
+    problem, sibling = make(case), make(case.warm_up())
     contenders = {name: find(name) for name, repeats in missing.items() if repeats}
     for contender in contenders.values():
         attempt(contender, sibling)

@@ -1,4 +1,4 @@
-"""Pictures of standings as inline SVG: growth with the number of clients, and the performance profile."""
+"""Draws standings as inline SVG: growth with the number of clients, and the performance profile."""
 
 import io
 import math
@@ -15,7 +15,7 @@ COLOURS = [f"C{k}" for k in range(10)] + ["#1b4f72", "#784212", "#145a32", "#641
 
 
 def scaling(found: Sequence[Standing]) -> str:
-    """Total seconds against clients, both logarithmic, one panel a family; empty where there is only one size."""
+    """Return a plot of seconds against clients, one panel per family; empty if every family has only one size."""
     answered = [one for one in found if one.outcome == "answered"]
     families = list(dict.fromkeys(one.family for one in answered))
     families = [name for name in families if len({one.num_clients for one in answered if one.family == name}) > 1]
@@ -39,7 +39,7 @@ def scaling(found: Sequence[Standing]) -> str:
 
 
 def performance(found: Sequence[Standing]) -> str:
-    """Share of instances solved within a factor of the fastest; empty where fewer than two solved any."""
+    """Return the performance profile; empty if fewer than two contenders solved an instance."""
     ratios = profile(found)
     if sum(bool(values) for values in ratios.values()) < 2:
         return ""
@@ -64,7 +64,7 @@ def performance(found: Sequence[Standing]) -> str:
 
 
 def _styles(found: Sequence[Standing]) -> dict[str, dict[str, Any]]:
-    """One look for each contender in every picture: ours solid, others dashed."""
+    """Return the line style of each contender, the same in every picture: our solvers solid, others dashed."""
     names = in_order(one.contender for one in found)
     return {
         name: {
@@ -94,7 +94,7 @@ def _legend(figure: Any, grid: Any) -> None:
 
 
 def _svg(figure: Any) -> str:
-    """The figure as one <svg> element, the same for the same data."""
+    """Return the figure as one <svg> element; equal data give equal text."""
     from matplotlib import rc_context  # noqa: PLC0415
 
     text = io.StringIO()

@@ -1,18 +1,24 @@
-"""Tells benchmark rows as Markdown tables and as one HTML page with pictures: ``python -m benchmarks.report CSV``."""
+"""Writes the report of a race from its raw rows: tables as Markdown, and one HTML page with tables and pictures.
+
+``python -m benchmarks.report`` makes the HTML pages of all rows kept in ``benchmarks/results``; they are not committed.
+``python -m benchmarks.report CSV`` writes both reports of one file of rows beside it.
+"""
 
 import html
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks import plots, rows
+from benchmarks import gap, plots, rows
 from benchmarks.rows import Row
 from benchmarks.sections import Section, sections
 from benchmarks.suites import REFERENCE, suites
-from benchmarks.summary import CORRECT, standings
+from benchmarks.summary import CORRECT, Standing, standings
 
+RESULTS = Path(__file__).parent / "results"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1d2733; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
@@ -35,65 +41,90 @@ def write(
     base
         Path without suffix.
     question
-        What the suite asks.
+        The question of the suite.
     reference
-        The contender whose time the others are divided into.
+        The contender that the times of the others are compared with.
     first
-        Tables of the suite's own, before all others.
+        Further tables of the suite, placed before all others.
     """
+    report = _report(table, base.name, question, reference=reference, first=first)
+    written = base.with_name(f"{base.name}.md"), base.with_name(f"{base.name}.html")
+    written[0].write_text(report.markdown(), encoding="utf-8")
+    written[1].write_text(report.page(), encoding="utf-8")
+    return written
+
+
+def _report(
+    table: Iterable[Row], name: str, question: str, *, reference: str = REFERENCE, first: Sequence[Section] = ()
+) -> "Report":
+    """Summarise rows into the parts of a report."""
     raw = rows.latest(table)
     found = standings(raw)
     in_process = all(row.suite.startswith("overhead") for row in raw)
     tables = [*first, *sections(found, reference=reference, in_process=in_process)]
-    head = _provenance(raw)
-    written = base.with_name(f"{base.name}.md"), base.with_name(f"{base.name}.html")
-    written[0].write_text(markdown(base.name, question, head, tables), encoding="utf-8")
-    pictures = [
-        ("Growth", "Median seconds from raw arrays to the answer, against clients.", plots.scaling(found)),
-        ("Performance profile", _PROFILE_NOTE, plots.performance(found)),
-    ]
-    written[1].write_text(page(base.name, question, head, tables, pictures), encoding="utf-8")
-    return written
+    return Report(name, question, _provenance(raw), tables, found)
 
 
 _PROFILE_NOTE = (
     f"Share of all instances solved (feasible, gap at most {CORRECT:g}) within a factor of the fastest time; "
-    "who refuses an instance has not solved it."
+    "an instance that a contender refused counts as not solved."
 )
 
 
-def markdown(name: str, question: str, head: Sequence[str], tables: Sequence[Section]) -> str:
-    """The tables as Markdown."""
-    lines = [f"# Solvers: {name}", "", question, "", *(f"- {line}" for line in head), ""]
-    for section in tables:
-        lines += [f"## {section.title}", "", section.note, ""]
-        lines += [
-            _pipes(section.header),
-            _pipes(["---"] + ["---" if section.words else "--:"] * (len(section.header) - 1)),
-        ]
-        lines += [_pipes(cells) for cells in section.cells] + [""]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Report:
+    """The parts of a report, and the two forms that it is written in.
 
+    Attributes
+    ----------
+    name, question
+        The suite's name and question.
+    head
+        Lines that say where and when the rows were measured.
+    tables
+        All tables, in their order.
+    found
+        The standings that the pictures are drawn from.
+    """
 
-def page(
-    name: str, question: str, head: Sequence[str], tables: Sequence[Section], pictures: Sequence[tuple[str, str, str]]
-) -> str:
-    """Tables and pictures as one HTML page that needs nothing else."""
-    parts = [f"<h1>Solvers: {html.escape(name)}</h1><p>{html.escape(question)}</p><ul>"]
-    parts += [f"<li>{html.escape(line)}</li>" for line in head] + ["</ul>"]
-    for title, note, svg in pictures:
-        if svg:
-            parts.append(f"<h2>{title}</h2><p>{html.escape(note)}</p><div class='wide'>{svg}</div>")
-    parts += [_html_table(section) for section in tables]
-    title = f"<title>alignsolve: {html.escape(name)}</title>"
-    return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{title}<style>{STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
-    )
+    name: str
+    question: str
+    head: Sequence[str]
+    tables: Sequence[Section]
+    found: Sequence[Standing]
+
+    def markdown(self) -> str:
+        """Return the tables as Markdown."""
+        lines = [f"# Solvers: {self.name}", "", self.question, "", *(f"- {line}" for line in self.head), ""]
+        for section in self.tables:
+            lines += [f"## {section.title}", "", section.note, ""]
+            lines += [
+                _pipes(section.header),
+                _pipes(["---"] + ["---" if section.words else "--:"] * (len(section.header) - 1)),
+            ]
+            lines += [_pipes(cells) for cells in section.cells] + [""]
+        return "\n".join(lines)
+
+    def page(self) -> str:
+        """Return tables and pictures as one HTML page that loads no other file."""
+        parts = [f"<h1>Solvers: {html.escape(self.name)}</h1><p>{html.escape(self.question)}</p><ul>"]
+        parts += [f"<li>{html.escape(line)}</li>" for line in self.head] + ["</ul>"]
+        for title, note, svg in (
+            ("Growth", "Median seconds from raw arrays to the answer, against clients.", plots.scaling(self.found)),
+            ("Performance profile", _PROFILE_NOTE, plots.performance(self.found)),
+        ):
+            if svg:
+                parts.append(f"<h2>{title}</h2><p>{html.escape(note)}</p><div class='wide'>{svg}</div>")
+        parts += [_html_table(section) for section in self.tables]
+        title = f"<title>alignsolve: {html.escape(self.name)}</title>"
+        return (
+            f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{title}<style>{STYLE}</style></head>"
+            f"<body>{''.join(parts)}</body></html>\n"
+        )
 
 
 def _provenance(raw: Sequence[Row]) -> list[str]:
-    """Say on what machines, versions and commits, and when, the rows were measured."""
+    """Return lines on the machines, versions, commits and dates of the rows."""
     machines = {f"{r.cores} cores {r.cpu}, {r.memory_gb:g} GB, {r.system}" for r in raw}
     commits = sorted({r.commit for r in raw})
     dates = sorted(r.date for r in raw)
@@ -121,15 +152,34 @@ def _html_table(section: Section) -> str:
     )
 
 
+def write_pages(folder: Path) -> list[Path]:
+    """Write the HTML page of every file of rows in a folder that has tables (``.md``) beside it."""
+    pages = []
+    for path in sorted(folder.glob("*.csv")):
+        if path.with_suffix(".md").exists():
+            written = path.with_suffix(".html")
+            written.write_text(_report(rows.read(path), path.stem, question_of(path.stem)).page(), encoding="utf-8")
+            pages.append(written)
+    return pages
+
+
+def question_of(name: str) -> str:
+    """Return the question of the suite whose rows are in a file of that name; empty for other files."""
+    suite = name.removesuffix("-quick")
+    questions = {known: each.question for known, each in suites().items()} | {"gap": gap.QUESTION}
+    return questions.get(suite, "")
+
+
 def main(
-    path: Annotated[Path, typer.Argument(help="A CSV of rows.")],
+    path: Annotated[Path | None, typer.Argument(help="A CSV of rows; default: all that are kept, pages only.")] = None,
     reference: Annotated[str, typer.Option(help="The contender that others are compared with.")] = REFERENCE,
 ) -> None:
-    """Write the report of a file of rows beside it."""
-    known = suites().get(path.stem.removesuffix("-quick"))
-    written = write(
-        rows.read(path), path.with_suffix(""), question=known.question if known else "", reference=reference
-    )
+    """Write the report of a file of rows beside it, or the HTML pages of all kept rows."""
+    if path is None:
+        written = write_pages(RESULTS)
+    else:
+        question = question_of(path.stem)
+        written = [*write(rows.read(path), path.with_suffix(""), question=question, reference=reference)]
     typer.echo(", ".join(map(str, written)))
 
 

@@ -1,4 +1,4 @@
-"""Raw benchmark rows in an append-only CSV: what was measured, on what, by which code; a run resumes from them."""
+"""Raw rows of measurements in an append-only CSV, with machine and commit. A race resumes from its rows."""
 
 import csv
 import math
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from alignsolve.numerics import Number, relative_gap
+from benchmarks.case import Case
 from benchmarks.machine import Machine, now
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 FINAL = ("refused", "timeout", "crashed", "nothing", "skipped")
-"""Outcomes after which a contender is not asked again; who is missing may have been installed since."""
+"""Outcomes after which a contender is not run again. Not "missing": the package may have been installed since."""
 LATER = ("resident_mb", "fitness_mb")
-"""Columns that files of an earlier version lack."""
+"""Columns that files of earlier versions lack."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One repeat of one contender at one instance; see :class:`Trial` and :class:`Machine` for the fields."""
+    """One repeat of one contender on one instance; :class:`Trial` and :class:`Machine` describe the fields."""
 
     suite: str
     instance: str
@@ -53,17 +53,17 @@ class Row:
 
     @property
     def total_seconds(self) -> float:
-        """Build and solve."""
+        """Seconds to build the model and to solve it."""
         return self.build_seconds + self.solve_seconds
 
     @property
     def key(self) -> tuple[str, str, str, int]:
-        """What makes a row the same measurement."""
+        """The identity of the measurement: suite, instance, contender and repeat."""
         return self.suite, self.instance, self.contender, self.repeat
 
 
 def make_row(suite: str, case: Case, contender: str, repeat: int, trial: Trial, machine: Machine) -> Row:
-    """Put a measurement and where it was made together."""
+    """Return the row of a measurement on a machine."""
     of_case: dict[str, Any] = {
         "instance": case.name,
         "family": case.group,
@@ -78,14 +78,14 @@ COLUMNS = [field.name for field in fields(Row)]
 
 
 class Table:
-    """The rows of one file."""
+    """The rows of one file, to which new rows are appended."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = read(path) if path.exists() else []
 
     def append(self, new: Row) -> None:
-        """Write a row at once, so that an interrupted run keeps what it has measured."""
+        """Append a row and write it at once, so that an interrupted run keeps its measurements."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.rows.append(new)
         whole = not self.path.exists() or _header(self.path) != COLUMNS
@@ -97,7 +97,7 @@ class Table:
                 writer.writerow({name: _written(value) for name, value in asdict(row).items()})
 
     def missing(self, suite: str, case: Case, contenders: Iterable[str], repeats: int) -> dict[str, list[int]]:
-        """Repeats of each contender that have no row yet; none for who has left the race."""
+        """Return the repeats of each contender without a row; none for contenders that have left the race."""
         here = (suite, case.name)
         there = [row for row in self.rows if (row.suite, row.instance) == here and row.outcome != "missing"]
         left = {row.contender for row in there if row.outcome in FINAL}
@@ -107,7 +107,7 @@ class Table:
         }
 
     def too_slow(self, suite: str, case: Case, contender: str) -> Row | None:
-        """Return the row of a smaller instance of the family at which the contender timed out."""
+        """Return the row of a smaller instance of the family on which the contender timed out; None without one."""
         for found in self.rows:
             same = (found.suite, found.family, found.num_experts, found.contender)
             asked = (suite, case.group, case.num_experts, contender)
@@ -117,12 +117,12 @@ class Table:
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
-    """Keep the last of several rows of the same measurement."""
+    """Return the last row of each measurement."""
     return list({found.key: found for found in rows}.values())
 
 
 def best_bounds(rows: Iterable[Row]) -> dict[str, Number]:
-    """Instance → the lowest bound that anybody has proven."""
+    """Return instance → the lowest bound that any contender has proven."""
     bounds: dict[str, Number] = {}
     for found in rows:
         bounds[found.instance] = min(found.bound, bounds.get(found.instance, math.inf))
@@ -130,7 +130,7 @@ def best_bounds(rows: Iterable[Row]) -> dict[str, Number]:
 
 
 def gap(found: Row, bound: Number) -> float:
-    """Relative gap of a row's objective to the best proven bound; inf where it has no feasible answer."""
+    """Return the relative gap of a row's objective to the best proven bound; inf without a feasible answer."""
     return math.inf if found.objective is None else relative_gap(bound, found.objective)
 
 
@@ -140,7 +140,7 @@ def read(path: Path) -> list[Row]:
     Raises
     ------
     ValueError
-        If the file has other columns, or a cell cannot be read, with its line.
+        If the file has other columns, or a cell cannot be read; the message names the line.
     """
     readers = {field.name: _READERS[field.type] for field in fields(Row)}
     with path.open(newline="", encoding="utf-8") as file:
@@ -180,4 +180,4 @@ _READERS: dict[Any, Callable[[str], Any]] = {
     float: lambda cell: _number(cell) if cell else math.nan,
     Number | None: lambda cell: _number(cell) if cell else None,
 }
-"""By the type of a row's field."""
+"""Reader of a cell, by the type of the row's field."""

@@ -1,4 +1,4 @@
-"""Standings as tables: times side by side, ratios, memory, gaps, growth, and who did not answer."""
+"""Tables of standings: times side by side, ratios, memory, gaps, growth, and contenders without an answer."""
 
 import math
 from collections import defaultdict
@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignsolve.numerics import OPTIMALITY
+from benchmarks.case import LIMIT_MARK, limit_of
 from benchmarks.entrants import in_order
-from benchmarks.suites import LIMIT_MARK, limit_of
 from benchmarks.summary import CORRECT, Standing, slopes
 
 LARGE = 100.0
-"""MB of fitness from which the memory of the process itself does not blur the ratio."""
+"""Least size of a fitness in MB for memory ratios; below it the memory of the process itself dominates."""
 OVERRUN, GRACE = 0.1, 0.2
-"""A time limit is kept if it is exceeded by no more than this share of it and so many seconds."""
+"""A time limit is kept if the excess is at most this share of the limit, plus this many seconds."""
 NAMED = 4
-"""Instances named before "and so many more"."""
+"""Most instances named in a cell, before "and … more"."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table with a sentence before it; ``words`` where its cells are text rather than numbers."""
+    """A table with a note before it; ``words`` is True if its cells are text rather than numbers."""
 
     title: str
     note: str
@@ -30,27 +30,40 @@ class Section:
 
 
 def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> list[Section]:
-    """Every table that the standings fill.
+    """Return all tables that are not empty.
 
     Parameters
     ----------
     found
-        Standings of one suite.
+        The standings of one suite.
     reference
-        The contender whose time the others are divided into.
+        The contender that the times of the others are compared with.
     in_process
-        Whether ``flow`` and the reference were alternated in one process, so that their difference is an overhead.
+        Whether ``flow`` and the reference ran alternately in one process, so that their difference is an overhead.
     """
     timed = [one for one in found if one.outcome in ("answered", "wrong")]
     tables = [
         _limits(found),
-        _pivot(found, "Seconds", "Median of build + solve, raw arrays to answer; else why there is none.", _time),
+        _pivot(
+            found,
+            "Seconds",
+            "Median seconds of build + solve, from raw arrays to the answer; without an answer, the reason.",
+            _time,
+        ),
         _against(timed, reference),
         _pivot(
-            timed, "Peak memory", "MB of resident memory above the loaded instance, the most of the repeats.", _peak
+            timed,
+            "Peak memory",
+            "Rise of resident memory above the loaded instance in MB, the largest of the repeats.",
+            _peak,
         ),
         _shares(timed),
-        _pivot(timed, "Gap", "To the best bound that anybody proved for the instance, the worst of the repeats.", _gap),
+        _pivot(
+            timed,
+            "Gap",
+            "Relative gap to the best bound that any contender proved for the instance, the worst of the repeats.",
+            _gap,
+        ),
         _growth(found),
         _absent(found),
         _everything(timed),
@@ -61,11 +74,12 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
 
 
 def _limits(found: Sequence[Standing]) -> Section:
-    """By how much each contender overran the limit of each instance, and what it came back with."""
+    """Return by how much each contender exceeded each time limit, and the gap of its answer."""
     limited = [one for one in found if limit_of(one.instance) is not None and not math.isnan(one.slowest)]
     note = (
         f"Seconds beyond the time limit (the number behind {LIMIT_MARK}), certificate included, the worst of the "
-        f"repeats, and the gap of the answer or —; ! where it is more than {OVERRUN:.0%} of the limit + {GRACE:g} s."
+        f"repeats; then the gap of the answer, or — without one. ! marks more than {OVERRUN:.0%} of the limit + "
+        f"{GRACE:g} s."
     )
     return _pivot(limited, "Overrun", note, _overrun)
 
@@ -79,25 +93,25 @@ def _overrun(one: Standing) -> str:
 
 
 def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Standing], str]) -> Section:
-    """Instances down, contenders across."""
+    """Return a table with one row per instance and one column per contender."""
     contenders = in_order(one.contender for one in found)
     instances = list(dict.fromkeys(one.instance for one in found))
-    told = {(one.instance, one.contender): cell(one) for one in found}
-    if any(text.endswith("*") for text in told.values()):
+    texts = {(one.instance, one.contender): cell(one) for one in found}
+    if any(text.endswith("*") for text in texts.values()):
         note += f" *: a gap above {CORRECT:g} remains."
-    cells = [[instance, *(told.get((instance, name), "") for name in contenders)] for instance in instances]
+    cells = [[instance, *(texts.get((instance, name), "") for name in contenders)] for instance in instances]
     return Section(title, note, ["instance", *contenders], cells)
 
 
 def _against(timed: Sequence[Standing], reference: str) -> Section:
     base = {one.instance: one.total for one in timed if one.contender == reference}
     compared = [one for one in timed if one.instance in base and one.contender != reference]
-    note = f"How many times faster than {reference} on the same instance in the same run, by medians of the total."
+    note = f"Median total time of {reference} divided by the contender's, on the same instance in the same run."
     return _pivot(compared, f"Against {reference}", note, lambda one: f"{base[one.instance] / one.total:.3g}")
 
 
 def _overhead(found: Sequence[Standing], reference: str) -> Section:
-    """What solve() adds to a hand-written script."""
+    """Return the overhead of solve() over its back end and over a hand-written script."""
     script = {one.instance: one for one in found if one.contender == reference and one.repeats}
     cells = [
         [
@@ -118,7 +132,7 @@ def _overhead(found: Sequence[Standing], reference: str) -> Section:
 
 
 def _shares(timed: Sequence[Standing]) -> Section:
-    """Memory in units of the fitness, where that is large enough to matter."""
+    """Return the memory in units of the fitness, for instances with a large fitness."""
     cells = [
         [
             *(one.instance, one.contender, f"{one.fitness:.0f}", _peak(one), f"{one.peak / one.fitness:.2f}"),
@@ -128,8 +142,8 @@ def _shares(timed: Sequence[Standing]) -> Section:
         if one.fitness >= LARGE
     ]
     note = (
-        "MB of the fitness, of what resident memory rose above the loaded instance (the answer included), their ratio, "
-        "and of all that was resident at once. Pages of a mapped fitness count as a rise once they are read."
+        "MB of the fitness; rise of resident memory above the loaded instance, answer included; their ratio; and the "
+        "largest resident memory. Pages of a mapped fitness count as a rise once they are read."
     )
     header = ["instance", "contender", "fitness", "extra", "extra / fitness", "resident", "seconds"]
     return Section("Memory against the fitness", note, header, cells)
@@ -140,7 +154,7 @@ def _growth(found: Sequence[Standing]) -> Section:
         [f"{family} x {experts}", contender, f"{slope:.2f}"]
         for (family, experts, contender), slope in slopes(found).items()
     ]
-    note = "Slope of log time against log clients, over the sizes that were answered."
+    note = "Slope of log seconds against log clients, over the sizes with an answer."
     return Section("Growth", note, ["family", "contender", "slope"], cells)
 
 
@@ -151,7 +165,7 @@ def _absent(found: Sequence[Standing]) -> Section:
             groups[one.contender, one.outcome, one.reason].append(one.instance)
     cells = [[*why, _listed(instances)] for why, instances in groups.items()]
     header = ["contender", "outcome", "reason", "instances"]
-    return Section("Who did not answer", "And why.", header, cells, words=True)
+    return Section("Without an answer", "Contenders without an answer, and the reasons.", header, cells, words=True)
 
 
 def _listed(instances: list[str]) -> str:

@@ -1,8 +1,8 @@
 """Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|memory|overhead|limits|budgets|gap``.
 
-For every instance of the suite all contenders take turns, each in a process of its own; what they answer is judged by
-the problem's own data; every measurement becomes a raw row at once. A run that is started again goes on where it
-stopped; give another ``--out`` to measure anew. At the end the rows are told as tables and pictures.
+On every instance of the suite the contenders take turns, each in its own process. Answers are judged by the problem's
+own data. Every measurement becomes a raw row at once. A race that is started again resumes where it stopped; choose
+another ``--out`` to measure again. At the end, tables and pictures are made from the rows.
 
 Your own solver (any callable of the Solver protocol) and your own problems, against ours and one peer:
 
@@ -17,14 +17,14 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import gap, overhead, report, stored
+from benchmarks import gap, overhead, report
+from benchmarks.instances import files, make, remove_stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.rows import Row, Table, make_row
-from benchmarks.suites import REFERENCE, Suite, files, suites
+from benchmarks.suites import REFERENCE, Suite, suites
 from benchmarks.trial import Trial
 
-RESULTS = Path(__file__).parent / "results"
 QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 
@@ -32,16 +32,18 @@ def main(
     suite: Annotated[
         str, typer.Option(help="small, scale, hard, peers, memory, overhead, limits, budgets, gap")
     ] = "small",
-    repeats: Annotated[int | None, typer.Option(help="Attempts of each contender at each instance.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Repeats of each contender on each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
-    time_limit: Annotated[float | None, typer.Option(help="Seconds handed to our solvers as their time_limit.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the rows and the report.")] = RESULTS,
+    time_limit: Annotated[float | None, typer.Option(help="Time limit of our solvers in seconds.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the rows and the reports.")] = report.RESULTS,
     only: Annotated[
         list[str] | None, typer.Option(help="Glob for INSTANCE/CONTENDER, such as '*100000*/flow'.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Of the suite gap: a folder of GAP files and bounds.csv.")] = None,
-    solver: Annotated[list[str] | None, typer.Option(help="Your own: package.module:callable.")] = None,
-    problems: Annotated[Path | None, typer.Option(help="Your own: a folder of .npz, .json, .asn, .min files.")] = None,
+    data: Annotated[Path | None, typer.Option(help="For the suite gap: a folder of GAP files and bounds.csv.")] = None,
+    solver: Annotated[list[str] | None, typer.Option(help="Your own solver: package.module:callable.")] = None,
+    problems: Annotated[
+        Path | None, typer.Option(help="Your own problems: a folder of .npz, .json, .asn and .min files.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="At most 1000 clients, one repeat, 20 s.")] = False,
 ) -> None:
     """Race solvers on a suite of instances, resuming where an earlier run stopped."""
@@ -68,22 +70,22 @@ def run(
     time_limit: float | None = None,
     in_process: bool = False,
 ) -> None:
-    """Measure what the table does not hold yet, and append it row by row.
+    """Run the measurements that are missing in the table, and append their rows one by one.
 
     Parameters
     ----------
     name
-        Of the suite, in its rows.
+        Name of the suite in its rows.
     suite
-        What to race.
+        The suite to race.
     table
-        Where the rows are, and go.
+        The table of rows; new rows are appended.
     only
-        Globs for INSTANCE/CONTENDER; None: all.
+        Globs for INSTANCE/CONTENDER; None: all pairs.
     time_limit
-        Handed to our solvers; None: the suite's own.
+        Seconds, the time limit of our solvers; None: the limit of the suite.
     in_process
-        Alternate all contenders in this process instead of one each: for differences of milliseconds.
+        Whether to alternate all contenders in this process, for differences of milliseconds.
     """
     machine = this_machine()
     for case in suite.cases:
@@ -97,7 +99,7 @@ def run(
         if not any(missing.values()):
             continue
         if case.stored:
-            case.make()  # here and not in the contenders' processes, where what it leaves behind would hide theirs
+            make(case)  # not in the contenders' processes, whose peak memory it would raise
         if in_process:
             trials = overhead.alternate(case, missing)
         else:
@@ -107,12 +109,12 @@ def run(
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))
         if case.stored:
-            stored.remove(case)
-            stored.remove(case.warm_up())
+            remove_stored(case)
+            remove_stored(case.warm_up())
 
 
 def _customised(name: str, own: list[str], folder: Path | None, data: Path | None, *, quick: bool) -> Suite:
-    """The suite of that name with the reader's own solvers and problems."""
+    """Return the suite of that name, with the user's own solvers and problems."""
     known = suites()
     if name == "gap":
         if data is None:
@@ -126,7 +128,7 @@ def _customised(name: str, own: list[str], folder: Path | None, data: Path | Non
             cases = tuple(files(folder))
         except (ValueError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
-        suite = replace(suite, cases=cases, question=f"Who solves the problems in {folder.name}?")
+        suite = replace(suite, cases=cases, question=f"Which contenders solve the problems in {folder.name}?")
     if quick:
         small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
         suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)
@@ -139,8 +141,8 @@ def _matches(label: str, patterns: list[str]) -> bool:
 
 def _record(table: Table, new: Row) -> None:
     table.append(new)
-    told = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
-    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {told} {new.reason[:80]}")
+    result = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
+    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {result} {new.reason[:80]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From raw rows to one standing per contender and instance: medians, the worst gap, or why there is no answer."""
+"""Summarises raw rows into one standing per contender and instance: medians, the worst gap, or a reason."""
 
 import math
 from collections import defaultdict
@@ -10,31 +10,31 @@ import numpy as np
 from benchmarks.rows import Row, best_bounds, gap, latest
 
 CORRECT = 1e-6
-"""Relative gap up to which an answer counts as optimal in profiles: peers round fitness to about six decimals."""
+"""Relative gap up to which an answer counts as optimal; peers round the fitness to about six decimals."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One contender at one instance.
+    """The summary of one contender on one instance.
 
     Attributes
     ----------
     build, solve, backend, total
-        Medians over the repeats in seconds; NaN without an answer. ``backend`` is a part of ``solve``.
+        Medians over the repeats in seconds; NaN without an answer. ``backend`` is part of ``solve``.
     slowest
-        The longest ``solve`` of the repeats, with or without an answer; NaN if there was no attempt.
+        The longest solving time of the repeats, with or without an answer; NaN if there was no attempt.
     peak
-        The most over the repeats in MB: later ones reuse what the first left behind.
+        The largest peak of the repeats in MB; later repeats reuse memory of the first.
     resident, fitness
-        The most resident memory in all, and the size of the fitness, in MB; NaN in rows that do not tell.
+        The largest resident memory, and the size of the fitness, in MB; NaN in rows of earlier versions.
     yardstick
-        ``total`` in units of one ``fitness.argmax(axis=1)`` of the same process.
+        ``total`` divided by the time of one ``fitness.argmax(axis=1)`` in the same process.
     gap
-        The worst over the repeats, against the best bound that anybody proved for the instance; inf without an answer.
+        The worst gap of the repeats, to the best bound of any contender; inf without an answer.
     outcome, reason, status
-        Of the last repeat; "wrong" where an answer breaks a constraint.
+        Those of the last repeat; the outcome is "wrong" if an answer breaks a constraint.
     repeats
-        How many there are.
+        Number of repeats with an answer.
     """
 
     instance: str
@@ -59,7 +59,7 @@ class Standing:
 
     @property
     def solved(self) -> bool:
-        """Whether the answer is feasible and its gap is that of rounding at most."""
+        """Whether the answer is feasible and its gap is at most ``CORRECT``."""
         return self.outcome == "answered" and self.gap <= CORRECT
 
 
@@ -109,7 +109,7 @@ def _median(values: Iterable[float]) -> float:
 
 
 def slopes(found: Iterable[Standing]) -> dict[tuple[str, int, str], float]:
-    """(family, experts, contender) → slope of log total against log clients, where two sizes or more were answered."""
+    """Return (family, experts, contender) → slope of log seconds against log clients, for two or more sizes."""
     points: defaultdict[tuple[str, int, str], list[tuple[float, float]]] = defaultdict(list)
     for one in found:
         if one.outcome == "answered":
@@ -120,17 +120,18 @@ def slopes(found: Iterable[Standing]) -> dict[tuple[str, int, str], float]:
 
 
 def profile(found: Iterable[Standing]) -> dict[str, list[float]]:
-    """Dolan–Moré: contender → its time over the instance's best, ascending, for every instance that it solved.
+    """Return contender → ratios of its time to the fastest time, ascending, over the instances that it solved.
 
-    The share of all instances with a ratio up to τ is the profile at τ; see Dolan & Moré, Math. Program. 91 (2002).
+    The share of all instances with a ratio of at most τ is the performance profile at τ (Dolan and Moré, Mathematical
+    Programming 91, 2002).
     """
-    everybody = list(found)
+    listed = list(found)
     best: dict[str, float] = {}
-    for one in everybody:
+    for one in listed:
         if one.solved:
             best[one.instance] = min(one.total, best.get(one.instance, math.inf))
-    ratios: dict[str, list[float]] = {one.contender: [] for one in everybody}
-    for one in everybody:
+    ratios: dict[str, list[float]] = {one.contender: [] for one in listed}
+    for one in listed:
         if one.solved:
             ratios[one.contender].append(one.total / best[one.instance])
     return {contender: sorted(values) for contender, values in ratios.items()}

@@ -1,4 +1,4 @@
-"""One timed attempt of one contender at one problem, and the judgement of what it claims, the same for everybody."""
+"""One timed attempt of a contender at a problem, and the check of its claims, the same for all contenders."""
 
 import gc
 import math
@@ -15,33 +15,33 @@ from benchmarks.contender import Claim, Contender
 
 @dataclass(frozen=True)
 class Trial:
-    """What was measured and found.
+    """The measurements of one attempt, and its checked answer.
 
     Attributes
     ----------
     outcome
-        "answered" (an alignment, right or wrong), "nothing" (none was returned), or why there was no attempt:
+        "answered" (an alignment, right or wrong), "nothing" (no alignment), or the reason without an answer:
         "refused", "missing", "timeout", "crashed", "skipped".
     reason
-        In words, where there is something to say.
+        The reason in words; may be empty.
     status
-        What the contender claims.
+        The status that the contender claims.
     build_seconds, solve_seconds
-        Making its own model from the raw arrays, and the rest up to its answer.
+        Seconds to build the contender's model from the raw arrays, and from then to its answer.
     backend_seconds
-        What of ``solve_seconds`` passed inside a back end, where it is known.
+        Part of ``solve_seconds`` spent inside a back end; NaN if unknown.
     peak_mb
-        How far resident memory rose above where it stood before, its child processes included; NaN if not known.
+        Rise of resident memory during the attempt in MB, child processes included; NaN if unknown.
     resident_mb
-        The most resident memory in all, the instance and mapped files included.
+        Largest resident memory in MB, the instance and mapped files included.
     fitness_mb
-        Size of the fitness.
+        Size of the fitness in MB.
     feasible, objective
-        By the problem's own data; the objective is None where the answer breaks a constraint.
+        Recomputed from the problem's own data; the objective is None if the answer breaks a constraint.
     bound, proof
-        The best bound that the contender's prices prove ("PRICES"), or that its back end claims ("SOLVER").
+        The bound that the contender's prices prove ("PRICES"), or that its back end claims ("SOLVER").
     argmax_seconds
-        One ``fitness.argmax(axis=1)`` in the same process, the yardstick of memory speed.
+        Seconds of one ``fitness.argmax(axis=1)`` in the same process, a measure of memory speed.
     """
 
     outcome: str
@@ -61,12 +61,12 @@ class Trial:
 
     @property
     def total_seconds(self) -> float:
-        """Everything between the raw arrays and the answer."""
+        """Seconds from the raw arrays to the answer."""
         return self.build_seconds + self.solve_seconds
 
 
 def attempt(contender: Contender, problem: AlignmentProblem) -> Trial:
-    """Let a contender, which does not refuse it, solve a problem; measure and judge."""
+    """Let a contender solve a problem that it does not refuse; measure the attempt and check the answer."""
     gc.collect()
     watch = memory.Watch()
     started = time.perf_counter()
@@ -87,7 +87,7 @@ def attempt(contender: Contender, problem: AlignmentProblem) -> Trial:
 
 
 def judgement(problem: AlignmentProblem, claim: Claim) -> Trial:
-    """Re-check a claim by the problem's own data: violations, objective, and the bound of its prices."""
+    """Check a claim by the problem's own data: violations, objective, and the bound of its prices."""
     bound, proof = claim.bound, claim.proof
     if claim.prices is not None:
         bound, proof = problem.bound(claim.prices), "PRICES"
@@ -101,7 +101,7 @@ def judgement(problem: AlignmentProblem, claim: Claim) -> Trial:
 
 
 def _argmax_seconds(problem: AlignmentProblem) -> float:
-    """One pass over the fitness, block by block where it does not fit in memory."""
+    """Return the seconds of one pass over the fitness, block by block."""
     seconds = 0.0
     for block in problem.blocks():
         fitness = problem.fitness[block.start : block.stop]

@@ -1,7 +1,7 @@
-"""A fresh process for one contender at one instance, told what to do line by line by :mod:`benchmarks.measure`.
+"""The process of one contender on one instance; :mod:`benchmarks.measure` sends its commands.
 
-Commands and replies are JSON, one a line. Whatever a back end prints goes to stderr, so that it cannot be mistaken for
-a reply; an exception ends the process, and its last line there is the reason that the row gives.
+Commands and replies are JSON, one per line. Output of back ends goes to stderr, so that it cannot be mistaken for a
+reply. An exception ends the process; its last line on stderr becomes the reason in the row.
 """
 
 import json
@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from alignsolve import AlignmentProblem
+from benchmarks.case import Case
 from benchmarks.contender import Contender
 from benchmarks.entrants import find
-from benchmarks.suites import Case
+from benchmarks.instances import make
 from benchmarks.trial import Trial, attempt
 
 
@@ -30,16 +31,16 @@ def main() -> None:
 
 
 class _Worker:
-    """The commands, in the order in which they come."""
+    """The commands, in the order in which they are sent."""
 
     contender: Contender
     case: Case
     problem: AlignmentProblem
 
     def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
-        """Import the contender and make the instance; reply with its sizes, or why there will be no attempt."""
+        """Import the contender and make the instance; reply "ready", or why the contender cannot take part."""
         self.case = Case(**case)
-        self.problem = self.case.make()
+        self.problem = make(self.case)
         try:
             self.contender = find(contender, time_limit)
             reason = self.contender.refusal(self.problem)
@@ -50,8 +51,8 @@ class _Worker:
         return {"outcome": "ready"}
 
     def warm_up(self) -> dict[str, Any]:
-        """Compile and import on a small sibling, and what a contender can compile for the instance itself."""
-        sibling = self.case.warm_up().make()
+        """Compile and import on a smaller instance, and let our solvers compile for the instance itself."""
+        sibling = make(self.case.warm_up())
         if self.contender.refusal(sibling) is not None:
             return {"outcome": "ready"}
         try:
@@ -64,7 +65,7 @@ class _Worker:
         return {"outcome": "ready"}
 
     def attempt(self) -> dict[str, Any]:
-        """One attempt, measured and judged."""
+        """Return one attempt, measured and checked."""
         return asdict(attempt(self.contender, self.problem))
 
 

@@ -1,4 +1,4 @@
-"""The import rules of DESIGN.md and the manners of STYLE.md, read from the source itself."""
+"""The import rules and the style rules, checked in the source itself."""
 
 import ast
 import json
@@ -302,3 +302,49 @@ def test_one_file_says_how_the_package_compiles():
     assert [name for name in sources if house(name) == "alignsolve" and "njit(" in sources[name]] == [
         "alignsolve.runtime.jit"
     ]
+
+
+PRICED = {"value", "values", "fitness"}
+PRICES = {"price", "prices"}
+SUBTRACTS_PRICES = {
+    "alignsolve.subproblem.reduced_compiled",
+    "alignsolve.subproblem.reduced_fitness",
+}
+"""Where fitness − price may be written: once readable, once compiled. The pricing pass calls the compiled one."""
+
+
+def words_of(node):
+    """All names in an expression, those of attributes too: ``block.value[i, j]`` has block, value, i and j."""
+    named = [each for each in ast.walk(node) if isinstance(each, ast.Name | ast.Attribute)]
+    return {each.id if isinstance(each, ast.Name) else each.attr for each in named}
+
+
+def subtracted_prices(tree):
+    """Lines that subtract something named a price from something named a value or a fitness."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            left, right = node.left, node.right
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub):
+            left, right = node.target, node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"np.subtract", "operator.sub"}:
+            left, right = node.args[:2]
+        else:
+            continue
+        if words_of(left) & PRICED and words_of(right) & PRICES:
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.relative_to(ROOT).parts[0] == "alignsolve"], ids=module_name
+)
+def test_prices_are_subtracted_in_one_room_and_in_the_pricing_pass(path):
+    found = list(subtracted_prices(ast.parse(path.read_text(encoding="utf-8"))))
+    assert found == [] or module_name(path) in SUBTRACTS_PRICES
+
+
+def test_the_reader_of_subtractions_sees_every_form():
+    source = (
+        "value[i, j] - prices[j] * load\nblock.value.astype(int) - price\nvalue -= prices\n"
+        "np.subtract(self.fitness, prices, dtype=float)\nprices - value\nvalue - cost\n"
+    )
+    assert sorted(subtracted_prices(ast.parse(source))) == [1, 2, 3, 4]

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.judge import judge
 from alignsolve.certificate.witness import Side, Witness
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
-from alignsolve.front import judge
 from alignsolve.numerics import CANCELLATION, MAX_FLOAT, OPTIMALITY, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
@@ -195,7 +195,7 @@ class _Comparison:
     def _slack(self) -> float:
         if self.found.assigned is None:
             return 0.0
-        return CANCELLATION * evaluate.worth(self.problem, self.found.assigned).magnitude
+        return CANCELLATION * worth(self.problem, self.found.assigned).magnitude
 
 
 def _number(value: Number | None) -> str:

@@ -1,35 +1,32 @@
 """What an alignment breaks, told by its worst rows, from the problem's own data alone."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alignsolve.certificate.evaluate import loads_of
+from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import IntArray, RealArray, slack
 
-if TYPE_CHECKING:
-    from alignsolve.problem import AlignmentProblem
 
-
-def violations(problem: "AlignmentProblem", alignment: Alignment) -> list[str]:
+def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
     """Every kind of constraint that an alignment breaks, each told by its worst row; empty if it is feasible."""
     found: list[str] = []
     for block in problem.blocks():
         indptr = alignment.indptr[block.start : block.stop + 1]
         experts = alignment.experts[indptr[0] : indptr[-1]]
         found += [text for text in _row_violations(block, np.diff(indptr), experts) if text]
-    loads = loads_of(problem, alignment)
-    over = problem.experts.overloads(loads)
+    loads, bounds = loads_of(problem, alignment), problem.experts
+    over = bounds.overloads(loads)
     if over.any():
         j = int(over.argmax())
-        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its capacity is {problem.expert_capacity[j]:.12g}")
-    short = problem.experts.shortfalls(loads)
+        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its capacity is {bounds.capacity[j]:.12g}")
+    short = bounds.shortfalls(loads)
     if short.any():
         j = int(short.argmax())
-        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its demand is {problem.expert_demand[j]:.12g}")
+        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its demand is {bounds.demand[j]:.12g}")
     return found
 
 

@@ -1,16 +1,14 @@
 """Witnesses of infeasibility: a set of experts that anybody can add up to see that no alignment exists."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.supply import most_for
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
-
-if TYPE_CHECKING:
-    from alignsolve.problem import AlignmentProblem
 
 Side = Literal["demand", "capacity", "row"]
 NAMED = 8
@@ -39,7 +37,7 @@ class Witness:
     clients: BoolArray
     missing: float
 
-    def explain(self, problem: "AlignmentProblem") -> str:
+    def explain(self, problem: ProblemView) -> str:
         """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
         clients, experts = named(self.clients, "client"), named(self.experts, "expert")
         if self.side == "row":
@@ -73,7 +71,7 @@ def named(mask: BoolArray, what: str) -> str:
     return f"{what}s {listed}{more}" if len(members) else f"no {what}"
 
 
-def contradiction(problem: "AlignmentProblem") -> Witness | None:
+def contradiction(problem: ProblemView) -> Witness | None:
     """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
     bounds = problem.experts
     crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each by itself, so that all together do
@@ -84,24 +82,24 @@ def contradiction(problem: "AlignmentProblem") -> Witness | None:
     return row_witness(problem)
 
 
-def row_witness(problem: "AlignmentProblem") -> Witness | None:
+def row_witness(problem: ProblemView) -> Witness | None:
     """Find the clients that contradict themselves; None if there are none."""
     if _rows_plainly_fit(problem):
         return None
-    _, feasible = evaluate.most_for(problem, np.zeros(problem.num_experts))
+    _, feasible = most_for(problem, np.zeros(problem.num_experts))
     if feasible.all():
         return None
     nobody = np.zeros(problem.num_experts, dtype=np.bool_)
     return Witness("row", nobody, ~feasible, float((~feasible).sum()))
 
 
-def _rows_plainly_fit(problem: "AlignmentProblem") -> bool:
+def _rows_plainly_fit(problem: ProblemView) -> bool:
     """Whether no row can contradict itself, seen without a pass over the pairs."""
     if problem.required is not None:
         return False
     if problem.client_budget is not None and (problem.client_budget < 0).any():
         return False
-    if not problem.client_demand.any() and (problem.num_groups == 0 or not problem.group_demand.any()):
+    if not problem.client_demand.any() and (problem.group_demand is None or not problem.group_demand.any()):
         return True
     if problem.num_groups or (problem.client_demand > problem.client_capacity).any():
         return False
@@ -119,7 +117,7 @@ def _one_fits(block: ClientBlock) -> bool:
     return bool((fits.any(axis=1) | (block.demand == 0)).all())
 
 
-def row_reason(problem: "AlignmentProblem", i: int) -> str:
+def row_reason(problem: ProblemView, i: int) -> str:
     """Tell in words what contradicts itself in client i's row."""
     block = problem.block(i, i + 1)
     capacity, demand = int(block.capacity[0]), int(block.demand[0])
@@ -172,7 +170,7 @@ def _budget_reason(
     return f"client {i} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
 
 
-def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witness | None:
+def confirm(problem: ProblemView, experts: BoolArray, side: Side) -> Witness | None:
     """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
     if side == "row":
         return row_witness(problem)
@@ -184,11 +182,11 @@ def confirm(problem: "AlignmentProblem", experts: BoolArray, side: Side) -> Witn
     return _confirm_capacity(problem, experts)
 
 
-def _confirm_demand(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+def _confirm_demand(problem: ProblemView, experts: BoolArray) -> Witness | None:
     bounds = problem.experts
     experts = experts & bounds.hard_demand
     wanted = float(bounds.least[experts].sum())
-    supply, feasible = evaluate.most_for(problem, experts.astype(np.float64))
+    supply, feasible = most_for(problem, experts.astype(np.float64))
     if not feasible.all():
         return None
     given = min(float(supply.sum()), float(bounds.most[experts].sum()))
@@ -198,11 +196,11 @@ def _confirm_demand(problem: "AlignmentProblem", experts: BoolArray) -> Witness 
     return Witness("demand", experts, supply > 0, missing)
 
 
-def _confirm_capacity(problem: "AlignmentProblem", experts: BoolArray) -> Witness | None:
+def _confirm_capacity(problem: ProblemView, experts: BoolArray) -> Witness | None:
     bounds = problem.experts
     experts = experts & bounds.hard_capacity
     room = float(bounds.most[experts].sum())
-    least, feasible = evaluate.most_for(problem, -experts.astype(np.float64))
+    least, feasible = most_for(problem, -experts.astype(np.float64))
     if not feasible.all():
         return None
     forced = -float(least.sum())
@@ -212,7 +210,7 @@ def _confirm_capacity(problem: "AlignmentProblem", experts: BoolArray) -> Witnes
     return Witness("capacity", experts, least < 0, missing)
 
 
-def from_direction(problem: "AlignmentProblem", direction: FloatArray) -> Witness | None:
+def from_direction(problem: ProblemView, direction: FloatArray) -> Witness | None:
     """Look for a witness among the level sets of a price direction along which the bound falls without end.
 
     In the cardinality class every client's possible loads form a generalised polymatroid, whose support function is a

@@ -1,9 +1,11 @@
-"""Diagnosis: why there is no alignment and what would give one, or what one more unit of each bound is worth.
+"""Diagnosis: why a problem has no alignment and how to repair it, or which bounds bind and what one more unit gains.
 
-- :mod:`.diagnosis`: the question and its answer.
-- :mod:`.cheapest`: the elastic problem; :mod:`.elastic_rows` where clients contradict themselves.
-- :mod:`.change`: a repair read off an alignment; :mod:`.weights`: what changes cost.
-- :mod:`.worth`, :mod:`.notes`, :mod:`.words`: what binds, what is odd, and how it is told.
+Users and the command line call it. It imports front and the rooms below it, and the integer program of ``solvers.ilp``.
+
+- :mod:`.diagnosis`: the entry point :func:`diagnose` and its result.
+- :mod:`.cheapest`: the cheapest repair; :mod:`.elastic_rows`: its integer program if clients contradict themselves.
+- :mod:`.change`: a repair, computed from an alignment; :mod:`.weights`: the cost of changes.
+- :mod:`.worth`: binding bounds and their value; :mod:`.notes`: odd experts and clients; :mod:`.words`: the text.
 """
 
 from alignsolve.diagnose.change import Change, Repair

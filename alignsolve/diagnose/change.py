@@ -1,6 +1,7 @@
-"""A repair and the changes that it is made of, read off an alignment that breaks some bounds.
+"""A repair as a list of changes, computed from an alignment that breaks some bounds.
 
-Each bound gives way to exactly what the alignment needs, so that it is feasible for the repaired problem.
+Each broken bound changes by exactly the amount that the alignment needs. So the alignment is feasible for the repaired
+problem.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
@@ -20,18 +21,18 @@ from alignsolve.solution import Proof
 
 @dataclass(frozen=True)
 class Change:
-    """One bound that gives way.
+    """One bound that a repair changes.
 
     Attributes
     ----------
     kind
-        The field of the problem that changes.
+        Name of the problem's field that changes.
     place
-        Which entry: (expert,), (client,), (client, group), (client, expert) or (client, resource), as in the field.
+        Index of the entry: (expert,), (client,), (client, group), (client, expert) or (client, resource).
     before, after
-        The bound; for a required pair 1 and 0.
+        The bound before and after the change; 1 and 0 for a required pair.
     weight
-        Price of one unit.
+        Cost of one unit of change.
     """
 
     kind: Kind
@@ -42,12 +43,12 @@ class Change:
 
     @property
     def amount(self) -> float:
-        """By how much the bound gives way, 0 or more."""
+        """The size of the change, 0 or more."""
         return abs(self.after - self.before)
 
     @property
     def cost(self) -> float:
-        """Weight times amount."""
+        """The cost of the change: weight times amount."""
         return self.weight * self.amount
 
     def __str__(self) -> str:
@@ -70,17 +71,18 @@ class Repair:
     Attributes
     ----------
     problem
-        The repaired problem: the same, with the changes made.
+        The repaired problem: the given problem with the changes applied.
     changes
-        Each bound that gives way; none where the problem needs no repair.
+        The changes; empty if the problem needs no repair.
     total
-        Σ weight·amount over the changes.
+        Cost of the repair: Σ weight·amount over the changes.
     bound
-        No repair costs less.
+        Lower bound on the cost of every repair.
     proof
-        Who vouches that none is cheaper: prices, a back end's own word, or nobody (then ``bound`` is below ``total``).
+        How the bound is proven to equal the total: by PRICES, by a back end's claim (SOLVER), or not at all (NONE; then
+        ``bound`` is below ``total``).
     alignment
-        An alignment that is feasible for the repaired problem; not its best one.
+        An alignment that is feasible for the repaired problem; it need not be the best one.
     """
 
     problem: AlignmentProblem
@@ -92,25 +94,25 @@ class Repair:
 
     @property
     def gap(self) -> float:
-        """Share of the total that a cheaper repair might save, 0 where none is cheaper."""
+        """Share of the total that a cheaper repair might save; 0 if no repair is cheaper."""
         return 0.0 if self.total <= self.bound else (self.total - self.bound) / self.total
 
 
 def changes_for(
     problem: AlignmentProblem, alignment: Alignment, rows: BoolArray, weights: dict[Kind, FloatArray]
 ) -> tuple[Change, ...]:
-    """Find what must give way so that the alignment holds.
+    """Find the changes that make an alignment feasible.
 
     Parameters
     ----------
     problem
-        As it is.
+        The problem to repair.
     alignment
-        Breaks hard bounds of experts, and of the clients in ``rows``; no others.
+        An alignment that breaks only hard bounds of experts and bounds of the clients in ``rows``.
     rows
-        (num_clients,) bools.
+        (num_clients,) bools: the clients whose bounds may change.
     weights
-        As :meth:`Weights.spread` gives them.
+        Weights as returned by :meth:`Weights.spread`.
     """
     found: list[Change] = []
     for kind, broken, before, needed in _broken(problem, alignment, np.flatnonzero(rows)):
@@ -126,8 +128,8 @@ _Broken = tuple[Kind, BoolArray, RealArray, RealArray]
 
 
 def _broken(problem: AlignmentProblem, alignment: Alignment, rows: Any) -> Iterator[_Broken]:
-    """For each kind: which bounds do not hold, what they are, and what they would have to be."""
-    loads, bounds = evaluate.loads_of(problem, alignment), problem.experts
+    """Yield, for each kind: the mask of broken bounds, the bounds, and the values that the alignment needs."""
+    loads, bounds = loads_of(problem, alignment), problem.experts
     yield "expert_demand", bounds.shortfalls(loads) > 0, problem.expert_demand, loads
     yield "expert_capacity", bounds.overloads(loads) > 0, problem.expert_capacity, loads
     if not len(rows):
@@ -157,7 +159,7 @@ def _two_sided(owner: str, problem: AlignmentProblem, rows: Any, count: RealArra
 
 
 def changed(problem: AlignmentProblem, changes: tuple[Change, ...]) -> AlignmentProblem:
-    """Return the problem with the changes made; the same object where there are none."""
+    """Return the problem with the changes applied; the same object if there are none."""
     fields: dict[str, Any] = {}
     for change in changes:
         field = fields.setdefault(change.kind, np.array(getattr(problem, change.kind)))
@@ -166,5 +168,5 @@ def changed(problem: AlignmentProblem, changes: tuple[Change, ...]) -> Alignment
 
 
 def total_cost(changes: tuple[Change, ...]) -> float:
-    """Sum what the changes cost."""
+    """Return the sum of the changes' costs."""
     return math.fsum(change.cost for change in changes)

@@ -1,13 +1,14 @@
-"""The cheapest repair, by the elastic problem: every bound that may give way is priced, and nothing else counts.
+"""The cheapest repair, found by the elastic problem: bounds may be broken at a price, and only these prices count.
 
-Its optimum is minus the least total, and its alignment tells which bounds give way.
+The optimum of the elastic problem is minus the least cost of a repair. Its alignment shows which bounds must change.
 
-- No client contradicts itself: only experts' bounds give way, as soft bounds of an ordinary problem, which the chosen
-  solver solves. In the cardinality class the total is then proven by prices; elsewhere the bound is the solver's.
-- Some clients do: they are mended first, by a small integer program of theirs alone (:mod:`.elastic_rows`), and then
-  the experts. If the experts need nothing more, that is the least. Otherwise another way to mend the clients might
-  have spared the experts, so that all bounds give way in one integer program. Where that would have more than
-  ``JOINT_PAIRS`` pairs the first repair stays; its total may be more than the least, and its bound says so.
+- If no client contradicts itself, only experts' bounds may change. They become soft bounds of an ordinary problem,
+  which the chosen solver solves. In the cardinality class prices prove the cost; in the general class the bound is the
+  solver's.
+- If some clients contradict themselves, these clients are repaired first, by a small integer program over them alone
+  (:mod:`.elastic_rows`), and then the experts. If the experts need no change, this is the cheapest repair. Otherwise
+  another repair of the clients might have left the experts unchanged, so one integer program over all bounds follows.
+  It is skipped above ``JOINT_PAIRS`` pairs: then the first repair stays, and its bound may be below its total.
 """
 
 import math
@@ -31,24 +32,25 @@ JOINT_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which one integer program holds all clients."""
 BY_CLIENT = ("fitness", "client_capacity", "client_demand", "eligible", "required", "group_capacity", "group_demand",
              "client_load", "client_budget", "expert_cost", "switching_cost")  # fmt: skip
-"""Fields whose first axis is the clients', as far as the elastic problem has them."""
+"""Fields of the elastic problem whose first axis is clients."""
 Priced = dict[Kind, FloatArray]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of looking for a repair.
+    """The result of a search for a repair.
 
     Attributes
     ----------
     repair
-        None if none was found.
+        The repair; None if none was found.
     bound
-        No repair costs less; inf if the weights allow none.
+        Lower bound on the cost of every repair; inf if the weights allow no repair.
     prices
-        (num_experts,) prices behind the bound, a direction along which the problem's own bound falls without end.
+        (num_experts,) prices that prove the bound. If it is positive, the bound of the problem itself decreases without
+        limit along them.
     why
-        Why there is none.
+        Why no repair was found; empty if one was found.
     """
 
     repair: Repair | None
@@ -59,7 +61,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Means:
-    """How to solve, and until when (on the clock of :func:`time.monotonic`)."""
+    """How to solve, and the deadline on the clock of :func:`time.monotonic`."""
 
     solver: str | Solver = "auto"
     deadline: float = math.inf
@@ -68,7 +70,7 @@ class Means:
 
     @property
     def seconds(self) -> float | None:
-        """Time left; None without a limit."""
+        """Seconds left until the deadline; None without a deadline."""
         return None if math.isinf(self.deadline) else max(self.deadline - time.monotonic(), 0.0)
 
 
@@ -78,13 +80,13 @@ def cheapest_repair(problem: AlignmentProblem, rows: BoolArray, weights: Priced,
     Parameters
     ----------
     problem
-        To be repaired.
+        The problem to repair.
     rows
-        (num_clients,) bools: the clients that contradict themselves; their bounds may give way.
+        (num_clients,) bools: the clients that contradict themselves; their bounds may change.
     weights
-        As :meth:`Weights.spread` gives them.
+        Weights as returned by :meth:`Weights.spread`.
     means
-        The solver, where only experts' bounds give way, and the time.
+        The solver, used where only experts' bounds may change, and the deadline.
     """
     elastic = _elastic(problem, weights)
     if not rows.any():
@@ -106,7 +108,7 @@ def cheapest_repair(problem: AlignmentProblem, rows: BoolArray, weights: Priced,
 
 
 def bounded_by(problem: AlignmentProblem, repair: Repair, witness: Witness, weights: Priced) -> Repair:
-    """Lift the bound of a repair of experts' bounds by a witness: what is missing has to be paid, unit by unit."""
+    """Raise the lower bound of a repair by a witness: each missing unit costs at least the cheapest weight."""
     if witness.side == "row":
         return repair
     unit = min(float(weights[kind][witness.experts].min()) for kind in ("expert_demand", "expert_capacity"))
@@ -117,7 +119,7 @@ def bounded_by(problem: AlignmentProblem, repair: Repair, witness: Witness, weig
 
 
 def _rounded_away(problem: AlignmentProblem, experts: BoolArray) -> float:
-    """What a bound that is not whole misses less than its whole stand-in does, at most; 0 where bounds are whole."""
+    """Return how much of a witness's missing load may come from rounding fractional bounds to whole ones."""
     if not problem.experts.unit_loads:
         return 0.0
     bounds = np.concatenate([problem.expert_demand[experts], problem.expert_capacity[experts]])
@@ -125,7 +127,7 @@ def _rounded_away(problem: AlignmentProblem, experts: BoolArray) -> float:
 
 
 def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
-    """Build the problem in which only what the experts' hard bounds are missed by counts."""
+    """Return the problem with fitness 0 and with the experts' hard bounds as soft bounds at their weights."""
     bounds = problem.experts
     return replace(
         problem,
@@ -140,7 +142,7 @@ def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
 
 
 def _repair_experts(problem: AlignmentProblem, elastic: AlignmentProblem, weights: Priced, means: Means) -> Attempt:
-    """Only experts' bounds give way."""
+    """Repair experts' bounds only."""
     solution = solve(elastic, means.solver, time_limit=means.seconds, seed=means.seed, threads=means.threads,
                      throw=False)  # fmt: skip
     if solution.status is Status.INFEASIBLE:
@@ -148,15 +150,15 @@ def _repair_experts(problem: AlignmentProblem, elastic: AlignmentProblem, weight
     bound = max(0.0, -float(solution.bound))
     if solution.assigned is None:
         return Attempt(None, bound, solution.prices, why=f"no repair found: {solution.explain()}")
-    nobody = np.zeros(problem.num_clients, dtype=np.bool_)
-    repair = _repair(problem, solution.assigned, nobody, weights, bound, solution.proof)
+    no_rows = np.zeros(problem.num_clients, dtype=np.bool_)
+    repair = _repair(problem, solution.assigned, no_rows, weights, bound, solution.proof)
     return Attempt(repair, repair.bound, solution.prices)
 
 
 def _repair(
     problem: AlignmentProblem, alignment: Alignment, rows: BoolArray, weights: Priced, bound: Number, proof: Proof
 ) -> Repair:
-    """Read the repair off the alignment, and check that it is one."""
+    """Compute the repair from an alignment, and check that the alignment is feasible for it."""
     changes = changes_for(problem, alignment, rows, weights)
     repaired, total = changed(problem, changes), total_cost(changes)
     broken = violations(repaired, alignment)
@@ -166,7 +168,7 @@ def _repair(
 
 
 def _judged(repair: Repair) -> Repair:
-    """Total and bound brought together where they agree; the proof is nobody's where they do not."""
+    """Set the bound to the total if they agree within the tolerance; otherwise set the proof to NONE."""
     if repair.total - repair.bound <= OPTIMALITY * repair.total:
         proof = repair.proof if repair.proof is not Proof.NONE else Proof.SOLVER
         return replace(repair, bound=repair.total, proof=proof if repair.total else Proof.PRICES)
@@ -176,7 +178,7 @@ def _judged(repair: Repair) -> Repair:
 def _repair_jointly(
     problem: AlignmentProblem, elastic: AlignmentProblem, rows: BoolArray, weights: Priced, means: Means
 ) -> Attempt:
-    """Bounds of clients and experts give way in one integer program."""
+    """Repair bounds of clients and experts in one integer program."""
     from alignsolve.diagnose.elastic_rows import solve_elastic_rows  # noqa: PLC0415  (loads its back end)
 
     relaxed = _freed(elastic, rows, weights)
@@ -198,7 +200,7 @@ def _freed(elastic: AlignmentProblem, rows: BoolArray, weights: Priced) -> Align
 def _repair_clients_first(
     problem: AlignmentProblem, elastic: AlignmentProblem, rows: BoolArray, weights: Priced, means: Means
 ) -> Attempt:
-    """Mend the clients that contradict themselves, some at a time, as if there were no experts' bounds; then those."""
+    """Repair the contradictory clients in batches, ignoring experts' bounds; then repair the experts' bounds."""
     alone = replace(elastic, expert_capacity=np.inf, expert_demand=0.0)
     changes: list[Change] = []
     least = 0.0

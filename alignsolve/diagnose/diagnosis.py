@@ -1,4 +1,4 @@
-"""diagnose(): why there is no alignment and what would give one; or what binds, and what more of it is worth."""
+"""diagnose(): why a problem has no alignment and its cheapest repair; or which bounds bind and what they are worth."""
 
 import math
 import time
@@ -8,41 +8,42 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.certificate.judge import judge
 from alignsolve.certificate.witness import from_direction, named, row_reason
 from alignsolve.diagnose.change import Repair
-from alignsolve.diagnose.cheapest import Attempt, Means, bounded_by, cheapest_repair
+from alignsolve.diagnose.cheapest import Attempt, Means, Priced, bounded_by, cheapest_repair
 from alignsolve.diagnose.notes import notes
 from alignsolve.diagnose.weights import Weights
 from alignsolve.diagnose.words import repair_lines, worth_lines
 from alignsolve.diagnose.worth import Worth, solved_again, worth_of
-from alignsolve.front import judge, solve
+from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Answer, Solver
 
 SHARE = 0.5
-"""Share of a time limit that looking for an alignment may take; the rest is for the repair, or for solving again."""
+"""Share of the time limit for solving the problem; the rest is for the repair, or for solving again."""
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What is known of a problem, and what would change it; ``str()`` tells it in words.
+    """The result of a diagnosis; ``str()`` gives it as text.
 
     Attributes
     ----------
     solution
-        What solving the problem gave: OPTIMAL or FEASIBLE, or INFEASIBLE with the witness, or UNKNOWN.
+        The solution of the problem: OPTIMAL, FEASIBLE, INFEASIBLE with its witness, or UNKNOWN.
     reasons
-        Why there is no alignment, in words; empty where there is one, or where nothing is known.
+        Why the problem has no alignment, in words; empty if it has one or if this is unknown.
     notes
-        What is odd in any case: experts that can go nowhere, clients that can take nothing.
+        Experts that no client can take, and clients that can take no expert, in words.
     repair
-        The cheapest changes under which there is an alignment; None where there is one, or where no repair was found.
+        The cheapest changes that give the problem an alignment; None if it has one, or if no repair was found.
     unrepaired
-        Why no repair was found; empty where there is one, or none is needed.
+        Why no repair was found; empty if one was found or none is needed.
     worth
-        What one more unit of each bound can gain; None where there is no alignment.
+        The most that one more unit of each bound can gain; None if there is no alignment.
     """
 
     solution: Solution
@@ -54,23 +55,23 @@ class Diagnosis:
 
     @property
     def status(self) -> Status:
-        """What is known of the problem."""
+        """The status of the problem's solution."""
         return self.solution.status
 
     @property
     def problem(self) -> AlignmentProblem:
-        """What was diagnosed."""
+        """The problem that was diagnosed."""
         return self.solution.problem
 
     @property
     def repaired(self) -> AlignmentProblem | None:
-        """A problem that has an alignment: the diagnosed one, where it has; the repaired one; None if neither."""
+        """The diagnosed problem if it has an alignment, else the repaired one; None if no repair was found."""
         if self.solution.assigned is not None:
             return self.problem
         return None if self.repair is None else self.repair.problem
 
     def lines(self) -> Iterator[str]:
-        """Tell the diagnosis in words, line by line."""
+        """Yield the text of the diagnosis line by line."""
         if self.reasons:
             yield from (f"infeasible: {reason}" for reason in self.reasons)
         else:
@@ -98,42 +99,38 @@ def diagnose(
     seed: int = 0,
     threads: int | None = None,
 ) -> Diagnosis:
-    """Tell why a problem has no alignment, and the cheapest repair; or what binds, and what more of it is worth.
-
-    A problem in which a single row contradicts itself is not solved, only repaired. One that has no alignment is
-    solved and repaired (the repair is a problem of its own), one that has an alignment is solved once.
+    """Find out why a problem has no alignment and its cheapest repair; or which bounds bind and what they are worth.
 
     Parameters
     ----------
     problem
-        What to diagnose; it is not changed.
+        The problem to diagnose; it is not changed.
     solver
-        As in :func:`~alignsolve.solve`; also for the repair, where only experts' bounds give way.
+        As in :func:`~alignsolve.solve`. It also computes the repair if only experts' bounds have to change.
     solution
-        What :func:`~alignsolve.solve` has found already, or an :class:`~alignsolve.InfeasibleError` carries: then the
-        problem is not solved again.
+        A solution of :func:`~alignsolve.solve`, or of an :class:`~alignsolve.InfeasibleError`. If given, the problem is
+        not solved again.
     weights
-        What each kind of change costs; a mapping names those that are not 1. Bounds of experts may always give way,
-        those of clients only where the client contradicts itself, budgets only where they are given a weight.
+        The cost of each kind of change; a mapping names those that differ from the default. Experts' bounds may always
+        change, clients' bounds only if the client contradicts itself, budgets only if they have a weight.
     exact
-        Whether to solve again for each expert's bound that binds, so that what one more unit gains is known and not
-        only bounded.
+        Whether to solve again for each binding bound of an expert. The gain of one more unit is then exact.
     time_limit
-        Seconds for everything; None: no limit.
+        Seconds for the whole diagnosis; None: no limit.
     seed, threads
         As in :func:`~alignsolve.solve`.
 
     Returns
     -------
     Diagnosis
-        Readable; ``diagnosis.repaired`` is a problem that has an alignment.
+        ``diagnosis.repaired`` is a problem that has an alignment, if one was found; ``str(diagnosis)`` is the text.
 
     Raises
     ------
     UnsupportedError
-        If the solver cannot take the problem, or the same problem with soft bounds where it must be repaired.
+        If the solver cannot take the problem, or, for a repair, the problem with soft bounds.
     ValueError
-        For weights or a solution that do not fit the problem, and arguments that make no sense.
+        If weights or solution do not fit the problem, or another argument is wrong.
 
     Examples
     --------
@@ -161,20 +158,30 @@ def diagnose(
         solution = solve(problem, solver, time_limit=share, seed=seed, threads=threads, throw=False)
     elif solution.problem is not problem:
         raise ValueError("the solution is one of another problem; give the problem that it was found for")
-    attempt = None
     if solution.assigned is None:
-        attempt = cheapest_repair(problem, _contradictory(solution), priced, means)
-        solution = _settled(solution, attempt)
-        if attempt.repair is not None and solution.witness is not None:
-            attempt = replace(attempt, repair=bounded_by(problem, attempt.repair, solution.witness, priced))
-    if solution.assigned is None:
-        assert attempt is not None
-        reasons = tuple(_reasons(solution)) if solution.status is Status.INFEASIBLE else ()
-        return Diagnosis(solution, reasons, notes(problem), attempt.repair, attempt.why)
+        solution, attempt = _repaired(solution, priced, means)
+        if solution.assigned is None:
+            reasons = tuple(_reasons(solution)) if solution.status is Status.INFEASIBLE else ()
+            return Diagnosis(solution, reasons, notes(problem), attempt.repair, attempt.why)
+    return Diagnosis(solution, notes=notes(problem), worth=_worth(solution, means, exact=exact))
+
+
+def _repaired(solution: Solution, priced: Priced, means: Means) -> tuple[Solution, Attempt]:
+    """Look for the cheapest repair of a problem without an alignment; it may settle the status of the problem, too."""
+    problem = solution.problem
+    attempt = cheapest_repair(problem, _contradictory(solution), priced, means)
+    solution = _settled(solution, attempt)
+    if attempt.repair is not None and solution.witness is not None:
+        attempt = replace(attempt, repair=bounded_by(problem, attempt.repair, solution.witness, priced))
+    return solution, attempt
+
+
+def _worth(solution: Solution, means: Means, *, exact: bool) -> Worth:
+    """Return what the bounds of a solved problem are worth; exactly, if asked for, for experts' bounds."""
     worth = worth_of(solution, means.deadline)
-    if exact:
-        worth = solved_again(solution, worth, solver, deadline=means.deadline, seed=seed, threads=threads)
-    return Diagnosis(solution, notes=notes(problem), worth=worth)
+    if not exact:
+        return worth
+    return solved_again(solution, worth, means.solver, deadline=means.deadline, seed=means.seed, threads=means.threads)
 
 
 def _deadline(time_limit: float | None) -> float:
@@ -184,7 +191,7 @@ def _deadline(time_limit: float | None) -> float:
 
 
 def _contradictory(solution: Solution) -> BoolArray:
-    """The clients that contradict themselves."""
+    """Return the clients that contradict themselves, (num_clients,) bools."""
     witness = solution.witness
     if witness is not None and witness.side == "row":
         return witness.clients
@@ -192,7 +199,7 @@ def _contradictory(solution: Solution) -> BoolArray:
 
 
 def _settled(solution: Solution, attempt: Attempt) -> Solution:
-    """What the repair taught of a problem of which nothing was known: that it needs none, or that it needs one."""
+    """Settle an unknown status by the repair: a repair without changes is an alignment, a positive cost proves none."""
     if solution.status is not Status.UNKNOWN:
         return solution
     problem, name = solution.problem, str(solution.stats.get("solver"))
@@ -209,7 +216,7 @@ def _settled(solution: Solution, attempt: Attempt) -> Solution:
 
 
 def _size(problem: AlignmentProblem, attempt: Attempt) -> float:
-    """The sum of all bounds at their weights: what a total is judged against."""
+    """Return the scale of a repair's cost: the sum of all finite bounds, times the largest weight that was paid."""
     if attempt.repair is None:
         return math.inf
     weight = max((change.weight for change in attempt.repair.changes), default=1.0)
@@ -218,10 +225,10 @@ def _size(problem: AlignmentProblem, attempt: Attempt) -> float:
 
 
 def _reasons(solution: Solution) -> Iterator[str]:
-    """The witness in words; every client that contradicts itself has words of its own."""
+    """Yield the witness in words; each client that contradicts itself gets a sentence."""
     witness, problem = solution.witness, solution.problem
     if witness is None:
-        yield "no alignment misses no bound, says the back end that searched them all; no set of experts shows why"
+        yield "no alignment keeps all bounds, says the back end that searched them all; no set of experts shows why"
     elif witness.side != "row":
         yield witness.explain(problem)
     else:
@@ -232,4 +239,4 @@ def _reasons(solution: Solution) -> Iterator[str]:
 
 
 SHOWN = 8
-"""Clients whose contradiction is told."""
+"""Most contradictory clients in the text."""

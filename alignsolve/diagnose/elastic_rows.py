@@ -21,8 +21,8 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import Answer
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.ilp.backends import Program, Settings, Verdict
 from alignsolve.solvers.ilp.model import Model, Row, Sense, build, power_of_two_below
 

@@ -1,4 +1,4 @@
-"""What can be said of a problem before any solver runs: experts that can go nowhere, clients that can take nothing."""
+"""Checks before any solver runs: experts that no client can take, and clients that can take no expert."""
 
 from collections.abc import Iterator
 
@@ -19,11 +19,11 @@ WHY_CLIENT = (
     "every eligible expert costs more than the budget",
     "the load exceeds the capacity of every expert that is left",
 )
-"""In the order in which :func:`_possible` rules pairs out."""
+"""The reasons, in the order in which :func:`_possible` rules pairs out."""
 
 
 def notes(problem: AlignmentProblem) -> tuple[str, ...]:
-    """Tell which experts can go nowhere and which clients can take nothing, and why."""
+    """Return sentences on experts that no client can take and clients that can take no expert, with the reasons."""
     return tuple(_told(problem)) if problem.num_clients and problem.num_experts else ()
 
 
@@ -39,7 +39,7 @@ def _told(problem: AlignmentProblem) -> Iterator[str]:
 
 
 def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:
-    """Pairs that are eligible; of these, those that the client can pay for; of these, those that the expert bears."""
+    """Yield masks of pairs: eligible; of these, within the budget; of these, within the expert's capacity."""
     shape = (block.num_clients, block.num_experts)
     possible = np.ones(shape, dtype=np.bool_) if block.allowed is None else block.allowed
     yield possible
@@ -53,7 +53,7 @@ def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:
 
 
 def _sentences(what: str, fate: str, reasons: tuple[str, ...], possible: BoolArray) -> Iterator[str]:
-    """One sentence for each reason that is the first to hold for somebody."""
+    """Yield one sentence for each reason that is the first reason of at least one expert or client."""
     before = np.ones(possible.shape[1], dtype=np.bool_)
     for reason, now in zip(reasons, possible, strict=True):
         shut = before & ~now

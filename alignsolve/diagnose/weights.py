@@ -1,4 +1,4 @@
-"""What each kind of change costs a repair: the user's say in what is cheap to mend and what may not be touched."""
+"""Weights: the cost of each kind of change in a repair. The user decides which bounds are cheap to change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -30,15 +30,16 @@ AXES: dict[Kind, tuple[str, ...]] = {
     "required": ("num_clients", "num_experts"),
     "client_budget": ("num_clients", "num_resources"),
 }
-"""What a bound of each kind belongs to."""
+"""The axes of each kind of bound."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Price of one unit of change, for each kind of bound; above 0, inf: not to be touched.
+    """The cost of one unit of change, for each kind of bound. Above 0; inf: the bound must not change.
 
-    The expert kinds are paid per unit of load, the client and group kinds per expert, ``required`` per pair that is
-    required no longer, ``client_budget`` in the budget's unit. Arrays are aligned at the last axis.
+    One unit is: for the expert kinds, one unit of load; for the client and group kinds, one expert; for ``required``,
+    one pair that is no longer required; for ``client_budget``, one unit of the budget. Arrays are aligned at the last
+    axis.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Weights:
     required
         Scalar, (num_experts,) or (num_clients, num_experts).
     client_budget
-        Scalar, (num_resources,) or (num_clients, num_resources). Left alone by default: what a device has is a fact.
+        Scalar, (num_resources,) or (num_clients, num_resources). Inf by default: a device's resources are given.
     """
 
     expert_demand: Any = 1.0
@@ -65,12 +66,12 @@ class Weights:
 
     @classmethod
     def read(cls, given: "Weights | Mapping[str, Any] | None") -> "Weights":
-        """Take weights as they are, or the names and values of those that differ from the default.
+        """Return the given weights; a mapping names those that differ from the default.
 
         Raises
         ------
         ValueError
-            If a name is not a kind.
+            If a name is not a kind of bound.
         """
         if given is None or isinstance(given, Weights):
             return given or cls()
@@ -80,12 +81,12 @@ class Weights:
         return cls(**given)
 
     def spread(self, problem: AlignmentProblem) -> dict[Kind, FloatArray]:
-        """Every weight, checked, in the shape of the bounds that it prices.
+        """Check all weights, and return them in the shapes of the bounds.
 
         Raises
         ------
         ValueError
-            Naming the kind and the entry of a weight that is none.
+            If a weight is not above 0 or has a wrong shape; the message names the kind and the entry.
         """
         resources = 0 if problem.client_budget is None else int(problem.client_budget.shape[1])
         sizes = {

@@ -1,4 +1,4 @@
-"""A diagnosis in words: what binds, what more of it is worth, and what a repair changes."""
+"""The text of a diagnosis: which bounds bind, what one more unit of each gains, and what a repair changes."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Proof
 
 SHOWN = 8
-"""Changes that are told, and experts; the dearest first."""
+"""Most changes, and most experts of one kind of bound, in the text."""
 SHOWN_CLIENTS = 3
-"""Clients of each kind of bound that are told."""
+"""Most clients of one kind of bound in the text."""
 VOUCHED = {
     Proof.PRICES: "no repair costs less, proven by prices",
     Proof.SOLVER: "no repair costs less, says the solver",
@@ -31,7 +31,7 @@ SUBJECTS = {
 
 
 def repair_lines(repair: Repair) -> Iterator[str]:
-    """Tell what a repair costs, who vouches for it, and its changes, the dearest first."""
+    """Yield the cost of a repair with its proof, then its changes, the most expensive first."""
     known = VOUCHED.get(repair.proof, f"none costs less than {repair.bound:.6g}; a cheaper one may exist")
     yield f"cheapest repair, a total of {repair.total:.12g} ({known}):"
     ranked = sorted(repair.changes, key=lambda change: -change.cost)
@@ -41,7 +41,7 @@ def repair_lines(repair: Repair) -> Iterator[str]:
 
 
 def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
-    """Tell what binds, and the most that one more unit of it can gain, the most valuable first."""
+    """Yield the bounds that bind, then the most that one more unit of each can gain, the largest gain first."""
     binding = [text for text in _binding(problem, worth) if text]
     yield "; ".join(binding) if binding else "nothing binds: no bound of an expert or a client is reached"
     if worth.clients_judged < problem.num_clients:
@@ -74,17 +74,17 @@ def _listed(what: str, values: FloatArray, member: str) -> str:
 
 
 def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -> Iterator[str]:
-    """One sentence for each bound whose next unit may gain something."""
+    """Yield one sentence for each bound whose next unit may gain more than the gap."""
     flat = np.where(np.isnan(most), -np.inf, most).ravel()
     shown = SHOWN if field.startswith("expert") else SHOWN_CLIENTS
     ranked = [k for k in np.argsort(-flat, kind="stable")[:shown] if flat[k] > gap]
     for k in ranked:
         place = np.unravel_index(k, most.shape)
         subject = SUBJECTS[field].format(*(int(part) for part in place))
-        told = f"{subject} gains at most {flat[k]:.6g}"
+        sentence = f"{subject} gains at most {flat[k]:.6g}"
         if exact is not None and not np.isnan(exact[place]):
-            told = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"
-        yield told
+            sentence = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"
+        yield sentence
     more = int((flat > gap).sum()) - len(ranked)
     if more > 0:
         yield f"… and {more} more of the kind gain at most {flat[ranked[-1]]:.6g} each"

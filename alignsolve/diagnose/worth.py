@@ -1,9 +1,10 @@
-"""What binds in a solution, and what one more unit of each bound can gain at most: the prices, read as a user would.
+"""The bounds that bind in a solution, and the most that one more unit of each bound can gain, computed from prices.
 
-For any prices, bound(prices) of the problem with one bound moved by a unit is a bound on what the moved problem can
-reach; less the objective, it is the most that the unit can gain. Moving an expert's bound changes that expert's term
-alone, moving a client's bound that client's alone, so that all units are judged in one pass, without solving again.
-Prices of degenerate optima are not unique: what one unit really gains may be less, never more.
+Take the problem with one bound moved by one unit. For any prices, its bound(prices) limits the moved problem's
+objective. The difference to the present objective is the most that the unit can gain. Moving an expert's bound changes
+only that expert's term of the bound; moving a client's bound changes only that client's term. So all units are computed
+in one pass, without solving again. Prices of degenerate optima are not unique: the true gain may be smaller, but never
+larger.
 """
 
 import math
@@ -14,38 +15,40 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import selected
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.front import solve
 from alignsolve.numerics import BoolArray, FloatArray, slack
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Solver
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Worth:
-    """What moving each bound by one unit (of load, or one expert) can gain at most, in fitness.
+    """The most that moving each bound by one unit (of load, or one expert) can gain, in fitness.
 
     Attributes
     ----------
     gap
-        By how much the prices' own bound exceeds the objective: contained in every number below.
+        Difference between the bound of the prices and the objective; every number below includes it.
     expert_capacity, expert_demand
-        (num_experts,) one unit more of the capacity, one unit less (at most all) of the demand; NaN where the bound has
-        room. Weighted loads seldom add up to a bound; there a bound with a price counts as one that binds.
+        (num_experts,) gain of one unit more of the capacity, and of one unit less of the demand (or of all of it, if it
+        is less than a unit); NaN if the bound does not bind. Weighted loads rarely meet a bound exactly; for them a
+        bound with a nonzero price counts as binding.
     client_capacity, client_demand
-        (num_clients,) one expert more, one less; NaN where the bound has room.
+        (num_clients,) gain of one expert more, and of one expert less; NaN if the bound does not bind.
     group_capacity, group_demand
-        (num_clients, num_groups) the same within each group; no columns without groups.
+        (num_clients, num_groups) gain of one expert more, and of one less, within each group; NaN if the bound does not
+        bind. Without groups there are no columns.
     client_budget
-        (num_clients, num_resources) that resource without limit; NaN where every expert more would fit.
+        (num_clients, num_resources) gain if that resource had no limit; NaN if each further expert would fit.
     clients_judged
-        Clients, from the first on, that were judged before the time limit.
+        Number of clients, from the first on, that were judged before the time limit.
     exact_expert_capacity, exact_expert_demand
-        (num_experts,) what the unit really gains, by solving again; NaN where the bound has room or the gain was not
-        proven in time. None where it was not asked for.
+        (num_experts,) true gain of the unit, found by solving again; NaN if the bound does not bind or the gain was not
+        proven in time. None if not requested.
     """
 
     gap: float
@@ -62,9 +65,9 @@ class Worth:
 
 
 def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
-    """Judge every bound of a solved problem by the solution's prices; by prices of 0 where it has none.
+    """Compute the worth of every bound of a solved problem from the solution's prices, or from prices of 0.
 
-    Clients are judged until the deadline, on the clock of :func:`time.monotonic`.
+    Clients are judged until the deadline on the clock of :func:`time.monotonic`.
     """
     problem = solution.problem
     assert solution.assigned is not None
@@ -73,7 +76,7 @@ def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
     prices = np.zeros(problem.num_experts) if solution.prices is None else solution.prices
     gap = max(0.0, float(problem.bound(prices) - solution.objective))
     if solution.status is Status.OPTIMAL and gap <= 1e-9 * max(abs(float(solution.objective)), 1e-300):
-        gap = 0.0  # the bound was rounded up by as much
+        gap = 0.0  # no more than the rounding of the bound
     capacity, demand = _experts_worth(problem.experts, prices, solution.loads)
     clients, judged = _clients_worth(solution, prices, deadline)
     lifted: dict[str, Any] = {field: values + gap for field, values in clients.items()}
@@ -81,19 +84,19 @@ def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
 
 
 def _experts_worth(bounds: ExpertBounds, prices: FloatArray, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """By how much each expert's own term of the bound grows with its capacity, and with its demand's fall."""
+    """Return the growth of each expert's term of the bound with one more capacity, and with one less demand."""
     now = bounds.conjugate(prices)
     more = replace(bounds, capacity=bounds.capacity + 1.0).conjugate(prices) - now
     less = replace(bounds, demand=np.maximum(bounds.demand - 1.0, 0.0)).conjugate(prices) - now
     full = np.isfinite(bounds.capacity) & (loads >= bounds.capacity - _tolerance(bounds.capacity, loads, bounds))
     scarce = (bounds.demand > 0) & (loads <= bounds.demand + _tolerance(bounds.demand, loads, bounds))
-    if not bounds.unit_loads:  # weighted loads seldom add up to a bound: a price tells that it is in the way
+    if not bounds.unit_loads:  # weighted loads rarely meet a bound exactly: a price shows that it binds
         full, scarce = full | (prices > 0), scarce | (prices < 0)
     return np.where(full, np.maximum(more, 0.0), np.nan), np.where(scarce, np.maximum(less, 0.0), np.nan)
 
 
 def _tolerance(bound: FloatArray, loads: FloatArray, bounds: ExpertBounds) -> FloatArray:
-    """How far from a bound a load may be and still touch it: less than one client, where loads count clients."""
+    """Return the distance up to which a load counts as at its bound: below one client if loads count clients."""
     near = slack(bound, loads)
     return np.where(bound == np.floor(bound), near, 1.0 - 1e-9) if bounds.unit_loads else near
 
@@ -102,7 +105,7 @@ Loosen = Callable[[ClientBlock], ClientBlock]
 
 
 def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> tuple[dict[str, FloatArray], int]:
-    """By how much each client's own optimum grows where a bound of its own is loosened; and how many were judged."""
+    """Return the growth of each client's optimum when one of its bounds is loosened, and how many were judged."""
     problem = solution.problem
     n, g = problem.num_clients, problem.num_groups
     resources = 0 if problem.client_budget is None else int(problem.client_budget.shape[1])
@@ -110,7 +113,7 @@ def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> t
               "client_budget": (n, resources)}  # fmt: skip
     found = {field: np.full(shape, np.nan) for field, shape in shapes.items()}
     assert solution.assigned is not None
-    for block, rows, experts in evaluate.selected(problem, solution.assigned):
+    for block, rows, experts in selected(problem, solution.assigned):
         if time.monotonic() >= deadline:
             return found, block.start
         taken = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
@@ -130,7 +133,7 @@ def _gains(block: ClientBlock, prices: FloatArray, loosen: Loosen) -> FloatArray
 
 
 def _bindings(block: ClientBlock, taken: BoolArray) -> Iterator[tuple[str, tuple[int, ...], BoolArray, Loosen]]:
-    """Field, column, the rows in which it binds, and how to loosen it."""
+    """Yield the field, its column, the rows in which it binds, and the function that loosens it."""
     count = taken.sum(axis=1)
     full = (count >= block.capacity) & (count < block.num_experts)
     yield "client_capacity", (), full, lambda rows: replace(rows, capacity=rows.capacity + 1)
@@ -175,7 +178,7 @@ def _lift_budget(r: int) -> Loosen:
 def solved_again(
     solution: Solution, worth: Worth, solver: str | Solver, *, deadline: float, seed: int, threads: int | None
 ) -> Worth:
-    """What a unit of each expert's bound really gains: the problem is solved once for each bound that binds."""
+    """Return the worth with the true gains of experts' bounds; the problem is solved once per binding bound."""
     exact: dict[str, Any] = {}
     for field, step in (("expert_capacity", 1.0), ("expert_demand", -1.0)):
         most = getattr(worth, field)

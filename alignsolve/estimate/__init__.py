@@ -1,7 +1,8 @@
-"""What the rounds teach: how fit a client is for an expert, what load an expert needs, what a client can carry.
+"""Estimators: they learn from the rounds how fit clients are for experts, and what loads and capacities to ask for.
 
-Estimators are frozen dataclasses of parameters with pure functions (:mod:`.estimator`); what they have learned is a
-value apart, so that a checkpoint is one value and a round can be computed twice.
+An estimator is a frozen dataclass of parameters with pure functions (:mod:`.estimator`). Its state is a separate value,
+so that a checkpoint is one value and a round can be computed twice. Users, the aligner and the policies call this room.
+It imports the numerics and the data checks; :mod:`.clusters` also imports problem and front.
 """
 
 from alignsolve.estimate.affinity import AffinityFitness

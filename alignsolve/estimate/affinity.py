@@ -1,9 +1,9 @@
-"""FedAMoLE's affinity (arXiv 2411.19128), reconstructed from what a report tells.
+"""FedAMoLE's affinity (arXiv 2411.19128), reconstructed from the router mass that clients report.
 
-There each expert chooses clients: P_ij is the softmax over *clients* of how well the expert's embedding fits the
-client's tokens. Reports carry no embeddings; the router's log-probability of an expert stands for its fit to the
-client's data, as in a linear router it is that inner product up to a number per client. So P_ij is proportional to the
-client's router mass to the power of 1/temperature, over the cohort.
+In FedAMoLE each expert chooses clients: P_ij is the softmax over *clients* of how well the expert's embedding fits the
+client's tokens. Reports carry no embeddings. Here the router's log-probability of an expert stands for that fit: in a
+linear router it equals the inner product up to a constant per client. So, over the cohort, P_ij is proportional to the
+client's router mass to the power of 1/temperature.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from alignsolve.estimate.report import Report
 from alignsolve.numerics import FloatArray, IntArray
 
 TINY = 1e-12
-"""Router mass below this counts as this."""
+"""Least router mass: smaller values are raised to it before the logarithm."""
 NEWEST_ALONE = 1.0
-"""Weight of the newest round: what a client's router said before is forgotten."""
+"""Weight of the newest round: earlier router masses are forgotten."""
 
 
 @dataclass(frozen=True)
 class AffinityFitness:
-    """Softmax over the round's clients, for each expert, of what their routers last said.
+    """For each expert, the softmax over the round's clients of their last router masses.
 
-    Before a client's first report its affinities are drawn at random, as all are in the paper's first round.
+    Before a client's first report its affinities are drawn at random, as in the paper's first round.
 
     Parameters
     ----------
     temperature
-        Above 0; small ones give an expert to its best clients, large ones make all clients equal.
+        Above 0. A small one gives an expert to its best clients, a large one makes all clients equal.
     """
 
     temperature: float = 1.0
@@ -41,11 +41,11 @@ class AffinityFitness:
         checks.positive("temperature", self.temperature)
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
-        """Nobody has reported: NaN everywhere."""
+        """Return the state before any report: NaN everywhere."""
         return PairFitness(np.full((num_clients, num_experts), np.nan), np.nan)
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
-        """Take the router masses of completed reports.
+        """Replace the router masses of the clients that completed the round.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class AffinityFitness:
         return replace(state, value=average_masses(state.value, reports, NEWEST_ALONE, type(self).__name__))
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Affinities of the cohort's pairs, each expert's scaled to a largest of 1."""
+        """Return the affinities of the cohort, (len(cohort), num_experts); the largest of each expert is 1."""
         mass = state.value[cohort]
         unknown = np.isnan(mass[:, 0])
         mass[unknown] = rng.dirichlet(np.ones(mass.shape[1]), size=int(unknown.sum()))

@@ -1,4 +1,4 @@
-"""How many experts a client can hold, from what its device declares."""
+"""How many experts a client can hold, as its device declares it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,29 +16,30 @@ from alignsolve.numerics import IntArray
 class CapacityProfiler:
     """Capacities as declared: in experts, or in bytes of memory.
 
-    Give ``client_capacity``, or ``memory`` and ``expert_bytes``. Arrays may be longer than the number of clients
-    so far, so as to cover those who will join.
+    Give either ``client_capacity``, or ``memory`` with ``expert_bytes``. Arrays may be longer than the number of
+    clients so far: they then cover clients that will join.
 
     Parameters
     ----------
     client_capacity
-        Scalar or (num_clients,), whole numbers: most experts per client.
+        Scalar or (num_clients,), whole numbers: the most experts per client.
     memory
-        Scalar or (num_clients,), bytes that each device can spend on training.
+        Scalar or (num_clients,): bytes that each device can spend on training.
     expert_bytes
-        Scalar or (num_experts,), bytes that one expert takes while it is trained (weights, gradients, optimiser). If
-        experts differ, the largest counts for all, so that any choice fits.
+        Scalar or (num_experts,): bytes that one expert takes while it is trained (weights, gradients, optimiser). If
+        experts differ, the largest size counts for all, so that any choice of experts fits.
     shared_bytes
         Bytes that the rest of the model takes at every client.
     at_least
-        Capacity of a client whose memory is too small even for this many. 0: such a client gets no expert.
+        Least capacity of a client, even if its memory is too small for it. 0: a client without room gets no expert.
     client_demand
-        Fewest experts that a client is given, where its capacity allows. With none it could not run a forward pass.
+        Fewest experts that a client gets, as far as its capacity allows. Without any expert it cannot run a forward
+        pass.
 
     Raises
     ------
     ValueError
-        If both or neither way is used, or a value makes no sense.
+        If both ways or neither are given, or a value has a wrong shape or range.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class CapacityProfiler:
     client_demand: int = 1
 
     def __post_init__(self) -> None:
-        """Read what was declared into ``client_capacity``, experts per client."""
+        """Compute ``client_capacity``, in experts per client, from the declared values."""
         for field in ("at_least", "client_demand"):
             validation.counts(field, getattr(self, field), (), ())
         if (self.client_capacity is None) == (self.memory is None):
@@ -69,7 +70,7 @@ class CapacityProfiler:
         object.__setattr__(self, "client_capacity", np.maximum(capacity, self.at_least))
 
     def _fitting(self) -> IntArray:
-        """Return how many of the largest expert fit beside the shared part."""
+        """Return how many experts of the largest size fit beside the shared part."""
         sizes = {field: validation.numbers(field, getattr(self, field)) for field in ("memory", "expert_bytes")}
         for field, size in {**sizes, "shared_bytes": validation.numbers("shared_bytes", self.shared_bytes)}.items():
             validation.amounts(field, size, size.shape, ("device", "expert")[: size.ndim], infinite=False)
@@ -79,7 +80,7 @@ class CapacityProfiler:
         return np.maximum((sizes["memory"] - self.shared_bytes) // largest, 0).astype(np.int64)
 
     def init(self, num_clients: int, num_experts: int) -> NoState:
-        """Check that every client is declared.
+        """Check that every client has a declared capacity.
 
         Raises
         ------
@@ -90,11 +91,11 @@ class CapacityProfiler:
         return NoState()
 
     def update(self, state: NoState, reports: Sequence[Report]) -> NoState:
-        """Learn nothing: what is declared is believed."""
+        """Return the state unchanged: declared capacities are not corrected."""
         return state
 
     def capacity(self, state: NoState, cohort: IntArray) -> tuple[IntArray, IntArray]:
-        """Most and fewest experts of each of the cohort's clients, two of (len(cohort),)."""
+        """Return the most and the fewest experts of each client of the cohort, two arrays of shape (len(cohort),)."""
         self._check(int(cohort.max(initial=0)))
         capacity = self.client_capacity[cohort] if self.client_capacity.ndim else np.full(
             len(cohort), int(self.client_capacity), dtype=np.int64
@@ -105,5 +106,5 @@ class CapacityProfiler:
         if self.client_capacity.ndim and client >= len(self.client_capacity):
             raise ValueError(
                 f"client {client} has no declared capacity: there are {len(self.client_capacity)}. "
-                "Declare those who join in a new CapacityProfiler (dataclasses.replace the aligner's)"
+                "For clients that join, put a longer CapacityProfiler into the aligner (dataclasses.replace)"
             )

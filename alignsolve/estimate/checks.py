@@ -1,4 +1,4 @@
-"""Checks of estimators' parameters, so that each complaint names the parameter, its value and what it may be."""
+"""Checks of estimators' parameters. Every error names the parameter, its value and the allowed values."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def between(field: str, value: float, low: float, high: float) -> None:
-    """Refuse a number outside low..high, bounds included."""
+    """Refuse a number that is not between ``low`` and ``high``; both are allowed."""
     if not low <= value <= high:
         raise ValueError(f"{field} is {value}; it must lie between {low:g} and {high:g}")
 
@@ -31,12 +31,12 @@ def amount(field: str, value: float) -> None:
 
 
 def whole(field: str, value: Any, least: int = 0) -> None:
-    """Refuse what is not a whole number of at least ``least``."""
+    """Refuse a value that is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{field} is {value!r}; it must be a whole number, {least} or more")
 
 
 def choice(field: str, value: Any, choices: Collection[str]) -> None:
-    """Refuse what is not one of the choices."""
+    """Refuse a value that is not one of the choices."""
     if value not in choices:
         raise ValueError(f"{field} is {value!r}; it must be {' or '.join(repr(one) for one in choices)}")

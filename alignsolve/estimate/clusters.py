@@ -1,13 +1,13 @@
-"""Fitness by balanced clusters of the clients' router statistics: as many clusters as experts, equally large.
+"""Fitness by balanced clusters of the clients' router masses: one cluster per expert, all of the same size.
 
-Constrained k-means (Bradley, Bennett and Demiriz, MSR-TR-2000-65; with equal sizes Malinen and Fränti, 2014): centres
-and memberships take turns, and the members of equally large clusters are found by an exact assignment, here our own
-``solve``. Cluster j belongs to expert j, so that a round's clusters must not change names: the first memberships are
-the balanced assignment by router mass itself, and later rounds go on from the centres of the last one.
+The method is constrained k-means (Bradley, Bennett and Demiriz, MSR-TR-2000-65; equal sizes: Malinen and Fränti, 2014).
+It alternates two steps: assign clients to clusters of equal size by an exact assignment, here our ``solve``; then move
+each centre to the mean of its members. Cluster j belongs to expert j in all rounds: the first memberships are the
+balanced assignment by router mass itself, and each later round starts from the last centres.
 
-A client's fitness for an expert falls with the squared distance to the expert's centre. Where clients come from
-distinct domains this finds them even if the router does not yet split them, because it looks at whole profiles. By its
-construction it is favoured where the domains are clusters: comparisons should say so.
+A client's fitness for an expert falls with the squared distance to the expert's centre. Because whole profiles are
+compared, the method finds distinct domains even before the router separates them. Its assumption favours it where the
+domains really are clusters; a comparison should say so.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Clusters:
     centre: FloatArray
 
     def grow(self, num_clients: int) -> "Clusters":
-        """Return the same with nothing known of clients that joined."""
+        """Return a copy with unknown profiles (NaN) for the clients that joined."""
         new = np.full((num_clients - len(self.profile), self.profile.shape[1]), np.nan)
         return replace(self, profile=np.concatenate([self.profile, new]))
 
@@ -53,7 +53,7 @@ class ClusterFitness:
     beta
         Weight of the newest round in a client's profile, above 0 and at most 1.
     turns
-        How often per round memberships and centres take turns, 1 or more; fewer if they settle.
+        Most alternations of memberships and centres per round, 1 or more; they stop early once nothing changes.
     """
 
     beta: float = 0.3
@@ -65,11 +65,11 @@ class ClusterFitness:
         checks.whole("turns", self.turns, 1)
 
     def init(self, num_clients: int, num_experts: int) -> Clusters:
-        """Nobody has reported."""
+        """Return the state before any report: all profiles and centres unknown."""
         return Clusters(np.full((num_clients, num_experts), np.nan), np.full((num_experts, num_experts), np.nan))
 
     def update(self, state: Clusters, reports: Sequence[Report]) -> Clusters:
-        """Average the profiles of those who completed their round, and cluster all that are known.
+        """Average the profiles of the clients that completed the round, and cluster all known profiles.
 
         Raises
         ------
@@ -94,14 +94,14 @@ class ClusterFitness:
         return centre
 
     def fitness(self, state: Clusters, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Closeness of the cohort's pairs; 0.5 everywhere for a client that never reported."""
+        """Return the closeness of the cohort, (len(cohort), num_experts); 0.5 for a client that never reported."""
         if np.isnan(state.centre).any():
             return np.full((len(cohort), len(state.centre)), 0.5)
         return scaled_to_range(-_squared_distances(state.profile[cohort], state.centre))
 
 
 def balanced_members(closeness: FloatArray) -> IntArray:
-    """Expert of each client, (num_clients,): equally many clients for each, and the largest total closeness.
+    """Return the expert of each client, (num_clients,), with equal clusters and the largest total closeness.
 
     Examples
     --------
@@ -113,12 +113,12 @@ def balanced_members(closeness: FloatArray) -> IntArray:
         closeness, client_demand=1, expert_demand=np.floor(share), expert_capacity=np.ceil(share)
     )
     assigned = solve(problem).assigned
-    assert assigned is not None  # the bounds surround the even share, and every client is eligible for all
+    assert assigned is not None  # feasible: the bounds surround the even share, all pairs are eligible
     return assigned.experts
 
 
 def _centres(profile: FloatArray, members: IntArray, before: FloatArray) -> FloatArray:
-    """Mean profile of each cluster; a cluster without members stays where it was, or at its own expert."""
+    """Return the mean profile of each cluster; an empty cluster keeps its centre, or starts at its own expert."""
     num_experts = profile.shape[1]
     size = np.bincount(members, minlength=num_experts)
     total = np.zeros((num_experts, num_experts))
@@ -128,9 +128,10 @@ def _centres(profile: FloatArray, members: IntArray, before: FloatArray) -> Floa
 
 
 def _squared_distances(profile: FloatArray, centre: FloatArray) -> FloatArray:
-    """(num_clients, num_experts), up to the client's own length, which no comparison within a row sees.
+    """Return squared distances, (num_clients, num_experts), without the term |profile|².
 
-    Among whole assignments of one expert per client it drops out as well.
+    That term is constant within a row, so it changes neither a comparison of experts nor an assignment of one expert
+    per client.
     """
     distance: FloatArray = profile @ (-2.0 * centre.T)
     distance += (centre**2).sum(axis=1)

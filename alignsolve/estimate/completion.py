@@ -1,16 +1,16 @@
-"""Fitness of pairs never tried, completed from those that were: a small number of traits explains who is fit for what.
+"""Fitness by matrix completion: pairs that were never tried are predicted from those that were, by a few traits.
 
-What was tried is kept as in FLEX-MoE (Q, a moving average). The rest is filled in as
+Tried pairs keep their moving average Q, as in FLEX-MoE. The other pairs are predicted as
 
     Q_ij ≈ expert_j + client_i + traits_i · weights_j
 
-with ``rank`` traits, fitted to the tried pairs by alternating least squares with a ridge (Hu, Koren and Volinsky, ICDM
-2008, with equal weights; Zhou et al., AAIM 2008): given the experts' weights each client's traits are a small linear
-system, and the other way round. Experts' and clients' own levels are means, shrunk towards the general mean and 0.
-Nothing is drawn: weights start as cosines, and each round goes on from the last one's.
+with ``rank`` traits per client, fitted to the tried pairs by alternating least squares with a ridge (Hu, Koren and
+Volinsky, ICDM 2008, with equal weights; Zhou et al., AAIM 2008). Given the experts' weights, each client's traits solve
+a small linear system, and vice versa. The levels of experts and clients are means, shrunk towards the overall mean and
+towards 0. The method draws no random numbers: weights start as cosines, and each round starts from the last weights.
 
-Where nothing is known the fit falls back, in this order: a client never seen gets the experts' levels; an expert never
-tried gets the general mean and whatever level the client has; before the first report everything is the prior.
+Where nothing is known the prediction falls back. A client that was never seen gets the experts' levels. An expert that
+was never tried gets the overall mean plus the client's level. Before the first report all pairs have the prior.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, shown
+from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class LowRank:
-    """What was tried, and the fit to it.
+    """Moving averages of the tried pairs, and the model fitted to them.
 
     Attributes
     ----------
     value
-        (num_clients, num_experts) moving averages; NaN where never tried.
+        (num_clients, num_experts) moving averages; NaN for pairs that were never tried.
     expert_level
-        (num_experts,) what an expert shows, the general mean included.
+        (num_experts,) level of each expert, the overall mean included.
     client_level
-        (num_clients,) by how much a client is above it.
+        (num_clients,) level of each client, relative to the experts' levels.
     traits, weights
-        (num_clients, rank) and (num_experts, rank).
+        (num_clients, rank) traits of clients and (num_experts, rank) weights of experts.
     """
 
     value: FloatArray
@@ -47,7 +47,7 @@ class LowRank:
     weights: FloatArray
 
     def grow(self, num_clients: int) -> "LowRank":
-        """Return the same with nothing known of clients that joined."""
+        """Return a copy with nothing known of the clients that joined."""
         more = num_clients - len(self.value)
         return replace(
             self,
@@ -59,20 +59,20 @@ class LowRank:
 
 @dataclass(frozen=True)
 class LowRankFitness:
-    """Q where a pair was tried, and what a low-rank fit says where not.
+    """Q for tried pairs, and a low-rank prediction for all others.
 
     Parameters
     ----------
     rank
         Traits per client, 1 or more, and at most the number of experts.
     ridge
-        Weight of keeping traits and weights small against one tried pair, above 0.
+        Weight of the squared size of traits and weights, in units of one tried pair; above 0.
     shrink
-        Tried pairs that a level's own prior counts as, above 0.
+        Number of tried pairs that the prior of a level counts as, above 0.
     sweeps
-        Of alternating least squares per round, 1 or more.
+        Sweeps of alternating least squares per round, 1 or more.
     prior
-        Fitness before anything was tried, between 0 and 1.
+        Fitness before the first report, between 0 and 1.
     signal, alpha, beta, purpose
         As in :class:`~alignsolve.LossFitness`.
     """
@@ -99,7 +99,7 @@ class LowRankFitness:
         check_purpose(self.purpose)
 
     def init(self, num_clients: int, num_experts: int) -> LowRank:
-        """Nothing was tried.
+        """Return the state before any report.
 
         Raises
         ------
@@ -118,12 +118,12 @@ class LowRankFitness:
         )
 
     def update(self, state: LowRank, reports: Sequence[Report]) -> LowRank:
-        """Average what was tried, and fit again."""
-        i, j, showed = shown(reports, self.signal, self.alpha)
+        """Update the averages of the tried pairs, and fit the model again."""
+        i, j, newest = pair_signals(reports, self.signal, self.alpha)
         if not len(i):
             return state
         value, known = state.value.copy(), state.value[i, j]
-        value[i, j] = np.where(np.isnan(known), showed, (1 - self.beta) * known + self.beta * showed)
+        value[i, j] = np.where(np.isnan(known), newest, (1 - self.beta) * known + self.beta * newest)
         return self._fitted(replace(state, value=value))
 
     def _fitted(self, state: LowRank) -> LowRank:
@@ -149,7 +149,7 @@ class LowRankFitness:
         return level
 
     def fitness(self, state: LowRank, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Q where tried, else the fit; between 0 and 1."""
+        """Return Q for tried pairs, else the prediction, (len(cohort), num_experts); between 0 and 1."""
         fitted = state.traits[cohort] @ state.weights.T
         fitted += state.expert_level
         fitted += state.client_level[cohort, None]
@@ -159,7 +159,7 @@ class LowRankFitness:
 
 
 def _least_squares(rest: FloatArray, tried: FloatArray, weights: FloatArray, ridge: float) -> FloatArray:
-    """Traits (n, rank) of the rows of ``rest``, each fitted to its tried entries given the columns' weights."""
+    """Return traits (n, rank) for the rows of ``rest``, fitted to the tried entries given the columns' weights."""
     rank = weights.shape[1]
     products = (weights[:, :, None] * weights[:, None, :]).reshape(len(weights), rank * rank)
     systems = (tried @ products).reshape(-1, rank, rank) + ridge * np.eye(rank)

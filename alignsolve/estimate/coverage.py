@@ -1,8 +1,8 @@
-"""Load bounds that survive dropouts: every expert gets holders enough that one of them comes back.
+"""Load bounds against dropouts: every expert gets enough holders that at least one of them is likely to report.
 
-If clients fail independently with probability d, all h holders of an expert fail with probability d^h, so that
-h = ⌈ln(risk)/ln(d)⌉ holders bring the expert through the round with probability 1 − risk. d is learned: the failed
-share of all reports, with a Beta prior. Failures that come together (a network, a night) are not covered by this.
+If clients fail independently with probability d, all h holders of an expert fail with probability d^h. So
+h = ⌈ln(risk)/ln(d)⌉ holders keep the expert through the round with probability 1 − risk. The rate d is learned: it is
+the failed share of all reports, with a Beta prior. Correlated failures, such as a network outage, are not modelled.
 """
 
 import math
@@ -19,14 +19,14 @@ from alignsolve.numerics import FloatArray, IntArray, whole_floor
 
 @dataclass(frozen=True, eq=False)
 class Survival:
-    """Loads so far, and how many assignments of clients came back.
+    """Loads so far, and how many reports failed.
 
     Attributes
     ----------
     load
-        The monitor's own state.
+        State of the load monitor.
     reports, failures
-        Reports so far, and those that did not complete; discounted.
+        Discounted number of reports so far, and of those that did not complete.
     """
 
     load: CumulativeLoad
@@ -34,31 +34,31 @@ class Survival:
     failures: float
 
     def grow(self, num_clients: int) -> "Survival":
-        """Return itself: nothing in it belongs to a client."""
+        """Return the state itself: it holds nothing per client."""
         return self
 
 
 @dataclass(frozen=True)
 class CoverageLoad:
-    """A :class:`~alignsolve.LoadMonitor` whose demands are at least the number of holders that survive.
+    """A :class:`~alignsolve.LoadMonitor` whose demands are at least the number of holders that coverage needs.
 
     Parameters
     ----------
     monitor
-        Moves the bounds by past deficits; its tolerance may be inf, then coverage is all that is demanded.
+        Shifts the bounds by past deficits. With a tolerance of inf, coverage alone sets the demands.
     risk
         Probability that an expert loses all its holders, between 0 and 1, both excluded.
     prior_rate, prior_reports
-        Failed share that is assumed, between 0 and 1, and the number of reports that the assumption counts for, above
-        0.
+        Assumed share of failed reports, between 0 and 1, and the number of reports that this assumption counts as,
+        above 0.
     memory
-        What a report counts one round later, above 0 and at most 1.
+        Discount of a report per round, above 0 and at most 1.
 
     Notes
     -----
-    A cohort that cannot give every expert that many holders is asked for as many as it can give to all, and the round
-    counts as clipped. Shares are moved towards the even one as far as coverage needs; both are within what the cohort
-    can bring about, and so is what lies between them.
+    If a cohort cannot give every expert that many holders, the demand is the most that it can give to all experts, and
+    the round counts as clipped. Shares are moved towards the even share as far as coverage needs. The cohort can supply
+    both the shares and the even share, so it can supply every point between them.
     """
 
     monitor: LoadMonitor = field(default_factory=LoadMonitor)
@@ -76,11 +76,11 @@ class CoverageLoad:
         checks.weight("memory", self.memory)
 
     def init(self, num_clients: int, num_experts: int) -> Survival:
-        """No load and no report yet."""
+        """Return the state without load and reports."""
         return Survival(self.monitor.init(num_clients, num_experts), 0.0, 0.0)
 
     def update(self, state: Survival, reports: Sequence[Report]) -> Survival:
-        """Count loads and failures."""
+        """Count loads, reports and failures."""
         failures = sum(not report.completed for report in reports)
         return Survival(
             load=self.monitor.update(state.load, reports),
@@ -89,11 +89,11 @@ class CoverageLoad:
         )
 
     def rate(self, state: Survival) -> float:
-        """Learned probability that a client of the cohort fails."""
+        """Return the learned probability that a client fails."""
         return (self.prior_rate * self.prior_reports + state.failures) / (self.prior_reports + state.reports)
 
     def holders(self, state: Survival) -> float:
-        """Holders that an expert needs, a whole number; inf if everybody fails.
+        """Return how many holders an expert needs, a whole number; inf if every client fails.
 
         Examples
         --------
@@ -107,7 +107,7 @@ class CoverageLoad:
         return math.inf if rate >= 1.0 else float(max(1, math.ceil(math.log(self.risk) / math.log(rate) - 1e-9)))
 
     def bounds(self, state: Survival, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Bounds for a round of clients with these capacities, (num_clients,), and this fitness."""
+        """Return the bounds of a round, given its clients' capacities (num_clients,) and fitness."""
         bounds = self.monitor.bounds(state.load, client_capacity, fitness)
         num_experts = len(bounds.share)
         even = float(np.minimum(client_capacity, num_experts).sum()) / num_experts
@@ -119,7 +119,7 @@ class CoverageLoad:
 
 
 def _lifted(share: FloatArray, even: float, least: float) -> FloatArray:
-    """Move shares towards the even one until none is below ``least``, which is at most ``even``."""
+    """Move shares towards the even share until none is below ``least``, which is at most ``even``."""
     lowest = float(share.min())
     if lowest >= least:
         return share

@@ -1,16 +1,16 @@
-"""Deadlines as time budgets: what each expert costs a client in seconds, declared at first, measured as rounds go by.
+"""Deadlines as time budgets: the seconds that each expert costs a client, first as declared, then as measured.
 
-The seconds of a client's round are taken to be
+The duration of a client's round is modelled as
 
     fixed + per_expert · (work of its experts) + per_byte · (bytes down and up),
 
-the model of FedScale (Lai et al., ICML 2022) with an expert's work in the place of batches. For every client the three
-rates are a Bayesian linear regression: a Gaussian prior around what the device declared, as sure as ``prior_rounds``
-rounds, and one observation per completed round, old ones discounted. Its mean is a 3 × 3 system for each client. A
-client that came late was at least as slow as its seconds tell, so that it teaches only where that is slower than
-expected. Who dropped out teaches nothing.
+which is the model of FedScale (Lai et al., ICML 2022) with an expert's work in place of batches. The three rates of
+each client are estimated by Bayesian linear regression. The prior is Gaussian, centred on the declared rates, and
+counts as ``prior_rounds`` rounds. Each completed round is one observation; older ones are discounted. The posterior
+mean solves a 3 × 3 system per client. A late client took at least its reported seconds, so its report is used only if
+it is slower than expected. A report of a dropped client is not used.
 
-Where all experts cost a client the same, its budget is no more than a capacity, and the alignment stays a flow.
+If all experts cost a client the same, its budget is equivalent to a capacity, and the alignment stays a flow problem.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 class Budgets(NamedTuple):
-    """What a round's clients may spend.
+    """The time budgets of a round's clients, and what experts cost them.
 
     Attributes
     ----------
     budget
         (num_clients,) seconds, not negative.
     cost
-        (num_clients, 1) if all experts cost a client the same, else (num_clients, num_experts); seconds.
+        Seconds: (num_clients, 1) if all experts cost a client the same, else (num_clients, num_experts).
     """
 
     budget: FloatArray
@@ -42,14 +42,14 @@ class Budgets(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Speeds:
-    """What was measured of each client's speed.
+    """Measurements of each client's speed.
 
     Attributes
     ----------
     precision, moment
         (num_clients, 3, 3) and (num_clients, 3): the discounted normal equations of the measured rounds.
     expected, measured
-        (num_clients,) seconds of its completed rounds, as declared and as they were.
+        (num_clients,) total seconds of the measured rounds, by the declared rates and as measured.
     """
 
     precision: FloatArray
@@ -58,7 +58,7 @@ class Speeds:
     measured: FloatArray
 
     def grow(self, num_clients: int) -> "Speeds":
-        """Return the same with nothing measured of clients that joined."""
+        """Return a copy with no measurements of the clients that joined."""
 
         def longer(values: FloatArray) -> FloatArray:
             return np.concatenate([values, np.zeros((num_clients - len(values), *values.shape[1:]))])
@@ -68,30 +68,30 @@ class Speeds:
 
 @dataclass(frozen=True, eq=False)
 class TimeBudget:
-    """Seconds that a round's clients may spend on their experts, from a deadline and learned speeds.
+    """Time budgets of clients in seconds, from a deadline and learned speeds.
 
     Parameters
     ----------
     deadline
         Seconds from the start of a client's download to the end of its upload, above 0.
     expert_seconds
-        Scalar or (num_clients,), declared: seconds of training per unit of an expert's work, 0 or more.
+        Scalar or (num_clients,): declared seconds of training per unit of an expert's work, 0 or more.
     fixed_seconds
-        Scalar or (num_clients,), declared: seconds of a round without any expert, 0 or more.
+        Scalar or (num_clients,): declared seconds of a round without any expert, 0 or more.
     bytes_per_second
-        Scalar or (num_clients,), declared, above 0; down and up together. Inf: traffic takes no time.
+        Scalar or (num_clients,): declared speed of traffic, down and up together, above 0. Inf: traffic takes no time.
     expert_bytes
-        Scalar or (num_experts,): bytes that one expert adds, down and up together.
+        Scalar or (num_experts,): bytes of one expert, down and up together, 0 or more.
     shared_bytes
-        Bytes of the rest of the model, down and up together.
+        Bytes of the rest of the model, down and up together, 0 or more.
     expert_work
-        Scalar or (num_experts,), above 0: how much work an expert is.
+        Scalar or (num_experts,): the work of training an expert, above 0.
     prior_rounds
-        Measured rounds that the declared speeds count for, above 0.
+        Number of measured rounds that the declared speeds count as, above 0.
     memory
-        What a measured round counts one round of the client later, above 0 and at most 1.
+        Discount of a measured round per later round of the client, above 0 and at most 1.
     margin
-        Costs are raised by this factor, 1 or more, as half of all rounds take longer than the mean.
+        Factor on all times, 1 or more: about half of all rounds take longer than the mean.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class TimeBudget:
     margin: float = 1.0
 
     def __post_init__(self) -> None:
-        """Read what was declared into arrays."""
+        """Check the parameters and read the declared values into arrays."""
         for field in ("deadline", "prior_rounds"):
             checks.positive(field, getattr(self, field))
         checks.weight("memory", self.memory)
@@ -139,12 +139,12 @@ class TimeBudget:
                 raise ValueError(f"{field} must be above 0, not {getattr(self, field).min()}")
 
     def init(self, num_clients: int, num_experts: int) -> Speeds:
-        """Nothing was measured.
+        """Return the state without measurements.
 
         Raises
         ------
         ValueError
-            If fewer clients or experts are declared.
+            If values are declared for fewer clients, or for another number of experts.
         """
         self._rates(np.array([num_clients - 1]))
         for field in ("expert_bytes", "expert_work"):
@@ -156,7 +156,7 @@ class TimeBudget:
         )
 
     def update(self, state: Speeds, reports: Sequence[Report]) -> Speeds:
-        """Learn from rounds that completed, and from those that came later than was expected."""
+        """Learn from completed and rejected rounds, and from late rounds that were slower than expected."""
         timed = [report for report in reports if report.seconds > 0 and self._teaches(state, report)]
         if not timed:
             return state
@@ -178,7 +178,7 @@ class TimeBudget:
         return report.outcome in (Outcome.COMPLETED, Outcome.REJECTED)
 
     def _features(self, report: Report) -> FloatArray:
-        """What multiplies the three rates in one round; bytes in the unit of the traffic of the shared part."""
+        """Return the factors of the three rates in one round; traffic in multiples of ``_unit`` bytes."""
         work = np.broadcast_to(self.expert_work, len(report.experts)) if self.expert_work.ndim == 0 else (
             self.expert_work[report.experts]
         )  # fmt: skip
@@ -186,11 +186,11 @@ class TimeBudget:
 
     @property
     def _unit(self) -> float:
-        """Bytes that count as one, so that the three features are of one size."""
+        """Unit of traffic in bytes, chosen so that the three features have similar sizes."""
         return max(1.0, float(self.shared_bytes), float(self.expert_bytes.max()))
 
     def _rates(self, clients: IntArray) -> FloatArray:
-        """Declared rates (len(clients), 3): fixed, per unit of work, per unit of bytes."""
+        """Return the declared rates, (len(clients), 3): fixed, per unit of work, per unit of traffic."""
         declared = []
         for field in ("fixed_seconds", "expert_seconds", "bytes_per_second"):
             values = getattr(self, field)
@@ -200,7 +200,7 @@ class TimeBudget:
         return np.stack([declared[0], declared[1], self._unit / declared[2]], axis=1)
 
     def _learned(self, state: Speeds, clients: IntArray) -> FloatArray:
-        """Learned rates (len(clients), 3), not negative."""
+        """Return the learned rates, (len(clients), 3), not negative."""
         prior = self._rates(clients)
         precision = state.precision[clients] + self.prior_rounds * np.eye(3)
         moment = state.moment[clients] + self.prior_rounds * prior
@@ -208,7 +208,7 @@ class TimeBudget:
         return np.maximum(rates, 0.0).astype(np.float64, copy=False)
 
     def budgets(self, state: Speeds, cohort: IntArray) -> Budgets:
-        """Seconds that are left for experts, and what each costs."""
+        """Return the seconds that the cohort's clients can spend on experts, and the experts' costs."""
         rates = self._learned(state, cohort)
         spent = rates[:, 0] + rates[:, 2] * (self.shared_bytes / self._unit)
         work, traffic = np.atleast_1d(self.expert_work), np.atleast_1d(self.expert_bytes) / self._unit
@@ -217,7 +217,7 @@ class TimeBudget:
         return Budgets(budget, self.margin * cost)
 
     def misreporting(self, state: Speeds, *, factor: float = 1.5) -> IntArray:
-        """Clients whose rounds took more than ``factor`` times what they declared, ascending."""
+        """Return the clients whose rounds took more than ``factor`` times the declared seconds, ascending."""
         return np.flatnonzero(state.measured > factor * state.expected)
 
 

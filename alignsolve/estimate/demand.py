@@ -1,4 +1,4 @@
-"""How many experts a client must take, whoever knows how many it can: a demand put on top of any capacity."""
+"""Replaces the demand of a capacity estimator: the fewest experts that each client must take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from alignsolve.numerics import IntArray
 
 @dataclass(frozen=True)
 class WithDemand:
-    """The same capacities with another demand: clients get at least so many experts, where their capacity allows.
+    """Capacities of an inner estimator with another demand: the fewest experts per client, as capacities allow.
 
     Parameters
     ----------
     inner
-        Knows the capacities.
+        The estimator of the capacities.
     demand
-        Fewest experts, 0 or more; it takes the place of the inner one's.
+        Fewest experts per client, 0 or more; it replaces the inner estimator's demand.
 
     Examples
     --------
@@ -39,16 +39,16 @@ class WithDemand:
         checks.whole("demand", self.demand, 0)
 
     def init(self, num_clients: int, num_experts: int) -> EstimatorState:
-        """As the inner one."""
+        """Return the inner estimator's initial state."""
         state: EstimatorState = self.inner.init(num_clients, num_experts)
         return state
 
     def update(self, state: EstimatorState, reports: Sequence[Report]) -> EstimatorState:
-        """As the inner one."""
+        """Let the inner estimator learn."""
         learned: EstimatorState = self.inner.update(state, reports)
         return learned
 
     def capacity(self, state: EstimatorState, cohort: IntArray) -> tuple[IntArray, IntArray]:
-        """Capacities of the inner one, and the demand."""
+        """Return the inner estimator's capacities, and the demand."""
         capacity, _ = self.inner.capacity(state, cohort)
         return capacity, np.minimum(self.demand, capacity)

@@ -1,22 +1,23 @@
-"""Fitness where it shows something, chance where it shows nothing: the alignment is chosen by the evidence.
+"""Use a fitness only while the reports show that clients differ; use a random fitness otherwise.
 
-A client's reports go to two copies of an estimator in turn, first, second, first, …, so that the noise of the two is
-independent. Both copies' fitness, centred over clients (what all clients agree on is no reason to align), make the
-matrices A and B, a row per client that reported to both. Two figures are read off them:
+A client's reports go alternately to two copies of an estimator, so that the noise of the two copies is independent. The
+copies' fitness, centred over clients, gives the matrices A and B, with one row per client that reported to both copies.
+(Centring removes what all clients have in common, which is no reason to align.) Two figures are computed from them:
 
-- **agreement** z: Σ_i a_i·b_i against what it would be if the rows of B were dealt to the clients at random. Over all
-  permutations its mean is 0 and its variance exactly tr(AᵀA·BᵀB)/(n − 1) (Hoeffding, 1951), so that no permutation is
-  drawn; z is in standard deviations. Do clients differ *again* as they differed before?
+- **agreement** z: Σ_i a_i·b_i, compared with its distribution when the rows of B are permuted at random. Over all
+  permutations its mean is 0 and its variance is exactly tr(AᵀA·BᵀB)/(n − 1) (Hoeffding, 1951), so no permutation needs
+  to be drawn. z is in standard deviations. It tests whether clients differ *again* in the way they differed before.
 - **strength** s: Σ_i a_i·b_i, the repeatable variance between clients, as a share of Σ_ij m_j·(1 − m_j), the largest
-  that numbers between 0 and 1 with the experts' means m can have: Wright's fixation index F_ST. 0 where all clients
-  are alike, 1 where each routes to experts of its own. A client's finite data alone repeat, too: n examples drawn from
-  what everybody has give a strength of 1/n at most, which is why agreement does not suffice.
+  variance of numbers between 0 and 1 with the experts' means m. This is Wright's fixation index F_ST: 0 if all clients
+  are alike, 1 if each client routes to experts of its own. A client's finite data repeat, too: n examples drawn from a
+  common distribution give a strength of at most 1/n. Therefore agreement alone is not enough.
 
-The gate opens when both are reached, and closes when either falls below half of what opened it.
+The switch opens when both figures reach their thresholds. It closes when either falls below half of its threshold.
 
-What it cannot tell is whether aligning them pays: clients with skewed labels differ as well (:mod:`.need_switch` asks
-that). And it needs reports that do not depend on the alignment itself: a router that was just drawn towards the experts
-held, by an auxiliary loss say, speaks of those, and under a lottery agrees with nothing.
+The figures do not show whether alignment pays: clients with skewed labels differ as well (:mod:`.need_switch` measures
+the need). The reports must not depend on the alignment. Counterexample: an auxiliary loss draws a client's router
+towards the experts that it holds; its reports then follow that round's alignment, and two reports under random
+alignments do not agree.
 """
 
 from collections.abc import Sequence
@@ -34,21 +35,21 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
-    """What the gate has seen.
+class Difference:
+    """State of the switch: what both fitness estimators and the two copies of the evidence have learned.
 
     Attributes
     ----------
     inner, fallback
-        States of the fitness that is used when the gate is open, and when it is closed.
+        States of the fitness used while the switch is open, and of the one used while it is closed.
     first, second
-        States of the two copies of the evidence.
+        States of the two copies of the evidence estimator.
     count
         (num_clients,) completed reports of each client.
     agreement, strength
         The two figures after the last round.
     is_open
-        Whether the inner fitness is used.
+        Whether the switch is open: the inner fitness is used.
     """
 
     inner: EstimatorState
@@ -60,8 +61,8 @@ class Gate:
     strength: float
     is_open: bool
 
-    def grow(self, num_clients: int) -> "Gate":
-        """Let all make room."""
+    def grow(self, num_clients: int) -> "Difference":
+        """Return a copy with room in all states for the clients that joined."""
         more = np.zeros(num_clients - len(self.count), dtype=np.int64)
         return replace(
             self,
@@ -75,22 +76,22 @@ class Gate:
 
 @dataclass(frozen=True)
 class GatedFitness:
-    """Use a fitness once the evidence shows that clients differ, and a lottery before.
+    """Use an inner fitness while the evidence shows that clients differ, and a random one otherwise.
 
     Parameters
     ----------
     inner
-        The fitness to be used.
+        The fitness used while the switch is open.
     agreement
-        Standard deviations that open the gate, above 0. It is looked at after every round, hence more than a single
-        test would need.
+        Agreement at which the switch opens, in standard deviations, above 0. The test is repeated after every round, so
+        its threshold is higher than that of a single test.
     strength
-        Share of the largest possible variance that opens the gate, between 0 and 1.
+        Share of the largest possible variance at which the switch opens, between 0 and 1.
     evidence
-        What is tested: an estimator between 0 and 1 that does not draw. The inner one must not serve itself if it
-        only knows pairs that were held: once open it would make its own evidence.
+        The estimator that is tested: its values lie between 0 and 1 and involve no random numbers. An estimator that
+        learns only from held pairs is unsuitable: once the switch is open it would produce its own evidence.
     fallback
-        What is used when closed.
+        The fitness used while the switch is closed.
     """
 
     inner: FitnessEstimator[Any] = field(default_factory=RouterFitness)
@@ -104,10 +105,10 @@ class GatedFitness:
         checks.positive("agreement", self.agreement)
         checks.between("strength", self.strength, 0, 1)
 
-    def init(self, num_clients: int, num_experts: int) -> Gate:
-        """Closed."""
+    def init(self, num_clients: int, num_experts: int) -> Difference:
+        """Return the state before the first round, with the switch closed."""
         evidence = self.evidence.init(num_clients, num_experts)
-        return Gate(
+        return Difference(
             inner=self.inner.init(num_clients, num_experts),
             fallback=self.fallback.init(num_clients, num_experts),
             first=evidence,
@@ -118,8 +119,8 @@ class GatedFitness:
             is_open=False,
         )
 
-    def update(self, state: Gate, reports: Sequence[Report]) -> Gate:
-        """Learn, deal the reports to the two copies, and look at the evidence."""
+    def update(self, state: Difference, reports: Sequence[Report]) -> Difference:
+        """Learn, give the reports alternately to the two copies, and test the evidence."""
         done = [report for report in reports if report.completed]
         count = state.count.copy()
         count[[report.client for report in done]] += 1
@@ -136,8 +137,11 @@ class GatedFitness:
         )
         return self._judged(state) if done else state
 
-    def _judged(self, state: Gate) -> Gate:
-        both, rng = np.flatnonzero(state.count >= 2), np.random.default_rng(0)  # the evidence does not draw
+    def _judged(self, state: Difference) -> Difference:
+        both, rng = (
+            np.flatnonzero(state.count >= 2),
+            np.random.default_rng(0),
+        )  # not used: the evidence draws no numbers
         if len(both) < 3:
             return state
         agreement, strength = evidence_of(
@@ -147,19 +151,19 @@ class GatedFitness:
         is_open = agreement >= part * self.agreement and strength >= part * self.strength
         return replace(state, agreement=agreement, strength=strength, is_open=is_open)
 
-    def fitness(self, state: Gate, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Fitness of the inner estimator, or of the fallback."""
+    def fitness(self, state: Difference, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+        """Return the fitness of the inner estimator if the switch is open, else of the fallback."""
         if state.is_open:
             return self.inner.fitness(state.inner, cohort, rng=rng)
         return self.fallback.fitness(state.fallback, cohort, rng=rng)
 
 
 def evidence_of(first: FloatArray, second: FloatArray) -> tuple[float, float]:
-    """Agreement and strength of two independent estimates of the same clients' fitness, (num_clients, num_experts).
+    """Return agreement and strength of two independent estimates of the same fitness, (num_clients, num_experts).
 
     Examples
     --------
-    Clients that prefer their own expert twice, against clients that are all alike:
+    Clients that each prefer an expert of their own in both estimates, and clients that are all alike:
 
     >>> agreement, strength = evidence_of(np.eye(20), np.eye(20))
     >>> agreement > 4, round(strength, 2)

@@ -1,7 +1,7 @@
-"""What an estimator is: parameters that never change, and pure functions from one state to the next.
+"""The protocols of estimators: fixed parameters, and pure functions from one state to the next.
 
-States are frozen dataclasses of arrays (and of further such states), so that :mod:`.state` can take any of them apart
-and put it together again. ``reports`` always come ascending by client, each client at most once.
+A state is a frozen dataclass of arrays, numbers and further states, so that :mod:`.state` can convert any state to
+arrays and back. ``reports`` are always sorted by client, with at most one report per client.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
 
 class EstimatorState(Protocol):
-    """What an estimator has learned."""
+    """The state of an estimator: everything that it has learned."""
 
     def grow(self, num_clients: int) -> Self:
-        """Return the same state with room for clients that joined, about whom nothing is known."""
+        """Return a copy with room for clients that joined, about whom nothing is known."""
         ...
 
 
@@ -27,84 +27,84 @@ S = TypeVar("S", bound=EstimatorState)
 
 
 class FitnessEstimator(Protocol[S]):
-    """How much good it does that a client trains an expert."""
+    """Estimates how useful it is that a client trains an expert."""
 
     def init(self, num_clients: int, num_experts: int) -> S:
-        """Return what is known before the first round."""
+        """Return the state before the first round."""
         ...
 
     def update(self, state: S, reports: Sequence[Report]) -> S:
-        """Learn from a round."""
+        """Return the state after learning from a round's reports."""
         ...
 
     def fitness(self, state: S, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Fitness of the cohort's pairs, (len(cohort), num_experts), finite, higher is better."""
+        """Return the fitness of the cohort, (len(cohort), num_experts): finite, higher is better."""
         ...
 
 
 class LoadEstimator(Protocol[S]):
-    """How much load each expert should get next."""
+    """Decides how much load each expert should get in the next round."""
 
     def init(self, num_clients: int, num_experts: int) -> S:
-        """Return what is known before the first round."""
+        """Return the state before the first round."""
         ...
 
     def update(self, state: S, reports: Sequence[Report]) -> S:
-        """Learn from a round."""
+        """Return the state after learning from a round's reports."""
         ...
 
     def bounds(self, state: S, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Bounds for a round of clients with these capacities, (len(cohort),), and this fitness."""
+        """Return the bounds of a round, given its clients' capacities (len(cohort),) and fitness."""
         ...
 
 
 class CapacityEstimator(Protocol[S]):
-    """How many experts each client can, and must, take."""
+    """Estimates how many experts each client can take, and how many it must take."""
 
     def init(self, num_clients: int, num_experts: int) -> S:
-        """Return what is known before the first round."""
+        """Return the state before the first round."""
         ...
 
     def update(self, state: S, reports: Sequence[Report]) -> S:
-        """Learn from a round."""
+        """Return the state after learning from a round's reports."""
         ...
 
     def capacity(self, state: S, cohort: IntArray) -> tuple[IntArray, IntArray]:
-        """Most and fewest experts of each of the cohort's clients, two of (len(cohort),)."""
+        """Return the most and the fewest experts of each client of the cohort, two arrays of shape (len(cohort),)."""
         ...
 
 
 class BudgetEstimator(Protocol[S]):
-    """What each client may spend on its experts, and what each expert costs it."""
+    """Estimates what each client can spend on its experts, and what each expert costs it."""
 
     def init(self, num_clients: int, num_experts: int) -> S:
-        """Return what is known before the first round."""
+        """Return the state before the first round."""
         ...
 
     def update(self, state: S, reports: Sequence[Report]) -> S:
-        """Learn from a round."""
+        """Return the state after learning from a round's reports."""
         ...
 
     def budgets(self, state: S, cohort: IntArray) -> Budgets:
-        """Budgets and costs of the cohort's clients."""
+        """Return the budgets and costs of the cohort's clients."""
         ...
 
 
 class SwitchingEstimator(Protocol[S]):
-    """Which experts each client holds already, and what it costs to give it another."""
+    """Tracks which experts each client holds, and what it costs to give it another one."""
 
     def init(self, num_clients: int, num_experts: int) -> S:
-        """Return what is known before the first round."""
+        """Return the state before the first round."""
         ...
 
     def update(self, state: S, reports: Sequence[Report]) -> S:
-        """Learn from a round."""
+        """Return the state after learning from a round's reports."""
         ...
 
     def previous(self, state: S, cohort: IntArray) -> BoolArray:
-        """Which experts the cohort's clients hold, (len(cohort), num_experts)."""
+        """Return which experts the cohort's clients hold, bools of shape (len(cohort), num_experts)."""
         ...
 
     def costs(self, num_experts: int) -> FloatArray:
-        """Fitness lost by giving a client an expert that it does not hold, (num_experts,)."""
+        """Return the cost of giving a client an expert that it does not hold, in fitness, (num_experts,)."""
         ...

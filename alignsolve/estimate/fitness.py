@@ -1,4 +1,4 @@
-"""Fitness from what clients report: the loss on the experts they trained, or their router's opinion of all experts."""
+"""Fitness from reports: from a client's loss on the experts it trained, or from its router's mass on all experts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,27 +8,27 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, shown
+from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class PairFitness:
-    """A running fitness per pair.
+    """The fitness of every pair, as learned so far.
 
     Attributes
     ----------
     value
         (num_clients, num_experts) float64.
     prior
-        The fitness of a pair about which nothing is known.
+        Fitness of a pair about which nothing is known.
     """
 
     value: FloatArray
     prior: float
 
     def grow(self, num_clients: int) -> "PairFitness":
-        """Return the same fitness with the prior for clients that joined."""
+        """Return a copy with the prior for all pairs of the clients that joined."""
         new = np.full((num_clients - len(self.value), self.value.shape[1]), self.prior)
         return replace(self, value=np.concatenate([self.value, new]))
 
@@ -37,24 +37,25 @@ class PairFitness:
 class LossFitness:
     """The exponential moving average of FLEX-MoE (arXiv 2512.23070).
 
-    A client that completed its round with expert e, with mean loss l over the examples routed to e, shows
-    s = exp(−alpha·l) there, or its accuracy; Q ← (1 − beta)·Q + beta·s. Pairs that were not tried, or to which no
-    example was routed, keep their Q.
+    A client that completed a round with expert e, with mean loss l over the examples routed to e, gives the signal
+    s = exp(−alpha·l), or its accuracy on these examples. Then Q ← (1 − beta)·Q + beta·s. Pairs that were not tried, or
+    to which no example was routed, keep their Q.
 
     Parameters
     ----------
     alpha
-        How fast Q falls with loss, above 0.
+        How fast the signal falls with the loss, above 0.
     beta
         Weight of the newest round, above 0 and at most 1.
     signal
         "loss" or "accuracy".
     prior
-        Q of a pair never tried, between 0 and 1. The paper names none. 1 is optimistic: every pair is tried before
-        one that disappointed is tried again; 0 is its opposite: whatever was tried first keeps its client.
+        Q of a pair that was never tried, between 0 and 1; the paper gives no value. 1 is optimistic: every pair is
+        tried before a pair with a poor result is tried again. 0 is pessimistic: a client keeps the experts that it
+        tried first.
     purpose
-        "specialise": fitness is Q, clients train the experts that they do well with, as in the paper. "repair": it is
-        1 − Q, they train those that serve them badly; then a prior of 0 is the optimistic one.
+        "specialise": the fitness is Q, so clients train the experts that serve them well, as in the paper. "repair":
+        the fitness is 1 − Q, so clients train the experts that serve them badly; here a prior of 0 is optimistic.
     """
 
     alpha: float = 1.0
@@ -71,40 +72,40 @@ class LossFitness:
         checks.between("prior", self.prior, 0, 1)
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
-        """Every pair at the prior."""
-        prior = float(self.prior)  # an integer would make whole numbers of all that is learned
+        """Return the state before any report: the prior for every pair."""
+        prior = float(self.prior)  # an integer would truncate all that is learned
         return PairFitness(np.full((num_clients, num_experts), prior), prior)
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
-        """Move the pairs that were tried towards what they showed."""
-        i, j, value = shown(reports, self.signal, self.alpha)
+        """Move the Q of the tried pairs towards their signals."""
+        i, j, value = pair_signals(reports, self.signal, self.alpha)
         known = state.value.copy()
         known[i, j] = (1 - self.beta) * known[i, j] + self.beta * value
         return replace(state, value=known)
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Q of the cohort's pairs, or 1 − Q; between 0 and 1."""
+        """Return Q of the cohort, or 1 − Q, (len(cohort), num_experts); between 0 and 1."""
         known = state.value[cohort]
         return known if self.purpose == "specialise" else 1.0 - known
 
 
 @dataclass(frozen=True)
 class RouterFitness:
-    """What the client's own router says: its mean probability of each expert, over all experts, held or not.
+    """Router mass as fitness: the mean probability that the client's own router gives each expert, held or not.
 
-    The best fitness of our own pre-study wherever clients have visible concepts. It needs no exploration, since the
-    router judges experts that the client never held. The moving average starts with a client's first report. A client
-    that never reported, or whose router is indifferent, has the same fitness for all experts.
+    In our pre-study it was the best fitness wherever clients have visible concepts. It needs no exploration, because
+    the router also rates experts that the client never held. The moving average starts with a client's first report. A
+    client that never reported, or whose router rates all experts equally, has the same fitness for all experts.
 
     Parameters
     ----------
     beta
         Weight of the newest round, above 0 and at most 1.
     scaling
-        "range": a client's fitness is scaled to 0..1, so that decided routers do not outvote undecided ones. "none":
-        the masses as they are, so that they do.
+        "range": each client's fitness is scaled to 0..1, so that clients with decided routers do not outweigh clients
+        with undecided ones. "none": router masses as reported; decided routers weigh more.
     purpose
-        "specialise": clients train the experts that their router prefers. "repair": those that it avoids.
+        "specialise": clients train the experts that their router prefers. "repair": the experts that it avoids.
     """
 
     beta: float = 0.3
@@ -118,11 +119,11 @@ class RouterFitness:
         check_purpose(self.purpose)
 
     def init(self, num_clients: int, num_experts: int) -> PairFitness:
-        """Nobody has reported: NaN everywhere."""
+        """Return the state before any report: NaN everywhere."""
         return PairFitness(np.full((num_clients, num_experts), np.nan), np.nan)
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
-        """Average the router masses of completed reports.
+        """Update the averages by the router masses of completed reports.
 
         Raises
         ------
@@ -132,7 +133,10 @@ class RouterFitness:
         return replace(state, value=average_masses(state.value, reports, self.beta, type(self).__name__))
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Router masses of the cohort's pairs, not negative; 0.5, or 1/num_experts without scaling, where unknown."""
+        """Return the router masses of the cohort, (len(cohort), num_experts), not negative.
+
+        Clients without reports have 0.5 everywhere, or 1/num_experts without scaling.
+        """
         mass = state.value[cohort]
         if self.purpose == "repair":
             mass = mass.max(axis=1, keepdims=True) - mass
@@ -143,18 +147,18 @@ class RouterFitness:
 
 
 def average_masses(known: FloatArray, reports: Sequence[Report], beta: float, asked_by: str) -> FloatArray:
-    """Moving average of the clients' router masses after a round; it starts with a client's first report.
+    """Return the moving averages of router masses after a round; each starts with the client's first report.
 
     Parameters
     ----------
     known
-        (num_clients, num_experts) before the round, NaN for clients that never reported; not changed.
+        (num_clients, num_experts) averages before the round, NaN for clients that never reported; not changed.
     reports
-        Those completed count.
+        The round's reports; only completed ones count.
     beta
         Weight of the newest round.
     asked_by
-        Who needs the masses, for the error.
+        Name of the calling class, for the error message.
 
     Raises
     ------
@@ -168,7 +172,7 @@ def average_masses(known: FloatArray, reports: Sequence[Report], beta: float, as
 
 
 def _router_masses(reports: Sequence[Report], num_experts: int, asked_by: str) -> tuple[IntArray, FloatArray]:
-    """Clients (k,) and router masses (k, num_experts) of the completed reports."""
+    """Return clients (k,) and router masses (k, num_experts) of the completed reports."""
     done = [report for report in reports if report.completed]
     for report in done:
         given = None if report.router_mass is None else report.router_mass.shape
@@ -181,7 +185,7 @@ def _router_masses(reports: Sequence[Report], num_experts: int, asked_by: str) -
 
 
 def scaled_to_range(values: FloatArray) -> FloatArray:
-    """Scale each row to 0..1; a row without differences, or of NaN, becomes 0.5 everywhere."""
+    """Scale each row to 0..1; a row of equal values, or of NaN, becomes 0.5 everywhere."""
     low, high = values.min(axis=1), values.max(axis=1)
     decided = high > low
     scaled: FloatArray = values - low[:, None]

@@ -1,8 +1,8 @@
-"""Several MoE layers: an estimator for each, which sees its own experts' part of every report and none of the others.
+"""Several MoE layers: each has its own copy of an estimator, which sees only its own experts' part of every report.
 
-Fitness of different layers must not be scaled together, and each layer has a load of its own to keep even: a layer of
-two experts gets as many clients as one of eight. A client's capacity is shared out: one expert in every layer, without
-which it could not run a forward pass, and the rest in proportion to the layers' sizes.
+Fitness of different layers must not be scaled together. Each layer also has its own load to balance: a layer of two
+experts gets as many clients as a layer of eight. A client's capacity is divided among the layers: one expert in every
+layer, without which the client could not run a forward pass, and the rest in proportion to the layers' sizes.
 """
 
 import itertools
@@ -24,21 +24,21 @@ Layer: TypeAlias = FitnessEstimator[Any] | LoadEstimator[Any]
 
 @dataclass(frozen=True)
 class LayeredFitness:
-    """The fitness of each layer's experts by its own copy of an estimator.
+    """Fitness of all layers; each layer has its own copy of an estimator.
 
     Parameters
     ----------
     layer
-        The estimator.
+        The estimator that is copied.
     sizes
-        Experts of each layer, which stand side by side.
+        Number of experts of each layer; the layers stand side by side.
     """
 
     layer: FitnessEstimator[Any]
     sizes: tuple[int, ...]
 
     def init(self, num_clients: int, num_experts: int) -> PartStates:
-        """What each layer knows before the first round."""
+        """Return the state of each layer before the first round."""
         return _init_each(self.layer, self.sizes, num_clients, num_experts)
 
     def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
@@ -46,27 +46,27 @@ class LayeredFitness:
         return _update_each(self.layer, self.sizes, state, reports)
 
     def fitness(self, state: PartStates, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Fitness of all layers side by side."""
+        """Return the fitness of all layers side by side, (len(cohort), num_experts)."""
         return np.concatenate([self.layer.fitness(part, cohort, rng=rng) for part in state.parts], axis=1)
 
 
 @dataclass(frozen=True)
 class LayeredLoad:
-    """Load bounds of each layer by its own copy of an estimator.
+    """Load bounds of all layers; each layer has its own copy of an estimator.
 
     Parameters
     ----------
     layer
-        The estimator.
+        The estimator that is copied.
     sizes
-        Experts of each layer, which stand side by side.
+        Number of experts of each layer; the layers stand side by side.
     """
 
     layer: LoadEstimator[Any]
     sizes: tuple[int, ...]
 
     def init(self, num_clients: int, num_experts: int) -> PartStates:
-        """No load yet."""
+        """Return the state of each layer without load."""
         return _init_each(self.layer, self.sizes, num_clients, num_experts)
 
     def update(self, state: PartStates, reports: Sequence[Report]) -> PartStates:
@@ -74,7 +74,7 @@ class LayeredLoad:
         return _update_each(self.layer, self.sizes, state, reports)
 
     def bounds(self, state: PartStates, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Bounds side by side; the price of imbalance is that of all experts together."""
+        """Return the layers' bounds side by side; one penalty, the largest, holds for all experts."""
         capacities = shared_out(client_capacity, self.sizes)
         parts = [
             self.layer.bounds(known, capacity, fitness)
@@ -100,9 +100,9 @@ def _update_each(layer: Layer, sizes: tuple[int, ...], state: PartStates, report
 
 
 def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
-    """Share each client's capacity out to the layers, (num_clients, num_layers).
+    """Divide each client's capacity among the layers, (num_clients, num_layers).
 
-    Who cannot hold one expert of every layer gets none.
+    A client that cannot hold one expert of every layer gets none.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
 
 
 def split_reports(reports: Sequence[Report], sizes: tuple[int, ...]) -> list[list[Report]]:
-    """Each layer's part of the reports, its experts numbered from 0."""
+    """Return each layer's part of the reports, with the layer's experts numbered from 0."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
     return [[_part(report, int(start), int(stop)) for report in reports] for start, stop in itertools.pairwise(starts)]
 
@@ -143,7 +143,7 @@ def _part(report: Report, start: int, stop: int) -> Report:
 
 
 def check_layers(sizes: Sequence[int], num_experts: int | None = None) -> None:
-    """Refuse sizes of layers that are none, or that do not make up the experts."""
+    """Refuse layer sizes that are missing, not positive, or do not sum to the number of experts."""
     if not sizes:
         raise ValueError("layers is empty; give the number of experts of each layer")
     for k, size in enumerate(sizes):

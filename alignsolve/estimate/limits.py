@@ -1,7 +1,6 @@
-"""What capacities, time budgets and layers ask of a round's clients together, as fields of the round's problem.
+"""Combines capacities, demands, time budgets and layers into the client fields of the round's problem.
 
-A client that cannot do what every client must is not asked: it gets fewer experts than it should, or none, instead of
-making the round infeasible.
+A client that cannot meet the common demand gets fewer experts, or none. So it never makes the round infeasible.
 """
 
 from collections.abc import Sequence
@@ -14,14 +13,14 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack, whole_fl
 
 
 class ClientLimits(NamedTuple):
-    """The clients' side of a round.
+    """The bounds of a round's clients.
 
     Attributes
     ----------
     capacity
-        (num_clients,) most experts that each client can take, budgets considered.
+        (num_clients,) most experts that each client can take and pay for.
     fields
-        Fields of :class:`~alignsolve.AlignmentProblem`, that capacity among them.
+        Arguments of :class:`~alignsolve.AlignmentProblem`, the capacity among them.
     """
 
     capacity: IntArray
@@ -36,18 +35,18 @@ def client_limits(
     budgets: Budgets | None = None,
     layers: Sequence[int] | None = None,
 ) -> ClientLimits:
-    """Put together what clients can, and must, take.
+    """Combine what clients can take and must take.
 
     Parameters
     ----------
     capacity, demand
         (num_clients,) most and fewest experts per client.
     num_experts
-        Of all layers.
+        Number of experts of all layers together.
     budgets
-        What clients may spend. Equal costs of all experts become a capacity; others stay a budget.
+        Budgets and costs of the clients. If all experts cost a client the same, the budget becomes a capacity.
     layers
-        Experts of each layer, of each of which a client needs one; None: there is one layer, of which it needs none.
+        Number of experts of each layer; a client needs one expert of each. None: one layer, without such a demand.
     """
     fields: dict[str, Any] = {}
     capacity, can = np.minimum(capacity, num_experts), np.ones(len(capacity), dtype=np.bool_)
@@ -67,7 +66,7 @@ def client_limits(
 
 
 def _affordable(budgets: Budgets, num_experts: int) -> IntArray:
-    """How many of its cheapest experts each client can pay for."""
+    """Return how many of its cheapest experts each client can pay for, (num_clients,)."""
     budget, cost = budgets
     if cost.shape[1] == 1:
         number = np.divide(budget, cost[:, 0], out=np.full(len(budget), np.inf), where=cost[:, 0] > 0)
@@ -78,7 +77,7 @@ def _affordable(budgets: Budgets, num_experts: int) -> IntArray:
 
 
 def _affords_a_forward_pass(budgets: Budgets, layers: Sequence[int]) -> BoolArray:
-    """Which clients can pay for the cheapest expert of every layer."""
+    """Return which clients can pay for the cheapest expert of every layer, (num_clients,)."""
     starts = np.concatenate([[0], np.cumsum(layers)[:-1]])
     cheapest: FloatArray = np.minimum.reduceat(budgets.cost, starts, axis=1).sum(axis=1)
     affords: BoolArray = cheapest <= budgets.budget + slack(budgets.budget, budgets.budget) / 2

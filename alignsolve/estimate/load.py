@@ -1,10 +1,10 @@
-"""Load bounds that remember: an expert that fell behind gets more in the next round, one that is ahead gets less.
+"""Load bounds with memory: experts short of load catch up in later rounds, experts ahead get less.
 
 The idea is FLEX-MoE's (arXiv 2512.23070): bounds L_e ≤ load ≤ U_e around the balanced share, shifted by each expert's
-historical deficit. The paper gives no code; this is a reconstruction, and the shift is our own: bounds shifted freely
-by ±10 % soon ask for what the round's clients cannot give, so the shifted share is projected onto what they can
-(:mod:`.share`), and the bounds never exclude the whole numbers beside it. So they never cross, and an alignment between
-them always exists if every client is eligible for every expert.
+past deficit. The paper has no public code; this is a reconstruction. The projection is our own: freely shifted bounds
+of ±10 % soon exceed what the round's clients can supply. Therefore the shifted share is projected onto the loads that
+the cohort can supply (:mod:`.share`), and the bounds always contain the whole numbers next to it. So the bounds never
+cross, and if every client is eligible for every expert, an alignment within them always exists.
 """
 
 from collections.abc import Sequence
@@ -19,43 +19,43 @@ from alignsolve.estimate.share import even_share
 from alignsolve.numerics import FloatArray, IntArray, whole_ceil, whole_floor
 
 CLIPPED = 1e-6
-"""Clients per expert by which a share must differ from the one asked for to be told as clipped."""
+"""Least difference between the projected and the wanted share, in clients, that counts as clipped."""
 
 
 @dataclass(frozen=True, eq=False)
 class CumulativeLoad:
-    """What each expert got from completed rounds, since the first one.
+    """The total load of each expert from completed reports, since the first round.
 
     Attributes
     ----------
     load
-        (num_experts,) in the monitor's measure.
+        (num_experts,) load, in the monitor's measure.
     pairs
-        Completed assignments of all experts together.
+        Number of completed assignments, all experts together.
     """
 
     load: FloatArray
     pairs: int
 
     def grow(self, num_clients: int) -> Self:
-        """Return itself: loads belong to experts."""
+        """Return the state itself: it holds nothing per client."""
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class LoadBounds:
-    """One round's bounds.
+    """The load bounds of one round.
 
     Attributes
     ----------
     share
-        (num_experts,) the load that the bounds surround.
+        (num_experts,) target load between the bounds.
     demand, capacity
-        (num_experts,) whole numbers; the capacity is inf where there is no bound.
+        (num_experts,) whole numbers; a capacity of inf is no bound.
     penalty
-        Fitness per client beyond either bound; inf if they are hard.
+        Fitness lost per client beyond either bound; inf if the bounds are hard.
     clipped
-        Whether the cohort could not supply what the deficits asked for, so that the shares were cut to what it can.
+        Whether the cohort cannot supply the wanted shares, so that they were reduced to what it can supply.
     """
 
     share: FloatArray
@@ -72,23 +72,23 @@ class LoadMonitor:
     Parameters
     ----------
     tolerance
-        Bounds are the whole numbers within share·(1 ± tolerance), and those beside the share in any case; 0 or more.
-        Inf: no bounds at all.
+        The bounds are the outermost whole numbers within share·(1 ± tolerance); they always include the whole numbers
+        next to the share. 0 or more; inf: no bounds.
     catch_up
         Part of its deficit that an expert makes up for in one round, between 0 (forget the past) and 1.
     soft
-        Whether bounds may be broken at a price. Hard ones make a round infeasible where clients are not eligible for
+        Whether bounds may be broken at a price. Hard bounds can make a round infeasible if clients are not eligible for
         all experts.
     penalty
-        That price, in fitness per client beyond a bound. None: (num_experts + 1)·max(1, range of the round's fitness
-        and 0). One client beyond a bound lets at most num_experts others change to a better expert, each gaining
-        at most the range, so that with this price no fitness buys imbalance: bounds are broken only where no alignment
-        holds them.
+        The price of soft bounds, in fitness per client beyond a bound. None: (num_experts + 1)·max(1, r), where r is
+        the range of the round's fitness and 0. One client beyond a bound lets at most num_experts other clients change
+        to a better expert, and each gains at most r. So with this price no gain in fitness pays for imbalance: a bound
+        is broken only if no alignment keeps all of them.
     measure
-        What is kept even over the rounds. "assignments": completed assignments. "usage": what the clients routed to the
-        expert, each client counting as one. "examples": the same, each client counting its examples. Deficits are
-        told in assignments of average weight. An expert that no client routes to cannot be helped by more clients;
-        its deficit grows until it is clipped.
+        The load that is balanced over the rounds. "assignments": completed assignments. "usage": the share of a
+        client's examples that it routed to the expert; each client counts 1. "examples": the number of these examples.
+        Deficits are measured in assignments of average weight. If no client routes to an expert, more clients cannot
+        help it: its deficit grows until it is clipped.
     """
 
     tolerance: float = 0.1
@@ -110,11 +110,11 @@ class LoadMonitor:
         checks.choice("measure", self.measure, ("assignments", "usage", "examples"))
 
     def init(self, num_clients: int, num_experts: int) -> CumulativeLoad:
-        """No load yet."""
+        """Return the state without load."""
         return CumulativeLoad(np.zeros(num_experts), 0)
 
     def update(self, state: CumulativeLoad, reports: Sequence[Report]) -> CumulativeLoad:
-        """Count what was completed; what was dropped or rejected did not load its experts."""
+        """Add the loads of completed reports; dropped, late and rejected updates do not count."""
         load, done = state.load.copy(), [report for report in reports if report.completed]
         for report in done:
             load[report.experts] += self._weights(report)
@@ -127,16 +127,16 @@ class LoadMonitor:
         return weights if self.measure == "usage" else weights * report.num_examples
 
     def bounds(self, state: CumulativeLoad, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Bounds for a round of clients with these capacities, (num_clients,), and this fitness."""
+        """Return the bounds of a round, given its clients' capacities (num_clients,) and fitness."""
         total = state.load.sum()
-        weight = total / state.pairs if total > 0 else 1.0  # of an average assignment
+        weight = total / state.pairs if total > 0 else 1.0  # load of an average assignment
         deficit = self.catch_up * (state.load.mean() - state.load) / weight
         share = even_share(-deficit, client_capacity)
         wanted = np.minimum(client_capacity, len(share)).sum() / len(share) + deficit
         return self.around(share, fitness, clipped=bool(np.abs(share - wanted).max() > CLIPPED))
 
     def around(self, share: FloatArray, fitness: FloatArray, *, clipped: bool) -> LoadBounds:
-        """Bounds around shares, (num_experts,), that the round's clients can bring about."""
+        """Return the bounds around shares, (num_experts,), that the round's clients can supply."""
         if np.isinf(self.tolerance):
             demand, capacity = np.zeros(len(share)), np.full(len(share), np.inf)
         else:

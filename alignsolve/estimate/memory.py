@@ -1,10 +1,10 @@
-"""Capacity that learns: what is declared is believed until a client runs out of memory, then what was measured.
+"""Capacities that are learned: declared capacities hold until a client runs out of memory; then a learned limit holds.
 
-A client that ran out of memory with k experts gets at most k − 1, and one less each time that it fails again. After
-``patience`` completed rounds at its limit it is tried with one more, up to what it declared: memory that another
-program took comes back (additive increase after a decrease, as in congestion control; Chiu and Jain, 1989). One that
-could not hold a single expert is given none for ``patience`` rounds, and is then tried again with one. A client
-that completes a round with more experts than its limit says is believed as well.
+A client that ran out of memory with k experts gets at most k − 1, and one less after each further failure. After
+``patience`` completed rounds at its limit it is tried with one expert more, up to its declared capacity, because memory
+that another program used may be free again. (This is additive increase after a decrease, as in congestion control; Chiu
+and Jain, 1989.) A client that could not hold a single expert gets none for ``patience`` rounds, then one again. If a
+client completes a round with more experts than its limit, the limit rises to that number.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,20 @@ NO_LIMIT = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, eq=False)
 class MemoryLimits:
-    """What was learned of each client's memory; all of shape (num_clients,).
+    """The learned limits of the clients; all arrays have shape (num_clients,).
 
     Attributes
     ----------
     limit
-        Most experts that it is given; a very large number where nothing was learned.
+        Most experts that the client gets; a very large number if nothing was learned.
     failures
-        Rounds in which it ran out of memory.
+        Rounds in which the client ran out of memory.
     held
-        Most experts with which it completed a round.
+        Most experts with which the client completed a round.
     streak
-        Completed rounds in a row at its limit; where that is 0, rounds since.
+        Completed rounds in a row at the limit. For a limit of 0: rounds since the limit fell to 0.
     declared
-        State of the declared capacities.
+        State of the estimator of the declared capacities.
     """
 
     limit: IntArray
@@ -46,7 +46,7 @@ class MemoryLimits:
     declared: NoState
 
     def grow(self, num_clients: int) -> "MemoryLimits":
-        """Return the same with nothing learned of clients that joined."""
+        """Return a copy with nothing learned of the clients that joined."""
         more = num_clients - len(self.limit)
         zeros = np.zeros(more, dtype=np.int64)
         return MemoryLimits(
@@ -60,15 +60,15 @@ class MemoryLimits:
 
 @dataclass(frozen=True)
 class MemoryLearner:
-    """Declared capacities, corrected by what clients could in fact hold.
+    """Declared capacities, corrected by the memory failures of clients.
 
     Parameters
     ----------
     declared
-        What devices declare, in experts or in bytes.
+        Declared capacities, in experts or in bytes.
     patience
-        Completed rounds at its limit, or rounds without any expert, after which a client is tried with one more, 1 or
-        more. None: never.
+        Completed rounds at its limit, or rounds without any expert, after which a client is tried with one expert more;
+        1 or more. None: never.
 
     Examples
     --------
@@ -89,17 +89,17 @@ class MemoryLearner:
             checks.whole("patience", self.patience, 1)
 
     def init(self, num_clients: int, num_experts: int) -> MemoryLimits:
-        """Believe what is declared."""
+        """Return the state without learned limits."""
         zeros = np.zeros(num_clients, dtype=np.int64)
         declared = self.declared.init(num_clients, num_experts)
         return MemoryLimits(np.full(num_clients, NO_LIMIT), zeros, zeros, zeros, declared)
 
     def update(self, state: MemoryLimits, reports: Sequence[Report]) -> MemoryLimits:
-        """Lower the limits of those who ran out of memory, raise those of the patient."""
+        """Lower the limits of clients that ran out of memory; raise limits after ``patience`` rounds."""
         limit, failures, held, streak = (
             values.copy() for values in (state.limit, state.failures, state.held, state.streak)
         )
-        if self.patience is not None:  # who is given nothing reports nothing, and waits to be tried again
+        if self.patience is not None:  # clients without experts send no reports: count their rounds
             banned = np.flatnonzero(limit == 0)
             streak[banned] += 1
             back = banned[streak[banned] >= self.patience]
@@ -117,11 +117,11 @@ class MemoryLearner:
         return replace(state, limit=limit, failures=failures, held=held, streak=streak)
 
     def capacity(self, state: MemoryLimits, cohort: IntArray) -> tuple[IntArray, IntArray]:
-        """Most and fewest experts of each of the cohort's clients, two of (len(cohort),)."""
+        """Return the most and the fewest experts of each client of the cohort, two arrays of shape (len(cohort),)."""
         capacity, demand = self.declared.capacity(state.declared, cohort)
         capacity = np.minimum(capacity, state.limit[cohort])
         return capacity, np.minimum(demand, capacity)
 
     def misreporting(self, state: MemoryLimits) -> IntArray:
-        """Clients that ran out of memory with no more experts than they had declared, ascending."""
+        """Return the clients that ran out of memory within their declared capacity, ascending."""
         return np.flatnonzero(state.failures > 0)

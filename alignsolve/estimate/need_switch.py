@@ -1,19 +1,19 @@
-"""Fitness where clients need it, chance where they do well with whatever they are given.
+"""Use a fitness once clients need it; use a random fitness while they do well without it.
 
-Alignment pays where clients' tasks conflict: an expert that must serve all of them serves none. Then clients do badly
-for as long as experts are dealt out at random. Where tasks do not conflict, as with skewed labels, random experts soon
-serve everybody, and alignment has nothing to gain but narrower experts to lose. So the first rounds are a balanced
-lottery, and what clients report of it decides:
+Alignment pays if clients' tasks conflict: an expert that must serve all tasks serves none well. Clients then do badly
+as long as experts are assigned at random. If tasks do not conflict, as with skewed labels, random experts soon serve
+all clients; then alignment gains nothing and makes experts narrower. So the first rounds use random fitness within the
+load bounds, and the reports of these rounds give the need:
 
-- "accuracy": need is 1 − the mean accuracy of the round's clients, each weighted by what it routed to its experts.
-- "loss": need is their mean loss as a share of that in the first round.
+- "accuracy": 1 − the mean accuracy of the round's clients, where each expert is weighted by its usage.
+- "loss": the mean loss of the round's clients, divided by the mean loss of the first round.
 
-From the ``after``-th round on, the first round whose need reaches the threshold opens the gate, for good: low need
-later on is alignment's own doing. In our digits with 40 clients, each training for one epoch a round, need by accuracy
-falls from 0.65 after the first round to 0.22 after the fifth with labels skewed by Dirichlet(0.1), and from 0.76 to
-0.45 with eight concepts: a threshold means nothing before easy tasks had the time to be learned. A task on which
-everybody stays bad for other reasons opens the gate as well. That clients are *different* is another question,
-:mod:`.difference`'s.
+From round ``after`` on, the first round whose need reaches the threshold opens the switch. It stays open, because a
+lower need later on is an effect of the alignment. The threshold is meaningful only after easy tasks had the time to be
+learned. In our digits runs with 40 clients and one epoch per round, need by accuracy falls from 0.65 after the first
+round to 0.22 after the fifth with labels skewed by Dirichlet(0.1), and from 0.76 to 0.45 with eight concepts. A task
+that stays hard for other reasons opens the switch as well. Whether clients *differ* is another question; see
+:mod:`.difference`.
 """
 
 from collections.abc import Sequence
@@ -32,20 +32,20 @@ from alignsolve.numerics import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Need:
-    """What the rounds have shown.
+    """State of the switch: what both fitness estimators have learned, and the measured need.
 
     Attributes
     ----------
     inner, fallback
-        States of the fitness that is used when the gate is open, and before.
+        States of the fitness used once the switch is open, and of the one used before.
     rounds
-        Rounds in which something was measured.
+        Rounds in which the need was measured.
     first
-        Mean loss in the first of them.
+        Mean loss in the first of these rounds.
     need
-        After the last of them.
+        Need in the last of these rounds.
     is_open
-        Whether the inner fitness is used.
+        Whether the switch is open: the inner fitness is used.
     """
 
     inner: EstimatorState
@@ -56,26 +56,27 @@ class Need:
     is_open: bool
 
     def grow(self, num_clients: int) -> "Need":
-        """Let both make room."""
+        """Return a copy with room in both states for the clients that joined."""
         return replace(self, inner=self.inner.grow(num_clients), fallback=self.fallback.grow(num_clients))
 
 
 @dataclass(frozen=True)
 class NeededFitness:
-    """Use a fitness once clients turn out to do badly without it, and a lottery before.
+    """Use an inner fitness once clients do badly without it, and a random one before.
 
     Parameters
     ----------
     inner
-        The fitness to be used.
+        The fitness used once the switch is open.
     measure
-        "accuracy" or "loss".
+        The need is measured by "accuracy" or by "loss".
     threshold
-        Need that opens the gate, above 0 and at most 1.
+        Need at which the switch opens, above 0 and at most 1.
     after
-        Rounds that are dealt out at random in any case, 1 or more. More where learning is slow or cohorts are small.
+        First round in which the switch can open, 1 or more. Choose a later round if learning is slow or cohorts are
+        small.
     fallback
-        What is used before.
+        The fitness used before.
     """
 
     inner: FitnessEstimator[Any] = field(default_factory=RouterFitness)
@@ -91,12 +92,12 @@ class NeededFitness:
         checks.whole("after", self.after, 1)
 
     def init(self, num_clients: int, num_experts: int) -> Need:
-        """Closed."""
+        """Return the state before the first round, with the switch closed."""
         inner, fallback = (part.init(num_clients, num_experts) for part in (self.inner, self.fallback))
         return Need(inner, fallback, rounds=0, first=0.0, need=1.0, is_open=False)
 
     def update(self, state: Need, reports: Sequence[Report]) -> Need:
-        """Learn, and measure the need as long as the gate is closed."""
+        """Learn, and measure the need while the switch is closed."""
         state = replace(
             state,
             inner=self.inner.update(state.inner, reports),
@@ -115,16 +116,16 @@ class NeededFitness:
         return replace(state, rounds=rounds, first=first, need=need, is_open=is_open)
 
     def fitness(self, state: Need, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Fitness of the inner estimator, or of the fallback."""
+        """Return the fitness of the inner estimator if the switch is open, else of the fallback."""
         if state.is_open:
             return self.inner.fitness(state.inner, cohort, rng=rng)
         return self.fallback.fitness(state.fallback, cohort, rng=rng)
 
 
 def _mean(reports: Sequence[Report], measure: str) -> float:
-    """Mean over clients of what each measured, its experts weighted by usage."""
-    told = []
+    """Return the mean over clients of a measure, averaged over each client's experts by usage."""
+    means = []
     for report in reports:
         used = report.usage > 0
-        told.append(float(np.average(getattr(report, measure)[used], weights=report.usage[used])))
-    return float(np.mean(told))
+        means.append(float(np.average(getattr(report, measure)[used], weights=report.usage[used])))
+    return float(np.mean(means))

@@ -1,17 +1,18 @@
-"""Oort's utility (Lai et al., OSDI 2021, arXiv 2010.06081), lifted from clients to pairs of a client and an expert.
+"""Oort's utility (Lai et al., OSDI 2021, arXiv 2010.06081), extended from clients to client-expert pairs.
 
 - Statistical utility: |B|·√(mean of squared losses) over the examples that the client routed to the expert. A report
-  has their mean loss alone, so |B|·loss stands for it: equal if all losses are, never more. Utilities are cut at the
-  98th percentile of those known, against outliers, and scaled by the largest, so that they lie between 0 and 1.
-- Staleness: + √(0.1·ln t / L), where L is the last round in which the pair was trained and t the current one, both
+  holds only their mean loss, so |B|·loss is used. It is never larger, and equal if all losses are equal. Against
+  outliers, utilities are cut at the 98th percentile of the known ones; then they are divided by it, so they lie between
+  0 and 1.
+- Staleness: + √(0.1·ln t / L), where L is the last round in which the pair was trained and t the current round, both
   counted from 1.
-- System: × (T/s)² where the client's last duration s is longer than the preferred T. Oort's pacer moves T as it runs;
-  here T is given, or a percentile of the last durations of all clients, which moves with them.
-- Exploration: pairs never tried have no utility. With a probability that starts at 0.9, falls by 5 % a round and stays
-  above 0.2, a client of the cohort explores: its untried pairs come before all others. Otherwise they come last.
+- System: × (T/s)² if the client's last duration s is longer than the preferred duration T. Oort's pacer adapts T. Here
+  T is given, or it is a percentile of the last durations of all clients.
+- Exploration: untried pairs have no utility. With a probability that starts at 0.9, falls by 5 % per round and stays
+  at least 0.2, a client of the cohort explores: its untried pairs come before all others. Otherwise they come last.
 
-Oort looks for what there is to learn: a high loss is *useful*. Where LossFitness specialises, this repairs; with
-``purpose="specialise"`` the sign of the statistical utility is turned around.
+Oort favours high losses, because there is more to learn. So its default purpose is to repair, whereas LossFitness
+specialises. ``purpose="specialise"`` reverses the statistical utility.
 """
 
 from collections.abc import Sequence
@@ -27,18 +28,18 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Utilities:
-    """What Oort keeps.
+    """The last utility of each pair, and the last duration of each client.
 
     Attributes
     ----------
     utility
-        (num_clients, num_experts): the last statistical utility; NaN where never tried.
+        (num_clients, num_experts) last statistical utility; NaN for untried pairs.
     last
-        (num_clients, num_experts): the round in which it was measured, from 1; 0 where never.
+        (num_clients, num_experts) round of that measurement, from 1; 0 for untried pairs.
     seconds
-        (num_clients,): the last duration; NaN where never measured.
+        (num_clients,) last duration in seconds; NaN if never measured.
     round
-        Rounds so far.
+        Number of rounds so far.
     """
 
     utility: FloatArray
@@ -47,7 +48,7 @@ class Utilities:
     round: int
 
     def grow(self, num_clients: int) -> "Utilities":
-        """Return the same with nothing known of clients that joined."""
+        """Return a copy with nothing known of the clients that joined."""
         more, num_experts = num_clients - len(self.seconds), self.utility.shape[1]
         return replace(
             self,
@@ -59,24 +60,24 @@ class Utilities:
 
 @dataclass(frozen=True)
 class OortFitness:
-    """Oort's utility per pair.
+    """Oort's utility of each client-expert pair.
 
     Parameters
     ----------
     clip
-        Quantile of the known utilities at which larger ones are cut, above 0 and at most 1.
+        Quantile of the known utilities at which larger utilities are cut, above 0 and at most 1.
     staleness
-        Weight under the square root of the staleness term, 0 or more.
+        Factor under the square root of the staleness term, 0 or more.
     preferred_seconds
-        T. None: the ``preferred_quantile`` of the clients' last durations.
+        Preferred duration T, above 0. None: the ``preferred_quantile`` of the clients' last durations.
     preferred_quantile
-        Above 0 and at most 1; 1 punishes nobody.
+        Quantile that gives T, above 0 and at most 1; with 1 no client is slower than T.
     slowness
-        Exponent of T/s, 0 or more; 0 turns the system's side off.
+        Exponent of T/s, 0 or more; 0 turns the system term off.
     exploration, exploration_decay, least_exploration
-        Probability that a client explores in the first round, its factor per round, and its floor.
+        Probability that a client explores in the first round, its factor per round, and its least value.
     purpose
-        "repair": high losses are fit, as in the paper. "specialise": low ones.
+        "repair": high losses give a high fitness, as in the paper. "specialise": low losses do.
     """
 
     clip: float = 0.98
@@ -102,12 +103,12 @@ class OortFitness:
         check_purpose(self.purpose)
 
     def init(self, num_clients: int, num_experts: int) -> Utilities:
-        """Nothing is known."""
+        """Return the state before any report."""
         shape = (num_clients, num_experts)
         return Utilities(np.full(shape, np.nan), np.zeros(shape, dtype=np.int64), np.full(num_clients, np.nan), 0)
 
     def update(self, state: Utilities, reports: Sequence[Report]) -> Utilities:
-        """Note utilities, rounds and durations of completed reports; losses below 0 count as 0."""
+        """Record utilities, rounds and durations of completed reports; losses below 0 count as 0."""
         pairs, done = completed_pairs(reports), [report for report in reports if report.completed]
         utility, last, seconds = state.utility.copy(), state.last.copy(), state.seconds.copy()
         examples = np.concatenate([np.zeros(0), *[_examples(report) for report in done]])
@@ -120,7 +121,7 @@ class OortFitness:
         return Utilities(utility, last, seconds, state.round + 1)
 
     def fitness(self, state: Utilities, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Utilities of the cohort's pairs, not negative."""
+        """Return the utilities of the cohort, (len(cohort), num_experts), not negative."""
         utility, last = state.utility[cohort], state.last[cohort]
         value = self._statistical(utility, state.utility)
         since = np.log(max(1.0, state.round + 1.0)) / np.maximum(last, 1)
@@ -130,8 +131,8 @@ class OortFitness:
         first: FloatArray = np.where(untried & explores[:, None], 1.0 + known.max(initial=0.0), known)
         return first
 
-    def _statistical(self, utility: FloatArray, everybody: FloatArray) -> FloatArray:
-        known = everybody[~np.isnan(everybody)]
+    def _statistical(self, utility: FloatArray, every_utility: FloatArray) -> FloatArray:
+        known = every_utility[~np.isnan(every_utility)]
         most = float(np.quantile(known, self.clip)) if len(known) else 0.0
         if most <= 0.0:
             return np.ones_like(utility)
@@ -144,7 +145,7 @@ class OortFitness:
         if preferred is None:
             known = state.seconds[~np.isnan(state.seconds)]
             preferred = float(np.quantile(known, self.preferred_quantile)) if len(known) else np.inf
-        slow: BoolArray = seconds > preferred  # NaN, never measured, is not
+        slow: BoolArray = seconds > preferred  # False for NaN, a client never measured
         penalty: FloatArray = np.where(slow, preferred / np.where(slow, seconds, 1.0), 1.0) ** self.slowness
         return penalty
 
@@ -153,7 +154,7 @@ class OortFitness:
 
 
 def _examples(report: Report) -> FloatArray:
-    """How many of its examples a client routed to each of its experts."""
+    """Return how many of its examples a client routed to each of its experts."""
     total = report.usage.sum()
     examples: FloatArray = report.num_examples * report.usage / (total if total > 0 else 1.0)
     return examples

@@ -1,15 +1,15 @@
-"""Fitness that explores: what a pair showed on average, and more the less often it was tried.
+"""Fitness with exploration: a pair's mean signal, plus a bonus that shrinks as the pair is tried more often.
 
-Every pair is an arm of a combinatorial semi-bandit: a round pulls all pairs of its alignment, and each shows something.
+Every pair is an arm of a combinatorial semi-bandit: a round pulls all pairs of its alignment and observes each signal.
 
-- "ucb": mean + exploration·√(1.5·ln t / n), CUCB (Chen, Wang and Yuan, ICML 2013), after UCB1 (Auer, Cesa-Bianchi and
-  Fischer, 2002). t counts rounds, n how often the pair was tried.
-- "thompson": a draw from N(mean, exploration²/(4·n)), Thompson sampling with Gaussian priors (Agrawal and Goyal,
-  AISTATS 2013), where 1/4 is the largest variance of a number between 0 and 1.
+- "ucb": mean + exploration·√(1.5·ln t / n). This is CUCB (Chen, Wang and Yuan, ICML 2013), based on UCB1 (Auer,
+  Cesa-Bianchi and Fischer, 2002). t is the number of rounds, n the number of times that the pair was tried.
+- "thompson": a draw from N(mean, exploration²/(4·n)). This is Thompson sampling with Gaussian priors (Agrawal and
+  Goyal, AISTATS 2013); 1/4 is the largest variance of a number between 0 and 1.
 
-What a pair shows drifts while the model learns, so that old rounds count less: n and the sums are discounted
-(discounted UCB; Garivier and Moulines, ALT 2011), per round in which the client reported. The prior counts as one
-observation, so that a pair never tried has a finite fitness.
+Signals drift while the model learns, so old rounds count less: n and the sums are discounted (discounted UCB; Garivier
+and Moulines, ALT 2011) in each round in which the client reported. The prior counts as one observation, so an untried
+pair has a finite fitness.
 """
 
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Signal, check_signal, shown
+from alignsolve.estimate.signal import Signal, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """How often each pair was tried, and what it showed; discounted.
+    """Discounted counts and sums of the signals of each pair.
 
     Attributes
     ----------
     tried, total
-        (num_clients, num_experts): discounted number of rounds and sum of what they showed.
+        (num_clients, num_experts) discounted number of signals, and their discounted sum.
     round
-        Rounds so far.
+        Number of rounds so far.
     """
 
     tried: FloatArray
@@ -41,7 +41,7 @@ class PairCounts:
     round: int
 
     def grow(self, num_clients: int) -> "PairCounts":
-        """Return the same counts with nothing tried by clients that joined."""
+        """Return a copy with no trials by the clients that joined."""
         new = np.zeros((num_clients - len(self.tried), self.tried.shape[1]))
         return replace(self, tried=np.concatenate([self.tried, new]), total=np.concatenate([self.total, new]))
 
@@ -55,12 +55,11 @@ class OptimisticFitness:
     method
         "ucb" or "thompson".
     exploration
-        How much uncertainty is worth, 0 or more; 0 is the plain average. 1 is what the theory asks for; it explores
-        much.
+        Weight of the uncertainty, 0 or more; 0 gives the plain mean. The theory asks for 1, which explores a lot.
     discount
-        What a round counts when the client has reported once more, above 0 and at most 1.
+        Factor on older signals of a client in each round in which it reports, above 0 and at most 1.
     prior
-        What a pair never tried is taken to have shown once, between 0 and 1.
+        Signal that every pair is assumed to have shown once, between 0 and 1.
     signal, alpha
         As in :class:`~alignsolve.LossFitness`.
     """
@@ -81,12 +80,12 @@ class OptimisticFitness:
         check_signal(self.signal, self.alpha)
 
     def init(self, num_clients: int, num_experts: int) -> PairCounts:
-        """Nothing was tried."""
+        """Return the state without trials."""
         return PairCounts(np.zeros((num_clients, num_experts)), np.zeros((num_clients, num_experts)), 0)
 
     def update(self, state: PairCounts, reports: Sequence[Report]) -> PairCounts:
-        """Discount the clients that completed their round, and count what they tried."""
-        i, j, value = shown(reports, self.signal, self.alpha)
+        """Discount the counts of the clients that completed the round, and add their signals."""
+        i, j, value = pair_signals(reports, self.signal, self.alpha)
         tried, total = state.tried.copy(), state.total.copy()
         seen = np.unique(i)
         tried[seen] *= self.discount
@@ -96,7 +95,10 @@ class OptimisticFitness:
         return PairCounts(tried, total, state.round + 1)
 
     def fitness(self, state: PairCounts, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Mean and optimism of the cohort's pairs; not below 0, so that a bad draw leaves no capacity unused."""
+        """Return mean plus bonus, (len(cohort), num_experts).
+
+        Draws below 0 become 0, so that a low draw leaves no capacity unused.
+        """
         times = 1.0 + state.tried[cohort]
         mean = (self.prior + state.total[cohort]) / times
         if self.method == "ucb":

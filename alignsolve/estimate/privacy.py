@@ -1,28 +1,30 @@
-"""Reports that keep a client's data private: measures clipped, noised at the client, and the loss of privacy counted.
+"""Private reports: clients clip their measures and add noise, and the privacy loss of every client is counted.
 
-**What is protected** is the client: two reports of one client, whatever its data, are told apart with (epsilon, delta)
-alone (local differential privacy). A weaker promise, for single examples, cannot be kept from here: usage, losses and
-router masses are measured by a model that was trained on all of the client's examples, so that one example moves them
-by an unknown amount. Their ranges are what bounds them: router mass and usage are shares that sum to 1, losses are
-clipped to 0..loss_clip, accuracies lie in 0..1. With k experts held, a report's vector so moves by at most
+**Protected unit.** A client's whole data is protected by (epsilon, delta) local differential privacy: reports from any
+two data sets of a client are (epsilon, delta)-indistinguishable. Protection of single examples cannot be computed here:
+usage, losses and router masses are measured by a model that was trained on all of the client's examples, so one example
+may change them by an unknown amount. The sensitivity follows from the measures' ranges: router mass and usage are
+shares that sum to 1, losses are clipped to 0..loss_clip, accuracies lie in 0..1. With k experts held, a report's vector
+changes by at most
 
-    2 (router mass) + 2 + 2·k (usage, k losses / loss_clip, k accuracies)   in the sum of sizes,
-    √(2             + 2 + 2·k)                                              in Euclidean length.
+    2 (router mass) + 2 + 2·k (usage, k losses / loss_clip, k accuracies)   in the L1 norm,
+    √(2             + 2 + 2·k)                                              in the L2 norm.
 
-**Mechanisms.** "laplace": noise of scale (sum of sizes)/epsilon on every entry (Dwork, McSherry, Nissim and Smith,
-TCC 2006); delta is 0 in one round. "gaussian": noise of standard deviation length/√(2·ρ), which is ρ-zCDP and with
-ρ = (√(epsilon + ln(1/delta)) − √ln(1/delta))² (epsilon, delta)-DP (Bun and Steinke, TCC 2016, propositions 1.6, 1.3).
+**Mechanisms.** "laplace" adds noise of scale (L1 norm)/epsilon to every entry (Dwork, McSherry, Nissim and Smith, TCC
+2006); delta is 0 in one round. "gaussian" adds noise of standard deviation (L2 norm)/√(2·ρ). This is ρ-zCDP, and with
+ρ = (√(epsilon + ln(1/delta)) − √ln(1/delta))² it is (epsilon, delta)-DP (Bun and Steinke, TCC 2016, propositions 1.6
+and 1.3).
 
-**Composition** over the T rounds in which a client reported: Gaussian noise adds up to T·ρ, hence
-epsilon_T = T·ρ + 2·√(T·ρ·ln(1/delta)). Laplace noise adds up to T·epsilon, or, as an epsilon-DP mechanism is
-(epsilon²/2)-zCDP (ibid., proposition 1.4), to the same formula with ρ = epsilon²/2, whichever is less.
+**Composition** over the T rounds in which a client reported. Gaussian noise gives T·ρ-zCDP, hence
+epsilon_T = T·ρ + 2·√(T·ρ·ln(1/delta)). Laplace noise gives T·epsilon. An epsilon-DP mechanism is also (epsilon²/2)-zCDP
+(ibid., proposition 1.4), so the formula above holds with ρ = epsilon²/2; the smaller value counts.
 
-**What is not hidden**: outcome, duration, bytes, and the number of examples, all of which the server sees or needs to
-weigh updates. The update itself is not this file's matter either.
+**Not protected**: outcome, duration, bytes and the number of examples. The server sees them, or needs them to weigh
+updates. The update itself is outside the scope of this file.
 
-Noise is followed by repairs that read no data: losses, accuracies and usage are clipped to their ranges. Router
-mass is raised by a constant, so that nothing is negative: alignment compares experts within a client, which this
-leaves unbiased where clipping would not.
+After the noise, the values are repaired without reading data: losses, accuracies and usage are clipped to their ranges.
+Router mass is raised by a constant until no entry is negative. Alignment compares experts within a client, and a
+constant leaves this comparison unbiased; clipping would not.
 """
 
 import math
@@ -41,12 +43,12 @@ Measure = Literal["router_mass", "pairs"]
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """How often each client's measures were released, (num_clients,)."""
+    """How often each client's measures were released: whole numbers of shape (num_clients,)."""
 
     releases: IntArray
 
     def grow(self, num_clients: int) -> "Ledger":
-        """Return the same with nothing released by clients that joined."""
+        """Return a copy with no releases of the clients that joined."""
         return Ledger(np.concatenate([self.releases, np.zeros(num_clients - len(self.releases), dtype=np.int64)]))
 
 
@@ -57,17 +59,18 @@ class Privacy:
     Parameters
     ----------
     epsilon
-        Privacy lost by one report, above 0.
+        Privacy loss of one report, above 0.
     delta
-        Probability that more is lost, between 0 and 1, both excluded; "laplace" uses it over several rounds only.
+        Probability of a larger loss, between 0 and 1, both excluded; "laplace" uses it only over several rounds.
     mechanism
         "gaussian" or "laplace".
     release
-        What is released: "router_mass", "pairs" (usage, loss and accuracy of the experts held) or both, which share
-        the epsilon: to name only what the estimators read makes for less noise. What is not released is left out of the
-        report: usage is 0, losses and accuracies are NaN, and who learns from them learns nothing.
+        The measures that are released: "router_mass", "pairs" (usage, loss and accuracy of the experts held) or both.
+        Both share the epsilon, so there is less noise if only the measures that the estimators read are released. In
+        the report, measures that are not released are empty: usage is 0, losses and accuracies are NaN, router mass is
+        None.
     loss_clip
-        Largest loss that is told, above 0.
+        Largest loss in a report, above 0; larger losses are clipped to it.
 
     Examples
     --------
@@ -96,45 +99,45 @@ class Privacy:
         checks.positive("loss_clip", self.loss_clip)
 
     def init(self, num_clients: int) -> Ledger:
-        """Nothing was released."""
+        """Return a ledger without releases."""
         return Ledger(np.zeros(num_clients, dtype=np.int64))
 
     def apply(
         self, ledger: Ledger, reports: Sequence[Report], *, rng: np.random.Generator
     ) -> tuple[list[Report], Ledger]:
-        """Noise the completed reports, and count them."""
+        """Add noise to the completed reports, and count their release."""
         releases = ledger.releases.copy()
         releases[[report.client for report in reports if report.completed]] += 1
         return privatize(reports, self, rng=rng), Ledger(releases)
 
     @property
     def rho(self) -> float:
-        """Privacy lost by one report in the sense of zero-concentrated differential privacy."""
+        """Privacy loss of one report as the ρ of zero-concentrated differential privacy (zCDP)."""
         if self.mechanism == "laplace":
             return self.epsilon**2 / 2
         doubt = math.log(1 / self.delta)
         return (math.sqrt(self.epsilon + doubt) - math.sqrt(doubt)) ** 2
 
     def spent(self, rounds: int) -> float:
-        """Epsilon lost by a client that reported in this many rounds, at ``delta``."""
+        """Return the epsilon, at ``delta``, of a client that reported in this many rounds."""
         together = rounds * self.rho
         epsilon = together + 2 * math.sqrt(together * math.log(1 / self.delta))
         return min(epsilon, rounds * self.epsilon) if self.mechanism == "laplace" else epsilon
 
     def noise(self, num_experts_held: int) -> float:
-        """Scale of the noise on every entry: standard deviation if Gaussian, mean size if Laplace."""
+        """Return the scale of the noise on every entry: its standard deviation (Gaussian) or mean size (Laplace)."""
         size = 2.0 * ("router_mass" in self.release)
         size += (2.0 + 2.0 * num_experts_held) * ("pairs" in self.release)
         return math.sqrt(size / (2 * self.rho)) if self.mechanism == "gaussian" else size / self.epsilon
 
 
 def privatize(reports: Sequence[Report], privacy: Privacy, *, rng: np.random.Generator) -> list[Report]:
-    """Clip and noise what completed reports tell, as the clients would before they send; others tell nothing anyway.
+    """Clip and noise the measures of completed reports, as clients do before sending; other reports are unchanged.
 
     Raises
     ------
     ValueError
-        If router mass is to be released and a completed report has none.
+        If router mass is to be released but a completed report has none.
     """
     return [_noised(report, privacy, rng) if report.completed else report for report in reports]
 
@@ -160,7 +163,7 @@ def _noised(report: Report, privacy: Privacy, rng: np.random.Generator) -> Repor
 
 
 def _as_shares(report: Report, privacy: Privacy) -> dict[str, FloatArray]:
-    """Usage, losses and accuracies of the experts held, each between 0 and 1; 0 where nothing was routed."""
+    """Return usage, losses and accuracies of the experts held, each scaled to 0..1; 0 where the usage is 0."""
     used = report.usage > 0
     return {
         "usage": _shares(report.usage),
@@ -170,7 +173,7 @@ def _as_shares(report: Report, privacy: Privacy) -> dict[str, FloatArray]:
 
 
 def _shares(values: FloatArray) -> FloatArray:
-    """Scale to a sum of 1; zeros stay zeros, which is a share as well: it is as far from any other as they are."""
+    """Scale to a sum of 1. All zeros stay zeros; the sensitivity bounds hold for them as well."""
     total = values.sum()
     shares: FloatArray = values / total if total > 0 else np.zeros_like(values)
     return shares

@@ -1,4 +1,4 @@
-"""No fitness at all: fresh uniform numbers every round, so that within the bounds every alignment is a lottery."""
+"""Random fitness: new uniform numbers every round, so that the alignment is random within its bounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from alignsolve.numerics import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Experts:
-    """How many experts there are: all that a lottery must know."""
+    """The number of experts, the only thing that a random fitness must know."""
 
     num_experts: int
 
     def grow(self, num_clients: int) -> Self:
-        """Return itself: it holds nothing per client."""
+        """Return the state itself: it holds nothing per client."""
         return self
 
 
 @dataclass(frozen=True)
 class RandomFitness:
-    """Uniform numbers between 0 and 1, drawn anew for every round: with bounds this is a balanced random alignment."""
+    """Uniform numbers between 0 and 1, drawn anew every round; with load bounds, a balanced random alignment."""
 
     def init(self, num_clients: int, num_experts: int) -> Experts:
-        """Note the number of experts."""
+        """Return the state, which holds the number of experts."""
         return Experts(num_experts)
 
     def update(self, state: Experts, reports: Sequence[Report]) -> Experts:
-        """Learn nothing."""
+        """Return the state unchanged: reports are not used."""
         return state
 
     def fitness(self, state: Experts, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
-        """Draw the cohort's pairs."""
+        """Draw the fitness of the cohort, (len(cohort), num_experts)."""
         return rng.random((len(cohort), state.num_experts))

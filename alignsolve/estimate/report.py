@@ -1,4 +1,4 @@
-"""Report: what the server noted about one client's part in one round, and all that the estimators ever learn from."""
+"""Reports: the server's record of one client's part in one round. Estimators learn from reports alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,49 +16,49 @@ class Outcome(StrEnum):
     """How a client's round ended."""
 
     COMPLETED = "completed"
-    """Its update came back and was merged."""
+    """The client's update came back and was merged."""
     DROPPED = "dropped"
     """Nothing came back."""
     LATE = "late"
-    """Its update came after the deadline and was not merged."""
+    """The client's update came after the deadline and was not merged."""
     OUT_OF_MEMORY = "out of memory"
-    """It could not hold the experts that it was given."""
+    """The client could not hold the experts that it was given."""
     REJECTED = "rejected"
-    """Its update came back and was refused."""
+    """The client's update came back and was refused."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
     """One client's part in one round.
 
-    Sequences are read into arrays and validated. What was not measured may be left out of a report whose outcome is
-    not COMPLETED.
+    Sequences are read into arrays and validated. If the outcome is not COMPLETED, measures may be missing.
 
     Parameters
     ----------
     client
         Index of the client, 0 or more.
     experts
-        (k,) distinct expert indices that it was assigned.
+        (k,) distinct indices of the experts that the client was assigned.
     usage
-        (k,) share or number of its examples that were routed to each expert, 0 or more.
+        (k,) share or number of the client's examples that were routed to each expert, 0 or more.
     loss, accuracy
-        (k,) mean over the examples routed to each expert. May be NaN where the usage is 0, and only there.
+        (k,) mean over the examples routed to each expert. NaN is allowed only where the usage is 0.
     num_examples
-        Examples that it trained on.
+        Number of examples that the client trained on.
     seconds
-        From the start of its download to the end of its upload.
+        Seconds from the start of the client's download to the end of its upload.
     bytes_down, bytes_up
-        Its traffic.
+        The client's traffic in bytes.
     outcome
-        Only COMPLETED rounds teach fitness and count as load.
+        How the round ended. Only COMPLETED rounds teach fitness and count as load.
     router_mass
-        (num_experts,) its router's mean probability of every expert, held or not; None if it was not measured.
+        (num_experts,) the mean probability that the client's router gives every expert, held or not; None if not
+        measured.
 
     Raises
     ------
     ValueError
-        Naming the client and the field.
+        If a field is wrong; the message names the client and the field.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Report:
     router_mass: Any = None
 
     def __post_init__(self) -> None:
-        """Read every field; afterwards each measure is a float64 array of its full shape."""
+        """Check every field and read it; afterwards each measure is a float64 array of its full shape."""
         if not isinstance(self.client, int | np.integer) or self.client < 0:
             raise ValueError(f"client of a report is {self.client!r}; it must be an index, 0 or more")
         if self.outcome not in tuple(Outcome):
@@ -148,12 +148,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The client–expert pairs of completed rounds, ascending by client; every attribute has shape (num_pairs,).
+    """The client–expert pairs of completed reports, ascending by client; every attribute has shape (num_pairs,).
 
     Attributes
     ----------
     clients, experts
-        Indices.
+        Indices of the pair.
     usage, loss, accuracy
         As in :class:`Report`.
     """

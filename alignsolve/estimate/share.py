@@ -1,13 +1,13 @@
-"""The most even load that a cohort can bring about, whatever happened before.
+"""The load per expert with which a cohort makes the total of past and new load as even as possible.
 
-A cohort in which f_k clients can take k experts or more may load the experts with t exactly if the k largest entries
-of t sum to at most f_1 + … + f_k for every k, and all to f_1 + … + f_E (Gale and Ryser, 1957: row and column sums of
-0/1 matrices). These t form a permutohedron: the hull of all orders of f. The most even total of past and new load is
-the point of it nearest to −past, and that projection is one isotonic regression (Lim and Wright, 2016): sort −past,
-subtract f, pool where the rest is out of order (pool adjacent violators), and subtract what was pooled.
+Let f_k be the number of clients that can take at least k experts. The cohort can supply the loads t if and only if, for
+every k, the k largest entries of t sum to at most f_1 + … + f_k, and all entries sum to f_1 + … + f_E (Gale and Ryser,
+1957, on row and column sums of 0/1 matrices). These t form a permutohedron, the convex hull of all permutations of f.
+The most even total is reached at its point nearest to −past. This projection is one isotonic regression (Lim and
+Wright, 2016): sort −past, subtract f, fit a descending sequence by pooling adjacent violators, and subtract the fit.
 
-Rounding t down and up gives integer bounds between which an alignment exists: the flow with row sums d and column
-sums t is one in fractions, so there is one in integers.
+Rounding t down and up gives integer bounds. An alignment within them exists: the flow with the clients' capacities as
+row sums and t as column sums is feasible in fractions, hence also in integers.
 """
 
 import numpy as np
@@ -16,19 +16,19 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 def even_share(past: FloatArray, client_capacity: IntArray) -> FloatArray:
-    """Load per expert of a round that fills every client and leaves the experts' total load as even as it can.
+    """Return the load per expert with which a round that fills all clients makes the total load as even as possible.
 
     Parameters
     ----------
     past
-        (num_experts,) load so far, of which only the differences matter.
+        (num_experts,) load so far; only the differences matter.
     client_capacity
-        (num_clients,) experts that each client of the round can take.
+        (num_clients,) number of experts that each client of the round can take.
 
     Returns
     -------
     FloatArray
-        (num_experts,) shares, not negative, seldom whole, that sum to what the clients can take together.
+        (num_experts,) shares: not negative, usually not whole. They sum to the clients' total capacity.
 
     Examples
     --------
@@ -37,7 +37,9 @@ def even_share(past: FloatArray, client_capacity: IntArray) -> FloatArray:
     """
     num_experts = len(past)
     counts = np.bincount(np.minimum(client_capacity, num_experts), minlength=num_experts + 1)
-    supply = counts[::-1].cumsum()[::-1][1:].astype(np.float64)  # clients that can take 1, 2, … experts or more
+    supply = (
+        counts[::-1].cumsum()[::-1][1:].astype(np.float64)
+    )  # number of clients that can take at least 1, 2, … experts
     wanted = past.mean() - past
     order = np.argsort(-wanted, kind="stable")
     share = np.empty(num_experts)
@@ -46,7 +48,7 @@ def even_share(past: FloatArray, client_capacity: IntArray) -> FloatArray:
 
 
 def _descending_fit(values: FloatArray) -> FloatArray:
-    """Return the descending sequence nearest to ``values`` in the sum of squares (pool adjacent violators)."""
+    """Return the descending sequence nearest to ``values`` in least squares, by pooling adjacent violators."""
     means: list[float] = []
     sizes: list[int] = []
     for value in values.tolist():

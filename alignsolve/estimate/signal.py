@@ -1,4 +1,4 @@
-"""What a pair showed in a round, between 0 (bad) and 1 (good): FLEX-MoE's exp(−alpha·loss), or the accuracy."""
+"""The signal of a pair in a round, from 0 (bad) to 1 (good): FLEX-MoE's exp(−alpha·loss), or the accuracy."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
@@ -11,31 +11,31 @@ from alignsolve.numerics import FloatArray, IntArray
 
 Signal: TypeAlias = Literal["loss", "accuracy"]
 Purpose: TypeAlias = Literal["specialise", "repair"]
-"""Whether a client is to train the experts that serve it well, or those that serve it badly."""
+"""Whether clients train the experts that serve them well ("specialise") or badly ("repair")."""
 
 
-class Shown(NamedTuple):
-    """The pairs that were tried, all of shape (num_pairs,), ascending by client."""
+class PairSignals(NamedTuple):
+    """The signals of the pairs that were tried, ascending by client; all arrays have shape (num_pairs,)."""
 
     clients: IntArray
     experts: IntArray
     value: FloatArray
 
 
-def shown(reports: Sequence[Report], signal: Signal, alpha: float) -> Shown:
-    """Read what the pairs of completed reports showed; those to which no example was routed showed nothing."""
+def pair_signals(reports: Sequence[Report], signal: Signal, alpha: float) -> PairSignals:
+    """Return the signals of completed reports; pairs to which no example was routed have none."""
     pairs = completed_pairs(reports)
     tried = pairs.usage > 0
     value = np.exp(-alpha * pairs.loss[tried]) if signal == "loss" else pairs.accuracy[tried]
-    return Shown(pairs.clients[tried], pairs.experts[tried], np.clip(value, 0.0, 1.0))
+    return PairSignals(pairs.clients[tried], pairs.experts[tried], np.clip(value, 0.0, 1.0))
 
 
 def check_signal(signal: Signal, alpha: float) -> None:
-    """Refuse parameters that no signal has."""
+    """Refuse an unknown signal, and an alpha that is not above 0 and finite."""
     checks.positive("alpha", alpha)
     checks.choice("signal", signal, ("loss", "accuracy"))
 
 
 def check_purpose(purpose: Purpose) -> None:
-    """Refuse a purpose that there is not."""
+    """Refuse an unknown purpose."""
     checks.choice("purpose", purpose, ("specialise", "repair"))

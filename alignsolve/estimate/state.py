@@ -1,4 +1,4 @@
-"""States as named arrays and back: what a checkpoint stores, for any estimator's state without its help."""
+"""Converts the state of any estimator to named arrays and back, for checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,12 +15,12 @@ class NoState:
     """The state of an estimator that learns nothing."""
 
     def grow(self, num_clients: int) -> Self:
-        """Return itself: it holds nothing per client."""
+        """Return the state itself: it holds nothing per client."""
         return self
 
 
 def to_arrays(state: Any) -> dict[str, npt.NDArray[Any]]:
-    """Take a state apart: its arrays and numbers by dotted name; the members of a tuple of states by their number.
+    """Return a state's arrays and numbers by dotted name; members of a tuple are named by their index.
 
     Examples
     --------
@@ -40,14 +40,14 @@ def to_arrays(state: Any) -> dict[str, npt.NDArray[Any]]:
 
 
 def _members(state: Any) -> list[tuple[str, Any]]:
-    """Names and values of a state's fields, or of a tuple's members."""
+    """Return names and values of a state's fields, or of a tuple's members."""
     if isinstance(state, tuple):
         return [(str(k), member) for k, member in enumerate(state)]
     return [(field.name, getattr(state, field.name)) for field in fields(state)]
 
 
 def from_arrays(like: T, arrays: Mapping[str, npt.NDArray[Any]], *, prefix: str = "") -> T:
-    """Put a state together again from :func:`to_arrays`; ``like`` is a state of the same structure and shapes.
+    """Build a state from the arrays of :func:`to_arrays`; ``like`` is a state of the same structure and shapes.
 
     Raises
     ------

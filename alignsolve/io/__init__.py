@@ -1,6 +1,7 @@
-"""Problems, solutions and fitness in files: records (.npz, .json) and fitness folders, exact to the last bit.
+"""Files of problems, solutions and fitness matrices: records (.npz, .json) and fitness folders, exact to the last bit.
 
-Users, the command line and the aligner's file call it. It imports problem, solution and data, and never a solver.
+Users, the command line and the aligner's state file call it. It imports problem, solution, data and the claim of
+``certificate.verify``, and never a solver.
 """
 
 from alignsolve.io.fitness_folder import load_fitness, save_fitness

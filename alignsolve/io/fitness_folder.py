@@ -1,9 +1,9 @@
-"""A fitness matrix on disk that need not fit in memory: a folder of .npy files, mapped and read as RowBlocks.
+"""A fitness matrix on disk that may be larger than memory: a folder of .npy files, mapped and read as RowBlocks.
 
 The folder holds ``manifest.json``, such as ``{"format": "alignsolve fitness", "version": 1, "shape": [3, 2],
 "dtype": "float32", "chunks": [{"file": "chunk-000000.npy", "rows": 2}, {"file": "chunk-000001.npy", "rows": 1}]}``, and
-the files that it names, each (rows, num_experts), in the order of the clients. The manifest is written last, and
-replaced at once: a folder without one is no fitness yet, and new chunks never overwrite those that an old one names.
+the files that it names, each of shape (rows, num_experts), in the order of the clients. The manifest is written last,
+in one step. So a folder without a manifest is incomplete, and new chunks never overwrite chunks of an older manifest.
 """
 
 import os
@@ -25,7 +25,7 @@ from alignsolve.numerics import IntArray, RealArray
 MANIFEST = "manifest.json"
 DTYPES = ("float64", "float32", "float16", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 CHUNK_BYTES = 1 << 26
-"""Of one file, about: what a writer may have to hold in memory."""
+"""Approximate size of one file; a writer holds at most this much in memory."""
 OURS = re.compile(r"chunk-(\d{6,})\.npy")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.npy")
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -43,21 +43,21 @@ def save_fitness(
     Parameters
     ----------
     fitness
-        (num_clients, num_experts): an array, mapped or not, :class:`~alignsolve.RowBlocks`, or any iterable of blocks
-        of rows of one dtype and width, such as a generator; a block may be reused once the next is asked for.
+        (num_clients, num_experts): an array, mapped or not; :class:`~alignsolve.RowBlocks`; or an iterable, such as a
+        generator, of blocks of rows with one dtype and width. The caller may reuse a block's memory for the next block.
     folder
-        Made if it is not there.
+        Path of the folder; made if it does not exist.
     chunk_rows
-        Clients per file; None for files of about 64 MiB. No more than one chunk is ever held in memory.
+        Clients per file; None: files of about 64 MiB. At most one chunk is held in memory.
     overwrite
-        Replace the fitness that the folder holds. Until the new one is complete the old one stays.
+        Replace the fitness in the folder. The old fitness stays until the new one is complete.
 
     Raises
     ------
     FileError
         If the folder is not empty (unless ``overwrite``) or cannot be written.
     ValueError
-        If the blocks do not agree, or are not what a fitness can be.
+        If the blocks differ in width or dtype, or are not matrices of numbers.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def save_fitness(
 
 
 def _prepare_folder(target: Path, *, overwrite: bool) -> bool:
-    """Make the folder, or find it as it may be; whether it was made."""
+    """Make the folder, or check the existing one; return whether it was made."""
     try:
         target.mkdir()
     except FileExistsError:
@@ -98,7 +98,7 @@ def _prepare_folder(target: Path, *, overwrite: bool) -> bool:
 
 
 def _blocks(fitness: Any, chunk_rows: int | None) -> Iterator[RealArray]:
-    """Read what was given in blocks, at least one, all of one dtype and width."""
+    """Yield the fitness in blocks, at least one, and check that all have one dtype and width."""
     if isinstance(fitness, (RowBlocks, np.ndarray)):
         whole = validation.fitness(fitness)
         step = chunk_rows or _default_rows(whole.shape[1], np.dtype(whole.dtype))
@@ -115,7 +115,7 @@ def _blocks(fitness: Any, chunk_rows: int | None) -> Iterator[RealArray]:
                              f"the first is {first.dtype} with {first.shape[1]}")  # fmt: skip
         yield block
     if first is None:
-        raise ValueError("the fitness has no blocks: how many experts there are cannot be told")
+        raise ValueError("the fitness has no blocks, so the number of experts is unknown")
 
 
 def _default_rows(num_experts: int, dtype: np.dtype[Any]) -> int:
@@ -132,7 +132,7 @@ class _Writer:
         self.first = max(used, default=-1) + 1
 
     def write(self, blocks: Iterator[RealArray]) -> None:
-        """Gather blocks into chunks; what waits for the rest of its chunk is copied, the blocks being the caller's."""
+        """Gather blocks into chunks; rows of an incomplete chunk are copied, as the caller may reuse its blocks."""
         waiting: list[RealArray] = []
         for block in blocks:
             rest, full = block, self.chunk_rows or _default_rows(block.shape[1], block.dtype)
@@ -163,7 +163,7 @@ class _Writer:
                 file.write(np.ascontiguousarray(piece, dtype=little).data)
 
     def remove(self, *, made: bool) -> None:
-        """Take back what was written."""
+        """Remove all chunks that were written, and the folder if it was made."""
         for chunk in self.chunks:
             (self.folder / chunk["file"]).unlink(missing_ok=True)
         if made:
@@ -171,20 +171,20 @@ class _Writer:
 
 
 def _remove_others(folder: Path, keep: set[str]) -> None:
-    """Remove chunks that no manifest names any more; whoever has them mapped can still read them."""
+    """Remove chunks that the manifest no longer names; processes that have mapped them can still read them."""
     for path in list(folder.iterdir()):
         if OURS.fullmatch(path.name) and path.name not in keep:
             path.unlink()
 
 
 def load_fitness(folder: str | Path) -> RowBlocks:
-    """Map a folder's fitness: nothing is read until it is asked for, and what is asked for within one chunk is a view.
+    """Map a folder's fitness. Rows are read on access; rows within one chunk are a view.
 
     Raises
     ------
     FileError
-        If the manifest or a file that it names is missing, damaged, holds pickled objects, lies elsewhere, or is not of
-        the shape and dtype that the manifest says.
+        If the manifest or a file that it names is missing or damaged, holds pickled objects, lies outside the folder,
+        or has another shape or dtype than the manifest says.
     """
     path = Path(folder) / MANIFEST
     record = read_record(path, "fitness")
@@ -210,7 +210,7 @@ def _read_shape(path: Path, shape: Any) -> tuple[int, int]:
 
 
 def _read_chunks(path: Path, chunks: Any) -> dict[str, int]:
-    """File → rows, each a plain name in the folder itself."""
+    """Return file → rows; each file is a plain name in the folder itself."""
     if not isinstance(chunks, list):
         raise FileError(path, f'chunks is {chunks!r:.40}; it must be a list of {{"file": ..., "rows": ...}}')
     named: dict[str, int] = {}
@@ -230,7 +230,7 @@ def _read_chunks(path: Path, chunks: Any) -> dict[str, int]:
 
 
 def _map(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RealArray:
-    """Map one file, read-only, after its header and its size have been checked."""
+    """Check the header and the size of one file, and map it read-only."""
     try:
         if not path.is_file():
             raise FileError(path, f"is missing, or not a file: {MANIFEST} names it")
@@ -250,7 +250,7 @@ def _map(path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RealArray:
 
 
 def _read_header(path: Path, file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any]) -> tuple[bool, int]:
-    """Return whether columns come first, and where the numbers begin."""
+    """Check a file's header; return whether the order is Fortran, and the offset of the data in bytes."""
     try:
         version = np.lib.format.read_magic(file)
         if version not in HEADERS:
@@ -269,14 +269,14 @@ def _read_header(path: Path, file: IO[bytes], shape: tuple[int, int], dtype: np.
 
 @dataclass(frozen=True)
 class _Chunks:
-    """Mapped chunks, one below the other; ``ends`` are the clients at which they begin and the last one ends."""
+    """Mapped chunks, one below the other; ``ends`` holds the first client of each chunk, and the number of clients."""
 
     parts: list[RealArray]
     ends: IntArray
     nothing: RealArray
 
     def read(self, start: int, stop: int) -> RealArray:
-        """Rows start..stop-1: a view within one chunk, a copy across chunks."""
+        """Return rows start..stop-1: a view within one chunk, a copy across chunks."""
         if start >= stop:
             return self.nothing
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right") - 1
@@ -286,7 +286,7 @@ class _Chunks:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def take(self, rows: IntArray) -> RealArray:
-        """Ascending rows, copied; only the pages that hold them are read."""
+        """Return a copy of the given rows, which ascend; only the pages that hold them are read."""
         cuts = np.searchsorted(rows, self.ends)
         pieces = [
             part[rows[a:b] - begin]

@@ -1,9 +1,10 @@
-"""Files of numbers: one flat record of named values, as .npz without pickle or as .json, written whole or not at all.
+"""Record files: one flat record of named values, as .npz without pickle or as .json, written completely or not at all.
 
-A record has a ``format``, a ``version``, plain values (texts, numbers) and arrays. In .npz each array is a member and
-the rest is one member, ``header``, of JSON text. In .json everything is one object, arrays as nested lists (an empty
-one as ``{"shape": [...]}``). Floats are written with all their digits and integers whole, so that both round-trip
-exactly; JSON has no infinities, hence the texts "inf", "-inf" and "nan" (a NaN's payload bits are not kept).
+A record has a ``format``, a ``version``, plain values (texts, numbers) and arrays. In .npz each array is a member; all
+other values are JSON text in one member, ``header``. In .json the record is one object, with arrays as nested lists (an
+empty array as ``{"shape": [...]}``). Floats are written with all their digits and integers as integers, so both are
+read back exactly. JSON has no infinities and no NaN, so the texts "inf", "-inf" and "nan" stand for them (a NaN's
+payload bits are lost).
 """
 
 import json
@@ -20,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 VERSION = 1
-"""Of both formats; a reader takes only its own."""
+"""Version of both formats; a reader accepts only this version."""
 NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 HEADER, MEMBERS = "header", "members"
-"""The header of an .npz names its members: a damaged archive may lose one without any reader's complaint."""
+"""Members of an .npz. ``members`` in the header lists the arrays, since a damaged archive may silently lose one."""
 
 
 class FileError(ValueError):
-    """A file that cannot be read as what it should be, or cannot be written; the message names it and says why."""
+    """A file that cannot be written, or not read as the expected record; the message names the file and the reason."""
 
     def __init__(self, path: str | Path, why: str) -> None:
         super().__init__(f"{path}: {why}")
@@ -47,7 +48,7 @@ def write_record(
     Raises
     ------
     FileError
-        If the suffix is another, the file exists (unless ``overwrite``) or cannot be written.
+        If the suffix is neither .npz nor .json, the file exists (unless ``overwrite``) or cannot be written.
     """
     check_output(path, overwrite=overwrite)
     header = {"format": f"alignsolve {kind}", "version": VERSION, **values}
@@ -67,7 +68,7 @@ def _write_npz(file: IO[bytes], members: Mapping[str, npt.NDArray[Any]]) -> None
 
 
 def check_output(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise :class:`FileError` now if a file could not be written later: before hours of work, not after."""
+    """Raise :class:`FileError` if a file cannot be written: a check before hours of work, not after."""
     target = Path(path)
     _check_suffix(target)
     try:
@@ -91,7 +92,7 @@ def _check_suffix(path: Path) -> None:
 
 
 def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the target and rename, so that nobody ever sees half a file and a failure leaves the old one."""
+    """Write a temporary file and rename it: nobody sees a partial file, and a failure leaves the old file."""
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
@@ -105,12 +106,12 @@ def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None
 
 
 def json_text(value: Any) -> str:
-    """Return strictly valid JSON for values, numpy arrays and scalars: no NaN or Infinity tokens."""
+    """Return strictly valid JSON, without NaN or Infinity tokens, for plain values, numpy arrays and scalars."""
     return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
-    """Make of anything what JSON can hold; what it has no word for becomes its text."""
+    """Convert a value to JSON types; values of other types become their text."""
     if isinstance(value, np.ndarray):
         if not value.size and value.ndim:
             return {"shape": list(value.shape)}
@@ -130,7 +131,7 @@ def _plain(value: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """Replace what is not finite in nested lists of floats by its text."""
+    """Replace infinities and NaN in nested lists of floats by their texts."""
     if isinstance(value, list):
         return [_texts(part) for part in value]
     if math.isfinite(value):
@@ -139,12 +140,12 @@ def _texts(value: Any) -> Any:
 
 
 def read_record(path: str | Path, kind: str) -> dict[str, Any]:
-    """Read a record: arrays from .npz, nested lists from .json (see :func:`as_array`), and plain values.
+    """Read a record: plain values, and arrays from .npz or nested lists from .json (see :func:`as_array`).
 
     Raises
     ------
     FileError
-        If the file cannot be opened, is no such record, is truncated, holds pickled objects, or has another version.
+        If the file cannot be opened, is truncated, holds pickled objects, or has another format or version.
     """
     source = Path(path)
     _check_suffix(source)
@@ -181,7 +182,7 @@ def _read_json(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Parse strict JSON: no NaN or Infinity tokens, no name twice in an object."""
+    """Parse strict JSON; refuse NaN and Infinity tokens, and names that occur twice in an object."""
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
 
 
@@ -233,12 +234,12 @@ def _read_header(path: str | Path, header: Any) -> dict[str, Any]:
 
 
 def as_array(path: str | Path, name: str, value: Any) -> npt.NDArray[Any] | None:
-    """Read a record's array of numbers or bools; None stays None.
+    """Return a record's value as an array of numbers or bools; None stays None.
 
     Raises
     ------
     FileError
-        Naming the field, if it is something else.
+        If the value is something else; the message names the field.
     """
     if value is None:
         return None
@@ -262,12 +263,12 @@ def _from_json(path: str | Path, name: str, value: Any) -> npt.NDArray[Any]:
 
 
 def is_shape(value: Any) -> bool:
-    """Whether a value is a list of sizes that a machine can hold."""
+    """Return whether a value is a list of whole numbers from 0 to 2³¹ − 1."""
     return isinstance(value, list) and all(type(size) is int and 0 <= size < 2**31 for size in value)
 
 
 def _numbers(value: Any) -> Any:
-    """Replace the texts of what is not finite in nested lists by the numbers; refuse everything else but numbers."""
+    """Replace the texts "inf", "-inf" and "nan" in nested lists by numbers; refuse all other texts and objects."""
     if isinstance(value, list):
         return [_numbers(part) for part in value]
     if isinstance(value, str) and value in NOT_FINITE:

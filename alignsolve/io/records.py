@@ -1,10 +1,10 @@
 """Problems and solutions in files, .npz or .json by the suffix, exact to the last bit.
 
-A problem's record holds the arguments of :class:`~alignsolve.AlignmentProblem` by their names, and those alone, so
-that one can be written by hand: ``{"format": "alignsolve problem", "version": 1, "fitness": [[3.0, 1.0]]}``. What was
-broadcast is stored once: a scalar capacity is one number, not one for each client. A fitness too large for the record
-is a folder (:mod:`alignsolve.io.fitness_folder`), and the record holds its path, ``"fitness": "large.fitness"``,
-relative to the record's own folder and not out of it.
+A problem's record holds the arguments of :class:`~alignsolve.AlignmentProblem` by name and nothing else. So a user can
+write one by hand: ``{"format": "alignsolve problem", "version": 1, "fitness": [[3.0, 1.0]]}``. Broadcast values are
+stored once: a scalar capacity is one number, not one per client. A fitness that is too large for the record is a folder
+(:mod:`alignsolve.io.fitness_folder`). The record then holds the folder's path, ``"fitness": "large.fitness"``, relative
+to the record's folder; it must not lead out of that folder.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 
 WHOLE = ("eligible", "required", "previous")
-"""Fields that, like the fitness, the problem does not broadcast: spread to the record's ``shape`` when read."""
+"""Fields that, like the fitness, the problem does not broadcast; they are broadcast to ``shape`` when read."""
 SIDES = ("demand", "capacity", "row")
 
 
@@ -36,12 +36,12 @@ def save_problem(
     Parameters
     ----------
     problem, path
-        What, and where to: .npz or .json.
+        The problem, and the file to write: .npz or .json.
     overwrite
-        Replace what is there.
+        Replace an existing file.
     chunked
-        Write the fitness into a folder beside the record, its name with the suffix .fitness, chunk by chunk: for a
-        fitness that does not fit in memory, which is read whole otherwise.
+        Write the fitness chunk by chunk into a folder beside the record, with the record's name and the suffix
+        .fitness. Use it for a fitness that does not fit in memory; otherwise the whole fitness is read.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def save_problem(
 
 
 def _compact(array: npt.NDArray[Any], *, keep: bool) -> npt.NDArray[Any]:
-    """Return one entry for each broadcast axis; ``keep`` the last, the resources, which must show its length."""
+    """Reduce each broadcast axis to one entry; ``keep`` the last axis, the resources, at its full length."""
     index = [slice(0, 1) if stride == 0 else slice(None) for stride in array.strides]
     if keep:
         index[-1] = slice(None)
@@ -84,8 +84,8 @@ def load_problem(path: str | Path) -> AlignmentProblem:
     Raises
     ------
     FileError
-        If the file cannot be read, is not a problem, is truncated, has pickled objects or another version, or a field
-        is unknown, missing or not what a problem can have.
+        If the file cannot be read, is not a problem, is truncated, holds pickled objects or another version, or if a
+        field is unknown, missing or invalid.
     """
     record = read_record(path, "problem")
     shape, dtype = record.pop("shape", None), record.pop("fitness_dtype", None)
@@ -126,7 +126,7 @@ def _read_fitness(path: str | Path, value: Any, size: tuple[int, int] | None, dt
 
 
 def _read_folder(path: str | Path, name: str, size: tuple[int, int] | None, dtype: Any) -> RowBlocks:
-    """Map the folder that a record names; a record from elsewhere must not make us read elsewhere."""
+    """Map the folder that a record names; paths out of the record's folder are refused, as records may be foreign."""
     inside = PurePosixPath(name)
     if not name or inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name:
         raise FileError(path, f"fitness is {name!r:.80}; it must be numbers, or the path of a folder beside this file")
@@ -143,7 +143,7 @@ def _read_folder(path: str | Path, name: str, size: tuple[int, int] | None, dtyp
 
 
 def _restored(path: str | Path, fitness: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
-    """Give the fitness the type that it had before JSON knew only numbers."""
+    """Restore the dtype of the fitness, which JSON does not keep."""
     if dtype is None or dtype == fitness.dtype.name:
         return fitness
     if dtype not in DTYPES:
@@ -169,12 +169,12 @@ def _spread(path: str | Path, name: str, array: Any, shape: tuple[int, int]) -> 
 
 
 def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write what a solution says, for :func:`load_solution` and ``alignsolve verify``.
+    """Write a solution, for :func:`load_solution` and ``alignsolve verify``.
 
     Raises
     ------
     FileError
-        As in :func:`save_problem`.
+        If the suffix is neither .npz nor .json, or the file exists (unless ``overwrite``) or cannot be written.
     """
     claim = Claim.of(solution) if isinstance(solution, Solution) else solution
     values = {
@@ -193,13 +193,13 @@ def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bo
 
 
 def load_solution(path: str | Path) -> Claim:
-    """Read what a solution file claims; :func:`alignsolve.certificate.verify.verify` tells whether it holds.
+    """Read the claims of a solution file; :func:`alignsolve.certificate.verify.verify` checks them.
 
     Raises
     ------
     FileError
-        If the file cannot be read, is not a solution, is truncated, has pickled objects or another version, or a field
-        is unknown, missing or of the wrong kind.
+        If the file cannot be read, is not a solution, is truncated, holds pickled objects or another version, or if a
+        field is unknown, missing or of a wrong type.
     """
     record = read_record(path, "solution")
     plain = ("shape", "status", "proof", "objective", "bound", "solver", "witness_side")
@@ -243,7 +243,7 @@ def _scalar(path: str | Path, name: str, value: Any) -> float | int | None:
 
 
 def _read_alignment(path: str | Path, record: dict[str, Any]) -> Alignment | None:
-    """Read (indptr, experts) as they are; whether they are an alignment, the check will tell."""
+    """Read (indptr, experts) without checking that they form an alignment; ``verify`` does that."""
     parts = [as_array(path, name, record.get(name)) for name in ("indptr", "experts")]
     if parts[0] is None and parts[1] is None:
         return None

@@ -1,9 +1,9 @@
-"""Blind baselines under their field names: what alignment is compared with. Each sees one side of the problem only.
+"""Blind baselines under their usual names: the methods that alignment is compared with. Each sees one side only.
 
-``topk``, ``random`` and ``rolling`` see the clients' side: every row constraint holds, the experts' bounds are not
-looked at, so that a problem with hard ones is refused (``problem.soften`` prices them). ``expert-choice`` sees the
-experts' capacities and the clients' limits, but nothing that anybody demands. Stopped by a time limit they have no
-answer: part of one would break demands, and another's would not be theirs.
+``topk``, ``random`` and ``rolling`` see the clients' side. Every row constraint holds; the experts' bounds are
+ignored, so that a problem with hard ones is refused (``problem.soften`` gives them prices). ``expert-choice`` sees
+the experts' capacities and the clients' limits, but no demands. A baseline that is stopped by a time limit has no
+answer: a part of its alignment would break demands, and an alignment of another method would not be its own.
 """
 
 import time
@@ -18,7 +18,7 @@ from alignsolve.data.blocks import KNAPSACKS, ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem.dispatch import best_rows
 
 EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.REQUIRED_PAIRS,
@@ -26,6 +26,7 @@ EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.GROUPS,
     Feature.HARD_EXPERT_DEMANDS,
 }
+"""The features that ``expert-choice`` respects."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,17 @@ class TopK:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve every row by itself, at prices of zero: exact where the experts bound nothing."""
+        """Solve every row by itself, at prices of zero: optimal if the experts have no bounds."""
         return _answer(problem, problem.blocks(), deadline)
 
 
 @dataclass(frozen=True)
 class Random:
-    """Each client fills its capacity with experts drawn at random, whatever they are worth to it.
+    """Each client fills its capacity with experts drawn at random, whatever their fitness.
 
-    The experts that a client may take get independent uniform numbers, and it takes the choice with the highest sum.
-    Without budgets that is a uniform draw among its fullest choices; with them it leans towards cheap experts.
+    The experts that a client may take get independent uniform numbers, and the client takes the choice with the
+    highest sum. Without budgets this is a uniform draw among its largest choices; with budgets it leans towards cheap
+    experts.
 
     Examples
     --------
@@ -81,7 +83,7 @@ class Random:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Draw row after row from one stream, so that neither blocks nor threads matter."""
+        """Draw row after row from one stream, so that the answer depends neither on blocks nor on threads."""
         rng = np.random.default_rng(seed)
         # 1 − [0, 1) is never 0: an expert worth nothing would not be taken.
         drawn = (block.valued(1.0 - rng.random(block.value.shape)) for block in problem.blocks())
@@ -92,9 +94,10 @@ class Random:
 class Rolling:
     """Client i takes the experts from (round + i) mod num_experts on, until its capacity is full: FedRolex.
 
-    A rolling window over the experts, here staggered by client so that one round reaches all of them (Alam et al.,
-    FedRolex, NeurIPS 2022, arXiv 2212.01548). Experts that a row forbids are passed over. Within a budget the window
-    is weighted num_experts, num_experts − 1, …, 1, and the heaviest affordable choice is taken.
+    A rolling window over the experts, here staggered by client so that one round reaches all experts (Alam et al.,
+    FedRolex, NeurIPS 2022, arXiv 2212.01548). Experts that a row forbids are skipped. Within a budget the window's
+    experts are weighted num_experts, num_experts − 1, …, 1, and the choice of largest weight that the budget allows
+    is taken.
 
     Parameters
     ----------
@@ -127,25 +130,27 @@ class Rolling:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Turn the window into weights that fall along it, and let every row take the heaviest."""
+        """Turn the window into weights that fall along it, and let every row take the largest sum."""
         return _answer(problem, (block.valued(self._window(block)) for block in problem.blocks()), deadline)
 
     def _window(self, block: ClientBlock) -> IntArray:
+        """The weights of each client's window, (clients, num_experts)."""
         clients, experts = np.arange(block.start, block.stop), np.arange(block.num_experts)
         return block.num_experts - (experts - (self.round + clients[:, None])) % block.num_experts
 
 
 @dataclass(frozen=True)
 class ExpertChoice:
-    """Each expert takes its best clients up to its capacity, one round, no second choices.
+    """Each expert takes its best clients up to its capacity, in one round, without second choices.
 
-    Expert choice routing (Zhou et al., NeurIPS 2022, arXiv 2202.09368) with clients in the place of tokens. There a
-    token may be taken by any number of experts; a client's limits are hard. So a client taken by more experts than it
-    can hold keeps the best choice among them, and the others do not look for a replacement; nor does it keep an expert
-    of negative fitness. An expert without a capacity takes as many as all clients could serve, shared evenly, which is
-    the paper's capacity factor. Soft capacities are taken as hard ones, soft demands are not looked at.
+    Expert choice routing (Zhou et al., NeurIPS 2022, arXiv 2202.09368) with clients in the place of tokens. In the
+    paper a token may be taken by any number of experts; here a client's limits are hard. A client that more experts
+    take than it can hold keeps the best choice among them, and the other experts do not look for a replacement. A
+    client never keeps an expert of negative fitness. An expert without a capacity takes as many clients as all
+    clients could serve, shared evenly: the paper's capacity factor. Soft capacities are taken as hard ones; soft
+    demands are ignored.
 
-    It takes no demands of anybody, no required pairs and no groups (whose demands it could not meet).
+    It refuses demands of clients, hard demands of experts, required pairs and groups.
 
     Examples
     --------
@@ -166,7 +171,7 @@ class ExpertChoice:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Let the experts take, then the clients keep."""
+        """Let the experts take clients, then let each client keep its best experts."""
         taken = _taken_by_experts(problem, problem.block(0, problem.num_clients), deadline)
         if taken is None:
             return STOPPED
@@ -174,12 +179,13 @@ class ExpertChoice:
 
 
 def _restricted(problem: AlignmentProblem, allowed: BoolArray) -> Iterator[ClientBlock]:
-    """All clients, block after block, each with only so many pairs allowed."""
+    """All clients, block after block, with only these pairs allowed."""
     for block in problem.blocks():
         yield replace(block, allowed=allowed[block.start : block.stop])
 
 
 STOPPED = Answer(stats={"stopped": "time limit"})
+"""The answer of a baseline that the time limit stopped."""
 
 
 def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: float) -> Answer:
@@ -197,7 +203,7 @@ def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: 
 
 
 def _small_portions(blocks: Iterable[ClientBlock]) -> Iterator[ClientBlock]:
-    """Cut blocks whose clients are knapsacks, each of which takes its time, to ``KNAPSACKS`` clients."""
+    """Cut blocks of clients with budgets, each of which is a knapsack, to ``KNAPSACKS`` clients."""
     for block in blocks:
         if block.budget is None:
             yield block
@@ -209,7 +215,7 @@ def _small_portions(blocks: Iterable[ClientBlock]) -> Iterator[ClientBlock]:
 
 
 def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock, deadline: float) -> BoolArray | None:
-    """Whom each expert takes: its clients by descending value, whoever still fits; ties go to the lower client.
+    """Which clients each expert takes: by descending value, all that still fit; ties go to the lower client.
 
     None if the deadline came first.
     """

@@ -1,9 +1,12 @@
 """``flow``: the cardinality class as a min-cost flow, solved by OR-Tools on integers and proven on the floats.
 
-A unit flows hub → client → (client's group →) expert → hub for every selected pair. Demands are lower bounds, taken
-out as supplies; the experts' convex penalties are parallel arcs, one for each stretch between two bends. OR-Tools
-wants integer costs within a range that shrinks with the square of the nodes, so fitness is scaled by a power of two;
-what the rounding lost is polished away on the floats, and the prices are read off there (OR-Tools gives none).
+The network has one more node, the *ground*. For every selected pair one unit flows ground → client → (client's group
+→) expert → ground. Demands are lower bounds on arcs; they are taken out and become supplies at the arcs' ends. The
+experts' penalties are convex: they become parallel arcs, one for each stretch of load between two breakpoints.
+
+OR-Tools takes integer costs, in a range that shrinks with the square of the number of nodes. So fitness is scaled by a
+power of two and rounded. Afterwards negative cycles are cancelled on the floats, which undoes the rounding, and the
+prices are read off the residual graph, because OR-Tools returns none (:mod:`alignsolve.solvers.common.residual`).
 """
 
 import math
@@ -17,12 +20,12 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.common.elastic import witness_by
-from alignsolve.solvers.common.incumbent import GREEDY, in_hand
-from alignsolve.solvers.common.residual import polish
+from alignsolve.solvers.common.elastic import witness_from_elastic
+from alignsolve.solvers.common.last_answer import last_answer
+from alignsolve.solvers.common.residual import cancel_negative_cycles
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 LARGEST_NODE = 2**31 - 1
 """OR-Tools counts nodes and arcs in 32 bits."""
@@ -52,11 +55,11 @@ class Flow:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+        """Solve; under a deadline in a child process that can be stopped, with the greedy answer as the incumbent."""
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
-                for standing in in_hand(problem, warm_start, deadline):
+                for standing in incumbents(problem, warm_start, deadline):
                     yield standing
                     if standing.witness is not None:
                         return
@@ -65,12 +68,12 @@ class Flow:
         return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the greedy answer needs."""
+        """Compile what the greedy incumbent needs."""
         GREEDY.prepare(problem)
 
 
 def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
-    """Build, solve, polish; or find the witness."""
+    """Build and solve the network, then cancel negative cycles; if it is infeasible, find the witness."""
     started = time.perf_counter()
     network = Network(problem)
     built = time.perf_counter()
@@ -78,26 +81,26 @@ def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
     solved = time.perf_counter()
     stats: dict[str, Any] = {"build_seconds": built - started, "backend_seconds": solved - built}
     if alignment is None:
-        yield Answer(witness=witness_by(problem, lambda relaxed: Network(relaxed).solve()), stats=stats)
+        yield Answer(witness=witness_from_elastic(problem, lambda relaxed: Network(relaxed).solve()), stats=stats)
         return
-    alignment, prices, cycles = polish(problem, alignment, deadline)
+    alignment, prices, cycles = cancel_negative_cycles(problem, alignment, deadline)
     yield Answer(alignment, prices, stats={**stats, "cycles": cycles, "polish_seconds": time.perf_counter() - solved})
 
 
 class Network:
     """The flow network of a problem, its arcs as arrays.
 
-    Nodes: clients, then (client, group) pairs where there are groups, then experts, then the hub.
+    Nodes: clients, then (client, group) pairs where there are groups, then experts, then the ground.
     """
 
     def __init__(self, problem: AlignmentProblem) -> None:
         self.problem = problem
         n, e, g = problem.num_clients, problem.num_experts, problem.num_groups
         self.first_expert = n + n * g
-        self.hub = self.first_expert + e
-        if self.hub + n * e > LARGEST_NODE:
+        self.ground = self.first_expert + e
+        if self.ground + n * e > LARGEST_NODE:
             raise SolveError(f"flow: {n} x {e} pairs are more than OR-Tools' 32-bit arcs; use solver='price'")
-        self.supply = np.zeros(self.hub + 1, dtype=np.int64)
+        self.supply = np.zeros(self.ground + 1, dtype=np.int64)
         self.arcs: list[tuple[IntArray, IntArray, IntArray, FloatArray]] = []
         self._add_clients()
         if g:
@@ -106,19 +109,21 @@ class Network:
         self._add_experts()
 
     def _add(self, tails: IntArray, heads: IntArray, least: IntArray, most: IntArray, gain: RealArray) -> None:
-        """Arcs from tails to heads that carry least..most units; the least part becomes supply at its two ends."""
+        """Add arcs from tails to heads that carry least..most units; the least part becomes supply at the two ends."""
         np.add.at(self.supply, heads, least)
         np.subtract.at(self.supply, tails, least)
         self.arcs.append((tails, heads, most - least, -np.asarray(gain, dtype=np.float64)))
 
     def _add_clients(self) -> None:
+        """Add one arc from the ground to each client: the bounds of its row."""
         problem = self.problem
         clients = np.arange(problem.num_clients)
         capacity = np.minimum(problem.client_capacity, problem.num_experts)
         zeros = np.zeros(len(clients))
-        self._add(np.full_like(clients, self.hub), clients, problem.client_demand, capacity, zeros)
+        self._add(np.full_like(clients, self.ground), clients, problem.client_demand, capacity, zeros)
 
     def _add_groups(self) -> None:
+        """Add one arc from each client to each of its groups: the bounds of the group."""
         problem = self.problem
         n, g = problem.num_clients, problem.num_groups
         sizes = np.bincount(problem.expert_group, minlength=g)
@@ -127,6 +132,7 @@ class Network:
         self._add(tails, nodes, problem.group_demand.ravel(), capacity, np.zeros(n * g))
 
     def _add_pairs(self) -> None:
+        """Add one arc for each eligible pair: one unit, with its fitness as gain."""
         problem = self.problem
         allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
         self.clients, self.experts = np.nonzero(allowed)
@@ -141,7 +147,7 @@ class Network:
         self._add(tails, self.first_expert + self.experts, least, np.ones_like(least), gain)
 
     def _add_experts(self) -> None:
-        """One arc for each stretch of load on which an expert's penalty is straight."""
+        """Add arcs from each expert to the ground: its demand, and one arc for each straight stretch of its penalty."""
         bounds = self.problem.experts
         end = np.minimum(bounds.most, self.problem.num_clients)
         least = np.minimum(bounds.least, end)
@@ -151,13 +157,13 @@ class Network:
         widths = np.diff(points, axis=0)
         slopes = np.diff(penalties, axis=0) / np.maximum(widths, 1.0)
         nodes = self.first_expert + np.arange(self.problem.num_experts)
-        hub = np.full_like(nodes, self.hub)
+        ground = np.full_like(nodes, self.ground)
         nothing = np.zeros(len(nodes))
         must = bounds.least.astype(np.int64)
-        self._add(nodes, hub, must, must, nothing)
+        self._add(nodes, ground, must, must, nothing)
         for width, slope in zip(widths.astype(np.int64), slopes, strict=True):
             if width.any():
-                self._add(nodes, hub, np.zeros_like(width), width, -slope)
+                self._add(nodes, ground, np.zeros_like(width), width, -slope)
 
     def solve(self) -> Alignment | None:
         """Solve the network by OR-Tools; None if it is infeasible."""

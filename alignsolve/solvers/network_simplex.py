@@ -1,8 +1,8 @@
 """``networkx``: the cardinality class as a min-cost flow, by networkx's network simplex; the slow reference.
 
-Pure Python on exact integers: nothing overflows and nothing is rounded, so that it can say what the others should
-find. Integers only, because on floats its pivots can cycle for ever. The network is that of ``flow``; the prices are
-read off the residual graph, and where there is no flow the elastic problem's prices lead to a witness.
+It is pure Python on exact integers: nothing overflows and nothing is rounded, so that other solvers can be checked
+against it. It takes integers only, because on floats its pivots can cycle for ever. The network is that of ``flow``.
+The prices are read off the residual graph. If there is no flow, the elastic problem's prices lead to a witness.
 """
 
 import math
@@ -15,15 +15,15 @@ import numpy as np
 
 from alignsolve.data.alignment import Alignment
 from alignsolve.problem import AlignmentProblem, Feature
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
-from alignsolve.solvers.common.elastic import witness_by
-from alignsolve.solvers.common.incumbent import GREEDY, in_hand
+from alignsolve.solvers.common.elastic import witness_from_elastic
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.residual import prices_of
 from alignsolve.solvers.flow import Network
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 SECONDS_PER_PAIR = 1e-5
-"""What it takes networkx to hold one pair; where that is more than the time left, its gigabytes are spared."""
+"""Time that networkx takes to store one pair. If all pairs take more than the time left, the network is not built."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class NetworkX:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+        """Solve; under a deadline in a child process that can be stopped, with the greedy answer as the incumbent."""
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
-                for standing in in_hand(problem, warm_start, deadline):
+                for standing in incumbents(problem, warm_start, deadline):
                     yield standing
                     if standing.witness is not None:
                         return
@@ -67,7 +67,7 @@ class NetworkX:
         return replace(answer, stats={"stopped": "time limit", **answer.stats}) if _stands(answer) else answer
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the greedy answer needs."""
+        """Compile what the greedy incumbent needs."""
         GREEDY.prepare(problem)
 
 
@@ -77,13 +77,14 @@ def _stands(answer: Answer) -> bool:
 
 
 def _answers(problem: AlignmentProblem) -> Iterator[Answer]:
+    """Solve the network; if it is infeasible, find the witness."""
     started = time.perf_counter()
     alignment = best_flow(problem)
     stats: dict[str, Any] = {"backend_seconds": time.perf_counter() - started}
     if alignment is not None:
         yield Answer(alignment, prices_of(problem, alignment), stats=stats)
         return
-    yield Answer(witness=witness_by(problem, best_flow), stats=stats)
+    yield Answer(witness=witness_from_elastic(problem, best_flow), stats=stats)
 
 
 def best_flow(problem: AlignmentProblem) -> Alignment | None:

@@ -1,4 +1,4 @@
-"""The earlier place of ``networkx``'s solver, kept for programs that import it from here."""
+"""The earlier module of ``networkx``'s solver, kept for programs that import it from here."""
 
 from alignsolve.solvers.network_simplex import NetworkX
 

@@ -9,7 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.data.blocks import ClientBlock
+from alignsolve.runtime.jit import absent, inner, kernel, present
+from alignsolve.subproblem.reduced_compiled import subtract_price
+
+
+def arrays_of(block: ClientBlock) -> tuple[Any, ...]:
+    """Return what :func:`respond` reads of a block: contiguous arrays of one type, absent where there are none."""
+
+    def owned(values: Any, dtype: Any) -> Any:
+        return np.require(absent(dtype) if values is None else values, dtype=dtype, requirements=["C", "W"])
+
+    group = np.zeros(block.num_experts, dtype=np.int64) if block.group is None else block.group
+    return (
+        owned(block.value, np.float64),
+        owned(block.allowed, np.bool_),
+        owned(block.required, np.bool_),
+        owned(block.load, np.float64),
+        owned(block.capacity, np.int64),
+        owned(block.demand, np.int64),
+        owned(group, np.int64),
+        owned(block.group_capacity, np.int64),
+        owned(block.group_demand, np.int64),
+    )
 
 
 @kernel
@@ -29,8 +51,8 @@ def respond(
 ) -> float:
     """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
 
-    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0)
-    without groups. Rows are taken to be feasible.
+    ``allowed``, ``required``, ``load``, ``chosen`` and the groups' bounds may be absent
+    (:func:`alignsolve.runtime.jit.absent`). Every client is assumed to have a choice.
     """
     n, num_experts = value.shape
     reduced = np.empty(num_experts)
@@ -41,11 +63,11 @@ def respond(
         in_group[:] = 0
         for j in range(num_experts):
             reduced[j] = -np.inf
-            if allowed.shape[0] and not allowed[i, j]:
+            if present(allowed) and not allowed[i, j]:
                 continue
-            weight = load[i, j] if load.shape[0] else 1.0
-            reduced[j] = value[i, j] - prices[j] * weight
-            if required.shape[0] and required[i, j]:
+            weight = load[i, j] if present(load) else 1.0
+            reduced[j] = subtract_price(value[i, j], prices[j], weight)
+            if present(required) and required[i, j]:
                 total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
             elif reduced[j] > 0.0:
@@ -88,11 +110,12 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
 
 @inner
 def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
+    """Give client i expert j, close j to it, and return what it gains."""
     gained = reduced[j]
-    if chosen.shape[0]:
+    if present(chosen):
         chosen[i, j] = True
     reduced[j] = -np.inf
     if len(in_group):
         in_group[group[j]] += 1
-    loads[j] += load[i, j] if load.shape[0] else 1.0
+    loads[j] += load[i, j] if present(load) else 1.0
     return gained

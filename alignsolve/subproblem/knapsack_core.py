@@ -206,41 +206,16 @@ def _search(
 ) -> Any:  # fmt: skip
     """Try every choice that could beat ``value``, experts in order of weight; improves ``chosen``."""
     lists, length, place, path, left, held, merged, least = tree
-    num_limits = len(limit)
     slack = CLOSE * root
     margin = root - value
-    left[0] = limit
-    held[0] = 0.0
-    for t in range(m):
-        merged[t] = 0.0
-        for k in range(num_limits):
-            merged[t] += rate[k] * use[t, k]
-    first = 0
-    for t in range(m):
-        if weight[t] >= margin:  # a better choice cannot do without it
-            path[first] = t
-            first += 1
-            held[0] += worth[t]
-            for k in range(num_limits):
-                left[0, k] -= use[t, k]
-    for k in range(num_limits):
-        if left[0, k] < 0.0:
-            return value, SOLVED
+    # What every better choice holds, and the candidates that the core leaves open.
+    first = _fix_what_must_be(worth, weight, use, limit, margin, path, left, held, m)
+    if first < 0:
+        return value, SOLVED
     if held[0] > value:
         value = _keep(chosen, path, first, m, held[0])
-    c = 0
-    for t in range(m):
-        fits = -margin < weight[t] < margin
-        for k in range(num_limits):
-            fits = fits and use[t, k] <= left[0, k]
-        if fits:
-            at = c
-            while at > 0 and worth[lists[0, at - 1]] * merged[t] < worth[t] * merged[lists[0, at - 1]]:
-                lists[0, at] = lists[0, at - 1]
-                at -= 1
-            lists[0, at] = t
-            c += 1
-    length[0], place[0] = c, 0
+    _list_candidates(worth, weight, use, rate, margin, lists, length, left, merged, m)
+    place[0] = 0
     d = 0
     done = 0
     while d >= 0:
@@ -249,26 +224,19 @@ def _search(
         if place[d] >= length[d]:
             d -= 1
             continue
-        t = lists[d, place[d]]
-        most, room = held[d], 0.0
-        for k in range(num_limits):
-            room += rate[k] * left[d, k]
-        for at in range(place[d], length[d]):
-            s = lists[d, at]
-            if merged[s] > room:
-                most += worth[s] * room / merged[s]
-                break
-            most += worth[s]
-            room -= merged[s]
-        if most <= value + slack:
+        # Cut the branch where the fractional knapsack over what is left cannot beat the best value.
+        if _most(worth, rate, merged, lists, left, held, d, place[d], length[d]) <= value + slack:
             d -= 1
             continue
+        # Take the next candidate.
+        t = lists[d, place[d]]
         place[d] += 1
         path[first + d] = t
         now = held[d] + worth[t]
         if now > value:
             value = _keep(chosen, path, first + d + 1, m, now)
         done += 1 + length[d] - place[d]
+        # List what still fits beside it, and go down where that can help.
         c, dearest, after = _descend(worth, use, lists, left, least, t, d, place[d], length[d])
         if c == 0:
             continue
@@ -281,6 +249,74 @@ def _search(
         d += 1
         held[d], length[d], place[d] = now, c, 0
     return value, SOLVED
+
+
+@inner
+def _fix_what_must_be(
+    worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, margin: float, path: Matrix, left: Matrix,
+    held: Matrix, m: int,
+) -> int:  # fmt: skip
+    """Take the experts that no better choice can do without; returns how many, −1 if they break a limit."""
+    num_limits = len(limit)
+    left[0] = limit
+    held[0] = 0.0
+    first = 0
+    for t in range(m):
+        if weight[t] >= margin:
+            path[first] = t
+            first += 1
+            held[0] += worth[t]
+            for k in range(num_limits):
+                left[0, k] -= use[t, k]
+    for k in range(num_limits):
+        if left[0, k] < 0.0:
+            return -1
+    return first
+
+
+@inner
+def _list_candidates(
+    worth: Matrix, weight: Matrix, use: Matrix, rate: Matrix, margin: float, lists: Matrix, length: Matrix,
+    left: Matrix, merged: Matrix, m: int,
+) -> None:  # fmt: skip
+    """List the open experts that fit, by falling worth per merged use: the order of the fractional knapsack."""
+    num_limits = len(rate)
+    for t in range(m):
+        merged[t] = 0.0
+        for k in range(num_limits):
+            merged[t] += rate[k] * use[t, k]
+    c = 0
+    for t in range(m):
+        fits = -margin < weight[t] < margin
+        for k in range(num_limits):
+            fits = fits and use[t, k] <= left[0, k]
+        if fits:
+            at = c
+            while at > 0 and worth[lists[0, at - 1]] * merged[t] < worth[t] * merged[lists[0, at - 1]]:
+                lists[0, at] = lists[0, at - 1]
+                at -= 1
+            lists[0, at] = t
+            c += 1
+    length[0] = c
+
+
+@inner
+def _most(
+    worth: Matrix, rate: Matrix, merged: Matrix, lists: Matrix, left: Matrix, held: Matrix, d: int, start: int,
+    stop: int,
+) -> float:  # fmt: skip
+    """The most that depth d can still reach: the fractional knapsack with all limits merged by their rates."""
+    most, room = held[d], 0.0
+    for k in range(len(rate)):
+        room += rate[k] * left[d, k]
+    for at in range(start, stop):
+        s = lists[d, at]
+        if merged[s] > room:
+            most += worth[s] * room / merged[s]
+            break
+        most += worth[s]
+        room -= merged[s]
+    return most
 
 
 @inner

@@ -12,8 +12,7 @@ import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
-
-LARGEST_EXACT = 2**62
+from alignsolve.subproblem.reduced_fitness import reduced_fitness
 
 
 @dataclass(frozen=True)
@@ -38,61 +37,12 @@ class RowOptima:
     chosen: BoolArray | None
 
 
-def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
-    """Solve every client's own problem under the given prices.
+def greedy_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
+    """Solve every client's own problem under the given prices; the clients have no budgets.
 
-    Parameters
-    ----------
-    block
-        The clients.
-    prices
-        (num_experts,) in fitness per unit of load, finite.
-    choose
-        Whether to return an optimal choice too. Ties go to the lower expert index.
+    Arguments as in :func:`.dispatch.best_rows`.
     """
-    reduced = reduced_fitness(block, prices)
-    if block.budget is not None:
-        from alignsolve.subproblem.knapsack import best_rows_within_budgets  # noqa: PLC0415  (loads numba)
-
-        value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64))
-        magnitude = _magnitude(block, reduced, prices, chosen)
-        return RowOptima(value, feasible, magnitude, chosen if choose else None)
-    return _Greedy(block, reduced).solve(prices, choose=choose)
-
-
-def reduced_fitness(block: ClientBlock, prices: FloatArray) -> RealArray:
-    """Fitness − price·load, (n, num_experts): int64 if exact in integers, else float64; meaningless if not allowed."""
-    if is_exact_in_integers(block, prices):
-        whole = prices.astype(np.int64)
-        if block.load is None:
-            return block.value.astype(np.int64) - whole
-        return block.value.astype(np.int64) - whole * block.load.astype(np.int64)
-    if block.load is None:
-        return np.subtract(block.value, prices, dtype=np.float64)
-    return block.value.astype(np.float64) - prices * block.load
-
-
-def is_exact_in_integers(block: ClientBlock, prices: FloatArray) -> bool:
-    """Whether values, prices and loads are whole numbers whose combinations fit an int64."""
-    if block.value.dtype.kind not in "iu" or not np.array_equal(prices, np.floor(prices)):
-        return False
-    heaviest = 1.0
-    if block.load is not None:
-        if not np.array_equal(block.load, np.floor(block.load)):
-            return False
-        heaviest = float(block.load.max(initial=0.0))
-    largest_value = float(np.abs(block.value).max(initial=0))
-    largest = largest_value + float(np.abs(prices).max(initial=0.0)) * heaviest
-    return largest * max(1, block.num_experts) < LARGEST_EXACT
-
-
-def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chosen: BoolArray) -> FloatArray:
-    """Sum over the chosen pairs of |reduced fitness| + 2·|price·load|, which is at least |fitness| + |price·load|."""
-    if reduced.dtype.kind == "i":
-        return np.zeros(block.num_clients)
-    paid = np.abs(prices) if block.load is None else np.abs(prices) * block.load
-    size: FloatArray = np.where(chosen, np.abs(reduced) + 2.0 * paid, 0.0).sum(axis=1)
-    return size
+    return _Greedy(block, reduced_fitness(block, prices)).solve(prices, choose=choose)
 
 
 class _Greedy:

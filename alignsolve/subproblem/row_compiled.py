@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
-from alignsolve.runtime.jit import inner, kernel
-from alignsolve.subproblem.row import RowOptima, is_exact_in_integers
+from alignsolve.numerics import FloatArray, RealArray, fixed
+from alignsolve.runtime.jit import absent, inner, kernel, present
+from alignsolve.subproblem.reduced_compiled import subtract_price
+from alignsolve.subproblem.reduced_fitness import is_exact_in_integers
+from alignsolve.subproblem.row import RowOptima
 from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 
 Matrix = npt.NDArray[Any]
 SHUT = np.iinfo(np.int64).min // 2
-NO_FLAGS = np.ones((1, 1), dtype=np.bool_)
 
 
 def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
@@ -25,24 +26,14 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     n = block.num_clients
     exact = is_exact_in_integers(block, prices)
     wanted = prices.astype(np.int64) if exact else prices
-    value = _readable(block.value)
+    value = readable(block.value)
     if value.dtype.kind in "iu" and not exact:
         value = value.astype(np.float64)
     best, size = np.zeros(n, dtype=wanted.dtype), np.zeros(n)
     feasible = np.zeros(n, dtype=np.bool_)
-    allowed = NO_FLAGS if block.allowed is None else block.allowed
-    required = NO_FLAGS if block.required is None else block.required
-    has_allowed, has_required = block.allowed is not None, block.required is not None
-    rows = (
-        fixed(value),
-        wanted,
-        fixed(allowed),
-        has_allowed,
-        fixed(required),
-        has_required,
-        fixed(block.demand),
-        fixed(block.capacity),
-    )
+    allowed = absent(np.bool_) if block.allowed is None else block.allowed
+    required = absent(np.bool_) if block.required is None else block.required
+    rows = (fixed(value), wanted, fixed(allowed), fixed(required), fixed(block.demand), fixed(block.capacity))
     if block.group is None or block.group_capacity is None or block.group_demand is None:
         limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
         _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
@@ -55,14 +46,15 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
 
 @kernel
 def _plain_rows(
-    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
+    value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
+    shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then the best of the others: as many as demanded, more while they are worth something.
 
     Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
     """
     n, num_experts = value.shape
+    has_allowed, has_required = present(allowed), present(required)
     rows, marks, enough, likely, kept, tops = desk
     fixed_number = np.zeros(BATCH, dtype=np.int64)
     dearest = _dearest(prices)
@@ -71,7 +63,7 @@ def _plain_rows(
             for q in range(min(BATCH, n - i)):
                 gain = rows[q]
                 for j in range(num_experts):
-                    gain[j] = value[i + q, j] - prices[j]
+                    gain[j] = subtract_price(value[i + q, j], prices[j], 1)
                 best[i + q], size[i + q], feasible[i + q] = 0, 0.0, True
                 if has_required:
                     fixed_number[q] = 0
@@ -107,12 +99,12 @@ def _plain_rows(
 
 @kernel
 def _grouped_rows(
-    value: Matrix, prices: Matrix, allowed: Matrix, has_allowed: bool, required: Matrix, has_required: bool,
-    demand: Matrix, capacity: Matrix, group: Matrix, group_demand: Matrix, group_capacity: Matrix,
-    best: Matrix, size: Matrix, feasible: Matrix,
+    value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
+    group: Matrix, group_demand: Matrix, group_capacity: Matrix, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
     """Required experts, then what each group still demands, then the best of what groups and total leave room for."""
     n, num_experts = value.shape
+    has_allowed, has_required = present(allowed), present(required)
     num_groups = group_demand.shape[1]
     gain = np.empty(num_experts, dtype=prices.dtype)
     chosen = np.empty(num_experts, dtype=np.bool_)
@@ -125,7 +117,7 @@ def _grouped_rows(
         for j in range(num_experts):
             open_ = not has_allowed or allowed[i, j]
             chosen[j] = has_required and required[i, j]
-            gain[j] = value[i, j] - prices[j] if open_ or chosen[j] else 0
+            gain[j] = subtract_price(value[i, j], prices[j], 1) if open_ or chosen[j] else 0
             if chosen[j]:
                 possible = possible and open_
                 taken += 1
@@ -158,13 +150,6 @@ def _grouped_rows(
         feasible[i] = possible and demand[i] <= taken <= capacity[i]
 
 
-def selected_sums(block: ClientBlock, indptr: IntArray, experts: IntArray) -> tuple[float, float, float]:
-    """Sum of a block's selected values as two floats that make it up, and the sum of their fitness' sizes."""
-    value, fitness = fixed(_readable(block.value)), fixed(_readable(block.fitness))
-    high, low, size = _selected_sums(value, fitness, fixed(indptr), fixed(experts))
-    return float(high), float(low), float(size)
-
-
 @inner
 def _dearest(prices: Matrix) -> float:
     """The largest size of a price."""
@@ -174,41 +159,9 @@ def _dearest(prices: Matrix) -> float:
     return dearest
 
 
-def summed(values: FloatArray) -> float:
-    """Sum of many floats, to within one rounding."""
-    high, low = _sum_twice(values)
-    return float(high + low)
-
-
-def _readable(values: RealArray) -> RealArray:
+def readable(values: RealArray) -> RealArray:
     """A type that the compiled code has a version for: in this machine's byte order, the small ones widened."""
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.float16:
         return values.astype(np.float32)
     return values if values.dtype.itemsize == 8 or values.dtype.kind == "f" else values.astype(np.int64)
-
-
-@kernel
-def _selected_sums(value: Matrix, fitness: Matrix, indptr: Matrix, experts: Matrix) -> Any:
-    """Add with the rounding error of each addition kept and added in the end (Ogita, Rump, Oishi: Sum2)."""
-    high, low, size = 0.0, 0.0, 0.0
-    for i in range(len(indptr) - 1):
-        for k in range(indptr[i], indptr[i + 1]):
-            term = np.float64(value[i, experts[k]])
-            size += abs(np.float64(fitness[i, experts[k]]))
-            after = high + term
-            virtual = after - high
-            low += (high - (after - virtual)) + (term - virtual)
-            high = after
-    return high, low, size
-
-
-@kernel
-def _sum_twice(values: Matrix) -> Any:
-    high, low = 0.0, 0.0
-    for term in values:
-        after = high + term
-        virtual = after - high
-        low += (high - (after - virtual)) + (term - virtual)
-        high = after
-    return high, low

@@ -1,1 +1,5 @@
-"""Whether alignment pays: what docs/protocol.md says, run and judged (``python -m benchmarks.evidence``)."""
+"""The evidence: the comparison of docs/protocol.md, run and judged by ``python -m benchmarks.evidence``.
+
+It keeps the raw rows and writes docs/evidence.md. Only tests and its own command call it. It may import fedtrain and
+alignsolve.
+"""

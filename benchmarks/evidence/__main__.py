@@ -1,7 +1,7 @@
-"""``python -m benchmarks.evidence``: run what is missing, keep the rows, write docs/evidence.md.
+"""``python -m benchmarks.evidence``: run the missing runs, keep their rows, and write docs/evidence.md.
 
-Goes on where it was stopped, and keeps what was done when it is. What is kept in the repository is not run again;
-``--fresh`` runs everything.
+It resumes where it was stopped, and keeps all finished runs. Runs whose rows are kept in the repository are not run
+again; ``--fresh`` runs everything.
 """
 
 from pathlib import Path
@@ -20,14 +20,14 @@ ROOT = PLANS.parents[1]
 
 
 def evidence(
-    workers: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 2,
-    out: Annotated[Path, typer.Option(help="Folder in which the runs are made.")] = ROOT / "runs" / "evidence",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do not use the rows that are kept.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Number of runs at the same time.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs" / "evidence",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore the kept rows, and run everything.")] = False,
 ) -> None:
-    """Answer docs/protocol.md."""
+    """Run the comparison of docs/protocol.md, and write docs/evidence.md."""
     console, cells = Console(), out / "cells"
     if not fresh:
-        console.print(f"{unpack(cells)} runs taken from what is kept")
+        console.print(f"{unpack(cells)} runs taken from the kept rows")
     plans = [PLANS / f"{name}.toml" for name in ("main", "ablation", "longer")]
     try:
         compared = [execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans]

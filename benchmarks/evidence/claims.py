@@ -1,4 +1,4 @@
-"""What docs/protocol.md calls success, claim by claim, and whether the runs bear it out."""
+"""The claims of docs/protocol.md, and whether the runs support them."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,24 +10,24 @@ from fedtrain.compare.statistics import Estimate, mean_with_margin
 
 VISIBLE = ("digits-visible", "letters-visible")
 BLIND = ("digits-skewed", "text")
-"""Tasks on which alignment is expected to gain nothing, and must not cost anything."""
+"""Tasks on which alignment is expected to gain nothing, and must do no harm."""
 
 
 class Verdict(NamedTuple):
-    """A claim on one task, and what was seen.
+    """A claim on one task, and its result.
 
     Attributes
     ----------
     number
-        Of the claim in the protocol.
+        Number of the claim in the protocol.
     task, rival, figure
-        What is judged; the rival is empty where ours is judged by itself.
+        Task, rival and figure that are judged; the rival is empty if our own figure is judged.
     seen
-        A ratio or difference to the rival, or ours' own mean, with its interval.
+        The ratio or difference to the rival, or our own mean, with its interval.
     limit
-        What it is held to, in words.
+        The limit of the claim, in words.
     holds
-        Whether the value keeps to it; of claims of doing no harm, whether the interval does.
+        Whether the value keeps the limit; for claims of no harm, whether the interval does.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 
 def verdicts(main: Compared) -> list[Verdict]:
-    """Judge all claims."""
+    """Judge all claims of the protocol."""
     found = {(one.task, one.rival, one.figure): one for one in main.comparisons}
     return [*_faster(found), *_balanced(main), *_lighter(found), *_harmless(found)]
 
@@ -91,6 +91,6 @@ def _at_most(number: int, one: Comparison, figure: str, limit: float) -> Verdict
 
 
 def corrected(compared: Sequence[Compared]) -> list[Compared]:
-    """Correct p for the comparisons of all plans together, since they stand on one page."""
+    """Correct the p-values over the comparisons of all plans together, since they are on one page."""
     every = iter(correct([one for each in compared for one in each.comparisons]))
     return [each._replace(comparisons=list(islice(every, len(each.comparisons)))) for each in compared]

@@ -1,8 +1,9 @@
 """The raw rows of the evidence, kept in the repository as one file: every round of every run.
 
-Cells are run one file each (:mod:`fedtrain.compare.run`), so that a run can stop anywhere. What is kept is all of them,
-packed: their names, which hold a digest of their configurations, before their lines. Unpacked, they are found by those
-digests and not run again; where a configuration has changed, they are not found.
+Each cell of a comparison is run into its own file (:mod:`fedtrain.compare.run`), so that a comparison can stop at any
+time. The kept file packs all cells: each line starts with the cell's name, which holds a digest of its configuration.
+Unpacked cells are found by their names and not run again. A cell whose configuration has changed has a new name, so it
+is run.
 """
 
 import csv
@@ -21,7 +22,7 @@ KEPT = Path(__file__).parents[1] / "results" / "evidence.csv.gz"
 
 
 def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
-    """Write cells into one file, in the order of their names; equal cells give an equal file, byte by byte."""
+    """Pack cells into one file, sorted by name; equal cells give the same bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("cell", *Line._fields))
@@ -36,7 +37,7 @@ def pack(cells: Iterable[Path], out: Path = KEPT) -> None:
 
 
 def cells_of(plans: Iterable[Plan], folder: Path) -> list[Path]:
-    """Find the cells in a folder that a plan may ask for, whichever settings are chosen; not those of plans before."""
+    """Return the cells in a folder that a plan may need with any of its settings; cells of other plans are left out."""
     names = {
         plan.cell(task, alignment, setting, seed).key
         for plan in plans
@@ -47,7 +48,7 @@ def cells_of(plans: Iterable[Plan], folder: Path) -> list[Path]:
 
 
 def unpack(folder: Path, kept: Path = KEPT) -> int:
-    """Write every cell that is kept and not yet in the folder; return how many. Of other versions, none."""
+    """Write every kept cell that is not in the folder; return how many. None if the columns have another version."""
     if not kept.exists():
         return 0
     folder.mkdir(parents=True, exist_ok=True)

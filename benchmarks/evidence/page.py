@@ -1,6 +1,6 @@
-"""docs/evidence.md and its pictures, made from the results of the comparisons.
+"""Writes docs/evidence.md and its pictures from the results of the comparisons.
 
-The interpretation is written by hand, in findings.md beside this file. It is the first part of the page.
+The interpretation of the figures is written by hand, in findings.md beside this file; it opens the page.
 """
 
 import math
@@ -114,7 +114,7 @@ def _ablation(ablation: Compared, task: str) -> Iterator[str]:
 
 
 def _longer(main: Compared, longer: Compared, task: str) -> Iterator[str]:
-    """Rounds of the longer runs to the targets that the reference set in the protocol's rounds."""
+    """Yield the results of longer runs for the targets that the reference set in the protocol's rounds."""
     yield f"### {task}, {len(longer.runs[task, longer.plan.ours][0]['round'])} rounds"
     (reference,) = (one for one in main.figures if (one.task, one.alignment) == (task, main.plan.reference))
     targets = [target * reference.levels["accuracy"] for target in main.plan.targets]
@@ -146,8 +146,9 @@ def _how(*compared: Compared) -> str:
     hours = sum(float(run["round_seconds"].sum()) for run in judged) / 3600
     return (
         f"{len(every)} runs were made, including those for tuning. The {len(judged)} judged runs took {hours:.1f} "
-        "hours of wall-clock time; several ran at the same time. The raw rows are in `benchmarks/results/evidence.csv.gz`, "
-        "one for each round of each run. `make evidence` runs only what is missing there, and writes this page."
+        "hours of wall-clock time; several ran at the same time. The raw rows are in "
+        "`benchmarks/results/evidence.csv.gz`, one for each round of each run. `make evidence` runs only what is "
+        "missing there, and writes this page."
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the evidence: accuracy by round, a line for each alignment."""
+"""Draws the pictures of the evidence: accuracy by round, one line per alignment."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from fedtrain.compare.comparison import Compared
 from fedtrain.compare.statistics import mean_with_margin
 
 STRONG = ("none", "random", "rolling", "flex-moe", "ours")
-"""Alignments that the protocol's claims speak of; the others are drawn thin and grey."""
+"""Alignments named in the protocol's claims; the others are drawn as thin grey lines."""
 
 
 def draw_accuracy(main: Compared, task: str, out: Path) -> None:
-    """Draw mean accuracies with 95 % intervals over seeds; the same figures give the same file."""
+    """Draw mean accuracies with 95 % intervals over seeds; equal data give the same file."""
     import matplotlib as mpl  # noqa: PLC0415  (half a second, and only for pictures)
     import matplotlib.pyplot as plt  # noqa: PLC0415
 

@@ -1,6 +1,8 @@
-"""Outside solvers as their users would call them: from raw arrays, in bulk where they have a bulk interface.
+"""Peers: outside solvers, called as their users would call them, in bulk where they have a bulk interface.
 
-Each is one file, a frozen dataclass that says what it can take, and one line here.
+Each peer is one file (a frozen dataclass of the Contender protocol) and one line in ``PEERS``.
+:mod:`benchmarks.entrants` imports a peer by its name. A peer may import alignsolve, problems, the contender protocol
+and the package that it calls.
 """
 
 PEERS = {
@@ -15,4 +17,4 @@ PEERS = {
     "lapx": "benchmarks.peers.replicated:LAPX",
     "pot-emd": "benchmarks.peers.pot_emd:EMD",
 }
-"""Every peer by name: ``module:contender``, imported when it is asked for."""
+"""Every peer by name, as ``module:contender``; it is imported on demand."""

@@ -1,4 +1,4 @@
-"""HiGHS through highspy, the whole model passed in bulk: as an LP by interior point or simplex, or as a MIP."""
+"""HiGHS through highspy, with the whole model passed in bulk: an LP by interior point or simplex, or a MIP."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from problems.linear import LinearProgram, linear_program
 
 @dataclass(frozen=True)
 class Highs:
-    """HiGHS.
+    """HiGHS with one of its methods.
 
     Parameters
     ----------
@@ -24,11 +24,11 @@ class Highs:
     method: str
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """The relaxation is no answer in the general class."""
+        """Refuse problems whose linear relaxation is not exact, unless the method is "mip"."""
         return beyond(problem, EVERYTHING if self.method == "mip" else RELAXED)
 
     def build(self, problem: AlignmentProblem) -> tuple[Any, LinearProgram]:
-        """Pass columns, rows and entries at once."""
+        """Pass all columns, rows and entries at once."""
         import highspy  # noqa: PLC0415
 
         program = linear_program(problem)
@@ -62,16 +62,16 @@ class Highs:
         return highs, program
 
     def solve(self, model: tuple[Any, LinearProgram]) -> Claim:
-        """Run, and read the columns and the experts' prices."""
+        """Run HiGHS; read the columns and the experts' prices."""
         highs, program = model
         highs.run()
         status = highs.getModelStatus()
-        told = highs.modelStatusToString(status)
+        status_text = highs.modelStatusToString(status)
         solution = highs.getSolution()
         if not solution.value_valid:
-            return Claim(told)
+            return Claim(status_text)
         prices = np.asarray(solution.row_dual)[program.expert_rows] if solution.dual_valid else None
-        return Claim(told, program.alignment(np.asarray(solution.col_value)), prices)
+        return Claim(status_text, program.alignment(np.asarray(solution.col_value)), prices)
 
 
 INTERIOR_POINT, SIMPLEX, MIP = Highs("ipm"), Highs("simplex"), Highs("mip")

@@ -1,7 +1,7 @@
-"""The flow network that a careful user would draw for the cardinality class; shared by the min-cost-flow peers.
+"""The flow network of a problem of the cardinality class, as a careful user would build it; for min-cost-flow peers.
 
-A client supplies its capacity and an expert asks for its demand; what is left on either side goes to one sink. Nodes:
-clients, then (client, group) pairs where there are groups, then experts, then the sink.
+A client supplies its capacity, and an expert consumes its demand; the remaining flow of both goes to one sink. The
+nodes are, in order: clients, (client, group) pairs if there are groups, experts, and the sink.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ TAKES = PLAIN | {Feature.GROUPS}
 
 @dataclass(frozen=True)
 class Network:
-    """Arcs as arrays, the pairs first.
+    """A network with its arcs as arrays; the arcs of pairs come first.
 
     Attributes
     ----------
     tails, heads, capacity, cost
-        (num_arcs,); cost as float, to be made whole by the peer.
+        (num_arcs,) arrays; the cost is real, and peers round it if they need integers.
     supply
-        (num_nodes,), its sum is 0.
+        (num_nodes,) supply of each node; the sum is 0.
     clients, experts
-        The pair behind each of the first arcs.
+        Client and expert of each of the first arcs.
     num_clients
-        Rows of the alignment.
+        Number of rows of the alignment.
     """
 
     tails: IntArray
@@ -42,7 +42,7 @@ class Network:
 
 
 def draw(problem: AlignmentProblem) -> Network:
-    """Draw the network of a problem without soft bounds and required pairs."""
+    """Build the network of a problem without soft bounds and required pairs."""
     n, e = problem.shape
     groups = problem.num_groups
     first_expert = n + n * groups
@@ -72,7 +72,7 @@ def draw(problem: AlignmentProblem) -> Network:
 
 
 def _pairs(problem: AlignmentProblem) -> tuple[IntArray, IntArray]:
-    """Return all eligible pairs."""
+    """Return clients and experts of all eligible pairs."""
     if problem.eligible is not None:
         clients, experts = np.nonzero(problem.eligible)
         return clients, experts

@@ -1,4 +1,4 @@
-"""networkx.network_simplex on a DiGraph; integers only, since float weights can make it cycle for ever."""
+"""networkx.network_simplex on a DiGraph, with integer costs only: with float weights it can cycle forever."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,11 @@ class NetworkSimplex:
     """Network simplex in pure Python."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Name what is no plain flow."""
+        """Name features that a plain flow cannot express."""
         return beyond(problem, TAKES)
 
     def build(self, problem: AlignmentProblem) -> tuple[Any, Network]:
-        """Make one node and one arc at a time, as there is no other way."""
+        """Add nodes and arcs one at a time; networkx has no bulk interface."""
         import networkx  # noqa: PLC0415
 
         network = draw(problem)
@@ -32,7 +32,7 @@ class NetworkSimplex:
         return graph, network
 
     def solve(self, model: tuple[Any, Network]) -> Claim:
-        """Solve and read the pairs that carry flow."""
+        """Solve, and read the pairs that carry flow."""
         import networkx  # noqa: PLC0415
 
         graph, network = model

@@ -1,4 +1,4 @@
-"""What the assignment and transport peers can take: every client at most one expert; beside it, their common sizes."""
+"""Shared by assignment and transport peers: their limit of one expert per client, and the places at experts."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from benchmarks.contender import PLAIN, beyond
 
 
 def refusal(problem: AlignmentProblem) -> str | None:
-    """Name what an assignment cannot say."""
+    """Name features that an assignment cannot express."""
     if (problem.client_capacity > 1).any():
         return "gives each client one expert at most (c = 1)"
     return beyond(problem, PLAIN)
@@ -18,20 +18,20 @@ def refusal(problem: AlignmentProblem) -> str | None:
 
 @dataclass(frozen=True)
 class Places:
-    """Places at experts: some must be filled, some may be; and places for clients that stay without one.
+    """Places at experts, which must or may be filled, and places for clients without an expert.
 
     Attributes
     ----------
     must, may
-        (num_experts,) places that must and that may be filled, beside each other.
+        (num_experts,) number of places that must be filled, and of further places that may be filled.
     idle
-        Places for clients without an expert.
+        Number of places for clients without an expert.
     demanding
-        (num_clients,) clients that must have an expert.
+        (num_clients,) bools: clients that must have an expert.
     value
-        (num_clients, num_experts) fitness, 0 where forbidden.
+        (num_clients, num_experts) fitness; 0 for forbidden pairs.
     forbidden
-        (num_clients, num_experts) pairs that may not be.
+        (num_clients, num_experts) bools: pairs that are not allowed.
     """
 
     must: IntArray
@@ -43,7 +43,7 @@ class Places:
 
 
 def places(problem: AlignmentProblem) -> Places:
-    """Count the places of a problem with at most one expert a client."""
+    """Count the places of a problem with at most one expert per client."""
     must = np.ceil(problem.expert_demand).astype(np.int64)
     most = np.floor(np.minimum(problem.expert_capacity, problem.num_clients)).astype(np.int64)
     demanding = problem.client_demand > 0
@@ -55,5 +55,5 @@ def places(problem: AlignmentProblem) -> Places:
 
 
 def penalty(value: FloatArray) -> float:
-    """Return a loss that no gain elsewhere makes up for: the usual big M."""
+    """Return a big M: a loss that exceeds every possible gain."""
     return float(np.ptp(value)) * value.shape[0] + 1.0 if value.size else 1.0

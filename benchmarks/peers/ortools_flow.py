@@ -1,4 +1,4 @@
-"""OR-Tools SimpleMinCostFlow through its bulk interface; floats are scaled to integers, as its users must."""
+"""OR-Tools SimpleMinCostFlow through its bulk interface; costs are scaled to integers, as it requires."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,15 @@ from benchmarks.contender import Claim, beyond
 from benchmarks.peers.network import TAKES, Network, draw
 
 DECIMALS = 1e6
-"""Six decimals of the largest fitness are kept where OR-Tools' cost range allows it."""
+"""Scale of the largest cost: six decimals are kept if OR-Tools' range of costs allows it."""
 
 
 @dataclass(frozen=True)
 class MinCostFlow:
-    """Min-cost flow; optimal for the rounded costs."""
+    """Min-cost flow, optimal for the rounded costs."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Name what is no plain flow."""
+        """Name features that a plain flow cannot express."""
         return beyond(problem, TAKES)
 
     def build(self, problem: AlignmentProblem) -> tuple[Any, IntArray, Network]:
@@ -38,7 +38,7 @@ class MinCostFlow:
         return flow, arcs[: len(network.clients)], network
 
     def solve(self, model: tuple[Any, IntArray, Network]) -> Claim:
-        """Solve and read the pairs that carry flow."""
+        """Solve, and read the pairs that carry flow."""
         flow, arcs, network = model
         status = flow.solve()
         if status != flow.OPTIMAL:
@@ -49,7 +49,7 @@ class MinCostFlow:
 
 
 def whole_costs(cost: FloatArray, num_nodes: int) -> IntArray:
-    """Scale and round costs; whole ones stay as they are where they fit."""
+    """Scale and round costs to integers; whole costs that are small enough stay as they are."""
     largest = float(np.abs(cost).max(initial=0.0)) or 1.0
     most = np.iinfo(np.int64).max / (2.0 * (num_nodes + 2) ** 2)
     if largest <= most and np.array_equal(cost, np.floor(cost)):

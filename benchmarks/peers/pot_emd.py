@@ -1,4 +1,4 @@
-"""POT's exact transport, ot.emd: clients send mass 1, a dummy client fills the places that nobody has to."""
+"""POT's exact transport, ot.emd: each client sends mass 1, and a dummy client fills the optional places."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from benchmarks.contender import Claim
 from benchmarks.peers import one_each
 
 ITERATIONS = 100_000_000
-"""At its limit POT only warns; this one is out of reach."""
+"""Limit of iterations, chosen out of reach: at its limit POT only warns."""
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,24 @@ class Emd:
     """Earth mover's distance by network simplex."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Refuse what is no assignment."""
+        """Name features that an assignment cannot express."""
         return one_each.refusal(problem)
 
     def build(self, problem: AlignmentProblem) -> tuple[FloatArray, FloatArray, FloatArray, int]:
-        """Masses of clients and of places, and the cost between them; forbidden pairs cost a big M."""
+        """Return the masses of clients and places, and the costs between them; forbidden pairs cost a big M."""
         places = one_each.places(problem)
         large = one_each.penalty(places.value)
         pairs = np.where(places.forbidden, large, -places.value)
         idle = np.where(places.demanding, large, 0.0)[:, None]
-        nobody = np.zeros((1, 2 * problem.num_experts + 1))
-        nobody[0, : problem.num_experts] = large
-        cost = np.vstack([np.hstack([pairs, pairs, idle]), nobody])
+        dummy = np.zeros((1, 2 * problem.num_experts + 1))
+        dummy[0, : problem.num_experts] = large
+        cost = np.vstack([np.hstack([pairs, pairs, idle]), dummy])
         masses = np.concatenate([places.must, places.may, [places.idle]]).astype(np.float64)
         clients = np.append(np.ones(problem.num_clients), masses.sum() - problem.num_clients)
         return clients, masses, cost, problem.num_experts
 
     def solve(self, model: tuple[FloatArray, FloatArray, FloatArray, int]) -> Claim:
-        """Solve and read the plan's entries above one half."""
+        """Solve, and read the entries of the plan above one half."""
         import ot  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415
 
         clients, masses, cost, num_experts = model

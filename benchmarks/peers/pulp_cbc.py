@@ -1,4 +1,4 @@
-"""PuLP with its bundled CBC: one Python object per variable, as its users write it."""
+"""PuLP with its bundled CBC: one Python object per variable, as its users write models."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from problems.linear import LinearProgram, linear_program
 
 @dataclass(frozen=True)
 class PulpCbc:
-    """CBC through files, the gaps set to 0."""
+    """CBC, called through files, with gaps of 0."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Everything is a row or a column to a MIP."""
+        """Return None: a MIP can express every problem."""
         return None
 
     def build(self, problem: AlignmentProblem) -> tuple[Any, list[Any], LinearProgram]:
-        """Make a variable for each column, a constraint or two for each row."""
+        """Make one variable per column, and one or two constraints per row."""
         import pulp  # noqa: PLC0415
 
         program = linear_program(problem)
@@ -40,16 +40,16 @@ class PulpCbc:
         return model, columns, program
 
     def solve(self, model: tuple[Any, list[Any], LinearProgram]) -> Claim:
-        """Let CBC write, read, solve; and read its answer."""
+        """Run CBC, and read its answer."""
         import pulp  # noqa: PLC0415
 
         made, columns, program = model
         made.solve(pulp.PULP_CBC_CMD(msg=False, gapRel=0.0, gapAbs=0.0))
-        told = pulp.LpStatus[made.status]
+        status_text = pulp.LpStatus[made.status]
         if made.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-            return Claim(told)
+            return Claim(status_text)
         values = np.array([column.varValue or 0.0 for column in columns])
-        return Claim(told, program.alignment(values))
+        return Claim(status_text, program.alignment(values))
 
 
 def _add_row(model: Any, expression: Any, lower: float, upper: float) -> None:

@@ -1,4 +1,4 @@
-"""Linear assignment by replication: every place at an expert is a column of its own. Dense, so small sizes only."""
+"""Linear assignment by replication: each place at an expert is one column. The matrix is dense, so sizes are small."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Replicated:
     package: str
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """Refuse what is no assignment, or would not fit in memory."""
+        """Name features that an assignment cannot express, or the size of a matrix that is too large."""
         reason = one_each.refusal(problem)
         if reason:
             return reason
@@ -37,7 +37,7 @@ class Replicated:
         return None
 
     def build(self, problem: AlignmentProblem) -> tuple[FloatArray, IntArray]:
-        """Replicate columns; places that must be filled draw clients by a bonus, forbidden pairs repel them."""
+        """Replicate columns; places that must be filled have a bonus, forbidden pairs have a penalty."""
         places = one_each.places(problem)
         large = one_each.penalty(places.value)
         experts = np.repeat(np.arange(problem.num_experts), places.must + places.may)
@@ -51,7 +51,7 @@ class Replicated:
         return value, np.concatenate([experts, np.full(places.idle, -1)])
 
     def solve(self, model: tuple[FloatArray, IntArray]) -> Claim:
-        """Solve and map places back to experts."""
+        """Solve, and map places back to experts."""
         value, experts = model
         clients, columns = self._assign(value)
         served = experts[columns] >= 0

@@ -12,14 +12,14 @@ from problems.linear import LinearProgram, linear_program
 
 @dataclass(frozen=True)
 class Linprog:
-    """linprog, method "highs"."""
+    """The linear relaxation by linprog with the method "highs"."""
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
-        """The relaxation is no answer in the general class."""
+        """Refuse problems whose linear relaxation is not exact."""
         return beyond(problem, RELAXED)
 
     def build(self, problem: AlignmentProblem) -> tuple[dict[str, Any], LinearProgram]:
-        """Stack upper and lower bounds as ≤ rows, equations apart."""
+        """Stack upper and lower bounds as ≤ rows; equations are separate."""
         from scipy import sparse  # noqa: PLC0415
 
         program = linear_program(problem)
@@ -38,7 +38,7 @@ class Linprog:
         return arguments, program
 
     def solve(self, model: tuple[dict[str, Any], LinearProgram]) -> Claim:
-        """Solve and read the columns."""
+        """Solve, and read the columns."""
         from scipy.optimize import linprog  # noqa: PLC0415
 
         arguments, program = model

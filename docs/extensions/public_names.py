@@ -30,6 +30,8 @@ PACKAGES = (
     "fedtrain.layouts",
     "fedtrain.models",
     "fedtrain.partial",
+    "fedtrain.report",
+    "fedtrain.server",
     "fedtrain.adapters.flower",
     "fedtrain.adapters.huggingface",
     "fedtrain.adapters.nvflare",

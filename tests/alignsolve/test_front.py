@@ -1,4 +1,4 @@
-"""The front door: a solver may claim what it likes, only what can be checked is believed."""
+"""solve(): every solver's answer is checked; only claims that can be checked are accepted."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from alignsolve import (
     Witness,
     solve,
 )
-from alignsolve.front import judge
+from alignsolve.certificate.judge import judge
 from alignsolve.numerics import is_proven, relative_gap
 from tests.claims import BEST, FLOW, PACK, PROOF, STUCK, STUCK_PACK, claim
 

@@ -1,4 +1,4 @@
-"""The races: peers agree with us, bad contenders become rows, runs resume, reports are drawn from rows."""
+"""The races: peers agree with our solvers, bad contenders become rows, races resume, reports are made from rows."""
 
 import subprocess
 import sys
@@ -14,15 +14,17 @@ import typer
 
 from alignsolve import Alignment, AlignmentProblem, Answer, solve
 from alignsolve.io import save_problem
-from benchmarks import memory, report, solvers
+from benchmarks import instances, memory, report, solvers
+from benchmarks.case import Case
 from benchmarks.contender import Claim
 from benchmarks.entrants import find, in_order
+from benchmarks.instances import files
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.peers import PEERS
 from benchmarks.rows import Row, Table, best_bounds, gap, make_row, read
 from benchmarks.solvers import run
-from benchmarks.suites import Case, Suite, files, suites
+from benchmarks.suites import Suite, suites
 from benchmarks.summary import profile, slopes, standings
 from benchmarks.trial import Trial, judgement
 from problems import FAMILIES
@@ -47,7 +49,7 @@ def installed(peer: str) -> bool:
 
 
 def make(family: str, num_clients: int = 40, num_experts: int = 5, *, one_each: bool = False) -> AlignmentProblem:
-    return Case(family, num_clients, num_experts, one_each=one_each).make()
+    return instances.make(Case(family, num_clients, num_experts, one_each=one_each))
 
 
 # Solvers of the reader's own, good and bad; workers import them from here by name.
@@ -92,7 +94,7 @@ def test_highs_reaches_our_optimum_and_its_prices_prove_it(tmp_path: Path) -> No
     # In processes of their own: the HiGHS of highspy and the one inside OR-Tools cannot live in the same.
     names = [name for name in PEERS if name.startswith("highs")]
     for case in (Case("layers", 40, 8), Case("required", 40, 5)):
-        ours = solve(case.make(), "flow")
+        ours = solve(instances.make(case), "flow")
         for name, _, trial in race(case, names, {name: [0] for name in names}, timeout=60):
             assert trial.feasible, trial.reason
             assert trial.objective == pytest.approx(ours.objective, rel=1e-9)
@@ -157,7 +159,7 @@ def race_of(*solvers: Callable[..., Answer], timeout: float = 30.0, repeats: int
 
 @pytest.fixture
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers import this file by the name that it has here."""
+    """Let workers import this file by its name here."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 

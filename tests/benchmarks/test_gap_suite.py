@@ -1,4 +1,4 @@
-"""The suite of the classical instances: what it races, and how it counts against the best known values."""
+"""The suite of the classical instances: its cases, and its comparison with the best known values."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +10,10 @@ import typer
 from alignsolve import solve
 from benchmarks import gap as gap_suite
 from benchmarks import solvers
+from benchmarks.case import Case
 from benchmarks.machine import this_machine
 from benchmarks.rows import Table, make_row
 from benchmarks.solvers import run
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 from problems import FAMILIES, orlib
 

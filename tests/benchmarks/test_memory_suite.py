@@ -1,4 +1,4 @@
-"""The memory suite: instances in files, memory against the fitness, and rows from before it was told."""
+"""The memory suite: instances in files, memory in units of the fitness, and rows of earlier versions."""
 
 import csv
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from alignsolve import RowBlocks
-from benchmarks import report, stored
+from benchmarks import instances, report
+from benchmarks.case import Case
 from benchmarks.machine import this_machine
 from benchmarks.rows import LATER, Table, make_row, read
-from benchmarks.suites import Case
 from benchmarks.trial import Trial
 
 MACHINE = this_machine()
@@ -20,17 +20,17 @@ MACHINE = this_machine()
 def test_stored_instances_are_made_once_read_and_removed(
     stored_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "FOLDER", tmp_path / "inputs")
-    monkeypatch.setattr(stored, "DRAWN", 64)
+    monkeypatch.setattr(instances, "FOLDER", tmp_path / "inputs")
+    monkeypatch.setattr(instances, "DRAWN", 64)
     case = Case("uniform", 200, 4, stored=stored_as)
-    problem = case.make()
+    problem = instances.make(case)
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "inputs").rglob("*")}
-    again = case.make()
+    again = instances.make(case)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "inputs").rglob("*")} == written
     assert isinstance(again.fitness, RowBlocks) == (stored_as == "mapped")
     assert np.array_equal(problem.values(), again.values())
     assert len(np.unique(problem.values(), axis=0)) == 200
-    stored.remove(case)
+    instances.remove_stored(case)
     assert list((tmp_path / "inputs").iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""DIMACS files read as alignments, and alignments written as MPS and LP."""
+"""DIMACS files read as problems, and problems written as MPS and LP."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, solve
-from benchmarks.suites import Case
+from benchmarks.case import Case
+from benchmarks.instances import make
 from problems import dimacs, export
 from problems.linear import linear_program
 
@@ -122,7 +123,7 @@ for path in sys.argv[1:]:
 
 
 def solve_files(paths: list[Path]) -> list[tuple[float, list[str]]]:
-    """Solve by HiGHS in a process of its own: it cannot share one with OR-Tools."""
+    """Solve by HiGHS in its own process, because it cannot share one with OR-Tools."""
     command = [sys.executable, "-c", HIGHS, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
@@ -131,7 +132,7 @@ def solve_files(paths: list[Path]) -> list[tuple[float, list[str]]]:
 def test_written_files_have_our_optimum(tmp_path: Path) -> None:
     families = ["uniform", "layers", "sparse", "required", "soft", "tight", "weighted", "budgets", "integers"]
     paths = [tmp_path / f"{name}{suffix}" for name in families for suffix in (".mps", ".lp")]
-    problems = [Case(name, 14, 4).make() for name in families for _ in (".mps", ".lp")]
+    problems = [make(Case(name, 14, 4)) for name in families for _ in (".mps", ".lp")]
     for problem, path in zip(problems, paths, strict=True):
         export.write(problem, path)
     for problem, path, (objective, chosen) in zip(problems, paths, solve_files(paths), strict=True):
@@ -145,7 +146,7 @@ def test_written_files_have_our_optimum(tmp_path: Path) -> None:
 
 
 def test_both_formats_say_the_same(tmp_path: Path) -> None:
-    problem = Case("weighted", 10, 3).make()
+    problem = make(Case("weighted", 10, 3))
     paths = [tmp_path / "problem.mps", tmp_path / "problem.lp"]
     for path in paths:
         export.write(problem, path)
@@ -155,14 +156,14 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
 
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"problem\.sol: the suffix must be \.mps or \.lp"):
-        export.write(Case("uniform", 4, 2).make(), tmp_path / "problem.sol")
+        export.write(make(Case("uniform", 4, 2)), tmp_path / "problem.sol")
     assert not (tmp_path / "problem.sol").exists()
 
 
 def test_rows_and_columns_weigh_every_alignment_as_the_problem_does() -> None:
     rng = np.random.default_rng(0)
     for family in ("soft", "layers", "budgets", "weighted", "required"):
-        problem = Case(family, 6, 4).make()
+        problem = make(Case(family, 6, 4))
         program = linear_program(problem)
         matrix = np.zeros((len(program.row_lower), len(program.cost)))
         columns = np.repeat(np.arange(len(program.cost)), np.diff(program.start))

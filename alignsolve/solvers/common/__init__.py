@@ -1,4 +1,4 @@
-"""What several solvers share: samples, the incumbent, prices by the level method, the residual graph, warming up.
+"""Methods that several solvers share: samples, the level method, the residual graph, the elastic problem, warming up.
 
-Solvers and :mod:`alignsolve.diagnose` call it. It imports what lies below the solvers.
+Solvers and :mod:`alignsolve.diagnose` call them. They import what lies below the solvers, and no solver.
 """

@@ -1,8 +1,8 @@
-"""The elastic problem: every hard expert bound may be missed at a price of 1 a unit, and nothing else counts.
+"""The elastic problem: every hard expert bound may be violated at a price of 1 for each unit; nothing else counts.
 
-Its optimum is minus the least total by which the bounds must be missed: 0 if and only if the problem is feasible
-(client rows stay hard). Where it is not, the elastic problem's prices are a direction along which the original
-bound falls without end, and their level sets hold a witness.
+Its optimum is minus the least total violation of the bounds: 0 if and only if the problem is feasible (client rows
+stay hard). If the problem is infeasible, the elastic problem's prices are a direction along which the original bound
+falls without end. A level set of these prices holds a witness.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from alignsolve.solvers.common.residual import prices_of
 
 
 def elastic(problem: AlignmentProblem) -> AlignmentProblem:
-    """Build the elastic problem: fitness 0, a penalty of 1 per unit for each hard expert bound, 0 for each soft one."""
+    """Build the elastic problem: fitness 0; a penalty of 1 per unit for each hard expert bound, none for soft ones."""
     bounds = problem.experts
     return replace(
         problem,
@@ -32,13 +32,22 @@ def elastic(problem: AlignmentProblem) -> AlignmentProblem:
     )
 
 
-def witness_by(problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]) -> Witness | None:
-    """Find why a problem of the cardinality class is infeasible, given a way to solve the elastic one.
+def witness_from_elastic(
+    problem: AlignmentProblem, optimum: Callable[[AlignmentProblem], Alignment | None]
+) -> Witness | None:
+    """Find why a problem of the cardinality class is infeasible, given a way to solve its elastic problem.
+
+    Parameters
+    ----------
+    problem
+        Infeasible.
+    optimum
+        Returns an optimal alignment of the problem that it is given, or None.
 
     Raises
     ------
     SolveError
-        If what it finds for the elastic problem is no optimum.
+        If the alignment that it returns for the elastic problem is not optimal.
     """
     relaxed = elastic(problem)
     alignment = optimum(relaxed)

@@ -1,7 +1,10 @@
-"""The nearest prices at which a model made of slopes is below a level: a small quadratic program, compiled.
+"""The step of the level method: project prices onto the set where a piecewise linear model is below a level.
 
-Solved in its dual, one multiplier for each slope: coordinate ascent, in which the prices for given multipliers are a
-clipped step from where the search stands (Hildreth 1957).
+This is a small quadratic program. Hildreth's method solves its dual, with one multiplier for each linear piece, by
+coordinate ascent. The prices for given multipliers are the start moved along the pieces' slopes and clipped to the
+box.
+
+Source: C. Hildreth, A quadratic programming procedure, Naval Research Logistics Quarterly 4 (1957).
 """
 
 from typing import Any
@@ -11,9 +14,9 @@ import numpy as np
 from alignsolve.runtime.jit import kernel
 
 SWEEPS = 200
-"""Rounds over all multipliers, at most."""
+"""Most rounds over all multipliers."""
 CLOSE = 1e-3
-"""A level counts as reached if it is missed by no more than this share of what was missed at the start."""
+"""A level counts as reached if it is missed by no more than this share of the distance at the start."""
 
 
 @kernel
@@ -23,11 +26,11 @@ def nearest(slopes: Any, offsets: Any, level: float, start: Any, lower: Any, upp
     Parameters
     ----------
     slopes, offsets
-        (num_slopes, num_experts) and (num_slopes,).
+        (num_slopes, num_experts) and (num_slopes,): the model's pieces.
     level
-        What the model should not exceed.
+        The level that the model should not exceed.
     start, lower, upper
-        (num_experts,): where the search stands, and its box.
+        (num_experts,): the prices to project, and the box.
 
     Returns
     -------
@@ -49,6 +52,7 @@ def nearest(slopes: Any, offsets: Any, level: float, start: Any, lower: Any, upp
             k = num_slopes - 1 - turn
             if squares[k] == 0.0:
                 continue
+            # One multiplier: step until its piece meets the level, or the multiplier is 0.
             excess = np.dot(slopes[k], point) + offsets[k] - level
             missed = max(missed, excess)
             step = max(-steps[k], excess / squares[k])

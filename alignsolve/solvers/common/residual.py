@@ -1,12 +1,16 @@
-"""The residual graph of an alignment on num_experts + 1 nodes: what is left to gain, and the prices when nothing is.
+"""The residual graph of an alignment on num_experts + 1 nodes: negative cycles improve it, distances are prices.
 
-Every change of a feasible alignment is made of moves of single clients. Seen from the experts, a client that gives up
-expert j for expert k is an arc j → k whose length is the fitness lost, v_ij − v_ik; taking an expert up or giving one
-up is an arc from or to one more node, the hub; and an expert whose load may grow or shrink is an arc to or from the
-hub as well, as long as the marginal penalty. Of all parallel arcs only the shortest matters, so that the graph has
-E + 1 nodes however many clients there are. A cycle of negative length is an improvement; where there is none, the
-distances from the hub are prices under which every client already has the best it can get (complementary slackness;
-Ahuja, Magnanti, Orlin: Network Flows, chapter 9). Cardinality class only.
+Every change of a feasible alignment consists of moves of single clients. The nodes are the experts and the *ground*,
+which stands for "no expert".
+
+- A client that gives up expert j for expert k is an arc j → k. Its length is the fitness lost, v_ij − v_ik.
+- A client that takes up or gives up an expert is an arc from or to the ground.
+- An expert whose load may grow or shrink is an arc to or from the ground as well; its length is the marginal penalty.
+
+Of all parallel arcs only the shortest matters, so that the graph has E + 1 nodes however many clients there are. A
+cycle of negative length is an improvement. If there is none, the distances from the ground are prices under which
+every client already has its best choice (complementary slackness; Ahuja, Magnanti and Orlin, Network Flows, 1993,
+chapter 9). Cardinality class only.
 """
 
 import math
@@ -15,24 +19,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.worth import selected
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 
 EXPERT = -1
-"""Stands in ``movers`` for an arc that is an expert's own: its load grows or shrinks, no client moves."""
+"""Stands in ``movers`` for an expert's own arc: its load grows or shrinks, and no client moves."""
 
 
 @dataclass(frozen=True)
 class Residual:
-    """Shortest arcs between experts; node num_experts is the hub.
+    """Shortest arcs between experts; node num_experts is the ground.
 
     Attributes
     ----------
     lengths
-        (num_experts + 1, num_experts + 1): fitness lost by moving one unit from row to column; inf where nobody can.
+        (num_experts + 1, num_experts + 1): fitness lost by moving one unit from row to column; inf where no client
+        can.
     movers
         Same shape: the client that can, or ``EXPERT``.
     """
@@ -51,7 +56,7 @@ class Step:
     length: float
 
 
-def polish(
+def cancel_negative_cycles(
     problem: AlignmentProblem, alignment: Alignment, deadline: float = math.inf
 ) -> tuple[Alignment, FloatArray | None, int]:
     """Cancel negative cycles until none is left, and read the prices off the shortest paths.
@@ -89,7 +94,7 @@ def prices_of(problem: AlignmentProblem, alignment: Alignment) -> FloatArray | N
 
 
 def _prices(distances: FloatArray) -> FloatArray:
-    """Prices are distances to the hub's level, reversed: d_k ≤ d_j + length_jk says v_ij − p_j ≥ v_ik − p_k."""
+    """Turn distances d into prices p = d_ground − d: d_k ≤ d_j + length_jk means v_ij − p_j ≥ v_ik − p_k."""
     return distances[-1] - distances[:-1]
 
 
@@ -100,7 +105,7 @@ def residual_graph(problem: AlignmentProblem, alignment: Alignment) -> Residual:
     movers = np.full(lengths.shape, EXPERT, dtype=np.int64)
     loads = np.bincount(alignment.experts, minlength=num_experts).astype(np.float64)
     lengths[:-1, -1], lengths[-1, :-1] = load_changes(problem, loads)
-    for block, rows, experts in evaluate.selected(problem, alignment):
+    for block, rows, experts in selected(problem, alignment):
         moves = _ClientMoves(block, rows, experts)
         for tail, candidates, clients in moves.by_tail():
             best = candidates.argmin(axis=0)
@@ -135,7 +140,7 @@ class _ClientMoves:
         self._read_groups()
 
     def _read_groups(self) -> None:
-        """Which clients may take up one more, or do with one fewer, of each expert's group."""
+        """Find which clients may take one more expert of each expert's group, or give one up."""
         block = self.block
         if block.group is None or block.group_capacity is None or block.group_demand is None:
             self.group_open = self.group_spare = np.broadcast_to(np.ones((), dtype=np.bool_), self.held.shape)
@@ -146,26 +151,26 @@ class _ClientMoves:
         self.group_spare = (count > block.group_demand)[:, block.group]
 
     def by_tail(self) -> "list[tuple[int, FloatArray, IntArray]]":
-        """For each node: the lengths of its clients' arcs, (clients, num_experts + 1), and who these clients are."""
-        hub = self.held.shape[1]
+        """For each node: the lengths of its clients' arcs, (clients, num_experts + 1), and the clients."""
+        ground = self.held.shape[1]
         takeable = ~self.held if self.block.allowed is None else ~self.held & self.block.allowed
         gain = np.where(takeable, self.value, -np.inf)
         found = []
         order = np.argsort(self.experts, kind="stable")
-        ends = np.searchsorted(self.experts[order], np.arange(hub + 1))
-        for j in range(hub):
+        ends = np.searchsorted(self.experts[order], np.arange(ground + 1))
+        for j in range(ground):
             rows = self.rows[order[ends[j] : ends[j + 1]]]
             if len(rows):
                 found.append((j, self._swaps(j, rows, gain), rows + self.block.start))
         adding = np.flatnonzero(self.may_add)
         if len(adding):
-            lengths = np.full((len(adding), hub + 1), np.inf)
+            lengths = np.full((len(adding), ground + 1), np.inf)
             lengths[:, :-1] = np.where(self.group_open[adding], -gain[adding], np.inf)
-            found.append((hub, lengths, adding + self.block.start))
+            found.append((ground, lengths, adding + self.block.start))
         return found
 
     def _swaps(self, j: int, rows: IntArray, gain: FloatArray) -> FloatArray:
-        """Lengths of giving up j for every other expert, and for nothing."""
+        """Lengths of giving up expert j for every other expert, and for none."""
         own = self.value[rows, j]
         lengths = np.empty((len(rows), gain.shape[1] + 1))
         np.subtract(own[:, None], gain[rows], out=lengths[:, :-1])
@@ -180,9 +185,9 @@ class _ClientMoves:
 def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
     """Bellman–Ford: distances that no arc undercuts, or a negative cycle.
 
-    Distances count from the hub; nodes that it cannot reach are set as low as all arcs allow. An arc undercuts only
-    by more than its own rounding, arc by arc, so that a single huge value does not blunt the others. A cycle that is
-    negative by no more than rounding is none: the paths are looked for again with a larger allowance.
+    Distances count from the ground. Nodes that it cannot reach are set as low as all arcs allow. An arc undercuts
+    only by more than its own rounding, arc by arc, so that a single huge value does not blunt the others. A cycle
+    that is negative by no more than rounding counts as none: the paths are searched again with a larger allowance.
     """
     roundings = 4.0
     while True:
@@ -194,7 +199,7 @@ def shortest_paths(residual: Residual) -> tuple[FloatArray, list[Step]]:
 
 
 def _paths(residual: Residual, rounding: float) -> tuple[FloatArray, list[Step]]:
-    """Distances from the hub, then, apart, those of the nodes that it cannot reach; or a cycle."""
+    """Distances from the ground, then, separately, of the nodes that it cannot reach; or a cycle."""
     lengths = residual.lengths
     start = np.full(len(lengths), np.inf)
     start[-1] = 0.0
@@ -207,6 +212,7 @@ def _paths(residual: Residual, rounding: float) -> tuple[FloatArray, list[Step]]
         among, before = _relax(np.where(unreached, lengths, np.inf), start, rounding)
         if before is not None:
             return distances, _trace(residual, before)
+        # Lift the unreached nodes until no arc from them undercuts the others.
         leaving = distances[~unreached] - lengths[unreached][:, ~unreached] - among[unreached][:, None]
         lift = max(float(leaving.max(initial=-np.inf)), 0.0)
         distances = np.where(unreached, among + lift, distances)
@@ -214,7 +220,7 @@ def _paths(residual: Residual, rounding: float) -> tuple[FloatArray, list[Step]]
 
 
 def _relax(lengths: FloatArray, distances: FloatArray, rounding: float) -> tuple[FloatArray, IntArray | None]:
-    """Relax all arcs until none undercuts by more than rounding, or a cycle shows: who came before whom on it."""
+    """Relax all arcs until none undercuts by more than rounding, or a cycle shows; then return the predecessors."""
     before = np.full(len(lengths), -1)
     columns = np.arange(len(lengths))
     for _ in range(len(lengths) + 1):
@@ -260,7 +266,7 @@ def apply_cycle(problem: AlignmentProblem, alignment: Alignment, cycle: list[Ste
     """Make the moves of a cycle.
 
     A client that moves twice through its total may use the same slack twice. Then its two arcs are uncrossed, j → k
-    and j' → k' into j → k' and j' → k, which splits the cycle in two, of which at least one is negative.
+    and j' → k' into j → k' and j' → k. This splits the cycle in two, of which at least one is negative.
     """
     rows = _moved_rows(problem, alignment, cycle)
     for i, x in rows.items():
@@ -279,13 +285,13 @@ def apply_cycle(problem: AlignmentProblem, alignment: Alignment, cycle: list[Ste
 
 def _moved_rows(problem: AlignmentProblem, alignment: Alignment, cycle: list[Step]) -> dict[int, BoolArray]:
     """Rows of the clients in a cycle after their moves."""
-    hub = problem.num_experts
+    ground = problem.num_experts
     rows: dict[int, BoolArray] = {}
     for step in cycle:
         if step.client == EXPERT:
             continue
         if step.client not in rows:
-            x = np.zeros(hub + 1, dtype=np.bool_)
+            x = np.zeros(ground + 1, dtype=np.bool_)
             x[alignment.experts[alignment.indptr[step.client] : alignment.indptr[step.client + 1]]] = True
             rows[step.client] = x
         rows[step.client][step.tail] = False
@@ -304,7 +310,7 @@ def _row_holds(problem: AlignmentProblem, i: int, x: BoolArray) -> bool:
 
 
 def _uncross(problem: AlignmentProblem, cycle: list[Step], first: int, second: int) -> list[Step]:
-    """Exchange the heads of two arcs of one client and return the shorter of the two cycles that this makes."""
+    """Exchange the heads of two arcs of one client; return the shorter of the two cycles that this makes."""
     one, two = cycle[first], cycle[second]
     between = cycle[first + 1 : second]
     outside = cycle[second + 1 :] + cycle[:first]

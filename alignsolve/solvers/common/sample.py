@@ -1,4 +1,4 @@
-"""Samples: every stride-th client, jittered so that no period in the data can fool it, read chunk by chunk."""
+"""Samples: about one client of every ``stride``, jittered so that no period in the data can bias it, read in chunks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,10 +28,12 @@ class Sample:
 
     Attributes
     ----------
+    problem
+        The whole problem.
     stride
-        One client of every so many; all of them for 1.
+        Sampling stride: the sample has one client in ``stride``, and all of them for 1.
     chunk_entries
-        Pairs of a chunk. Chunks are the same whatever the number of threads, so that answers are too.
+        Pairs of a chunk. Chunks do not depend on the number of threads, so answers do not either.
     """
 
     problem: "AlignmentProblem"
@@ -40,7 +42,7 @@ class Sample:
 
     @cached_property
     def num_clients(self) -> int:
-        """How many clients the sample has."""
+        """Number of clients in the sample."""
         return sum(len(self._picked(start, stop)) for start, stop in self.chunks) if self.stride > 1 else self._all
 
     @property
@@ -60,11 +62,12 @@ class Sample:
         return self.problem.pick(self._picked(start, stop))
 
     def _picked(self, start: int, stop: int) -> IntArray:
+        """One client of each slot of ``stride`` clients: the hash of the slot's number decides which."""
         slot = np.arange(start // self.stride, -(-stop // self.stride), dtype=np.int64)
         picked = slot * self.stride + ((slot * MIX) >> 8) % self.stride
         return picked[picked < stop]
 
     def map(self, work: Callable[[int, ClientBlock], Result], threads: int | None) -> list[Result]:
-        """Apply ``work(number of the chunk, block)`` to every chunk, side by side, results in order."""
+        """Apply ``work(number of the chunk, block)`` to every chunk, on several threads, results in order."""
         threads = 1 if len(self.chunks) == 1 else threads
         return list(map_in_order(lambda at: work(at, self.block(*self.chunks[at])), range(len(self.chunks)), threads))

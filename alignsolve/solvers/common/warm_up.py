@@ -1,4 +1,4 @@
-"""Tiny problems on which a compiled solver can be run once, so that compilation does not count against a time limit."""
+"""Warm-up: run a compiled solver once on tiny problems, so that compilation does not count against a time limit."""
 
 from functools import cache
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from alignsolve.solver import Solver, WarmStart
 
 
 class Kind(NamedTuple):
-    """What of a problem decides which code it needs: its class, the type of its fitness, and whether it has budgets."""
+    """The properties of a problem that decide which code it needs: class, type of fitness, whether it has budgets."""
 
     class_: ProblemClass
     dtype: str
@@ -18,20 +18,21 @@ class Kind(NamedTuple):
 
     @classmethod
     def of(cls, problem: AlignmentProblem) -> "Kind":
-        """A problem's kind."""
+        """The kind of a problem."""
         return cls(problem.class_, np.dtype(problem.fitness.dtype).str, problem.client_budget is not None)
 
 
-def rehearse(solver: Solver, problem: AlignmentProblem) -> None:
-    """Run a solver once on tiny problems of a problem's kind, whatever comes of it.
+def warm_up(solver: Solver, problem: AlignmentProblem) -> None:
+    """Run a solver once on tiny problems of the same kind as a problem; the answers do not matter.
 
-    They are chosen to take all paths: one that greed solves, one with groups, one without an answer.
+    The tiny problems are chosen to take all paths: one that greed solves, one with groups, one without an answer.
     """
     _run(solver, Kind.of(problem))  # type: ignore[arg-type]  # dataclasses are hashable
 
 
 @cache
 def _run(solver: Solver, kind: Kind) -> None:
+    """Run a solver on the tiny problems of a kind; cached, so that it happens once."""
     for problem in tiny_problems(kind):
         solver(problem, deadline=float("inf"), warm_start=WarmStart(), seed=0, threads=1, progress=None)
 

@@ -14,16 +14,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
-from alignsolve.solvers.common.residual import polish
+from alignsolve.solvers.common.last_answer import last_answer
+from alignsolve.solvers.common.model_size import model_fits
+from alignsolve.solvers.common.residual import cancel_negative_cycles
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 if TYPE_CHECKING:
     from alignsolve.solvers.cpsat.engine import Outcome
@@ -105,15 +106,15 @@ class _Search:
 
     def answers(self, warm_start: WarmStart) -> Iterator[Answer | Progress]:
         """Yield better and better answers; the last one is the best."""
-        for standing in in_hand(self.problem, warm_start, self.deadline):
+        for standing in incumbents(self.problem, warm_start, self.deadline):
             self.best = standing
             self.stats |= standing.stats
             yield standing
             if standing.witness is not None:
                 return
         if self.best.x is not None:
-            self.reached = evaluate.worth(self.problem, self.best.x).objective
-        if not can_be_written_down(self.problem, "cpsat", SECONDS_PER_PAIR, self.deadline):
+            self.reached = worth(self.problem, self.best.x).objective
+        if not model_fits(self.problem, "cpsat", SECONDS_PER_PAIR, self.deadline):
             yield replace(self.best, stats=self._told("too many pairs to write down in the time that is left"))
             return
         yield from self._search(warm_start.alignment if self.best.x is None else self.best.x)
@@ -163,7 +164,7 @@ class _Search:
         alignment = _alignment(model, outcome.taken, self.problem.num_clients)
         if violations(self.problem, alignment):
             return False
-        reached = evaluate.worth(self.problem, alignment).objective
+        reached = worth(self.problem, alignment).objective
         if reached <= self.reached:
             return False
         self.best, self.reached = replace(self.best, x=alignment), reached
@@ -178,7 +179,7 @@ class _Search:
     def _finished(self, stopped: str = "") -> Answer:
         """The final answer, polished to a proof where that is possible."""
         if self.flow and self.best.x is not None:
-            alignment, prices, cycles = polish(self.problem, self.best.x, self.deadline)
+            alignment, prices, cycles = cancel_negative_cycles(self.problem, self.best.x, self.deadline)
             self.stats["cycles"] = cycles
             self.best = replace(self.best, x=alignment, prices=self.best.prices if prices is None else prices)
         return replace(self.best, stats=self._told(stopped))

@@ -1,4 +1,5 @@
-"""Generalised assignment with few experts, each client on one at most; solver.py tells how its parts work together.
+"""Generalised assignment with few experts, at most one for each client; solver.py tells how the parts work together.
 
-``lagrangian`` calls it for problems of this kind. It imports what lies below the solvers, and ``ilp``.
+``lagrangian`` calls it for problems of this kind, and so does the benchmark of these problems. It may import what
+lies below the solvers, solvers/common, and ``ilp``.
 """

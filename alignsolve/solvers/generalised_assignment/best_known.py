@@ -1,4 +1,4 @@
-"""What a search knows so far: the incumbent and the bound, of which it tells whoever wants to know."""
+"""The incumbent and the bound of a search, and their report to the user's progress hook."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from alignsolve.solver import Progress, ProgressHook
 from alignsolve.solvers.generalised_assignment.instance import Instance
 
 
-class Standing:
+class BestKnown:
     """The incumbent and the bound of one search.
 
     Attributes
@@ -18,7 +18,7 @@ class Standing:
     lower
         No alignment costs less.
     infeasible
-        Whether there is none.
+        Whether there is no alignment.
     """
 
     def __init__(self, instance: Instance, started: float, progress: ProgressHook | None) -> None:
@@ -36,22 +36,23 @@ class Standing:
             self._tell("incumbent")
 
     def raise_to(self, lower: float, phase: str = "bound") -> None:
-        """Nothing costs less than that; what proved it is the phase that is told."""
+        """Raise the bound to ``lower`` if that is higher; ``phase`` names the method that proved it."""
         if lower > self.lower:
             self.lower = lower
             self._tell(phase)
 
     @property
     def goal(self) -> Number:
-        """A cost that cannot be beaten: where it is reached, the search is over."""
+        """The bound rounded up to a possible cost: an incumbent of this cost is optimal."""
         return self.instance.rounded(self.lower)
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to be known."""
+        """Whether the problem is solved: infeasible, or the incumbent meets the bound."""
         return self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
 
     def _tell(self, phase: str) -> None:
+        """Report to the progress hook."""
         if self.progress is not None:
             seconds = time.monotonic() - self.started
             self.progress(Progress(phase, seconds, -self.value, -self.goal))

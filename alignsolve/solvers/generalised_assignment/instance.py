@@ -1,6 +1,6 @@
-"""A generalised assignment problem as the arrays that its search works on: costs to be minimised, one expert a client.
+"""A generalised assignment problem as arrays for its search: costs to minimise, exactly one expert for each client.
 
-A client that may go without an expert gets a last one, "nobody", that costs nothing and carries anything.
+A client that may go without an expert gets one more expert, "nobody", which costs nothing and has unlimited capacity.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from alignsolve.numerics import FEASIBILITY, MAX_INTEGER, BoolArray, FloatArray,
 from alignsolve.problem import AlignmentProblem
 
 PAIRS = 40_000
-"""Pairs (clients × experts) up to which this search pays."""
+"""Pairs (clients × experts) up to which this search is worth its time."""
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
-"""A load may exceed a bound by 1e-9 of the larger of the two, the load itself."""
+"""A load may exceed a bound by 1e-9 of the larger of the two, which is the load itself."""
 
 
 def assignment_like(problem: AlignmentProblem) -> bool:
-    """Whether a problem is one of generalised assignment, of a size that this folder is made for.
+    """Whether a problem is one of generalised assignment, of a size that this search is made for.
 
-    Every client takes one expert, or at most one; loads are weighted; experts have hard capacities and neither demands
-    nor soft bounds; there are no groups and no budgets.
+    Every client takes one expert, or at most one. Loads are weighted. Experts have hard capacities, no demands and no
+    soft bounds. There are no groups and no budgets.
     """
     if problem.client_load is None or problem.client_budget is not None or problem.expert_group is not None:
         return False
@@ -35,7 +35,7 @@ def assignment_like(problem: AlignmentProblem) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """Minimise Σ cost over one expert for each client, loads within capacities.
+    """Minimise Σ cost over one expert for each client, with loads within capacities.
 
     Attributes
     ----------
@@ -44,13 +44,14 @@ class Instance:
     load
         (num_clients, num_experts) float64, 0 where closed.
     capacity
-        (num_experts,) what a load may reach: within the tolerance, so that no order of summing breaks it.
+        (num_experts,) the most that the search lets a load reach: far enough within the tolerance that the order of
+        summing does not matter.
     most
-        (num_experts,) what no feasible load exceeds; as capacity for whole loads.
+        (num_experts,) no feasible load exceeds it; the same as capacity for whole loads.
     whole
-        Whether all costs are whole numbers, whose sums are exact.
+        Whether all costs are whole numbers whose sums are exact.
     whole_loads
-        Whether all loads are.
+        Whether all loads are whole numbers.
     """
 
     problem: AlignmentProblem
@@ -77,16 +78,16 @@ class Instance:
         return float(self.cost[np.arange(len(chosen)), chosen].sum())
 
     def fits(self, chosen: IntArray) -> bool:
-        """Whether the problem itself finds nothing broken."""
+        """Whether the problem's own check finds no violation."""
         return not violations(self.problem, self.alignment(chosen))
 
     def alignment(self, chosen: IntArray) -> Alignment:
-        """Return the alignment for the problem: who is with nobody has no expert."""
+        """Return the alignment for the problem; a client with "nobody" has no expert."""
         real = np.flatnonzero(chosen < self.problem.num_experts)
         return Alignment.from_pairs(real, chosen[real], self.problem.num_clients)
 
     def chosen(self, alignment: Alignment) -> IntArray | None:
-        """Read an alignment, or None if it is not one of this problem."""
+        """Read an alignment; None if it is not feasible for this problem."""
         if violations(self.problem, alignment):
             return None
         chosen = np.full(self.problem.num_clients, self.problem.num_experts)
@@ -94,7 +95,7 @@ class Instance:
         return chosen
 
     def rounded(self, lower: float) -> Number:
-        """Round a bound on the cost up to what can be reached: whole costs add up to whole numbers."""
+        """Round a bound on the cost up to the next cost that is possible: whole costs add up to whole numbers."""
         return int(np.ceil(lower)) if self.whole and np.isfinite(lower) else lower
 
     def proves(self, lower: float, value: float) -> bool:

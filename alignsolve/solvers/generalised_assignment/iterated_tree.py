@@ -1,7 +1,7 @@
-"""One tree after the other, each aiming one above the bound, until one finds something or all time is better spent.
+"""Trees one after the other, each aiming one above the bound, until one finds something or time is better spent.
 
-A tree that is exhausted raises the bound by one; so the trees grow, each some times larger than the last. Whether the
-present one will come to an end shows early: in the share of it that is done.
+A tree that is exhausted raises the bound by one. Each tree is some times larger than the one before. Whether the
+present tree will end in time can be guessed early, from the share of it that is done.
 """
 
 import time
@@ -12,12 +12,12 @@ from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.generalised_assignment.tree import Found, Tree, suits
 
 TRIAL = 1.0
-"""Seconds that a tree may take before anything is concluded from how much of it is done."""
+"""Seconds that a tree may take before its length is guessed."""
 UNLIKELY = 30.0
-"""A tree that would take so many times what time is left is not gone on with."""
+"""A tree is not continued if it would take more than this multiple of the time left."""
 
 
-class Trees:
+class IteratedTree:
     """The trees of one search, to be continued in slices.
 
     Attributes
@@ -25,9 +25,7 @@ class Trees:
     pays
         False where trees do not suit the instance, or grow too deep.
     nodes
-        How many there have been.
-    best
-        (num_clients,) what the present tree has found, or None.
+        Nodes so far, of all trees.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -38,11 +36,11 @@ class Trees:
 
     @property
     def best(self) -> IntArray | None:
-        """See the class."""
+        """(num_clients,) the alignment that the present tree has found, or None."""
         return None if self._tree is None else self._tree.best
 
     def promising(self, left: float, times: float) -> bool:
-        """Whether the present tree takes at most so many times what seconds are left, as far as one can tell."""
+        """Whether the present tree is expected to take at most ``times`` times the ``left`` seconds."""
         if not self.pays or self._tree is None:
             return self.pays
         return self._seconds <= TRIAL or self._seconds <= times * left * self._tree.explored
@@ -50,14 +48,14 @@ class Trees:
     def run(
         self, aim: float, opened: Callable[[float], BoolArray], multipliers: FloatArray, nodes: float, deadline: float
     ) -> Found:
-        """Go on with the tree of that aim, or begin it.
+        """Continue the tree of this aim, or begin it.
 
         Parameters
         ----------
         aim
-            A whole cost; what is sought costs less.
+            A whole cost; the tree looks for costs below it.
         opened
-            Tells the (num_clients, num_experts) pairs that may be in what costs less.
+            Given the aim, the (num_clients, num_experts) pairs that something below it may have.
         multipliers
             (num_clients,) where the root's climb begins.
         nodes, deadline

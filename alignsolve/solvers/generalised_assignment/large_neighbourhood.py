@@ -1,12 +1,17 @@
-"""A walk between alignments that few experts at a time cannot better: meet_in_the_middle.py, asked again and again.
+"""Large neighbourhood search: re-align the clients of a few experts as well as possible, again and again.
 
-Where a client is dear it is driven out: its expert, its home and the places of other dear clients are re-aligned
-without that pair, and the cost may rise a little above the best of the walk, by less and less until the next cycle
-begins. How many experts are asked at a time follows from how many sets of deviations they have.
+1. Draw a few experts. Most of them come from *dear* clients, whose expert costs more than their home, the expert of
+   least reduced cost: the client's present expert and its home are drawn together.
+2. Re-align the clients of these experts (meet_in_the_middle.py). Half of the time the dear client must leave its
+   expert; then the total cost may rise above the best cost of the walk by a tolerance.
+3. The tolerance is 0 until nothing better has been found for long. Then it falls from its largest value to 0 in
+   cycles.
 
-The walk is record-to-record travel (G. Dueck, New optimization heuristics, J. Computational Physics 104, 1993) over a
-large neighbourhood (R. K. Ahuja, O. Ergun, J. B. Orlin and A. P. Punnen, A survey of very large-scale neighborhood
-search techniques, Discrete Applied Mathematics 123, 2002).
+How many experts are drawn at a time follows from the number of sets of deviations that they have.
+
+Sources: G. Dueck, New optimization heuristics, J. Computational Physics 104 (1993), for the tolerance
+(record-to-record travel); R. K. Ahuja, O. Ergun, J. B. Orlin and A. P. Punnen, A survey of very large-scale
+neighborhood search techniques, Discrete Applied Mathematics 123 (2002), for the neighbourhood.
 """
 
 from typing import Any
@@ -20,30 +25,33 @@ from alignsolve.solvers.generalised_assignment.moves import Terms
 from alignsolve.solvers.generalised_assignment.path_relinking import below
 
 LEAST_EXPERTS = 3
+"""Experts at a time, at least."""
 FRACTIONAL = 5
-"""Experts at a time at most where loads are not whole: each doubles the cells to be looked up."""
+"""Most experts at a time where loads are not whole: each expert doubles the number of cells to be looked up."""
 FEWER, MORE = SETS * 3 / 4, SETS / 64
-"""Sets in a list, on average, above which fewer experts are asked at a time, and below which more."""
+"""Mean number of sets in a list above which fewer experts are drawn, and below which more."""
 INERTIA = 0.1
-"""Weight of the last slice in that average."""
+"""Weight of the last slice in that mean."""
 CYCLE = 50
-"""Slices without anything better after which a rise is tolerated; slices in which it falls to nothing again."""
+"""Slices without anything better after which a rise of the cost is tolerated; slices in which the tolerance falls to
+0."""
 RISE = 0.04
-"""That rise at most, as a share of what the walk's best costs above the linear relaxation."""
+"""The largest tolerance, as a share of the amount by which the walk's best exceeds the linear relaxation."""
 ANYWHERE = 20
-"""Percent of the experts that are drawn without regard to who is dear."""
+"""Percentage of the experts that are drawn without regard to dear clients."""
 FINE = 1 << 30
+"""Number of equal parts in which a random share is drawn."""
 WORK, STEP, SET = 500_000, 500, 10
-"""Work of a slice, some milliseconds; that of a step, and of each set that it lists."""
+"""Work of a slice, some milliseconds; that of a step, and of each set that a step lists."""
 
 
-class Walk:
-    """A walk that goes on in slices.
+class LargeNeighbourhoodSearch:
+    """A walk over alignments that is continued in slices.
 
     Attributes
     ----------
     best, value
-        (num_clients,) the best of this walk and its cost.
+        (num_clients,) the best alignment of this walk, and its cost.
     stale
         Slices since it was found.
     """
@@ -60,17 +68,17 @@ class Walk:
         self.stale = 0
 
     def start(self, expert: IntArray, value: float) -> None:
-        """Go on from a feasible alignment of that cost."""
+        """Start anew from a feasible alignment of this cost."""
         self._at, self.best, self.value, self.stale = expert.copy(), expert.copy(), value, 0
 
     def run(self) -> None:
-        """Take some steps."""
+        """Walk for one slice, then adapt the number of experts at a time."""
         before = self.value
         rise = 0.0
         if self.stale >= CYCLE:
             rise = RISE * (1.0 - (self.stale % CYCLE + 1) / CYCLE) * self._loss(self.best)
         terms, random = self._terms, self._random
-        self.value, listed = wander(
+        self.value, listed = walk(
             terms, self._prices, self._halves, self._at, self.best, self._few, rise, self._whole, random,
         )  # fmt: skip
         self.stale = 0 if self.value < before else self.stale + 1
@@ -83,7 +91,7 @@ class Walk:
             self._listed = 2.0 * MORE
 
     def _loss(self, expert: IntArray) -> float:
-        """What an alignment costs above the linear relaxation: being away from home, and capacity left unused."""
+        """The cost of an alignment above the linear relaxation: clients away from home, and unused capacity."""
         clients = np.arange(len(expert))
         carried = np.bincount(expert, self._terms.load[clients, expert], minlength=len(self._prices))
         unused = self._prices * np.maximum(self._terms.capacity - carried, 0.0)
@@ -91,21 +99,37 @@ class Walk:
 
 
 @kernel
-def wander(
+def walk(
     terms: Any, prices: Any, halves: Any, expert: Any, best: Any, most: int, rise: float, whole: bool,
     random: Any,
 ) -> Any:  # fmt: skip
-    """Walk from ``expert`` (changed in place); return the cost of ``best`` (likewise) and the mean length of a list.
+    """Walk from ``expert`` for one slice.
 
     Parameters
     ----------
+    terms, prices
+        The instance, and the prices behind its reduced costs.
+    halves
+        Room for the lists of :func:`meet`.
+    expert, best
+        (num_clients,) the present alignment and the walk's best, changed in place.
     most
-        Experts at a time; or one less.
+        Experts at a time or, at random, one less.
     rise
         How far the cost may be above the best.
+    whole
+        Whether loads are whole.
+    random
+        State of the random numbers.
+
+    Returns
+    -------
+    value, listed
+        The cost of ``best``, and the mean length of a list.
     """
     cost, least = terms.cost, terms.least[0]
     now, value = 0.0, 0.0
+    # Costs of the present alignment and of the best.
     for i in range(len(expert)):
         now += cost[i, expert[i]]
         value += cost[i, best[i]]
@@ -114,6 +138,7 @@ def wander(
         home[i] = terms.experts_of[i, 0]
     few = np.empty(most, dtype=np.int64)
     step, listed, work = 0, 0, 0
+    # One step: draw experts, re-align their clients.
     while work < WORK:
         count = most - (below(random, 2) if most > 2 else 0)
         dear = _draw(terms.reduced, expert, home, few[:count], random)
@@ -134,12 +159,12 @@ def wander(
 
 @inner
 def _draw(reduced: Any, expert: Any, home: Any, few: Any, random: Any) -> int:
-    """Draw different experts, most of them where dear clients are and where those would be at home.
+    """Draw different experts, most of them present experts and homes of dear clients.
 
     Returns
     -------
     int
-        The client who drew the first two; −1 if nobody did.
+        The client whose expert and home are the first two; −1 if there is none.
     """
     total = 0.0
     for i in range(len(expert)):
@@ -147,12 +172,14 @@ def _draw(reduced: Any, expert: Any, home: Any, few: Any, random: Any) -> int:
     num_experts = reduced.shape[1]
     count, drawn = 0, -1
     while count < len(few):
+        # Draw a client with a chance in proportion to its extra cost.
         i = -1
         if total > 0.0 and below(random, 100) >= ANYWHERE:
             left = total * below(random, FINE) / FINE
             while left >= 0.0 and i < len(expert) - 1:
                 i += 1
                 left -= reduced[i, expert[i]]
+        # Add its expert and its home, if they are new; without a client, two experts from anywhere.
         for side in range(2):
             anywhere = below(random, num_experts)
             j = anywhere if i < 0 else expert[i] if side == 0 else home[i]

@@ -1,8 +1,8 @@
-"""The local search as one thing that runs in slices and can be handed better alignments from outside.
+"""The local search as a whole: it runs in slices and can be given better alignments from outside.
 
-Descents (path_relinking.py) and a walk (large_neighbourhood.py) take turns: the walk starts from the best that the
-descents have found, hands what it makes of it back to their pool and, once it finds nothing more, goes on from another
-of the pool.
+Descents (path_relinking.py) and a large neighbourhood search (large_neighbourhood.py) take turns. The second starts
+from the best of the descents and puts its results into their pool. Once it finds nothing more, it starts from another
+alignment of the pool.
 """
 
 import math
@@ -14,26 +14,27 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.solvers.generalised_assignment.instance import Instance
-from alignsolve.solvers.generalised_assignment.large_neighbourhood import Walk
+from alignsolve.solvers.generalised_assignment.large_neighbourhood import LargeNeighbourhoodSearch
 from alignsolve.solvers.generalised_assignment.moves import Terms, empty_plan
 from alignsolve.solvers.generalised_assignment.path_relinking import RANGE, below, insert, new_elite, search
 
 NEAREST_EXPERTS = 6
 """Experts of least reduced cost that a client is offered."""
 NEAREST_CLIENTS = 40
-"""Clients of least reduced cost that a hole is offered."""
+"""Clients of least reduced cost that are offered to an expert with unused capacity."""
 FIRST_PENALTY = 1.2
 """Penalties begin at this multiple of the experts' prices."""
 SMALLEST_SHARE = 1e-2
-"""An expert whose price is 0 has a penalty of this share of the mean price all the same."""
+"""An expert whose price is 0 still has a penalty: this share of the mean price."""
 ROUNDING = 1e-11
 """Gains below this share of all costs are rounding."""
 SLICE = 20_000
-"""Pairs (clients × experts) times descents in a slice: some milliseconds."""
+"""Descents in a slice times pairs (clients × experts): some milliseconds."""
 WALKS = 2
-"""Slices of the walk between two of descents."""
+"""Slices of the walk between two slices of descents."""
 THIN, RARELY = 10, 0.2
-"""Clients an expert below which there are so many instead: with few clients each, capacities are hardly ever met."""
+"""Clients for each expert below which there are fewer walks, and how many: with few clients for each expert,
+capacities are hardly ever met exactly."""
 FIRST = 100
 """Descents before the walk begins."""
 STALE = 400
@@ -41,7 +42,7 @@ STALE = 400
 
 
 class LocalSearch:
-    """Path relinking with ejection chains from one start.
+    """Path relinking and large neighbourhood search from one start.
 
     Attributes
     ----------
@@ -49,6 +50,8 @@ class LocalSearch:
         (num_clients,) the cheapest alignment found, or None.
     value
         Its cost; inf without one.
+    descents
+        Descents so far.
     """
 
     def __init__(self, instance: Instance, prices: FloatArray, start: IntArray, seed: int) -> None:
@@ -62,12 +65,13 @@ class LocalSearch:
         self._prices = prices
         self._walk, self._elsewhere, self._due = self._new_walk(), False, 0.0
 
-    def _new_walk(self) -> Walk:
+    def _new_walk(self) -> LargeNeighbourhoodSearch:
+        """A walk that shares this search's random numbers."""
         whole, random = self.instance.whole_loads, self._elite.random
-        return Walk(self._terms, self._prices, whole_loads=whole, random=random)
+        return LargeNeighbourhoodSearch(self._terms, self._prices, whole_loads=whole, random=random)
 
     def sibling(self, seed: int) -> "LocalSearch":
-        """Return a search with the same start and penalties and with random numbers of its own."""
+        """Return a search with the same start and penalties but with random numbers of its own."""
         other = object.__new__(LocalSearch)
         other.instance, other._terms = self.instance, self._terms
         other._elite = new_elite(self._elite.start, self._elite.lowest / RANGE, seed)
@@ -78,23 +82,23 @@ class LocalSearch:
 
     @property
     def best(self) -> IntArray | None:
-        """See the class."""
+        """(num_clients,) the cheapest alignment found, or None."""
         return self._elite.best.copy() if math.isfinite(self.value) else None
 
     @property
     def value(self) -> float:
-        """See the class."""
+        """Its cost; inf without one."""
         return float(self._elite.best_value[0])
 
     @property
     def descents(self) -> int:
-        """How many there have been."""
+        """Descents so far."""
         return int(self._elite.counters[2])
 
     def run(
         self, descents: float, deadline: float, goal: float = -math.inf, enough: threading.Event | None = None
     ) -> None:
-        """Go on for so many descents, until the deadline, the goal (a cost), or until it is enough."""
+        """Make this number of descents, or stop at the deadline, at the goal (a cost), or once ``enough`` is set."""
         num_clients, num_experts = self.instance.shape
         slice_ = max(1, SLICE // (num_clients * num_experts))
         while descents > 0 and time.monotonic() < deadline and self.value > goal:
@@ -116,7 +120,7 @@ class LocalSearch:
         return now
 
     def _step(self) -> None:
-        """Let the walk go on, from the best or, if it finds nothing there, from another of the pool."""
+        """Walk for one slice, from the best or, if that brings nothing better, from another alignment of the pool."""
         walk, elite, least = self._walk, self._elite, float(self._terms.least[0])
         if self.value < walk.value - least and not self._elsewhere:
             walk.start(elite.best, self.value)
@@ -137,15 +141,15 @@ class LocalSearch:
         return bool((carried <= capacity).all())
 
     def tell(self, chosen: IntArray, value: float) -> None:
-        """Take an alignment from elsewhere into the pool, and as the best if it is."""
+        """Put an alignment from elsewhere into the pool, and make it the best if it is."""
         insert(self._elite, chosen, value, self._terms.least[0])
         if value < self.value:
             self._elite.best[:] = chosen
             self._elite.best_value[0] = value
 
 
-def beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
-    """Let each search run in a thread of its own, until then, until its goal or until the work, if any, is done."""
+def run_beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
+    """Run each search in a thread of its own, until the end, its goal, or until the work, if any, is done."""
     enough = threading.Event()
     workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
     for worker in workers:
@@ -160,7 +164,7 @@ def beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[
 
 
 def _terms(instance: Instance, prices: FloatArray) -> Terms:
-    """Reduced costs under the prices, and who is near whom by them."""
+    """Reduced costs under the prices, and the nearest experts and clients by them."""
     priced = instance.cost + prices * instance.load
     reduced = priced - priced.min(axis=1, keepdims=True)
     num_clients, num_experts = instance.shape
@@ -176,7 +180,7 @@ def _terms(instance: Instance, prices: FloatArray) -> Terms:
 
 
 def _typical(terms: Terms) -> float:
-    """A price of the right size where there is none: the mean reduced cost over the mean load."""
+    """The typical size of a price where all are 0: mean reduced cost over mean load."""
     finite = np.isfinite(terms.reduced)
     load = float(terms.load.mean())
     mean = float(terms.reduced[finite].mean())

@@ -1,15 +1,22 @@
-"""The best alignment of the clients of a few experts, all others left where they are: searched from both ends.
+"""The best alignment of the clients of a few experts, all others staying where they are: meet in the middle.
 
 Under the prices every client has a home, its expert of least reduced cost. An alignment is then a set of deviations
-from home, each with its extra cost and its change of two loads, and good ones take only cheap deviations and leave next
-to no capacity unused. Such sets are too many to list, but not their halves: the clients are dealt into two halves, the
-cheap sets of each are listed, and the second list is hashed by its loads; for each set of the first the loads that
-would use up the capacities are looked up. So 2·2^14 sets stand for 2^28, where shifts, swaps and chains see a handful.
+from home, each with its extra cost and its change of two loads. Good alignments have only cheap deviations and leave
+next to no capacity unused. There are too many such sets to list, but not too many halves of them:
 
-Capacities are met up to a cell: whole loads exactly, or within the unused capacity that an improvement could pay for
-where the lists leave time for it (two neighbouring cells have to be looked up then for each expert).
+1. Sort the deviations by cost. Share the clients out between two halves, and list the cheap sets of deviations of
+   each half.
+2. Hash the second list by its loads.
+3. For each set of the first list, look up the loads that would use up the capacities, and keep the cheapest pair of
+   sets that fits.
 
-Source: E. Horowitz and S. Sahni, Computing partitions with applications to the knapsack problem, J. ACM 21 (1974),
+So two lists of 2^14 sets stand for 2^28 sets, where shifts, swaps and chains see a handful.
+
+Capacities are met up to a cell of the hash. Whole loads are met exactly where time is short. Otherwise a cell is as
+wide as the unused capacity that an improvement could pay for; then two neighbouring cells have to be looked up for
+each expert.
+
+Source: E. Horowitz and S. Sahni, Computing partitions with applications to the knapsack problem, J. ACM 21 (1974);
 here with several capacities at once.
 """
 
@@ -22,31 +29,34 @@ from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.generalised_assignment.path_relinking import below
 
 SETS = 1 << 14
-"""Sets that are listed of each half, at most."""
+"""Most sets that are listed of each half."""
 LOOKUPS = 200_000
-"""Cells that are looked up, at most."""
+"""Most cells that are looked up."""
 FEW_SETS = 500
-"""Sets in a list up to which a cell may be as wide as any improvement could pay for: all pairs are soon compared."""
+"""Sets in a list up to which a cell may be as wide as any improvement could pay for: then all pairs are compared
+soon."""
 DEVIATIONS = 62
-"""Deviations that a half knows at most: one bit of a set each."""
+"""Most deviations of a half: each is one bit of a set."""
 MOST_EXPERTS = 12
+"""Most experts at a time."""
 SHARE = 0.7
-"""Of what an improvement may cost at most, how much one half of it may."""
+"""Most that the sets of one half may cost, as a share of what an improvement may cost."""
 CELL = 0.1
-"""Width of a cell, as unused capacity that costs this share of it, where not all of it can be looked up."""
+"""Width of a cell where not all cells can be looked up: unused capacity that costs this share of the limit."""
 FREE = 1e-9
-"""Share of all prices below which one counts as none."""
+"""Share of all prices below which a price counts as 0."""
 
 
 class Halves(NamedTuple):
-    """Room for the two lists, and what came of the last search.
+    """Room for the two lists, and the result of the last search.
 
     Attributes
     ----------
     extra, chosen, change
-        (2, SETS), (2, SETS) and (2, SETS, MOST_EXPERTS): each set's cost, its deviations as bits, its change of loads.
+        (2, SETS), (2, SETS) and (2, SETS, MOST_EXPERTS): each set's cost, its deviations as bits, its change of
+        loads.
     size, deviations, known
-        (2,), (2, DEVIATIONS) and (2,): length of the lists; the deviations that are in them, and how many.
+        (2,), (2, DEVIATIONS) and (2,): length of the lists; the deviations in them, and their number.
     head, after, key
         (4 * SETS,), (SETS,) and (SETS,): the second list hashed by its loads.
     """
@@ -63,7 +73,7 @@ class Halves(NamedTuple):
 
 
 def empty_halves() -> Halves:
-    """Make room."""
+    """Make room for two lists."""
     whole = [(2,), (2, DEVIATIONS), (2,), (4 * SETS,), (SETS,), (SETS,)]
     size, deviations, known, head, after, key = (np.zeros(shape, dtype=np.int64) for shape in whole)
     chosen = np.zeros((2, SETS), dtype=np.int64)
@@ -76,20 +86,28 @@ def empty_halves() -> Halves:
 def meet(
     terms: Any, prices: Any, halves: Any, expert: Any, few: Any, spare: float, banned: int, whole: bool, random: Any
 ) -> bool:
-    """Re-align the clients of a few experts as cheaply as it can find; False if it found nothing cheap enough.
+    """Re-align the clients of a few experts as cheaply as this search can; False if nothing is cheap enough.
 
     Parameters
     ----------
+    terms
+        The instance.
     prices
         (num_experts,) behind ``terms.reduced``.
+    halves
+        Room for the lists.
     expert
         (num_clients,) feasible, changed in place.
     few
         (some,) experts, at most ``MOST_EXPERTS``.
     spare
-        The cost must fall by more than minus this; it may rise by less if it is above 0.
+        The cost may rise by less than this; if it is below 0, the cost must fall by more than its size.
     banned
         A client that must leave its expert; −1 for none.
+    whole
+        Whether loads are whole.
+    random
+        State of the random numbers.
     """
     reduced, load = terms.reduced, terms.load
     halves.size[:] = 1
@@ -102,6 +120,7 @@ def meet(
     first, second = _join(halves, room, prices[few], limit, whole, random)
     if first < 0:
         return False
+    # Write the cheapest pair of sets: all clients go home, then the deviations are made.
     for z in range(len(clients)):
         expert[clients[z]] = few[home[clients[z]]]
     for half in range(2):
@@ -115,7 +134,13 @@ def meet(
 
 @inner
 def _go_home(terms: Any, prices: Any, expert: Any, few: Any, banned: int) -> Any:
-    """Who is with the few, the place of each one's home among them, what room that leaves, what being away costs."""
+    """Send the clients of the few experts home.
+
+    Returns
+    -------
+    clients, home, room, now
+        The clients, each one's home as a place among the few, the capacity left, and the present cost above home.
+    """
     reduced, load, capacity = terms.reduced, terms.load, terms.capacity
     place = np.full(len(capacity), -1, dtype=np.int64)
     room, now = np.empty(len(few)), 0.0
@@ -126,6 +151,7 @@ def _go_home(terms: Any, prices: Any, expert: Any, few: Any, banned: int) -> Any
     home = np.full(len(expert), -1, dtype=np.int64)
     clients = np.empty(len(expert), dtype=np.int64)
     count = 0
+    # Each client's home among the few; a client without one ends the search.
     for i in range(len(expert)):
         j = expert[i]
         if place[j] < 0:
@@ -146,7 +172,7 @@ def _go_home(terms: Any, prices: Any, expert: Any, few: Any, banned: int) -> Any
 
 @inner
 def _deviations(reduced: Any, few: Any, clients: Any, home: Any, expert: Any, limit: float, banned: int) -> Any:
-    """Deviations that cost less than the limit, cheapest first: who, to which of the few, at what extra cost."""
+    """List the deviations below the limit, cheapest first: client, place among the few, extra cost."""
     most = len(clients) * (len(few) - 1)
     who, to, extra = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
     count = 0
@@ -164,7 +190,7 @@ def _deviations(reduced: Any, few: Any, clients: Any, home: Any, expert: Any, li
 
 @inner
 def _list_halves(halves: Any, load: Any, few: Any, home: Any, who: Any, to: Any, extra: Any, limit: float) -> None:
-    """List the sets of each half that cost less than the limit, from ever dearer deviations until there is no room."""
+    """Step 1: list the sets of each half below the limit, from ever dearer deviations until there is no room."""
     size, known, deviations = halves.size, halves.known, halves.deviations
     half_of = np.full(len(home), -1, dtype=np.int64)
     full = np.zeros(2, dtype=np.bool_)
@@ -172,6 +198,7 @@ def _list_halves(halves: Any, load: Any, few: Any, home: Any, who: Any, to: Any,
     halves.extra[:, 0], halves.chosen[:, 0], halves.change[:, 0] = 0.0, 0, 0.0
     for o in range(len(who)):
         i = who[o]
+        # All deviations of a client are in one half: the shorter one that is not full.
         half = half_of[i]
         if half < 0:
             half = 1 if full[0] or (size[1] < size[0] and not full[1]) else 0
@@ -180,6 +207,7 @@ def _list_halves(halves: Any, load: Any, few: Any, home: Any, who: Any, to: Any,
                 break
             continue
         half_of[i] = half
+        # A set must not hold two deviations of one client.
         others = 0
         for z in range(known[half]):
             if who[deviations[half, z]] == i:
@@ -198,7 +226,7 @@ def _extend(
     lists: Any, size: int, width: int, bit: int, others: int, more: float, limit: float, to: int, heavy: float,
     home: int, light: float,
 ) -> int:  # fmt: skip
-    """Append each set with one more deviation; return the new length, beyond SETS if there was no room."""
+    """Append each set with one more deviation; return the new length, above SETS if there was no room."""
     extra, chosen, change = lists
     grown = size
     for e in range(size):
@@ -217,11 +245,12 @@ def _extend(
 
 @inner
 def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random: Any) -> Any:
-    """Find the cheapest pair of sets, one of each list, whose loads fit; −1 if none costs less than the limit."""
+    """Steps 2 and 3: find the cheapest pair of sets, one of each list, whose loads fit; −1 if there is none."""
     extra, change, size = halves.extra, halves.change, halves.size
     head, after, key = halves.head, halves.after, halves.key
     width = len(room)
     cell, wide = _cells(price, room, size[0], limit, whole, random)
+    # Random odd multipliers make the hash of a vector of cells.
     odd = np.empty(width, dtype=np.int64)
     for a in range(width):
         odd[a] = below(random, 1 << 52) * 2 + 1
@@ -229,6 +258,7 @@ def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random:
     while buckets < 2 * size[1]:
         buckets *= 2
     head[:buckets] = -1
+    # Step 2: hash the second list.
     for f in range(size[1]):
         code = 0
         for a in range(width):
@@ -236,6 +266,7 @@ def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random:
         at = (code ^ (code >> 29)) & (buckets - 1)
         key[f], after[f], head[at] = code, head[at], f
     first, second, best = -1, -1, limit
+    # Step 3: for each set of the first list, look up the cells that complete it.
     for e in range(size[0]):
         if extra[0, e] >= best:
             continue
@@ -262,7 +293,7 @@ def _join(halves: Any, room: Any, price: Any, limit: float, whole: bool, random:
 
 @inner
 def _cells(price: Any, room: Any, size: int, limit: float, whole: bool, random: Any) -> Any:
-    """How wide the cells are, and for whom two have to be looked up; chosen at random where not for all."""
+    """The width of each expert's cells, and the experts with two cells to look up; drawn where not all can have two."""
     width = len(price)
     cell, wide = np.ones(width), np.empty(width, dtype=np.int64)
     everything = size <= FEW_SETS and size * (1 << width) <= LOOKUPS

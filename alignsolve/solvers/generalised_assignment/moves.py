@@ -1,8 +1,11 @@
-"""Local search on one alignment: shift a client, swap two, or eject one and let a chain of others close the hole.
+"""Moves of the local search: shift a client, swap two, or eject one and let a chain of others fill the hole.
 
-Loads may exceed capacities, at a penalty for each unit that differs from expert to expert and changes as the search
-goes on. An ejection chain takes a client out of its expert, fills the hole with the client that costs least there by
-reduced cost (and fits), fills that one's hole in turn, and looks at each step where the first client may land best.
+Loads may exceed capacities. Each unit beyond has a penalty, which differs from expert to expert and changes as the
+search goes on.
+
+An ejection chain takes a client out of its expert. The hole is filled by the client that costs least there by reduced
+cost (and fits); its hole is filled in turn. At each step the first client is tried at its good experts, and the best
+end of the chain is kept.
 
 Source: M. Yagiura, T. Ibaraki and F. Glover, An ejection chain approach for the generalized assignment problem,
 INFORMS J. Computing 16 (2004).
@@ -16,15 +19,16 @@ from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.runtime.jit import inner, kernel
 
 LONGEST_CHAIN = 6
+"""Most clients that move in a chain, besides the first."""
 
 
 class Terms(NamedTuple):
-    """What does not change.
+    """The data of the instance.
 
     Attributes
     ----------
     cost, load, reduced
-        (num_clients, num_experts); the reduced cost is that under the experts' prices, 0 at each client's best.
+        (num_clients, num_experts); the reduced cost under the experts' prices, 0 at each client's best expert.
     capacity
         (num_experts,).
     experts_of
@@ -50,19 +54,21 @@ class Plan(NamedTuple):
     Attributes
     ----------
     expert, place
-        (num_clients,) each client's expert, and where it stands among the expert's members.
+        (num_clients,) each client's expert, and its place in the list of that expert's clients.
     members, size
-        (num_experts, num_clients) and (num_experts,): who is there.
+        (num_experts, num_clients) and (num_experts,): each expert's clients, and their number.
     carried
         (num_experts,) loads.
     mark
-        (num_clients + 1,) who is in the present chain; the last entry is the present chain's number.
+        (num_clients + 1,) the number of the last chain that each client was in; the last entry is the present
+        chain's.
     chain
-        (2, LONGEST_CHAIN) the clients that move, and where to.
+        (2, LONGEST_CHAIN) the clients that move, and their new experts.
     stirred
-        (num_experts,) 1 where a shift came or left since it was last asked.
+        (num_experts,) 1 where clients came or left since the expert's clients were last put into the queue.
     queue, waiting, line
-        (num_clients,) who is to be asked next, in a ring, and 1 for who is in it; (2,) its first place and its length.
+        (num_clients,) the clients to be improved next, in a ring; 1 for clients in it; (2,) its first place and
+        length.
     """
 
     expert: IntArray
@@ -94,7 +100,7 @@ def over(load: float, capacity: float) -> float:
 
 @kernel
 def settle(plan: Any, load: Any) -> None:
-    """Read members and loads off ``plan.expert``."""
+    """Compute members and loads from ``plan.expert``."""
     plan.size[:] = 0
     plan.carried[:] = 0.0
     for i in range(len(plan.expert)):
@@ -134,10 +140,14 @@ def shift_change(terms: Any, plan: Any, penalty: Any, i: int, to: int) -> float:
 
 @kernel
 def descend(terms: Any, plan: Any, penalty: Any) -> None:
-    """Improve until no shift, swap or chain of those in the queue does; who shares an expert with a move is asked anew.
+    """Improve until no shift, swap or chain of a client in the queue does.
+
+    After a move, the clients of the experts that it touched are put into the queue.
 
     Parameters
     ----------
+    terms, plan
+        The instance and the alignment.
     penalty
         (num_experts,) cost of each unit of load beyond the capacity.
     """
@@ -167,7 +177,7 @@ def ask(plan: Any, i: int) -> None:
 
 @inner
 def ask_stirred(plan: Any) -> None:
-    """Put everybody into the queue whose expert has changed."""
+    """Put all clients of experts that have changed into the queue."""
     for j in range(len(plan.stirred)):
         if plan.stirred[j]:
             plan.stirred[j] = 0
@@ -177,6 +187,7 @@ def ask_stirred(plan: Any) -> None:
 
 @inner
 def _best_shift(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
+    """Make the client's best shift; False if none improves."""
     best, to = -terms.least[0], -1
     for j in terms.experts_of[i]:
         if j != plan.expert[i]:
@@ -190,6 +201,7 @@ def _best_shift(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
 
 @inner
 def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
+    """Make the client's best swap with a client of one of its good experts; False if none improves."""
     cost, load, capacity = terms.cost, terms.load, terms.capacity
     j = plan.expert[i]
     left = plan.carried[j] - load[i, j]
@@ -204,6 +216,7 @@ def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
         for z in range(plan.size[t]):
             k = plan.members[t, z]
             change = moved + cost[k, j] - cost[k, t]
+            # A swap saves no more penalty than there is now.
             if change - relief >= best:
                 continue
             change += penalty[j] * (over(left + load[k, j], capacity[j]) - now_j)
@@ -219,16 +232,18 @@ def _best_swap(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
 
 @inner
 def eject(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
-    """Take a client out, close the hole by a chain of others, land it where it is best; only if that improves."""
+    """Make the client's best ejection chain; False if none improves."""
     cost, load, capacity = terms.cost, terms.load, terms.capacity
     clients, experts = plan.chain[0], plan.chain[1]
     plan.mark[-1] += 1
     plan.mark[i] = plan.mark[-1]
+    # Take the client out.
     hole = plan.expert[i]
     inside = plan.carried[hole] - load[i, hole]
     change = penalty[hole] * (over(inside, capacity[hole]) - over(plan.carried[hole], capacity[hole])) - cost[i, hole]
     best, length, to = -terms.least[0], 0, -1
     for step in range(LONGEST_CHAIN):
+        # Fill the hole, which opens the next one.
         k = _filler(terms, plan, penalty, hole, capacity[hole] - inside)
         if k < 0:
             break
@@ -243,6 +258,7 @@ def eject(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
         change += penalty[start] * (over(inside, capacity[start]) - over(plan.carried[start], capacity[start]))
         change += cost[k, hole] - cost[k, start]
         hole = start
+        # Try to end the chain here: the client goes to one of its good experts, or into the last hole.
         for t in terms.experts_of[i]:
             if t != hole and _visited(experts, step + 1, t):
                 continue
@@ -261,7 +277,7 @@ def eject(terms: Any, plan: Any, penalty: Any, i: int) -> bool:
 
 @inner
 def _filler(terms: Any, plan: Any, penalty: Any, hole: int, room: float) -> int:
-    """Find the client for a hole: least reduced cost beyond its own, and the penalty if it is too heavy."""
+    """Find the client that fills a hole: least rise of reduced cost, plus the penalty if it is too heavy."""
     best, found = np.inf, -1
     for k in terms.clients_of[hole]:
         if plan.mark[k] == plan.mark[-1] or plan.expert[k] == hole:
@@ -277,6 +293,7 @@ def _filler(terms: Any, plan: Any, penalty: Any, hole: int, room: float) -> int:
 
 @inner
 def _visited(experts: Any, length: int, j: int) -> bool:
+    """Whether expert j is among the first experts of the chain."""
     for step in range(length):
         if experts[step] == j:
             return True

@@ -1,9 +1,14 @@
-"""Path relinking: a small pool of good alignments, new ones from the paths between them, each improved by moves.py.
+"""Path relinking: new alignments from the paths between good ones, each improved by the moves of moves.py.
 
-Two of the pool are drawn; from the first a walk leads part of the way to the second, at each step by the shift that
-costs least; from there the descent goes on. Its penalties rise after a descent that ended over capacity and fall after
-one that did not, so that about half do. What ends over capacity is descended once more under high penalties. A pool
-that has not changed for long is given up for a new one; the best alignment is kept.
+1. Draw two alignments of a small pool. Walk part of the way from the first to the second, at each step by the shift
+   that costs least.
+2. From there, descend. Penalties on overload rise after a descent that ends over capacity, and fall after one that
+   does not, so that about half of the descents end feasible.
+3. If it ended over capacity, descend once more under high penalties.
+4. Put the result into the pool in the place of the worst, if it is better and new.
+
+A pool that has not changed for long is replaced by a new one, made of random changes of the start. The best alignment
+is kept.
 
 Source: M. Yagiura, T. Ibaraki and F. Glover, A path relinking approach with ejection chains for the generalized
 assignment problem, European J. Operational Research 169 (2006).
@@ -18,36 +23,40 @@ from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.generalised_assignment.moves import ask, descend, over, settle, shift, shift_change
 
 POOL = 20
+"""Alignments in the pool."""
 STALE = 100 * POOL
-"""Descents without a change after which a pool is given up."""
+"""Descents without a change after which a pool is replaced."""
 SHIFTED, SPREAD = 5, 15
-"""A new pool starts from the relaxation with at least so many percent of the clients moved, and up to so many more."""
+"""Percentage of the clients that are moved from the start for a new pool, at least, and up to so much more."""
 ALIKE = 2
-"""Clients in which two alignments of equal cost differ, if they are to count as the same."""
+"""Two alignments of equal cost count as equal if no more than this number of clients differ."""
 CLOSE = 4
-"""Clients in which two of the pool differ at least, if there is to be a path between them."""
+"""Two alignments of the pool have a path between them if at least this number of clients differ."""
 RISE, FALL = 1.02, 0.98
+"""Factors on the penalties after a descent that ends over capacity, and after one that does not."""
 RANGE = 1e-3
-"""Share of the first penalties that they do not fall below; its inverse is what they do not rise above."""
+"""Penalties do not fall below this share of the first ones; its inverse is the most they rise to."""
 STRONG, HARDER, ATTEMPTS = 4.0, 4.0, 3
-"""Factor on penalties where capacities are to hold; the factor on it if they do not; how often."""
+"""Factor on penalties where capacities must hold; the factor on it if they still do not; most attempts."""
 
 
 class Elite(NamedTuple):
     """The state of a search, changed in place, so that it can go on in slices.
 
+    The alignments in the pool are the *elite* of all that were found.
+
     Attributes
     ----------
     pool, values
-        (POOL, num_clients) experts and (POOL,) penalised costs; the first ``counters[0]`` are there.
+        (POOL, num_clients) experts and (POOL,) penalised costs; the first ``counters[0]`` are in use.
     best, best_value
         (num_clients,) and (1,): the cheapest feasible alignment; inf if there is none yet.
     start
         (num_clients,) where new pools start.
     penalty
-        (num_experts,) for each unit beyond the capacity.
+        (num_experts,) for each unit of load beyond the capacity.
     lowest
-        (num_experts,) what penalties do not fall below.
+        (num_experts,) lower limit of the penalties.
     counters
         (3,) size of the pool, descents since it changed, descents in all.
     random
@@ -73,7 +82,9 @@ def new_elite(start: IntArray, penalty: FloatArray, seed: int) -> Elite:
     start
         (num_clients,) experts, feasible or not.
     penalty
-        (num_experts,) to begin with, above 0.
+        (num_experts,) first penalties, above 0.
+    seed
+        For the random numbers.
     """
     n = len(start)
     pool, values = np.zeros((POOL, n), dtype=np.int64), np.zeros(POOL)
@@ -86,15 +97,18 @@ def new_elite(start: IntArray, penalty: FloatArray, seed: int) -> Elite:
 
 @kernel
 def search(terms: Any, elite: Any, plan: Any, descents: int) -> None:
-    """Make so many descents."""
+    """Make a number of descents."""
     for _ in range(descents):
+        # Step 1: a start near the relaxation while the pool fills, then a point on a path.
         if elite.counters[0] < POOL:
             _begin(terms, elite, plan)
         else:
             _relink(terms, elite, plan)
+        # Step 2: descend.
         _ask_all(elite, plan)
         descend(terms, plan, elite.penalty)
         elite.counters[2] += 1
+        # Steps 3 and 4.
         _keep(terms, elite, plan)
 
 
@@ -138,12 +152,13 @@ def _begin(terms: Any, elite: Any, plan: Any) -> None:
 
 @inner
 def _relink(terms: Any, elite: Any, plan: Any) -> None:
-    """Walk part of the way from one of the pool to another; from twins, to somewhere near."""
+    """Walk part of the way from one alignment of the pool to another; from twins, a few random shifts."""
     n = len(elite.start)
     first, second = below(elite.random, POOL), below(elite.random, POOL - 1)
     second += second >= first
     plan.expert[:] = elite.pool[first]
     settle(plan, terms.load)
+    # The clients that differ.
     differ, left = np.empty(n, dtype=np.int64), 0
     for i in range(n):
         if elite.pool[first, i] != elite.pool[second, i]:
@@ -154,6 +169,7 @@ def _relink(terms: Any, elite: Any, plan: Any) -> None:
             i = below(elite.random, n)
             shift(plan, terms.load, i, terms.experts_of[i, below(elite.random, min(CLOSE, terms.experts_of.shape[1]))])
         return
+    # Walk at most half of the way: at each step the shift that costs least.
     for _ in range(1 + below(elite.random, left // 2)):
         best, at = np.inf, 0
         for q in range(left):
@@ -169,12 +185,13 @@ def _relink(terms: Any, elite: Any, plan: Any) -> None:
 
 @inner
 def _keep(terms: Any, elite: Any, plan: Any) -> None:
-    """Repair what is over capacity, remember the best, and put it into the pool."""
+    """Adapt the penalties, repair an overload, remember the best, and put the result into the pool."""
     value = penalised(terms, plan, elite.penalty)
     feasible = _fits(terms, plan)
     for j in range(len(elite.penalty)):
         grown = elite.penalty[j] * (FALL if feasible else RISE)
         elite.penalty[j] = min(max(grown, elite.lowest[j]), elite.lowest[j] / RANGE**2)
+    # Step 3: descend under high penalties until the capacities hold.
     settled = plan.expert.copy()
     if not feasible:
         strong = elite.penalty * STRONG
@@ -182,6 +199,7 @@ def _keep(terms: Any, elite: Any, plan: Any) -> None:
             _ask_all(elite, plan)
             descend(terms, plan, strong)
             feasible = _fits(terms, plan)
+            # Step 4.
             if feasible:
                 break
             strong *= HARDER
@@ -196,7 +214,7 @@ def _keep(terms: Any, elite: Any, plan: Any) -> None:
 
 @inner
 def _note_best(terms: Any, elite: Any, plan: Any) -> None:
-    """Remember an alignment, if its loads hold when they are summed afresh."""
+    """Remember an alignment, if its loads hold when they are summed anew."""
     settle(plan, terms.load)
     if _fits(terms, plan):
         elite.best_value[0] = cost_of(terms, plan)
@@ -205,7 +223,7 @@ def _note_best(terms: Any, elite: Any, plan: Any) -> None:
 
 @kernel
 def insert(elite: Any, expert: Any, value: float, least: float) -> None:
-    """Put an alignment into the pool, in the place of the worst, unless it is worse or there already."""
+    """Put an alignment into the pool, in the place of the worst, unless it is worse or is there already."""
     size = elite.counters[0]
     worst = 0
     elite.counters[1] += 1
@@ -228,7 +246,7 @@ def insert(elite: Any, expert: Any, value: float, least: float) -> None:
 
 @inner
 def _alike(one: Any, other: Any) -> bool:
-    """Whether so few clients are elsewhere that two alignments count as the same."""
+    """Whether so few clients differ that two alignments count as the same."""
     elsewhere = 0
     for i in range(len(one)):
         elsewhere += one[i] != other[i]
@@ -248,7 +266,7 @@ def cost_of(terms: Any, plan: Any) -> float:
 
 @inner
 def penalised(terms: Any, plan: Any, penalty: Any) -> float:
-    """Cost of an alignment, and of its overloads."""
+    """Cost of an alignment and of its overloads."""
     value = cost_of(terms, plan)
     for j in range(len(penalty)):
         value += penalty[j] * over(plan.carried[j], terms.capacity[j])
@@ -257,6 +275,7 @@ def penalised(terms: Any, plan: Any, penalty: Any) -> float:
 
 @inner
 def _fits(terms: Any, plan: Any) -> bool:
+    """Whether all loads are within the capacities."""
     for j in range(len(terms.capacity)):
         if plan.carried[j] > terms.capacity[j]:
             return False

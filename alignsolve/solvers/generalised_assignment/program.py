@@ -1,7 +1,7 @@
 """The open pairs of an instance as a linear or an integer program, solved by HiGHS on one thread.
 
-Rows of loads are divided by a power of two and costs are brought to a size that HiGHS's absolute tolerances suit. What
-it returns is a claim: who uses an alignment checks it, who uses its bound rounds it.
+Rows of loads are divided by a power of two, and costs are scaled to a size that suits HiGHS's absolute tolerances.
+The result is a claim: the caller checks an alignment before use and rounds a bound before use.
 """
 
 import math
@@ -14,24 +14,23 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import Answer
+from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.ilp.model import power_of_two_below
 
 MARGIN = 0.1
-"""Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
-TOLERANCE = 1e-9
+"""Share of the time that HiGHS is not told of: it overruns its limit, and its result must still be read."""
 LARGEST_COST = 2.0**20
-"""Whole costs up to here stay as they are; others are scaled to it."""
+"""Whole costs up to here stay as they are; larger ones are scaled to it."""
 NEARLY_ONE = 0.999
 """Whole costs differ by one: a gap below this is closed."""
 BOUND_ERROR = 1e-7
-"""What a bound of HiGHS may be wrong by, as a share of the costs that it adds up."""
+"""Possible error of HiGHS's bound, as a share of the costs that it adds up."""
 
 
 class Verdict(Enum):
-    """What HiGHS knows when it returns."""
+    """HiGHS's verdict when it returns."""
 
     OPTIMAL = auto()
     INFEASIBLE = auto()
@@ -41,7 +40,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What HiGHS returned.
+    """The result of a run of HiGHS.
 
     Attributes
     ----------
@@ -50,9 +49,9 @@ class Outcome:
     share
         (num_clients, num_experts) values of the pairs, if there are any.
     lower
-        No alignment of open pairs costs less, rounded down by HiGHS's own error; −inf if it told none.
+        No alignment of open pairs costs less, rounded down by HiGHS's possible error; −inf if it returned no bound.
     prices
-        (num_experts,) of an optimal linear program: what one more unit of capacity is worth.
+        (num_experts,) of an optimal linear program: the worth of one more unit of capacity.
     told
         HiGHS's own status.
     """
@@ -82,12 +81,16 @@ def optimise(
 
     Parameters
     ----------
+    instance
+        Costs, loads and capacities.
     opened
         (num_clients, num_experts) the pairs that may be taken.
     start
         (num_clients,) an alignment of open pairs to start from.
     seconds
         When to stop; HiGHS may take a little longer.
+    seed
+        For HiGHS's random numbers.
     """
     if not opened.any(axis=1).all():
         return Outcome(Verdict.INFEASIBLE, None, math.inf)
@@ -98,10 +101,12 @@ def optimise(
 def optimise_apart(
     instance: Instance, opened: BoolArray, start: IntArray | None, end: float, *, seed: int = 0
 ) -> Answer | None:
-    """Do the same where it can be stopped, under a time limit in a process of its own; None if nothing came of it.
+    """Solve the integer program; under a time limit in a child process that can be stopped. None if it found nothing.
 
     Parameters
     ----------
+    instance, opened, start, seed
+        As in :func:`optimise`.
     end
         On the clock of :func:`time.monotonic`.
 
@@ -124,7 +129,7 @@ def optimise_apart(
 
 
 class _Program:
-    """The program of some open pairs: one column each, a row for each client and each expert."""
+    """The program of some open pairs: one column for each pair, one row for each client and each expert."""
 
     def __init__(self, instance: Instance, opened: BoolArray) -> None:
         self.instance = instance
@@ -138,7 +143,7 @@ class _Program:
         self.error = BOUND_ERROR * float(np.abs(np.where(opened, instance.cost, 0.0)).max(axis=1).sum())
 
     def run(self, seconds: float, *, start: IntArray | None = None, seed: int = 0) -> Outcome:
-        """Hand the program over and read what came of it."""
+        """Pass the program to HiGHS and read the result."""
         import highspy  # noqa: PLC0415  (a back end is loaded when it is used)
 
         highs = highspy.Highs()
@@ -153,6 +158,7 @@ class _Program:
         return self._read(highspy, highs)
 
     def _options(self, seconds: float, seed: int) -> dict[str, Any]:
+        """HiGHS's options."""
         options: dict[str, Any] = {
             "output_flag": False,
             "threads": 1,
@@ -160,15 +166,13 @@ class _Program:
             "random_seed": seed % 2**31,
             "mip_rel_gap": 0.0,
             "mip_abs_gap": NEARLY_ONE if self.instance.whole and self.unit == 1.0 else 0.0,
-            "mip_feasibility_tolerance": TOLERANCE,
-            "primal_feasibility_tolerance": TOLERANCE,
-            "dual_feasibility_tolerance": TOLERANCE,
         }
         if math.isfinite(seconds):
             options["time_limit"] = max(seconds, 0.0)
         return options
 
     def _model(self, highspy: Any) -> Any:
+        """HiGHS's model: columns are pairs; a client's row sums to 1; an expert's row is its load."""
         num_clients, num_experts = self.instance.shape
         columns, rows = len(self.cost), num_clients + num_experts
         load = self.instance.load[self.clients, self.experts]
@@ -190,6 +194,7 @@ class _Program:
         return lp
 
     def _read(self, highspy: Any, highs: Any) -> Outcome:
+        """Read HiGHS's status, solution, bound and duals."""
         status = highs.getModelStatus()
         known = {
             highspy.HighsModelStatus.kOptimal: Verdict.OPTIMAL,

@@ -1,16 +1,20 @@
-"""The clients that the stronger relaxation is undecided about, decided by a tree or an integer program.
+"""Restricted problems: only the clients about whom the Lagrangian relaxation is undecided are left to decide.
 
-The knapsacks' choices, averaged over many small steps of the multipliers, tend to an optimal mixture of the stronger
-relaxation. It gives most clients to one expert nearly always: there they are put. The others, with the capacity that
-is left, are a small instance of their own, whose own multipliers close pairs. Where costs and loads are whole a tree on
-the stronger relaxation (tree.py) solves it, else HiGHS. Where that came to an end, more clients are left open the next
-time; where it did not, fewer. The steps differ from time to time, and so do the averages: what one of them puts in the
-wrong place another does not. By turns, who is with another expert in the incumbent is left open too, and the program
-goes on from there.
+1. *Shares.* Make many small subgradient steps and average the knapsacks' choices. The average tends to an optimal
+   fractional solution of the Lagrangian relaxation. It gives most clients to one expert nearly always.
+2. *Fix.* Those clients stay with that expert. The others, with the capacity that is left, are a small instance of
+   their own, whose own multipliers close pairs.
+3. *Solve* the small instance: by a tree on the Lagrangian relaxation (tree.py) where costs and loads are whole, else
+   by HiGHS.
+4. *Adapt.* If it was solved to the end, more clients are left open the next time; if not, fewer.
+
+Each time the steps have another length, so that the averages differ: a client that one of them puts with the wrong
+expert is put right by another. Every other time, clients that have another expert in the incumbent are left open too,
+and the program starts from the incumbent.
 
 Sources: T. Larsson, M. Patriksson and A.-B. Strömberg, Ergodic, primal convergence in dual subgradient schemes for
 convex programming, Mathematical Programming 86 (1999), for the averages; T. Berthold, RENS: the optimal rounding,
-Mathematical Programming Computation 6 (2014), for the integer program of what a relaxation leaves open.
+Mathematical Programming Computation 6 (2014), for the integer program of the part that a relaxation leaves open.
 """
 
 import itertools
@@ -29,40 +33,41 @@ from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
 from alignsolve.solvers.generalised_assignment.tree import Found, Tree
 
 SURE = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
-"""Shares of one expert from which on a client is put there: the first leaves fewest clients open, the last most."""
+"""Share of one expert from which on a client is fixed: the first leaves fewest clients open, the last most."""
 FIRST, FIRST_OF_TREES = 4, 1
-"""Where to begin among these; trees are soon done with the smaller rests."""
+"""The first place in this list, for HiGHS and for trees, which solve small instances sooner."""
 LENGTHS = (0.03, 0.01, 0.1)
-"""Lengths of the steps, by turns, as shares of Polyak's towards the incumbent."""
+"""Lengths of the steps, in turn, as shares of Polyak's step towards the incumbent."""
 IGNORED, AVERAGED, AT_ONCE = 100, 400, 50
-"""Steps before the average begins, steps that it is made of, and steps between two looks at the clock."""
+"""Steps before the average begins, steps that are averaged, and steps between two looks at the clock."""
 STEPS = 500
 """Steps of the small instance's own multipliers."""
 MOST_OPEN = 700
-"""Pairs of the small instance that HiGHS may be left with."""
+"""Most pairs of a small instance for HiGHS."""
 TOO_FAR = 2.0
-"""Where the first of them is not solved, and finds nothing within so many times the incumbent's gap, none pays."""
+"""Restricted problems do not pay if the first one is not solved to the end, and its result is farther from the bound
+than this multiple of the incumbent's gap."""
 
 
-class Rest(NamedTuple):
-    """What is left to decide.
+class RestrictedProblem(NamedTuple):
+    """A choice for some clients that is fixed, and the clients that are left to decide.
 
     Attributes
     ----------
     chosen
         (num_clients,) the expert with the largest share.
     clients
-        Those that are open.
+        The clients that are open.
     instance
-        Theirs, with the capacity that the others leave.
+        The small instance: the open clients, with the capacity that the others leave.
     opened
-        (len(clients), num_experts) pairs that may be in what costs less than the aim.
+        (len(clients), num_experts) pairs that something below the aim may have.
     spent
-        What the others cost.
+        Cost of the fixed clients.
     multipliers
-        (len(clients),) theirs.
+        (len(clients),) of the small instance.
     start
-        (len(clients),) their experts in the incumbent, if it is one of what there is to decide.
+        (len(clients),) the open clients' experts in the incumbent, if the incumbent can be chosen.
     """
 
     chosen: IntArray
@@ -79,8 +84,8 @@ class Rest(NamedTuple):
         chosen[self.clients] = decided
         return chosen
 
-    def decided(self, aim: float, end: float) -> tuple[IntArray | None, bool]:
-        """Look for the cheapest that costs less than the aim by a tree, where it suits.
+    def by_tree(self, aim: float, end: float) -> tuple[IntArray | None, bool]:
+        """Search the cheapest alignment below the aim by a tree.
 
         Returns
         -------
@@ -91,8 +96,8 @@ class Rest(NamedTuple):
             found = tree.run(math.inf, end)
         return None if tree.best is None else self.completed(tree.best), found is Found.EXHAUSTED
 
-    def programmed(self, end: float, seed: int) -> tuple[IntArray | None, bool]:
-        """Do the same by HiGHS, as the open pairs follow from the aim; None if nothing came of it."""
+    def by_program(self, end: float, seed: int) -> tuple[IntArray | None, bool]:
+        """Search the cheapest alignment by HiGHS, whose open pairs follow from the aim; None if it found nothing."""
         found = program.optimise_apart(self.instance, self.opened, self.start, end, seed=seed)
         if found is None:
             return None, False
@@ -100,21 +105,21 @@ class Rest(NamedTuple):
         return None if found.x is None else self.completed(np.asarray(found.x)), solved
 
 
-class Undecided:
-    """Rests to decide, one after the other.
+class Restrictions:
+    """Restricted problems, one after the other.
 
     Attributes
     ----------
     around
-        Whether they hold the incumbent.
+        Whether the incumbent can be chosen in them.
     trees
-        Whether trees decide them, which stand many more open pairs.
+        Whether trees solve them, which can take many more open pairs.
     pays
-        False once there is none small enough for HiGHS, or the largest was decided in vain.
+        False once none is small enough for HiGHS, or the largest was solved without success.
     proven
-        Whether one was decided to the end.
+        Whether one was solved to the end.
     far
-        Whether the first came out far from the incumbent.
+        Whether the result of the first was far from the incumbent.
     """
 
     def __init__(
@@ -125,13 +130,17 @@ class Undecided:
         self._sure, self.proven = FIRST_OF_TREES if trees else FIRST, False
         self._lengths = itertools.cycle(LENGTHS)
 
-    def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> Rest | None:
-        """Return what to decide in search of something that costs less than ``aim``; None if there is nothing in time.
+    def next(self, incumbent: IntArray, value: float, aim: float, deadline: float) -> RestrictedProblem | None:
+        """Return the next problem in search of something below ``aim``; None if there is none in time.
 
         Parameters
         ----------
         incumbent, value
             (num_clients,) experts, and their cost.
+        aim
+            The cost to stay below.
+        deadline
+            On the clock of :func:`time.monotonic`.
         """
         shares = self._shares(value, deadline)
         while shares is not None and time.monotonic() < deadline:
@@ -144,14 +153,14 @@ class Undecided:
         return None
 
     def learn(self, *, solved: bool, found: float, value: float) -> None:
-        """Leave more clients open the next time if this time all was decided, fewer if there was too much to decide.
+        """Leave more clients open the next time if this problem was solved to the end, fewer if it was too large.
 
         Parameters
         ----------
         solved
-            Whether the integer program came to its end.
+            Whether tree or program came to its end.
         found, value
-            Cost of what it found, inf for nothing, and of the incumbent.
+            Cost of the alignment that it found, inf for none, and of the incumbent.
         """
         self.proven = self.proven or solved
         if solved:
@@ -163,18 +172,20 @@ class Undecided:
             self.pays, self.far = False, True
 
     def _widen(self) -> None:
+        """Leave more clients open."""
         self._put(self._sure + 1)
 
     def _narrow(self) -> None:
+        """Leave fewer clients open."""
         self._put(self._sure - 1)
 
     def _put(self, sure: int) -> None:
-        """Trees go on with the largest or the smallest rest: the next average is another."""
+        """Set how sure a client must be to be fixed. Trees go on at either end: the next average differs."""
         self.pays = self.trees or 0 <= sure < len(SURE)
         self._sure = min(max(sure, 0), len(SURE) - 1)
 
     def _shares(self, value: float, deadline: float) -> FloatArray | None:
-        """The average of the knapsacks' choices, (num_clients, num_experts); None if it comes too late."""
+        """Step 1: the average of the knapsacks' choices, (num_clients, num_experts); None if it comes too late."""
         sacks, table = self.multipliers.sacks, self.multipliers.table
         at, length = self.multipliers.best.copy(), next(self._lengths) * max(value - self.multipliers.lower, 0.0)
         shares, ignored = np.zeros(self.instance.shape), np.zeros(self.instance.shape)
@@ -187,8 +198,8 @@ class Undecided:
             mix(sacks, at, table, length / unmet, AT_ONCE, ignored if done < IGNORED else shares)
         return shares / AVERAGED
 
-    def _rest(self, shares: FloatArray, incumbent: IntArray, aim: float, deadline: float) -> Rest | None:
-        """Put the clients away that are sure; None if those do not fit, or leave nothing below the aim."""
+    def _rest(self, shares: FloatArray, incumbent: IntArray, aim: float, deadline: float) -> RestrictedProblem | None:
+        """Step 2: fix the clients that are sure; None if those do not fit, or leave nothing below the aim."""
         everyone, chosen = np.arange(len(shares)), shares.argmax(axis=1)
         sure = (shares.max(axis=1) >= SURE[self._sure]) & self.instance.open[everyone, chosen]
         if self.around:
@@ -200,6 +211,7 @@ class Undecided:
         if len(clients) == 0 or (room < 0.0).any():
             self._widen()
             return None
+        # The small instance of the open clients.
         small = replace(
             self.instance,
             cost=np.ascontiguousarray(self.instance.cost[clients]),
@@ -208,6 +220,7 @@ class Undecided:
             most=room,
         )
         spent = float(self.instance.cost[everyone, chosen][sure].sum())
+        # Its own multipliers close pairs.
         multipliers = Multipliers(small, self.multipliers.best[clients])
         multipliers.climb(aim - spent, deadline, STEPS)
         opened = small.open & multipliers.open_pairs(aim - spent)
@@ -215,14 +228,15 @@ class Undecided:
             self._widen()
             return None
         if not self.around:
-            return Rest(chosen, clients, small, opened, spent, multipliers.best)
+            return RestrictedProblem(chosen, clients, small, opened, spent, multipliers.best)
+        # Keep the incumbent's own pairs open.
         start = incumbent[clients]
         opened[np.arange(len(start)), start] = True
-        return Rest(chosen, clients, small, opened, spent, multipliers.best, start)
+        return RestrictedProblem(chosen, clients, small, opened, spent, multipliers.best, start)
 
 
-def in_turn(afresh: Undecided, around: Undecided, vain: int) -> Undecided | None:
-    """Who decides next, after so many in vain: around the incumbent only once the other has shown that it pays."""
+def in_turn(afresh: Restrictions, around: Restrictions, vain: int) -> Restrictions | None:
+    """Choose the next series, given the failures in a row: ``around`` only once ``afresh`` has shown that it pays."""
     if afresh.far:
         return None
     order = (around, afresh) if afresh.proven and vain % 2 else (afresh, around)

@@ -1,15 +1,20 @@
-"""Is there an alignment below an aim? Depth-first branch and bound on the stronger relaxation.
+"""Branch and bound on the Lagrangian relaxation: it decides whether an alignment costs less than an aim.
 
-At each node the multipliers climb a few steps on from where they are. Near their optimum every knapsack has many best
-choices, and what one of them misses says little: a step goes along the mean of what the last choices missed. Then every
-pair whose knapsacks lose too much if it is taken is closed; who is left with one expert goes there, and its load leaves
-the capacity. Whoever the knapsacks' choices are most divided about is put with the expert that has most of them, and on
-the way back kept from it. Between two whole costs there is so little room that a pair in two or three is left open at
-the root and each branch closes many more: trees are a dozen or two levels deep where the linear relaxation's would
-never end.
+The search is depth first. At each node (:mod:`.tree_node`):
 
-Costs and loads are whole, so that knapsacks are exact. The aim is as low as it can be, just above the bound: if the
-tree is exhausted the bound has risen to it, and the next tree aims one higher.
+1. *Climb.* The multipliers take a few steps from the parent's multipliers. Near their optimum every knapsack has many
+   best choices, and what one choice misses says little. So a step goes along the mean of what the last choices
+   missed.
+2. *Close.* Every pair whose knapsacks lose too much if the pair is taken is closed. A client that is left with one
+   expert goes there, and its load leaves the capacity.
+3. *Branch* on the client whose knapsacks' choices are most divided: first it is put with the expert that chose it
+   most often, then it is kept from that expert.
+
+Between two whole costs there is little room. So only one pair in two or three is left open at the root, and each
+branch closes many more: trees are a dozen or two levels deep, where those of the linear relaxation would never end.
+
+Costs and loads are whole, so that the knapsacks are exact. The aim is as low as possible, just above the bound: if
+the tree is exhausted, the bound rises to the aim, and the next tree aims one higher.
 
 Source: M. Posta, J. A. Ferland and P. Michelon, An exact method with variable fixing for solving the generalized
 assignment problem, Computational Optimization and Applications 52 (2012).
@@ -17,103 +22,43 @@ assignment problem, Computational Optimization and Applications 52 (2012).
 
 import time
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.generalised_assignment.instance import Instance
-from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, fill, force, knapsacks, new_table
+from alignsolve.solvers.generalised_assignment.knapsacks import knapsacks, new_table
+from alignsolve.solvers.generalised_assignment.tree_node import DIVIDED, SOLVED, STEPS, State, look
 
 DEEPEST = 200
-"""Levels of a tree at most; one that grows deeper is given up."""
+"""Most levels of a tree; a deeper tree is given up."""
 MOST_CELLS = 12_000_000
-"""Entries of all levels' open pairs at most."""
-STEPS, BESIDES = 30, 10
-"""Steps of the multipliers at a node, and what else it takes, in such steps."""
-AGED = 0.9
-"""Weight of older choices in the direction of a step, against that of the last."""
-LENGTH, SHORTER, PATIENCE = 0.5, 0.6, 6
-"""Share of Polyak's step towards the aim; its factor after so many steps without a better bound."""
-NEAR = 0.05
-"""The aim counts as at least so far away: steps shall not vanish beside it."""
-MEMORY = 0.8
-"""Weight of older choices in the shares at the next node."""
-AGAIN = 0.05
-"""Share of the open pairs that has to close for the multipliers to climb once more at the same node."""
+"""Most entries of all levels' open pairs."""
+BESIDES = 10
+"""The rest of a node's work, in steps of the multipliers."""
 SLICE = 20_000_000
 """Entries of tables that are filled between two looks at the clock: some milliseconds."""
 SECONDS = 2e-9
-"""What one of them takes, on a slow day: no node is begun that would end after the deadline."""
+"""Time of one entry on a slow machine: no node is begun that would end after the deadline."""
 
 
 class Found(IntEnum):
-    """What came of some nodes."""
+    """The result of some nodes."""
 
     EXHAUSTED = 0
-    """Nothing is left, and there is nothing below the aim but what was found."""
+    """Nothing is left, and nothing costs less than the aim but what was found."""
     ALIGNMENT = 1
-    """One below the aim."""
+    """An alignment below the aim was found."""
     MORE = 2
     """There are nodes left."""
     TOO_DEEP = 3
-
-
-CLOSED, SOLVED, DIVIDED = 0, 1, 2
-"""What a node is: nothing below the aim is there; one alignment; to be divided in two."""
-
-
-class State(NamedTuple):
-    """A tree on its way, changed in place; levels first.
-
-    Attributes
-    ----------
-    cost, weight
-        (num_experts, num_clients) as in :class:`Knapsacks`.
-    open, room, multipliers, expert, spent
-        (levels, num_experts, num_clients) pairs, (levels, num_experts) capacity left, (levels, num_clients) multipliers
-        and, −1 where undecided, experts; (levels,) cost of the decided.
-    branch
-        (levels, 3) client, expert, and 0 while the client is there, 1 once it is kept away.
-    shares
-        (num_clients, num_experts) how often the knapsacks chose a pair lately.
-    at
-        (2,) the level, −1 at the end, and the nodes so far.
-    explored
-        (1,) share of the tree, where each branch counts as half of its node.
-    among, many
-        (num_experts, num_clients) the open, undecided clients of each expert at one node, first in a row, and
-        (num_experts,) how many.
-    inside, outside, away, table, back
-        Room, see :func:`forced`; (num_clients,) for the sums of ``outside``.
-    solution
-        (num_clients,) the last alignment found.
-    """
-
-    cost: FloatArray
-    weight: IntArray
-    open: BoolArray
-    room: IntArray
-    multipliers: FloatArray
-    expert: IntArray
-    spent: FloatArray
-    branch: IntArray
-    shares: FloatArray
-    at: IntArray
-    explored: FloatArray
-    among: IntArray
-    many: IntArray
-    inside: FloatArray
-    outside: FloatArray
-    away: FloatArray
-    table: FloatArray
-    back: FloatArray
-    solution: IntArray
+    """The tree has more levels than there is room for."""
 
 
 def suits(instance: Instance) -> bool:
-    """Whether costs and loads are whole, and loads are as they are in the knapsacks."""
+    """Whether costs and loads are whole, and the knapsacks have the loads as they are."""
     return instance.whole and instance.whole_loads and bool((knapsacks(instance).size == instance.most).all())
 
 
@@ -123,7 +68,7 @@ class Tree:
     Attributes
     ----------
     aim
-        What is sought costs less; once something is found, less than that.
+        The tree looks for costs below it; once something is found, for costs below that.
     best
         (num_clients,) the cheapest alignment found, or None.
     """
@@ -151,7 +96,7 @@ class Tree:
 
     @property
     def nodes(self) -> int:
-        """How many there have been."""
+        """Nodes so far."""
         return int(self._state.at[1])
 
     @property
@@ -160,7 +105,7 @@ class Tree:
         return float(self._state.explored[0])
 
     def run(self, nodes: float, deadline: float) -> Found:
-        """Go on for so many nodes or until the deadline; stop where something is found."""
+        """Visit this number of nodes, or stop at the deadline or when an alignment is found."""
         found, slice_ = Found.MORE, max(SLICE // max(self._work, 1.0), 1.0)
         while found is Found.MORE and nodes > 0 and time.monotonic() + SECONDS * self._work < deadline:
             now = int(min(slice_, nodes))
@@ -174,13 +119,13 @@ class Tree:
 
 @kernel
 def explore(tree: Any, aim: float, nodes: int) -> int:
-    """Look at so many nodes; see :class:`Found`."""
+    """Visit a number of nodes; see :class:`Found` for the result."""
     for _ in range(nodes):
         level = tree.at[0]
         if level < 0:
             return 0
         tree.at[1] += 1
-        kind = _look(tree, level, aim)
+        kind = look(tree, level, aim)
         if kind == DIVIDED:
             if level + 1 == len(tree.spent):
                 return 3
@@ -195,7 +140,7 @@ def explore(tree: Any, aim: float, nodes: int) -> int:
 
 @inner
 def _enter(tree: Any, level: int, away: int) -> None:
-    """Go down: the client at the branch has its expert and no other, or is kept from it."""
+    """Go one level down: the client at the branch has its expert and no other, or is kept from it."""
     i, j = tree.branch[level, 0], tree.branch[level, 1]
     tree.branch[level, 2] = away
     below = level + 1
@@ -214,179 +159,10 @@ def _enter(tree: Any, level: int, away: int) -> None:
 
 @inner
 def _retreat(tree: Any, level: int) -> None:
-    """Go back to where a second branch is left, and into it."""
+    """Go back to the last node with a second branch, and into that branch."""
     level -= 1
     while level >= 0 and tree.branch[level, 2] == 1:
         level -= 1
     tree.at[0] = level
     if level >= 0:
         _enter(tree, level, 1)
-
-
-@inner
-def _look(tree: Any, level: int, aim: float) -> int:
-    """Bound a node, close pairs and decide clients until little changes, and say what it is."""
-    while True:
-        left = _decide(tree, level)
-        if left < 0:
-            return CLOSED
-        if left == 0:
-            tree.solution[:] = tree.expert[level]
-            return SOLVED if tree.spent[level] < aim else CLOSED
-        sacks = Knapsacks(tree.cost, tree.weight, tree.room[level])
-        lower, whole = _climb(tree, level, sacks, aim)
-        if np.ceil(lower) >= aim:
-            return CLOSED
-        if whole:
-            return SOLVED
-        opened, closed = _close(tree, level, sacks, lower, aim)
-        if closed <= AGAIN * opened and _divide(tree, level):
-            return DIVIDED
-
-
-@inner
-def _decide(tree: Any, level: int) -> int:
-    """Put who has one expert left there; return how many are undecided, −1 if somebody has none."""
-    opened, room, expert = tree.open[level], tree.room[level], tree.expert[level]
-    changed, left = True, 0
-    while changed:
-        changed, left = False, 0
-        for i in range(len(expert)):
-            if expert[i] >= 0:
-                continue
-            count, only = 0, -1
-            for j in range(len(room)):
-                if opened[j, i] and tree.weight[j, i] > room[j]:
-                    opened[j, i] = False
-                if opened[j, i]:
-                    count += 1
-                    only = j
-            if count == 0:
-                return -1
-            left += 1
-            if count == 1:
-                expert[i] = only
-                room[only] -= tree.weight[only, i]
-                tree.spent[level] += tree.cost[only, i]
-                tree.multipliers[level, i] = 0.0
-                changed, left = True, left - 1
-    for j in range(len(room)):
-        tree.many[j] = 0
-        for i in range(len(expert)):
-            if opened[j, i] and expert[i] < 0:
-                tree.among[j, tree.many[j]] = i
-                tree.many[j] += 1
-    return left
-
-
-@inner
-def _climb(tree: Any, level: int, sacks: Any, aim: float) -> Any:
-    """Climb on; return the bound of the best multipliers, which stay, and whether the choices are an alignment."""
-    best, now, expert = -np.inf, tree.multipliers[level].copy(), tree.expert[level]
-    choice, wanted = np.empty(len(now), dtype=np.int64), np.empty(len(now))
-    items, direction = np.empty(len(now), dtype=np.int64), np.zeros(len(now))
-    length, quiet, usual = LENGTH, 0, 0.0
-    tree.shares[:] *= MEMORY
-    for _ in range(STEPS):
-        lower = tree.spent[level] + _choose(tree, sacks, now, expert, tree.spent[level], items, choice, wanted)
-        quiet = 0 if lower > best + 1e-3 else quiet + 1
-        if lower > best:
-            best = lower
-            tree.multipliers[level] = now
-        if np.ceil(best) >= aim:
-            return best, False
-        missed = _squared(wanted)
-        if missed == 0.0:
-            for i in range(len(now)):
-                tree.solution[i] = expert[i] if expert[i] >= 0 else choice[i]
-            return lower, True
-        if quiet > PATIENCE:
-            length, quiet = SHORTER * length, 0
-        # Means over the steps so far, but for one factor: what is wanted, and how much that is.
-        usual = AGED * usual + (1.0 - AGED) * missed
-        step = length * max(aim - best, NEAR) / usual
-        for i in range(len(now)):
-            direction[i] = AGED * direction[i] + (1.0 - AGED) * wanted[i]
-            now[i] += step * direction[i]
-    return best, False
-
-
-@inner
-def _squared(wanted: Any) -> float:
-    """The square of a vector's length."""
-    total = 0.0
-    for i in range(len(wanted)):
-        total += wanted[i] * wanted[i]
-    return total
-
-
-@inner
-def _choose(
-    tree: Any, sacks: Any, multipliers: Any, expert: Any, spent: float, items: Any, choice: Any, wanted: Any
-) -> float:
-    """Ask all knapsacks; return what the undecided cost at least, lowered by all that rounding may have added.
-
-    Parameters
-    ----------
-    choice, wanted
-        (num_clients,) are overwritten: the last expert that takes each, and 1 less how many do, 0 for the decided.
-    """
-    worth, total, size = 0.0, 0.0, abs(spent)
-    for i in range(len(multipliers)):
-        wanted[i] = 1.0 if expert[i] < 0 else 0.0
-        total += multipliers[i]
-        size += abs(multipliers[i])
-    for j in range(len(sacks.size)):
-        count = fill(sacks, j, tree.among[j, : tree.many[j]], multipliers, tree.table, items)
-        b = sacks.size[j]
-        worth += tree.table[count, b]
-        for q in range(count - 1, -1, -1):
-            if tree.table[q + 1, b] != tree.table[q, b]:
-                i = items[q]
-                choice[i] = j
-                wanted[i] -= 1.0
-                tree.shares[i, j] += 1.0
-                b -= sacks.weight[j, i]
-    return total - worth - 4.0 * (len(multipliers) + 8) * EPSILON * (size + worth)
-
-
-@inner
-def _close(tree: Any, level: int, sacks: Any, lower: float, aim: float) -> Any:
-    """Close pairs that the knapsacks lose too much with; return how many there were, and how many are closed."""
-    multipliers, items, away = tree.multipliers[level], np.empty(len(tree.solution), dtype=np.int64), tree.away
-    inside, outside, opened, closed = tree.inside, tree.outside, 0, 0
-    away[:] = 0.0
-    for j in range(len(sacks.size)):
-        among = tree.among[j, : tree.many[j]]
-        for i in among:
-            outside[i, j] = 0.0
-        force(sacks, j, among, multipliers, tree.table, tree.back, items, inside, outside)
-        for i in among:
-            away[i] += outside[i, j]
-    for j in range(len(sacks.size)):
-        for i in tree.among[j, : tree.many[j]]:
-            opened += 1
-            if np.ceil(lower + inside[i, j] + away[i] - outside[i, j]) >= aim:
-                tree.open[level, j, i] = False
-                closed += 1
-    return opened, closed
-
-
-@inner
-def _divide(tree: Any, level: int) -> bool:
-    """Find the client about whom the choices are most divided; False if nobody has two experts left."""
-    least = np.inf
-    for i in range(len(tree.solution)):
-        if tree.expert[level, i] >= 0:
-            continue
-        best, to, total, count = -1.0, -1, 1e-9, 0
-        for j in range(len(tree.many)):
-            if tree.open[level, j, i]:
-                total += tree.shares[i, j]
-                count += 1
-                if tree.shares[i, j] > best:
-                    best, to = tree.shares[i, j], j
-        if count > 1 and best / total < least:
-            least = best / total
-            tree.branch[level, 0], tree.branch[level, 1] = i, to
-    return least < np.inf

@@ -1,4 +1,4 @@
-"""Compiles the search for generalised assignment ahead, on a tiny problem, before the clock of a time limit starts."""
+"""Compile the search for generalised assignment on a tiny problem, before the clock of a time limit starts."""
 
 import math
 from functools import cache
@@ -10,15 +10,16 @@ from alignsolve.solvers.generalised_assignment import program
 from alignsolve.solvers.generalised_assignment.instance import read
 from alignsolve.solvers.generalised_assignment.local_search import FIRST, LocalSearch
 from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
-from alignsolve.solvers.generalised_assignment.restricted import Undecided
+from alignsolve.solvers.generalised_assignment.restricted import Restrictions
 from alignsolve.solvers.generalised_assignment.tree import Tree
 
 
 @cache
-def prepare_gap() -> None:
+def warm_up_search() -> None:
     """Compile everything; for a solver's ``prepare``."""
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
+    # This loads HiGHS.
     program.relax(instance, math.inf)  # loads HiGHS
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
@@ -26,5 +27,5 @@ def prepare_gap() -> None:
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
     multipliers.open_pairs(0.0)
-    Undecided(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)
+    Restrictions(instance, multipliers).next(np.array([0, 0, 1]), -5.0, -6.0, math.inf)
     Tree(instance, instance.open, np.zeros(3), 0.0).run(50, math.inf)

@@ -1,15 +1,19 @@
-"""Exact repair where loads count clients: augmenting paths, which find a feasible alignment whenever there is one.
+"""Exact repair for the cardinality class: augmenting paths find a feasible alignment whenever there is one.
 
-The nodes are the experts and a hub. An arc j → k says that some client, its row complete, can give expert j up and take
-k instead; j → hub that one can do without j, hub → k that one has a place for k. An overloaded expert sends a unit
-along a path of fewest arcs to an expert with room, or to the hub; an expert short of its demand draws one from an
-expert that has more than it must, or from the hub. The rows are laminar, so that a client's choices form a generalised
-polymatroid, in which single exchanges suffice and a path of fewest arcs can be applied as a whole, even where it uses a
-client twice (Fujishige, Submodular Functions and Optimization, 2nd ed. 2005, section 5.4). Where there is no path, the
-experts that were reached are a witness of infeasibility.
+The nodes are the experts and the *ground*, which stands for "no expert". An arc j → k says that some client, whose row
+is complete, can give up expert j and take k instead. An arc j → ground says that some client can drop j; an arc ground
+→ k says that some client has a place for k.
 
-Arcs are counted once and updated for the clients that move. Paths are searched one by one, but each carries as many
-units as it has clients to move and room at its end.
+An overloaded expert sends a unit of load along a path of fewest arcs to an expert with room, or to the ground. An
+expert short of its demand draws a unit from an expert that has more than its own demand, or from the ground. Where
+there is no path, the experts that were reached are a witness of infeasibility.
+
+Why single exchanges are enough: the bounds of a row are laminar, so that a client's choices form a generalised
+polymatroid. There a path of fewest arcs can be applied as a whole, even where it uses a client twice (Fujishige,
+Submodular Functions and Optimization, 2nd ed. 2005, section 5.4).
+
+The arcs are counted once and updated for the clients that move. Paths are searched one by one, but each path carries
+as many units as it has clients to move and room at its end.
 """
 
 import time
@@ -50,7 +54,7 @@ from alignsolve.solvers.greedy.state import (
 
 
 def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
-    """Bring all loads within their hard bounds, rows being complete; return the witness if that cannot be done.
+    """Bring all loads within their hard bounds, rows being complete; return the witness if that is impossible.
 
     On return without a witness the loads are within bounds, unless the deadline has passed.
     """
@@ -68,6 +72,7 @@ def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> 
 
 
 def _only(length: int, j: int) -> BoolArray:
+    """Mark expert j alone, in a mask of this length."""
     mask = np.zeros(length, dtype=np.bool_)
     mask[j] = True
     return mask
@@ -80,7 +85,7 @@ def _wrong(s: State, j: int, forward: bool) -> bool:
 
 
 def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
-    """Mend expert j a little; where there is no path, return the experts that were reached."""
+    """Send at least one unit from expert j (forward) or to it; without a path, return the experts that were reached."""
     if mend_directly(state, arcs, j, forward):
         return None
     path, reached = find_path(state, arcs, j, forward)
@@ -92,7 +97,7 @@ def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
 
 @kernel
 def count_arcs(s: State) -> Any:
-    """How many clients can make each exchange, (num_experts + 1, num_experts + 1); the hub comes last."""
+    """Count the clients that can make each exchange, (num_experts + 1, num_experts + 1); the ground comes last."""
     n, num_experts = s.status.shape
     arcs = np.zeros((num_experts + 1, num_experts + 1), dtype=np.int64)
     for i in range(n):
@@ -102,22 +107,27 @@ def count_arcs(s: State) -> Any:
 
 @inner
 def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
-    """Count one client's exchanges; it asks what :func:`_can` does, but of all pairs at once: there are very many."""
-    status, rows, group, hub = s.status, s.rows, s.group, s.status.shape[1]
+    """Add one client's exchanges to the counts (sign 1) or take them out (sign −1).
+
+    It decides what :func:`_can` does, for all pairs of the row at once, because there are very many.
+    """
+    status, rows, group, ground = s.status, s.rows, s.group, s.status.shape[1]
     places = rows[i, CAPACITY] - rows[i, COUNT] - rows[i, OWED]
     spare = rows[i, COUNT] > rows[i, DEMAND]
-    for k in range(hub):
+    # Additions: ground → k.
+    for k in range(ground):
         g = GROUPS + PER_GROUP * group[k]
         if status[i, k] == FREE:
             due = rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
-            arcs[hub, k] += sign * (places + due > 0 and rows[i, g + IN_GROUP] < rows[i, g + GROUP_CAPACITY])
-    for j in range(hub):
+            arcs[ground, k] += sign * (places + due > 0 and rows[i, g + IN_GROUP] < rows[i, g + GROUP_CAPACITY])
+    # Drops, j → ground, and swaps, j → k.
+    for j in range(ground):
         if status[i, j] != HELD:
             continue
         g = GROUPS + PER_GROUP * group[j]
         loose = rows[i, g + IN_GROUP] > rows[i, g + GROUP_DEMAND]
-        arcs[j, hub] += sign * (spare and loose)
-        for k in range(hub):
+        arcs[j, ground] += sign * (spare and loose)
+        for k in range(ground):
             h = GROUPS + PER_GROUP * group[k]
             fits = g == h or (loose and rows[i, h + IN_GROUP] < rows[i, h + GROUP_CAPACITY])
             arcs[j, k] += sign * (status[i, k] == FREE and fits)
@@ -126,33 +136,33 @@ def _count_client(s: State, arcs: Any, i: int, sign: int) -> None:
 @inner
 def _can(s: State, i: int, j: int, k: int) -> bool:
     """Whether client i can move a unit from node j to node k."""
-    hub = s.status.shape[1]
-    if j == hub:
+    ground = s.status.shape[1]
+    if j == ground:
         return s.status[i, k] == FREE and row_admits(s, i, k)
     if s.status[i, j] != HELD:
         return False
-    if k == hub:
+    if k == ground:
         return row_releases(s, i, j)
     return s.status[i, k] == FREE and row_trades(s, i, j, k)
 
 
 @inner
 def _relocate(s: State, arcs: Any, i: int, j: int, k: int) -> None:
-    """Move client i's unit from node j to node k, and keep the arcs up to date."""
-    hub = s.status.shape[1]
+    """Move client i's unit from node j to node k, and keep the arc counts up to date."""
+    ground = s.status.shape[1]
     _count_client(s, arcs, i, -1)
-    if j != hub:
+    if j != ground:
         drop(s, i, j)
-    if k != hub:
+    if k != ground:
         take(s, i, k)
     _count_client(s, arcs, i, 1)
 
 
 @inner
 def _tolls(s: State, j: int, k: int) -> Any:
-    """What soft bounds cost for a unit from node j to node k: at j, and at k. It is the same for every client."""
-    hub = s.status.shape[1]
-    return toll(s.experts, j, -1.0) if j != hub else 0.0, toll(s.experts, k, 1.0) if k != hub else 0.0
+    """The change of penalties if a unit moves from node j to node k: at j, and at k. It is the same for all clients."""
+    ground = s.status.shape[1]
+    return toll(s.experts, j, -1.0) if j != ground else 0.0, toll(s.experts, k, 1.0) if k != ground else 0.0
 
 
 @inner
@@ -170,12 +180,12 @@ def _has_room(s: State, k: int) -> bool:
 @inner
 def _movers(s: State, j: int, k: int) -> Any:
     """The clients that can move a unit from node j to node k, ascending."""
-    n, hub = s.status.shape
+    n, ground = s.status.shape
     status, rows, group = s.status, s.rows, s.group
     found = np.empty(n, dtype=np.int64)
     number = 0
     for i in range(n):
-        there = (j == hub or status[i, j] == HELD) and (k == hub or status[i, k] == FREE)
+        there = (j == ground or status[i, j] == HELD) and (k == ground or status[i, k] == FREE)
         if there and _row_lets(rows, group, i, j, k):
             found[number] = i
             number += 1
@@ -184,16 +194,16 @@ def _movers(s: State, j: int, k: int) -> Any:
 
 @inner
 def _row_lets(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
-    """Whether client i's row allows a unit to move from node j, where it is, to node k, where it is not."""
-    hub = len(group)
-    if j == hub:
+    """Whether client i's row bounds allow a unit to move from node j, which it holds, to node k, which it does not."""
+    ground = len(group)
+    if j == ground:
         return has_place(rows, group, i, k)
-    return may_release(rows, group, i, j) if k == hub else may_swap(rows, group, i, j, k)
+    return may_release(rows, group, i, j) if k == ground else may_swap(rows, group, i, j, k)
 
 
 @inner
 def _worths(s: State, clients: Any, j: int, k: int) -> Any:
-    """What the values and soft bounds gain if a client moves a unit from node j to node k, for each of them."""
+    """The gain of the objective if a client moves a unit from node j to node k, for each of the clients."""
     value, (lost, paid) = s.value, _tolls(s, j, k)
     worths = np.empty(len(clients))
     for t in range(len(clients)):
@@ -203,18 +213,18 @@ def _worths(s: State, clients: Any, j: int, k: int) -> Any:
 
 @inner
 def _worth(value: Any, i: int, j: int, k: int, lost: float, paid: float) -> float:
-    """What it gains that client i's unit moves from node j to node k, where soft bounds lose and cost so much."""
-    hub, worth = value.shape[1], 0.0
-    if k != hub:
+    """The gain if client i's unit moves from node j to node k, with the penalties ``lost`` at j and ``paid`` at k."""
+    ground, worth = value.shape[1], 0.0
+    if k != ground:
         worth += value[i, k] - paid
-    if j != hub:
+    if j != ground:
         worth -= value[i, j] + lost
     return worth
 
 
 @kernel
 def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
-    """Make all the single moves that mend expert v, best first; False if there was none."""
+    """Repair expert v by single moves, best first; False if there was none."""
     clients, others, worths = _single_moves(s, arcs, v, forward)
     moved = False
     for t in np.argsort(-worths, kind="mergesort"):
@@ -230,22 +240,24 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
 
 @kernel
 def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
-    """Clients, other nodes and worths of the single moves that mend expert v, by node and client: in one pass."""
-    n, hub = s.status.shape
+    """List the single moves that repair expert v, in one pass: clients, other nodes and gains, by node and client."""
+    n, ground = s.status.shape
     status, rows, value, group = s.status, s.rows, s.value, s.group
-    at, tolls, total = np.full(hub + 1, -1, dtype=np.int64), np.empty((hub + 1, 2)), 0
-    for other in range(hub + 1):
+    at, tolls, total = np.full(ground + 1, -1, dtype=np.int64), np.empty((ground + 1, 2)), 0
+    # First pass: reserve a range of the list for each other node, as long as its arc's count.
+    for other in range(ground + 1):
         j, k = (v, other) if forward else (other, v)
         if other != v and arcs[j, k] > 0 and (_has_room(s, k) if forward else _gives(s, j)):
             at[other] = total
             total += arcs[j, k]
             tolls[other] = _tolls(s, j, k)
     clients, others, worths = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), np.empty(total)
+    # Second pass: one reading of the clients fills all ranges.
     for i in range(n):
         if status[i, v] != (HELD if forward else FREE):
             continue
-        for other in range(hub + 1):
-            if at[other] < 0 or (other < hub and status[i, other] != (FREE if forward else HELD)):
+        for other in range(ground + 1):
+            if at[other] < 0 or (other < ground and status[i, other] != (FREE if forward else HELD)):
                 continue
             j, k = (v, other) if forward else (other, v)
             if not _row_lets(rows, group, i, j, k):
@@ -259,7 +271,7 @@ def _single_moves(s: State, arcs: Any, v: int, forward: bool) -> Any:
 
 @kernel
 def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
-    """Search breadth first from expert v, along the arcs or against them.
+    """Search breadth first from expert v, along the arcs (forward) or against them.
 
     Returns
     -------
@@ -280,7 +292,7 @@ def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
         if node != v and (_has_room(s, node) if forward else _gives(s, node)):
             return _trace(parent, node, forward), reached
         for step in range(size):
-            other = size - 1 - step if step == 0 else step - 1  # the hub first: it needs no expert to give way
+            other = size - 1 - step if step == 0 else step - 1  # the ground first: it needs no expert to give way
             found = arcs[node, other] > 0 if forward else arcs[other, node] > 0
             if found and not reached[other]:
                 reached[other] = True
@@ -292,6 +304,7 @@ def find_path(s: State, arcs: Any, v: int, forward: bool) -> Any:
 
 @inner
 def _trace(parent: Any, end: int, forward: bool) -> Any:
+    """Follow the parents from the end of the path back to its start; return the path in the direction of the arcs."""
     nodes = [end]
     while parent[nodes[-1]] >= 0:
         nodes.append(parent[nodes[-1]])
@@ -301,14 +314,17 @@ def _trace(parent: Any, end: int, forward: bool) -> Any:
 
 @kernel
 def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
-    """Send units along the path, best clients first: one at least, then as many as its ends and rows bear."""
+    """Send units along the path, best clients first: at least one, then as many as its ends and rows allow."""
     last = len(path) - 1
     queues = []
+    # Sort the clients of each arc by gain.
     for t in range(last):
         movers = _movers(s, path[t], path[t + 1])
         queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
     start, end = path[0], path[last]
     clients = np.empty(last, dtype=np.int64)
+    # Send one unit after the other. Only the first is known to be possible: later ones are checked, and undone if they
+    # fail.
     for unit in range(min([len(queue) for queue in queues])):
         for t in range(last):
             clients[t] = queues[t][unit]
@@ -326,6 +342,7 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
 
 @inner
 def _all_can(s: State, clients: Any, path: Any) -> bool:
+    """Whether every client can still make its move of the path."""
     for t in range(len(clients)):
         if not _can(s, clients[t], path[t], path[t + 1]):
             return False

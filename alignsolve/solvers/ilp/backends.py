@@ -21,8 +21,8 @@ from alignsolve.solution import SolveError
 from alignsolve.solvers.ilp.model import Model, Row
 
 Backend = Literal["highs", "cbc"]
-TOLERANCE = 1e-9
-"""Of rows, reduced costs and integrality, absolute: the smallest that both back ends take well."""
+CBC_TOLERANCE = 1e-9
+"""Of CBC's rows, reduced costs and integrality, absolute: the smallest that it takes well."""
 CBC_DIGITS = 1e-3
 """CBC prints its bound with three decimals."""
 
@@ -164,9 +164,6 @@ class Program:
             parallel="off",
             random_seed=self.settings.seed % 2**31,
             presolve="off" if self._has_misses and not relaxed else "choose",
-            primal_feasibility_tolerance=TOLERANCE,
-            dual_feasibility_tolerance=TOLERANCE,
-            mip_feasibility_tolerance=TOLERANCE,
         )
         self.lp.solve(solver)
         if relaxed:
@@ -187,10 +184,10 @@ class Program:
             threads=None,
             logPath=str(log),
             options=[
-                f"primalTolerance {TOLERANCE}",
-                f"dualTolerance {TOLERANCE}",
-                f"integerTolerance {TOLERANCE}",
-                f"increment {TOLERANCE}",
+                f"primalTolerance {CBC_TOLERANCE}",
+                f"dualTolerance {CBC_TOLERANCE}",
+                f"integerTolerance {CBC_TOLERANCE}",
+                f"increment {CBC_TOLERANCE}",
                 f"randomSeed {seed}",
                 f"randomCbcSeed {seed}",
             ],

@@ -19,18 +19,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate import evaluate
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
-from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
-from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
-from alignsolve.solvers.common.residual import polish, prices_of
+from alignsolve.solvers.common.last_answer import last_answer
+from alignsolve.solvers.common.model_size import model_fits
+from alignsolve.solvers.common.residual import cancel_negative_cycles, prices_of
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
@@ -121,13 +122,13 @@ class _Search:
     def answers(self, warm_start: WarmStart) -> Iterator[Answer]:
         """Yield better and better answers; the last one is the best."""
         best = Answer(stats=self.stats)
-        for standing in in_hand(self.problem, warm_start, self.deadline):
+        for standing in incumbents(self.problem, warm_start, self.deadline):
             self.stats |= standing.stats
             best = replace(standing, stats=self._told())
             yield best
             if best.witness is not None:
                 return
-        if not can_be_written_down(self.problem, "ilp", SECONDS_PER_PAIR, self.deadline):
+        if not model_fits(self.problem, "ilp", SECONDS_PER_PAIR, self.deadline):
             yield replace(
                 best, stats={**best.stats, "stopped": "too many pairs to write down in the time that is left"}
             )
@@ -195,9 +196,9 @@ class _Search:
         assert answer.x is not None
         if self.flow and answer.prices is not None:
             return True
-        worth = evaluate.worth(self.problem, answer.x)
+        reached = worth(self.problem, answer.x)
         bounds = [answer.bound] if answer.prices is None else [answer.bound, self.problem.bound(answer.prices)]
-        return is_proven(min(bounds), worth.objective, worth.magnitude)
+        return is_proven(min(bounds), reached.objective, reached.magnitude)
 
     def _run(self, program: Program, *, relaxed: bool) -> Outcome:
         started = time.perf_counter()
@@ -244,7 +245,7 @@ class _Search:
             return replace(best, x=alignment)
         if self._feasible(alignment) is None:
             raise SolveError(f"ilp: {self.settings.backend} returned an alignment that breaks constraints")
-        alignment, prices, cycles = polish(self.problem, alignment, self.deadline)
+        alignment, prices, cycles = cancel_negative_cycles(self.problem, alignment, self.deadline)
         best = replace(best, x=alignment, stats={**best.stats, "cycles": cycles})
         return best if prices is None else replace(best, prices=prices)
 
@@ -277,7 +278,7 @@ def _exact_prices(problem: AlignmentProblem, model: Model, outcome: Outcome) -> 
     """Prices of an elastic problem of the cardinality class, free of the back end's tolerance."""
     taken = outcome.x > 0.5
     rough = Alignment.from_pairs(model.clients[taken], model.experts[taken], problem.num_clients)
-    exact, _, _ = polish(problem, rough)
+    exact, _, _ = cancel_negative_cycles(problem, rough)
     prices = prices_of(problem, exact)
     if prices is None:
         raise SolveError("ilp: the elastic problem has no proven optimum, so infeasibility has no witness")

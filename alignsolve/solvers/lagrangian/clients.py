@@ -1,9 +1,9 @@
-"""Clients under prices, many at once: what each chooses, block by block on several threads, until a deadline."""
+"""Clients under prices, in chunks: their choices and loads, on several threads, until a deadline."""
 
 import math
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,13 +11,11 @@ from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.threads import map_in_order
-from alignsolve.solvers.common.level_method import layout
 from alignsolve.solvers.common.sample import Sample
-from alignsolve.subproblem.client_demand import respond
-from alignsolve.subproblem.row import reduced_fitness
+from alignsolve.subproblem.dispatch import Demand
 
 CHUNK_ENTRIES, KNAPSACK_ENTRIES = 1 << 16, 1 << 13
-"""Pairs that one thread prices at a time; fewer where every client is a knapsack."""
+"""Pairs that one thread prices at a time; fewer if clients have budgets, because then each one is a knapsack."""
 
 
 class LateError(Exception):
@@ -29,15 +27,17 @@ def _chunk_entries(problem: AlignmentProblem) -> int:
 
 
 @dataclass(frozen=True)
-class Clients:
-    """Some of a problem's clients, to be asked what they choose.
+class ClientChunks:
+    """Some of a problem's clients, whose demand can be asked for.
 
     Attributes
     ----------
     blocks
         The clients, in chunks.
+    num_experts
+        Of the problem.
     scale
-        How many clients of the problem each of them stands for.
+        Number of the problem's clients that each of these clients stands for.
     threads
         As in :class:`~alignsolve.solver.Solver`.
     deadline
@@ -49,10 +49,14 @@ class Clients:
     scale: float
     threads: int | None
     deadline: float
-    layouts: dict[int, Any] = field(default_factory=dict)
+
+    @cached_property
+    def demands(self) -> list[Demand]:
+        """The clients of each chunk."""
+        return [Demand(block) for block in self.blocks]
 
     @classmethod
-    def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "Clients":
+    def of(cls, problem: AlignmentProblem, stride: int, threads: int | None, deadline: float) -> "ClientChunks":
         """One client of every ``stride``; all of them for 1."""
         sample = Sample(problem, stride, _chunk_entries(problem))
         blocks = [sample.block(*chunk) for chunk in sample.chunks]
@@ -60,26 +64,28 @@ class Clients:
         return cls(blocks, problem.num_experts, problem.num_clients / max(1, seen), threads, deadline)
 
     @classmethod
-    def picked(cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float) -> "Clients":
-        """Those of an ascending index array, each for itself."""
+    def picked(
+        cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float
+    ) -> "ClientChunks":
+        """The clients of an ascending index array, not scaled."""
         chunks = max(1, -(-len(clients) * problem.num_experts // _chunk_entries(problem)))
         blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]
         return cls(blocks, problem.num_experts, 1.0, threads, deadline)
 
     @property
     def num_clients(self) -> int:
-        """How many are asked."""
+        """Number of clients."""
         return sum(block.num_clients for block in self.blocks)
 
     def respond(self, prices: FloatArray, chosen: BoolArray | None = None) -> tuple[float, FloatArray]:
-        """Sum of the clients' optima under the prices and their loads, (num_experts,), both scaled up to all.
+        """Return the sum of the clients' optima under the prices and their loads, (num_experts,), both scaled up.
 
         Parameters
         ----------
         prices
             (num_experts,).
         chosen
-            (num_clients, num_experts), to be filled with an optimal choice of each; None: not wanted.
+            (num_clients, num_experts), to be filled with an optimal choice of each client; None: not wanted.
 
         Raises
         ------
@@ -92,30 +98,10 @@ class Clients:
             if time.monotonic() >= self.deadline:
                 raise LateError
             out = None if chosen is None else chosen[starts[at] : starts[at + 1]]
-            return self._ask(at, prices, out)
+            return self.demands[at].respond(prices, out)
 
         threads = 1 if len(self.blocks) == 1 else self.threads
         answers = list(map_in_order(ask, range(len(self.blocks)), threads))
         total = math.fsum(answer[0] for answer in answers)
         loads = np.sum([answer[1] for answer in answers], axis=0)
         return total * self.scale, loads * self.scale
-
-    def _ask(self, at: int, prices: FloatArray, out: BoolArray | None) -> tuple[float, FloatArray]:
-        block = self.blocks[at]
-        if block.budget is not None:
-            from alignsolve.subproblem.knapsack import best_rows_within_budgets  # noqa: PLC0415  (loads numba)
-
-            reduced = reduced_fitness(block, prices).astype(np.float64, copy=False)
-            value, _, chosen = best_rows_within_budgets(block, reduced)
-            if out is not None:
-                out[:] = chosen
-            if block.load is None:
-                return float(value.sum()), chosen.sum(axis=0).astype(np.float64)
-            return float(value.sum()), np.where(chosen, block.load, 0.0).sum(axis=0)
-        if at not in self.layouts:
-            self.layouts[at] = layout(block)
-        loads = np.zeros(self.num_experts)
-        if out is None:
-            out = np.zeros((0, 0), dtype=np.bool_)
-        out[:] = False
-        return respond(*self.layouts[at], prices, loads, out), loads

@@ -1,4 +1,4 @@
-"""Checking counts against the time limit: it is kept back, and what comes too late is bounded more cheaply."""
+"""The check counts towards the time limit: time is reserved for it, and a late answer gets a cheaper bound."""
 
 import math
 import time
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, Answer, solve
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.bound import bound
 from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
 from problems import FAMILIES
 
@@ -18,7 +18,7 @@ def paid(num_clients: int) -> AlignmentProblem:
 
 def test_a_late_bound_leaves_budgets_out_and_is_still_one():
     problem, prices = paid(200), np.full(16, 0.3)
-    exact, late = problem.bound(prices), evaluate.bound(problem, prices, deadline=-math.inf).value
+    exact, late = problem.bound(prices), bound(problem, prices, deadline=-math.inf).value
     assert late > exact
     free = AlignmentProblem(
         problem.fitness,

@@ -1,4 +1,4 @@
-"""Files keep every bit, store what was broadcast once, and every bad file is told apart."""
+"""Files keep every bit and store broadcast values once; every bad file is refused with its reason."""
 
 import json
 import pickle
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from alignsolve import Alignment, AlignmentProblem, Answer, RowBlocks
+from alignsolve.certificate.judge import judge
 from alignsolve.certificate.verify import Claim, verify
 from alignsolve.certificate.witness import Witness
-from alignsolve.front import judge
 from alignsolve.io import load_problem, load_solution, save_problem, save_solution
 from alignsolve.io.record_file import FileError
 from alignsolve.numerics import MAX_FLOAT

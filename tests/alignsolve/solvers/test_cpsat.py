@@ -1,4 +1,4 @@
-"""CP-SAT: the oracle's answer on every field, whole numbers without silent rounding, limits, hints, repeatability."""
+"""CP-SAT: the oracle's answer on every field, integers without silent rounding, limits, hints, repeatability."""
 
 import math
 import time
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from alignsolve import AlignmentProblem, Progress, Proof, SolveError, Status, WarmStart, solve
-from alignsolve.solvers.common import incumbent
+from alignsolve.solvers.common import model_size
 from alignsolve.solvers.cpsat import CpSat
 from alignsolve.solvers.cpsat.whole import in_whole_numbers
 from alignsolve.solvers.ilp.model import build
@@ -18,7 +18,7 @@ from tests.integer_programs import assert_best
 
 
 def hard(num_clients: int = 100, num_experts: int = 20) -> AlignmentProblem:
-    """Generalised assignment of type D: costs that fall with the loads; nobody solves it in seconds."""
+    """Return a generalised assignment instance of type D (costs fall with loads), too hard for a few seconds."""
     rng = np.random.default_rng(1)
     load = rng.integers(1, 101, size=(num_clients, num_experts))
     cost = 111 - load + rng.integers(-10, 11, size=load.shape)
@@ -87,7 +87,7 @@ def test_soft_bounds_between_whole_loads_cost_exactly(capacity: float, load: lis
 
 
 def test_whole_programs_are_relaxations():
-    """Whatever is feasible is feasible in whole numbers, and costs no more there."""
+    """Every feasible alignment is feasible in the integer program, too, and does not cost more there."""
     rng = np.random.default_rng(3)
     problem = AlignmentProblem(
         rng.normal(size=(5, 3)), client_load=rng.random((5, 3)) / 3.0, expert_capacity=0.4, expert_demand=0.1
@@ -131,7 +131,7 @@ def test_a_limit_keeps_the_incumbent_and_an_honest_gap():
 
 
 def test_what_is_too_large_to_write_down_gets_the_greedy_answer(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(incumbent, "MOST_PAIRS", 100)
+    monkeypatch.setattr(model_size, "MOST_PAIRS", 100)
     problem = FAMILIES["weighted"](np.random.default_rng(0), num_clients=60, num_experts=4)
     solution = solve(problem, "cpsat", time_limit=20.0)
     assert (solution.status, solution.stats["standing"]) == (Status.FEASIBLE, "greedy")

@@ -1,4 +1,4 @@
-"""The compiled optima of the clients' rows against the readable ones."""
+"""The compiled optima of the clients' rows, compared with the plain ones."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem
-from alignsolve.certificate import evaluate
+from alignsolve.certificate.bound import bound
 from alignsolve.runtime.threads import available_threads, map_in_order
-from alignsolve.subproblem.row import best_rows
+from alignsolve.subproblem import dispatch
+from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.row_compiled import best_rows_compiled
 from problems import FAMILIES
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.kernels
 
 @st.composite
 def grouped_or_plain(draw):
-    """Rows with every client-side feature of the cardinality class, and prices, whole or not."""
+    """Return rows with every client-side feature of the cardinality class, and prices, integer or not."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, e = draw(st.integers(0, 6)), draw(st.integers(1, 8))
     dtype = draw(st.sampled_from(["float16", "float32", "float64", "int8", "int32", "int64", "uint16"]))
@@ -59,9 +60,9 @@ def test_compiled_rows_equal_the_readable_ones(case):
 def test_bounds_do_not_depend_on_compilation_or_threads(family, monkeypatch):
     problem = FAMILIES[family](np.random.default_rng(3), num_clients=20_000, num_experts=16)
     prices = np.random.default_rng(4).integers(-2, 3, 16) * 0.25
-    plain = evaluate.bound(problem, prices)
-    monkeypatch.setattr(evaluate, "COMPILED_FROM", 1)
-    compiled = [evaluate.bound(problem, prices, threads=threads) for threads in (1, 2, 4)]
+    plain = bound(problem, prices)
+    monkeypatch.setattr(dispatch, "COMPILED_FROM", 1)
+    compiled = [bound(problem, prices, threads=threads) for threads in (1, 2, 4)]
     assert compiled[0] == compiled[1] == compiled[2]
     assert compiled[0].value == pytest.approx(plain.value, rel=1e-13)
 

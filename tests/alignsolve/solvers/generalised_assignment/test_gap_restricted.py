@@ -1,4 +1,4 @@
-"""Generalised assignment: the clients that the stronger relaxation is undecided about, and what is left for them."""
+"""Generalised assignment: the restricted problem of the clients that the stronger relaxation leaves undecided."""
 
 import itertools
 import math
@@ -14,8 +14,8 @@ from alignsolve.solvers.generalised_assignment import restricted
 from alignsolve.solvers.generalised_assignment.instance import read
 from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, evaluate, mix, new_table
 from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
-from alignsolve.solvers.generalised_assignment.restricted import SURE, Undecided, in_turn
-from alignsolve.solvers.generalised_assignment.solver import solve_gap
+from alignsolve.solvers.generalised_assignment.restricted import SURE, Restrictions, in_turn
+from alignsolve.solvers.generalised_assignment.solver import solve_generalised_assignment
 from problems import FAMILIES
 
 NOBODY = np.zeros(0, dtype=np.int64)
@@ -30,7 +30,7 @@ def undecided_of(problem, value, *, around=False, trees=False):
     instance = read(problem)
     multipliers = Multipliers(instance, np.zeros(problem.num_clients))
     multipliers.climb(value, math.inf, 300)
-    return instance, Undecided(instance, multipliers, around=around, trees=trees)
+    return instance, Restrictions(instance, multipliers, around=around, trees=trees)
 
 
 @pytest.mark.kernels
@@ -174,11 +174,11 @@ def test_a_tree_decides_a_rest_as_highs_does(name):
         rest = found.next(NOBODY, value, value, math.inf)
         if rest is None:
             continue
-        ours, solved = rest.decided(value, math.inf)
-        theirs, agreed = rest.programmed(math.inf, 0)
+        ours, solved = rest.by_tree(value, math.inf)
+        theirs, agreed = rest.by_program(math.inf, 0)
         assert solved
         assert agreed
-        assert rest.decided(value, 0.0) == (None, False)
+        assert rest.by_tree(value, 0.0) == (None, False)
         if ours is None:
             assert theirs is None or instance.value(theirs) >= value
             continue
@@ -198,6 +198,6 @@ def test_no_time_is_no_rest():
 def test_undecided_clients_are_decided_under_a_time_limit_and_the_bound_still_holds(monkeypatch):
     monkeypatch.setattr(trees, "suits", lambda instance: False)
     problem = make("gap-c", 600, 20, 3)
-    solution = solve(problem, solve_gap, time_limit=20)
+    solution = solve(problem, solve_generalised_assignment, time_limit=20)
     assert solution.stats["decided"] >= 1
     assert solution.gap <= 2e-3

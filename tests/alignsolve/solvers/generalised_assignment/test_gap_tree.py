@@ -1,4 +1,4 @@
-"""Generalised assignment: the tree on the stronger relaxation finds what is below its aim, or proves the bound."""
+"""Generalised assignment: the tree on the stronger relaxation finds a cost below its target, or proves the bound."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alignsolve import AlignmentProblem, Status, solve
 from alignsolve.solvers.generalised_assignment import iterated_tree
 from alignsolve.solvers.generalised_assignment.instance import read
-from alignsolve.solvers.generalised_assignment.iterated_tree import Trees
+from alignsolve.solvers.generalised_assignment.iterated_tree import IteratedTree
 from alignsolve.solvers.generalised_assignment.tree import Found, Tree, suits
 from tests.gap_instances import make, real
 
@@ -19,7 +19,7 @@ FAMILIES_OF_GAP = ["gap-a", "gap-b", "gap-c", "gap-d", "gap-e"]
 
 
 def cheapest(instance):
-    """The least cost over all alignments that fit, by enumeration; inf if there is none."""
+    """Return the least cost of all feasible alignments by enumeration; inf if there is none."""
     num_clients, num_experts = instance.shape
     chosen = np.array(list(itertools.product(range(num_experts), repeat=num_clients)))
     clients, fits = np.arange(num_clients), np.ones(len(chosen), dtype=bool)
@@ -98,13 +98,13 @@ def test_fractions_have_no_tree():
     whole, fractions = read(make("gap-c", 20, 4)), read(real(np.random.default_rng(0)))
     assert suits(whole)
     assert not suits(fractions)
-    assert not Trees(fractions).promising(math.inf, 1.0)
+    assert not IteratedTree(fractions).promising(math.inf, 1.0)
 
 
 def test_a_tree_that_takes_too_long_is_no_longer_promising(monkeypatch):
     monkeypatch.setattr(iterated_tree, "TRIAL", 0.0)
     instance = read(make("gap-d", 40, 5))
-    forest = Trees(instance)
+    forest = IteratedTree(instance)
     assert forest.promising(1.0, 1.0)
     assert forest.run(1e4, lambda aim: instance.open, np.zeros(40), 2, math.inf) is Found.MORE
     assert forest.nodes == 2

@@ -1,4 +1,4 @@
-"""Generalised assignment with few experts: optima as brute force and HiGHS have them, bounds that hold, any numbers."""
+"""Generalised assignment with few experts: the optima of brute force and HiGHS, valid bounds, numbers of all sizes."""
 
 import csv
 import itertools
@@ -16,7 +16,7 @@ from alignsolve.solvers.generalised_assignment.instance import assignment_like, 
 from alignsolve.solvers.generalised_assignment.knapsacks import Knapsacks, evaluate, forced, new_table
 from alignsolve.solvers.generalised_assignment.moves import Terms, descend, empty_plan, settle, shift
 from alignsolve.solvers.generalised_assignment.multipliers import Multipliers
-from alignsolve.solvers.generalised_assignment.solver import solve_gap
+from alignsolve.solvers.generalised_assignment.solver import solve_generalised_assignment
 from problems import orlib
 from tests import oracle
 from tests.gap_instances import make, real
@@ -68,7 +68,7 @@ def test_too_large_is_not_taken():
 @pytest.mark.parametrize("name", GAP)
 def test_small_instances_are_solved_to_the_oracles_optimum(name, seed):
     problem = make(name, 10, 3, seed)
-    solution = solve(problem, solve_gap)
+    solution = solve(problem, solve_generalised_assignment)
     assert solution.status is Status.OPTIMAL
     assert solution.objective == oracle.best(problem).objective == solution.bound
 
@@ -76,7 +76,7 @@ def test_small_instances_are_solved_to_the_oracles_optimum(name, seed):
 @pytest.mark.parametrize("name", GAP)
 def test_middling_instances_agree_with_ilp(name):
     problem = make(name, 20, 4)
-    ours, theirs = solve(problem, solve_gap), solve(problem, "ilp")
+    ours, theirs = solve(problem, solve_generalised_assignment), solve(problem, "ilp")
     assert (ours.objective, ours.status) == (theirs.objective, Status.OPTIMAL)
 
 
@@ -84,7 +84,7 @@ def test_middling_instances_agree_with_ilp(name):
 @pytest.mark.parametrize("demand", [0, 1])
 def test_fractions_of_any_size(demand, scale):
     problem = real(np.random.default_rng(demand), client_demand=demand, scale=scale)
-    solution = solve(problem, solve_gap)
+    solution = solve(problem, solve_generalised_assignment)
     assert solution.status is Status.OPTIMAL
     assert solution.objective == pytest.approx(float(oracle.best(problem).objective), rel=1e-9)
 
@@ -95,7 +95,7 @@ def test_who_may_go_without_does_where_it_costs():
     problem = AlignmentProblem(
         rng.integers(-20, 21, (12, 3)), client_demand=rng.integers(0, 2, 12), expert_capacity=14, client_load=load
     )
-    solution = solve(problem, solve_gap)
+    solution = solve(problem, solve_generalised_assignment)
     assert solution.status is Status.OPTIMAL
     assert solution.objective == oracle.best(problem).objective
     assert not solution.x.any(axis=1).all()
@@ -112,7 +112,7 @@ def test_eligible_required_and_switching_costs_count():
         fitness, client_demand=1, eligible=eligible, required=required, expert_capacity=30,
         client_load=rng.integers(1, 12, (10, 4)), previous=rng.random((10, 4)) < 0.3, switching_cost=7,
     )  # fmt: skip
-    solution = solve(problem, solve_gap)
+    solution = solve(problem, solve_generalised_assignment)
     assert (solution.objective, solution.status) == (oracle.best(problem).objective, Status.OPTIMAL)
 
 
@@ -124,7 +124,7 @@ def test_values_of_ineligible_pairs_are_not_read():
     problem = AlignmentProblem(
         fitness, client_demand=1, eligible=eligible, expert_capacity=6.0, client_load=rng.uniform(1, 3, (8, 3))
     )
-    solution = solve(problem, solve_gap)
+    solution = solve(problem, solve_generalised_assignment)
     assert solution.objective == pytest.approx(float(oracle.best(problem).objective), rel=1e-9)
 
 
@@ -132,13 +132,13 @@ def test_values_of_ineligible_pairs_are_not_read():
 def test_tiny_shapes(size):
     for name in GAP:
         problem = make(name, *size)
-        solution = solve(problem, solve_gap)
+        solution = solve(problem, solve_generalised_assignment)
         assert (solution.objective, solution.status) == (oracle.best(problem).objective, Status.OPTIMAL)
 
 
 def test_infeasible_is_said_with_a_witness_where_the_relaxation_is():
     problem = AlignmentProblem(np.ones((6, 2)), client_demand=1, expert_capacity=5, client_load=np.full(6, 2.0))
-    solution = solve(problem, solve_gap, throw=False)
+    solution = solve(problem, solve_generalised_assignment, throw=False)
     assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.PRICES)
     assert solution.witness.side == "capacity"
 
@@ -147,7 +147,7 @@ def test_infeasible_only_in_whole_numbers_is_said_by_the_solver():
     problem = AlignmentProblem(
         np.ones((5, 2), dtype=int), client_demand=1, expert_capacity=5, client_load=np.full(5, 2.0)
     )
-    solution = solve(problem, solve_gap, throw=False)
+    solution = solve(problem, solve_generalised_assignment, throw=False)
     assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
 
 
@@ -156,7 +156,7 @@ def test_infeasible_only_in_whole_numbers_is_said_by_the_solver():
 
 def test_threads_and_repetition_change_nothing():
     problem = make("gap-d", 16, 3)
-    first, *others = [solve(problem, solve_gap, seed=5, threads=threads) for threads in (1, 2, 2)]
+    first, *others = [solve(problem, solve_generalised_assignment, seed=5, threads=threads) for threads in (1, 2, 2)]
     for other in others:
         assert np.array_equal(first.x, other.x)
         assert first.bound == other.bound
@@ -165,7 +165,7 @@ def test_threads_and_repetition_change_nothing():
 def test_a_time_limit_is_kept_in_what_is_returned():
     problem = make("gap-d", 100, 10)
     for threads in (1, 2):
-        solution = solve(problem, solve_gap, time_limit=1.5, threads=threads)
+        solution = solve(problem, solve_generalised_assignment, time_limit=1.5, threads=threads)
         assert solution.status in {Status.FEASIBLE, Status.OPTIMAL}
         assert solution.objective <= solution.bound
         assert solution.gap < 0.02
@@ -174,24 +174,24 @@ def test_a_time_limit_is_kept_in_what_is_returned():
 
 def test_no_time_at_all_is_no_error_and_keeps_the_warm_start():
     problem = make("gap-c", 24, 4)
-    known = solve(problem, solve_gap)
-    assert solve(problem, solve_gap, time_limit=0, throw=False).status is not Status.INFEASIBLE
-    kept = solve(problem, solve_gap, time_limit=0, warm_start=known, throw=False)
+    known = solve(problem, solve_generalised_assignment)
+    assert solve(problem, solve_generalised_assignment, time_limit=0, throw=False).status is not Status.INFEASIBLE
+    kept = solve(problem, solve_generalised_assignment, time_limit=0, warm_start=known, throw=False)
     assert kept.objective == known.objective
 
 
 def test_a_warm_start_is_improved_and_an_infeasible_one_ignored():
     problem = make("gap-d", 14, 3)
-    best = solve(problem, solve_gap)
+    best = solve(problem, solve_generalised_assignment)
     everyone_at_one = np.zeros(problem.shape, dtype=bool)
     everyone_at_one[:, 0] = True
     for start in (best, everyone_at_one):
-        assert solve(problem, solve_gap, warm_start=start).objective == best.objective
+        assert solve(problem, solve_generalised_assignment, warm_start=start).objective == best.objective
 
 
 def test_progress_only_gets_better():
     told = []
-    solve(make("gap-d", 60, 6), solve_gap, time_limit=1.0, progress=told.append)
+    solve(make("gap-d", 60, 6), solve_generalised_assignment, time_limit=1.0, progress=told.append)
     objectives, bounds = [each.objective for each in told], [each.bound for each in told[:-1]]
     assert objectives == sorted(objectives)
     assert bounds == sorted(bounds, reverse=True)
@@ -274,7 +274,7 @@ def test_multipliers_prove_no_more_than_the_optimum_and_close_no_pair_of_a_bette
 
 def test_multipliers_prove_more_than_prices():
     problem = make("gap-d", 60, 12)
-    solution = solve(problem, solve_gap, time_limit=2)
+    solution = solve(problem, solve_generalised_assignment, time_limit=2)
     assert solution.bound < problem.bound(solution.prices)
 
 
@@ -292,7 +292,7 @@ def known():
 @pytest.mark.parametrize("sense", ["min", "max"])
 @pytest.mark.parametrize("name", ["a05100", "b05100", "c0515_1", "c0824_3", "c1030_2", "c1060_4"])
 def test_easy_published_instances_are_solved(name, sense):
-    solution = solve(orlib.read(SHARED / f"{name}.txt", sense=sense), solve_gap, time_limit=60)
+    solution = solve(orlib.read(SHARED / f"{name}.txt", sense=sense), solve_generalised_assignment, time_limit=60)
     assert solution.status is Status.OPTIMAL
     assert abs(solution.objective) == known()[name, sense]
 
@@ -301,7 +301,7 @@ def test_easy_published_instances_are_solved(name, sense):
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the published instances are not here")
 @pytest.mark.parametrize("name", ["d05100", "d10100", "d20100", "e05100", "e20100", "e10400"])
 def test_hard_published_instances_come_close_and_no_bound_passes_the_best_known(name):
-    solution = solve(orlib.read(SHARED / f"{name}.txt"), solve_gap, time_limit=20)
+    solution = solve(orlib.read(SHARED / f"{name}.txt"), solve_generalised_assignment, time_limit=20)
     best = known()[name, "min"]
     assert -solution.objective <= 1.01 * best
     assert -solution.bound <= best or -solution.objective < best
@@ -309,7 +309,7 @@ def test_hard_published_instances_come_close_and_no_bound_passes_the_best_known(
 
 def test_it_is_called_like_any_solver():
     problem = make("gap-c", 10, 3)
-    call = partial(solve_gap, problem, seed=0, threads=1, progress=None)
+    call = partial(solve_generalised_assignment, problem, seed=0, threads=1, progress=None)
     answer = call(deadline=math.inf, warm_start=WarmStart())
     assert answer.bound == problem.objective(answer.x)
     late = call(deadline=time.monotonic() - 1.0, warm_start=WarmStart(answer.x))

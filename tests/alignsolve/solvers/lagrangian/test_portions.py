@@ -1,4 +1,4 @@
-"""``lagrangian`` with many clients: they choose portion by portion; the answer is feasible and near the bound."""
+"""``lagrangian`` with many clients: they choose in portions; the answer is feasible and near the bound."""
 
 import math
 import time
@@ -9,10 +9,10 @@ import pytest
 from alignsolve import solve
 from alignsolve.solvers.common.level_method import bound_at
 from alignsolve.solvers.lagrangian import Lagrangian, newton
-from alignsolve.solvers.lagrangian.clients import Clients
+from alignsolve.solvers.lagrangian.clients import ClientChunks
 from alignsolve.solvers.lagrangian.multigrid import Prices
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
-from alignsolve.solvers.lagrangian.portions import FEWEST, _Dealing, portions
+from alignsolve.solvers.lagrangian.portions import FEWEST, _PortionedChoice, portions
 from problems import FAMILIES
 
 
@@ -51,10 +51,13 @@ def test_threads_do_not_change_what_is_dealt():
 
 
 def dealt_too_much(problem, prices):
-    """All but the last have chosen, under prices with the dearest so much lower that its expert is just too full."""
+    """Return a state in which all clients but the last have chosen and one expert is just overloaded.
+
+    The highest price was lowered until that happened.
+    """
     for share in np.linspace(0.9, 0.1, 33):
         wrong = np.where(prices == prices.max(), share * prices, prices)
-        dealing = _Dealing(problem, Prices(wrong, wrong), 1, math.inf)
+        dealing = _PortionedChoice(problem, Prices(wrong, wrong), 1, math.inf)
         for clients in dealing.portions[:-1]:
             dealing.choose(clients)
         if (dealing.loads > problem.experts.most).any():
@@ -75,7 +78,7 @@ def test_holders_of_what_is_too_full_choose_again_with_the_last():
 
 def test_steps_by_curvature_lower_the_bound_and_never_raise_it():
     problem = made("weighted", 4000, 8)
-    clients = Clients.of(problem, 1, 1, math.inf)
+    clients = ClientChunks.of(problem, 1, 1, math.inf)
     start = problem.experts.project(np.full(8, 0.1))
     falls = curvature(clients, start, math.inf)
     descent = Descent(problem, clients, start, falls)
@@ -88,8 +91,8 @@ def test_steps_by_curvature_lower_the_bound_and_never_raise_it():
 
 def test_what_a_small_sample_cannot_tell_is_taken_as_typical(monkeypatch):
     problem, prices = made("weighted", 8000, 8), np.full(8, 0.1)
-    few = Clients.of(problem, 400, 1, math.inf)
-    true = curvature(Clients.of(problem, 1, 1, math.inf), prices, math.inf)
+    few = ClientChunks.of(problem, 400, 1, math.inf)
+    true = curvature(ClientChunks.of(problem, 1, 1, math.inf), prices, math.inf)
     drawn = curvature(few, prices, math.inf)
     monkeypatch.setattr(newton, "ENOUGH", 1e-9)
     seen = curvature(few, prices, math.inf)
@@ -98,5 +101,5 @@ def test_what_a_small_sample_cannot_tell_is_taken_as_typical(monkeypatch):
 
 
 def test_a_curvature_that_comes_too_late_is_none():
-    clients = Clients.of(made("weighted", 400, 8), 1, 1, math.inf)
+    clients = ClientChunks.of(made("weighted", 400, 8), 1, 1, math.inf)
     assert curvature(clients, np.zeros(8), time.monotonic() - 1.0) is None

@@ -8,19 +8,17 @@ into two floats that make it up exactly, and one correctly rounded sum closes it
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import EPSILON, FloatArray, Number, rounding_of_difference
-from alignsolve.subproblem.row import best_rows
-
-if TYPE_CHECKING:
-    from alignsolve.problem import AlignmentProblem
+from alignsolve.subproblem.dispatch import best_rows
+from alignsolve.subproblem.reduced_fitness import subtract_prices
 
 
-def exact_bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
+def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
     """Upper bound from projected prices, lifted only by what rounding really lost, (num_experts,) prices."""
     terms = list(_expert_terms(problem, prices))
     lost = 0.0
@@ -30,7 +28,7 @@ def exact_bound(problem: "AlignmentProblem", prices: FloatArray) -> Number:
         if not optima.feasible.all():
             return -math.inf
         value = block.value.astype(np.float64)
-        reduced = value - prices
+        reduced = subtract_prices(value, prices)
         terms += reduced[optima.chosen].tolist()
         lost += _lost(block, value, prices, reduced, optima.chosen.sum(axis=1))
     summed = math.fsum(terms)
@@ -49,7 +47,7 @@ def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: Fl
     return math.fsum((chosen * np.maximum(error.max(axis=1, initial=0.0), 0.0)).tolist())
 
 
-def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[float]:
+def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterator[float]:
     """The experts' terms, each as two floats that sum to it exactly."""
     for best in experts_exactly(problem, prices):
         high = float(best)
@@ -57,7 +55,7 @@ def _expert_terms(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[f
         yield float(best - Fraction(high))
 
 
-def experts_exactly(problem: "AlignmentProblem", prices: FloatArray) -> Iterator[Fraction]:
+def experts_exactly(problem: ProblemView, prices: FloatArray) -> Iterator[Fraction]:
     """Max over the loads of price·load − penalty for every expert."""
     bounds = problem.experts
     points = bounds.breakpoints

@@ -1,0 +1,93 @@
+"""The price bound: for any expert prices, a number that no alignment's objective exceeds."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from alignsolve.certificate.exact_bound import experts_exactly
+from alignsolve.data.blocks import KNAPSACKS, ClientBlock
+from alignsolve.data.problem_view import ProblemView
+from alignsolve.numerics import EPSILON, FloatArray, Number, RealArray, total
+from alignsolve.runtime.threads import map_in_order
+from alignsolve.subproblem.dispatch import RowEngine, row_engine
+
+ROUNDINGS = 8
+"""Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
+these) and one more for every expert of its row; the rest is summed exactly."""
+
+
+class Bound(NamedTuple):
+    """An upper bound on every alignment's objective, and by how much rounding up has lifted it."""
+
+    value: Number
+    lifted: float
+
+
+def bound(problem: ProblemView, prices: FloatArray, *, threads: int | None = None, deadline: float = math.inf) -> Bound:
+    """Return an upper bound on every alignment's objective, for any prices; −inf where some row has no choice.
+
+    The prices are projected onto their box first (:meth:`ExpertBounds.project`). Exact integers where the problem and
+    the prices are; otherwise summed exactly and rounded up by the error of the terms. Clients whose turn has not come
+    by the deadline, on the clock of :func:`time.monotonic`, are taken without their budgets: still a bound.
+    """
+    projected = problem.experts.project(prices)
+    experts_term, experts_size = problem.experts.conjugate_and_size(projected)
+    if np.isneginf(experts_term).any():
+        return Bound(-math.inf, 0.0)
+    rows: list[Number] = []
+    magnitude = float(experts_size.sum())
+    for row, size in _row_totals(problem, projected, threads, deadline):
+        if row == -math.inf:
+            return Bound(-math.inf, 0.0)
+        rows.append(row)
+        magnitude += size
+    if problem.integral and all(isinstance(row, int) for row in rows):
+        if _whole(experts_term, experts_size):
+            return Bound(sum(rows) + int(total(experts_term)), 0.0)
+        exactly = sum(experts_exactly(problem, projected))
+        if exactly == int(exactly):
+            return Bound(sum(rows) + int(exactly), 0.0)
+    value = math.fsum([*map(float, rows), total(experts_term)])
+    lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    return Bound(value + lifted, lifted)
+
+
+def _row_totals(
+    problem: ProblemView, prices: FloatArray, threads: int | None, deadline: float
+) -> Iterator[tuple[Number, float]]:
+    """Sum of the clients' optima, −inf if one has no choice, and its magnitude: for each block of clients."""
+    engine = row_engine(problem)
+    add = adder(problem, engine)
+
+    def sum_up(block: ClientBlock) -> tuple[Number, float]:
+        late = block.budget is not None and time.monotonic() > deadline
+        optima = engine.optimise(replace(block, budget=None, cost=None) if late else block, prices)
+        if not optima.feasible.all():
+            return -math.inf, 0.0
+        return add(optima.value), float(optima.magnitude.sum())
+
+    return map_in_order(sum_up, _portions(problem), threads if engine.parallel else 1)
+
+
+def adder(problem: ProblemView, engine: RowEngine) -> Callable[[RealArray], Number]:
+    """Choose how the optima of a block are summed: compiled where they are many floats, exactly otherwise."""
+    if problem.integral or not engine.compiled:
+        return total
+    from alignsolve.certificate.sums_compiled import summed  # noqa: PLC0415  (loads numba)
+
+    return summed
+
+
+def _portions(problem: ProblemView) -> Iterator[ClientBlock]:
+    """All clients in blocks; where each is a knapsack, in blocks so small that a deadline comes between them."""
+    if problem.client_budget is None:
+        return problem.blocks()
+    return (problem.block(first, first + KNAPSACKS) for first in range(0, problem.num_clients, KNAPSACKS))
+
+
+def _whole(values: FloatArray, sizes: FloatArray) -> bool:
+    return bool(np.array_equal(values, np.floor(values)) and sizes.max(initial=0.0) < 2**53)

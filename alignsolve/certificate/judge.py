@@ -1,0 +1,161 @@
+"""The judge: what is known of a problem once a solver's answer was recomputed from the problem's own data.
+
+Objective, loads, violations, the bound that the prices give and the witness of infeasibility are all computed anew.
+The status follows from them. A solver's own word counts only in the general class, where a back end's bound or
+exhausted search may close what prices cannot; then the proof is SOLVER.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignsolve.certificate.bound import bound as price_bound
+from alignsolve.certificate.exact_bound import exact_bound
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import Witness, confirm, contradiction
+from alignsolve.certificate.worth import Worth, worth
+from alignsolve.data import validation
+from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
+from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.solution import Proof, Solution, Status
+from alignsolve.solver import Answer
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """An alignment that was found feasible."""
+
+    alignment: Alignment
+    worth: Worth
+
+
+def judge(
+    problem: AlignmentProblem,
+    answer: Answer,
+    *,
+    name: str = "given",
+    started: float | None = None,
+    threads: int | None = None,
+    deadline: float = math.inf,
+) -> Solution:
+    """Recompute everything that an answer claims, and decide what is known.
+
+    An alignment that breaks a constraint is not returned, prices that are none prove nothing, a bound below what was
+    reached is refuted: ``stats["rejected"]`` tells what was wrong. After the deadline the bound is computed more
+    cheaply, and may be less low.
+    """
+    started = time.monotonic() if started is None else started
+    checked, broken = _check_alignment(problem, answer, threads)
+    witness = None if checked else _check_witness(problem, answer)
+    prices, unpriced = _check_prices(problem, answer)
+    claimed, refuted = _check_bound(problem, answer, checked)
+    bound = math.inf if witness else _best_bound(problem, prices, checked, threads, deadline)
+    if bound == -math.inf and not checked:
+        witness = contradiction(problem)
+    status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
+    if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
+        prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
+    rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
+    return Solution(
+        problem=problem,
+        status=status,
+        proof=proof,
+        assigned=checked.alignment if checked else None,
+        objective=checked.worth.objective if checked else None,
+        bound=bound,
+        loads=checked.worth.loads if checked else None,
+        prices=prices,
+        witness=witness,
+        runtime=time.monotonic() - started,
+        stats={"solver": name, **answer.stats, **({"rejected": rejected} if rejected else {})},
+    )
+
+
+def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
+    """Check the alignment, or tell why it is not one."""
+    if answer.x is None:
+        return None, ""
+    try:
+        alignment = as_alignment(answer.x, *problem.shape)
+    except ValueError as error:
+        return None, f"what it returned is not an alignment: {error}"
+    broken = violations(problem, alignment)
+    if broken:
+        return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
+    return _Checked(alignment, worth(problem, alignment, threads=threads)), ""
+
+
+def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
+    """Project the prices onto their box, or tell why they are none."""
+    if answer.prices is None:
+        return None, ""
+    try:
+        return problem.experts.project(validation.prices(answer.prices, problem.num_experts)), ""
+    except ValueError as error:
+        return None, f"its prices prove nothing: {error}"
+
+
+def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | None) -> tuple[Number, str]:
+    """A back end's bound, which counts for the general class only; inf where it is none or refuted."""
+    if problem.class_ is not ProblemClass.GENERAL or not math.isfinite(answer.bound):
+        return math.inf, ""
+    if checked is None:
+        return answer.bound, ""
+    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    if objective - answer.bound > REFUTED * max(magnitude, abs(objective)):
+        return math.inf, f"its bound of {answer.bound:.12g} is refuted by the objective of {objective:.12g}"
+    # A back end's bound is a float with its own tolerance; it may not fall below what was actually reached.
+    return max(answer.bound, objective), ""
+
+
+def _best_bound(
+    problem: AlignmentProblem,
+    prices: FloatArray | None,
+    checked: _Checked | None,
+    threads: int | None,
+    deadline: float,
+) -> Number:
+    """Bound from the prices, or from prices of zero, which are always honest."""
+    if prices is None:
+        return price_bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
+    value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
+    if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
+        rounding_decides = value - checked.worth.objective <= 4.0 * lifted
+        if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
+            value = min(value, exact_bound(problem, prices))
+    return value
+
+
+def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
+    if answer.witness is None:
+        return None
+    return confirm(problem, answer.witness.experts, answer.witness.side)
+
+
+def _decide(
+    problem: AlignmentProblem,
+    answer: Answer,
+    checked: _Checked | None,
+    bound: Number,
+    claimed: Number,
+    witness: Witness | None,
+) -> tuple[Status, Proof, Number]:
+    """Status, proof and the bound that holds."""
+    general = problem.class_ is ProblemClass.GENERAL
+    if checked is None:
+        if witness is not None or bound == -math.inf:
+            return Status.INFEASIBLE, Proof.PRICES, -math.inf
+        if general and answer.infeasible:
+            return Status.INFEASIBLE, Proof.SOLVER, -math.inf
+        return Status.UNKNOWN, Proof.NONE, min(bound, claimed)
+    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    if general:  # a load within its tolerance above a capacity earns more than prices allow for
+        bound = max(bound, objective)
+    if is_proven(bound, objective, magnitude):
+        return Status.OPTIMAL, Proof.PRICES, bound
+    if is_proven(claimed, objective, magnitude):
+        return Status.OPTIMAL, Proof.SOLVER, claimed
+    return Status.FEASIBLE, Proof.NONE, min(bound, claimed)
