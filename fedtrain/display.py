@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fedtrain.results.row import Row
+from fedtrain.results.history import Row
 
 SHOWN_ROUNDS = 12
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from fedtrain.partial import PartialUpdate
-from fedtrain.server.reply import Reply, seal
+from fedtrain.server.simulated_clients import Reply, seal
 
 Change = Callable[[np.random.Generator, PartialUpdate], PartialUpdate]
 

@@ -9,7 +9,7 @@ from fedtrain.layouts import detect
 from fedtrain.models import MLPSpec, initial_tensors, part_to_upload
 from fedtrain.partial import PartialUpdate
 from fedtrain.server.inspection import Inspector
-from fedtrain.server.reply import open_replies
+from fedtrain.server.simulated_clients import open_replies
 
 SPEC = MLPSpec(num_inputs=4, num_classes=3, num_features=5, num_hidden=4, num_experts=4)
 

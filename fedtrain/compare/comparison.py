@@ -83,10 +83,7 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
     _run(judged, cells, workers, console, "judging")
     found = figures(plan, settings, read)
     compared = compare(plan, found)
-    runs = {
-        (one.task, one.alignment): [read(plan.cell(one.task, one.alignment, one.setting, seed)) for seed in plan.seeds]
-        for one in found
-    }
+    runs = {(one.task, one.alignment): one.curves for one in found}
     text = (folder / "plan.toml").read_text(encoding="utf-8")
     atomic.replace_text(folder / "report.html", page(plan, text, runs, found, compared))
     atomic.replace_text(folder / "figures.csv", csv_text([FIGURE_COLUMNS, *figure_rows(plan, found)]))

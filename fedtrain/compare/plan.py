@@ -9,12 +9,14 @@ that none was tuned on.
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedtrain.config import ConfigError, RunConfig
+from fedtrain.config.checks import check
 from fedtrain.config.file import build, build_config, read_toml
 
 Changes = Mapping[str, Any]
@@ -87,29 +89,27 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check that the names and seeds fit together."""
-        if not self.name:
-            raise ConfigError("name is empty; it is the name of a folder")
-        for key, values in (("seeds", self.seeds), ("tuning_seeds", self.tuning_seeds), ("targets", self.targets)):
-            if len(set(values)) < len(values):
-                raise ConfigError(f"{key} is {list(values)}; it names a number twice")
-        for key, name in (("reference", self.reference), ("ours", self.ours)):
-            if name not in self.alignments:
-                raise ConfigError(f"{key} is {name!r}; it must be one of the alignments: {', '.join(self.alignments)}")
-        for key, table in (("tasks", self.tasks), ("alignments", self.alignments), ("settings", self.settings)):
-            if not table:
+        for key in ("name", "seeds", "targets", "tasks", "alignments", "settings"):
+            if not getattr(self, key):
                 raise ConfigError(f"{key} is empty; a comparison needs at least one")
-            for name in table:
-                if not name or not set(name) <= NAME_LETTERS:
-                    raise ConfigError(f"{key}.{name}: a name may hold letters, digits, - and _ only")
-        if not self.seeds:
-            raise ConfigError("seeds is empty; at least one is needed")
+        for key in ("seeds", "tuning_seeds", "targets"):
+            values = list(getattr(self, key))
+            if len(set(values)) < len(values):
+                raise ConfigError(f"{key} is {values}; it names a number twice")
+        for key in ("reference", "ours"):
+            name = getattr(self, key)
+            check(key, name, name in self.alignments, f"one of the alignments: {', '.join(self.alignments)}")
+        names = [f"{key}.{name}" for key in ("tasks", "alignments", "settings") for name in getattr(self, key)]
+        for name in names:
+            if not re.fullmatch(r"[a-z]+\.[A-Za-z0-9_-]+", name):
+                raise ConfigError(f"{name}: a name may hold letters, digits, - and _ only")
         shared = sorted(set(self.seeds) & set(self.tuning_seeds))
         if shared:
             raise ConfigError(f"seeds and tuning_seeds share {shared}: what is tuned on must not be judged on")
         if len(self.settings) > 1 and not self.tuning_seeds:
             raise ConfigError("there are several settings and no tuning_seeds to choose by")
-        if not self.targets or not all(0.0 < target <= 1.0 for target in self.targets):
-            raise ConfigError(f"targets is {list(self.targets)}; it must be shares above 0 and at most 1")
+        shares = all(0.0 < target <= 1.0 for target in self.targets)
+        check("targets", list(self.targets), shares, "shares above 0 and at most 1")
 
     def tuning_cells(self) -> Iterator[Cell]:
         """All that is run to choose settings; nothing where there is no choice."""
@@ -135,9 +135,6 @@ class Plan:
         except ConfigError as error:
             raise ConfigError(f"task {task}, alignment {alignment}, setting {setting}: {error}") from error
         return Cell(task, alignment, setting, seed, config)
-
-
-NAME_LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 def read_plan(path: Path) -> Plan:

@@ -152,14 +152,13 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: 
 
 def _advice(kind: Any, unknown: str) -> str:
     """Name the known key that is nearest, by its own name first and by its full name then."""
-    known = list(_keys(kind, ""))
     last = unknown.rpartition(".")[2]
-    nearest = max(known, key=lambda key: _likeness(key, unknown) + _likeness(key.rpartition(".")[2], last))
-    return f"did you mean {nearest!r}?"
 
+    def likeness(key: str) -> float:
+        pairs = (key, unknown), (key.rpartition(".")[2], last)
+        return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
-def _likeness(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    return f"did you mean {max(_keys(kind, ''), key=likeness)!r}?"
 
 
 def _keys(kind: Any, prefix: str) -> Iterator[str]:

@@ -12,8 +12,8 @@ from alignsolve.numerics import FloatArray
 from fedtrain.report.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
 from fedtrain.report.html import fill, table
 from fedtrain.report.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
+from fedtrain.results.history import PutAside, variation
 from fedtrain.results.record import WORDS, Alignments, Rounds, RunRecord
-from fedtrain.results.row import PutAside, variation
 
 SHOWN = 500
 """Most lines of the quarantine that the page shows; the file has all."""

@@ -23,8 +23,7 @@ from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config.file import read_config, to_toml
 from fedtrain.models import Tensors
 from fedtrain.results import atomic
-from fedtrain.results.history import DAMAGES, Entry, alignment_arrays, load_entry, save_entry
-from fedtrain.results.row import PutAside, Row
+from fedtrain.results.history import DAMAGES, Entry, PutAside, Row, alignment_arrays, load_entry, save_entry
 
 FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
 """What a run writes, and with ``checkpoint/``, which a finished run removes, all that ``overwrite`` does away with."""
@@ -125,7 +124,7 @@ class RunFolder:
             atomic.replace_file(path, lambda part: safetensors.torch.save_file(tensors, part))
 
     def write_alignment(
-        self, entries: Sequence[Entry], *, num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
+        self, entries: Sequence[Entry], num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
     ) -> None:
         """Write ``alignment.npz``: who trained what, with bounds and prices, by round.
 

@@ -1,7 +1,6 @@
 """The aligner of a run: its policy and its estimators, as the configuration names them."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,21 +18,19 @@ def _router_and_loss(beta: float) -> estimate.SumFitness:
     return estimate.SumFitness(((0.5, estimate.RouterFitness(beta=beta)), (0.5, estimate.LossFitness(beta=beta))))
 
 
-FITNESS: Mapping[str, Fitness] = MappingProxyType(
-    {
-        "loss": lambda beta: estimate.LossFitness(beta=beta),
-        "router": lambda beta: estimate.RouterFitness(beta=beta),
-        "needed-router": lambda beta: estimate.NeededFitness(estimate.RouterFitness(beta=beta)),
-        "gated-router": lambda beta: estimate.GatedFitness(estimate.RouterFitness(beta=beta)),
-        "router-and-loss": _router_and_loss,
-        "needed-router-and-loss": lambda beta: estimate.NeededFitness(_router_and_loss(beta)),
-        "clusters": lambda beta: estimate.ClusterFitness(beta=beta),
-        "low-rank": lambda _: estimate.LowRankFitness(),
-        "ucb": lambda beta: estimate.OptimisticFitness("ucb", discount=1.0 - beta),
-        "thompson": lambda beta: estimate.OptimisticFitness("thompson", discount=1.0 - beta),
-        "oort": lambda _: estimate.OortFitness(),
-    }
-)
+FITNESS: dict[str, Fitness] = {
+    "loss": lambda beta: estimate.LossFitness(beta=beta),
+    "router": lambda beta: estimate.RouterFitness(beta=beta),
+    "needed-router": lambda beta: estimate.NeededFitness(estimate.RouterFitness(beta=beta)),
+    "gated-router": lambda beta: estimate.GatedFitness(estimate.RouterFitness(beta=beta)),
+    "router-and-loss": _router_and_loss,
+    "needed-router-and-loss": lambda beta: estimate.NeededFitness(_router_and_loss(beta)),
+    "clusters": lambda beta: estimate.ClusterFitness(beta=beta),
+    "low-rank": lambda _: estimate.LowRankFitness(),
+    "ucb": lambda beta: estimate.OptimisticFitness("ucb", discount=1.0 - beta),
+    "thompson": lambda beta: estimate.OptimisticFitness("thompson", discount=1.0 - beta),
+    "oort": lambda _: estimate.OortFitness(),
+}
 """Fitness estimators by name, each made from the weight of the newest round."""
 
 

@@ -94,20 +94,18 @@ def load(
     newest = rounds[-1]
     with _reading(newest):
         description = json.loads((newest / ABOUT).read_text(encoding="utf-8"))
-        differing = [field for field in about if description[field] != about[field]]
+        for field in about:
+            if description[field] != about[field]:
+                raise SavedStateError(
+                    f"{newest} is the state of a run with {WORDS.get(field, field)} = {description[field]!r}, this one "
+                    f"has {about[field]!r}: choose another folder, or remove it to start anew"
+                )
         if description["round"] != _number(newest):
             raise ValueError(f"{ABOUT} is of round {description['round']}")
-    if differing:
-        field = differing[0]
-        raise SavedStateError(
-            f"{newest} is the state of a run with {WORDS.get(field, field)} = {description[field]!r}, this one has "
-            f"{about[field]!r}: choose another folder, or remove it to start anew"
-        )
-    with _reading(newest):
         known = _load_aligner(newest / ALIGNER, aligner, description.get("format", 1))
         weights = _tensor_files(description.get("weights", "torch")).load_file(newest / MODEL)
-        clock, history = description.get("clock", 0.0), description.get("history", [])
     _check_same_model(newest, weights, like)
+    clock, history = description.get("clock", 0.0), description.get("history", [])
     return ServerState(description["round"], {name: weights[name] for name in like}, known, clock), history
 
 

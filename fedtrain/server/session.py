@@ -18,7 +18,7 @@ from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
 from fedtrain.config.checks import check
 from fedtrain.layouts import Layout, RouterRows, Weights, detect
-from fedtrain.results.row import load_variation
+from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
@@ -168,7 +168,7 @@ class Session:
             clients per expert; the ``seconds`` on the wall's clock.
         """
         done = self.server.finish(pending, answers, caps)
-        self.state, clients, solution = done.state, len(pending.assigned), done.solution
+        self.state, clients, solution = done.state, len(pending.assigned), pending.solution
         merged, rejected = done.count(Outcome.COMPLETED), done.count(Outcome.REJECTED)
         figures: dict[str, float] = {
             "clients": clients,
@@ -201,10 +201,5 @@ class Session:
     def _about(self) -> dict[str, Any]:
         """Say what a run that resumes this one's state must agree on."""
         layout = self.server.layout
-        return {
-            "num_clients": self.num_clients,
-            "seed": self.seed,
-            "layout": layout.name,
-            "num_experts": layout.num_experts,
-            **self.also,
-        }
+        model = {"layout": layout.name, "num_experts": layout.num_experts}
+        return {"num_clients": self.num_clients, "seed": self.seed, **model, **self.also}

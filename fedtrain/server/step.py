@@ -92,8 +92,6 @@ class Finished:
     ----------
     state
         The state after it.
-    solution
-        Its alignment.
     inspected
         What became of its clients.
     align_seconds
@@ -101,7 +99,6 @@ class Finished:
     """
 
     state: ServerState
-    solution: Any
     inspected: Inspected
     align_seconds: float
 
@@ -181,7 +178,7 @@ class Server:
         aligner = self.aligner.observe(pending.aligned, inspected.reports)
         align_seconds = pending.align_seconds + time.perf_counter() - observing
         state = ServerState(before.round + 1, tensors, aligner, before.clock)
-        return Finished(state, pending.solution, inspected, align_seconds)
+        return Finished(state, inspected, align_seconds)
 
 
 def draw_cohort(seed: int, number: int, here: IntArray, size: int) -> IntArray:

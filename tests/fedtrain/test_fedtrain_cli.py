@@ -20,7 +20,7 @@ from fedtrain.cli import app
 from fedtrain.config.file import read_config
 from fedtrain.display import showing
 from fedtrain.models import MLPSpec, skeleton
-from fedtrain.results.row import Row
+from fedtrain.results.history import Row
 from fedtrain.server import rounds as rounds_module
 from tests.small_runs import SMALL
 

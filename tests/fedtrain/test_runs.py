@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fedtrain.compare.personalised import personalised_accuracy
+from fedtrain.compare.cell import personalised_accuracy
 from fedtrain.config import ConfigError
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare

@@ -115,15 +115,9 @@ class AlignedStrategy(Session, Strategy):
         self._timeout = timeout
         arrays = self._resume(initial_arrays)
         done = self.rounds_done
-        result = super().start(
-            grid,
-            arrays,
-            max(num_rounds - done, 0),
-            timeout,
-            train_config,
-            evaluate_config,
-            None if evaluate_fn is None else lambda number, arrays: evaluate_fn(done + number, arrays),
-        )
+        evaluated = None if evaluate_fn is None else lambda number, arrays: evaluate_fn(done + number, arrays)
+        left = max(num_rounds - done, 0)
+        result = super().start(grid, arrays, left, timeout, train_config, evaluate_config, evaluated)
         if not result.arrays:  # no round was left
             result.arrays = arrays
         return result

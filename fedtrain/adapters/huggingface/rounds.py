@@ -95,15 +95,8 @@ def run_rounds(
             answers[client] = [Answer(update, bytes_up=up.total)]
         done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})
         state = done.state
-        yield Round(
-            state.tensors,
-            pending.assigned,
-            done.solution.layers,
-            cohort,
-            done.inspected.faults,
-            done.total("bytes_down"),
-            done.total("bytes_up"),
-        )
+        traffic = done.total("bytes_down"), done.total("bytes_up")
+        yield Round(state.tensors, pending.assigned, pending.solution.layers, cohort, done.inspected.faults, *traffic)
 
 
 class Layered(NamedTuple):

@@ -3,8 +3,8 @@
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from nvflare.app_common.workflows.model_controller import ModelController
 from alignsolve import Aligner
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.nvflare import wire
-from fedtrain.adapters.nvflare.presence import Presence
 from fedtrain.config.checks import check
 from fedtrain.layouts import RouterRows, Weights
 from fedtrain.server.inspection import Answer, Inspected
@@ -100,7 +99,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         found = folder is None or Path(folder).is_absolute()
         check("state_dir", folder, found, "absolute: NVFlare runs the server in a folder of its own")
         self.clients = list(names)
-        self._presence = Presence()
+        self._presence = _Presence()
         wire.prepare()
 
     @abstractmethod
@@ -194,10 +193,10 @@ class AlignedController(ModelController):  # type: ignore[misc]
         for client, experts in pending.assigned.items():
             part = session.server.part(pending, client)
             pending.note(client, bytes_down=wire.weigh(part.values()))
-            task = wire.AskedTask(client, session.rounds_done, experts, self.config or {})
+            about = {"client": client, "experts": list(experts), "config": dict(self.config or {})}
             self.send_model(
                 self.task_name,
-                wire.write_task(task, part, self.num_rounds),
+                wire.write_task(part, session.rounds_done, self.num_rounds, about),
                 targets=[self.clients[client]],
                 timeout=math.ceil(self.timeout),
                 callback=partial(_hear, client, answers[client]),
@@ -218,3 +217,34 @@ class AlignedController(ModelController):  # type: ignore[misc]
 def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
     """Keep an answer; NVFlare calls this for whoever did not fail."""
     answers.append(wire.read_sent(client, model))
+
+
+@dataclass
+class _Presence:
+    """Which sites are worth asking: one that let a round pass in silence is left out until it asks for a task again.
+
+    NVFlare lists a site that died for a minute or more, its simulator for ever, and every round would wait for it in
+    vain. Sites ask for tasks all the time when they have none. One that still works on its last one does not, and
+    cannot take another.
+
+    Attributes
+    ----------
+    absent
+        Those that are left out.
+    answered
+        Those that sent some result in this round, of whatever kind: a failure too is a sign of life.
+    """
+
+    absent: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+
+    def heard(self, site: str, *, answered: bool) -> None:
+        """Note that a site asked for a task, or sent a result."""
+        if answered:
+            self.answered.add(site)
+        else:
+            self.absent.discard(site)
+
+    def missed(self, sites: Iterable[str]) -> None:
+        """Leave out those of these sites, from which no update came, that did not fail but were silent."""
+        self.absent |= set(sites) - self.answered

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedtrain.compare.personalised import personalised_accuracy
+from fedtrain.compare.cell import personalised_accuracy
 from fedtrain.models import part_to_download
 from fedtrain.server import evaluate, initial_state, prepare
 from tests.small_runs import configured

@@ -12,8 +12,8 @@ from fedtrain.local import client as local
 from fedtrain.run import Ending, execute
 from fedtrain.server import initial_state, prepare
 from fedtrain.server import rounds as rounds_module
-from fedtrain.server.reply import checksum, seal
 from fedtrain.server.rounds import run_rounds
+from fedtrain.server.simulated_clients import checksum, seal
 from tests.faults import NONSENSE, Network
 
 TINY = (

@@ -7,7 +7,7 @@ import torch
 
 from fedtrain.config import ValidationConfig
 from fedtrain.models import expert_of
-from fedtrain.server.reply import seal
+from fedtrain.server.simulated_clients import seal
 from tests.updates import draw, inspect, make_update
 
 
