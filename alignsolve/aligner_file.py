@@ -44,6 +44,13 @@ def save_state(path: str | Path, state: AlignerState, aligner: Aligner, *, overw
 def load_state(path: str | Path, aligner: Aligner) -> AlignerState:
     """Read a state for an aligner with the same estimators; their parameters may differ.
 
+    Parameters
+    ----------
+    path
+        A file of :func:`save_state`.
+    aligner
+        The aligner that will use the state.
+
     Raises
     ------
     FileError
@@ -76,9 +83,9 @@ def described(aligner: Aligner) -> str:
     'fitness=LossFitness, load=LoadMonitor, capacity=CapacityProfiler'
     """
     parts = {field: getattr(aligner, field) for field in ("fitness", "load", "capacity", "budget", "switching")}
-    told = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
-    told += [f"layers={aligner.layers}"] if aligner.layers else []
-    return ", ".join(told + (["privacy"] if aligner.privacy else []))
+    names = [f"{field}={_named(part)}" for field, part in parts.items() if part is not None]
+    names += [f"layers={aligner.layers}"] if aligner.layers else []
+    return ", ".join(names + (["privacy"] if aligner.privacy else []))
 
 
 def _named(estimator: Any) -> str:

@@ -68,8 +68,8 @@ def table(rows: Iterable[AttackRow]) -> str:
         lost = [100 * (free[row.seed] - row.accuracy) for row in own if row.seed in free]
         accuracy = np.mean([row.accuracy for row in own])
         name = attack if attack == "none" else f"{attack} × {scale:g}"
-        told = f"{np.mean(lost):.1f} | {np.max(lost):.1f}" if lost else "– | –"
-        lines.append(f"| {name} | {rule} | {len(own)} | {accuracy:.4f} | {told} |")
+        points = f"{np.mean(lost):.1f} | {np.max(lost):.1f}" if lost else "– | –"
+        lines.append(f"| {name} | {rule} | {len(own)} | {accuracy:.4f} | {points} |")
     return "\n".join(lines)
 
 

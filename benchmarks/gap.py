@@ -25,7 +25,7 @@ OURS = (
     else "alignsolve.solvers.generalised_assignment.solver:solve_generalised_assignment"
 )
 OTHERS = tuple(name for name in ("ilp", "cpsat") if name in SOLVERS)
-QUESTION = "How far from the best known value of the classical instances, in the same time?"
+QUESTION = "How far are answers from the best known values of the classical instances, in the same time?"
 SECONDS = 60.0
 GRACE = 30.0
 """Seconds beyond the time limit after which a contender is killed."""
@@ -122,23 +122,28 @@ def _sums(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[
         counts = [str(number) for number in (len(group), at_best, broken, as_good)]
         cells.append([f"{kind} {contender}", *counts, _percent(float(np.mean(over))), _percent(max(over))])
     header = ["type, sense", "instances", "at best known", "invalid bounds", "none better", "mean excess %", "most %"]
-    note = "Excess over the best known value in percent; in how many no other contender was better."
+    note = 'Excess over the best known value in percent; "none better" counts instances without a better contender.'
     return Section("Against the best known values, by type", note, header, cells)
 
 
 def _excesses(rows: Sequence[Row], known: Mapping[str, Known], contenders: Sequence[str]) -> Section:
-    told = {(row.instance, row.contender): row for row in rows}
+    by_pair = {(row.instance, row.contender): row for row in rows}
     cells = []
     for instance in dict.fromkeys(row.instance for row in rows):
         line = [instance, f"{known[instance].best:g}"]
         for contender in contenders:
-            row = told.get((instance, contender))
+            row = by_pair.get((instance, contender))
             line += ["", "", ""] if row is None else _cells(row, known[instance])
         cells.append(line)
     header = ["instance", "best known"]
     for contender in contenders:
         header += [contender, "bound off by %", "s"]
-    return Section("Against the best known values", "Excess and distance of the bound in percent.", header, cells)
+    return Section(
+        "Against the best known values",
+        "Excess over the best known value, and distance of the bound from it, in percent.",
+        header,
+        cells,
+    )
 
 
 def _cells(row: Row, known: Known) -> list[str]:

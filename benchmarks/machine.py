@@ -57,8 +57,8 @@ def _cpu() -> str:
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()
-    told = dict(_field(line) for line in path.read_text().splitlines() if ":" in line)
-    return f"{told.get('model name', platform.machine())} ({told.get('cpu family', '?')}/{told.get('model', '?')})"
+    info = dict(_field(line) for line in path.read_text().splitlines() if ":" in line)
+    return f"{info.get('model name', platform.machine())} ({info.get('cpu family', '?')}/{info.get('model', '?')})"
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -44,13 +44,26 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
     timed = [one for one in found if one.outcome in ("answered", "wrong")]
     tables = [
         _limits(found),
-        _pivot(found, "Seconds", "Median of build + solve, raw arrays to answer; else why there is none.", _time),
+        _pivot(
+            found,
+            "Seconds",
+            "Median seconds of build + solve, from raw arrays to the answer; without an answer, the reason.",
+            _time,
+        ),
         _against(timed, reference),
         _pivot(
-            timed, "Peak memory", "MB of resident memory above the loaded instance, the most of the repeats.", _peak
+            timed,
+            "Peak memory",
+            "Rise of resident memory above the loaded instance in MB, the largest of the repeats.",
+            _peak,
         ),
         _shares(timed),
-        _pivot(timed, "Gap", "To the best bound that anybody proved for the instance, the worst of the repeats.", _gap),
+        _pivot(
+            timed,
+            "Gap",
+            "Relative gap to the best bound that any contender proved for the instance, the worst of the repeats.",
+            _gap,
+        ),
         _growth(found),
         _absent(found),
         _everything(timed),
@@ -65,7 +78,8 @@ def _limits(found: Sequence[Standing]) -> Section:
     limited = [one for one in found if limit_of(one.instance) is not None and not math.isnan(one.slowest)]
     note = (
         f"Seconds beyond the time limit (the number behind {LIMIT_MARK}), certificate included, the worst of the "
-        f"repeats, and the gap of the answer or —; ! where it is more than {OVERRUN:.0%} of the limit + {GRACE:g} s."
+        f"repeats; then the gap of the answer, or — without one. ! marks more than {OVERRUN:.0%} of the limit + "
+        f"{GRACE:g} s."
     )
     return _pivot(limited, "Overrun", note, _overrun)
 
@@ -82,17 +96,17 @@ def _pivot(found: Sequence[Standing], title: str, note: str, cell: Callable[[Sta
     """Return a table with one row per instance and one column per contender."""
     contenders = in_order(one.contender for one in found)
     instances = list(dict.fromkeys(one.instance for one in found))
-    told = {(one.instance, one.contender): cell(one) for one in found}
-    if any(text.endswith("*") for text in told.values()):
+    texts = {(one.instance, one.contender): cell(one) for one in found}
+    if any(text.endswith("*") for text in texts.values()):
         note += f" *: a gap above {CORRECT:g} remains."
-    cells = [[instance, *(told.get((instance, name), "") for name in contenders)] for instance in instances]
+    cells = [[instance, *(texts.get((instance, name), "") for name in contenders)] for instance in instances]
     return Section(title, note, ["instance", *contenders], cells)
 
 
 def _against(timed: Sequence[Standing], reference: str) -> Section:
     base = {one.instance: one.total for one in timed if one.contender == reference}
     compared = [one for one in timed if one.instance in base and one.contender != reference]
-    note = f"How many times faster than {reference} on the same instance in the same run, by medians of the total."
+    note = f"Median total time of {reference} divided by the contender's, on the same instance in the same run."
     return _pivot(compared, f"Against {reference}", note, lambda one: f"{base[one.instance] / one.total:.3g}")
 
 
@@ -128,8 +142,8 @@ def _shares(timed: Sequence[Standing]) -> Section:
         if one.fitness >= LARGE
     ]
     note = (
-        "MB of the fitness, of what resident memory rose above the loaded instance (the answer included), their ratio, "
-        "and of all that was resident at once. Pages of a mapped fitness count as a rise once they are read."
+        "MB of the fitness; rise of resident memory above the loaded instance, answer included; their ratio; and the "
+        "largest resident memory. Pages of a mapped fitness count as a rise once they are read."
     )
     header = ["instance", "contender", "fitness", "extra", "extra / fitness", "resident", "seconds"]
     return Section("Memory against the fitness", note, header, cells)
@@ -140,7 +154,7 @@ def _growth(found: Sequence[Standing]) -> Section:
         [f"{family} x {experts}", contender, f"{slope:.2f}"]
         for (family, experts, contender), slope in slopes(found).items()
     ]
-    note = "Slope of log time against log clients, over the sizes that were answered."
+    note = "Slope of log seconds against log clients, over the sizes with an answer."
     return Section("Growth", note, ["family", "contender", "slope"], cells)
 
 
@@ -151,7 +165,7 @@ def _absent(found: Sequence[Standing]) -> Section:
             groups[one.contender, one.outcome, one.reason].append(one.instance)
     cells = [[*why, _listed(instances)] for why, instances in groups.items()]
     header = ["contender", "outcome", "reason", "instances"]
-    return Section("Who did not answer", "And why.", header, cells, words=True)
+    return Section("Without an answer", "Contenders without an answer, and the reasons.", header, cells, words=True)
 
 
 def _listed(instances: list[str]) -> str:

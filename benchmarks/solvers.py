@@ -128,7 +128,7 @@ def _customised(name: str, own: list[str], folder: Path | None, data: Path | Non
             cases = tuple(files(folder))
         except (ValueError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
-        suite = replace(suite, cases=cases, question=f"Who solves the problems in {folder.name}?")
+        suite = replace(suite, cases=cases, question=f"Which contenders solve the problems in {folder.name}?")
     if quick:
         small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
         suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)
@@ -141,8 +141,8 @@ def _matches(label: str, patterns: list[str]) -> bool:
 
 def _record(table: Table, new: Row) -> None:
     table.append(new)
-    told = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
-    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {told} {new.reason[:80]}")
+    result = f"{new.total_seconds:9.3f} s {new.peak_mb:8.1f} MB" if new.outcome == "answered" else new.outcome
+    typer.echo(f"{new.instance:32} {new.contender:18} #{new.repeat} {result} {new.reason[:80]}")
 
 
 if __name__ == "__main__":

@@ -82,12 +82,20 @@ def suites() -> dict[str, Suite]:
         for family in LIMITED_FAMILIES
     )
     return {
-        "budgets": Suite("How far from the best under budgets of bytes and seconds?", budgets, GENERAL, 1, 400.0),
-        "small": Suite("Is everybody right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
+        "budgets": Suite(
+            "How far from the optimum are answers under budgets of bytes and seconds?", budgets, GENERAL, 1, 400.0
+        ),
+        "small": Suite("Are all answers right, on every cardinality family?", small, (*SOLVERS, *PEERS), timeout=60.0),
         "scale": Suite("How does time grow with the number of clients?", scale, (*EXACT, REFERENCE), timeout=400.0),
-        "hard": Suite("Is any structure of the fitness a trap?", hard, (*EXACT, REFERENCE), timeout=120.0),
-        "peers": Suite("What do outside solvers take, and how long?", peers, (*EXACT, *PEERS), timeout=300.0),
-        "memory": Suite("How much memory beside the fitness?", memory, ("price",), timeout=600.0),
+        "hard": Suite(
+            "Does any structure of the fitness make a solver slow?", hard, (*EXACT, REFERENCE), timeout=120.0
+        ),
+        "peers": Suite(
+            "Which problems do outside solvers take, and how long do they need?", peers, (*EXACT, *PEERS), timeout=300.0
+        ),
+        "memory": Suite("How much memory is needed beside the fitness?", memory, ("price",), timeout=600.0),
         "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
-        "limits": Suite("Who keeps a time limit, and with what answer?", limits, tuple(SOLVERS), 1, timeout=150.0),
+        "limits": Suite(
+            "Which solvers keep a time limit, and how good are their answers?", limits, tuple(SOLVERS), 1, timeout=150.0
+        ),
     }

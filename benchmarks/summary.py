@@ -125,13 +125,13 @@ def profile(found: Iterable[Standing]) -> dict[str, list[float]]:
     The share of all instances with a ratio of at most τ is the performance profile at τ (Dolan and Moré, Mathematical
     Programming 91, 2002).
     """
-    everybody = list(found)
+    listed = list(found)
     best: dict[str, float] = {}
-    for one in everybody:
+    for one in listed:
         if one.solved:
             best[one.instance] = min(one.total, best.get(one.instance, math.inf))
-    ratios: dict[str, list[float]] = {one.contender: [] for one in everybody}
-    for one in everybody:
+    ratios: dict[str, list[float]] = {one.contender: [] for one in listed}
+    for one in listed:
         if one.solved:
             ratios[one.contender].append(one.total / best[one.instance])
     return {contender: sorted(values) for contender, values in ratios.items()}

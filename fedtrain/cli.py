@@ -50,10 +50,8 @@ def run(
         _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
-    if ending is Ending.INTERRUPTED:
-        raise typer.Exit(INTERRUPTED)
-    if ending is Ending.FAILED:
-        raise typer.Exit(FAILED)
+    if ending is not Ending.FINISHED:
+        raise typer.Exit(ending.value)
 
 
 @app.command()

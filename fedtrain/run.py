@@ -1,14 +1,14 @@
 """A whole run: prepare, train round by round, keep every row, and write what was done however it ended."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
 
 from alignsolve import SolveError
 from fedtrain.config import RunConfig
-from fedtrain.display import make_display
+from fedtrain.display import showing
 from fedtrain.report import write_report
 from fedtrain.results.history import Entry, entry_of
 from fedtrain.results.run_folder import RunFolder, RunFolderError, writing
@@ -19,11 +19,11 @@ from fedtrain.server.step import ServerState
 
 
 class Ending(Enum):
-    """How a run ended."""
+    """How a run ended; the values are the command's exit codes."""
 
-    FINISHED = auto()
-    INTERRUPTED = auto()
-    FAILED = auto()
+    FINISHED = 0
+    FAILED = 1
+    INTERRUPTED = 130
 
 
 def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, resume: bool = False) -> Ending:
@@ -64,13 +64,8 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, 
         return Ending.FINISHED
     done = _resumed(federation, folder)
     ending = _train(federation, done, folder, console)
-    folder.write_alignment(
-        done.entries,
-        num_experts=federation.spec.num_experts,
-        tier=federation.fleet.tier,
-        tier_names=federation.fleet.tier_names,
-        labels=federation.label_counts,
-    )
+    fleet, num_experts = federation.fleet, federation.spec.num_experts
+    folder.write_alignment(done.entries, num_experts, fleet.tier, fleet.tier_names, federation.label_counts)
     folder.write_model(done.state.tensors)
     with writing(folder.path / "report.html"):
         report = write_report(folder.path)
@@ -106,7 +101,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
     if done.entries:
         console.print(f"resumed after round {len(done.entries)} of {config.rounds}", highlight=False)
     try:
-        with make_display(console, config.name, config.rounds) as display:
+        with showing(console, config.name, config.rounds) as show:
             for round_, state in run_rounds(federation, done.state):
                 entry = entry_of(round_)
                 folder.keep(entry)
@@ -115,7 +110,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
                 folder.append(entry)
                 done.state = state
                 done.entries.append(entry)
-                display.show(entry.row)
+                show(entry.row)
                 for client, reason in entry.quarantined:
                     console.print(f"client {client}: update not merged: {reason}", markup=False, highlight=False)
     except KeyboardInterrupt:

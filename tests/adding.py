@@ -1,4 +1,4 @@
-"""A model of a few numbers whose merge is worked out by hand: client i adds i + 1 to all that it gets."""
+"""A model of a few numbers, whose merge can be computed by hand: client i adds i + 1 to every value that it gets."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def add(given, experts, task):
 
 
 def expected(before, assigned, merged):
-    """Average by hand what the clients in ``merged`` return."""
+    """Return the average, computed by hand, of the updates of the clients in ``merged``."""
     after = {name: value.copy() for name, value in before.items()}
     everybody = sum(10 * (i + 1) for i in merged)
     if merged:
@@ -56,7 +56,7 @@ def assert_close(left, right):
 
 
 def listen(monkeypatch):
-    """What aligners are told from now on, round by round: reports by client."""
+    """Record what aligners observe from now on: for each round, the reports by client."""
     told, observe = [], Aligner.observe
 
     def heard(self, state, reports):

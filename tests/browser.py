@@ -1,4 +1,4 @@
-"""Chromium without a window, spoken to over a pipe: enough of its protocol to open a page, press keys and watch it."""
+"""Headless Chromium, controlled over a pipe: enough of its protocol to open a page, press keys and watch it."""
 
 import contextlib
 import json
@@ -58,7 +58,7 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and return its result; events that come meanwhile are noted."""
+        """Send a command and return its result; events that arrive meanwhile are recorded."""
         self._last_id += 1
         message: dict[str, Any] = {"id": self._last_id, "method": method, "params": params}
         if self._session:
@@ -99,7 +99,7 @@ class Page:
 
 
 def find_chromium() -> str:
-    """Path of the browser; skips the test where there is none, fails it on CI."""
+    """Return the path of the browser; without one, skip the test, or fail it on CI."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         missing = f"no browser: none of {', '.join(NAMES)} is installed"

@@ -1,4 +1,4 @@
-"""Solvers that claim what a test tells them to, and the small problems about which they do."""
+"""Solvers that return claims chosen by a test, and small problems for them."""
 
 import numpy as np
 
@@ -13,5 +13,5 @@ PROOF = np.array([1.0, 0.5])
 
 
 def claim(problem, answer=None, **claimed):
-    """What the front door makes of a solver that claims this."""
+    """Return what solve() makes of a solver with this claim."""
     return solve(problem, lambda problem, **_: answer or Answer(**claimed), throw=False)

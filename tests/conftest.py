@@ -1,4 +1,4 @@
-"""Settings for all tests: random examples are the same on every run and on every machine."""
+"""Settings of all tests: random examples are the same in every run and on every machine."""
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -1,4 +1,4 @@
-"""The cheapest repair once more: the elastic program written out for scipy from the problem's data alone."""
+"""The cheapest repair by an independent way: the elastic program, built for scipy from the problem's data alone."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ DEFAULTS = {
 
 
 class Elastic:
-    """Rows and columns, gathered one by one: the pairs first, then what each bound is missed by."""
+    """Rows and columns, added one by one: first the pairs, then the amount by which each bound is missed."""
 
     def __init__(self, problem: AlignmentProblem) -> None:
         allowed = np.ones(problem.shape, dtype=bool) if problem.eligible is None else problem.eligible
@@ -32,7 +32,7 @@ class Elastic:
         self.rows: list[tuple[dict[int, float], float, float]] = []
 
     def bound(self, terms: dict[int, float], least: float, most: float, lack: float, excess: float) -> None:
-        """Σ terms between least and most, each side missed at its price per unit; inf is hard."""
+        """Add a row least ≤ Σ terms ≤ most; each side may be missed at its price per unit, inf: never."""
         unit = max(terms.values(), default=0.0) or 1.0
         for limit, sign, price in ((least, 1.0, lack), (most, -1.0, excess)):
             if math.isinf(limit):
@@ -47,7 +47,7 @@ class Elastic:
             )
 
     def optimum(self, *, integer: bool) -> float | None:
-        """The least cost; None if even the elastic program has no solution."""
+        """Return the least cost; None if the elastic program has no solution."""
         matrix = np.zeros((len(self.rows), len(self.cost)))
         for k, (row, _, _) in enumerate(self.rows):
             for column, value in row.items():
@@ -72,7 +72,7 @@ class Elastic:
 
 
 def elastic_optimum(problem: AlignmentProblem, weights: Mapping[str, Any], *, integer: bool) -> float | None:
-    """The least Σ weight·amount over all repairs: experts' hard bounds, and all bounds of clients without a choice."""
+    """Return the least Σ weight·amount over repairs of experts' hard bounds and of contradictory clients' bounds."""
     paid = {**DEFAULTS, **weights}
     program = Elastic(problem)
     for j in range(problem.num_experts):

@@ -1,4 +1,4 @@
-"""A network that loses, repeats, reorders and damages replies, and clients that answer nonsense; from one generator."""
+"""A network that loses, repeats, reorders and damages replies, and clients that send nonsense; from one generator."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from fedtrain.partial import PartialUpdate
-from fedtrain.server.reply import Reply, seal
+from fedtrain.server.simulated_clients import Reply, seal
 
 Change = Callable[[np.random.Generator, PartialUpdate], PartialUpdate]
 
 
 class Network:
-    """A transport with faults; it remembers what was delivered soundly, and how many replies were not sound."""
+    """A transport with faults; it records the sound replies, and the number of unsound ones."""
 
     def __init__(self, rng: np.random.Generator, rate: float) -> None:
         self.rng = rng
@@ -59,7 +59,7 @@ PROBABILITIES = [0.1, 0.1, 0.1, 0.15, 0.1, 0.05, 0.4]
 
 
 def nonsense(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
-    """Return what no update may be."""
+    """Return an update that must be refused."""
     return NONSENSE[rng.integers(len(NONSENSE))](rng, update)
 
 
@@ -72,7 +72,7 @@ def _flip_a_bit(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdat
 
 
 def _with(change: Callable[[np.random.Generator, torch.Tensor], object]) -> Change:
-    """Change one tensor."""
+    """Return the update with one tensor changed."""
 
     def changed(rng: np.random.Generator, update: PartialUpdate) -> PartialUpdate:
         name = sorted(update.tensors)[rng.integers(len(update.tensors))]

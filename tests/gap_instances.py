@@ -1,4 +1,4 @@
-"""Small generalised assignment problems: of the classical families, and with fractions everywhere."""
+"""Small generalised assignment problems: of the classical families, and with fractional numbers."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def make(name, num_clients, num_experts, seed=0):
 
 
 def real(rng, num_clients=9, num_experts=3, scale=1.0, **more):
-    """Fractions everywhere, capacities that bind."""
+    """Return an instance with fractional numbers and binding capacities."""
     load = scale * rng.uniform(0.2, 1.0, (num_clients, num_experts))
     capacity = 1.1 * load.mean(axis=1).sum() / num_experts
     fitness = rng.normal(size=(num_clients, num_experts))

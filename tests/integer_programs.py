@@ -1,4 +1,4 @@
-"""What the tests of the integer programs share: the verdict of the oracle."""
+"""Shared by the tests of the integer programs: the comparison with the oracle."""
 
 from alignsolve import AlignmentProblem
 from alignsolve.numerics import OPTIMALITY
@@ -8,7 +8,7 @@ from tests import oracle
 
 
 def assert_best(problem: AlignmentProblem, solution: Solution) -> None:
-    """The solution says what the oracle says: the same optimum, or none, with a witness where there must be one."""
+    """Check that solution and oracle agree: the same optimum, or none, with a witness where one must exist."""
     best = oracle.best(problem)
     if best is None:
         assert solution.status is Status.INFEASIBLE

@@ -1,4 +1,4 @@
-"""The other opinion: an alignment problem read and solved again without any of alignsolve's own arithmetic.
+"""The oracle: an alignment problem is read and solved independently, without any of alignsolve's arithmetic.
 
 Judging one alignment is done in exact fractions. Finding the best one is done by listing what every client may take
 (at most 2^num_experts choices) and either combining all of them, or handing one binary per choice to HiGHS.
@@ -19,28 +19,28 @@ Choice = tuple[int, ...]
 
 
 class Optimum(NamedTuple):
-    """The best alignment there is: its exact objective and, for every client, its experts."""
+    """The best alignment: its exact objective and, for every client, its experts."""
 
     objective: Fraction
     choices: tuple[Choice, ...]
 
 
 def exact(number: Any) -> Fraction:
-    """The very number that a float or an integer stands for."""
+    """Return the exact value of a float or an integer."""
     if isinstance(number, Fraction):
         return number
     return Fraction(int(number)) if isinstance(number, (int, np.integer, np.bool_)) else Fraction(float(number))
 
 
 def holds(total: Fraction, limit: Any) -> bool:
-    """Whether ``total <= limit`` within the documented tolerance; both are sums of non-negative terms."""
+    """Return whether ``total <= limit`` within the documented tolerance; both are sums of non-negative terms."""
     if limit == math.inf:
         return True
     return total - exact(limit) <= TOLERANCE * max(exact(limit), total)
 
 
 def reached(total: Fraction, least: Any) -> bool:
-    """Whether ``total >= least`` within the documented tolerance."""
+    """Return whether ``total >= least`` within the documented tolerance."""
     return exact(least) - total <= TOLERANCE * max(exact(least), total)
 
 
@@ -48,19 +48,19 @@ def reached(total: Fraction, least: Any) -> bool:
 
 
 def pair_value(problem: AlignmentProblem, i: int, j: int) -> Fraction:
-    """Fitness of a pair, less the switching cost if the client does not hold the expert already."""
+    """Return the fitness of a pair, minus the switching cost if the client does not hold the expert."""
     held = problem.previous is not None and bool(problem.previous[i, j])
     fitness = exact(problem.fitness[i : i + 1][0, j])
     return fitness - (0 if held else exact(problem.switching_cost[i, j]))
 
 
 def pair_load(problem: AlignmentProblem, i: int, j: int) -> Fraction:
-    """What client i puts on expert j."""
+    """Return the load of client i on expert j."""
     return Fraction(1) if problem.client_load is None else exact(problem.client_load[i, j])
 
 
 def row_allows(problem: AlignmentProblem, i: int, choice: Choice) -> bool:
-    """Whether client i's own bounds allow it exactly these experts."""
+    """Return whether client i's own bounds allow exactly these experts."""
     if not problem.client_demand[i] <= len(choice) <= problem.client_capacity[i]:
         return False
     if problem.eligible is not None and not all(problem.eligible[i, j] for j in choice):
@@ -81,7 +81,7 @@ def row_allows(problem: AlignmentProblem, i: int, choice: Choice) -> bool:
 
 
 def row_choices(problem: AlignmentProblem, i: int) -> list[Choice]:
-    """Everything that client i may take, fewest experts first."""
+    """Return all sets of experts that client i may take, the smallest first."""
     most = min(int(problem.client_capacity[i]), problem.num_experts)
     sizes = range(int(min(problem.client_demand[i], problem.num_experts + 1)), most + 1)
     subsets = (choice for size in sizes for choice in combinations(range(problem.num_experts), size))
@@ -89,7 +89,7 @@ def row_choices(problem: AlignmentProblem, i: int) -> list[Choice]:
 
 
 def best_row(problem: AlignmentProblem, i: int, prices: list[Fraction]) -> Fraction | None:
-    """The most that client i alone can make of fitness less price times load; None if it has no choice."""
+    """Return the largest fitness − price·load of client i alone; None if it has no feasible choice."""
     worths = [
         sum((pair_value(problem, i, j) - prices[j] * pair_load(problem, i, j) for j in choice), Fraction(0))
         for choice in row_choices(problem, i)
@@ -101,12 +101,12 @@ def best_row(problem: AlignmentProblem, i: int, prices: list[Fraction]) -> Fract
 
 
 def chosen(x: Any) -> tuple[Choice, ...]:
-    """Every client's experts, read from a matrix of bools."""
+    """Return every client's experts, read from a matrix of bools."""
     return tuple(tuple(int(j) for j in np.flatnonzero(row)) for row in np.asarray(x))
 
 
 def loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fraction]:
-    """Load per expert."""
+    """Return the load of every expert."""
     load = [Fraction(0)] * problem.num_experts
     for i, choice in enumerate(choices):
         for j in choice:
@@ -115,7 +115,7 @@ def loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fracti
 
 
 def penalty(problem: AlignmentProblem, j: int, load: Fraction) -> Fraction:
-    """What expert j's soft bounds cost at a load."""
+    """Return the cost of expert j's soft bounds at a load."""
     cost = Fraction(0)
     if math.isfinite(problem.overload_penalty[j]) and math.isfinite(problem.expert_capacity[j]):
         cost += exact(problem.overload_penalty[j]) * max(load - exact(problem.expert_capacity[j]), Fraction(0))
@@ -125,33 +125,33 @@ def penalty(problem: AlignmentProblem, j: int, load: Fraction) -> Fraction:
 
 
 def expert_allows(problem: AlignmentProblem, j: int, load: Fraction) -> bool:
-    """Whether expert j's hard bounds allow a load."""
+    """Return whether expert j's hard bounds allow a load."""
     if math.isinf(problem.overload_penalty[j]) and not holds(load, problem.expert_capacity[j]):
         return False
     return math.isfinite(problem.shortfall_penalty[j]) or reached(load, problem.expert_demand[j])
 
 
 def objective(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> Fraction:
-    """Fitness less switching costs less penalties, exactly."""
+    """Return fitness − switching costs − penalties, exactly."""
     value = sum((pair_value(problem, i, j) for i, choice in enumerate(choices) for j in choice), Fraction(0))
     return value - sum((penalty(problem, j, load) for j, load in enumerate(loads(problem, choices))), start=Fraction(0))
 
 
 def magnitude(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> float:
-    """The size of the numbers that an objective is made of: the scale of its rounding."""
+    """Return the sum of the sizes of an objective's terms, the scale of its rounding."""
     pairs = sum(abs(pair_value(problem, i, j)) for i, choice in enumerate(choices) for j in choice)
     soft = sum(penalty(problem, j, load) for j, load in enumerate(loads(problem, choices)))
     return float(pairs + soft)
 
 
 def feasible(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> bool:
-    """Whether every bound holds."""
+    """Return whether every bound holds."""
     rows = all(row_allows(problem, i, choice) for i, choice in enumerate(choices))
     return rows and all(expert_allows(problem, j, load) for j, load in enumerate(loads(problem, choices)))
 
 
 def best(problem: AlignmentProblem) -> Optimum | None:
-    """The optimum, by whichever way is quicker for this size; None if there is no alignment."""
+    """Return the optimum, by the faster method for this size; None if there is no alignment."""
     choices = [row_choices(problem, i) for i in range(problem.num_clients)]
     if math.prod(len(rows) for rows in choices) <= 2**16:
         return best_by_enumeration(problem, choices)
@@ -159,7 +159,7 @@ def best(problem: AlignmentProblem) -> Optimum | None:
 
 
 def best_by_enumeration(problem: AlignmentProblem, choices: list[list[Choice]]) -> Optimum | None:
-    """Add up every combination of choices in floats; settle the leading ones exactly."""
+    """Evaluate every combination of choices in floats, and the best ones exactly."""
     if not all(choices):
         return None
     value, load = np.zeros(1), np.zeros((1, problem.num_experts))
@@ -185,7 +185,7 @@ def best_by_enumeration(problem: AlignmentProblem, choices: list[list[Choice]]) 
 
 
 def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Optimum | None:
-    """One binary for every choice of every client: their own bounds hold by construction, HiGHS sees the experts'."""
+    """Use one binary per choice of each client: clients' bounds hold by construction, HiGHS handles the experts'."""
     if not all(choices):
         return None
     n, e = problem.shape
@@ -225,7 +225,7 @@ def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Opti
 
 
 def _table(problem: AlignmentProblem, i: int, rows: list[Choice]) -> tuple[Any, Any]:
-    """Value and load vector of every choice of client i, in floats rounded once."""
+    """Return value and loads of every choice of client i, in floats rounded once."""
     worth = [float(sum((pair_value(problem, i, j) for j in choice), Fraction(0))) for choice in rows]
     weight = np.zeros((len(rows), problem.num_experts))
     for k, choice in enumerate(rows):
@@ -238,7 +238,7 @@ def _table(problem: AlignmentProblem, i: int, rows: list[Choice]) -> tuple[Any, 
 
 
 def lagrangian(problem: AlignmentProblem, prices: Any) -> Fraction | None:
-    """DESIGN.md's bound for these prices, each expert's term by trying its bends; None if some row has no choice."""
+    """Return DESIGN.md's bound for these prices, with each expert's term at its bends; None if a row has no choice."""
     price = [_in_box(problem, j, exact(p)) for j, p in enumerate(np.asarray(prices))]
     rows = [best_row(problem, i, price) for i in range(problem.num_clients)]
     terms = [_expert_term(problem, j, p) for j, p in enumerate(price)]
@@ -258,7 +258,7 @@ def _in_box(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction:
 
 
 def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction | None:
-    """Most of price times load less penalty over what expert j may carry: at a bend, or a whole load beside it."""
+    """Return the largest price·load − penalty of expert j over its loads: at a bend, or at a whole load beside it."""
     bends = [exact(b) for b in (problem.expert_capacity[j], problem.expert_demand[j], 0.0) if math.isfinite(b)]
     if problem.client_load is None:
         bends = [Fraction(whole) for b in bends for whole in (math.floor(b), math.ceil(b), round(b))]
@@ -267,7 +267,7 @@ def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction
 
 
 def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
-    """Add up a witness by hand."""
+    """Return whether a witness proves infeasibility, added up independently."""
     if witness.side == "row":
         accused = np.flatnonzero(witness.clients)
         return len(accused) > 0 and all(not row_choices(problem, int(i)) for i in accused)
@@ -289,7 +289,7 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
 
 
 def _whole(problem: AlignmentProblem, j: int, rounding: Any) -> Fraction | None:
-    """An expert's capacity (``floor``) or demand (``ceil``), a whole number where loads are; None if unbounded."""
+    """Return an expert's capacity (``floor``) or demand (``ceil``), rounded if loads are whole; None if unbounded."""
     bound = problem.expert_capacity[j] if rounding is math.floor else problem.expert_demand[j]
     if math.isinf(bound):
         return None

@@ -1,4 +1,4 @@
-"""Rounds of a pretended federated run, and an independent solver for them: what the loop's tests are made of."""
+"""Rounds of a simulated federated run, and an independent solver for them; for the tests of the aligner."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from alignsolve import Aligner, AlignerState, Answer, Outcome, Report, Solution
 
 
 def linprog_solver(problem: Any, **_: Any) -> Answer:
-    """Solve cardinality problems without groups by SciPy's linear programming, soft bounds included."""
+    """Solve cardinality problems without groups, soft bounds included, by SciPy's linear programming."""
     n, e = problem.shape
     hard = [np.isinf(penalty) for penalty in (problem.overload_penalty, problem.shortfall_penalty)]
     excess = np.where(hard[0], 0.0, problem.overload_penalty)
@@ -42,7 +42,7 @@ def linprog_solver(problem: Any, **_: Any) -> Answer:
 def reports_of(
     solution: Solution, cohort: Sequence[int], num_experts: int, rng: np.random.Generator, *, dropouts: float = 0.0
 ) -> list[Report]:
-    """Reports with made-up measures; some clients drop out."""
+    """Return reports with random measures; some clients drop out."""
     x = solution.x
     assert x is not None
     reports = []
@@ -59,7 +59,7 @@ def reports_of(
 
 
 def completed_loads(reports: Sequence[Report], num_experts: int) -> np.ndarray:
-    """Completed assignments per expert."""
+    """Return the completed assignments of each expert."""
     loads = np.zeros(num_experts)
     for report in reports:
         if report.outcome is Outcome.COMPLETED:
@@ -76,7 +76,7 @@ def play(
     rng: np.random.Generator,
     dropouts: float = 0.0,
 ) -> tuple[list[Solution], np.ndarray, AlignerState]:
-    """Run rounds with random cohorts: the solutions, the loads completed by round, the last state."""
+    """Run rounds with random cohorts; return the solutions, the completed loads by round, and the last state."""
     solutions, loads = [], []
     for _ in range(rounds):
         cohort = np.sort(rng.choice(state.num_clients, size=cohort_size, replace=False))
@@ -89,5 +89,5 @@ def play(
 
 
 def variation(loads: np.ndarray) -> float:
-    """Coefficient of variation."""
+    """Return the coefficient of variation."""
     return float(loads.std() / loads.mean())

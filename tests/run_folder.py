@@ -1,4 +1,4 @@
-"""A pretended run folder, made by code: what the tests of the report read."""
+"""A run folder made by code, for the tests of the report."""
 
 import csv
 from pathlib import Path

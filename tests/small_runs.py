@@ -1,4 +1,4 @@
-"""Configurations of runs that take a second: what the tests of whole rounds share."""
+"""Configurations of runs that take a second, shared by the tests of whole rounds."""
 
 import dataclasses
 

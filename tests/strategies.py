@@ -1,7 +1,7 @@
-"""Hypothesis strategies for problems: every field of AlignmentProblem, in every shape that it may be given in.
+"""Hypothesis strategies for problems: every field of AlignmentProblem, in every shape that it accepts.
 
-Numbers are drawn on grids (whole, quarters, hundredths, bytes), so that sums tie, cancel and fit exactly now and then,
-and no instance lies between "fits" and "does not fit" by less than a solver can tell. An array is one draw of bytes,
+Numbers are drawn on grids (whole, quarters, hundredths, bytes). So sums sometimes tie, cancel or fit exactly, and
+the margin between "fits" and "does not fit" is never too small for a solver. An array is one draw of bytes,
 looked up in a table of values: the order of a table is the order in which examples shrink.
 """
 
@@ -50,7 +50,7 @@ def cardinality_problems(**sizes: Any) -> st.SearchStrategy[AlignmentProblem]:
 
 
 def general_problems(**sizes: Any) -> st.SearchStrategy[AlignmentProblem]:
-    """Weighted loads, budgets, or both (rarely, loads that turn out to be 1 after all)."""
+    """Draw problems with weighted loads, budgets, or both (in rare cases, all loads are 1)."""
     return problems(class_=ProblemClass.GENERAL, **sizes)
 
 
@@ -65,13 +65,13 @@ def arrays(table: Sequence[Any], shape: tuple[int, ...], dtype: Any = np.float64
 
 @st.composite
 def spread(draw: Draw, table: Sequence[Any], *shapes: tuple[int, ...], dtype: Any = np.float64) -> Any:
-    """An array of one of the shapes that a field takes; a plain number for the shape ``()``."""
+    """Draw an array of one of the shapes that a field accepts; a plain number for the shape ``()``."""
     values = draw(arrays(table, draw(st.sampled_from(shapes)), dtype))
     return values if values.shape else values.item()
 
 
 def _hide(values: Any, eligible: Any, what: float) -> Any:
-    """Put nonsense where nobody may look."""
+    """Put NaN or infinities into entries that must not be read."""
     return (
         values if eligible is None or values.dtype.kind in "iu" else np.where(eligible, values, values.dtype.type(what))
     )
@@ -101,7 +101,7 @@ def fitness_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
 
 @st.composite
 def client_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
-    """Experts per client, seldom crossed; required pairs."""
+    """Draw bounds on experts per client, rarely crossed, and required pairs."""
     given: dict[str, Any] = {"client_capacity": draw(spread(range(1, max(2, e + 1)), (), (n,), dtype=np.int64))}
     if draw(st.integers(0, 2)) == 0:
         given["client_demand"] = draw(spread([0, 1, 1, 2], (), (n,), dtype=np.int64))
@@ -137,7 +137,7 @@ def client_loads(draw: Draw, n: int, e: int) -> tuple[float, Any]:
 
 @st.composite
 def expert_fields(draw: Draw, n: int, e: int, unit: float) -> dict[str, Any]:
-    """Load bounds on the grid of the loads, crossed now and then; soft ones, then also between the grid's points."""
+    """Draw load bounds on the grid of the loads, sometimes crossed; soft bounds also between the grid's points."""
     given: dict[str, Any] = {}
     soft = draw(st.integers(0, 1)) == 0
     step = 2 if soft or draw(st.integers(0, 5)) == 0 else 1
@@ -179,7 +179,7 @@ def budget_fields(draw: Draw, n: int, e: int, eligible: Any) -> dict[str, Any]:
 
 @st.composite
 def switching_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
-    """What was held before, and what it costs to fetch another expert."""
+    """Draw the experts held before, and the cost of fetching another expert."""
     given: dict[str, Any] = {"switching_cost": draw(spread([0.0, 0.5, 1.0, 2.0], (), (e,), (n, e)))}
     if draw(st.booleans()):
         given["previous"] = draw(arrays([False, True], (n, e), np.bool_))
@@ -187,5 +187,5 @@ def switching_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
 
 
 def prices(num_experts: int) -> st.SearchStrategy[Any]:
-    """Any prices: whole, fractional, far outside the box."""
+    """Draw prices: whole, fractional, or far outside their box."""
     return arrays([0.0, 0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1], (num_experts,))

@@ -1,4 +1,4 @@
-"""The import rules of DESIGN.md and the manners of STYLE.md, read from the source itself."""
+"""The import rules and the style rules, checked in the source itself."""
 
 import ast
 import json
@@ -32,7 +32,8 @@ ROOMS = {
         "problem",
         "solver",
         "solution",
-        "certificate.judge certificate.verify",
+        "certificate.judge",
+        "certificate.verify",
         "solvers.common",
         "solvers",
         "front",
@@ -46,7 +47,27 @@ ROOMS = {
         "display",
         "cli",
     ],
-    "fedtrain": [],
+    "fedtrain": [
+        "randomness",
+        "config",
+        "layouts",
+        "data",
+        "models",
+        "aggregate",
+        "partial",
+        "simulation",
+        "local",
+        "results",
+        "server",
+        "report",
+        "display",
+        "run",
+        "compare",
+        "adapters",
+        "client",
+        "config_file",
+        "cli",
+    ],
 }
 """Rooms of a house from the ground up: each imports only rooms before it. A file's room is its longest prefix."""
 ROOT_MODULES = {"alignsolve": 12, "fedtrain": 6}
@@ -117,17 +138,9 @@ def circles(edges):
 def room(name):
     """A module's room and its place above the ground; the house's own ``__init__`` is the roof."""
     own, _, inside = name.partition(".")
-    order = [prefix.split() for prefix in ROOMS[own]]
-    found = [
-        (len(prefix), height, prefix)
-        for height, prefixes in enumerate(order)
-        for prefix in prefixes
-        if inside == prefix or inside.startswith(f"{prefix}.")
-    ]
-    if not found:
-        return "roof", len(order)
-    _, height, prefix = max(found)
-    return prefix, height
+    rooms = [place for place in ROOMS[own] if inside == place or inside.startswith(f"{place}.")]
+    inmost = max(rooms, key=len, default="roof")
+    return inmost, ROOMS[own].index(inmost) if rooms else len(ROOMS[own])
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
@@ -145,7 +158,7 @@ def test_the_finder_of_circles_finds_them():
     assert circles({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
 
 
-@pytest.mark.parametrize("own", [own for own, order in ROOMS.items() if order])
+@pytest.mark.parametrize("own", ROOMS)
 def test_rooms_import_only_rooms_below(own):
     upwards = []
     for name, others in graph().items():
@@ -157,7 +170,7 @@ def test_rooms_import_only_rooms_below(own):
     assert upwards == []
 
 
-@pytest.mark.parametrize("own", [own for own, order in ROOMS.items() if order])
+@pytest.mark.parametrize("own", ROOMS)
 def test_every_file_has_a_room(own):
     names = {name for name in MODULES if house(name) == own} - {own}
     assert sorted(name for name in names if room(name)[0] == "roof") == []
@@ -173,6 +186,16 @@ def test_every_folder_says_what_lives_there_and_what_it_may_import(folder):
     told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     assert len(told.splitlines()) >= 3
     assert "import" in told
+
+
+def test_one_function_inspects_updates_and_one_file_writes_checkpoints():
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    nodes = [(name, node) for name, tree in trees.items() if house(name) == "fedtrain" for node in ast.walk(tree)]
+    called = {name for name, node in nodes if isinstance(node, ast.Call) and "save_state" in ast.unparse(node.func)}
+    assert [name for name, node in nodes if isinstance(node, ast.FunctionDef) and node.name == "find_fault"] == [
+        "fedtrain.partial.update"
+    ]
+    assert called == {"fedtrain.server.checkpoint"}
 
 
 def test_tests_mirror_the_rooms():
@@ -302,3 +325,49 @@ def test_one_file_says_how_the_package_compiles():
     assert [name for name in sources if house(name) == "alignsolve" and "njit(" in sources[name]] == [
         "alignsolve.runtime.jit"
     ]
+
+
+PRICED = {"value", "values", "fitness"}
+PRICES = {"price", "prices"}
+SUBTRACTS_PRICES = {
+    "alignsolve.subproblem.reduced_compiled",
+    "alignsolve.subproblem.reduced_fitness",
+}
+"""Where fitness − price may be written: once readable, once compiled. The pricing pass calls the compiled one."""
+
+
+def words_of(node):
+    """All names in an expression, those of attributes too: ``block.value[i, j]`` has block, value, i and j."""
+    named = [each for each in ast.walk(node) if isinstance(each, ast.Name | ast.Attribute)]
+    return {each.id if isinstance(each, ast.Name) else each.attr for each in named}
+
+
+def subtracted_prices(tree):
+    """Lines that subtract something named a price from something named a value or a fitness."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            left, right = node.left, node.right
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub):
+            left, right = node.target, node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"np.subtract", "operator.sub"}:
+            left, right = node.args[:2]
+        else:
+            continue
+        if words_of(left) & PRICED and words_of(right) & PRICES:
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.relative_to(ROOT).parts[0] == "alignsolve"], ids=module_name
+)
+def test_prices_are_subtracted_in_one_room_and_in_the_pricing_pass(path):
+    found = list(subtracted_prices(ast.parse(path.read_text(encoding="utf-8"))))
+    assert found == [] or module_name(path) in SUBTRACTS_PRICES
+
+
+def test_the_reader_of_subtractions_sees_every_form():
+    source = (
+        "value[i, j] - prices[j] * load\nblock.value.astype(int) - price\nvalue -= prices\n"
+        "np.subtract(self.fitness, prices, dtype=float)\nprices - value\nvalue - cost\n"
+    )
+    assert sorted(subtracted_prices(ast.parse(source))) == [1, 2, 3, 4]

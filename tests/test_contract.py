@@ -1,4 +1,4 @@
-"""The contract: every solver on every family, whichever there are, judged by the oracle and by each other."""
+"""The contract: every solver on every family, judged by the oracle and by the other solvers."""
 
 from fractions import Fraction
 from functools import cache
@@ -26,7 +26,7 @@ def instance(family, size):
 
 @cache
 def optimum(family, size):
-    """The best objective that any exact solver reaches, and that the oracle reaches where it is small enough for it."""
+    """Return the best objective of the exact solvers, checked by the oracle on small problems."""
     problem = instance(family, size)
     found = [solve(problem, name, throw=False) for name in EXACT if takes(name, problem)]
     values = [Fraction(solution.objective) for solution in found if solution.objective is not None]
@@ -40,7 +40,7 @@ def takes(solver, problem):
 
 
 def refused(solver, problem):
-    """Whether the solver cannot take the problem; then the refusal must name why, and who can."""
+    """Return whether the solver refuses the problem; the refusal must name the reason, and solvers that take it."""
     if takes(solver, problem):
         return False
     with pytest.raises(UnsupportedError) as caught:
@@ -88,7 +88,7 @@ def test_a_feasible_family_is_solved_or_refused(solver, family, size):
 
 
 def judge_optimality(solver, solution, best, scale):
-    """OPTIMAL is the best that anybody found; an exact solver proves it; nobody's bound is below it."""
+    """Check that OPTIMAL is the best of all solvers, that exact solvers prove it, and that no bound is below it."""
     close = 1e-9 * max(abs(float(best)), 1e-3 * scale)
     assert Fraction(solution.objective) <= best + Fraction(close)
     assert float(solution.bound) >= float(best) - close
@@ -156,7 +156,7 @@ def test_a_warm_start_changes_nothing_but_speed(solver, family):
 
 
 def instance_solution(family):
-    """A solution of another problem: other clients, the same experts."""
+    """Return a solution of another problem with other clients and the same experts."""
     return solve(instance(family, (5, 4)), throw=False)
 
 

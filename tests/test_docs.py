@@ -1,4 +1,4 @@
-"""The documentation holds together: pages are run, links lead somewhere, the reference is whole, and it builds."""
+"""The documentation: its code runs, its links work, the reference is complete, and it builds."""
 
 import ast
 import re
@@ -35,18 +35,18 @@ def text_of(path):
 
 
 def prose(page):
-    """A page without its blocks of code and its comments."""
+    """Return a page without its code blocks and comments."""
     return re.sub(r"^```.*?^```$|<!--.*?-->|`[^`\n]*`", "", page, flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(page):
-    """What a link can name within a page: its headings, as code hosting sites and MyST write them."""
+    """Yield the anchors of a page: its headings, as code hosting sites and MyST write them."""
     for heading in re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S), flags=re.MULTILINE):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def run_by(name):
-    """Tests that run a page's code themselves name it."""
+    """Return the tests that run a page's code themselves."""
     return [path.name for path in (ROOT / "tests").rglob("test_*.py") if f'"docs" / "{name}"' in text_of(path)]
 
 
@@ -73,7 +73,7 @@ def test_links_are_found():
 
 
 def referenced():
-    """Full names that the reference documents."""
+    """Yield the full names in the reference."""
     for page in sorted((DOCS / "reference").glob("*.rst")):
         module = ""
         for line in text_of(page).splitlines():
@@ -84,7 +84,7 @@ def referenced():
 
 
 def promised(house):
-    """Full names that the packages of a house list as theirs, read from the source: extras need not be installed."""
+    """Yield the public names of a house's packages, read from the source, so that extras need not be installed."""
     for path in sorted((ROOT / house).rglob("__init__.py")):
         for node in ast.parse(text_of(path)).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
@@ -118,7 +118,7 @@ def test_nothing_is_in_the_reference_twice():
 
 @pytest.mark.parametrize("path", READ, ids=NAMES)
 def test_races_that_are_shown_can_be_typed(path):
-    """Options of ``python -m benchmarks.solvers`` are those that there are."""
+    """Every command ``python -m benchmarks.solvers`` on a page has valid options."""
     app = typer.Typer(add_completion=False)
     app.command()(race.main)
     command = typer.main.get_command(app)
@@ -138,7 +138,7 @@ def test_every_picture_is_small_and_shown():
 
 
 def short(ratio):
-    """Two digits that count, as the page has them."""
+    """Return a ratio with two significant digits, as on the page."""
     return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:#.2g}".rstrip(".")
 
 
@@ -163,14 +163,14 @@ def test_the_comparison_with_or_tools_is_what_the_stored_rows_say():
 
 
 class Requests(HTMLParser):
-    """What a page asks a browser to fetch."""
+    """The addresses that a page makes a browser fetch."""
 
     def __init__(self):
         super().__init__()
         self.found = []
 
     def handle_starttag(self, tag, attrs):
-        """Links that are followed by readers only are none."""
+        """Collect addresses; links that only readers follow do not count."""
         asked = {name: value or "" for name, value in attrs}
         self.found += [asked[name] for name in ("src", "srcset", "poster", "data") if name in asked]
         self.found += [asked["href"]] if tag in {"link", "image", "use"} and "href" in asked else []

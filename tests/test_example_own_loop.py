@@ -1,4 +1,4 @@
-"""The example of a loop of one's own runs, learns, and needs nothing of fedtrain but the core without a framework."""
+"""The example of a user's own loop runs, learns, and uses only the framework-free core of fedtrain."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Guides are true: the python blocks of each marked page of docs/ are run, in order, in one namespace.
+"""The guides: the python blocks of each marked page of docs/ are run, in order, in one namespace.
 
 A page is marked by a comment that names this file, and may say which packages it needs. A block that begins with the
 name of a file, as a comment, is also written to that file, beside what else the page writes.
@@ -19,7 +19,7 @@ GUIDES = {path.stem: path for path in sorted(DOCS.rglob("*.md")) if MARK.search(
 
 
 def code_of(page: str) -> str:
-    """The page's blocks, each on the lines where it stands, so that a traceback names the right one."""
+    """Return the page's blocks, each at its line of the page, so that a traceback names the right line."""
     lines = [""] * len(page.splitlines())
     for block in FENCE.finditer(page):
         first = page.count("\n", 0, block.start(1))

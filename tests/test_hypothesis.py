@@ -1,4 +1,4 @@
-"""Random problems of every field, small enough to know the answer: exact solvers against enumeration and a MILP."""
+"""Random problems with every field, small enough for the oracle: exact solvers against enumeration and a MILP."""
 
 import zlib
 from fractions import Fraction
@@ -18,7 +18,7 @@ CLASSES = {"cardinality": strategies.cardinality_problems, "general": strategies
 
 
 def pairs(solvers):
-    """Solvers with the classes that they take."""
+    """Return solvers with the problem classes that they take."""
     return [
         (name, class_)
         for name in solvers
@@ -28,7 +28,7 @@ def pairs(solvers):
 
 
 def check_exact(problem, solver):
-    """An exact solver finds the oracle's optimum and proves it, or proves that there is none."""
+    """Check that an exact solver finds and proves the oracle's optimum, or proves that there is none."""
     if not problem.features <= DECLARED[solver].takes:
         return
     best = oracle.best(problem)
@@ -48,7 +48,7 @@ def check_exact(problem, solver):
 
 
 def check_inexact(problem, solver):
-    """Whatever a heuristic returns is feasible, not better than the best, and not called the best if it is not."""
+    """Check that a heuristic's answer is feasible, not above the optimum, and OPTIMAL only if it is the optimum."""
     if not problem.features <= DECLARED[solver].takes:
         return
     best = oracle.best(problem)
@@ -63,7 +63,7 @@ def check_inexact(problem, solver):
 
 
 def check_claims(problem, solution, best):
-    """Feasible, priced right, below its own bound, and that bound not below the best."""
+    """Check that the answer is feasible, its objective right and below its bound, its bound not below the optimum."""
     choices = oracle.chosen(solution.x)
     assert oracle.feasible(problem, choices)
     exactly = oracle.objective(problem, choices)
@@ -73,13 +73,13 @@ def check_claims(problem, solution, best):
 
 
 def rounding(problem, solution, best):
-    """What DESIGN.md calls equal."""
+    """Return the tolerance within which objectives count as equal."""
     magnitudes = [oracle.magnitude(problem, choices) for choices in (oracle.chosen(solution.x), best.choices)]
     return max(1e-9 * abs(float(best.objective)), 1e-12 * max(magnitudes))
 
 
 def for_all(problems, max_examples, check, solver):
-    """Check a solver on random problems: other ones for every solver, the same ones on every run."""
+    """Check a solver on random problems, different for every solver and the same in every run."""
     limited = settings(max_examples=max_examples)(given(problems)(lambda problem: check(problem, solver)))
     seed(zlib.crc32(solver.encode()))(limited)()
 

@@ -1,4 +1,4 @@
-"""Laws between problems: what is done to a problem is done to its optimum, whatever that is."""
+"""Metamorphic laws: a change of a problem has a known effect on its optimum."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def flows():
 
 
 def optimum(problem, **options):
-    """The proven optimum by one of the exact solvers, None if there is none."""
+    """Return the proven optimum by one of the exact solvers; None if there is none."""
     solver = "ilp"
     if problem.class_ is ProblemClass.CARDINALITY:
         solver = SOLVERS[(problem.num_clients + problem.num_experts) % len(SOLVERS)]
@@ -45,13 +45,13 @@ def same(one, other, scale):
 
 
 def size(problem):
-    """The largest number in the objective."""
+    """Return the largest number in the objective."""
     fitness = np.asarray(problem.fitness, dtype=float)
     return float(np.abs(fitness[np.isfinite(fitness)]).max(initial=1.0))
 
 
 def indexed(problem, names, pick):
-    """The same problem with some fields' entries picked anew."""
+    """Return the problem with the entries of some fields indexed anew."""
     given = {name: getattr(problem, name) for name in names}
     return replace(problem, **{name: pick(values) for name, values in given.items() if values is not None})
 

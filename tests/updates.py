@@ -1,4 +1,4 @@
-"""Updates of a small model, made without training: what the tests of merging and of the server's door share."""
+"""Updates of a small model, made without training; shared by the tests of merging and of reception."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from fedtrain.layouts import detect
 from fedtrain.models import MLPSpec, initial_tensors, part_to_upload
 from fedtrain.partial import PartialUpdate
 from fedtrain.server.inspection import Inspector
-from fedtrain.server.reply import open_replies
+from fedtrain.server.simulated_clients import open_replies
 
 SPEC = MLPSpec(num_inputs=4, num_classes=3, num_features=5, num_hidden=4, num_experts=4)
 

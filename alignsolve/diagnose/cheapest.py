@@ -150,8 +150,8 @@ def _repair_experts(problem: AlignmentProblem, elastic: AlignmentProblem, weight
     bound = max(0.0, -float(solution.bound))
     if solution.assigned is None:
         return Attempt(None, bound, solution.prices, why=f"no repair found: {solution.explain()}")
-    nobody = np.zeros(problem.num_clients, dtype=np.bool_)
-    repair = _repair(problem, solution.assigned, nobody, weights, bound, solution.proof)
+    no_rows = np.zeros(problem.num_clients, dtype=np.bool_)
+    repair = _repair(problem, solution.assigned, no_rows, weights, bound, solution.proof)
     return Attempt(repair, repair.bound, solution.prices)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, shown
+from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -119,11 +119,11 @@ class LowRankFitness:
 
     def update(self, state: LowRank, reports: Sequence[Report]) -> LowRank:
         """Update the averages of the tried pairs, and fit the model again."""
-        i, j, showed = shown(reports, self.signal, self.alpha)
+        i, j, newest = pair_signals(reports, self.signal, self.alpha)
         if not len(i):
             return state
         value, known = state.value.copy(), state.value[i, j]
-        value[i, j] = np.where(np.isnan(known), showed, (1 - self.beta) * known + self.beta * showed)
+        value[i, j] = np.where(np.isnan(known), newest, (1 - self.beta) * known + self.beta * newest)
         return self._fitted(replace(state, value=value))
 
     def _fitted(self, state: LowRank) -> LowRank:

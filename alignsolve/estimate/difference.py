@@ -35,7 +35,7 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class Difference:
     """State of the switch: what both fitness estimators and the two copies of the evidence have learned.
 
     Attributes
@@ -61,7 +61,7 @@ class Gate:
     strength: float
     is_open: bool
 
-    def grow(self, num_clients: int) -> "Gate":
+    def grow(self, num_clients: int) -> "Difference":
         """Return a copy with room in all states for the clients that joined."""
         more = np.zeros(num_clients - len(self.count), dtype=np.int64)
         return replace(
@@ -105,10 +105,10 @@ class GatedFitness:
         checks.positive("agreement", self.agreement)
         checks.between("strength", self.strength, 0, 1)
 
-    def init(self, num_clients: int, num_experts: int) -> Gate:
+    def init(self, num_clients: int, num_experts: int) -> Difference:
         """Return the state before the first round, with the switch closed."""
         evidence = self.evidence.init(num_clients, num_experts)
-        return Gate(
+        return Difference(
             inner=self.inner.init(num_clients, num_experts),
             fallback=self.fallback.init(num_clients, num_experts),
             first=evidence,
@@ -119,7 +119,7 @@ class GatedFitness:
             is_open=False,
         )
 
-    def update(self, state: Gate, reports: Sequence[Report]) -> Gate:
+    def update(self, state: Difference, reports: Sequence[Report]) -> Difference:
         """Learn, give the reports alternately to the two copies, and test the evidence."""
         done = [report for report in reports if report.completed]
         count = state.count.copy()
@@ -137,7 +137,7 @@ class GatedFitness:
         )
         return self._judged(state) if done else state
 
-    def _judged(self, state: Gate) -> Gate:
+    def _judged(self, state: Difference) -> Difference:
         both, rng = (
             np.flatnonzero(state.count >= 2),
             np.random.default_rng(0),
@@ -151,7 +151,7 @@ class GatedFitness:
         is_open = agreement >= part * self.agreement and strength >= part * self.strength
         return replace(state, agreement=agreement, strength=strength, is_open=is_open)
 
-    def fitness(self, state: Gate, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
+    def fitness(self, state: Difference, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of the inner estimator if the switch is open, else of the fallback."""
         if state.is_open:
             return self.inner.fitness(state.inner, cohort, rng=rng)

@@ -8,7 +8,7 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, shown
+from alignsolve.estimate.signal import Purpose, Signal, check_purpose, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -78,7 +78,7 @@ class LossFitness:
 
     def update(self, state: PairFitness, reports: Sequence[Report]) -> PairFitness:
         """Move the Q of the tried pairs towards their signals."""
-        i, j, value = shown(reports, self.signal, self.alpha)
+        i, j, value = pair_signals(reports, self.signal, self.alpha)
         known = state.value.copy()
         known[i, j] = (1 - self.beta) * known[i, j] + self.beta * value
         return replace(state, value=known)

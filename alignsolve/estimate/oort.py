@@ -131,8 +131,8 @@ class OortFitness:
         first: FloatArray = np.where(untried & explores[:, None], 1.0 + known.max(initial=0.0), known)
         return first
 
-    def _statistical(self, utility: FloatArray, everybody: FloatArray) -> FloatArray:
-        known = everybody[~np.isnan(everybody)]
+    def _statistical(self, utility: FloatArray, every_utility: FloatArray) -> FloatArray:
+        known = every_utility[~np.isnan(every_utility)]
         most = float(np.quantile(known, self.clip)) if len(known) else 0.0
         if most <= 0.0:
             return np.ones_like(utility)

@@ -20,7 +20,7 @@ import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
-from alignsolve.estimate.signal import Signal, check_signal, shown
+from alignsolve.estimate.signal import Signal, check_signal, pair_signals
 from alignsolve.numerics import FloatArray, IntArray
 
 
@@ -85,7 +85,7 @@ class OptimisticFitness:
 
     def update(self, state: PairCounts, reports: Sequence[Report]) -> PairCounts:
         """Discount the counts of the clients that completed the round, and add their signals."""
-        i, j, value = shown(reports, self.signal, self.alpha)
+        i, j, value = pair_signals(reports, self.signal, self.alpha)
         tried, total = state.tried.copy(), state.total.copy()
         seen = np.unique(i)
         tried[seen] *= self.discount

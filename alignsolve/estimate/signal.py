@@ -14,7 +14,7 @@ Purpose: TypeAlias = Literal["specialise", "repair"]
 """Whether clients train the experts that serve them well ("specialise") or badly ("repair")."""
 
 
-class Shown(NamedTuple):
+class PairSignals(NamedTuple):
     """The signals of the pairs that were tried, ascending by client; all arrays have shape (num_pairs,)."""
 
     clients: IntArray
@@ -22,12 +22,12 @@ class Shown(NamedTuple):
     value: FloatArray
 
 
-def shown(reports: Sequence[Report], signal: Signal, alpha: float) -> Shown:
+def pair_signals(reports: Sequence[Report], signal: Signal, alpha: float) -> PairSignals:
     """Return the signals of completed reports; pairs to which no example was routed have none."""
     pairs = completed_pairs(reports)
     tried = pairs.usage > 0
     value = np.exp(-alpha * pairs.loss[tried]) if signal == "loss" else pairs.accuracy[tried]
-    return Shown(pairs.clients[tried], pairs.experts[tried], np.clip(value, 0.0, 1.0))
+    return PairSignals(pairs.clients[tried], pairs.experts[tried], np.clip(value, 0.0, 1.0))
 
 
 def check_signal(signal: Signal, alpha: float) -> None:

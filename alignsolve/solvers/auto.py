@@ -28,7 +28,7 @@ ILP_PAIRS = 1 << 18
 
 @dataclass(frozen=True)
 class Auto:
-    """The solver for whom does not want to choose.
+    """The default: picks solvers by the problem's class and size.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Auto:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Pass the problem on to the solvers chosen for it, each going on from what the one before found."""
+        """Pass the problem to the chosen solvers in turn; each one starts from the answer of the one before."""
 
         def ask(solver: Solver, known: WarmStart) -> Answer:
             return solver(problem, deadline=deadline, warm_start=known, seed=seed, threads=threads, progress=progress)
@@ -71,20 +71,20 @@ class Auto:
         return replace(answer, stats={"chosen": name, **answer.stats})
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the chosen solvers need."""
+        """Compile the code that the chosen solvers need."""
         for solver in self.chosen(problem):
             prepare = getattr(solver, "prepare", None)
             if prepare is not None:
                 prepare(problem)
 
     def chosen(self, problem: AlignmentProblem) -> list[Solver]:
-        """Who is asked, in this order, until the gap is closed."""
+        """The solvers to ask, in this order, until the gap is closed."""
         if problem.class_ is ProblemClass.CARDINALITY:
             return [flow_solver(problem)]
         return general_solvers(problem, self.gap)
 
     def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
-        """Whether there is nothing left to look for: a witness, or a gap that is closed."""
+        """Whether nothing is left to look for: there is a witness, or the gap is closed."""
         if answer.witness is not None:
             return True
         if answer.x is None or answer.prices is None:
@@ -106,7 +106,7 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
 
 
 def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
-    """Choose for the general class: who finds something, then who closes the gap."""
+    """Choose for the general class: first a solver that finds an alignment, then one that closes the gap."""
     from alignsolve.solvers.generalised_assignment.instance import assignment_like  # noqa: PLC0415
     from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
@@ -119,7 +119,7 @@ def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
 
 
 def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
-    """Fill in what the time limit kept a solver from giving by what the one before gave."""
+    """Fill in, from the answer before, the parts that the time limit kept a solver from finding."""
     if answer.witness is not None or answer.infeasible:
         return answer
     return replace(

@@ -26,7 +26,7 @@ EXPERTS_AND_LIMITS = EVERYTHING - {
     Feature.GROUPS,
     Feature.HARD_EXPERT_DEMANDS,
 }
-"""What ``expert-choice`` respects."""
+"""The features that ``expert-choice`` respects."""
 
 
 @dataclass(frozen=True)

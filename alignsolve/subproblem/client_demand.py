@@ -1,8 +1,8 @@
-"""What clients choose under prices, compiled: the value and the loads of one pass, for searches that make many.
+"""What clients choose under prices, compiled: value and loads of one pass, for searches that make many passes.
 
-The same greed as :mod:`alignsolve.subproblem.row`, without its exact integers and its error terms: fast, not proof.
-A client first picks the best that its groups demand, then the best of the rest while they help or its own demand asks
-for them.
+The greed of :mod:`alignsolve.subproblem.row`, without its exact integers and its error terms: fast, but no proof. A
+client first picks the best that its groups demand, then the best of the rest, while they are worth something or its own
+demand is not met.
 """
 
 from typing import Any
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import absent, inner, kernel, present
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 
 def arrays_of(block: ClientBlock) -> tuple[Any, ...]:
-    """Return what :func:`respond` reads of a block: contiguous arrays of one type, (0, 0) where there is none."""
+    """Return what :func:`respond` reads of a block: contiguous arrays of one type, absent where there are none."""
 
     def owned(values: Any, dtype: Any) -> Any:
-        return np.require(np.zeros((0, 0)) if values is None else values, dtype=dtype, requirements=["C", "W"])
+        return np.require(absent(dtype) if values is None else values, dtype=dtype, requirements=["C", "W"])
 
     group = np.zeros(block.num_experts, dtype=np.int64) if block.group is None else block.group
     return (
@@ -51,27 +51,29 @@ def respond(
 ) -> float:
     """Add what all clients put on the experts to ``loads``, mark it in ``chosen``, return the sum of their optima.
 
-    ``allowed``, ``required``, ``load`` and ``chosen`` are (0, 0) where there are none; ``group_demand`` is (0, 0)
-    without groups. Rows are taken to be feasible.
+    ``allowed``, ``required``, ``load``, ``chosen`` and the groups' bounds may be absent
+    (:func:`alignsolve.runtime.jit.absent`). Every client is assumed to have a choice.
     """
     n, num_experts = value.shape
     reduced = np.empty(num_experts)
     in_group = np.zeros(group_demand.shape[1], dtype=np.int64)
     total = 0.0
     for i in range(n):
+        # Phase 1: reduced fitness; required experts are taken, the others that are worth something are counted.
         taken, positive = 0, 0
         in_group[:] = 0
         for j in range(num_experts):
             reduced[j] = -np.inf
-            if allowed.shape[0] and not allowed[i, j]:
+            if present(allowed) and not allowed[i, j]:
                 continue
-            weight = load[i, j] if load.shape[0] else 1.0
+            weight = load[i, j] if present(load) else 1.0
             reduced[j] = subtract_price(value[i, j], prices[j], weight)
-            if required.shape[0] and required[i, j]:
+            if present(required) and required[i, j]:
                 total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
             elif reduced[j] > 0.0:
                 positive += 1
+        # Phase 2: the best experts of each group, until its demand is met.
         for g in range(len(in_group)):
             while in_group[g] < group_demand[i, g]:
                 j = _best(reduced, in_group, group, group_capacity, i, g)
@@ -80,6 +82,7 @@ def respond(
                 positive -= reduced[j] > 0.0
                 total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
+        # Phase 3: the best of the others. Without groups, if all that are worth something fit, no search is needed.
         if len(in_group) == 0 and demand[i] - taken <= positive <= capacity[i] - taken:
             for j in range(num_experts):
                 if reduced[j] > 0.0:
@@ -110,12 +113,12 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
 
 @inner
 def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
-    """Give client i expert j, close j to it, and return what it gains."""
+    """Give expert j to client i, close it for more, and return what the client gains."""
     gained = reduced[j]
-    if chosen.shape[0]:
+    if present(chosen):
         chosen[i, j] = True
     reduced[j] = -np.inf
     if len(in_group):
         in_group[group[j]] += 1
-    loads[j] += load[i, j] if load.shape[0] else 1.0
+    loads[j] += load[i, j] if present(load) else 1.0
     return gained

@@ -106,10 +106,11 @@ class Demand:
         """
         if self.block.budget is not None:
             return self._respond_within_budgets(prices, chosen)
+        from alignsolve.runtime.jit import absent  # noqa: PLC0415  (loads numba)
         from alignsolve.subproblem.client_demand import respond  # noqa: PLC0415  (loads numba)
 
         loads = np.zeros(self.block.num_experts)
-        marked = np.zeros((0, 0), dtype=np.bool_) if chosen is None else chosen
+        marked = absent(np.bool_) if chosen is None else chosen
         marked[:] = False
         return respond(*self._arrays, prices, loads, marked), loads
 

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-decorators
-"""A client's knapsack where its demands do not bind, in the core that its relaxation leaves open; compiled.
+"""A client's knapsack whose demands do not bind, solved in the core that its relaxation leaves open; compiled.
 
 1. Only experts worth having count, and every limit of the row: budgets, places, groups' places.
 2. The dual simplex method gives each limit a rate λ. They make a bound, root = Σ λ·limit + Σ max(0, weight), in which
@@ -8,9 +8,9 @@
 4. A better choice than that, worth v, holds every expert with weight ≥ root − v and none with weight ≤ v − root. What
    is left, usually a handful, is searched depth first (the core: Balas and Zemel, Operations Research 28, 1980). In a
    branch only what still fits counts; it is cut by the fractional knapsack in which all limits are merged by their
-   rates (Dantzig), and by how many could fit if all were worth the dearest and used what the cheapest does.
+   rates (Dantzig), and by the number that could fit if each were worth the dearest and used what the cheapest uses.
 
-Where the best choice leaves a demand of the row unmet, the caller searches with demands instead.
+Where the best choice leaves a demand of the row unmet, the caller searches with demands (:mod:`.knapsack_search`).
 """
 
 from typing import Any
@@ -24,9 +24,10 @@ from alignsolve.subproblem.knapsack_relaxation import rates
 Matrix = npt.NDArray[Any]
 
 UNMET, SOLVED, GIVEN_UP = 0, 1, 2
-"""How a row ends: its demands or required experts ask for more than this; solved; value is the bound of the root."""
+"""How a row ends. UNMET: its demands or required experts need the search with demands. SOLVED: the value is optimal.
+GIVEN_UP: the value is the bound of the root."""
 CLOSE = 4.0 * np.finfo(np.float64).eps
-"""A choice this near to the bound, relatively, is the best: the rest is rounding."""
+"""A choice within this relative distance of the bound is the best: the rest is rounding."""
 
 
 @inner
@@ -66,6 +67,7 @@ def solve_by_deviations(
     )
     if m < 0:
         return 0.0, UNMET
+    # The relaxation: rates of the limits, the weights of the experts, and the bound of the root.
     num_limits = len(limit)
     rates(worth, use, limit, rate, weight, table, m)
     root = 0.0
@@ -77,6 +79,7 @@ def solve_by_deviations(
             weight[t] -= rate[k] * use[t, k]
         root += max(weight[t], 0.0)
 
+    # A first choice: the given one, or what fits by falling weight.
     chosen = whole[2]
     value = 0.0
     for t in range(m):
@@ -86,10 +89,12 @@ def solve_by_deviations(
     if filled > value:
         value = filled
         chosen[:m] = whole[3, :m]
+    # The core, unless the first choice reaches the bound.
     status = SOLVED
     if value < root * (1.0 - CLOSE):
         value, status = _search(worth, weight, use, limit, rate, chosen, tree, root, value, m, steps)
 
+    # The choice, required experts included; does it meet the demands?
     best[:] = required
     total = fixed
     count = 0
@@ -158,7 +163,7 @@ def _gather(
         for g in range(num_groups):
             use[m, num_resources + 1 + g] = 1.0 if group[j] == g else 0.0
         m += 1
-    # No more fit than would if all were as cheap as the cheapest: what saves rows whose experts all cost the same.
+    # No more experts fit than if all cost what the cheapest does. This settles rows whose experts all cost the same.
     most = min(places, m)
     for r in range(num_resources):
         least = np.inf
@@ -172,7 +177,7 @@ def _gather(
 
 @inner
 def _fill(worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, used: Matrix, chosen: Matrix, m: int) -> float:
-    """Take what fits, largest weight first; returns its worth."""
+    """Take what fits, by falling weight; returns its worth."""
     num_limits = len(limit)
     used[:] = 0.0
     chosen[:m] = 0
@@ -187,7 +192,7 @@ def _fill(worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, used: Matri
                 if fits:
                     found = t
                 else:
-                    chosen[t] = 2  # never will
+                    chosen[t] = 2  # it never will
         if found < 0:
             break
         chosen[found] = 1
@@ -206,41 +211,16 @@ def _search(
 ) -> Any:  # fmt: skip
     """Try every choice that could beat ``value``, experts in order of weight; improves ``chosen``."""
     lists, length, place, path, left, held, merged, least = tree
-    num_limits = len(limit)
     slack = CLOSE * root
     margin = root - value
-    left[0] = limit
-    held[0] = 0.0
-    for t in range(m):
-        merged[t] = 0.0
-        for k in range(num_limits):
-            merged[t] += rate[k] * use[t, k]
-    first = 0
-    for t in range(m):
-        if weight[t] >= margin:  # a better choice cannot do without it
-            path[first] = t
-            first += 1
-            held[0] += worth[t]
-            for k in range(num_limits):
-                left[0, k] -= use[t, k]
-    for k in range(num_limits):
-        if left[0, k] < 0.0:
-            return value, SOLVED
+    # What every better choice holds, and the candidates that the core leaves open.
+    first = _fix_what_must_be(worth, weight, use, limit, margin, path, left, held, m)
+    if first < 0:
+        return value, SOLVED
     if held[0] > value:
         value = _keep(chosen, path, first, m, held[0])
-    c = 0
-    for t in range(m):
-        fits = -margin < weight[t] < margin
-        for k in range(num_limits):
-            fits = fits and use[t, k] <= left[0, k]
-        if fits:
-            at = c
-            while at > 0 and worth[lists[0, at - 1]] * merged[t] < worth[t] * merged[lists[0, at - 1]]:
-                lists[0, at] = lists[0, at - 1]
-                at -= 1
-            lists[0, at] = t
-            c += 1
-    length[0], place[0] = c, 0
+    _list_candidates(worth, weight, use, rate, margin, lists, length, left, merged, m)
+    place[0] = 0
     d = 0
     done = 0
     while d >= 0:
@@ -249,26 +229,19 @@ def _search(
         if place[d] >= length[d]:
             d -= 1
             continue
-        t = lists[d, place[d]]
-        most, room = held[d], 0.0
-        for k in range(num_limits):
-            room += rate[k] * left[d, k]
-        for at in range(place[d], length[d]):
-            s = lists[d, at]
-            if merged[s] > room:
-                most += worth[s] * room / merged[s]
-                break
-            most += worth[s]
-            room -= merged[s]
-        if most <= value + slack:
+        # Cut the branch where the fractional knapsack over what is left cannot beat the best value.
+        if _most(worth, rate, merged, lists, left, held, d, place[d], length[d]) <= value + slack:
             d -= 1
             continue
+        # Take the next candidate.
+        t = lists[d, place[d]]
         place[d] += 1
         path[first + d] = t
         now = held[d] + worth[t]
         if now > value:
             value = _keep(chosen, path, first + d + 1, m, now)
         done += 1 + length[d] - place[d]
+        # List what still fits beside it, and go down where that can help.
         c, dearest, after = _descend(worth, use, lists, left, least, t, d, place[d], length[d])
         if c == 0:
             continue
@@ -281,6 +254,74 @@ def _search(
         d += 1
         held[d], length[d], place[d] = now, c, 0
     return value, SOLVED
+
+
+@inner
+def _fix_what_must_be(
+    worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, margin: float, path: Matrix, left: Matrix,
+    held: Matrix, m: int,
+) -> int:  # fmt: skip
+    """Take the experts that no better choice can do without; returns how many, −1 if they break a limit."""
+    num_limits = len(limit)
+    left[0] = limit
+    held[0] = 0.0
+    first = 0
+    for t in range(m):
+        if weight[t] >= margin:
+            path[first] = t
+            first += 1
+            held[0] += worth[t]
+            for k in range(num_limits):
+                left[0, k] -= use[t, k]
+    for k in range(num_limits):
+        if left[0, k] < 0.0:
+            return -1
+    return first
+
+
+@inner
+def _list_candidates(
+    worth: Matrix, weight: Matrix, use: Matrix, rate: Matrix, margin: float, lists: Matrix, length: Matrix,
+    left: Matrix, merged: Matrix, m: int,
+) -> None:  # fmt: skip
+    """List the open experts that fit, by falling worth per merged use: the order of the fractional knapsack."""
+    num_limits = len(rate)
+    for t in range(m):
+        merged[t] = 0.0
+        for k in range(num_limits):
+            merged[t] += rate[k] * use[t, k]
+    c = 0
+    for t in range(m):
+        fits = -margin < weight[t] < margin
+        for k in range(num_limits):
+            fits = fits and use[t, k] <= left[0, k]
+        if fits:
+            at = c
+            while at > 0 and worth[lists[0, at - 1]] * merged[t] < worth[t] * merged[lists[0, at - 1]]:
+                lists[0, at] = lists[0, at - 1]
+                at -= 1
+            lists[0, at] = t
+            c += 1
+    length[0] = c
+
+
+@inner
+def _most(
+    worth: Matrix, rate: Matrix, merged: Matrix, lists: Matrix, left: Matrix, held: Matrix, d: int, start: int,
+    stop: int,
+) -> float:  # fmt: skip
+    """The most that depth d can still reach: the fractional knapsack with all limits merged by their rates."""
+    most, room = held[d], 0.0
+    for k in range(len(rate)):
+        room += rate[k] * left[d, k]
+    for at in range(start, stop):
+        s = lists[d, at]
+        if merged[s] > room:
+            most += worth[s] * room / merged[s]
+            break
+        most += worth[s]
+        room -= merged[s]
+    return most
 
 
 @inner

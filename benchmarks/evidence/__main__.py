@@ -27,7 +27,7 @@ def evidence(
     """Run the comparison of docs/protocol.md, and write docs/evidence.md."""
     console, cells = Console(), out / "cells"
     if not fresh:
-        console.print(f"{unpack(cells)} runs taken from what is kept")
+        console.print(f"{unpack(cells)} runs taken from the kept rows")
     plans = [PLANS / f"{name}.toml" for name in ("main", "ablation", "longer")]
     try:
         compared = [execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans]

@@ -66,12 +66,12 @@ class Highs:
         highs, program = model
         highs.run()
         status = highs.getModelStatus()
-        told = highs.modelStatusToString(status)
+        status_text = highs.modelStatusToString(status)
         solution = highs.getSolution()
         if not solution.value_valid:
-            return Claim(told)
+            return Claim(status_text)
         prices = np.asarray(solution.row_dual)[program.expert_rows] if solution.dual_valid else None
-        return Claim(told, program.alignment(np.asarray(solution.col_value)), prices)
+        return Claim(status_text, program.alignment(np.asarray(solution.col_value)), prices)
 
 
 INTERIOR_POINT, SIMPLEX, MIP = Highs("ipm"), Highs("simplex"), Highs("mip")

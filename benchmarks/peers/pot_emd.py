@@ -27,9 +27,9 @@ class Emd:
         large = one_each.penalty(places.value)
         pairs = np.where(places.forbidden, large, -places.value)
         idle = np.where(places.demanding, large, 0.0)[:, None]
-        nobody = np.zeros((1, 2 * problem.num_experts + 1))
-        nobody[0, : problem.num_experts] = large
-        cost = np.vstack([np.hstack([pairs, pairs, idle]), nobody])
+        dummy = np.zeros((1, 2 * problem.num_experts + 1))
+        dummy[0, : problem.num_experts] = large
+        cost = np.vstack([np.hstack([pairs, pairs, idle]), dummy])
         masses = np.concatenate([places.must, places.may, [places.idle]]).astype(np.float64)
         clients = np.append(np.ones(problem.num_clients), masses.sum() - problem.num_clients)
         return clients, masses, cost, problem.num_experts

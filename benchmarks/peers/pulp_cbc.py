@@ -45,11 +45,11 @@ class PulpCbc:
 
         made, columns, program = model
         made.solve(pulp.PULP_CBC_CMD(msg=False, gapRel=0.0, gapAbs=0.0))
-        told = pulp.LpStatus[made.status]
+        status_text = pulp.LpStatus[made.status]
         if made.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-            return Claim(told)
+            return Claim(status_text)
         values = np.array([column.varValue or 0.0 for column in columns])
-        return Claim(told, program.alignment(values))
+        return Claim(status_text, program.alignment(values))
 
 
 def _add_row(model: Any, expression: Any, lower: float, upper: float) -> None:

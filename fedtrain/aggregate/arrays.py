@@ -37,6 +37,11 @@ def plain(value: Array) -> Array:
     return value.detach() if _is_tensor(value) else value
 
 
+def contiguous(value: Array) -> Array:
+    """Return an array whose entries lie one after the other: itself, if they do."""
+    return value.contiguous() if _is_tensor(value) else np.ascontiguousarray(value)
+
+
 def widen(value: Array, like: Array) -> Array:
     """Copy to float64, where ``like`` is: sums of many small numbers keep their digits."""
     if _is_tensor(value):

@@ -33,27 +33,16 @@ RULES: dict[str, Rule] = {
 """Every rule by name: ``rule(values, weights, *, bad_share)``."""
 
 
-class Returned(Protocol):
+class _Returned(Protocol):
     """What merging needs to know of an update; :class:`fedtrain.partial.PartialUpdate` is one."""
 
     @property
-    def client(self) -> Any:
-        """Whose it is; the order in which updates are added."""
-        ...
-
+    def client(self) -> Any: ...
     @property
-    def experts(self) -> Sequence[int]:
-        """The experts that it holds, ascending."""
-        ...
-
+    def experts(self) -> Sequence[int]: ...
     @property
-    def weights(self) -> Weights:
-        """The tensors of its slice."""
-        ...
-
-    def weight(self, expert: int | None) -> float:
-        """How many examples trained an expert, or the shared part (None)."""
-        ...
+    def weights(self) -> Weights: ...
+    def weight(self, expert: int | None) -> float: ...
 
 
 class _Holding(NamedTuple):
@@ -66,7 +55,7 @@ class _Holding(NamedTuple):
 
 def aggregate(
     current: Weights,
-    updates: Iterable[Returned],
+    updates: Iterable[_Returned],
     config: AggregationConfig | None = None,
     *,
     layout: Layout | None = None,
@@ -105,7 +94,7 @@ def aggregate(
 
 
 def _by_part(
-    current: Weights, updates: Iterable[Returned], layout: Layout, router_rows: RouterRows
+    current: Weights, updates: Iterable[_Returned], layout: Layout, router_rows: RouterRows
 ) -> dict[int | None, list[_Holding]]:
     """Sort what was returned by the part that it belongs to: an expert, or the shared part (None)."""
     found: dict[int | None, list[_Holding]] = {}

@@ -5,18 +5,19 @@ of what was completed, not of what was assigned. Fitness regret is told by a *re
 fitness and balanced bounds that sees every report and aligns every cohort too, without being listened to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from alignsolve import POLICIES, Aligner, AlignerState, LoadMonitor, Parts, Report, RouterFitness, Solution
 from alignsolve.numerics import FloatArray
-from fedtrain.compare.personalised import personalised_accuracy
 from fedtrain.compare.plan import Cell
-from fedtrain.results.row import Round, variation
+from fedtrain.models import Tensors, part_to_download
+from fedtrain.results.history import Round, Row, variation
 from fedtrain.server.alignment import declared_capacity
-from fedtrain.server.federation import Federation, initial_state, prepare
+from fedtrain.server.federation import Federation, initial_state, predict, prepare
 from fedtrain.server.rounds import run_rounds
 from fedtrain.server.step import ServerState
 
@@ -109,9 +110,7 @@ class _Watch:
         is_last = row.round == self.federation.config.rounds
         personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(
-            round=row.round,
-            accuracy=row.accuracy,
-            loss=row.loss,
+            **{name: getattr(row, name) for name in Line._fields if name in Row._fields},
             personalised=float(personal.mean()) if len(personal) else np.nan,
             worst=float(personal.min(initial=np.inf)) if len(personal) else np.nan,
             seconds=row.clock,
@@ -122,8 +121,6 @@ class _Watch:
             sample_cv_total=variation(self.samples),
             regret=self.referee.regret(done, solution),
             not_merged=row.clients - row.merged,
-            align_seconds=row.align_seconds,
-            round_seconds=row.round_seconds,
         )
 
 
@@ -165,3 +162,35 @@ def _completed(reports: Sequence[Report], num_experts: int) -> tuple[FloatArray,
             loads[report.experts] += 1.0
             samples[report.experts] += report.usage * report.num_examples
     return loads, samples
+
+
+def personalised_accuracy(federation: Federation, tensors: Tensors, held: Mapping[int, Sequence[int]]) -> FloatArray:
+    """Evaluate each client's part of the model on its personalised view of the test set.
+
+    Parameters
+    ----------
+    federation
+        Whose clients.
+    tensors
+        The whole model.
+    held
+        The experts of every client that is to be judged, ascending, at least one in every layer. With all experts it
+        is the whole model that is judged, with each client's eyes.
+
+    Returns
+    -------
+    array
+        (len(held),) share of right predictions, weighted by the client's mixture of test groups; in the order of
+        ``held``.
+    """
+    return np.array([_accuracy(federation, tensors, client, tuple(experts)) for client, experts in held.items()])
+
+
+def _accuracy(federation: Federation, tensors: Tensors, client: int, experts: tuple[int, ...]) -> float:
+    weights = federation.data.test_weights(client)
+    met = torch.from_numpy(np.flatnonzero(weights))
+    model = federation.spec.build(experts).load(part_to_download(tensors, experts))
+    labels = federation.test.labels[met]
+    right = predict(model, federation.test.inputs[met]).argmax(dim=1).view_as(labels) == labels
+    share = right.double().flatten(1).mean(dim=1).numpy() if right.ndim > 1 else right.double().numpy()
+    return float(weights[met.numpy()] @ share)

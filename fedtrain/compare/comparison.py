@@ -11,8 +11,9 @@ from fedtrain.compare.judge import Comparison, Figures, choose_settings, compare
 from fedtrain.compare.page import Runs, page
 from fedtrain.compare.plan import Cell, Plan, read_plan
 from fedtrain.compare.run import Curves, file_of, read_cell, run_cells
-from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, as_csv, comparison_rows, figure_rows, markdown
+from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, comparison_rows, figure_rows, markdown
 from fedtrain.results import atomic
+from fedtrain.results.run_folder import csv_text
 
 
 class Compared(NamedTuple):
@@ -82,14 +83,11 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
     _run(judged, cells, workers, console, "judging")
     found = figures(plan, settings, read)
     compared = compare(plan, found)
-    runs = {
-        (one.task, one.alignment): [read(plan.cell(one.task, one.alignment, one.setting, seed)) for seed in plan.seeds]
-        for one in found
-    }
+    runs = {(one.task, one.alignment): one.curves for one in found}
     text = (folder / "plan.toml").read_text(encoding="utf-8")
     atomic.replace_text(folder / "report.html", page(plan, text, runs, found, compared))
-    atomic.replace_text(folder / "figures.csv", as_csv(FIGURE_COLUMNS, figure_rows(plan, found)))
-    atomic.replace_text(folder / "comparisons.csv", as_csv(COMPARISON_COLUMNS, comparison_rows(compared)))
+    atomic.replace_text(folder / "figures.csv", csv_text([FIGURE_COLUMNS, *figure_rows(plan, found)]))
+    atomic.replace_text(folder / "comparisons.csv", csv_text([COMPARISON_COLUMNS, *comparison_rows(compared)]))
     atomic.replace_text(folder / "comparison.md", markdown(plan, found, compared))
     return Compared(plan, folder, [file_of(cell, cells) for cell in (*tuning, *judged)], runs, found, compared)
 

@@ -14,17 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from alignsolve.numerics import FloatArray
+from fedtrain.compare import statistics
 from fedtrain.compare.plan import Cell, Plan
 from fedtrain.compare.run import Curves
-from fedtrain.compare.statistics import (
-    Estimate,
-    Times,
-    first_time,
-    holm,
-    paired_difference,
-    paired_ratio,
-    restrict,
-)
+from fedtrain.compare.statistics import Estimate, Times
 
 Read = Callable[[Cell], Curves]
 """How a cell's curves are had."""
@@ -57,6 +50,8 @@ class Figures:
         By target and clock, over the seeds of the plan.
     levels
         By name, (num_seeds,) one value a run.
+    curves
+        What these are read off, for every seed.
     """
 
     task: str
@@ -64,6 +59,7 @@ class Figures:
     setting: str
     times: Mapping[tuple[float, str], Times]
     levels: Mapping[str, FloatArray]
+    curves: Sequence[Curves]
 
 
 class Comparison(NamedTuple):
@@ -93,10 +89,14 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
     first, *others = plan.settings
     if not others:
         return dict.fromkeys(itertools.product(plan.tasks, plan.alignments), first)
+
+    def tuned(task: str, alignment: str, setting: str) -> list[Curves]:
+        return [read(plan.cell(task, alignment, setting, seed)) for seed in plan.tuning_seeds]
+
     chosen: dict[tuple[str, str], str] = {}
     for task in plan.tasks:
         final = {
-            setting: np.array([_final(read(plan.cell(task, plan.reference, setting, s))) for s in plan.tuning_seeds])
+            setting: np.array([_final(run) for run in tuned(task, plan.reference, setting)])
             for setting in plan.settings
         }
         best = max(plan.settings, key=lambda setting: float(final[setting].mean()))
@@ -106,10 +106,7 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
             if alignment == plan.reference:
                 continue
             means = {
-                setting: times_to(
-                    targets, [read(plan.cell(task, alignment, setting, s)) for s in plan.tuning_seeds], "round"
-                ).mean
-                for setting in plan.settings
+                setting: times_to(targets, tuned(task, alignment, setting), "round").mean for setting in plan.settings
             }
             chosen[task, alignment] = min(means, key=means.__getitem__)
     return chosen
@@ -139,7 +136,7 @@ def figures(plan: Plan, settings: Mapping[tuple[str, str], str], read: Read) -> 
                 for target, clock in itertools.product(plan.targets, CLOCKS)
             }
             levels = {name: np.array([_level(run, name) for run in curves]) for name in LEVELS}
-            found.append(Figures(task, alignment, settings[task, alignment], times, levels))
+            found.append(Figures(task, alignment, settings[task, alignment], times, levels, curves))
     return found
 
 
@@ -152,26 +149,27 @@ def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
             continue
         ours, theirs = by_name[task, plan.ours], by_name[task, rival]
         for target, clock in itertools.product(plan.targets, CLOCKS):
-            ratio = paired_ratio(ours.times[target, clock].restricted, theirs.times[target, clock].restricted)
+            ratio = statistics.paired_ratio(
+                ours.times[target, clock].restricted, theirs.times[target, clock].restricted
+            )
             compared.append(Comparison(task, rival, f"{clock} to {100 * target:g} %", ratio, ratio.p))
         for name in ("accuracy", "personalised", "worst"):
-            difference = paired_difference(ours.levels[name], theirs.levels[name])
+            difference = statistics.paired_difference(ours.levels[name], theirs.levels[name])
             compared.append(Comparison(task, rival, name, difference, difference.p))
     return correct(compared)
 
 
 def correct(compared: Sequence[Comparison]) -> list[Comparison]:
     """Correct p by Holm for all these comparisons together."""
-    corrected = holm([one.result.p for one in compared])
+    corrected = statistics.holm([one.result.p for one in compared])
     return [one._replace(p=p) for one, p in zip(compared, corrected, strict=True)]
 
 
 def times_to(targets: FloatArray, curves: Sequence[Curves], clock: str) -> Times:
     """Return by a clock when each run first reached its own target, (num_seeds,), the horizon where it never did."""
-    reached = [
-        first_time(run["accuracy"], target, run[clock]) for run, target in zip(curves, targets.tolist(), strict=True)
-    ]
-    return restrict(np.array(reached), np.array([run[clock][-1] for run in curves]))
+    own = zip(curves, targets.tolist(), strict=True)
+    reached = [statistics.first_time(run["accuracy"], target, run[clock]) for run, target in own]
+    return statistics.restrict(np.array(reached), np.array([run[clock][-1] for run in curves]))
 
 
 def _final(run: Curves, column: str = "accuracy") -> float:

@@ -1,9 +1,7 @@
 """A comparison as one page without script or request: curves with their bands, figures and comparisons by task."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from fedtrain.compare.run import Curves
 from fedtrain.compare.statistics import mean_with_margin
 from fedtrain.compare.tables import Grid, comparisons_grid, figures_grid
 from fedtrain.report.charts import Format, Series, line_chart
+from fedtrain.report.html import fill, resource, table
 from fedtrain.report.units import amount_of_bytes, number, percent, seconds, short_percent
 
 CHARTS: Mapping[str, tuple[str, Format, Format]] = {
@@ -42,17 +41,15 @@ def page(plan: Plan, text: str, runs: Runs, found: Sequence[Figures], compared: 
     found, compared
         All figures and comparisons.
     """
-    resources = files("fedtrain.report") / "page"
-    parts = {
-        "title": escape(plan.name),
-        "style": (resources / "report.css").read_text(encoding="utf-8"),
-        "summary": escape(_summary(plan)),
-        "tasks": "".join(f'<li><a href="#{escape(task)}">{escape(task)}</a></li>' for task in plan.tasks),
-        "sections": "".join(_section(plan, task, runs, found, compared) for task in plan.tasks),
-        "plan": escape(text),
-    }
-    template = (resources / "comparison.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return fill(
+        "comparison.html",
+        title=escape(plan.name),
+        style=resource("report.css"),
+        summary=escape(_summary(plan)),
+        tasks="".join(f'<li><a href="#{escape(task)}">{escape(task)}</a></li>' for task in plan.tasks),
+        sections="".join(_section(plan, task, runs, found, compared) for task in plan.tasks),
+        plan=escape(text),
+    )
 
 
 def _summary(plan: Plan) -> str:
@@ -98,10 +95,5 @@ def _band(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _scrolling(label: str, grid: Grid) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in grid.head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
-    return (
-        f'<p class="note">{escape(grid.note)}</p>'
-        f'<div class="scroll table" tabindex="0" role="region" aria-label="{escape(label)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    rows = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
+    return f'<p class="note">{escape(grid.note)}</p>' + table(label, grid.head, rows)

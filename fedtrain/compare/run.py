@@ -9,7 +9,7 @@ import math
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,6 +21,7 @@ from alignsolve.numerics import FloatArray
 from fedtrain.compare.cell import Line, run_cell
 from fedtrain.compare.plan import Cell
 from fedtrain.results import atomic
+from fedtrain.results.run_folder import csv_text
 
 Curves: TypeAlias = Mapping[str, FloatArray]
 """What a cell left: by column of :class:`~fedtrain.compare.cell.Line`, (num_rounds,) float64 each."""
@@ -113,12 +114,8 @@ def _end_with_parent() -> None:
 
 
 def _run(cell: Cell, folder: Path) -> None:
-    atomic.replace_text(file_of(cell, folder), _as_text(run_cell(cell)))
-
-
-def _as_text(lines: Sequence[Line]) -> str:
-    rows = [",".join(Line._fields), *(",".join(map(_field, line)) for line in lines)]
-    return "\n".join(rows) + "\n"
+    lines = [Line._fields, *(map(_field, line) for line in run_cell(cell))]
+    atomic.replace_text(file_of(cell, folder), csv_text(lines))
 
 
 def _field(value: float) -> str:

@@ -1,7 +1,5 @@
 """A comparison's figures as tidy rows for programs and as Markdown tables for people."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -33,15 +31,6 @@ def comparison_rows(compared: Iterable[Comparison]) -> Iterator[Sequence[object]
     """Return one row for every comparison."""
     for one in compared:
         yield one.task, one.rival, one.figure, *one.result, one.p
-
-
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write rows with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 class Grid(NamedTuple):

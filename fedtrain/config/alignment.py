@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from alignsolve import POLICIES, SOLVERS
-from fedtrain.config.checks import check, one_of
+from fedtrain.config.checks import check, check_fields, checked, one_of, share
 
 FITNESS_NAMES = (
     *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
@@ -52,30 +52,20 @@ class AlignmentConfig:
         Privacy lost by a client's report of a round, which is noised accordingly; inf: reports are not noised.
     """
 
-    policy: str = "ours"
-    solver: str = "auto"
-    fitness: str = "loss"
-    newest_weight: float = 0.3
-    load: str = "assignments"
-    tolerance: float = 0.1
-    catch_up: float = 1.0
-    capacity: str = "declared"
-    switching_cost: float = 0.0
+    policy: str = one_of("ours", POLICIES)
+    solver: str = one_of("auto", SOLVERS)
+    fitness: str = one_of("loss", FITNESS_NAMES)
+    newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1")
+    load: str = one_of("assignments", LOAD_NAMES)
+    tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more")
+    catch_up: float = share(1.0)
+    capacity: str = one_of("declared", CAPACITY_NAMES)
+    switching_cost: float = checked(0.0, lambda cost: 0.0 <= cost < math.inf, "0 or more, and finite")
     time_budget: bool = False
-    epsilon: float = math.inf
+    epsilon: float = checked(math.inf, lambda epsilon: epsilon > 0.0, "above 0 (inf: no noise)")
 
     def __post_init__(self) -> None:
-        one_of("alignment.solver", self.solver, tuple(SOLVERS))
-        one_of("alignment.policy", self.policy, tuple(POLICIES))
-        one_of("alignment.fitness", self.fitness, FITNESS_NAMES)
-        one_of("alignment.load", self.load, LOAD_NAMES)
-        one_of("alignment.capacity", self.capacity, CAPACITY_NAMES)
-        weight = self.newest_weight
-        check("alignment.newest_weight", weight, 0.0 < weight <= 1.0, "above 0 and at most 1")
-        forgets_all = self.fitness in ("ucb", "thompson") and weight == 1.0
-        check("alignment.newest_weight", weight, not forgets_all, f"below 1 where the fitness is {self.fitness}")
-        check("alignment.tolerance", self.tolerance, self.tolerance >= 0.0, "0 or more")
-        check("alignment.catch_up", self.catch_up, 0.0 <= self.catch_up <= 1.0, "between 0 and 1")
-        cost = self.switching_cost
-        check("alignment.switching_cost", cost, 0.0 <= cost < math.inf, "0 or more, and finite")
-        check("alignment.epsilon", self.epsilon, self.epsilon > 0.0, "above 0 (inf: no noise)")
+        check_fields(self, "alignment.")
+        forgets_all = self.fitness in ("ucb", "thompson") and self.newest_weight == 1.0
+        rule = f"below 1 where the fitness is {self.fitness}"
+        check("alignment.newest_weight", self.newest_weight, not forgets_all, rule)

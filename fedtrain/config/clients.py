@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fedtrain.config.checks import check, one_of, positive, share
+from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,16 @@ class TierConfig:
     """
 
     name: str
-    share: float
-    memory_kib: float
-    ms_per_example: float
-    down_mbps: float
-    up_mbps: float
-    spread: float = 0.0
-    availability: float = 1.0
+    share: float = positive()
+    memory_kib: float = positive()
+    ms_per_example: float = positive()
+    down_mbps: float = positive()
+    up_mbps: float = positive()
+    spread: float = checked(0.0, lambda spread: 0.0 <= spread < math.inf, "0 or more, and finite")
+    availability: float = checked(1.0, lambda chance: 0.0 < chance <= 1.0, "above 0 and at most 1")
 
     def __post_init__(self) -> None:
-        for field in ("share", "memory_kib", "ms_per_example", "down_mbps", "up_mbps"):
-            positive(f"clients.tiers.{field}", getattr(self, field))
-        check("clients.tiers.spread", self.spread, 0.0 <= self.spread < math.inf, "0 or more, and finite")
-        check("clients.tiers.availability", self.availability, 0.0 < self.availability <= 1.0, "above 0 and at most 1")
+        check_fields(self, "clients.tiers.")
 
 
 @dataclass(frozen=True)
@@ -84,38 +81,25 @@ class ClientsConfig:
         Seconds after which the trace's times of availability repeat.
     """
 
-    num_clients: int = 40
-    cohort_fraction: float = 1.0
-    dropout: float = 0.02
-    dropout_moment: str = "downloaded"
-    deadline: float = math.inf
-    stragglers: float = 0.0
-    slowdown: float = 4.0
-    late_joiners: float = 0.0
-    joined_by: int = 10
-    misreporting: float = 0.0
-    exaggeration: float = 2.0
+    num_clients: int = at_least(1, 40)
+    cohort_fraction: float = checked(1.0, lambda fraction: 0.0 < fraction <= 1.0, "above 0 and at most 1")
+    dropout: float = checked(0.02, lambda chance: 0.0 <= chance < 1.0, "at least 0 and below 1")
+    dropout_moment: str = one_of("downloaded", ("downloaded", "any"))
+    deadline: float = checked(math.inf, lambda deadline: deadline > 0.0, "above 0 (inf: none)")
+    stragglers: float = share(0.0)
+    slowdown: float = checked(4.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite")
+    late_joiners: float = checked(0.0, lambda late: 0.0 <= late < 1.0, "at least 0 and below 1")
+    joined_by: int = at_least(1, 10)
+    misreporting: float = share(0.0)
+    exaggeration: float = checked(2.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite")
     tiers: tuple[TierConfig, ...] = (
         TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
         TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
         TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
     )
     trace: str = ""
-    trace_period: float = 86400.0
+    trace_period: float = positive(86400.0)
 
     def __post_init__(self) -> None:
-        check("clients.num_clients", self.num_clients, self.num_clients >= 1, "1 or more")
-        fraction = self.cohort_fraction
-        check("clients.cohort_fraction", fraction, 0.0 < fraction <= 1.0, "above 0 and at most 1")
-        check("clients.dropout", self.dropout, 0.0 <= self.dropout < 1.0, "at least 0 and below 1")
-        one_of("clients.dropout_moment", self.dropout_moment, ("downloaded", "any"))
-        check("clients.deadline", self.deadline, self.deadline > 0.0, "above 0 (inf: none)")
-        share("clients.stragglers", self.stragglers)
-        check("clients.slowdown", self.slowdown, 1.0 <= self.slowdown < math.inf, "1 or more, and finite")
-        check("clients.late_joiners", self.late_joiners, 0.0 <= self.late_joiners < 1.0, "at least 0 and below 1")
-        check("clients.joined_by", self.joined_by, self.joined_by >= 1, "1 or more")
-        share("clients.misreporting", self.misreporting)
-        factor = self.exaggeration
-        check("clients.exaggeration", factor, 1.0 <= factor < math.inf, "1 or more, and finite")
+        check_fields(self, "clients.")
         check("clients.tiers", [tier.name for tier in self.tiers], len(self.tiers) >= 1, "at least one tier")
-        positive("clients.trace_period", self.trace_period)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedtrain.config.checks import at_least, check, one_of, positive
+from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
 
 DATA_NAMES = ("digits", "concepts", "glyphs", "text", "cifar10", "emnist", "gtsrb")
 """What ``data.name`` may be; :data:`fedtrain.data.DATASETS` loads them."""
@@ -34,19 +34,16 @@ class ConceptsConfig:
         How often a client owns each of its images, each time in a domain drawn anew.
     """
 
-    images: str = "digits"
-    num_domains: int = 8
+    images: str = one_of("digits", ("digits", "glyphs"))
+    num_domains: int = at_least(1, 8)
     visible: bool = True
-    alpha: float = 0.1
-    copies: int = 2
+    alpha: float = positive(0.1)
+    copies: int = at_least(1, 2)
 
     def __post_init__(self) -> None:
-        one_of("data.concepts.images", self.images, ("digits", "glyphs"))
-        at_least("data.concepts.num_domains", self.num_domains, 1)
+        check_fields(self, "data.concepts.")
         most = f"at most {MOST_STYLES} where domains are visible: there are no more styles"
         check("data.concepts.num_domains", self.num_domains, not self.visible or self.num_domains <= MOST_STYLES, most)
-        positive("data.concepts.alpha", self.alpha)
-        at_least("data.concepts.copies", self.copies, 1)
 
 
 @dataclass(frozen=True)
@@ -65,18 +62,14 @@ class GlyphsConfig:
         Standard deviation of the pixels' noise; an image goes from 0 to 1.
     """
 
-    examples: int = 128
-    test_examples: int = 32
-    size: int = 16
-    hand: float = 1.0
-    noise: float = 0.1
+    examples: int = at_least(1, 128)
+    test_examples: int = at_least(1, 32)
+    size: int = checked(16, lambda size: 8 <= size <= 128, "between 8 and 128")
+    hand: float = checked(1.0, lambda hand: 0.0 <= hand <= 2.0, "between 0 and 2")
+    noise: float = share(0.1)
 
     def __post_init__(self) -> None:
-        at_least("data.glyphs.examples", self.examples, 1)
-        at_least("data.glyphs.test_examples", self.test_examples, 1)
-        check("data.glyphs.size", self.size, 8 <= self.size <= 128, "between 8 and 128")
-        check("data.glyphs.hand", self.hand, 0.0 <= self.hand <= 2.0, "between 0 and 2")
-        check("data.glyphs.noise", self.noise, 0.0 <= self.noise <= 1.0, "between 0 and 1")
+        check_fields(self, "data.glyphs.")
 
 
 @dataclass(frozen=True)
@@ -101,38 +94,35 @@ class TextConfig:
         Most characters that a client has.
     """
 
-    clients: str = "files"
+    clients: str = one_of("files", ("speakers", "files", "folders"))
     suffix: str = ".py"
-    context: int = 32
+    context: int = at_least(1, 32)
     one_hot: bool = False
-    step: int = 4
-    max_characters: int = 4_000
+    step: int = at_least(1, 4)
+    max_characters: int = at_least(1, 4_000)
 
     def __post_init__(self) -> None:
-        one_of("data.text.clients", self.clients, ("speakers", "files", "folders"))
-        at_least("data.text.context", self.context, 1)
-        at_least("data.text.step", self.step, 1)
-        at_least("data.text.max_characters", self.max_characters, 1)
+        check_fields(self, "data.text.")
 
 
 @dataclass(frozen=True)
 class EmnistConfig:
     """Which part of EMNIST is read from ``data.path``."""
 
-    split: str = "balanced"
+    split: str = one_of("balanced", EMNIST_SPLITS)
 
     def __post_init__(self) -> None:
-        one_of("data.emnist.split", self.split, EMNIST_SPLITS)
+        check_fields(self, "data.emnist.")
 
 
 @dataclass(frozen=True)
 class GtsrbConfig:
     """To what height and width, in pixels, the traffic signs in ``data.path`` are resized."""
 
-    size: int = 32
+    size: int = checked(32, lambda size: 4 <= size <= 256, "between 4 and 256")
 
     def __post_init__(self) -> None:
-        check("data.gtsrb.size", self.size, 4 <= self.size <= 256, "between 4 and 256")
+        check_fields(self, "data.gtsrb.")
 
 
 @dataclass(frozen=True)
@@ -162,13 +152,13 @@ class DataConfig:
         0: all of them.
     """
 
-    name: str = "digits"
+    name: str = one_of("digits", DATA_NAMES)
     path: str = ""
-    partition: str = "dirichlet"
-    alpha: float = 0.3
-    test_fraction: float = 0.2
-    min_examples: int = 4
-    max_examples: int = 0
+    partition: str = one_of("dirichlet", ("dirichlet", "quantity"))
+    alpha: float = positive(0.3)
+    test_fraction: float = checked(0.2, lambda fraction: 0.0 < fraction < 1.0, "between 0 and 1")
+    min_examples: int = at_least(1, 4)
+    max_examples: int = at_least(0, 0)
     concepts: ConceptsConfig = ConceptsConfig()
     glyphs: GlyphsConfig = GlyphsConfig()
     text: TextConfig = TextConfig()
@@ -176,9 +166,4 @@ class DataConfig:
     gtsrb: GtsrbConfig = GtsrbConfig()
 
     def __post_init__(self) -> None:
-        one_of("data.name", self.name, DATA_NAMES)
-        one_of("data.partition", self.partition, ("dirichlet", "quantity"))
-        positive("data.alpha", self.alpha)
-        check("data.test_fraction", self.test_fraction, 0.0 < self.test_fraction < 1.0, "between 0 and 1")
-        at_least("data.min_examples", self.min_examples, 1)
-        at_least("data.max_examples", self.max_examples, 0)
+        check_fields(self, "data.")

@@ -45,8 +45,36 @@ def build_config(given: Mapping[str, Any]) -> RunConfig:
     ConfigError
         If a key is unknown, or a value is of the wrong type or out of range.
     """
-    config: RunConfig = _build(RunConfig, given, "")
+    config: RunConfig = build(RunConfig, given)
     return config
+
+
+def build(kind: Any, given: Mapping[str, Any], prefix: str = "") -> Any:
+    """Make a dataclass from a table of keys, and the dataclasses within it from the tables within.
+
+    Parameters
+    ----------
+    kind
+        The dataclass; the types of its fields say what a value may be.
+    given
+        Values by field; what is left out has its default.
+    prefix
+        What errors put before a key: where the table stands.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
+    hints = _types_of(kind)
+    for key in given:
+        if key not in hints:
+            raise ConfigError(f"unknown key {prefix + key!r}; {_advice(RunConfig if prefix else kind, prefix + key)}")
+    arguments = {key: _convert(hints[key], value, prefix + key) for key, value in given.items()}
+    missing = [field.name for field in fields(kind) if field.name not in arguments and _has_no_default(field)]
+    if missing:
+        raise ConfigError(f"{prefix}{missing[0]} is missing, it has no default")
+    return kind(**arguments)
 
 
 def to_toml(config: RunConfig) -> str:
@@ -87,19 +115,6 @@ def _read_value(text: str) -> Any:
         return text  # a bare word, as a shell passes it; the type check decides whether a string is right here
 
 
-def _build(kind: Any, given: Mapping[str, Any], prefix: str) -> Any:
-    """Make the dataclass ``kind`` from a table of keys."""
-    hints = _types_of(kind)
-    for key in given:
-        if key not in hints:
-            raise ConfigError(f"unknown key {prefix + key!r}; {_advice(prefix + key)}")
-    arguments = {key: _convert(hints[key], value, prefix + key) for key, value in given.items()}
-    missing = [field.name for field in fields(kind) if field.name not in arguments and _has_no_default(field)]
-    if missing:
-        raise ConfigError(f"{prefix}{missing[0]} is missing, it has no default")
-    return kind(**arguments)
-
-
 @cache
 def _types_of(kind: Any) -> dict[str, Any]:
     """Types by field; to find them takes longer than all the rest, and a comparison makes thousands of them."""
@@ -113,14 +128,18 @@ def _has_no_default(field: Any) -> bool:
 
 def _convert(hint: Any, value: Any, key: str) -> Any:
     """Check a value's type: whole numbers pass as floats, nothing else is converted."""
+    if (is_dataclass(hint) or get_origin(hint) is Mapping) and not isinstance(value, dict):
+        raise ConfigError(f"{key} is {value!r}; it must be a table of keys")
     if is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{key} is {value!r}; it must be a table of keys")
-        return _build(hint, value, f"{key}.")
+        return build(hint, value, f"{key}.")
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"{key} is {value!r}; it must be a list")
         return tuple(_convert(get_args(hint)[0], item, key) for item in value)
+    if get_origin(hint) is Mapping:
+        return {name: _convert(get_args(hint)[1], inner, f"{key}.{name}") for name, inner in value.items()}
+    if hint is Any:
+        return value
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:
@@ -131,16 +150,15 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 
 
-def _advice(unknown: str) -> str:
+def _advice(kind: Any, unknown: str) -> str:
     """Name the known key that is nearest, by its own name first and by its full name then."""
-    known = list(_keys(RunConfig, ""))
     last = unknown.rpartition(".")[2]
-    nearest = max(known, key=lambda key: _likeness(key, unknown) + _likeness(key.rpartition(".")[2], last))
-    return f"did you mean {nearest!r}?"
 
+    def likeness(key: str) -> float:
+        pairs = (key, unknown), (key.rpartition(".")[2], last)
+        return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
-def _likeness(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    return f"did you mean {max(_keys(kind, ''), key=likeness)!r}?"
 
 
 def _keys(kind: Any, prefix: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedtrain.config.checks import at_least, check, one_of
+from fedtrain.config.checks import at_least, check, check_fields, one_of
 
 MODEL_KINDS = ("mlp", "conv", "transformer")
 """What ``model.kind`` may be; :data:`fedtrain.models.MODELS` makes them."""
@@ -33,21 +33,18 @@ class ModelConfig:
         Of ``transformer``: blocks, each with a layer of experts, and heads of their attention.
     """
 
-    kind: str = "mlp"
-    num_features: int = 128
-    num_hidden: int = 64
-    num_experts: int = 8
-    top_k: int = 2
-    num_channels: int = 16
-    experts: str = "mlp"
-    num_layers: int = 2
-    num_heads: int = 4
+    kind: str = one_of("mlp", MODEL_KINDS)
+    num_features: int = at_least(1, 128)
+    num_hidden: int = at_least(1, 64)
+    num_experts: int = at_least(1, 8)
+    top_k: int = at_least(1, 2)
+    num_channels: int = at_least(1, 16)
+    experts: str = one_of("mlp", ("mlp", "conv"))
+    num_layers: int = at_least(1, 2)
+    num_heads: int = at_least(1, 4)
 
     def __post_init__(self) -> None:
-        one_of("model.kind", self.kind, MODEL_KINDS)
-        one_of("model.experts", self.experts, ("mlp", "conv"))
-        for field in ("num_features", "num_hidden", "num_experts", "top_k", "num_channels", "num_layers", "num_heads"):
-            at_least(f"model.{field}", getattr(self, field), 1)
+        check_fields(self, "model.")
         check("model.top_k", self.top_k, self.top_k <= self.num_experts, f"at most the {self.num_experts} experts")
         divides = self.kind != "transformer" or self.num_features % self.num_heads == 0
         check("model.num_heads", self.num_heads, divides, f"a divisor of model.num_features, {self.num_features}")

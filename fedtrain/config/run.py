@@ -7,9 +7,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from fedtrain.config.alignment import AlignmentConfig
-from fedtrain.config.checks import check as _check
-from fedtrain.config.checks import one_of as _one_of
-from fedtrain.config.checks import positive as _positive
+from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive
 from fedtrain.config.clients import ClientsConfig
 from fedtrain.config.data import DataConfig
 from fedtrain.config.model import ModelConfig
@@ -41,29 +39,26 @@ class TrainingConfig:
         Weight of the loss that draws a client's router towards the experts it holds; 0 is off.
     """
 
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    learning_rate_decay: float = 0.97
-    momentum: float = 0.9
-    epochs: int = 3
-    batch_size: int = 16
-    auxiliary_loss: float = 0.1
+    optimizer: str = one_of("sgd", ("sgd", "adam"))
+    learning_rate: float = positive(0.1)
+    learning_rate_decay: float = checked(0.97, lambda decay: 0.0 < decay <= 1.0, "above 0 and at most 1")
+    momentum: float = checked(0.9, lambda momentum: 0.0 <= momentum < 1.0, "at least 0 and below 1")
+    epochs: int = at_least(1, 3)
+    batch_size: int = at_least(1, 16)
+    auxiliary_loss: float = checked(0.1, lambda weight: 0.0 <= weight < math.inf, "0 or more, and finite")
     together: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("training.optimizer", self.optimizer, ("sgd", "adam"))
-        _positive("training.learning_rate", self.learning_rate)
-        decay = self.learning_rate_decay
-        _check("training.learning_rate_decay", decay, 0.0 < decay <= 1.0, "above 0 and at most 1")
-        _check("training.momentum", self.momentum, 0.0 <= self.momentum < 1.0, "at least 0 and below 1")
-        _check("training.epochs", self.epochs, self.epochs >= 1, "1 or more")
-        _check("training.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
-        weight = self.auxiliary_loss
-        _check("training.auxiliary_loss", weight, 0.0 <= weight < math.inf, "0 or more, and finite")
+        check_fields(self, "training.")
 
     def in_round(self, number: int) -> "TrainingConfig":
         """Return the same training with the learning rate of a round, counted from 0."""
         return replace(self, learning_rate=self.learning_rate * self.learning_rate_decay**number)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name is that of one folder, wherever it lies."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
 @dataclass(frozen=True)
@@ -82,10 +77,10 @@ class RunConfig:
         That torch may use. Rounding, and so the exact figures, may depend on it.
     """
 
-    name: str = "run"
-    seed: int = 0
-    rounds: int = 40
-    threads: int = 1
+    name: str = checked("run", is_plain_name, "the name of a folder, without separators")
+    seed: int = at_least(0, 0)
+    rounds: int = at_least(1, 40)
+    threads: int = at_least(1, 1)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     clients: ClientsConfig = field(default_factory=ClientsConfig)
@@ -96,12 +91,8 @@ class RunConfig:
     attack: AttackConfig = field(default_factory=AttackConfig)
 
     def __post_init__(self) -> None:
-        plain = self.name not in ("", ".", "..") and not set(self.name) & set("/\\\0")
-        _check("name", self.name, plain, "the name of a folder, without separators")
-        _check("seed", self.seed, self.seed >= 0, "0 or more")
-        _check("rounds", self.rounds, self.rounds >= 1, "1 or more")
-        _check("threads", self.threads, self.threads >= 1, "1 or more")
+        check_fields(self, "")
         timed = not self.alignment.time_budget or math.isfinite(self.clients.deadline)
-        _check("alignment.time_budget", self.alignment.time_budget, timed, "false where clients.deadline is inf")
+        check("alignment.time_budget", self.alignment.time_budget, timed, "false where clients.deadline is inf")
         together, kind = self.training.together, self.model.kind
-        _check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")
+        check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")

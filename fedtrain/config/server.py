@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fedtrain.config.checks import check, one_of, positive
+from fedtrain.config.checks import at_least, check_fields, checked, one_of, positive, share
 
 RULES = ("mean", "median", "trimmed-mean", "multi-krum")
 ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "forged-replay")
@@ -22,12 +22,11 @@ class ValidationConfig:
         ``median``: of the round's updates, the shared parts and the experts each among themselves; ``absolute``: 1.
     """
 
-    norm_limit: float = math.inf
-    norm_reference: str = "median"
+    norm_limit: float = checked(math.inf, lambda limit: limit > 0.0, "above 0 (inf: no limit)")
+    norm_reference: str = one_of("median", ("median", "absolute"))
 
     def __post_init__(self) -> None:
-        check("validation.norm_limit", self.norm_limit, self.norm_limit > 0.0, "above 0 (inf: no limit)")
-        one_of("validation.norm_reference", self.norm_reference, ("median", "absolute"))
+        check_fields(self, "validation.")
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,13 @@ class AggregationConfig:
         An expert that fewer clients return keeps its value. No rule can tell who is right among one or two.
     """
 
-    rule: str = "mean"
-    bad_share: float = 0.3
-    weights: str = "examples"
-    min_holders: int = 1
+    rule: str = one_of("mean", RULES)
+    bad_share: float = checked(0.3, lambda share: 0.0 <= share < 0.5, "at least 0 and below 0.5")
+    weights: str = one_of("examples", ("examples", "equal"))
+    min_holders: int = at_least(1, 1)
 
     def __post_init__(self) -> None:
-        one_of("aggregation.rule", self.rule, RULES)
-        check("aggregation.bad_share", self.bad_share, 0.0 <= self.bad_share < 0.5, "at least 0 and below 0.5")
-        one_of("aggregation.weights", self.weights, ("examples", "equal"))
-        check("aggregation.min_holders", self.min_holders, self.min_holders >= 1, "1 or more")
+        check_fields(self, "aggregation.")
 
 
 @dataclass(frozen=True)
@@ -73,11 +69,9 @@ class AttackConfig:
         How strongly, where that has a meaning.
     """
 
-    kind: str = "none"
-    share: float = 0.3
-    scale: float = 1.0
+    kind: str = one_of("none", ATTACKS)
+    share: float = share(0.3)
+    scale: float = positive(1.0)
 
     def __post_init__(self) -> None:
-        one_of("attack.kind", self.kind, ATTACKS)
-        check("attack.share", self.share, 0.0 <= self.share <= 1.0, "between 0 and 1")
-        positive("attack.scale", self.scale)
+        check_fields(self, "attack.")

@@ -6,7 +6,7 @@ points of the image are taken back through the hand's affine map, the field is r
 as the outline, moved by the stroke, passes through it. There are as many images as are asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,8 +32,7 @@ def glyphs(config: DataConfig, num_clients: int, seed: int) -> Federated:
         clients.append(write(rng, hand, options.examples, size=options.size, noise=options.noise))
         tests.append(write(rng, hand, options.test_examples, size=options.size, noise=options.noise))
     counts = options.examples * np.eye(len(font_files()), dtype=np.int64)[fonts]
-    federated = by_client(clients, tests, joined(tests))
-    return Federated(federated.clients, federated.test, federated.test_group, federated.mixture, concepts=counts)
+    return replace(by_client(clients, tests, joined(tests)), concepts=counts)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,19 @@ whole tracks: single pictures would have their twins in training.
 """
 
 import csv
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from alignsolve.numerics import BoolArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from fedtrain.config.data import DataConfig
 from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples, Images
 from fedtrain.data.federated import Federated
 from fedtrain.data.files import data_folder, read_bytes, sample
-from fedtrain.data.ppm import parse_ppm, resize
 from fedtrain.randomness import Purpose, generator
 
 ADVICE = (
@@ -83,6 +85,8 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[Images, int]:
     """Read one picture, cut to its sign; the columns say where it is, the last pixel included."""
+    from PIL import Image  # noqa: PLC0415  (an extra's, and only this needs it)
+
     name = row["Filename"]
     try:
         left, top, right, bottom, label = (int(row[column]) for column in _COLUMNS[1:])
@@ -92,16 +96,33 @@ def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[
     if not 0 <= label < NUM_CLASSES:
         raise DataError(f"{table}, line {line}: ClassId is {label}, not 0 to {NUM_CLASSES - 1}. {ADVICE}")
     path = table.parent / Path(name).name
+    content = read_bytes(path, ADVICE)
     try:
-        picture = parse_ppm(read_bytes(path, ADVICE))
-    except DataError:
-        raise
-    except ValueError as error:
+        with Image.open(io.BytesIO(content), formats=["PPM"]) as opened:
+            picture = np.asarray(opened.convert("RGB"))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}. {ADVICE}") from error
     sign = picture[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
     if not sign.size:
         raise DataError(f"{table}, line {line}: the sign is outside of its picture. {ADVICE}")
     return resize(sign, size), label
+
+
+def resize(picture: npt.NDArray[Any], size: int) -> Images:
+    """Resize a (height, width, channels) picture to (channels, size, size).
+
+    A new pixel is the mean over the area that it covers in the old picture, along either axis.
+    """
+    rows, columns = _areas(picture.shape[0], size), _areas(picture.shape[1], size)
+    return np.einsum("ih,hwc,jw->cij", rows, picture, columns, optimize=True).astype(np.float32)
+
+
+def _areas(old: int, new: int) -> FloatArray:
+    """Share of every old pixel in every new one along an axis, (new, old); rows sum to 1."""
+    edges = np.arange(new + 1) * (old / new)
+    pixel = np.arange(old)
+    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return np.maximum(overlap, 0.0) * (new / old)
 
 
 def _kept_tracks(rng: np.random.Generator, labels: IntArray, tracks: IntArray, fraction: float) -> BoolArray:

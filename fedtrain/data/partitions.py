@@ -58,11 +58,7 @@ def quantity_partition(
 
     Parameters and result are those of :func:`dirichlet_partition`.
     """
-    check_supply(len(labels), num_clients, min_examples)
-    owner = np.empty(len(labels), dtype=np.int64)
-    order = rng.permutation(len(labels))
-    owner[order] = _owners(rng.dirichlet(np.full(num_clients, alpha)), len(labels))
-    return _level(rng, owner, num_clients, min_examples)
+    return dirichlet_partition(rng, np.zeros_like(labels), num_clients, alpha=alpha, min_examples=min_examples)
 
 
 PARTITIONS: dict[str, Partition] = {"dirichlet": dirichlet_partition, "quantity": quantity_partition}

@@ -33,7 +33,7 @@ def read_fused(name: str, weights: Weights) -> Layout | None:
         return None
     first = stacked(sizes)
     parts = {key: Part(first[layer], sizes[layer], axis=0) for key, layer in found.items()}
-    return Layout(name, layer_names(sizes), tuple(sizes.values()), parts | router_parts(weights, sizes))
+    return Layout.of(name, sizes, parts | router_parts(weights, sizes))
 
 
 def layer_sizes(weights: Weights, found: dict[str, str]) -> dict[str, int]:
@@ -55,8 +55,3 @@ def router_parts(weights: Weights, sizes: dict[str, int]) -> dict[str, Part]:
         for key, layer in matches.items()
         if layer in sizes
     }
-
-
-def layer_names(sizes: dict[str, int]) -> tuple[str, ...]:
-    """Names of the layers without the dot that joins them to what they hold."""
-    return tuple(layer.rstrip(".") for layer in sizes)

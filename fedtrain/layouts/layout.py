@@ -112,6 +112,11 @@ class Layout:
     layer_sizes: tuple[int, ...]
     parts: Mapping[str, Part]
 
+    @classmethod
+    def of(cls, name: str, sizes: Mapping[str, int], parts: Mapping[str, Part]) -> "Layout":
+        """Make a layout from the sizes of its layers, whose names may end with the dot that joins them to the rest."""
+        return cls(name, tuple(layer.rstrip(".") for layer in sizes), tuple(sizes.values()), parts)
+
     @property
     def num_experts(self) -> int:
         """Experts of all layers together."""

@@ -8,7 +8,7 @@ from the fused tensors, where they are among the weights, and else must be given
 
 import re
 
-from fedtrain.layouts.fused import layer_names, layer_sizes, router_parts
+from fedtrain.layouts.fused import layer_sizes, router_parts
 from fedtrain.layouts.layout import Layout, LayoutError, Part, Weights, divided, natural, stacked
 
 LOOKS_FOR = (
@@ -44,7 +44,7 @@ def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
     for key, match in adapters.items():
         layer, outer = match["layer"], match["side"] == "B"
         parts[key] = divided(weights, key, first[layer], sizes[layer], axis=int(outer), interleaved=outer)
-    return Layout("lora", layer_names(sizes), tuple(sizes.values()), parts | router_parts(weights, sizes))
+    return Layout.of("lora", sizes, parts | router_parts(weights, sizes))
 
 
 def _all_sizes(known: dict[str, int], adapted: list[str], num_experts: int | None) -> dict[str, int]:

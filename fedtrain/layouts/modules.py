@@ -38,7 +38,7 @@ def read_modules(name: str, weights: Weights, expert: re.Pattern[str]) -> Layout
         part = _router_part(weights, key, sizes, first)
         if part is not None:
             parts[key] = part
-    return Layout(name, tuple(layer.rstrip(".") for layer in sizes), tuple(sizes.values()), parts)
+    return Layout.of(name, sizes, parts)
 
 
 def _layer_sizes(found: Iterable[tuple[str, int]]) -> dict[str, int]:

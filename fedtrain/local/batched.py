@@ -11,7 +11,7 @@ reach keeps its value and its optimiser's memory. Clients are sorted by their nu
 training are always the first ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from torch.nn import functional
 
 from fedtrain.config import TrainingConfig
 from fedtrain.local.client import LocalData, batches
-from fedtrain.local.optimizers import Optimizer, make_optimizer
 from fedtrain.models import MLPSpec, Tensors
 from fedtrain.models.model import top_gates
 from fedtrain.partial import Measured, PartialUpdate
@@ -68,9 +67,8 @@ def train_together(
     training
         Optimiser, epochs, batches, auxiliary loss.
     """
-    updates = {}
-    for group in _groups(jobs, training):
-        updates.update({update.client: update for update in _train_group(spec, tensors, group, training)})
+    groups = _groups(jobs, training)
+    updates = {one.client: one for group in groups for one in _train_group(spec, tensors, group, training)}
     return [updates[job.client] for job in jobs]
 
 
@@ -91,7 +89,7 @@ def _train_group(
 ) -> Iterator[PartialUpdate]:
     held = torch.tensor([job.experts for job in jobs])
     stacks = _stack(spec, tensors, held)
-    optimizer = make_optimizer(stacks, training)
+    optimizer = _make_optimizer(stacks, training)
     tally = _Tally(len(jobs), held.shape[1])
     mass = _router_mass(spec, tensors, jobs)
     for batch in _steps(jobs, training):
@@ -115,8 +113,9 @@ def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
     inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
     labels = torch.cat([job.data.labels for job in jobs])
     starts = np.cumsum([0, *(len(job.data) for job in jobs)])
+    passes = {"epochs": training.epochs, "batch_size": training.batch_size}
     plans = [
-        [start + batch for batch in batches(job.rng, len(job.data), training)]
+        [start + batch for batch in batches(job.rng, len(job.data), **passes)]
         for job, start in zip(jobs, starts.tolist(), strict=False)
     ]
     for step in range(len(plans[0])):
@@ -172,7 +171,7 @@ def _turned(value: Tensor) -> Tensor:
 def _step(
     spec: MLPSpec,
     stacks: _Stacks,
-    optimizer: Optimizer,
+    optimizer: "_SGD | _Adam",
     tally: "_Tally",
     held: Tensor,
     batch: _Batch,
@@ -247,3 +246,67 @@ class _Tally:
         usage = self.used / self.used.sum(dim=1, keepdim=True)
         means = usage, self.loss / self.used, self.right / self.used, router_mass
         return [Measured(*(mean[row].numpy() for mean in means)) for row in range(len(self.used))]
+
+
+# SGD and Adam over the stacked parameters, step by step what torch's optimisers do for one client. They differ from
+# torch's in one thing only: which clients take a step, and which of their experts, changes from step to step, and
+# whatever takes none is left as it is, with the optimiser's memory of it. (With torch that is so because an expert that
+# no example went through has no gradient.) ``step`` takes gradients by name, of the first clients of the stacks, and
+# which experts take the step, (clients, held).
+
+
+def _make_optimizer(stacks: Mapping[str, Tensor], training: TrainingConfig) -> "_SGD | _Adam":
+    """Make the configured optimiser of parameters (clients, …), or (clients, held, …) where the name is an expert's."""
+    return _Adam(stacks, training) if training.optimizer == "adam" else _SGD(stacks, training)
+
+
+class _SGD:
+    def __init__(self, stacks: Mapping[str, Tensor], training: TrainingConfig) -> None:
+        self.stacks, self.rate, self.momentum = stacks, training.learning_rate, training.momentum
+        self.velocities = {name: torch.zeros_like(stack) for name, stack in stacks.items()}
+
+    def step(self, gradients: Mapping[str, Tensor], reached: Tensor) -> None:
+        for name, gradient in gradients.items():
+            rows = slice(len(gradient))
+            moved, velocity = self.stacks[name][rows], self.velocities[name][rows]
+            if name.startswith("experts."):
+                step = _like(reached, gradient)
+                velocity.copy_(torch.where(step, self.momentum * velocity, velocity)).add_(gradient)  # else it is 0
+                moved.addcmul_(velocity, step.to(moved.dtype), value=-self.rate)
+            else:
+                velocity.mul_(self.momentum).add_(gradient)
+                moved.add_(velocity, alpha=-self.rate)
+
+
+class _Adam:
+    """With torch's defaults: decays 0.9 and 0.999, epsilon 1e-8."""
+
+    def __init__(self, stacks: Mapping[str, Tensor], training: TrainingConfig) -> None:
+        self.stacks, self.rate = stacks, training.learning_rate
+        self.means = {name: torch.zeros_like(stack) for name, stack in stacks.items()}
+        self.squares = {name: torch.zeros_like(stack) for name, stack in stacks.items()}
+        self.counts = {
+            name: torch.zeros(stack.shape[: _leading(name)], dtype=torch.float64) for name, stack in stacks.items()
+        }
+
+    def step(self, gradients: Mapping[str, Tensor], reached: Tensor) -> None:
+        for name, gradient in gradients.items():
+            rows = slice(len(gradient))
+            taken = reached if name.startswith("experts.") else torch.ones(len(gradient), dtype=torch.bool)
+            self.counts[name][rows] += taken
+            step, count = _like(taken, gradient), self.counts[name][rows].clamp_min(1.0)
+            rate = _like(self.rate / (1.0 - 0.9**count), gradient).to(gradient.dtype)
+            shrunk = _like((1.0 - 0.999**count).sqrt(), gradient).to(gradient.dtype)
+            mean, square = self.means[name][rows], self.squares[name][rows]
+            mean.copy_(torch.where(step, mean.lerp(gradient, 0.1), mean))
+            square.copy_(torch.where(step, 0.999 * square + 0.001 * gradient * gradient, square))
+            self.stacks[name][rows].sub_(torch.where(step, rate * mean / (square.sqrt() / shrunk + 1e-8), 0.0))
+
+
+def _leading(name: str) -> int:
+    return 2 if name.startswith("experts.") else 1
+
+
+def _like(flags: Tensor, value: Tensor) -> Tensor:
+    """Give flags of the leading axes as many axes as the value has."""
+    return flags.reshape(*flags.shape, *[1] * (value.ndim - flags.ndim))

@@ -61,7 +61,7 @@ def train(
     router_mass = _router_mass(model, data)
     optimizer = _optimizer(model, training)
     gauge = Gauge([spec.expert_group[j] for j in experts])
-    for batch in batches(rng, len(data), training):
+    for batch in batches(rng, len(data), epochs=training.epochs, batch_size=training.batch_size):
         labels = data.labels[batch].flatten()
         routed = model(data.inputs[batch])
         losses = functional.cross_entropy(routed.logits, labels, reduction="none")
@@ -103,12 +103,11 @@ def _optimizer(model: Model, training: TrainingConfig) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=training.momentum, foreach=True)
 
 
-def batches(rng: np.random.Generator, num_examples: int, training: TrainingConfig) -> Iterator[Tensor]:
+def batches(rng: np.random.Generator, num_examples: int, *, epochs: int, batch_size: int) -> Iterator[Tensor]:
     """Shuffle the examples anew for every epoch, and cut each into batches of indices."""
-    for _ in range(training.epochs):
+    for _ in range(epochs):
         order = torch.from_numpy(rng.permutation(num_examples))
-        for start in range(0, num_examples, training.batch_size):
-            yield order[start : start + training.batch_size]
+        yield from torch.split(order, batch_size)
 
 
 class Gauge:

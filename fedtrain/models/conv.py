@@ -7,15 +7,13 @@ With ``mlp`` experts the extractor ends in a vector of features, and the rest is
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from fedtrain.config.checks import ConfigError
 from fedtrain.config.model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.mlp import mlp_expert
-from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
+from fedtrain.models.model import OneLayer, sizes_from
 
 SMALLEST = 4
 """Least height and width of an image: the extractor halves both twice."""
@@ -64,9 +62,12 @@ class ConvSpec:
         """Numbers in all maps of an image."""
         return self.num_channels * (self.height // 4) * (self.width // 4)
 
-    def build(self, experts: Sequence[int]) -> "ConvMoE":
+    def build(self, experts: Sequence[int]) -> OneLayer:
         """Build the model that holds these experts."""
-        return ConvMoE(self, experts)
+        on_maps = self.experts == "conv"
+        width = self.num_channels if on_maps else self.num_features
+        outputs = self.map_values if on_maps else width
+        return OneLayer(self, experts, width, outputs, lambda: _extractor(self), lambda: _expert(self))
 
 
 def conv_spec(config: ModelConfig, examples: Examples) -> ConvSpec:
@@ -81,48 +82,7 @@ def conv_spec(config: ModelConfig, examples: Examples) -> ConvSpec:
     if len(shape) != 3 or min(shape[1:]) < SMALLEST:
         raise ConfigError(f"model.kind is 'conv', which needs images of at least {SMALLEST} × {SMALLEST}; "
                           f"an example of these data has shape {shape}")  # fmt: skip
-    return ConvSpec(
-        *shape,
-        num_classes=examples.num_classes,
-        num_channels=config.num_channels,
-        num_features=config.num_features,
-        num_hidden=config.num_hidden,
-        num_experts=config.num_experts,
-        top_k=config.top_k,
-        experts=config.experts,
-    )
-
-
-class ConvMoE(NamedModule):
-    """A Mixture-of-Experts classifier of images that holds all experts or some.
-
-    Parameters
-    ----------
-    spec
-        Sizes.
-    experts
-        Which experts are held, ascending; at least one.
-    """
-
-    def __init__(self, spec: ConvSpec, experts: Sequence[int]) -> None:
-        super().__init__()
-        [self.held] = held_in_layers(experts, spec.expert_group)
-        self.spec = spec
-        width = spec.num_features if spec.experts == "mlp" else spec.num_channels
-        with torch.device("meta"):  # no memory, and no draw from torch's global generator
-            self.extractor = _extractor(spec)
-            self.router = router_rows(spec.num_experts, width)
-            self.experts = nn.ModuleDict({str(j): _expert(spec) for j in self.held})
-            self.classifier = nn.Linear(width if spec.experts == "mlp" else spec.map_values, spec.num_classes)
-
-    def forward(self, inputs: Tensor) -> Routed:
-        """Route every image to the best held experts, and add what they say to its features or maps."""
-        features = self.extractor(inputs)
-        seen = features.mean(dim=(2, 3)) if self.spec.experts == "conv" else features
-        router_logits = seen @ torch.stack(list(self.router)).T
-        gates = top_gates(router_logits[:, self.held], self.spec.top_k)
-        mixed = add_experts(features, features, gates, list(self.experts.values()))
-        return Routed(self.classifier(mixed.flatten(1)), gates, functional.softmax(router_logits, dim=1))
+    return ConvSpec(*shape, num_classes=examples.num_classes, **sizes_from(config, ConvSpec))
 
 
 def _extractor(spec: ConvSpec) -> nn.Sequential:

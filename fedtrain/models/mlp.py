@@ -1,17 +1,16 @@
 """The plain Mixture-of-Experts: a shared extractor of one layer, a router, experts, a shared classifier."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from fedtrain.config.checks import ConfigError
 from fedtrain.config.model import ModelConfig
 from fedtrain.data.examples import Examples
-from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
+from fedtrain.models.model import OneLayer, sizes_from
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,15 @@ class MLPSpec:
         """All experts are in one layer."""
         return (0,) * self.num_experts
 
-    def build(self, experts: Sequence[int]) -> "MLPMoE":
+    def build(self, experts: Sequence[int]) -> OneLayer:
         """Build the model that holds these experts."""
-        return MLPMoE(self, experts)
+        width, hidden = self.num_features, self.num_hidden
+        return OneLayer(self, experts, width, width, self._extractor, lambda: mlp_expert(width, hidden))
+
+    def _extractor(self) -> nn.Sequential:
+        """Make one layer on flattened inputs; its parameters are called 0."""
+        layers = {"flat": nn.Flatten(), "0": nn.Linear(self.num_inputs, self.num_features), "1": nn.ReLU()}
+        return nn.Sequential(OrderedDict(layers))
 
 
 def mlp_spec(config: ModelConfig, examples: Examples) -> MLPSpec:
@@ -59,44 +64,8 @@ def mlp_spec(config: ModelConfig, examples: Examples) -> MLPSpec:
     """
     if examples.inputs.dtype.kind != "f":
         raise ConfigError("model.kind is 'mlp', which reads numbers; data of characters need 'transformer'")
-    return MLPSpec(
-        num_inputs=math.prod(examples.inputs.shape[1:]),
-        num_classes=examples.num_classes,
-        num_features=config.num_features,
-        num_hidden=config.num_hidden,
-        num_experts=config.num_experts,
-        top_k=config.top_k,
-    )
-
-
-class MLPMoE(NamedModule):
-    """A Mixture-of-Experts classifier that holds all experts or some; its parameters come with :meth:`load`.
-
-    Parameters
-    ----------
-    spec
-        Sizes.
-    experts
-        Which experts are held, ascending; at least one.
-    """
-
-    def __init__(self, spec: MLPSpec, experts: Sequence[int]) -> None:
-        super().__init__()
-        [self.held] = held_in_layers(experts, spec.expert_group)
-        self.spec = spec
-        with torch.device("meta"):  # no memory, and no draw from torch's global generator
-            self.extractor = nn.Sequential(nn.Linear(spec.num_inputs, spec.num_features), nn.ReLU())
-            self.router = router_rows(spec.num_experts, spec.num_features)
-            self.experts = nn.ModuleDict({str(j): mlp_expert(spec.num_features, spec.num_hidden) for j in self.held})
-            self.classifier = nn.Linear(spec.num_features, spec.num_classes)
-
-    def forward(self, inputs: Tensor) -> Routed:
-        """Route every example to the best held experts, and add what they say to its features."""
-        features = self.extractor(inputs.flatten(1))
-        router_logits = features @ torch.stack(list(self.router)).T
-        gates = top_gates(router_logits[:, self.held], self.spec.top_k)
-        mixed = add_experts(features, features, gates, list(self.experts.values()))
-        return Routed(self.classifier(mixed), gates, functional.softmax(router_logits, dim=1))
+    num_inputs = math.prod(examples.inputs.shape[1:])
+    return MLPSpec(num_inputs, examples.num_classes, **sizes_from(config, MLPSpec))
 
 
 def mlp_expert(width: int, num_hidden: int) -> nn.Sequential:

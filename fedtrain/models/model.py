@@ -6,13 +6,15 @@ them, with the layer as their group, says what a client holds. In every layer a 
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedtrain.config import ModelConfig
 from fedtrain.models.tensors import Tensors
 
 
@@ -99,6 +101,56 @@ class NamedModule(nn.Module):
     def tensors(self) -> Tensors:
         """Return the parameters by name, detached; they share memory with the model."""
         return {name: value.detach() for name, value in self.state_dict().items()}
+
+
+class OneLayer(NamedModule):
+    """A model whose experts form one layer, between a shared extractor and a shared classifier.
+
+    Parameters
+    ----------
+    spec
+        Sizes.
+    held
+        Which experts are held, ascending; at least one.
+    width
+        Features, or maps, that the router sees.
+    outputs
+        Numbers that the classifier sees.
+    extractor, expert
+        Make the extractor, and an expert.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        held: Sequence[int],
+        width: int,
+        outputs: int,
+        extractor: Callable[[], nn.Module],
+        expert: Callable[[], nn.Module],
+    ) -> None:
+        super().__init__()
+        [self.held] = held_in_layers(held, spec.expert_group)
+        self.top_k = spec.top_k
+        with torch.device("meta"):  # no memory, and no draw from torch's global generator
+            self.extractor = extractor()
+            self.router = router_rows(spec.num_experts, width)
+            self.experts = nn.ModuleDict({str(j): expert() for j in self.held})
+            self.classifier = nn.Linear(outputs, spec.num_classes)
+
+    def forward(self, inputs: Tensor) -> Routed:
+        """Route every example to the best held experts, and add what they say to its features or maps."""
+        features = self.extractor(inputs)
+        seen = features.mean(dim=(2, 3)) if features.ndim == 4 else features  # the router sees every map's mean
+        router_logits = seen @ torch.stack(list(self.router)).T
+        gates = top_gates(router_logits[:, self.held], self.top_k)
+        mixed = add_experts(features, features, gates, list(self.experts.values()))
+        return Routed(self.classifier(mixed.flatten(1)), gates, functional.softmax(router_logits, dim=1))
+
+
+def sizes_from(config: ModelConfig, kind: Any) -> dict[str, Any]:
+    """Return the fields of a model's spec that a configuration has under the same names."""
+    return {one.name: getattr(config, one.name) for one in fields(kind) if hasattr(config, one.name)}
 
 
 def skeleton(spec: ModelSpec) -> Tensors:

@@ -15,7 +15,7 @@ from fedtrain.config.checks import ConfigError
 from fedtrain.config.model import ModelConfig
 from fedtrain.data.examples import Examples
 from fedtrain.models.mlp import mlp_expert
-from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, top_gates
+from fedtrain.models.model import NamedModule, Routed, add_experts, held_in_layers, router_rows, sizes_from, top_gates
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,9 @@ def transformer_spec(config: ModelConfig, examples: Examples) -> TransformerSpec
     """
     if examples.inputs.dtype.kind != "i" or examples.inputs.shape != examples.labels.shape:
         raise ConfigError("model.kind is 'transformer', which reads characters; data of numbers need 'mlp' or 'conv'")
-    return TransformerSpec(
-        num_classes=examples.num_classes,
-        context=examples.inputs.shape[1],
-        num_features=config.num_features,
-        num_heads=config.num_heads,
-        num_hidden=config.num_hidden,
-        num_layers=config.num_layers,
-        experts_per_layer=config.num_experts,
-        top_k=config.top_k,
-    )
+    sizes = sizes_from(config, TransformerSpec)
+    context = examples.inputs.shape[1]
+    return TransformerSpec(examples.num_classes, context, experts_per_layer=config.num_experts, **sizes)
 
 
 class TransformerMoE(NamedModule):

@@ -1,5 +1,6 @@
 """A client's part of the weights: the shared tensors, its experts, and the router's rows; and what sending it takes."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -82,17 +83,11 @@ class Traffic(NamedTuple):
 
 def traffic(weights: Weights, layout: Layout, experts: Iterable[int], *, router_rows: RouterRows = "held") -> Traffic:
     """Say how many bytes :func:`slice_weights` with the same arguments returns, without slicing."""
-    chosen = layout.check_experts(experts)
-    shared = router = own = 0
-    for name, value in weights.items():
-        part, size = layout.parts.get(name), arrays.num_bytes(value)
-        if part is None:
-            shared += size
-        elif part.router:
-            router += size if router_rows == "all" else size * len(part.held(chosen)) // part.count
-        else:
-            own += size * len(part.held(chosen)) // part.count
-    return Traffic(shared, router, own)
+    totals = [0, 0, 0]
+    for name, shape in layout.sliced_shapes(weights, layout.check_experts(experts), router_rows).items():
+        part = layout.parts.get(name)
+        totals[0 if part is None else 1 if part.router else 2] += math.prod(shape) * weights[name].dtype.itemsize
+    return Traffic(*totals)
 
 
 def assignments(solution: Solution, cohort: npt.ArrayLike) -> dict[int, tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """What the report shows, section by section, as HTML: headline, learning, alignment, load, solver, all rounds."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -9,10 +10,21 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray
 from fedtrain.report.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
-from fedtrain.report.clients import client_charts, merged_card
+from fedtrain.report.html import fill, table
 from fedtrain.report.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
+from fedtrain.results.history import PutAside, variation
 from fedtrain.results.record import WORDS, Alignments, Rounds, RunRecord
-from fedtrain.results.row import variation
+
+SHOWN = 500
+"""Most lines of the quarantine that the page shows; the file has all."""
+
+ENDS = {
+    "dropped": "lost on the way",
+    "late": "late",
+    "out_of_memory": "out of memory",
+    "rejected": "refused",
+}
+"""How a client's round ends without a merged update, by column of rounds.csv."""
 
 
 def headline(record: RunRecord) -> str:
@@ -22,7 +34,7 @@ def headline(record: RunRecord) -> str:
         return ""
     cards = [
         *(_accuracy_card(rounds), _proof_card(rounds), _traffic_card(record), _time_card(rounds), _load_card(record)),
-        merged_card(rounds),
+        _merged_card(rounds),
     ]
     return "".join(
         f'<div class="card"><dt>{name}</dt>'
@@ -49,7 +61,7 @@ def _proof_card(rounds: Rounds) -> tuple[str, str, str]:
 
 def _traffic_card(record: RunRecord) -> tuple[str, str, str]:
     rounds = record.rounds
-    total = float(np.nansum(rounds.numbers("bytes_down")) + np.nansum(rounds.numbers("bytes_up")))
+    total = rounds.total("bytes_down") + rounds.total("bytes_up")
     if record.whole_model_traffic is None:
         return "traffic", amount_of_bytes(total), "down and up, all rounds"
     whole = float(record.whole_model_traffic.sum())
@@ -58,10 +70,7 @@ def _traffic_card(record: RunRecord) -> tuple[str, str, str]:
 
 
 def _time_card(rounds: Rounds) -> tuple[str, str, str]:
-    solving, total = (
-        float(np.nansum(rounds.numbers("solve_seconds"))),
-        float(np.nansum(rounds.numbers("round_seconds"))),
-    )
+    solving, total = rounds.total("solve_seconds"), rounds.total("round_seconds")
     share = f", {percent(solving / total)} of it" if total > 0 else ""
     return "time in the solver", seconds(solving), f"of {seconds(total)} in all{share}"
 
@@ -74,6 +83,14 @@ def _load_card(record: RunRecord) -> tuple[str, str, str]:
         return "load variation", "–", detail
     total = alignments.loads.sum(axis=0)
     return "load variation", f"{variation(total):.3f}", f"of all rounds’ assignments together; {detail}"
+
+
+def _merged_card(rounds: Rounds) -> tuple[str, str, str]:
+    """Return the headline's card: whose updates were merged, of all that were asked."""
+    asked = int(rounds.total("clients"))
+    lost = {name: int(rounds.total(column)) for column, name in ENDS.items()}
+    detail = ", ".join(f"{count} {name}" for name, count in lost.items() if count) or "none lost, late or refused"
+    return "updates merged", f"{asked - sum(lost.values())} of {asked}", detail
 
 
 def _known_mean(values: FloatArray) -> float:
@@ -92,7 +109,7 @@ def sections(record: RunRecord) -> Iterator[str]:
         yield _section("alignment", "Who trained what", _matrix(record.alignments), grid=False)
         yield _section("load", "Load per expert", _load_charts(record.alignments), grid=False)
     yield _section("solver", "Solver and prices", _solver_charts(record, numbers))
-    yield _section("clients", "What came back", "".join(client_charts(record, numbers)))
+    yield _section("clients", "What came back", "".join(_client_charts(record, numbers)))
     yield _section("rounds", "All rounds", _table(rounds), grid=False)
 
 
@@ -103,10 +120,9 @@ def _section(anchor: str, title: str, body: str, *, grid: bool = True) -> str:
 
 def _learning_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
     rounds = record.rounds
-    accuracy = Series("test accuracy", rounds.numbers("accuracy"), "accuracy", "var(--c0)")
-    yield line_chart("Accuracy", numbers, [accuracy], form=percent, axis=short_percent, low=0.0, high=1.0)
-    loss = Series("test loss", rounds.numbers("loss"), "loss", "var(--c1)")
-    yield line_chart("Loss", numbers, [loss], form=number, low=0.0)
+    accuracy = _series(rounds, "test accuracy", "accuracy", 0)
+    yield line_chart("Accuracy", numbers, accuracy, form=percent, axis=short_percent, low=0.0, high=1.0)
+    yield line_chart("Loss", numbers, _series(rounds, "test loss", "loss", 1), form=number, low=0.0)
     lines = [
         Series("down", np.nancumsum(rounds.numbers("bytes_down")), "bytes_down_total", "var(--c0)"),
         Series("up", np.nancumsum(rounds.numbers("bytes_up")), "bytes_up_total", "var(--c2)"),
@@ -115,21 +131,13 @@ def _learning_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
         whole = np.cumsum(record.whole_model_traffic)
         lines.append(Series("whole models, both ways", whole, "bytes_whole_total", "var(--muted)", dashed=True))
     yield line_chart("Traffic so far", numbers, lines, form=amount_of_bytes, low=0.0)
-    variation = Series("coefficient of variation", rounds.numbers("load_cv"), "load_cv", "var(--c3)")
-    yield line_chart("Load variation between experts", numbers, [variation], form=number, low=0.0)
+    variation = _series(rounds, "coefficient of variation", "load_cv", 3)
+    yield line_chart("Load variation between experts", numbers, variation, form=number, low=0.0)
 
 
-MATRIX = """<div class="panel">
-<p class="note">One column per client, sorted by device tier; one row per expert. A filled cell: the client trained that
-expert. Pale columns: not in this round’s cohort. To the right each expert’s load in this round, with its bounds; below,
-the classes of each client’s examples.</p>
-<ul class="legend">{tiers}</ul>
-<div class="scroll" tabindex="0" role="group" aria-label="Alignment of the chosen round; arrow keys choose a client">
-<svg id="matrix" role="img"></svg></div>
-<p id="matrix-summary" class="note"></p>
-<p id="matrix-client" class="note" aria-live="polite">Choose a client by pointing at its column.</p>
-<noscript><p>The alignment of a chosen round is drawn by a script, which this browser does not run.</p></noscript>
-</div>"""
+def _series(rounds: Rounds, label: str, column: str, colour: int) -> list[Series]:
+    """Return a column as the only line of a chart."""
+    return [Series(label, rounds.numbers(column), column, f"var(--c{colour})")]
 
 
 def _matrix(alignments: Alignments) -> str:
@@ -138,45 +146,30 @@ def _matrix(alignments: Alignments) -> str:
         f"({int((alignments.tier == t).sum())} clients)</li>"
         for t, name in enumerate(alignments.tier_names)
     )
-    return MATRIX.replace("{tiers}", tiers)
+    return fill("matrix.html", tiers=tiers).rstrip()
 
 
 def _load_charts(alignments: Alignments) -> str:
     rounds = alignments.rounds.astype(np.float64)
     bounded = np.where(np.isfinite(alignments.capacity), alignments.capacity, 0.0)
     high = float(max(alignments.loads.max(), bounded.max(), alignments.demand.max(), 1.0))
-    charts = [
-        expert_chart(
-            j,
-            rounds,
-            alignments.loads[:, j],
-            alignments.demand[:, j],
-            alignments.capacity[:, j],
-            high=math.ceil(high),
-            colour=expert_colour(j, alignments.num_experts),
-        )
-        for j in range(alignments.num_experts)
-    ]
+    by_expert = enumerate(zip(alignments.loads.T, alignments.demand.T, alignments.capacity.T, strict=True))
+    colours = [expert_colour(j, alignments.num_experts) for j in range(alignments.num_experts)]
+    charts = [expert_chart(j, rounds, *known, high=math.ceil(high), colour=colours[j]) for j, known in by_expert]
     size = "multiples many" if alignments.num_experts > 16 else "multiples"
-    note = (
-        "Clients per expert and round (line) within the bounds that the load monitor set (band). "
-        "Rounds outside them are marked."
-    )
-    return f'<div class="panel"><p class="note">{note}</p><div class="{size}">{"".join(charts)}</div></div>'
+    return fill("loads.html", size=size, charts="".join(charts)).rstrip()
 
 
 def _solver_charts(record: RunRecord, numbers: FloatArray) -> str:
     rounds = record.rounds
-    time_ = Series("seconds", rounds.numbers("solve_seconds"), "solve_seconds", "var(--c4)")
-    gap = Series("relative gap", rounds.numbers("gap"), "gap", "var(--c3)")
-    objective = Series("objective", rounds.numbers("objective"), "objective", "var(--c2)")
-    tight = "Up to 1e-9 an alignment is proven optimal."
+    time_ = _series(rounds, "seconds", "solve_seconds", 4)
+    gap = _series(rounds, "relative gap", "gap", 3)
+    objective = _series(rounds, "objective", "objective", 2)
+    tight, less = "Up to 1e-9 an alignment is proven optimal.", "Less penalties, if any."
     charts = [
-        line_chart("Solver time", numbers, [time_], form=seconds, low=0.0),
-        line_chart("Gap", numbers, [gap], form=number, low=0.0, high=1e-9, note=tight),
-        line_chart(
-            "Fitness of the alignment", numbers, [objective], form=number, low=0.0, note="Less penalties, if any."
-        ),
+        line_chart("Solver time", numbers, time_, form=seconds, low=0.0),
+        line_chart("Gap", numbers, gap, form=number, low=0.0, high=1e-9, note=tight),
+        line_chart("Fitness of the alignment", numbers, objective, form=number, low=0.0, note=less),
     ]
     if len(rounds.proven):
         strip = proof_strip(numbers, rounds.proven)
@@ -199,16 +192,44 @@ def _price_chart(alignments: Alignments) -> str:
     return line_chart("Expert prices", alignments.rounds.astype(np.float64), prices, form=number, low=0.0, note=note)
 
 
+def _client_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
+    """Yield the section's charts and tables."""
+    rounds = record.rounds
+    ends = [
+        Series(name, rounds.numbers(column), column, f"var(--c{k})")
+        for k, (column, name) in enumerate(ENDS.items())
+        if column in rounds.columns
+    ]
+    note = "Clients of the round whose update was not merged."
+    if ends:
+        yield line_chart("What did not come back", numbers, ends, form=number, low=0.0, note=note)
+    if "simulated_seconds" in rounds.columns:
+        lasted = _series(rounds, "round", "simulated_seconds", 4)
+        note = "On the clients’ devices: until the last one ended, or the deadline."
+        yield line_chart("Simulated time of a round", numbers, lasted, form=seconds, low=0.0, note=note)
+    if record.put_aside:
+        yield _quarantine(record.put_aside)
+
+
+def _quarantine(lines: tuple[PutAside, ...]) -> str:
+    clients = Counter(line.client for line in lines)
+    most = ", ".join(f"client {client} ({count})" for client, count in clients.most_common(5))
+    shown = "" if len(lines) <= SHOWN else f" The first {SHOWN} are shown; quarantine.csv has all."
+    rows = (
+        f'<tr class="quarantined"><td>{line.round}</td><td>{line.client}</td>'
+        f'<td class="word">{escape(line.reason)}</td></tr>'
+        for line in lines[:SHOWN]
+    )
+    lines_shown = table("Replies that were put aside", PutAside._fields, rows)
+    return fill("put_aside.html", number=str(len(lines)), most=most, shown=shown, table=lines_shown).rstrip()
+
+
 def _table(rounds: Rounds) -> str:
-    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in rounds.columns)
-    rows = "".join(
+    rows = (
         f'<tr data-round="{k}">' + "".join(_cell(name, values[k]) for name, values in rounds.columns.items()) + "</tr>"
         for k in range(len(rounds))
     )
-    return (
-        '<div class="scroll table" tabindex="0" role="region" aria-label="All rounds">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return table("All rounds", (name.replace("_", " ") for name in rounds.columns), rows)
 
 
 def _cell(column: str, value: Any) -> str:

@@ -7,13 +7,12 @@ security policy forbids everything else, so that nothing in a configuration or a
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from fedtrain.report.data import embedded_data
+from fedtrain.report.html import fill, resource
 from fedtrain.report.sections import headline, sections
 from fedtrain.results import atomic
 from fedtrain.results.record import RunRecord, read_record
@@ -43,22 +42,19 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _page(record: RunRecord) -> str:
-    resources = files("fedtrain.report") / "page"
-    script = (resources / "report.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = {
-        "title": escape(record.name),
-        "style": (resources / "report.css").read_text(encoding="utf-8"),
-        "script": script,
-        "script_hash": digest,
-        "notices": "".join(f'<p class="notice">{escape(text)}</p>' for text in _notices(record)),
-        "headline": headline(record),
-        "sections": "".join(sections(record)),
-        "config": escape(record.config) or "This run has no config.toml.",
-        "data": embedded_data(record),
-    }
-    template = (resources / "report.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    script = resource("report.js")
+    return fill(
+        "report.html",
+        title=escape(record.name),
+        style=resource("report.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        notices="".join(f'<p class="notice">{escape(text)}</p>' for text in _notices(record)),
+        headline=headline(record),
+        sections="".join(sections(record)),
+        config=escape(record.config) or "This run has no config.toml.",
+        data=embedded_data(record),
+    )
 
 
 def _notices(record: RunRecord) -> Iterator[str]:

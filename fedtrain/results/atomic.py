@@ -7,12 +7,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 PART = ".part"
 """What ends the name of something half written; its name begins with a dot."""
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file by ``write``, which is given the path to write to, in place of whatever is there."""
     part = part_of(path)
     write(part)
@@ -23,10 +27,20 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file in place of whatever is there."""
-    replace_file(path, lambda part: _write_text(part, text))
+    replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def make_folder(path: Path, write: Callable[[Path], None]) -> None:
+def replace_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write arrays as .npz, nothing pickled, in place of whatever is there."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    replace_file(path, write)
+
+
+def make_folder(path: Path, write: Callable[[Path], object]) -> None:
     """Make a folder of files by ``write``, which is given a folder to write into; ``path`` must not exist."""
     part = part_of(path)
     remove(part)
@@ -68,7 +82,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,21 +1,23 @@
-"""What is kept of every round: its row, its quarantine and its alignment, without the fitness that it came from.
+"""What is kept of a round: its figures, one line of ``rounds.csv``, and what they were made from.
 
 An entry is one small file, so that a checkpoint need not write again what earlier rounds wrote; all entries together
-are rounds.csv, quarantine.csv and alignment.npz.
+are rounds.csv, quarantine.csv and alignment.npz. The fitness that an alignment came from is not kept.
 """
 
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import IntArray
-from fedtrain.results.row import Round, Row
+from alignsolve import Report, Solution
+from alignsolve.numerics import FloatArray, IntArray
+from fedtrain.results import atomic
 
 BY_EXPERT = ("loads", "capacity", "demand", "prices")
 """Arrays of an alignment that have a value for every expert; prices are NaN where the solver gave none."""
@@ -26,13 +28,114 @@ DAMAGES = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.er
 """What reading a damaged file may raise."""
 
 
+class Row(NamedTuple):
+    """One round's line in ``rounds.csv``.
+
+    Attributes
+    ----------
+    round
+        Counted from 1.
+    accuracy, loss
+        Of the whole model on the test set, after the round.
+    status, proof, gap, objective
+        Of the alignment, as checked by :func:`alignsolve.solve`.
+    load_cv
+        Coefficient of variation of the clients per expert that the alignment gives, whoever then trains.
+    bytes_down, bytes_up
+        Traffic of the whole cohort.
+    solve_seconds, round_seconds
+        Wall-clock time of solving, and of the whole round.
+    clients
+        Size of the cohort.
+    dropped
+        How many of it were lost on the way; those of ``late`` and ``out_of_memory`` are counted there alone.
+    rejected
+        How many returned an update that was refused.
+    softened
+        1 if a soft load bound was broken, else 0.
+    align_seconds
+        Wall-clock time of aligning and observing, solving included.
+    simulated_seconds
+        How long the round would have taken on the clients' devices: until the last one ended, or the deadline.
+    late
+        How many clients were not done at the deadline.
+    out_of_memory
+        How many could not hold the experts that they were given.
+    quarantined
+        How many clients' replies were put aside, those of clients that were not asked included.
+    clock
+        Simulated seconds from the start of the run to the end of this round, waiting for clients included.
+    """
+
+    round: int
+    accuracy: float
+    loss: float
+    status: str
+    proof: str
+    gap: float
+    objective: float
+    load_cv: float
+    bytes_down: int
+    bytes_up: int
+    solve_seconds: float
+    round_seconds: float
+    clients: int
+    dropped: int
+    rejected: int
+    softened: int
+    align_seconds: float
+    simulated_seconds: float
+    late: int
+    out_of_memory: int
+    quarantined: int
+    clock: float
+
+    @property
+    def merged(self) -> int:
+        """How many clients' updates were merged, those included that were given nothing to train."""
+        return self.clients - self.dropped - self.rejected - self.late - self.out_of_memory
+
+
+class PutAside(NamedTuple):
+    """One reply that was not merged: a line of ``quarantine.csv``."""
+
+    round: int
+    client: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What happened in one round.
+
+    Attributes
+    ----------
+    row
+        Its figures.
+    cohort
+        (row.clients,) client indices, ascending.
+    solution
+        The alignment; its row r is client ``cohort[r]``.
+    quarantined
+        Clients whose replies were put aside, each with the reason, ascending.
+    reports
+        What was noted of every client that was given an expert, in the cohort's order.
+    """
+
+    row: Row
+    cohort: IntArray
+    solution: Solution
+    quarantined: Sequence[tuple[int, str]]
+    reports: Sequence[Report]
+
+
 class Entry(NamedTuple):
     """What is kept of a round.
 
     Attributes
     ----------
     row, quarantined
-        As in :class:`fedtrain.results.row.Round`.
+        As in :class:`Round`.
     arrays
         Its alignment, by the names in ``ARRAYS``.
     """
@@ -65,8 +168,7 @@ def save_entry(path: Path, entry: Entry) -> None:
     words = json.dumps(
         {"row": entry.row._asdict(), "quarantined": entry.quarantined}, default=lambda value: value.item()
     )
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, words=np.array(words, dtype=np.str_), **entry.arrays)
+    atomic.replace_arrays(path, words=np.array(words, dtype=np.str_), **entry.arrays)
 
 
 def load_entry(path: Path) -> Entry:
@@ -104,3 +206,22 @@ def alignment_arrays(entries: Sequence[Entry], num_experts: int) -> dict[str, np
 
 def _pointers(parts: list[IntArray]) -> IntArray:
     return np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)]).astype(np.int64)
+
+
+def load_variation(solution: Solution) -> float:
+    """Coefficient of variation of the clients per expert that an alignment gives."""
+    assert solution.loads is not None  # align() raises if there is no alignment
+    return variation(solution.loads)
+
+
+def variation(loads: FloatArray) -> float:
+    """Coefficient of variation of loads over the experts; 0 where nothing was loaded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> variation(np.array([1.0, 3.0])), variation(np.zeros(2))
+    (0.5, 0.0)
+    """
+    mean = loads.mean()
+    return float(loads.std() / mean) if mean > 0.0 else 0.0

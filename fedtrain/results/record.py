@@ -3,7 +3,6 @@
 import csv
 import itertools
 import math
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from fedtrain.results.history import BY_EXPERT
-from fedtrain.results.row import PutAside
+from fedtrain.config.file import read_toml
+from fedtrain.results.history import BY_EXPERT, PutAside
 
 WORDS = ("status", "proof")
 """Columns of rounds.csv that hold words; all others hold numbers."""
@@ -45,6 +43,10 @@ class Rounds:
         """Return a column of numbers; NaN everywhere if the run did not write it."""
         values: FloatArray = self.columns.get(column, np.full(len(self), np.nan))
         return values
+
+    def total(self, column: str) -> float:
+        """Sum of what is known of a column of numbers."""
+        return float(np.nansum(self.numbers(column)))
 
     @cached_property
     def proven(self) -> BoolArray:
@@ -135,14 +137,10 @@ def read_record(run_dir: Path) -> RunRecord:
         If rounds.csv or alignment.npz is not what a run writes; the message names the file and the place.
     """
     path = run_dir / "config.toml"
-    try:
-        config = path.read_text(encoding="utf-8") if path.exists() else ""
-        settings = tomllib.loads(config)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+    settings = read_toml(path) if path.exists() else {}
     return RunRecord(
         name=str(settings.get("name") or run_dir.resolve().name),
-        config=config,
+        config=path.read_text(encoding="utf-8") if path.exists() else "",
         planned=settings.get("rounds"),
         rounds=_read_rounds(run_dir / "rounds.csv"),
         alignments=_read_alignments(run_dir / "alignment.npz"),
@@ -209,7 +207,8 @@ def _read_alignments(path: Path) -> Alignments | None:
         if arrays[name].shape != size:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}, expected (rounds, experts) = {size}")
     read: dict[str, Any] = {name: arrays[name] for name in ("rounds", *BY_EXPERT, "tier", "label_counts")}
-    read |= {name: _split(arrays[pointers], arrays[name]) for name, pointers in ragged.items()}
+    for name, pointers in ragged.items():
+        read[name] = [arrays[name][start:stop] for start, stop in itertools.pairwise(arrays[pointers])]
     read |= {name: int(arrays[name]) for name in ("num_clients", "num_experts")}
     return Alignments(**read, tier_names=[str(name) for name in arrays["tier_names"]])
 
@@ -224,7 +223,3 @@ def _read_model_bytes(path: Path) -> int | None:
     if size < 0:
         raise ValueError(f"{path} is not a whole safetensors file")
     return size
-
-
-def _split(pointers: npt.NDArray[Any], values: npt.NDArray[Any]) -> list[IntArray]:
-    return [values[start:stop] for start, stop in itertools.pairwise(pointers)]

@@ -7,7 +7,7 @@ other files are written beside themselves and renamed, so that there is never ha
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +23,7 @@ from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config.file import read_config, to_toml
 from fedtrain.models import Tensors
 from fedtrain.results import atomic
-from fedtrain.results.history import DAMAGES, Entry, alignment_arrays, load_entry, save_entry
-from fedtrain.results.row import PutAside, Row
+from fedtrain.results.history import DAMAGES, Entry, PutAside, Row, alignment_arrays, load_entry, save_entry
 
 FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
 """What a run writes, and with ``checkpoint/``, which a finished run removes, all that ``overwrite`` does away with."""
@@ -103,27 +102,29 @@ class RunFolder:
                 raise RunFolderError(f"cannot read {path}: {error}; pass --overwrite to start again") from error
         for name, lines in _lines(entries).items():
             with writing(self.path / name):
-                atomic.replace_text(self.path / name, _csv([HEADERS[name], *lines]))
+                atomic.replace_text(self.path / name, csv_text([HEADERS[name], *lines]))
         return entries
 
     def keep(self, entry: Entry) -> None:
         """Write a round's entry, before the state of that round is saved."""
         path = self._entry_path(entry.row.round)
         with writing(path):
-            atomic.replace_file(path, lambda part: save_entry(part, entry))
+            save_entry(path, entry)
 
     def append(self, entry: Entry) -> None:
         """Write a round's lines; they are in the files when this returns."""
         for name, lines in _lines([entry]).items():
             with writing(self.path / name), (self.path / name).open("a", encoding="utf-8", newline="") as file:
-                file.write(_csv(lines))
+                file.write(csv_text(lines))
 
     def write_model(self, tensors: Tensors) -> None:
         """Write ``model.safetensors``, the whole model."""
-        self._replace("model.safetensors", lambda path: safetensors.torch.save_file(tensors, path))
+        path = self.path / "model.safetensors"
+        with writing(path):
+            atomic.replace_file(path, lambda part: safetensors.torch.save_file(tensors, part))
 
     def write_alignment(
-        self, entries: Sequence[Entry], *, num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
+        self, entries: Sequence[Entry], num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
     ) -> None:
         """Write ``alignment.npz``: who trained what, with bounds and prices, by round.
 
@@ -146,12 +147,8 @@ class RunFolder:
             "tier_names": np.array(tier_names, dtype=np.str_),
             "label_counts": labels,
         }
-
-        def write(path: Path) -> None:
-            with path.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-
-        self._replace("alignment.npz", write)
+        with writing(self.path / "alignment.npz"):
+            atomic.replace_arrays(self.path / "alignment.npz", **arrays)
 
     def finish(self) -> None:
         """Remove the checkpoint, or what is left of it: there is nothing to go on with."""
@@ -162,10 +159,6 @@ class RunFolder:
 
     def _entry_path(self, number: int) -> Path:
         return self.checkpoint / "rounds" / f"{number:06d}.npz"
-
-    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
-        with writing(self.path / name):
-            atomic.replace_file(self.path / name, write)
 
 
 @contextmanager
@@ -207,7 +200,8 @@ def _lines(entries: Sequence[Entry]) -> dict[str, Sequence[Sequence[object]]]:
     return {"rounds.csv": [entry.row for entry in entries], "quarantine.csv": quarantined}
 
 
-def _csv(lines: Iterable[Sequence[object]]) -> str:
+def csv_text(lines: Iterable[Iterable[object]]) -> str:
+    """Write lines of fields as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()

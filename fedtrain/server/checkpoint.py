@@ -6,6 +6,7 @@ the disk and renamed: whatever stops the server, the newest folder is whole. The
 removed.
 """
 
+import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,8 @@ def save(
     description = {"format": FORMAT, "round": state.round, "clock": state.clock, "weights": kind, **about}
 
     def write(part: Path) -> None:
-        _save_weights(part / MODEL, state.tensors, kind)
+        contiguous = {name: arrays.contiguous(value) for name, value in state.tensors.items()}
+        _tensor_files(kind).save_file(contiguous, part / MODEL)
         save_state(part / ALIGNER, state.aligner, aligner)
         text = json.dumps({**description, "history": list(history)}, indent=1)
         (part / ABOUT).write_text(text + "\n", encoding="utf-8")
@@ -92,20 +94,18 @@ def load(
     newest = rounds[-1]
     with _reading(newest):
         description = json.loads((newest / ABOUT).read_text(encoding="utf-8"))
-        differing = [field for field in about if description[field] != about[field]]
+        for field in about:
+            if description[field] != about[field]:
+                raise SavedStateError(
+                    f"{newest} is the state of a run with {WORDS.get(field, field)} = {description[field]!r}, this one "
+                    f"has {about[field]!r}: choose another folder, or remove it to start anew"
+                )
         if description["round"] != _number(newest):
             raise ValueError(f"{ABOUT} is of round {description['round']}")
-    if differing:
-        field = differing[0]
-        raise SavedStateError(
-            f"{newest} is the state of a run with {WORDS.get(field, field)} = {description[field]!r}, this one has "
-            f"{about[field]!r}: choose another folder, or remove it to start anew"
-        )
-    with _reading(newest):
         known = _load_aligner(newest / ALIGNER, aligner, description.get("format", 1))
-        weights = _load_weights(newest / MODEL, description.get("weights", "torch"))
-        clock, history = description.get("clock", 0.0), description.get("history", [])
+        weights = _tensor_files(description.get("weights", "torch")).load_file(newest / MODEL)
     _check_same_model(newest, weights, like)
+    clock, history = description.get("clock", 0.0), description.get("history", [])
     return ServerState(description["round"], {name: weights[name] for name in like}, known, clock), history
 
 
@@ -122,7 +122,7 @@ def load_weights(folder: str | Path) -> dict[str, Array]:
         raise SavedStateError(f"there is no state in {folder}")
     with _reading(rounds[-1]):
         description = json.loads((rounds[-1] / ABOUT).read_text(encoding="utf-8"))
-        return _load_weights(rounds[-1] / MODEL, description["weights"])
+        return dict(_tensor_files(description["weights"]).load_file(rounds[-1] / MODEL))
 
 
 @contextmanager
@@ -159,22 +159,6 @@ def _load_aligner(path: Path, aligner: Aligner, written_as: int) -> AlignerState
         return aligner.from_arrays(dict(stored))
 
 
-def _save_weights(path: Path, weights: Weights, kind: str) -> None:
-    if kind == "torch":
-        from safetensors.torch import save_file  # noqa: PLC0415  (torch only for weights that are torch's)
-
-        save_file({name: value.contiguous() for name, value in weights.items()}, path)
-    else:
-        from safetensors.numpy import save_file as save_arrays  # noqa: PLC0415
-
-        save_arrays({name: np.ascontiguousarray(value) for name, value in weights.items()}, path)
-
-
-def _load_weights(path: Path, kind: str) -> dict[str, Array]:
-    if kind == "torch":
-        from safetensors.torch import load_file  # noqa: PLC0415
-
-        return dict(load_file(path))
-    from safetensors.numpy import load_file as load_arrays  # noqa: PLC0415
-
-    return dict(load_arrays(path))
+def _tensor_files(kind: str) -> Any:
+    """Return the module that reads and writes the tensors of a library; torch is loaded only for its own."""
+    return importlib.import_module(f"safetensors.{kind}")

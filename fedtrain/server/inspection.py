@@ -21,7 +21,9 @@ from fedtrain.aggregate import arrays
 from fedtrain.config import ValidationConfig
 from fedtrain.layouts import Layout, RouterRows, Weights
 from fedtrain.partial import PartialUpdate, find_fault
-from fedtrain.partial.reasons import printable
+
+LONGEST = 200
+"""Characters of a reason at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,3 +193,15 @@ def _refused(report: Report) -> Report:
         bytes_up=report.bytes_up,
         outcome=Outcome.REJECTED,
     )
+
+
+def printable(reason: str) -> str:
+    r"""Make a reason, which may quote what a client sent, fit to be shown: control characters as escapes, and cut.
+
+    Examples
+    --------
+    >>> print(printable("tensor a\nb is missing"))
+    tensor a\nb is missing
+    """
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in reason)
+    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"

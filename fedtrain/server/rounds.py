@@ -8,16 +8,19 @@ import numpy as np
 
 from alignsolve import Outcome
 from alignsolve.numerics import IntArray
-from fedtrain.results.row import Round, Row, load_variation
+from fedtrain.results.history import Round, Row, load_variation
 from fedtrain.server.federation import Federation, evaluate
-from fedtrain.server.simulated_clients import Transport, as_sent, train_cohort
+from fedtrain.server.simulated_clients import Transport, train_cohort
 from fedtrain.server.step import ServerState, draw_cohort
 from fedtrain.simulation.availability import opening, present
 from fedtrain.simulation.timing import simulated_seconds
 
+LOST = (Outcome.DROPPED, Outcome.REJECTED, Outcome.LATE, Outcome.OUT_OF_MEMORY)
+"""Ends of a client's round without a merged update; each has a column of rounds.csv."""
+
 
 def run_rounds(
-    federation: Federation, state: ServerState, transport: Transport = as_sent
+    federation: Federation, state: ServerState, transport: Transport = list
 ) -> Iterator[tuple[Round, ServerState]]:
     """Run what is left of the configured rounds, one each time that the next is asked for.
 
@@ -45,7 +48,7 @@ def run_rounds(
         yield done, state
 
 
-def run_round(federation: Federation, state: ServerState, transport: Transport = as_sent) -> tuple[Round, ServerState]:
+def run_round(federation: Federation, state: ServerState, transport: Transport = list) -> tuple[Round, ServerState]:
     """Run one round; clocks on the wall apart, it depends on nothing but its arguments."""
     started = time.perf_counter()
     fleet, server = federation.fleet, federation.server
@@ -57,7 +60,7 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
     caps = {client: len(federation.clients[client]) for client in pending.assigned}
     done = server.finish(pending, answers, caps)
 
-    reports, solution = done.inspected.reports, done.solution
+    reports, solution = done.inspected.reports, pending.solution
     accuracy, loss = evaluate(federation, done.state.tensors)
     seconds = simulated_seconds((report.seconds for report in reports), federation.config.clients.deadline)
     after = replace(done.state, clock=clock + seconds)
@@ -76,15 +79,12 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
         solve_seconds=solution.runtime,
         round_seconds=time.perf_counter() - started,
         clients=len(cohort),
-        dropped=done.count(Outcome.DROPPED),
-        rejected=done.count(Outcome.REJECTED),
         softened=after.aligner.softened_rounds - state.aligner.softened_rounds,
         align_seconds=done.align_seconds,
         simulated_seconds=seconds,
-        late=done.count(Outcome.LATE),
-        out_of_memory=done.count(Outcome.OUT_OF_MEMORY),
         quarantined=len(quarantined),
         clock=after.clock,
+        **{ended.name.lower(): done.count(ended) for ended in LOST},
     )
     return Round(row, cohort, solution, quarantined, reports), after
 

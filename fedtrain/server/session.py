@@ -6,7 +6,7 @@ came back to :meth:`Session.finish`.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from alignsolve import Aligner, AlignerState, Outcome
 from alignsolve.numerics import IntArray
 from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
+from fedtrain.config.checks import check
 from fedtrain.layouts import Layout, RouterRows, Weights, detect
-from fedtrain.results.row import load_variation
+from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
@@ -55,10 +56,11 @@ class Session:
     also
         What else a run that goes on from a saved state must agree on.
     state, history
-        What the next round starts from, None before :meth:`start`; and every round's figures.
+        What the next round starts from, None before :meth:`resume`; and every round's figures.
     """
 
     aligner: Aligner
+    _: KW_ONLY
     num_clients: int
     min_clients: int = 1
     seed: int = 0
@@ -71,15 +73,13 @@ class Session:
     bad_share: float = 0.3
     state_dir: str | Path | None = None
     also: Mapping[str, Any] = field(default_factory=dict)
-    state: ServerState | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
+    state: ServerState | None = field(default=None, init=False)
+    history: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         least, most, share = self.min_clients, self.num_clients, self.cohort_fraction
-        if not 1 <= least <= most:
-            raise ValueError(f"min_clients is {least}; it must be from 1 to num_clients, which is {most}")
-        if not 0.0 < share <= 1.0:
-            raise ValueError(f"cohort_fraction is {share}; it must be above 0 and at most 1")
+        check("min_clients", least, 1 <= least <= most, f"from 1 to num_clients, which is {most}")
+        check("cohort_fraction", share, 0.0 < share <= 1.0, "above 0 and at most 1")
         self.aggregation = AggregationConfig(self.rule, self.bad_share)
 
     @property
@@ -92,7 +92,7 @@ class Session:
         """What the aligner knows; None before the start."""
         return self.state.aligner if self.state else None
 
-    def start(self, weights: Weights) -> dict[str, Array]:
+    def resume(self, weights: Weights) -> dict[str, Array]:
         """Begin anew with these weights of the whole model, or go on from the saved state; returns where it goes on.
 
         Raises
@@ -136,7 +136,7 @@ class Session:
             If there are fewer than ``min_clients``. What was done is saved.
         """
         if self.state is None:
-            raise RuntimeError("a round before start()")
+            raise RuntimeError("a round before resume()")
         if len(here) < self.min_clients:
             raise TooFewClientsError(
                 f"round {self.rounds_done + 1} needs {self.min_clients} clients, and {len(here)} are there after "
@@ -144,10 +144,6 @@ class Session:
             )
         state = replace(self.state, tensors=dict(weights))
         return self.server.begin(state, self._cohort(here))
-
-    def part(self, pending: Pending, client: int) -> dict[str, Array]:
-        """Copy what a client of the round is to be sent."""
-        return self.server.part(pending, client)
 
     def finish(
         self, pending: Pending, answers: Mapping[int, Sequence[Answer]], caps: Mapping[int, float]
@@ -172,7 +168,7 @@ class Session:
             clients per expert; the ``seconds`` on the wall's clock.
         """
         done = self.server.finish(pending, answers, caps)
-        self.state, clients, solution = done.state, len(pending.assigned), done.solution
+        self.state, clients, solution = done.state, len(pending.assigned), pending.solution
         merged, rejected = done.count(Outcome.COMPLETED), done.count(Outcome.REJECTED)
         figures: dict[str, float] = {
             "clients": clients,
@@ -205,10 +201,5 @@ class Session:
     def _about(self) -> dict[str, Any]:
         """Say what a run that resumes this one's state must agree on."""
         layout = self.server.layout
-        return {
-            "num_clients": self.num_clients,
-            "seed": self.seed,
-            "layout": layout.name,
-            "num_experts": layout.num_experts,
-            **self.also,
-        }
+        model = {"layout": layout.name, "num_experts": layout.num_experts}
+        return {"num_clients": self.num_clients, "seed": self.seed, **model, **self.also}

@@ -22,16 +22,11 @@ from fedtrain.randomness import Purpose, generator
 from fedtrain.server.inspection import Answer, Inspected, Inspector
 
 
-class Aligning(Protocol):
+class _Aligning(Protocol):
     """What a round needs of :class:`alignsolve.Aligner`; its state is a value that only it looks into."""
 
-    def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]:
-        """Return the cohort's alignment, and the state after it."""
-        ...
-
-    def observe(self, state: Any, reports: Sequence[Report]) -> Any:
-        """Return the state that has learned from a round."""
-        ...
+    def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]: ...
+    def observe(self, state: Any, reports: Sequence[Report]) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +92,6 @@ class Finished:
     ----------
     state
         The state after it.
-    solution
-        Its alignment.
     inspected
         What became of its clients.
     align_seconds
@@ -106,7 +99,6 @@ class Finished:
     """
 
     state: ServerState
-    solution: Any
     inspected: Inspected
     align_seconds: float
 
@@ -137,7 +129,7 @@ class Server:
         Limits on updates.
     """
 
-    aligner: Aligning
+    aligner: _Aligning
     layout: Layout
     router_down: RouterRows = "held"
     router_up: RouterRows = "held"
@@ -186,7 +178,7 @@ class Server:
         aligner = self.aligner.observe(pending.aligned, inspected.reports)
         align_seconds = pending.align_seconds + time.perf_counter() - observing
         state = ServerState(before.round + 1, tensors, aligner, before.clock)
-        return Finished(state, pending.solution, inspected, align_seconds)
+        return Finished(state, inspected, align_seconds)
 
 
 def draw_cohort(seed: int, number: int, here: IntArray, size: int) -> IntArray:

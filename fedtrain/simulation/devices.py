@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from alignsolve.numerics import FloatArray, IntArray
 from fedtrain.config import ConfigError, RunConfig, TierConfig, TrainingConfig
 from fedtrain.models import Tensors, expert_of, num_bytes
 from fedtrain.randomness import Purpose, generator
-from fedtrain.simulation.trace import TraceRow, read_trace
+from fedtrain.simulation.trace import TraceRow, Windows, read_trace
 
 FORWARD_AND_BACKWARD = 3.0
 """Training on an example costs this many forward passes."""
@@ -78,7 +77,7 @@ class Fleet:
     tier_names: tuple[str, ...]
     availability: FloatArray
     joins: IntArray
-    windows: tuple[tuple[tuple[float, float], ...] | None, ...]
+    windows: tuple[Windows | None, ...]
     period: float
 
     def num_joined(self, number: int) -> int:
@@ -155,29 +154,12 @@ def _from_tiers(config: RunConfig, least_bytes: int) -> Fleet:
                 f"the shared part takes {least_bytes / 1024:.1f}; raise it, or make the model smaller"
             )
     place = assign_tiers(generator(config.seed, Purpose.DEVICES), clients.num_clients, clients.tiers)
-    spread = _of_tiers(clients.tiers, "spread")[place]
+    members = [clients.tiers[k] for k in place]
     draws = generator(config.seed, Purpose.SPREAD).standard_normal((4, clients.num_clients))
-    factors = np.exp(spread * draws)
-    devices = Devices(
-        (_of_tiers(clients.tiers, "memory_kib")[place] * 1024 * factors[0]).astype(np.int64),
-        _of_tiers(clients.tiers, "ms_per_example")[place] * factors[1],
-        _of_tiers(clients.tiers, "down_mbps")[place] * factors[2],
-        _of_tiers(clients.tiers, "up_mbps")[place] * factors[3],
-    )
-    return Fleet(
-        actual=devices,
-        declared=devices,
-        tier=place,
-        tier_names=tuple(tier.name for tier in clients.tiers),
-        availability=_of_tiers(clients.tiers, "availability")[place],
-        joins=_draw_joins(config),
-        windows=(),
-        period=clients.trace_period,
-    )
-
-
-def _of_tiers(tiers: Sequence[TierConfig], field: str) -> FloatArray:
-    return np.array([getattr(tier, field) for tier in tiers], dtype=np.float64)
+    factors = np.exp(np.array([tier.spread for tier in members]) * draws)
+    availability = np.array([tier.availability for tier in members])
+    names = tuple(tier.name for tier in clients.tiers)
+    return _fleet(config, members, factors, place, names, availability, _draw_joins(config), ())
 
 
 def _draw_joins(config: RunConfig) -> IntArray:
@@ -209,23 +191,26 @@ def _from_trace(config: RunConfig) -> Fleet:
     if joins[0] > 0:
         raise ConfigError(f"clients.trace: nobody in {path} joins at round 0, so there is no first round")
     names = tuple(sorted({row.tier for row in members}))
-    devices = Devices(
-        np.array([int(row.memory_kib * 1024) for row in members], dtype=np.int64),
-        _of_rows(members, "ms_per_example"),
-        _of_rows(members, "down_mbps"),
-        _of_rows(members, "up_mbps"),
-    )
-    return Fleet(
-        actual=devices,
-        declared=devices,
-        tier=np.array([names.index(row.tier) for row in members], dtype=np.int64),
-        tier_names=names,
-        availability=np.ones(len(members)),
-        joins=joins,
-        windows=tuple(row.windows for row in members) if any(row.windows for row in members) else (),
-        period=clients.trace_period,
-    )
+    tier = np.array([names.index(row.tier) for row in members], dtype=np.int64)
+    windows = tuple(row.windows for row in members) if any(row.windows for row in members) else ()
+    always = np.ones(len(members))
+    return _fleet(config, members, np.ones((4, len(members))), tier, names, always, joins, windows)
 
 
-def _of_rows(rows: Sequence[TraceRow], field: str) -> npt.NDArray[np.float64]:
-    return np.array([getattr(row, field) for row in rows], dtype=np.float64)
+def _fleet(
+    config: RunConfig,
+    members: Sequence[TierConfig | TraceRow],
+    factors: FloatArray,
+    tier: IntArray,
+    tier_names: tuple[str, ...],
+    availability: FloatArray,
+    joins: IntArray,
+    windows: tuple[Windows | None, ...],
+) -> Fleet:
+    """Put a fleet together; ``members`` are each client's figures, and ``factors`` multiply them, (4, num_clients)."""
+    kib, ms, down, up = np.array(
+        [[one.memory_kib, one.ms_per_example, one.down_mbps, one.up_mbps] for one in members], dtype=np.float64
+    ).T
+    memory = (kib * 1024 * factors[0]).astype(np.int64)
+    devices = Devices(memory, ms * factors[1], down * factors[2], up * factors[3])
+    return Fleet(devices, devices, tier, tier_names, availability, joins, windows, config.clients.trace_period)

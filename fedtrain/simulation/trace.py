@@ -18,9 +18,9 @@ available      optional: when the client is there, as ``start-end;start-end`` in
 import csv
 import itertools
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from fedtrain.config.checks import ConfigError
 
@@ -56,85 +56,61 @@ def read_trace(path: Path, *, period: float) -> list[TraceRow]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = _header(path, next(reader, []))
-            rows = [_row(_Line(path, reader.line_num, header, fields), period) for fields in reader if fields]
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(f"clients.trace: {path}, line 1", header)
+            place = f"clients.trace: {path}, line "
+            rows = [_row(f"{place}{reader.line_num}", header, fields, period) for fields in reader if fields]
     except OSError as error:
         raise ConfigError(f"clients.trace: cannot read {path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"clients.trace: {path} is not CSV text: {error}") from error
-    seen: set[str] = set()
-    for row in rows:
-        if row.client in seen:
-            raise ConfigError(f"clients.trace: {path} names client {row.client!r} twice")
-        seen.add(row.client)
+    names = Counter(row.client for row in rows)
+    for name, count in names.items():
+        if count > 1:
+            raise ConfigError(f"clients.trace: {path} names client {name!r} twice")
     return rows
 
 
-def _header(path: Path, header: list[str]) -> list[str]:
-    names = [name.strip() for name in header]
+def _check_header(place: str, names: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in names]
     unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
     if missing:
-        raise ConfigError(f"clients.trace: {path}, line 1: column {missing[0]} is missing")
+        raise ConfigError(f"{place}: column {missing[0]} is missing")
     if unknown:
-        known = ", ".join(REQUIRED + OPTIONAL)
-        raise ConfigError(f"clients.trace: {path}, line 1: column {unknown[0]!r} is none of {known}")
+        raise ConfigError(f"{place}: column {unknown[0]!r} is none of {', '.join(REQUIRED + OPTIONAL)}")
     if len(set(names)) < len(names):
-        raise ConfigError(f"clients.trace: {path}, line 1: a column is there twice")
-    return names
+        raise ConfigError(f"{place}: a column is there twice")
 
 
-class _Line:
-    """A line's fields by column; refuses with its place."""
+def _row(place: str, header: list[str], fields: list[str], period: float) -> TraceRow:
+    """Read a line; ``place`` is where it stands."""
+    if len(fields) != len(header):
+        raise ConfigError(f"{place}: {len(fields)} fields, the header has {len(header)}")
+    text = dict.fromkeys(OPTIONAL, "") | {name: field.strip() for name, field in zip(header, fields, strict=True)}
 
-    def __init__(self, path: Path, number: int, header: list[str], fields: list[str]) -> None:
-        self.place = f"clients.trace: {path}, line {number}"
-        if len(fields) != len(header):
-            raise ConfigError(f"{self.place}: {len(fields)} fields, the header has {len(header)}")
-        self.fields = {name: field.strip() for name, field in zip(header, fields, strict=True)}
+    def check(column: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ConfigError(f"{place}, column {column}: {text[column]!r} is not {rule}")
 
-    def text(self, column: str) -> str:
-        return self.fields.get(column, "")
-
-    def refuse(self, column: str, rule: str) -> NoReturn:
-        raise ConfigError(f"{self.place}, column {column}: {self.text(column)!r} is not {rule}")
-
-    def above_zero(self, column: str) -> float:
-        value = _number(self.text(column))
-        if not 0.0 < value < math.inf:
-            self.refuse(column, "a finite number above 0")
-        return value
-
-
-def _row(line: _Line, period: float) -> TraceRow:
-    if not line.text("client"):
-        line.refuse("client", "a name")
-    joins = line.text("joins")
-    if joins and not (joins.isascii() and joins.isdigit()):
-        line.refuse("joins", "a round, 0 or more")
+    check("client", text["client"] != "", "a name")
+    numbers = {column: _number(text[column]) for column in NUMBERS}
+    for column, value in numbers.items():
+        check(column, 0.0 < value < math.inf, "a finite number above 0")
+    joins, available = text["joins"], text["available"]
+    check("joins", joins == "" or (joins.isascii() and joins.isdigit()), "a round, 0 or more")
+    parts = [part.partition("-") for part in available.split(";")] if available else []
+    windows = [(_number(start), _number(end)) for start, _, end in parts]
+    rule = f"start-end;start-end with 0 <= start < end <= clients.trace_period = {period:g}"
+    check("available", all(0.0 <= start < end <= period for start, end in windows), rule)
+    ordered = all(one[1] <= after[0] for one, after in itertools.pairwise(windows))
+    check("available", ordered, "ascending without overlap")
     return TraceRow(
-        client=line.text("client"),
-        **{column: line.above_zero(column) for column in NUMBERS},
-        tier=line.text("tier") or "trace",
+        client=text["client"],
+        **numbers,
+        tier=text["tier"] or "trace",
         joins=int(joins) if joins else None,
-        windows=_windows(line, period),
+        windows=_joined(windows) if windows else None,
     )
-
-
-def _windows(line: _Line, period: float) -> Windows | None:
-    text = line.text("available")
-    if not text:
-        return None
-    windows = []
-    for part in text.split(";"):
-        start, _, end = part.partition("-")
-        window = _number(start), _number(end)
-        if not 0.0 <= window[0] < window[1] <= period:
-            line.refuse("available", f"start-end;start-end with 0 <= start < end <= clients.trace_period = {period:g}")
-        windows.append(window)
-    if any(next_[0] < previous[1] for previous, next_ in itertools.pairwise(windows)):
-        line.refuse("available", "ascending without overlap")
-    return _joined(windows)
 
 
 def _joined(windows: list[tuple[float, float]]) -> Windows:

@@ -1,4 +1,4 @@
-"""The loop: what must hold over many rounds, whatever the clients do."""
+"""The aligner: properties that hold over many rounds, for all behaviour of clients."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def tiered(num_clients: int) -> CapacityProfiler:
 
 
 def same(left, right) -> bool:
-    """Whether two states are bit-identical."""
+    """Return whether two states are bit-identical."""
     left, right = left.to_arrays(), right.to_arrays()
     return left.keys() == right.keys() and all(
         left[name].dtype == right[name].dtype and np.array_equal(left[name], right[name], equal_nan=True)
@@ -52,7 +52,7 @@ def test_every_round_is_proven_and_respects_the_declared_capacities(rng):
 
 
 def test_the_trial_of_the_design_has_no_infeasible_round():
-    """10 clients, 8 experts, 20 % dropouts, ±10 % bounds, 250 rounds: soft bounds are kept, hard ones can be."""
+    """10 clients, 8 experts, 20 % dropouts, ±10 % bounds, 250 rounds: soft bounds are kept, hard ones feasible."""
     for soft in (True, False):
         rng = np.random.default_rng(3)
         aligner = Aligner(load=LoadMonitor(tolerance=0.1, soft=soft), capacity=tiered(10))
@@ -74,7 +74,7 @@ def test_cumulative_loads_grow_even_though_clients_differ_and_drop_out(rng):
 
 
 def test_without_a_load_monitor_fitness_alone_decides(rng):
-    """The contrast: the same run without bounds is uneven, so that evenness is the monitor's doing."""
+    """A run without bounds is uneven, so the even loads are an effect of the load monitor."""
     fitness = RouterFitness(beta=1.0)
     popular = np.array([0.7, 0.1, 0.1, 0.1])
     measures = {"usage": [1.0], "loss": [1.0], "accuracy": [1.0], "router_mass": popular}
@@ -111,7 +111,7 @@ def test_a_run_is_repeated_by_its_seed():
 
 
 def test_states_are_values(rng):
-    """Nothing is changed in place: aligning or observing twice from one state gives the same twice."""
+    """States are not changed in place: aligning or observing twice from one state gives equal results."""
     aligner = Aligner(capacity=tiered(6))
     start = aligner.init(6, 3)
     before = {name: array.copy() for name, array in start.to_arrays().items()}
@@ -262,7 +262,7 @@ def test_arrays_of_another_state_are_refused(spoil, told):
 
 
 def test_soft_bounds_lose_nothing_where_hard_ones_hold(rng):
-    """The default price is exact: the soft optimum is the hard one, by an independent solver."""
+    """The default penalty is exact: an independent solver finds the same optimum with soft and with hard bounds."""
     fitness = LossFitness(beta=1.0)
     for _ in range(10):
         aligner = Aligner(fitness=fitness, capacity=tiered(8), tie_break=0.0)

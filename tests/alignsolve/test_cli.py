@@ -1,4 +1,4 @@
-"""The command line: exit codes, tables, JSON, bad input, and verification that believes nothing."""
+"""The command line: exit codes, tables, JSON, bad input, and verification that trusts nothing in a file."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SMALL = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=1)
 
 
 class Mute:
-    """Finds nothing and proves nothing."""
+    """A solver that finds nothing and proves nothing."""
 
     capabilities = Capabilities()
 
@@ -28,7 +28,7 @@ class Mute:
 
 
 class Timid:
-    """Assigns nobody anything: feasible where nothing is demanded, and far from the best."""
+    """A solver that assigns nothing: feasible without demands, and far from the optimum."""
 
     capabilities = Capabilities(takes=EVERYTHING - {Feature.GROUPS})
 
@@ -40,7 +40,7 @@ class Timid:
 
 
 class Eager:
-    """Assigns everybody everything."""
+    """A solver that assigns every expert to every client."""
 
     capabilities = Capabilities()
 
@@ -49,7 +49,7 @@ class Eager:
 
 
 class Oracle:
-    """Claims more than prices can prove, as an exhaustive back end may."""
+    """A solver that claims more than prices can prove, as an exhaustive back end may."""
 
     capabilities = Capabilities(exact=True)
 
@@ -109,7 +109,7 @@ def test_json_of_an_optimal_answer(small):
 
 
 def provable_by_prices(name: str) -> bool:
-    """Whether the family is infeasible by its rows or within the cardinality class, for which "auto" has a proof."""
+    """Return whether the family is infeasible by a row, or in the cardinality class, so that "auto" has a proof."""
     problem = FAMILIES[name](np.random.default_rng(1), num_clients=8, num_experts=4)
     return FAMILIES[name].infeasible.side == "row" or problem.class_ == "cardinality"
 
@@ -224,7 +224,7 @@ def test_an_output_that_fails_late_still_shows_the_answer(small, tmp_path, monke
 
 @pytest.fixture
 def answered(tmp_path):
-    """A problem file and a function that writes its solution file, with changes."""
+    """Return a problem file, and a function that writes its solution file with changes."""
     problem = FAMILIES["popular"](np.random.default_rng(0), num_clients=12, num_experts=4)
     save_problem(problem, tmp_path / "p.npz")
     assert run("solve", tmp_path / "p.npz", "-o", tmp_path / "s.json")[0] == 0
@@ -238,7 +238,7 @@ def answered(tmp_path):
 
 
 def differences(problem, solution) -> list[str]:
-    """What verify finds, in JSON and in words."""
+    """Return the differences that ``verify`` finds, in JSON and in words."""
     code, stdout, _ = run("verify", problem, solution, "--json")
     facts = strict(stdout)
     shown_code, shown, _ = run("verify", problem, solution)

@@ -1,4 +1,4 @@
-"""``alignsolve diagnose``: exit codes, words, JSON, the repaired problem written to a file."""
+"""``alignsolve diagnose``: exit codes, text, JSON, and the repaired problem in a file."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The front door: a solver may claim what it likes, only what can be checked is believed."""
+"""solve(): every solver's answer is checked; only claims that can be checked are accepted."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Several layers in one problem: the same optimum as brute force over all layers, read back layer by layer."""
+"""Several layers in one problem: the optimum of brute force over all layers, split by layer."""
 
 import math
 from itertools import product
@@ -15,7 +15,7 @@ from tests import oracle, strategies
 
 @st.composite
 def layer_problems(draw, num_clients):
-    """A layer with every field that a layer may have."""
+    """Return layers with every field that a layer may have."""
     e = draw(st.integers(1, 2))
     fields = draw(strategies.fitness_fields(num_clients, e))
     fields |= draw(strategies.client_fields(num_clients, e))
@@ -28,7 +28,7 @@ def layer_problems(draw, num_clients):
 
 
 def best_of_layers(layers, budget, costs):
-    """The best objective over every way to combine what the clients may take in each layer, within their budgets."""
+    """Return the best objective over all combinations of the clients' choices in each layer, within their budgets."""
     options = []
     for i in range(layers[0].num_clients):
         rows = product(*(oracle.row_choices(layer, i) for layer in layers))

@@ -1,4 +1,4 @@
-"""Load that survives dropouts, capacity that is learned, budgets of time, caches, and several layers: in the loop."""
+"""The aligner with coverage against dropouts, learned capacities, time budgets, caches, and several layers."""
 
 import itertools
 
@@ -93,7 +93,7 @@ def supply(capacity, num_experts, size):
     st.sampled_from([0.0, 0.1, np.inf]),
 )
 def test_covered_demands_can_be_met_together(capacity, past, rate, tolerance):
-    """Gale and Ryser: no set of experts demands more than the clients can put on so many."""
+    """Gale and Ryser: no set of experts demands more than the clients can supply to a set of its size."""
     coverage = CoverageLoad(monitor=LoadMonitor(tolerance=tolerance), prior_rate=rate)
     told = [completed(i, [j]) for i, j in enumerate(np.repeat(np.arange(len(past)), past))]
     state = coverage.update(coverage.init(len(told) + 1, len(past)), told)
@@ -197,7 +197,7 @@ def test_speeds_are_learned_from_durations(num_rounds, per_expert, fixed, seed):
 
 
 def test_bytes_are_told_from_work_where_both_vary():
-    """A client that holds its experts already downloads nothing: what remains is the price of a byte."""
+    """A client that already holds its experts downloads nothing; the difference is the price of a byte."""
     rng = np.random.default_rng(0)
     budget = TimeBudget(
         deadline=100.0, expert_seconds=1.0, bytes_per_second=1e6, expert_bytes=1e6, prior_rounds=1e-6, memory=1.0
@@ -224,7 +224,7 @@ def test_who_is_late_is_at_least_that_slow_and_who_vanished_teaches_nothing():
 
 
 def test_a_deadline_is_kept_once_a_client_that_boasts_was_measured():
-    """It declares 1 s per expert and takes 3: after a few rounds it is given what it can do."""
+    """The client declares 1 s per expert and takes 3 s: after a few rounds it gets what it can train in time."""
     truth = np.array([1.0, 3.0])
     budget = TimeBudget(deadline=6.5, expert_seconds=1.0)
     aligner = Aligner(capacity=CapacityProfiler(client_capacity=8), budget=budget)
@@ -364,7 +364,7 @@ def test_a_client_that_cannot_pay_for_a_forward_pass_sits_out():
     st.booleans(),
 )
 def test_what_is_asked_of_clients_can_be_done(clients, costs, layers, equal):
-    """Whatever capacities, demands, budgets and layers say together, no row of the round contradicts itself."""
+    """For all combinations of capacities, demands, budgets and layers, no client of the round contradicts itself."""
     capacity, demand, budget = (np.array(column) for column in zip(*clients, strict=True))
     cost = np.tile(costs[:1] if equal else costs, (len(clients), 1))
     limits = client_limits(capacity, np.minimum(demand, capacity), 4, budgets=Budgets(budget, cost), layers=layers)

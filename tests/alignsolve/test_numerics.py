@@ -1,4 +1,4 @@
-"""Sums, tolerances, expert bounds and compressed rows: the small parts that everything else trusts."""
+"""Sums, tolerances, expert bounds and compressed rows: the small parts that all other code relies on."""
 
 from fractions import Fraction
 

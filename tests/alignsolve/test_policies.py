@@ -1,4 +1,4 @@
-"""The rivals, each by what tells it from the others; all by what they owe to the clients."""
+"""The policies: the distinctive property of each, and the client bounds that all must keep."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ PARTS = Parts(capacity=CapacityProfiler(client_capacity=CAPACITY), fitness=Route
 
 
 def popular(client):
-    """A report of a client whose router prefers expert 0, some more and some less."""
+    """Return a report of a client whose router prefers expert 0; the strength varies."""
     mass = np.array([8.0 + client, 1.0 + client % 3, 1.0 + client % 2, 1.5])
     return Report(client, [0], usage=[1.0], loss=[0.5], accuracy=[0.5], router_mass=mass / mass.sum(), num_examples=9)
 

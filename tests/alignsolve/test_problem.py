@@ -1,4 +1,4 @@
-"""What a problem accepts, how it reads it, and how it complains."""
+"""The problem: accepted arguments, how they are read, and the errors for wrong ones."""
 
 import re
 from dataclasses import FrozenInstanceError

@@ -1,4 +1,4 @@
-"""What solve() is asked: solvers, features, limits, warm starts; each wrong one is told."""
+"""The arguments of solve(): solvers, features, limits, warm starts, and the errors for wrong ones."""
 
 import math
 import re
@@ -32,7 +32,7 @@ def test_an_unknown_solver_lists_all():
 
 
 class Capped:
-    """Takes nothing but the client side."""
+    """A solver that takes only client-side features."""
 
     capabilities = Capabilities(takes=CLIENT_SIDE)
 
@@ -88,7 +88,7 @@ def test_the_solver_gets_what_was_asked_for():
 
 
 def warm(problem, given):
-    """What reaches a solver of a warm start."""
+    """Return the warm start that reaches a solver."""
     seen = []
 
     def curious(problem, *, warm_start, **_):

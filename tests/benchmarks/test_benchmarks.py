@@ -1,4 +1,4 @@
-"""The races: peers agree with us, bad contenders become rows, runs resume, reports are drawn from rows."""
+"""The races: peers agree with our solvers, bad contenders become rows, races resume, reports are made from rows."""
 
 import subprocess
 import sys
@@ -159,7 +159,7 @@ def race_of(*solvers: Callable[..., Answer], timeout: float = 30.0, repeats: int
 
 @pytest.fixture
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers import this file by the name that it has here."""
+    """Let workers import this file by its name here."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 

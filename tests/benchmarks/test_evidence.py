@@ -1,4 +1,4 @@
-"""The evidence: its plans say what the protocol says, its rows are kept whole, its page tells what they say."""
+"""The evidence: its plans match the protocol, its rows are complete, and its page matches the rows."""
 
 import re
 from dataclasses import replace
@@ -23,7 +23,7 @@ PLANS = ROOT / "benchmarks" / "evidence"
 
 
 def made_up(name, seconds):
-    """What a plan of three seeds would come to if an alignment's accuracy rose to 0.9 within so many rounds."""
+    """Return the results of a plan with three seeds if an alignment's accuracy rose to 0.9 within so many rounds."""
     plan, rng = replace(read_plan(PLANS / f"{name}.toml"), seeds=(1, 2, 3)), np.random.default_rng(3)
 
     def read(cell):
@@ -110,7 +110,7 @@ def test_cells_of_other_plans_are_not_kept(tmp_path):
 
 @pytest.mark.slow
 def test_the_page_is_what_the_kept_rows_say(tmp_path, monkeypatch):
-    """Every run of both plans is kept, so that nothing is run here, and the page in docs/ is written from them."""
+    """Every run of the plans is kept, so nothing is run here; the page in docs/ is made from the kept rows."""
     if not (ROOT / "docs" / "evidence.md").exists():
         pytest.skip("the evidence was not run to its end yet: make evidence")
     cells = tmp_path / "runs" / "cells"

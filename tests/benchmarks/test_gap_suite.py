@@ -1,4 +1,4 @@
-"""The suite of the classical instances: what it races, and how it counts against the best known values."""
+"""The suite of the classical instances: its cases, and its comparison with the best known values."""
 
 from dataclasses import replace
 from pathlib import Path

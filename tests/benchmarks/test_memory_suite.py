@@ -1,4 +1,4 @@
-"""The memory suite: instances in files, memory against the fitness, and rows from before it was told."""
+"""The memory suite: instances in files, memory in units of the fitness, and rows of earlier versions."""
 
 import csv
 from pathlib import Path

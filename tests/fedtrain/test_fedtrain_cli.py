@@ -1,4 +1,4 @@
-"""The command line: what a run writes, how it fails, and what Ctrl-C leaves."""
+"""The command line: the files of a run, its errors, and the state after Ctrl-C."""
 
 import csv
 import io
@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from alignsolve import SolveError
 from fedtrain.cli import app
 from fedtrain.config.file import read_config
-from fedtrain.display import make_display
+from fedtrain.display import showing
 from fedtrain.models import MLPSpec, skeleton
-from fedtrain.results.row import Row
+from fedtrain.results.history import Row
 from fedtrain.server import rounds as rounds_module
 from tests.small_runs import SMALL
 
@@ -155,9 +155,9 @@ def test_a_terminal_shows_the_latest_rounds_as_a_table(finished):
     first = Row(**{name: values[name] for name in Row._fields})._replace(
         clients=12, dropped=1, rejected=1, late=0, out_of_memory=0
     )
-    with make_display(console, "small", 20) as display:
+    with showing(console, "small", 20) as show:
         for number in range(1, 15):
-            display.show(first._replace(round=number, accuracy=number / 100))
+            show(first._replace(round=number, accuracy=number / 100))
     screen = console.file.getvalue().rpartition("small")[2]
     for shown in ("14/20", "0.1400", "0.0300", "0.050", "OPTIMAL PRICES", "1.0e-12", "10/12", "2.00"):
         assert shown in screen

@@ -1,4 +1,4 @@
-"""Whole rounds with every data set that needs no files, and with every kind of model."""
+"""Whole rounds with every data set without files, and with every kind of model."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fedtrain.compare.personalised import personalised_accuracy
+from fedtrain.compare.cell import personalised_accuracy
 from fedtrain.config import ConfigError
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
@@ -44,7 +44,7 @@ def test_a_round_is_certified_and_learns(data, model):
 
 @pytest.mark.parametrize("fitness", ["loss", "router"])
 def test_every_client_holds_an_expert_of_every_layer(fitness):
-    """Devices have memory for three experts, and there are two layers."""
+    """Devices have memory for three experts; there are two layers."""
     config = configured(82.0, "data.name=text", "model.kind=transformer", f"alignment.fitness={fitness}")
     federation = prepare(config)
     assert federation.footprint.holding(3) <= 82 * 1024 < federation.footprint.holding(4)

@@ -1,4 +1,4 @@
-"""GAP files: read as alignments in both senses, written and read back, refused by the line of what is wrong."""
+"""GAP files: read as problems in both senses, written and read back; errors name the line."""
 
 from pathlib import Path
 

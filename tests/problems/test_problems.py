@@ -1,4 +1,4 @@
-"""Every family makes what it says: at any size, the same for a seed, feasible or infeasible for the declared reason."""
+"""Every family keeps its promises: any size, repeatable by seed, feasible or infeasible for the declared reason."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -139,7 +139,7 @@ def test_large_instances_are_made_without_copies(tracked_peak):
 
 @pytest.fixture
 def tracked_peak():
-    """Peak of the memory that a call allocates, in bytes."""
+    """Return the peak of the memory that a call allocates, in bytes."""
 
     def measure(call) -> int:
         tracemalloc.start()
@@ -159,7 +159,7 @@ def same(a, b) -> bool:
 
 
 def has_alignment(problem: AlignmentProblem) -> bool:
-    """Ask an independent MILP solver, from the problem's raw fields, whether anything satisfies the hard bounds."""
+    """Return whether an alignment keeps the hard bounds, by an independent MILP solver on the raw fields."""
     n, e = problem.shape
     lower, upper = np.zeros((n, e)), np.ones((n, e))
     if problem.eligible is not None:
@@ -182,7 +182,7 @@ def has_alignment(problem: AlignmentProblem) -> bool:
 
 
 def rows(problem: AlignmentProblem) -> Iterator[tuple[np.ndarray, float, float, float]]:
-    """All rows but the pairs' own: coefficients, least, most and their scale."""
+    """Yield all rows but the pairs' bounds: coefficients, least, most, and their scale."""
     n, e = problem.shape
     load = np.ones((n, e)) if problem.client_load is None else problem.client_load
     for i in range(n):

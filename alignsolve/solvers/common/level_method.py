@@ -31,15 +31,15 @@ SAMPLE_ENTRIES = 1 << 17
 SAMPLE_ROWS_WITH_BUDGETS = 512
 """Clients of the sample if clients have budgets: then each one is a knapsack."""
 LAST_SHARE = 4
-"""Where there is a sample, one in so many passes sees all clients."""
+"""If there is a sample, the last passes see all clients: one pass in this number."""
 DEPTH = 0.5
-"""Where the level lies between the best bound (0) and the target (1)."""
+"""Position of the level between the best bound (0) and the target (1)."""
 FIRST_GAP = 0.05
 """Without a target: this share of the first bound below it."""
 TOO_LOW = 0.25
 """A level that is missed by more than this share of the step is out of reach."""
 PATIENCE, PROGRESS = 8, 0.02
-"""The search ends when so many passes brought the best bound nearer to the target by less than this share."""
+"""The search ends if ``PATIENCE`` passes brought the best bound nearer to the target by less than this share."""
 SETTLED = 1e-10
 """The search ends when the target is this close to the best bound, relatively."""
 
@@ -221,6 +221,6 @@ class ClientSample:
         self.demand = Demand(self.block)
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """Sum of the clients' optima under the prices, and their loads, (num_experts,)."""
+        """Return the sum of the clients' optima under the prices, and their loads, (num_experts,)."""
         total, loads = self.demand.respond(prices)
         return total * self.scale, loads * self.scale

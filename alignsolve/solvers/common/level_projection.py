@@ -28,7 +28,7 @@ def nearest(slopes: Any, offsets: Any, level: float, start: Any, lower: Any, upp
     slopes, offsets
         (num_slopes, num_experts) and (num_slopes,): the model's pieces.
     level
-        What the model should not exceed.
+        The level that the model should not exceed.
     start, lower, upper
         (num_experts,): the prices to project, and the box.
 

@@ -22,7 +22,7 @@ def model_fits(problem: AlignmentProblem, solver: str, seconds_per_pair: float, 
     solver
         Its name, for the error message.
     seconds_per_pair
-        How long the solver's back end takes to build the model, for each pair.
+        Time that the solver's back end takes to build the model, for each pair.
     deadline
         On the clock of :func:`time.monotonic`.
 

@@ -31,7 +31,7 @@ class Sample:
     problem
         The whole problem.
     stride
-        Sampling stride: one client of every so many, all of them for 1.
+        Sampling stride: the sample has one client in ``stride``, and all of them for 1.
     chunk_entries
         Pairs of a chunk. Chunks do not depend on the number of threads, so answers do not either.
     """

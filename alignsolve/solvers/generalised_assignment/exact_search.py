@@ -125,7 +125,7 @@ class ExactSearch:
         return near and self.trees.promising(self.clock.left, UNLIKELY)
 
     def grow_trees(self, nodes: float, end: float) -> None:
-        """Grow trees for so many nodes or until ``end``, each aiming one above the bound.
+        """Grow trees for this number of nodes or until ``end``, each aiming one above the bound.
 
         It stops as soon as the local search has reached the bound.
         """

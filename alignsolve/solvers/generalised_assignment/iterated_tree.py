@@ -14,7 +14,7 @@ from alignsolve.solvers.generalised_assignment.tree import Found, Tree, suits
 TRIAL = 1.0
 """Seconds that a tree may take before its length is guessed."""
 UNLIKELY = 30.0
-"""A tree that would take more than so many times the time left is not continued."""
+"""A tree is not continued if it would take more than this multiple of the time left."""
 
 
 class IteratedTree:

@@ -91,7 +91,7 @@ class LargeNeighbourhoodSearch:
             self._listed = 2.0 * MORE
 
     def _loss(self, expert: IntArray) -> float:
-        """By how much an alignment exceeds the linear relaxation: clients away from home, and unused capacity."""
+        """The cost of an alignment above the linear relaxation: clients away from home, and unused capacity."""
         clients = np.arange(len(expert))
         carried = np.bincount(expert, self._terms.load[clients, expert], minlength=len(self._prices))
         unused = self._prices * np.maximum(self._terms.capacity - carried, 0.0)

@@ -98,7 +98,7 @@ class LocalSearch:
     def run(
         self, descents: float, deadline: float, goal: float = -math.inf, enough: threading.Event | None = None
     ) -> None:
-        """Go on for so many descents, until the deadline, the goal (a cost), or until ``enough`` is set."""
+        """Make this number of descents, or stop at the deadline, at the goal (a cost), or once ``enough`` is set."""
         num_clients, num_experts = self.instance.shape
         slice_ = max(1, SLICE // (num_clients * num_experts))
         while descents > 0 and time.monotonic() < deadline and self.value > goal:

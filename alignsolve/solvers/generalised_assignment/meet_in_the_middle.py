@@ -120,7 +120,7 @@ def meet(
     first, second = _join(halves, room, prices[few], limit, whole, random)
     if first < 0:
         return False
-    # Write the cheapest pair of sets: everybody goes home, then the deviations.
+    # Write the cheapest pair of sets: all clients go home, then the deviations are made.
     for z in range(len(clients)):
         expert[clients[z]] = few[home[clients[z]]]
     for half in range(2):

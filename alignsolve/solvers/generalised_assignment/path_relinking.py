@@ -29,9 +29,9 @@ STALE = 100 * POOL
 SHIFTED, SPREAD = 5, 15
 """Percentage of the clients that are moved from the start for a new pool, at least, and up to so much more."""
 ALIKE = 2
-"""Two alignments of equal cost count as the same if at most so many clients differ."""
+"""Two alignments of equal cost count as equal if no more than this number of clients differ."""
 CLOSE = 4
-"""Two alignments of the pool have a path between them if at least so many clients differ."""
+"""Two alignments of the pool have a path between them if at least this number of clients differ."""
 RISE, FALL = 1.02, 0.98
 """Factors on the penalties after a descent that ends over capacity, and after one that does not."""
 RANGE = 1e-3
@@ -97,7 +97,7 @@ def new_elite(start: IntArray, penalty: FloatArray, seed: int) -> Elite:
 
 @kernel
 def search(terms: Any, elite: Any, plan: Any, descents: int) -> None:
-    """Make so many descents."""
+    """Make a number of descents."""
     for _ in range(descents):
         # Step 1: a start near the relaxation while the pool fills, then a point on a path.
         if elite.counters[0] < POOL:

@@ -30,7 +30,7 @@ BOUND_ERROR = 1e-7
 
 
 class Verdict(Enum):
-    """What HiGHS knows when it returns."""
+    """HiGHS's verdict when it returns."""
 
     OPTIMAL = auto()
     INFEASIBLE = auto()
@@ -40,7 +40,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What HiGHS returned.
+    """The result of a run of HiGHS.
 
     Attributes
     ----------

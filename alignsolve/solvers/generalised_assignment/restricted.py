@@ -35,7 +35,7 @@ from alignsolve.solvers.generalised_assignment.tree import Found, Tree
 SURE = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 """Share of one expert from which on a client is fixed: the first leaves fewest clients open, the last most."""
 FIRST, FIRST_OF_TREES = 4, 1
-"""Where to begin among these, for HiGHS and for trees, which solve small instances sooner."""
+"""The first place in this list, for HiGHS and for trees, which solve small instances sooner."""
 LENGTHS = (0.03, 0.01, 0.1)
 """Lengths of the steps, in turn, as shares of Polyak's step towards the incumbent."""
 IGNORED, AVERAGED, AT_ONCE = 100, 400, 50
@@ -45,12 +45,12 @@ STEPS = 500
 MOST_OPEN = 700
 """Most pairs of a small instance for HiGHS."""
 TOO_FAR = 2.0
-"""If the first small instance is not solved, and its result is farther from the bound than so many times the
-incumbent's gap, restricted problems do not pay."""
+"""Restricted problems do not pay if the first one is not solved to the end, and its result is farther from the bound
+than this multiple of the incumbent's gap."""
 
 
 class RestrictedProblem(NamedTuple):
-    """The clients that are left to decide, and what is fixed.
+    """A choice for some clients that is fixed, and the clients that are left to decide.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class RestrictedProblem(NamedTuple):
     multipliers
         (len(clients),) of the small instance.
     start
-        (len(clients),) the open clients' experts in the incumbent, if the incumbent is among what can be chosen.
+        (len(clients),) the open clients' experts in the incumbent, if the incumbent can be chosen.
     """
 
     chosen: IntArray
@@ -111,7 +111,7 @@ class Restrictions:
     Attributes
     ----------
     around
-        Whether the incumbent is among what they can choose.
+        Whether the incumbent can be chosen in them.
     trees
         Whether trees solve them, which can take many more open pairs.
     pays
@@ -236,7 +236,7 @@ class Restrictions:
 
 
 def in_turn(afresh: Restrictions, around: Restrictions, vain: int) -> Restrictions | None:
-    """Choose who is next, after so many in vain: ``around`` only once ``afresh`` has shown that it pays."""
+    """Choose the next series, given the failures in a row: ``around`` only once ``afresh`` has shown that it pays."""
     if afresh.far:
         return None
     order = (around, afresh) if afresh.proven and vain % 2 else (afresh, around)

@@ -1,12 +1,19 @@
-"""Repair where loads are weighted or budgets bind: a search by single moves and trades, which forgets nothing.
+"""Repair for the general class: a search by single moves and trades, which lowers the violation of load bounds.
 
-NP-hard, so nothing is promised. Rows stay complete; what is searched away is the hard load bounds' violation. Each step
-takes the expert that violates most and makes the best of the moves that touch it: a client takes it, drops it, shifts
-between it and another expert, or two clients trade. Best is the least loss of objective per violation removed. Where
-no move helps, the violated experts weigh more from now on, and the move that does least harm is made all the same: it
-ejects another expert's load, whose turn comes next. A pair that was dropped may not come back for some steps, so that
-chains go on rather than back. (Breakout: Morris, AAAI 1993; ejection chains for the GAP:
-Yagiura, Ibaraki, Glover, INFORMS J. Computing 16, 2004.)
+The problem is NP-hard, so nothing is promised. Rows stay complete; the hard load bounds may be violated, and the
+search lowers the violation. Each step:
+
+1. Take the expert with the largest weighted violation.
+2. Find the best move that touches it: a client takes it, drops it, or shifts between it and another expert; or two
+   clients trade. The best move loses least objective per violation removed.
+3. If no move helps, raise the expert's weight, and make the move that does least harm. It ejects another expert's
+   load, whose turn comes next.
+
+A pair that was dropped may not come back for some steps (a tabu list), so that chains of moves go on rather than
+back.
+
+Sources: P. Morris, The breakout method for escaping from local minima, AAAI 1993, for the weights; M. Yagiura, T.
+Ibaraki and F. Glover, INFORMS J. Computing 16 (2004), for ejection chains in generalised assignment.
 """
 
 import time
@@ -37,14 +44,14 @@ from alignsolve.solvers.greedy.state import (
 SLICE_ENTRIES = 20_000_000
 """Pairs that may be looked at between two looks at the clock."""
 PATIENCE = 400
-"""Steps without a new least violation before the search gives up, and as many more per expert as PATIENCE_EACH."""
+"""Steps without a new least violation before the search gives up; ``PATIENCE_EACH`` more for each expert."""
 PATIENCE_EACH = 20
 MOST_TRADES = 200_000
 """Trades looked at in one step."""
 
 
 def load_units(state: State) -> FloatArray:
-    """What a violation of each expert is measured in, (num_experts,): its mean load."""
+    """The unit of each expert's violation, (num_experts,): the mean load of its clients."""
     num_experts = state.status.shape[1]
     if not state.load.size:
         return np.ones(num_experts)
@@ -82,30 +89,33 @@ def repair_by_chains(state: State, unit: FloatArray, deadline: float) -> bool:
 
 @kernel
 def total_violation(s: State, unit: Any) -> float:
-    """By how much all hard load bounds are violated, in each expert's own unit."""
+    """The violation of all hard load bounds, each in its expert's own unit."""
     return sum([violation(s, unit, j, s.experts[j, LOAD]) for j in range(len(unit))])
 
 
 @kernel
 def violation(s: State, unit: Any, j: int, load: float) -> float:
-    """By how much this load of expert j violates its hard bounds, in its own unit."""
+    """The violation of expert j's hard bounds by this load, in its own unit."""
     return max(0.0, load - s.experts[j, MOST], s.experts[j, LEAST] - load) / unit[j]
 
 
 @kernel
 def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float) -> Any:
-    """Go ``steps`` steps, or until nothing is violated; returns where the search stands."""
+    """Make ``steps`` steps, or until nothing is violated; return the state of the search."""
     for _ in range(steps):
+        # Step 1.
         v = _worst(s, unit, weights)
         if v < 0:
             return step, 0, 0.0
         step += 1
         waited += 1
+        # Step 2.
         kind, a, b, other, harm = _best_shift(s, unit, weights, banned, step, v)
         if harm >= 0.0:
             trade = _best_trade(s, unit, weights, banned, step, v)
             if trade[4] < harm:
                 kind, a, b, other, harm = trade
+        # Step 3.
         if harm >= 0.0:
             weights[v] += 1.0
         if kind > 0:
@@ -129,7 +139,7 @@ def _worst(s: State, unit: Any, weights: Any) -> int:
 
 @inner
 def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
-    """The best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, harm)."""
+    """Find the best way for one client to take v, drop it, or shift: (1, client, −1, other expert or −1, harm)."""
     n, num_experts = s.status.shape
     over = s.experts[v, LOAD] > s.experts[v, MOST]
     kind, client, partner, harm = 0, -1, -1, np.inf
@@ -150,7 +160,7 @@ def _best_shift(s: State, unit: Any, weights: Any, banned: Any, step: int, v: in
 
 @inner
 def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: bool) -> float:
-    """Rank the move of client i's unit from v to k (or back); −1 is nowhere. Below 0 it helps; the least is best."""
+    """Rank the move of client i's unit from v to k (or back); −1 is no expert. Below 0 it helps; the least is best."""
     sign = -1.0 if over else 1.0
     before, after = s.experts[v, LOAD], s.experts[v, LOAD] + sign * load_of(s, i, v)
     change = weights[v] * (violation(s, unit, v, after) - violation(s, unit, v, before))
@@ -164,16 +174,17 @@ def harm_of(s: State, unit: Any, weights: Any, i: int, v: int, k: int, over: boo
 
 @inner
 def ranked(change: float, gain: float) -> float:
-    """Helpful moves by how little objective they lose per violation removed, then the others by the harm they do."""
+    """Rank helpful moves by the objective lost per violation removed, below 0; the others by their harm."""
     if change >= -1e-12:
         return max(change, 0.0)
-    price = gain / change  # objective lost per violation removed; a gain makes it negative, and better still
+    # Objective lost per violation removed; a gain makes it negative, and better still.
+    price = gain / change
     return -1.0 / (1.0 + price) if price >= 0.0 else -2.0 + 1.0 / (1.0 - price)
 
 
 @inner
 def _best_trade(s: State, unit: Any, weights: Any, banned: Any, step: int, v: int) -> Any:
-    """The best trade of v for another expert between two clients: (2, who gives v, who gets it, other, harm)."""
+    """Find the best trade of v for another expert: (2, client giving v, client getting it, other expert, harm)."""
     n, num_experts = s.status.shape
     best = (0, -1, -1, -1, np.inf)
     seen = 0
@@ -212,7 +223,7 @@ def _trade_harm(s: State, unit: Any, weights: Any, a: int, b: int, v: int, k: in
 
 @inner
 def _apply(s: State, banned: Any, step: int, kind: int, a: int, b: int, v: int, k: int) -> None:
-    """Make the move; what was dropped stays away for a while, longer in some turns than in others."""
+    """Make the move; the dropped pair is banned for some steps, whose number varies."""
     until = step + 4 + step % 7
     if kind == 2:
         _exchange(s, banned, until, a, v, k)
@@ -225,6 +236,7 @@ def _apply(s: State, banned: Any, step: int, kind: int, a: int, b: int, v: int, 
 
 @inner
 def _exchange(s: State, banned: Any, until: int, i: int, j: int, k: int) -> None:
+    """Client i drops j, which is banned for it until then, and takes k; −1 is no expert."""
     if j >= 0:
         drop(s, i, j)
         banned[i, j] = until

@@ -1,4 +1,4 @@
-"""Completing the rows that greed left short of their own demands, each exactly, whatever the experts then carry."""
+"""Completing the rows that greed left short of their own demands: each optimally, whatever load the experts get."""
 
 import time
 
@@ -10,13 +10,13 @@ from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, re
 from alignsolve.subproblem.dispatch import best_rows
 
 ROUNDS = 32
-"""The rows are completed in at most so many portions, so that each sees what those before put on the experts."""
+"""Rows are completed in at most this number of portions; each portion sees the loads of those before."""
 
 
 def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> bool:
     """Give every client that lacks experts a complete row; whether all have one, which only the deadline can prevent.
 
-    A row prefers what it holds, then experts that have room for it, then value.
+    A row prefers the experts that it holds, then experts that have room for it, then value.
     """
     lacking = state.lacking
     for portion in np.array_split(lacking, min(ROUNDS, max(1, len(lacking)))):
@@ -29,6 +29,7 @@ def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> b
 
 
 def _complete(problem: AlignmentProblem, state: State, clients: IntArray) -> None:
+    """Complete the rows of some clients."""
     block = problem.block(0, problem.num_clients).pick(clients)
     status = state.status[clients]
     value = np.where(status == SHUT, 0.0, state.value[clients])
@@ -36,7 +37,8 @@ def _complete(problem: AlignmentProblem, state: State, clients: IntArray) -> Non
     load = state.load[clients] if state.load.size else 1.0
     held = (status == HELD) | (status == FIXED)
     full = ~held & (state.loads + load > state.most)
-    outweighs = 2.0 * problem.num_experts  # no sum of values, now within −1..1, matters as much
+    # No sum of values, now within −1..1, matters as much.
+    outweighs = 2.0 * problem.num_experts
     preferred = value + outweighs * held - outweighs * full
     optima = best_rows(block.valued(preferred), np.zeros(problem.num_experts), choose=True)
     assert optima.chosen is not None

@@ -1,8 +1,9 @@
-"""The two rules of greed: the pair that gains most goes first, or the client that would regret most does.
+"""The two greedy rules: the pair that gains most goes first, or the client that would regret most does.
 
-Both take a pair while its client and its expert admit it and the objective gains by it, or a demand asks for it. Soft
-bounds enter as what one more unit costs at the expert's present load. That cost never falls as the expert fills, so a
-list per expert, sorted once, and a heap of their heads find the best pair of all without looking at any pair twice.
+Both rules take a pair while its client and its expert have room and the objective gains, or a demand asks for it.
+Soft bounds enter as the penalty of one more unit at the expert's present load. That penalty never falls as the expert
+fills. So one list for each expert, sorted once, and a heap of the lists' heads find the best pair of all without
+looking at any pair twice.
 """
 
 import heapq
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
@@ -46,7 +47,7 @@ SMALL = 1 << 18
 
 
 def rank_clients(state: State, threads: int | None = 1) -> npt.NDArray[np.int32]:
-    """Sort every expert's clients by value (per weight, where there is one), best first: (num_experts, num_clients)."""
+    """Sort every expert's clients by value (per weight, where it is given), best first: (num_experts, num_clients)."""
     open_ = (state.status == FREE) | (state.status == HELD)
     order = np.empty(state.status.shape[::-1], dtype=np.int32)
 
@@ -64,7 +65,7 @@ def rank_clients(state: State, threads: int | None = 1) -> npt.NDArray[np.int32]
 
 
 def _descending(key: FloatArray) -> IntArray:
-    """Sort as a stable sort does, but for what is −inf; where no two are equal a faster sort does."""
+    """Sort in descending order, ties in the order of clients, −inf last in any order; faster where no values tie."""
     order = np.argsort(-key)
     ranked = key[order]
     ties = (ranked[1:] == ranked[:-1]) & (ranked[1:] > -np.inf)
@@ -73,23 +74,27 @@ def _descending(key: FloatArray) -> IntArray:
 
 @kernel
 def fill_by_gain(s: State, order: Any) -> None:
-    """Take the pair of highest gain, over and over: global greed. Ties go to the lower client, then expert."""
+    """Take the pair of highest gain, again and again: global greed. Ties go to the lower client, then expert."""
     num_experts = order.shape[0]
     position = np.zeros(num_experts, dtype=np.int64)
     closed = np.zeros(order.shape[1], dtype=np.bool_)
     rows, money, num_resources = s.rows, s.money, s.cost.shape[2]
+    # Clients that cannot take anything are closed.
     for i in range(len(closed)):
         closed[i] = _closed(rows, money, num_resources, i)
+    # The heap holds each expert's best client.
     heads: Any = [(0.0, np.int64(0), np.int64(0))]
     heads.clear()
     for j in range(num_experts):
         i = _next_client(s, order, position, closed, j)
         if i >= 0:
             heapq.heappush(heads, (-_rank(s, i, j), np.int64(i), np.int64(j)))
+    # Take the best pair; its expert's next client takes its place in the heap.
     while heads:
         key, i, j = heads[0]
         now = -_rank(s, i, j)
-        if now > key:  # the expert was filled meanwhile, and one more unit costs more: it waits for its turn
+        # The expert was filled meanwhile, and one more unit costs more: the pair waits for its turn.
+        if now > key:
             heapq.heapreplace(heads, (now, i, j))
             continue
         if s.status[i, j] == FREE and _admits(s, i, j):
@@ -105,9 +110,12 @@ def fill_by_gain(s: State, order: Any) -> None:
 
 @inner
 def _next_client(s: State, order: Any, position: Any, closed: Any, j: int) -> int:
-    """The next client in expert j's list that can still take it; −1 if there is none. What cannot now never can."""
+    """The next client in expert j's list that can still take it; −1 if there is none.
+
+    A client that cannot take it now never can, so the list is read once.
+    """
     n, status = order.shape[1], s.status
-    if s.load.shape[0] == 0 and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
+    if not present(s.load) and s.experts[j, LOAD] + 1.0 > s.experts[j, MOST]:
         return -1
     while position[j] < n:
         i = order[j, position[j]]
@@ -119,7 +127,7 @@ def _next_client(s: State, order: Any, position: Any, closed: Any, j: int) -> in
 
 @inner
 def _closed(rows: Any, money: Any, num_resources: int, i: int) -> bool:
-    """Whether client i can take nothing more: it has no place, or cannot pay the least that any expert costs it."""
+    """Whether client i can take nothing more: no place left, or not enough budget for the cheapest expert."""
     if rows[i, COUNT] >= rows[i, CAPACITY]:
         return True
     for r in range(num_resources):
@@ -130,16 +138,17 @@ def _closed(rows: Any, money: Any, num_resources: int, i: int) -> bool:
 
 @inner
 def _rank(s: State, i: int, j: int) -> float:
-    load = s.load[i, j] if s.load.shape[0] else 1.0
+    """The gain of a pair at the expert's present load, per weight if there are weights."""
+    load = s.load[i, j] if present(s.load) else 1.0
     gain = s.value[i, j] - toll(s.experts, j, load)
-    return gain / s.weight[i, j] if s.weight.shape[0] else gain
+    return gain / s.weight[i, j] if present(s.weight) else gain
 
 
 @inner
 def _admits(s: State, i: int, j: int) -> bool:
-    """Whether the free pair fits, and somebody is better off: the objective, the client's demands or the expert's."""
+    """Whether the free pair fits and helps: the objective, the client's demands or the expert's demand."""
     experts, rows, group = s.experts, s.rows, s.group
-    load = s.load[i, j] if s.load.shape[0] else 1.0
+    load = s.load[i, j] if present(s.load) else 1.0
     if experts[j, LOAD] + load > experts[j, MOST] or not has_place(rows, group, i, j):
         return False
     helps = s.value[i, j] - toll(experts, j, load) > 0.0 or experts[j, LOAD] < experts[j, LEAST]
@@ -148,11 +157,11 @@ def _admits(s: State, i: int, j: int) -> bool:
 
 @kernel
 def fill_by_regret(s: State) -> None:
-    """Serve the client that would lose most if its best expert were gone, over and over. Ties go to the lower client.
+    """Serve the client that would lose most if its best expert were gone, again and again; ties to the lower client.
 
-    With r places left a client that lost its best expert would take its (r+1)-th best instead: the difference is its
-    regret. Regrets change when an expert fills up or passes a bend of its penalty; then those whom it concerns are
-    looked at again.
+    With r places left, a client that lost its best expert would take its (r+1)-th best instead: the difference is its
+    regret. Regrets change when an expert fills up or passes a breakpoint of its penalty. Then the clients that it
+    concerns are looked at again.
     """
     n, num_experts = s.status.shape
     best = np.full(n, -1, dtype=np.int64)
@@ -161,6 +170,7 @@ def fill_by_regret(s: State) -> None:
     gains = np.empty(num_experts)
     queue: Any = [(0.0, np.int64(0))]
     queue.clear()
+    # The queue holds the clients by descending regret.
     for i in range(n):
         if _look(s, i, gains, best, spare, regret):
             queue.append((-regret[i], np.int64(i)))
@@ -171,14 +181,17 @@ def fill_by_regret(s: State) -> None:
             continue  # an older entry of this client
         if not _look(s, i, gains, best, spare, regret):
             continue
+        # Its regret has fallen behind the next one's: it waits for its turn.
         if queue and (-regret[i], i) > queue[0]:
             heapq.heappush(queue, (-regret[i], i))
             continue
+        # Give the client its best expert.
         j = best[i]
         before = _stretch(s, j)
         take(s, i, j)
         if _look(s, i, gains, best, spare, regret):
             heapq.heappush(queue, (-regret[i], i))
+        # The expert's penalty or room has changed: look at the clients that it concerns again.
         if _stretch(s, j) != before:
             for other in range(n):
                 if (best[other] == j or spare[other] == j) and _look(s, other, gains, best, spare, regret):
@@ -187,10 +200,10 @@ def fill_by_regret(s: State) -> None:
 
 @inner
 def _stretch(s: State, j: int) -> int:
-    """On which stretch between the bends of its penalty expert j is; a full one is on the last."""
+    """The stretch between the breakpoints of its penalty on which expert j is; a full expert is on the last one."""
     load = s.experts[j, LOAD]
     met = (load >= s.experts[j, SOFT_DEMAND]) + 2 * (load >= s.experts[j, SOFT_CAPACITY])
-    one_more = 1.0 if s.load.shape[0] == 0 else 0.0
+    one_more = 1.0 if not present(s.load) else 0.0
     full = load + one_more > s.experts[j, MOST] or load >= s.experts[j, MOST]
     return met + 4 * (load >= s.experts[j, LEAST]) + 8 * full
 
@@ -221,13 +234,14 @@ def _look(s: State, i: int, gains: Any, best: Any, spare: Any, regret: Any) -> b
 
 @inner
 def _gains(s: State, i: int, gains: Any) -> Any:
-    """What each expert is worth to client i now, −inf where it may not be had; how many may, and the best or −1.
+    """Find the worth of each expert to client i now, −inf if it may not be had; how many may, and the best or −1.
 
-    The questions of :mod:`.state`, asked of all experts at once: one by one they would cost more than their answers.
+    It decides what the functions of :mod:`.state` do, for all experts at once: one by one the calls would cost more
+    than the work.
     """
     status, value, load, weight = s.status, s.value, s.load, s.weight
     rows, money, cost, experts, group = s.rows, s.money, s.cost, s.experts, s.group
-    weighted, ranked, num_resources = load.shape[0] > 0, weight.shape[0] > 0, cost.shape[2]
+    weighted, ranked, num_resources = present(load), present(weight), cost.shape[2]
     short, owed = rows[i, DEMAND] - rows[i, COUNT], rows[i, OWED]
     places = rows[i, CAPACITY] - rows[i, COUNT]
     options, first = 0, -1
@@ -261,12 +275,14 @@ def _gains(s: State, i: int, gains: Any) -> Any:
 
 @kernel
 def _ranked(gains: Any, group: Any, first: int, places: int, same_group: bool) -> int:
-    """The expert that comes ``places`` after the first, among all or in its group alone; −1 if there are fewer."""
+    """The expert that comes ``places`` after the first, among all or within its group; −1 if there are fewer."""
     options = 0
     for j in range(len(gains)):
         options += gains[j] > -np.inf and (not same_group or group[j] == group[first])
-    if options <= places:  # the usual case where budgets bind before capacities do
+    # The usual case where budgets bind before capacities do.
+    if options <= places:
         return -1
+    # Go down the ranking, one place at a time.
     limit, last = gains[first], first
     for _ in range(places):
         found = -1

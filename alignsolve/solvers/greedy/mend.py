@@ -1,9 +1,9 @@
 """Repair in bulk, before the search by single steps: where thousands of clients must move, most moves are easy.
 
-For the expert that violates its bounds, one pass over the clients finds everybody's best helpful move, the one that
-loses least objective per violation removed; they are made in that order, each judged anew by the loads as they are by
-then, until the expert's bounds hold. What only trades and ejections can mend is left to :mod:`.chains`, whose every
-step costs a pass over all pairs.
+For an expert that violates its bounds, one pass over the clients finds every client's best helpful move: the one that
+loses least objective per violation removed. The moves are made in that order, each judged anew by the loads at that
+time, until the expert's bounds hold. Violations that only trades and ejections can remove are left to :mod:`.chains`,
+where every step costs a pass over all pairs.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
     FREE,
@@ -32,22 +32,22 @@ from alignsolve.solvers.greedy.state import (
 )
 
 SPARE, SPARE_MORE = 2.0, 64.0
-"""Movers listed: so many times the units that are violated, and some more; the rest waits for the next round."""
+"""Movers listed for each unit of violation, and some more; the rest waits for the next round."""
 ENOUGH, FEWEST = 64.0, 1 << 14
-"""Clients looked at for every unit that is violated, and at least, where there are more."""
+"""Clients looked at for each unit of violation, and the fewest that are looked at."""
 PROGRESS = 1e-6
 """A round that removes less than this share of the violation is the last."""
 
 
 def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
-    """Lower the violation of the hard load bounds, rows being complete, as far as single helpful moves do it.
+    """Lower the violation of the hard load bounds, rows being complete, as far as single helpful moves do.
 
     Parameters
     ----------
     state
         Changed in place.
     unit
-        (num_experts,) what a violation of each expert is measured in.
+        (num_experts,) the unit of each expert's violation.
     deadline
         On the clock of :func:`time.monotonic`; looked at before each pass over the clients.
     """
@@ -69,13 +69,14 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
 
 
 def _violations(state: State, unit: FloatArray) -> FloatArray:
+    """The violation of each expert's hard bounds, in its own unit, (num_experts,)."""
     loads = state.loads
     return np.maximum(0.0, np.maximum(loads - state.most, state.least - loads)) / unit
 
 
 @kernel
 def mend(s: State, unit: Any, v: int, stride: int) -> None:
-    """Make the helpful moves that touch expert v, best first, until its bounds hold or those listed are through.
+    """Make the helpful moves that touch expert v, best first, until its bounds hold or the list ends.
 
     One client of every ``stride`` is looked at.
     """
@@ -85,6 +86,7 @@ def mend(s: State, unit: Any, v: int, stride: int) -> None:
     movers = np.empty(n, dtype=np.int64)
     harms = np.empty(n)
     number = 0
+    # Phase 1: list the clients with a helpful move.
     for i in range(v % stride, n, stride):
         if status[i, v] == (HELD if over else FREE):
             harm, _ = _best_move(s, unit, i, v, over)
@@ -92,9 +94,11 @@ def mend(s: State, unit: Any, v: int, stride: int) -> None:
                 movers[number], harms[number] = i, harm
                 number += 1
     movers, harms = movers[:number], harms[:number]
+    # Phase 2: keep the best of them.
     wanted = int(min(float(n), SPARE * violation(s, unit, v, experts[v, LOAD]) + SPARE_MORE))
     order = np.argsort(harms, kind="mergesort")
     last = harms[order[wanted]] if wanted < number else np.inf
+    # Phase 3: make the moves, each judged anew.
     for t in order:
         if violation(s, unit, v, experts[v, LOAD]) == 0.0 or over != (experts[v, LOAD] > experts[v, MOST]):
             return
@@ -116,13 +120,14 @@ def mend(s: State, unit: Any, v: int, stride: int) -> None:
 
 @inner
 def _best_move(s: State, unit: Any, i: int, v: int, over: bool) -> Any:
-    """Client i's best way to give v up (over) or take it: harm and the other expert, −1 for none; 0 if none helps."""
+    """Find client i's best way to drop v (over) or take it: harm, and the other expert or −1; 0 if no move helps."""
     status, value, load, experts = s.status, s.value, s.load, s.experts
     money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
     rows, group = s.rows, s.group
-    weighted = load.shape[0] > 0
+    weighted = present(load)
     sign = -1.0 if over else 1.0
     after = experts[v, LOAD] + sign * (load[i, v] if weighted else 1.0)
+    # The move of v alone.
     change = _violated(experts, unit, v, after) - _violated(experts, unit, v, experts[v, LOAD])
     if change > 0.0:
         return 0.0, -1
@@ -131,6 +136,7 @@ def _best_move(s: State, unit: Any, i: int, v: int, over: bool) -> Any:
     now = ranked(change, gain)
     if now < harm and _may_step(s, rows, group, i, v, over):
         harm = now
+    # The move of v with another expert in exchange.
     for k in range(len(unit)):
         if status[i, k] != (FREE if over else HELD):
             continue
@@ -149,7 +155,7 @@ def _best_move(s: State, unit: Any, i: int, v: int, over: bool) -> Any:
 
 @inner
 def _may_step(s: State, rows: Any, group: Any, i: int, v: int, over: bool) -> bool:
-    """Whether client i can do without v (over), or take it besides what it holds."""
+    """Whether client i can drop v (over), or take it besides the experts that it holds."""
     if over:
         return may_release(rows, group, i, v)
     if not has_place(rows, group, i, v):
@@ -159,5 +165,5 @@ def _may_step(s: State, rows: Any, group: Any, i: int, v: int, over: bool) -> bo
 
 @inner
 def _violated(experts: Any, unit: Any, j: int, load: float) -> float:
-    """By how much this load of expert j violates its hard bounds, in its own unit."""
+    """The violation of expert j's hard bounds by this load, in its own unit."""
     return max(0.0, load - experts[j, MOST], experts[j, LEAST] - load) / unit[j]

@@ -1,16 +1,17 @@
-"""``greedy`` and ``regret``: take what gains most while everything fits, then mend what demands are still unmet.
+"""``greedy`` and ``regret``: take what gains most while everything fits, then repair the demands that are not met.
 
-1. Fill (:mod:`.fill`): pairs by descending gain, or clients by descending regret; in the general class a second time
-   by gain per load and budget used, and the better of the two is kept.
-2. Complete (:mod:`.complete`): rows that greed left short of their own demands are completed, each exactly.
-3. Repair: the experts' hard bounds, by augmenting paths where loads count clients, which finds an alignment whenever
-   there is one and else a witness (:mod:`.paths`); otherwise by moves in bulk (:mod:`.mend`), then by shifts, trades
-   and ejection chains (:mod:`.chains`).
-4. Fill again what the repair made room for.
-5. Prices (:mod:`alignsolve.solvers.common.level_method`): a bound, so that the gap is known.
+1. *Fill* (:mod:`.fill`): pairs by descending gain, or clients by descending regret. In the general class a second
+   time by gain per load and budget used; the better of the two is kept.
+2. *Complete* (:mod:`.complete`): rows that greed left short of their own demands are completed, each optimally.
+3. *Repair* the experts' hard bounds. Where loads count clients, by augmenting paths (:mod:`.paths`), which find an
+   alignment whenever there is one and else a witness. Otherwise by moves in bulk (:mod:`.mend`), then by shifts,
+   trades and ejection chains (:mod:`.chains`).
+4. *Fill again* what the repair made room for.
+5. *Prices* (:mod:`alignsolve.solvers.common.level_method`): a bound, so that the gap is known.
 
-Each step is told as an answer as soon as it has one, so that whoever has to stop it has the best so far; under a
-deadline it works in a process that can be stopped, for no step looks at the clock within a pass over the clients.
+Each step yields an answer as soon as it has one, so that a stopped solver still has its best answer. Under a deadline
+the work is done in a child process that can be stopped, because no step looks at the clock within a pass over the
+clients.
 """
 
 import math
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
 
 EARLY_SHARE = 4
-"""One in so many passes in search of prices is made before the second attempt."""
+"""Of the passes in search of prices, one in this number is made before the second attempt."""
 Fill = Callable[[], None]
+"""Fills a state that it is bound to."""
 Rule = Callable[["State"], Fill]
+"""Makes the filling of a state by gain or by regret."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Greedy:
     def answers(
         self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart, threads: int | None = None
     ) -> Iterator[Answer | Progress]:
-        """Yield better and better answers, in this process: for solvers that fall back on this one."""
+        """Yield better and better answers, in this process: for solvers that use them as incumbents."""
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
         def rule(state: "State") -> Fill:
@@ -84,7 +87,7 @@ class Greedy:
         yield from _answers(problem, rule, self.passes, deadline, warm_start)
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what a problem of this class needs."""
+        """Compile the code for a problem of this kind."""
         warm_up(self, problem)
 
 
@@ -126,7 +129,7 @@ class Regret:
         return _stopped_at(deadline, _answers(problem, rule, self.passes, deadline, warm_start), progress)
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what a problem of this class needs."""
+        """Compile the code for a problem of this kind."""
         warm_up(self, problem)
 
 
@@ -140,6 +143,7 @@ class _Found:
 
 
 def _stopped_at(deadline: float, answers: Iterator[Answer | Progress], progress: ProgressHook | None) -> Answer:
+    """Take the last answer; under a deadline from a child process that is stopped then."""
     answer = last_answer(lambda: answers, deadline, progress)
     return answer or Answer(stats={"stopped": _why_none(deadline)})
 
@@ -147,7 +151,7 @@ def _stopped_at(deadline: float, answers: Iterator[Answer | Progress], progress:
 def _answers(
     problem: AlignmentProblem, rule: Rule, passes: int, deadline: float, warm_start: WarmStart
 ) -> Iterator[Answer | Progress]:
-    """Try the ways to fill, keep the best alignment, and find prices for it."""
+    """Try the rankings, keep the best alignment, and find prices for it."""
     started = time.monotonic()
     found, prices = _Found(), warm_start.prices
     for ranking in _rankings(problem):
@@ -185,10 +189,12 @@ def _answers(
 
 
 def _rankings(problem: AlignmentProblem) -> list[str]:
+    """The rankings to try: by gain, and in the general class also by gain per load and budget used."""
     return ["gain"] if problem.class_ is ProblemClass.CARDINALITY else ["gain", "gain per use"]
 
 
 def _why_none(deadline: float) -> str:
+    """Why there is no alignment, for the stats."""
     if time.monotonic() >= deadline:
         return "the time limit came first"
     return "the repair found no way to meet the experts' bounds, which does not prove that there is none"
@@ -197,7 +203,7 @@ def _why_none(deadline: float) -> str:
 def _construct(
     problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool
 ) -> tuple[Alignment | None, Witness | None]:
-    """Fill, complete, repair, fill again; None where the deadline came first or the repair failed."""
+    """Fill, complete, repair, fill again; None if the deadline came first or the repair failed."""
     from alignsolve.solvers.greedy import state as states  # noqa: PLC0415  (numba is loaded only when needed)
     from alignsolve.solvers.greedy.complete import complete_rows  # noqa: PLC0415
 
@@ -217,6 +223,7 @@ def _construct(
 
 
 def _repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witness | None:
+    """Repair the experts' hard bounds; return the witness if that is proven impossible."""
     if problem.class_ is ProblemClass.CARDINALITY:
         from alignsolve.solvers.greedy.paths import repair_exactly  # noqa: PLC0415
 

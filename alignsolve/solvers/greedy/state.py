@@ -1,10 +1,11 @@
-"""A partial alignment while it is built: who holds what, what is spent and loaded, and what still fits.
+"""A partial alignment while it is built: the pairs taken, budgets spent, loads, and the room that is left.
 
 A client's row is kept completable wherever that can be seen cheaply: the places that its groups still demand are
-reserved, and so is the least that they could cost.
+reserved, and so is the least budget that they could cost.
 
-The arrays are few and fat, their columns named below, and what is asked for every pair is asked of single arrays:
-compiled functions count the references of every array that they pass on, which costs more than the question.
+There are few arrays, with many columns each, which are named below. The functions that are called for every pair take
+single arrays, not the whole state: compiled code counts the references of every array that it passes on, which would
+cost more than the work.
 """
 
 from typing import Any, NamedTuple
@@ -14,33 +15,34 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.jit import inner, kernel
+from alignsolve.runtime.jit import absent, inner, kernel, present
 
 FREE, HELD, SHUT, FIXED = 0, 1, 2, 3
-"""What a pair is: could be taken; is taken; may not be; must be (and is)."""
+"""States of a pair: it could be taken; is taken; may not be taken; must be taken (and is)."""
 
 COUNT, CAPACITY, DEMAND, OWED, GROUPS = 0, 1, 2, 3, 4
-"""Columns of ``rows``: experts held, their bounds, how many the groups still demand; then three for each group."""
+"""Columns of ``rows``: experts held, their bounds, how many experts the groups still demand; then the groups'
+columns."""
 IN_GROUP, GROUP_CAPACITY, GROUP_DEMAND, PER_GROUP = 0, 1, 2, 3
-"""A group's columns: experts held, and their bounds."""
+"""A group's columns: experts held, and their bounds; ``PER_GROUP`` is their number."""
 
 LOAD, MOST, LEAST, SOFT_CAPACITY, OVERLOAD, SOFT_DEMAND, SHORTFALL = 0, 1, 2, 3, 4, 5, 6
-"""Columns of ``experts``: load, hard bounds; soft bounds, and what a unit beyond costs: 0 where the bound is hard."""
+"""Columns of ``experts``: load, hard bounds; soft bounds, and their penalty per unit: 0 where the bound is hard."""
 
 MARGIN = FEASIBILITY / 2
-"""What counts as fitting here; half of what the front door allows, so that rounding on the way is forgiven."""
+"""Tolerance of fitting in here; half of the front door's, so that rounding on the way is forgiven."""
 
 
 class State(NamedTuple):
     """The data of a problem and the alignment so far.
 
-    There is always at least one group; resources may be 0 in number.
+    There is always at least one group; there may be 0 resources.
     """
 
     status: Any  # (N, E) int8
     value: Any  # (N, E) float64, fitness minus switching cost
-    load: Any  # (N, E) float64, or (0, 0) where loads are 1
-    weight: Any  # (N, E) float64, by which gains are divided to rank them, or (0, 0): not at all
+    load: Any  # (N, E) float64, absent where loads are 1
+    weight: Any  # (N, E) float64, by which gains are divided to rank them; absent: not at all
     rows: Any  # (N, 4 + 3·G) int64
     money: Any  # (N, 3·R) float64: spent, budget (tolerance included), the least that one more expert can cost
     cost: Any  # (N, E, R) float64
@@ -67,19 +69,19 @@ class State(NamedTuple):
 
     @property
     def lacking(self) -> IntArray:
-        """Clients whose own demands, or whose groups', are not met."""
+        """Clients whose own demands, or whose groups' demands, are not met."""
         rows = self.rows
         return np.flatnonzero((rows[:, COUNT] < rows[:, DEMAND]) | (rows[:, OWED] > 0))
 
     @property
     def broken(self) -> BoolArray:
-        """(num_experts,) whose load is beyond a hard bound."""
+        """(num_experts,) whether the load is beyond a hard bound."""
         broken: BoolArray = (self.loads > self.most) | (self.loads < self.least)
         return broken
 
 
 def gather(problem: AlignmentProblem) -> State:
-    """Lay a problem out for compiled code, with nothing but the required pairs taken."""
+    """Lay a problem out for compiled code, with only the required pairs taken."""
     n, e = problem.shape
     block = problem.block(0, n)
     status = np.full((n, e), FREE, dtype=np.int8)
@@ -92,8 +94,8 @@ def gather(problem: AlignmentProblem) -> State:
     state = State(
         status=status,
         value=_owned(block.value),
-        load=np.zeros((0, 0)) if block.load is None else _owned(block.load),
-        weight=np.zeros((0, 0)),
+        load=absent(np.float64) if block.load is None else _owned(block.load),
+        weight=absent(np.float64),
         rows=_rows(problem),
         money=np.hstack([np.zeros(budget.shape), budget, _cheapest(cost, status)]),
         cost=cost,
@@ -105,7 +107,7 @@ def gather(problem: AlignmentProblem) -> State:
 
 
 def usage(state: State) -> FloatArray:
-    """What a pair uses up, (num_clients, num_experts): its share of the mean load plus its shares of the budgets."""
+    """The use that a pair makes of resources, (num_clients, num_experts): shares of mean load and of budgets."""
     used = np.zeros(state.status.shape)
     if state.load.size:
         open_loads = state.load[state.status != SHUT]
@@ -118,12 +120,12 @@ def usage(state: State) -> FloatArray:
 
 
 def to_alignment(state: State) -> Alignment:
-    """Read off who holds what."""
+    """Read off the pairs that are taken."""
     return Alignment.from_dense((state.status == HELD) | (state.status == FIXED))
 
 
 def hold(state: State, clients: IntArray, chosen: BoolArray) -> None:
-    """Give some clients new rows, (len(clients), num_experts); everything is counted anew."""
+    """Give some clients new rows, (len(clients), num_experts); counts, sums and loads are computed anew."""
     rows = state.status[clients]
     movable = (rows == FREE) | (rows == HELD)
     state.status[clients] = np.where(movable, np.where(chosen, HELD, FREE), rows)
@@ -132,7 +134,7 @@ def hold(state: State, clients: IntArray, chosen: BoolArray) -> None:
 
 @kernel
 def choose(s: State, clients: IntArray, chosen: Any) -> None:
-    """Do the same move by move: sums of loads carry the rounding of what was dropped, until they are counted anew."""
+    """Give some clients new rows, move by move: sums of loads carry rounding until they are computed anew."""
     for row in range(len(clients)):
         i = clients[row]
         for j in range(chosen.shape[1]):
@@ -149,6 +151,7 @@ def _owned(values: Any) -> FloatArray:
 
 
 def _rows(problem: AlignmentProblem) -> IntArray:
+    """Build ``rows``: the bounds of clients and groups."""
     n, e = problem.shape
     num_groups = problem.num_groups or 1
     rows = np.zeros((n, GROUPS + PER_GROUP * num_groups), dtype=np.int64)
@@ -159,6 +162,7 @@ def _rows(problem: AlignmentProblem) -> IntArray:
 
 
 def _experts(problem: AlignmentProblem) -> FloatArray:
+    """Build ``experts``: hard and soft bounds, with penalties."""
     bounds = problem.experts
     soft_overload = np.where(np.isfinite(bounds.overload) & np.isfinite(bounds.capacity), bounds.overload, 0.0)
     soft_shortfall = np.where(np.isfinite(bounds.shortfall), bounds.shortfall, 0.0)
@@ -169,7 +173,7 @@ def _experts(problem: AlignmentProblem) -> FloatArray:
 
 @kernel
 def _cheapest(cost: Any, status: Any) -> Any:
-    """The least that an expert which is not shut costs each client, (num_clients, num_resources); 0 if all are."""
+    """The least cost of an open expert to each client, (num_clients, num_resources); 0 if no expert is open."""
     n, num_experts, num_resources = cost.shape
     least = np.full((n, num_resources), np.inf)
     for i in range(n):
@@ -185,7 +189,7 @@ def _cheapest(cost: Any, status: Any) -> Any:
 
 @kernel
 def recount(s: State) -> None:
-    """Compute every count, sum and load from who holds what."""
+    """Compute every count, sum and load from the pairs taken."""
     n, num_experts = s.status.shape
     s.experts[:, LOAD] = 0.0
     for i in range(n):
@@ -205,7 +209,7 @@ def recount(s: State) -> None:
 
 @inner
 def _resum(s: State, i: int) -> None:
-    """Sum what client i spends."""
+    """Sum up client i's spending."""
     for r in range(s.cost.shape[2]):
         s.money[i, r] = 0.0
         for j in range(s.status.shape[1]):
@@ -215,13 +219,13 @@ def _resum(s: State, i: int) -> None:
 
 @inner
 def load_of(s: State, i: int, j: int) -> float:
-    """What the pair loads its expert with."""
-    return s.load[i, j] if s.load.shape[0] else 1.0
+    """The load of a pair on its expert."""
+    return s.load[i, j] if present(s.load) else 1.0
 
 
 @inner
 def penalty(experts: Any, j: int, load: float) -> float:
-    """What soft bounds cost at this load of expert j."""
+    """The penalty of soft bounds at this load of expert j."""
     lost = 0.0
     if load > experts[j, SOFT_CAPACITY]:
         lost += experts[j, OVERLOAD] * (load - experts[j, SOFT_CAPACITY])
@@ -232,21 +236,21 @@ def penalty(experts: Any, j: int, load: float) -> float:
 
 @inner
 def toll(experts: Any, j: int, load: float) -> float:
-    """What soft bounds cost for so much more load on expert j; negative where it makes up for a shortfall."""
+    """The change of penalty for so much more load on expert j; negative where it lowers a shortfall."""
     now = experts[j, LOAD]
     return penalty(experts, j, now + load) - penalty(experts, j, now)
 
 
 @inner
 def wants(rows: Any, group: Any, i: int, j: int) -> bool:
-    """Whether client i's demands ask for one more expert like j, whatever it is worth."""
+    """Whether client i's demands ask for one more expert like j, whatever its worth."""
     g = GROUPS + PER_GROUP * group[j]
     return rows[i, COUNT] < rows[i, DEMAND] or rows[i, g + IN_GROUP] < rows[i, g + GROUP_DEMAND]
 
 
 @inner
 def has_place(rows: Any, group: Any, i: int, j: int) -> bool:
-    """Whether client i can take one more expert like j and still has places for what its groups demand."""
+    """Whether client i can take one more expert like j and keep places for its groups' demands."""
     g = GROUPS + PER_GROUP * group[j]
     if rows[i, g + IN_GROUP] >= rows[i, g + GROUP_CAPACITY]:
         return False
@@ -258,7 +262,7 @@ def has_place(rows: Any, group: Any, i: int, j: int) -> bool:
 
 @inner
 def affords(s: State, i: int, j: int) -> bool:
-    """Whether client i can pay for expert j and, as far as the cheapest costs tell, for what it must still take."""
+    """Whether client i's budgets allow expert j and, by the cheapest costs, the experts that it must still take."""
     num_resources = s.cost.shape[2]
     g = GROUPS + PER_GROUP * s.group[j]
     owed = s.rows[i, OWED] - (s.rows[i, g + IN_GROUP] < s.rows[i, g + GROUP_DEMAND])
@@ -272,19 +276,19 @@ def affords(s: State, i: int, j: int) -> bool:
 
 @inner
 def row_admits(s: State, i: int, j: int) -> bool:
-    """Whether client i can take the free expert j besides what it holds, and still meet its demands."""
+    """Whether client i can take the free expert j besides the experts that it holds, and still meet its demands."""
     return has_place(s.rows, s.group, i, j) and (s.cost.shape[2] == 0 or affords(s, i, j))
 
 
 @inner
 def row_releases(s: State, i: int, j: int) -> bool:
-    """Whether client i, whose row is complete, can do without expert j."""
+    """Whether client i, whose row is complete, can drop expert j."""
     return may_release(s.rows, s.group, i, j)
 
 
 @inner
 def may_release(rows: Any, group: Any, i: int, j: int) -> bool:
-    """The same, asked of single arrays."""
+    """Whether client i's row bounds allow it to drop expert j; takes the state's arrays."""
     g = GROUPS + PER_GROUP * group[j]
     return rows[i, COUNT] > rows[i, DEMAND] and rows[i, g + IN_GROUP] > rows[i, g + GROUP_DEMAND]
 
@@ -308,7 +312,7 @@ def may_swap(rows: Any, group: Any, i: int, j: int, k: int) -> bool:
 
 @inner
 def may_pay(money: Any, cost: Any, i: int, j: int, k: int) -> bool:
-    """Whether client i can pay for k if it gives up j (−1: nothing)."""
+    """Whether client i's budgets allow k if it gives up j (−1: nothing)."""
     num_resources = cost.shape[2]
     for r in range(num_resources):
         given = cost[i, j, r] if j >= 0 else 0.0
@@ -333,7 +337,7 @@ def take(s: State, i: int, j: int) -> None:
 
 @inner
 def drop(s: State, i: int, j: int) -> None:
-    """Take expert j from client i; what it spends is summed anew, so that no rounding is carried on."""
+    """Take expert j from client i; its spending is summed up anew, so that no rounding is carried on."""
     g = GROUPS + PER_GROUP * s.group[j]
     s.status[i, j] = FREE
     s.rows[i, COUNT] -= 1

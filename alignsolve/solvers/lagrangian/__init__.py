@@ -1,4 +1,8 @@
-"""``lagrangian``: prices, repair, exchanges, and a small integer program, for the general class. See solver.py."""
+"""``lagrangian``: prices, repair, chains of moves and a small integer program, for the general class; see solver.py.
+
+The front door and ``auto`` call it. It may import solvers/common, ``greedy``, ``generalised_assignment`` and ``ilp``,
+and what lies below the solvers.
+"""
 
 from alignsolve.solvers.lagrangian.solver import Lagrangian
 

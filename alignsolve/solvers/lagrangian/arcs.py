@@ -1,20 +1,20 @@
-"""Who could move from one expert to another at the least regret: short lists for each pair of experts.
+"""For each pair of experts, a short list of the clients that could move from one to the other at the least regret.
 
-An arc u → v stands for clients that hold u, not v, and may have v in its place; the ground, numbered num_experts, in
-place of an expert stands for none. An arc's list holds its clients with the highest gain, reduced fitness of v minus
-that of u, best first. What a list says may be out of date, except for the gain: whoever takes from it asks the state.
+An arc u → v stands for clients that hold u, not v, and may have v in its place. The *ground*, numbered num_experts,
+stands for "no expert". An arc's list holds the clients with the highest gain, the reduced fitness of v minus that of
+u, best first. Apart from the gain, a list may be out of date: its reader checks the state.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.runtime.jit import inner
+from alignsolve.runtime.jit import inner, present
 from alignsolve.solvers.greedy.state import FREE, HELD, State, row_admits, row_releases, row_trades
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 LENGTH = 24
-"""ClientChunks listed for each arc."""
+"""Clients listed for each arc."""
 
 
 class Arcs(NamedTuple):
@@ -69,16 +69,18 @@ def may_move(s: State, i: int, u: int, v: int) -> bool:
 
 @inner
 def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
-    """Put client i on the lists of all arcs where it would be among the best; ``worth`` is room for its row."""
+    """Put client i on the lists of all arcs where it is among the best; ``worth`` is room for its row."""
     ground = len(prices)
     status, value, load, bar = s.status, s.value, s.load, arcs.bar
-    weighted = load.shape[0] > 0
+    weighted = present(load)
     money, cost, num_resources = s.money, s.cost, s.cost.shape[2]
+    # The reduced fitness of each expert that it could take.
     for v in range(ground):
         worth[v] = -np.inf
         if status[i, v] == FREE:
             worth[v] = subtract_price(value[i, v], prices[v], load[i, v] if weighted else 1.0)
     worth[ground] = 0.0
+    # Its moves from each expert that it holds, and from the ground.
     for u in range(ground + 1):
         lost = 0.0
         if u < ground:
@@ -88,6 +90,7 @@ def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
         for v in range(ground + 1):
             if worth[v] - lost <= bar[u, v] or v == u:
                 continue
+            # Budgets are checked here, before the call for the row's other bounds.
             fits = worth[v] > -np.inf
             if v < ground:
                 for r in range(num_resources):
@@ -99,14 +102,16 @@ def offer(s: State, prices: Any, arcs: Arcs, i: int, worth: Any) -> None:
 
 @inner
 def _insert(arcs: Arcs, u: int, v: int, i: int, gain: float) -> None:
-    """Insert in order; where the list is full its last, or a place before its first, makes room."""
+    """Insert in order; in a full list the last one, or a place before the first, makes room."""
     first, stop = arcs.first[u, v], arcs.stop[u, v]
+    # Use the places before the first.
     if stop == LENGTH and first > 0:
         for at in range(first, stop):
             arcs.client[u, v, at - first] = arcs.client[u, v, at]
             arcs.gain[u, v, at - first] = arcs.gain[u, v, at]
         stop -= first
         first = 0
+    # Insert from the end.
     at = min(stop, LENGTH - 1)
     while at > first and arcs.gain[u, v, at - 1] < gain:
         arcs.client[u, v, at] = arcs.client[u, v, at - 1]
@@ -121,7 +126,7 @@ def _insert(arcs: Arcs, u: int, v: int, i: int, gain: float) -> None:
 
 @inner
 def best_gain(s: State, arcs: Arcs, u: int, v: int) -> float:
-    """The gain of the first on the list who may still move; −inf if there is none."""
+    """The gain of the first client on the list that may still move; −inf if there is none."""
     first, stop = arcs.first[u, v], arcs.stop[u, v]
     while first < stop and not may_move(s, arcs.client[u, v, first], u, v):
         first += 1

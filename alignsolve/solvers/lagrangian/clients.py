@@ -1,4 +1,4 @@
-"""ClientChunks under prices, many at once: what each chooses, block by block on several threads, until a deadline."""
+"""Clients under prices, in chunks: their choices and loads, on several threads, until a deadline."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from alignsolve.solvers.common.sample import Sample
 from alignsolve.subproblem.dispatch import Demand
 
 CHUNK_ENTRIES, KNAPSACK_ENTRIES = 1 << 16, 1 << 13
-"""Pairs that one thread prices at a time; fewer where every client is a knapsack."""
+"""Pairs that one thread prices at a time; fewer if clients have budgets, because then each one is a knapsack."""
 
 
 class LateError(Exception):
@@ -28,14 +28,16 @@ def _chunk_entries(problem: AlignmentProblem) -> int:
 
 @dataclass(frozen=True)
 class ClientChunks:
-    """Some of a problem's clients, to be asked what they choose.
+    """Some of a problem's clients, whose demand can be asked for.
 
     Attributes
     ----------
     blocks
         The clients, in chunks.
+    num_experts
+        Of the problem.
     scale
-        How many clients of the problem each of them stands for.
+        Number of the problem's clients that each of these clients stands for.
     threads
         As in :class:`~alignsolve.solver.Solver`.
     deadline
@@ -65,25 +67,25 @@ class ClientChunks:
     def picked(
         cls, problem: AlignmentProblem, clients: IntArray, threads: int | None, deadline: float
     ) -> "ClientChunks":
-        """Those of an ascending index array, each for itself."""
+        """The clients of an ascending index array, not scaled."""
         chunks = max(1, -(-len(clients) * problem.num_experts // _chunk_entries(problem)))
         blocks = [problem.pick(chunk) for chunk in np.array_split(clients, chunks)]
         return cls(blocks, problem.num_experts, 1.0, threads, deadline)
 
     @property
     def num_clients(self) -> int:
-        """How many are asked."""
+        """Number of clients."""
         return sum(block.num_clients for block in self.blocks)
 
     def respond(self, prices: FloatArray, chosen: BoolArray | None = None) -> tuple[float, FloatArray]:
-        """Sum of the clients' optima under the prices and their loads, (num_experts,), both scaled up to all.
+        """Return the sum of the clients' optima under the prices and their loads, (num_experts,), both scaled up.
 
         Parameters
         ----------
         prices
             (num_experts,).
         chosen
-            (num_clients, num_experts), to be filled with an optimal choice of each; None: not wanted.
+            (num_clients, num_experts), to be filled with an optimal choice of each client; None: not wanted.
 
         Raises
         ------

@@ -1,12 +1,18 @@
 """Chains of moves through the experts: first until the experts' bounds hold, then while the objective gains.
 
-A chain starts at an expert that can do with less load, or at the ground, passes from expert to expert, one client at
-each step, and ends at an expert with room, at the ground, or where it began. The best chains of up to ``DEPTH`` steps
-are found for one start at a time by dynamic programming over the experts, with the best client of every arc. Gains are
-in reduced fitness; under good prices the regrets are small, and add up to what the answer will lack to the bound. A
-violated bound weighs so much per unit of load as makes mending it worth any chain at hand. Where loads differ, a chain
-is an estimate: it is made, weighed exactly, and taken back if it has not helped. (Ejection chains: Yagiura, Ibaraki,
-Glover, INFORMS J. Computing 16, 2004; with unit loads this cancels negative cycles of the residual graph.)
+A chain starts at an expert that can lose load, or at the ground. It passes from expert to expert, one client at each
+step. It ends at an expert with room, at the ground, or where it began.
+
+1. *List* the best clients of every arc (:mod:`.arcs`).
+2. *Search.* For one start at a time, dynamic programming over the experts finds the best chain of up to ``DEPTH``
+   steps, with the best client of every arc. Gains are in reduced fitness: under good prices the regrets are small,
+   and add up to the distance of the answer to the bound. A violated bound has a weight per unit of load that makes
+   its repair worth any chain.
+3. *Make* the chain. Where loads differ, its gain was an estimate. So it is weighed exactly, and undone if it has not
+   helped.
+
+Source: ejection chains, M. Yagiura, T. Ibaraki and F. Glover, INFORMS J. Computing 16 (2004). With unit loads this
+cancels negative cycles of the residual graph.
 """
 
 import time
@@ -20,17 +26,17 @@ from alignsolve.solvers.greedy.state import LEAST, LOAD, MOST, State, drop, pena
 from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, no_arcs, offer
 
 DEPTH = 6
-"""Steps of a chain."""
+"""Most steps of a chain."""
 SLICE = 25
-"""Chains looked for between two looks at the clock."""
+"""Chains searched between two looks at the clock."""
 SCAN_ENTRIES = 1 << 19
 """Pairs listed between two looks at the clock."""
 TRIES = 8
-"""A chain that failed is looked for again so often, without the arcs that failed it."""
+"""Most searches from one start: after a failed chain, again without the arc that failed it."""
 WEIGHT = 4.0
-"""A violated unit weighs so many times the largest reduced fitness, to begin with."""
+"""The first weight of a violated unit, in units of the largest fitness."""
 HEAVIER, HEAVIEST = 4.0, 1e6
-"""If no chain mends anything any more, violations weigh more, up to this much."""
+"""Factor on the weight once no chain repairs anything any more, and the largest weight."""
 TINY = 1e-12
 """Gains below this share of the largest fitness are rounding."""
 
@@ -38,7 +44,7 @@ TINY = 1e-12
 def make_chains(
     state: State, prices: FloatArray, unit: FloatArray, scale: float, touched: BoolArray, deadline: float
 ) -> int:
-    """Make chains until none helps or the deadline comes; returns how many were made.
+    """Make chains until none helps or the deadline comes; return how many were made.
 
     Parameters
     ----------
@@ -61,6 +67,7 @@ def make_chains(
     rows = max(1, SCAN_ENTRIES // num_experts)
     while time.monotonic() < deadline:
         forget(arcs)
+        # Step 1: list the clients.
         for start in range(0, n, rows):
             list_clients(state, prices, arcs, start, min(n, start + rows))
             if time.monotonic() >= deadline:
@@ -68,6 +75,7 @@ def make_chains(
         before = made
         gains = np.empty((num_experts + 1, num_experts + 1))
         read_gains(state, arcs, gains)
+        # Steps 2 and 3, until every start in a row has failed.
         idle, start = 0, 0
         while idle <= num_experts and time.monotonic() < deadline:
             now, idle, start = chains(
@@ -75,6 +83,7 @@ def make_chains(
             )
             made += now
         recount(state)
+        # Nothing helps: violations weigh more, or this is the end.
         if made == before:
             if not state.broken.any() or weight >= HEAVIEST:
                 return made
@@ -92,7 +101,7 @@ def list_clients(s: State, prices: Any, arcs: Arcs, start: int, stop: int) -> No
 
 @kernel
 def read_gains(s: State, arcs: Arcs, gains: Any) -> None:
-    """The best gain of every arc."""
+    """Read the best gain of every arc."""
     for u in range(gains.shape[0]):
         for v in range(gains.shape[0]):
             gains[u, v] = best_gain(s, arcs, u, v)
@@ -103,7 +112,7 @@ def chains(
     s: State, prices: Any, unit: Any, arcs: Arcs, gains: Any, touched: Any, weight: float, tiny: float, start: int,
     idle: int, turns: int,
 ) -> Any:  # fmt: skip
-    """Try so many starts, one after the other; returns chains made, idle starts in a row, and the next start."""
+    """Try starts one after the other; return chains made, starts in a row without one, and the next start."""
     nodes = gains.shape[0]
     reach = np.empty((DEPTH + 1, nodes))
     origin = np.empty((DEPTH + 1, nodes), dtype=np.int64)
@@ -120,6 +129,7 @@ def chains(
             if steps == 0:
                 break
             if _make(s, arcs, gains, path, movers, steps, weight, tiny):
+                # The moved clients offer their new moves; the arcs that they were on are read again.
                 for at in range(steps):
                     touched[movers[at]] = True
                     offer(s, prices, arcs, movers[at], worth)
@@ -139,15 +149,17 @@ def _best_chain(
     s: State, prices: Any, unit: Any, gains: Any, weight: float, tiny: float, start: int, reach: Any, origin: Any,
     path: Any,
 ) -> int:  # fmt: skip
-    """Find the best chain from a start; writes its nodes, returns its steps: 0 if none is worth making."""
+    """Step 2: find the best chain from a start; write its nodes, return its steps: 0 if none is worth making."""
     nodes = gains.shape[0]
     ground = nodes - 1
+    # The start loses a unit of load.
     leave = 0.0
     if start < ground:
         leave = -prices[start] * unit[start] + _lifted(s, start, -unit[start], weight)
     reach[0] = -np.inf
     reach[0, start] = 0.0
     best, last, steps = tiny, -1, 0
+    # reach[length, v]: the largest gain of a chain of that many steps from the start to v.
     for length in range(1, DEPTH + 1):
         for v in range(nodes):
             top, via = -np.inf, -1
@@ -158,6 +170,7 @@ def _best_chain(
             reach[length, v], origin[length, v] = top, via
             if via < 0:
                 continue
+            # Close the chain at v: a cycle, the ground, or an expert that gains a unit of load.
             if v == start:
                 total = top
             elif v == ground:
@@ -166,6 +179,7 @@ def _best_chain(
                 total = top + leave + prices[v] * unit[v] + _lifted(s, v, unit[v], weight)
             if total > best:
                 best, last, steps = total, v, length
+    # Read the chain off, from its end.
     for at in range(steps, -1, -1):
         path[at] = last
         if at > 0:
@@ -175,7 +189,7 @@ def _best_chain(
 
 @inner
 def _lifted(s: State, j: int, load: float, weight: float) -> float:
-    """What so much more load on expert j does to penalties and violations, as a gain."""
+    """The gain in penalties and violations from so much more load on expert j."""
     now = s.experts[j, LOAD]
     return (
         penalty(s.experts, j, now)
@@ -186,7 +200,7 @@ def _lifted(s: State, j: int, load: float, weight: float) -> float:
 
 @inner
 def _violated(s: State, j: int, load: float) -> float:
-    """By how much a hard bound is violated, as a share of it: it is 0 or matters."""
+    """The violation of expert j's hard bounds by this load."""
     over = load - s.experts[j, MOST]
     short = s.experts[j, LEAST] - load
     return max(0.0, over, short)
@@ -194,9 +208,10 @@ def _violated(s: State, j: int, load: float) -> float:
 
 @inner
 def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, weight: float, tiny: float) -> bool:
-    """Make a chain's moves if they hold what they promise; else take them back and close the arc that failed."""
+    """Step 3: make a chain's moves if they gain as promised; else undo them and close the arc that failed."""
     violated, value = _standing(s, path, steps)
     done = 0
+    # Make the moves; an arc may have no client left, as the chain's own moves change rows.
     while done < steps:
         u, v = path[done], path[done + 1]
         if best_gain(s, arcs, u, v) == -np.inf:
@@ -206,12 +221,13 @@ def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, 
         movers[done] = i
         value += _move(s, i, u, v)
         done += 1
+    # Weigh the whole chain. ``value`` is the penalties before plus the gain of the moves, which may cost as much.
     if done == steps:
         after, cost = _standing(s, path, steps)
-        # ``value`` is the penalties before, and what the moves gained, which may cost as much
         if after < violated * (1.0 - 1e-9) - 1e-300 or (after <= violated and cost - value < -tiny):
             return True
         u, v = path[0], path[1]
+        # It has not helped: undo it, and drop the client of its worst arc.
         worst = 0
         for at in range(1, steps):
             if gains[path[at], path[at + 1]] < gains[path[worst], path[worst + 1]]:
@@ -223,6 +239,7 @@ def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, 
         arcs.first[u, v] += 1
         gains[u, v] = best_gain(s, arcs, u, v)
         return False
+    # An arc had no client left: undo the moves before it.
     failed = done
     while done > 0:
         done -= 1
@@ -233,7 +250,7 @@ def _make(s: State, arcs: Arcs, gains: Any, path: Any, movers: Any, steps: int, 
 
 @inner
 def _standing(s: State, path: Any, steps: int) -> Any:
-    """Violations and penalties of the experts on a path; those met twice count once."""
+    """Violations and penalties of the experts on a path; experts met twice count once."""
     ground = len(s.group)
     violated, cost = 0.0, 0.0
     for at in range(steps + 1):
@@ -249,7 +266,7 @@ def _standing(s: State, path: Any, steps: int) -> Any:
 
 @inner
 def _move(s: State, i: int, u: int, v: int) -> float:
-    """Client i leaves u for v; returns what its value gains."""
+    """Client i leaves u for v; return the gain of its value."""
     ground = len(s.group)
     gained = 0.0
     if u < ground:
@@ -263,7 +280,7 @@ def _move(s: State, i: int, u: int, v: int) -> float:
 
 @inner
 def _reread(s: State, arcs: Arcs, gains: Any, i: int) -> None:
-    """Read the gains of the arcs that client i's row has to do with again."""
+    """Read the gains again of the arcs on whose lists client i comes first, or whose first has changed."""
     nodes = gains.shape[0]
     for u in range(nodes):
         for v in range(nodes):

@@ -1,9 +1,10 @@
-"""Prices where many clients make the bound all but smooth: few steps, by its curvature.
+"""Prices by damped Newton steps, where many clients make the bound nearly smooth.
 
-The curvature is how the loads answer to prices, one expert at a time, in a sample of the clients. Each step minimises
-the quadratic model that it makes, with the experts' own kinked terms, by coordinate descent; a damping of the model
-grows where it promised too much and shrinks where it did not (Levenberg 1944, Marquardt 1963). What raises the bound is
-not taken. A sample's curvature, scaled, serves for all clients, and for any portion of them.
+The curvature is the response of the loads to prices, measured one expert at a time on a sample of the clients. Each
+step minimises the quadratic model that it makes, together with the experts' own kinked terms, by coordinate descent.
+A damping of the model grows where the model promised too much and shrinks where it did not (K. Levenberg 1944, D. W.
+Marquardt 1963). A step that raises the bound is not taken. A sample's curvature, scaled, serves for all clients and
+for any portion of them.
 """
 
 import time
@@ -19,49 +20,55 @@ from alignsolve.solvers.common.level_method import DemandOracle
 from alignsolve.solvers.lagrangian.clients import ClientChunks
 
 LEAST_ANSWER, MOST_ANSWER = 0.08, 0.4
-"""A probe should change its expert's load by a share between these: less drowns in whole clients, more is not local."""
+"""A probe should change its expert's load by a share between these: a smaller change drowns in whole clients, a
+larger one is not local."""
 STEP = 1.0 / 64
-"""First probe, as a share of the spread of prices."""
+"""The first probe, as a share of the spread of prices."""
 PROBES = 4
-"""Attempts to probe one expert well."""
+"""Most probes of one expert."""
 DAMPING = 0.3
-"""To begin with: the model's diagonal grows by this share."""
+"""The first damping: the model's diagonal grows by this share."""
 GOOD, BAD, FACTOR = 0.75, 0.25, 3.0
-"""Damping shrinks where the bound falls by this share of what was promised, and grows where by less than the other."""
+"""Damping shrinks by ``FACTOR`` if the bound falls by more than this share of the promise, and grows if by less than
+``BAD``."""
 REACH = 0.4
 """A step changes no price by more than would change a typical load by this share."""
 STIFFEST = 0.2
-"""No load is taken to answer less than this share of what is typical of one of its size."""
+"""No load is taken to respond less than this share of the typical response for its size."""
 ENOUGH = 12
-"""Clients for each expert from which a sample's curvature is taken as it is seen; below, it is drawn to the typical."""
+"""Clients for each expert from which a sample's curvature is used as measured; with fewer it is mixed with the
+typical one."""
 SWEEPS = 100
-"""Of coordinate descent."""
+"""Most sweeps of coordinate descent."""
 
 
 def curvature(clients: ClientChunks, prices: FloatArray, deadline: float) -> FloatArray | None:
-    """How loads fall as prices rise, (num_experts, num_experts), symmetric; None if the deadline came first.
+    """Measure how loads fall as prices rise, (num_experts, num_experts), symmetric; None if the deadline came first.
 
     Parameters
     ----------
     clients
-        A sample; best one large enough for every expert to be chosen by some dozens.
+        A sample, large enough for every expert to be chosen by some dozens of clients if possible.
     prices
-        (num_experts,) where it is asked for.
+        (num_experts,) where it is measured.
     deadline
         On the clock of :func:`time.monotonic`.
     """
     _, loads = clients.respond(prices)
     falls = np.zeros((len(prices), len(prices)))
     step = STEP * max(float(np.ptp(prices)), float(np.abs(prices).max(initial=0.0)), np.finfo(np.float64).tiny)
-    for j in np.flatnonzero(loads):  # what nobody chooses does not fall, and tells nothing of the next one's step
+    # An expert without load does not respond, and tells nothing about the next one's probe.
+    for j in np.flatnonzero(loads):
         for _ in range(PROBES):
             if time.monotonic() >= deadline:
                 return None
+            # Raise one price, and read off how the loads fall.
             probe = prices.copy()
             probe[j] += step
             fall = loads - clients.respond(probe)[1]
             falls[j] = fall / step
             answer = fall[j] / loads[j]
+            # Adapt the probe until the response is large enough and local.
             if answer < LEAST_ANSWER:
                 step *= 2.0
             elif answer > MOST_ANSWER:
@@ -74,7 +81,7 @@ def curvature(clients: ClientChunks, prices: FloatArray, deadline: float) -> Flo
 
 
 def _typical(falls: FloatArray, loads: FloatArray) -> FloatArray:
-    """The curvature if all experts' loads answered alike, for their size: to their own prices, and to the others'."""
+    """The curvature if all loads responded alike for their size: to their own prices, and to the others'."""
     pairs = np.outer(loads, loads)
     np.fill_diagonal(pairs, 0.0)
     own = float(np.trace(falls))
@@ -85,7 +92,7 @@ def _typical(falls: FloatArray, loads: FloatArray) -> FloatArray:
 
 
 class Descent:
-    """A search by damped steps; ``best`` are the prices so far and ``bound`` is theirs."""
+    """A search by damped steps; ``best`` are the prices so far and ``bound`` is their bound."""
 
     def __init__(self, problem: AlignmentProblem, clients: DemandOracle, start: FloatArray, falls: FloatArray) -> None:
         self.problem, self.clients, self.falls = problem, clients, falls
@@ -95,7 +102,7 @@ class Descent:
         self.bound = total + self._own(start)
 
     def run(self, passes: int, settled: float, deadline: float) -> int:
-        """Make steps until no fall by more than this share of the bound is promised; returns the passes made."""
+        """Make steps until the promised fall is below this share of the bound; return the passes made."""
         for used in range(passes):
             here, promised = self.propose()
             if promised <= settled * abs(self.bound) or time.monotonic() >= deadline:
@@ -105,7 +112,7 @@ class Descent:
         return passes
 
     def propose(self) -> tuple[FloatArray, float]:
-        """Where the model is lowest, and by how much it falls to there."""
+        """Return the prices where the model is lowest, and by how much it falls to there."""
         carried = np.zeros(len(self.best))
         here = model_lowest(self.problem.experts, carried, self.best, self.loads, self.falls, self.damping)
         move = here - self.best
@@ -113,7 +120,7 @@ class Descent:
         return here, falls - 0.5 * float(move @ self.falls @ move)
 
     def judge(self, here: FloatArray, total: float, loads: FloatArray, promised: float) -> bool:
-        """Take what was seen at the proposed prices; whether it is better."""
+        """Take the clients' answer to the proposed prices: adapt the damping; return whether the bound is better."""
         bound = total + self._own(here)
         kept = (self.bound - bound) / promised
         if kept > GOOD:
@@ -138,16 +145,16 @@ def model_lowest(
     falls: FloatArray,
     damping: float = DAMPING,
 ) -> FloatArray:
-    """Where the damped model is lowest, (num_experts,).
+    """Minimise the damped model, (num_experts,).
 
     Parameters
     ----------
     bounds
-        The experts'.
+        The experts' bounds.
     carried
-        (num_experts,) load that others put on them, whatever the prices.
+        (num_experts,) load that does not depend on the prices.
     start, loads, falls
-        Where the model was made, the loads there, and how they fall as prices rise.
+        The prices where the model was made, the loads there, and how they fall as prices rise.
     damping
         By what share its diagonal grows.
     """
@@ -169,7 +176,7 @@ def model_lowest(
 
 @kernel
 def lowest(start: Any, loads: Any, falls: Any, own: Any, least: Any, most: Any, lower: Any, upper: Any) -> Any:
-    """Prices at which the quadratic model is lowest, damped: one price at a time, its own term bent at 0."""
+    """Minimise the damped quadratic model by coordinate descent: one price at a time, its own term bent at 0."""
     num_experts = len(start)
     here = start.copy()
     left = loads.copy()  # loads that the damped model expects here
@@ -178,11 +185,14 @@ def lowest(start: Any, loads: Any, falls: Any, own: Any, least: Any, most: Any, 
         for j in range(num_experts):
             if own[j] <= 0.0:
                 continue
+            # The price at which the expert's load meets its capacity; if that is negative, at which it meets its
+            # demand, or 0.
             price = here[j] + (left[j] - most[j]) / own[j]
             if price <= 0.0:
                 price = min(0.0, here[j] + (left[j] - least[j]) / own[j])
             price = min(max(price, lower[j]), upper[j])
             change = price - here[j]
+            # Update the loads that the damped model expects.
             if change != 0.0:
                 for k in range(num_experts):
                     left[k] -= (own[j] if k == j else falls[j, k]) * change

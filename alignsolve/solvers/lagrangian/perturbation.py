@@ -1,7 +1,10 @@
-"""From choices to a good alignment: chains, rows chosen anew, and rounds of disturbance for as long as they help.
+"""From choices to a good alignment: chains of moves, rows chosen anew, and rounds of random perturbation.
 
-A round takes some clients, lets them choose under prices that are a little wrong, mends what that breaks by chains,
-lets everybody who was moved choose anew, and keeps the outcome if it is no worse. How many and how wrong adapts.
+1. *Repair.* Chains of moves, then clients that were moved choose anew, exactly; again while that helps.
+2. *Perturb.* Some clients choose under prices with random errors. Repair the result, and keep it if it is no worse.
+   The number of clients adapts: more after a success, fewer after a failure.
+
+This is iterated local search; step 2 repeats for as long as it helps.
 """
 
 import time
@@ -41,17 +44,27 @@ from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
 
 STEPS = 20_000
-"""Of the search for one row; what it has by then is used."""
+"""Most steps of the search for one row; the best row by then is used."""
 ROWS = 100
 """Rows chosen anew between two looks at the clock."""
 SWEEPS = 4
-"""Times that the clients that were moved choose anew and make chains again."""
+"""Most turns of chains and rows in one repair."""
 FEWEST, MOST_DISTURBED = 2, 0.3
-"""ClientChunks of a round: at least so many, at most this share."""
+"""Clients of a perturbation: the fewest, and the largest share."""
 
 
 class Perturbation:
-    """An alignment under repair, with the prices that guide it."""
+    """An alignment under repair, with the prices that guide it.
+
+    Attributes
+    ----------
+    state
+        The alignment.
+    unit
+        (num_experts,) a typical load of each expert.
+    made
+        Chains made so far.
+    """
 
     def __init__(
         self, problem: AlignmentProblem, prices: FloatArray, rng: np.random.Generator, deadline: float
@@ -67,22 +80,22 @@ class Perturbation:
         self.made = 0
 
     def begin(self, chosen: BoolArray) -> bool:
-        """Start from the clients' choices; whether every bound holds in the end."""
+        """Start from the clients' choices and repair them; whether every bound holds in the end."""
         hold(self.state, np.arange(self.problem.num_clients), chosen)
         self._settle()
         return not self.state.broken.any()
 
     def alignment(self) -> Alignment:
-        """What there is now."""
+        """The present alignment."""
         return to_alignment(self.state)
 
     def held(self) -> BoolArray:
-        """The same as a matrix, (num_clients, num_experts)."""
+        """The present alignment as a matrix, (num_clients, num_experts)."""
         held: BoolArray = (self.state.status == HELD) | (self.state.status == FIXED)
         return held
 
     def perturb(self, start: Alignment | None, objective: Number, rounds: int) -> Iterator[Alignment]:
-        """Yield better and better alignments, until so many rounds in a row were in vain or time is up."""
+        """Yield better and better alignments, until ``rounds`` in a row did not help or time is up."""
         if start is not None:
             hold(self.state, np.arange(self.problem.num_clients), start.to_dense(self.problem.num_experts))
         n = self.problem.num_clients
@@ -103,7 +116,7 @@ class Perturbation:
                 yield self.alignment()
 
     def _mislead(self, clients: IntArray) -> None:
-        """Let some clients choose under wrong prices."""
+        """Let some clients choose under prices with random errors."""
         block = self.problem.block(0, self.problem.num_clients).pick(clients)
         noise = self.rng.normal(0.0, 0.1 * self.scale, size=(len(clients), self.problem.num_experts))
         value = np.where(self.state.status[clients] == SHUT, 0.0, self.state.value[clients] + noise)
@@ -112,7 +125,7 @@ class Perturbation:
         hold(self.state, clients, optima.chosen)
 
     def _settle(self) -> None:
-        """Chains, then rows, until neither helps."""
+        """Step 1: chains, then rows, until neither helps."""
         touched = np.zeros(self.problem.num_clients, dtype=np.bool_)
         for _ in range(SWEEPS):
             made = make_chains(self.state, self.prices, self.unit, self.scale, touched, self.deadline)
@@ -122,7 +135,7 @@ class Perturbation:
             touched[:] = False
 
     def _choose_anew(self, clients: IntArray) -> bool:
-        """Let clients choose among what the others leave room for; whether any did better."""
+        """Let clients choose within the room that the others leave; whether any did better."""
         better = 0
         for start in range(0, len(clients), ROWS):
             if time.monotonic() >= self.deadline:
@@ -131,13 +144,14 @@ class Perturbation:
         return better > 0
 
     def _objective(self) -> float:
+        """The objective of the present alignment."""
         held = (self.state.status == HELD) | (self.state.status == FIXED)
         value = float(np.where(held, self.state.value, 0.0).sum())
         return value - float(self.problem.experts.penalty(self.state.loads).sum())
 
 
 def _scale(state: State) -> float:
-    """The largest size of a value that can be had."""
+    """The largest size of a value of an open pair."""
     largest = 0.0
     for start in range(0, len(state.status), 4096):
         rows = slice(start, start + 4096)
@@ -148,7 +162,7 @@ def _scale(state: State) -> float:
 
 @kernel
 def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
-    """Let clients choose anew, one after the other, within the room that the others leave; returns how many did."""
+    """Let clients choose anew, one after the other, within the room that the others leave; return how many changed."""
     num_experts, num_resources = len(s.group), s.cost.shape[2]
     num_groups = (s.rows.shape[1] - GROUPS) // PER_GROUP
     space = workspace(num_experts, num_resources, num_groups)
@@ -161,6 +175,7 @@ def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
     budget = np.empty(num_resources)
     changed = 0
     for i in clients:
+        # Phase 1: what each expert would gain now, penalties included, and whether it may be taken or given up.
         now = 0.0
         for j in range(num_experts):
             load, carried = load_of(s, i, j), s.experts[j, LOAD]
@@ -174,6 +189,7 @@ def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
             best[j] = holds and not kept[j]
             if holds:
                 now += gain[j]
+        # Phase 2: the client's own problem, a knapsack, solved by deviations from its present row.
         for g in range(num_groups):
             most[g] = s.rows[i, GROUPS + PER_GROUP * g + GROUP_CAPACITY]
             least[g] = s.rows[i, GROUPS + PER_GROUP * g + GROUP_DEMAND]
@@ -185,6 +201,7 @@ def choose_rows(s: State, clients: IntArray, tiny: float) -> int:
         )  # fmt: skip
         if status == UNMET:
             continue
+        # Phase 3: change the row if it gains: drop first, then take.
         then = 0.0
         for j in range(num_experts):
             if best[j]:

@@ -1,11 +1,14 @@
-"""From prices to an alignment of many clients in a single pass: they choose portion by portion, each smaller.
+"""From prices to an alignment of many clients in one pass: they choose portion by portion, each smaller.
 
-Under good prices the loads of all choices miss the experts' bounds by little. Half of the clients, spread evenly, keep
-what they choose; what they put on the experts tells what the rest would, and the curvature by how much other prices
-make the rest meet the bounds that are left. A quarter chooses under those, and so on, each portion making up for what
-the one before it missed. The last few are a small problem of their own, to be solved as such: its own best prices, and
-chains until every bound holds. Where those before carry too much for an expert, some of its holders choose again with
-the last; where the last are too few to succeed, so does the portion before.
+1. Half of the clients, spread evenly, choose under good prices. The loads of all choices nearly meet the experts'
+   bounds.
+2. Their loads tell the loads of the rest. The curvature tells by how much other prices make the rest meet the bounds
+   that are left. A quarter of the clients chooses under those prices, and so on: each portion makes up for the bounds
+   that the one before missed.
+3. The last few clients are a small problem of their own, with its own best prices, and with chains of moves until
+   every bound holds.
+4. If the earlier portions put too much load on an expert, some of its clients choose again with the last portion. If
+   the last portion is too small to succeed, the portion before chooses again with it.
 """
 
 import contextlib
@@ -27,19 +30,19 @@ from alignsolve.solvers.lagrangian.newton import Descent, model_lowest
 from alignsolve.solvers.lagrangian.perturbation import Perturbation, choose_rows
 
 HALVINGS = 5
-"""Portions but the last, at most."""
+"""Most portions before the last."""
 FEWEST, FEWEST_EACH = 2048, 32
-"""Clients of the last portion, at least, and at least so many for each expert."""
+"""Clients of the last portion, at least: in all, and for each expert."""
 PIECE_ENTRIES = 1 << 22
 """Pairs copied at a time."""
 PASSES = 10
-"""In search of the last portion's prices, at most."""
+"""Most passes in search of the last portion's prices."""
 SETTLED = 1e-6
-"""They are settled where no fall by more than this share of everybody's bound is expected."""
+"""These prices are settled when the expected fall is below this share of the bound of all clients."""
 RELEASED = 4.0
-"""So many times what an expert carries too much is let go by some of those who hold it."""
+"""Load that is taken off an overloaded expert, in multiples of its overload."""
 SHARE = 0.4
-"""Of the time that is left, for the last portion's prices."""
+"""Share of the time left for the last portion's prices."""
 
 
 def choose_in_portions(
@@ -52,9 +55,9 @@ def choose_in_portions(
     problem
         Of many clients.
     found
-        Prices to go by (``guess``), and the curvature.
+        The prices to use (``guess``), and the curvature.
     rng
-        Handed on.
+        For the repair of the last portion.
     deadline
         On the clock of :func:`time.monotonic`.
     threads
@@ -73,7 +76,7 @@ def choose_in_portions(
 
 @cache
 def warm_up_portions(kind: Kind) -> None:
-    """Compile what dealing needs, which tiny problems are too small to ask for by themselves."""
+    """Compile the code of portions, which tiny problems are too small to use by themselves."""
     for problem in tiny_problems(kind):
         nothing = np.zeros(problem.num_experts)
         found = Prices(nothing, nothing, falls=np.eye(problem.num_experts))
@@ -83,7 +86,7 @@ def warm_up_portions(kind: Kind) -> None:
 
 
 class _PortionedChoice:
-    """Choices so far, and what they put on the experts."""
+    """The choices so far, and their loads."""
 
     def __init__(self, problem: AlignmentProblem, found: Prices, threads: int | None, deadline: float) -> None:
         self.problem, self.threads, self.deadline = problem, threads, deadline
@@ -94,7 +97,7 @@ class _PortionedChoice:
         self.left = problem.num_clients
 
     def choose(self, clients: IntArray) -> None:
-        """Let a portion choose; the prices for the rest follow from what that shows."""
+        """Steps 1 and 2: let a portion choose, and adapt the prices for the rest."""
         loads = np.zeros(self.problem.num_experts)
         pieces = max(1, len(clients) * self.problem.num_experts // PIECE_ENTRIES)
         for piece in np.array_split(clients, pieces):
@@ -110,7 +113,7 @@ class _PortionedChoice:
             self.prices = model_lowest(self.problem.experts, self.loads, self.prices, expected, falls)
 
     def settle(self, clients: IntArray, rng: np.random.Generator) -> bool:
-        """Solve the problem of the last clients, with what the others carry; whether every bound holds."""
+        """Step 3: solve the problem of the last clients, given the others' loads; whether every bound holds."""
         again = self._holders_of_too_much(clients)
         clients = np.union1d(clients, again) if len(again) else clients
         others = self.loads - self._carried(clients)
@@ -135,7 +138,7 @@ class _PortionedChoice:
         return True
 
     def _holders_of_too_much(self, last: IntArray) -> IntArray:
-        """Holders of experts for which those before the last carry too much: evenly spread, no more than it takes."""
+        """Step 4: clients of experts that the earlier portions overload, evenly spread, no more than needed."""
         carried = self.loads - self._carried(last)
         overfilled = _overfilled(self.problem, carried)
         if not overfilled.any():
@@ -152,7 +155,7 @@ class _PortionedChoice:
         return np.concatenate(found)
 
     def _carried(self, clients: IntArray) -> FloatArray:
-        """What some clients' choices put on the experts, (num_experts,)."""
+        """The loads of some clients' choices, (num_experts,)."""
         chosen = self.chosen[clients]
         if self.problem.client_load is None:
             return chosen.sum(axis=0).astype(np.float64)
@@ -161,7 +164,7 @@ class _PortionedChoice:
 
 
 def portions(num_clients: int, fewest: int) -> list[IntArray]:
-    """All clients in portions, each half of what is left and no smaller than ``fewest``: evenly spread, ascending."""
+    """Cut all clients into portions, each half of the rest and at least ``fewest``: evenly spread, ascending."""
     halvings = max(0, min(HALVINGS, int(math.log2(max(1.0, num_clients / fewest)))))
     slots = 1 << halvings
     clients = np.arange(num_clients, dtype=np.int64)
@@ -172,13 +175,13 @@ def portions(num_clients: int, fewest: int) -> list[IntArray]:
 
 
 def _overfilled(problem: AlignmentProblem, carried: FloatArray) -> BoolArray:
-    """Experts for which that is too much already, (num_experts,)."""
+    """The experts for which this load is too much, (num_experts,)."""
     too_much: BoolArray = carried > problem.experts.most + FEASIBILITY * carried
     return too_much
 
 
 def _part(problem: AlignmentProblem, clients: IntArray, carried: FloatArray) -> AlignmentProblem | None:
-    """The problem of some clients, with what the others carry taken off the bounds; None if they carry too much."""
+    """The problem of some clients, with the others' loads taken off the bounds; None if those are too much already."""
     if _overfilled(problem, carried).any():
         return None
     block = problem.pick(clients)

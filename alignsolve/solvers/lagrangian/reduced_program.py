@@ -1,9 +1,9 @@
-"""The core: what reduced fitness cannot decide against the incumbent, decided by an integer program.
+"""The reduced program: pairs that reduced fitness cannot decide against the incumbent, for an integer program.
 
-Under the prices a client that must (or must not) have an expert loses something against its best choice. If it loses
-more than the gap between bound and incumbent, no better alignment has that pair otherwise: it is fixed. What is left
-open is a problem like the first one, with fewer eligible pairs and more required ones, handed to
-:mod:`alignsolve.solvers.ilp`.
+At the prices, a client that must (or must not) have an expert loses something against its best choice: the pair's
+regret. If the regret exceeds the gap between bound and incumbent, no better alignment has the pair otherwise, and it
+is fixed (reduced-cost fixing). The rest is a problem like the first one, with fewer eligible and more required pairs.
+It is passed to :mod:`alignsolve.solvers.ilp`.
 """
 
 import math
@@ -22,21 +22,23 @@ from alignsolve.solver import WarmStart
 from alignsolve.subproblem.dispatch import best_rows
 
 SMALL_ENTRIES = 1 << 19
-"""Pairs up to which regrets are computed: one small problem for each."""
+"""Pairs up to which regrets are computed: each takes one small problem."""
 MARGIN = 1e-7
-"""Fixing needs this share of the bound more than the gap, for rounding."""
+"""Margin of fixing, as a share of the bound, for rounding."""
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """What the integer program says.
+    """The result of the integer program.
 
     Attributes
     ----------
     alignment
-        The best it found, or None.
+        The best that it found, or None.
     bound
         No alignment is better; inf if the program was not complete.
+    stats
+        For the answer's statistics.
     """
 
     alignment: Alignment | None = None
@@ -56,7 +58,7 @@ def solve_reduced(
     deadline: float,
     threads: int | None,
 ) -> Reduced:
-    """Fix what can be fixed, and solve the rest if no more than ``most`` pairs are open; (num_experts,) prices."""
+    """Fix pairs by their regrets, and solve the rest if at most ``most`` pairs are open; (num_experts,) prices."""
     n, num_experts = problem.shape
     if n * num_experts > SMALL_ENTRIES or not math.isfinite(bound):
         return Reduced()
@@ -73,7 +75,7 @@ def solve_reduced(
 
 
 def _regrets(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> tuple[BoolArray, FloatArray] | None:
-    """What each pair's other state costs its client, (num_clients, num_experts), and the best choices; None if late."""
+    """Compute the best choices and each pair's regret, (num_clients, num_experts); None if the deadline came first."""
     chosen = np.zeros(problem.shape, dtype=np.bool_)
     regret = np.zeros(problem.shape)
     longest = 0.0
@@ -94,11 +96,11 @@ def _regrets(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> 
 
 
 def _turned(block: ClientBlock, j: int, held: BoolArray) -> ClientBlock:
-    """The same clients, whose choice of expert j is the other one."""
+    """The block's clients, with the opposite choice of expert j forced."""
     shape = block.value.shape
     allowed = np.ones(shape, dtype=np.bool_) if block.allowed is None else block.allowed.copy()
     required = np.zeros(shape, dtype=np.bool_) if block.required is None else block.required.copy()
-    # What is required and barred at once has no choice: its regret is infinite.
+    # A pair that is required and barred at once has no choice: its regret is infinite.
     barred = held | ~allowed[:, j]
     allowed[:, j] = ~barred
     required[:, j] |= ~held
@@ -114,7 +116,7 @@ def _solve(
     deadline: float,
     threads: int | None,
 ) -> Reduced:
-    """Hand the restricted problem to the integer programming solver."""
+    """Pass the reduced program to the integer programming solver."""
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
 
     eligible = ~fixed | chosen

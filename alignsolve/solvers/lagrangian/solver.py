@@ -1,25 +1,26 @@
-"""``lagrangian``: prices → choices → repair → exchanges → a small integer program. For the general class.
+"""``lagrangian``: prices → choices → repair → chains of moves → a small integer program. For the general class.
 
-With many clients and few experts the experts' bounds are few constraints among many small problems. Priced, they
-leave every client alone with its own problem, which is solved exactly; and the duality gap that this leaves shrinks as
-num_experts / num_clients (Shapley and Folkman). So:
+With many clients and few experts, the experts' bounds are few constraints among many small problems. With prices in
+their place, every client is left alone with its own problem, which is solved exactly. The duality gap that remains
+shrinks as num_experts / num_clients (Shapley and Folkman).
 
-1. *Incumbent.* Greed, where the problem is small enough for it not to matter; it is what is returned in haste.
-2. *Prices* (:mod:`.multigrid`): a level method on samples of the clients, corrected by few looks at all of them.
-3. *Dealing* (:mod:`.portions`), where clients are many: they choose portion by portion, each making up for what the one
-   before it missed of the experts' bounds. One pass over the clients makes an alignment.
-4. *Repair* (:mod:`.move_chains`): what the clients choose under these prices nearly meets the experts' bounds. Chains
-   of moves with the least regret mend the rest, and go on while they gain.
-5. *Rows* (:mod:`.perturbation`): clients that were moved choose anew, exactly, among what the others leave room for;
-   rounds of random disturbances and repair follow while there is time and a gap.
-6. *Core* (:mod:`.reduced_program`): what the reduced fitness proves about single pairs against the incumbent is fixed;
-   if little is left open, an integer program decides it exactly.
+1. *Incumbent.* The greedy alignment, if the problem is so small that it takes little time. It is the answer if time
+   is short.
+2. *Prices* (:mod:`.multigrid`). A level method on samples of the clients, corrected by few passes over all of them.
+3. *Portions* (:mod:`.portions`), where clients are many. They choose portion by portion; each portion makes up for
+   the experts' bounds that the one before missed. One pass over the clients makes an alignment.
+4. *Repair* (:mod:`.move_chains`). The clients' choices at these prices nearly meet the experts' bounds. Chains of
+   moves with the least regret repair the rest, and go on while they gain.
+5. *Rows* (:mod:`.perturbation`). Clients that were moved choose anew, exactly, within the room that the others leave.
+   Rounds of random perturbation and repair follow while there is time and a gap.
+6. *Reduced program* (:mod:`.reduced_program`). Pairs that the reduced fitness decides against the incumbent are
+   fixed. If few are left open, an integer program decides them exactly.
 
-Where every client takes one expert at most and there are few of both, the classical generalised assignment problem,
-:mod:`alignsolve.solvers.generalised_assignment` takes over from the incumbent: its relaxation, a knapsack for each
-expert, is the stronger one there.
+Classical generalised assignment, where every client takes at most one expert and both are few, is passed on to
+:mod:`alignsolve.solvers.generalised_assignment` with the incumbent. Its relaxation, a knapsack for each expert, is
+stronger there.
 
-The bound is that of the prices, which the front door computes anew, or the integer program's where that is complete.
+The bound is that of the prices, which the front door computes anew, or that of the integer program if it is complete.
 """
 
 import math
@@ -45,17 +46,18 @@ if TYPE_CHECKING:
     from alignsolve.solvers.lagrangian.multigrid import Prices
 
 GREEDY_ENTRIES, HURRIED_ENTRIES = 1 << 15, 1 << 19
-"""Pairs up to which greed goes first, without and under a time limit; above, where nothing else has succeeded."""
+"""Pairs up to which greed goes first, without and under a time limit. Above, it is tried if nothing else has
+succeeded."""
 DEALT_ENTRIES = 1 << 20
-"""Pairs up to which all choices are repaired at once; with more the clients choose portion by portion first."""
+"""Pairs up to which all choices are repaired at once. With more pairs the clients choose in portions first."""
 LARGEST_ENTRIES = 1 << 24
-"""Pairs up to which chains go through all clients after that."""
+"""Pairs up to which chains of moves go through all clients after that."""
 DISTURBED_ENTRIES = 1 << 16
-"""Pairs up to which disturbances pay: with more, the duality gap is small and chains have closed the rest."""
+"""Pairs up to which perturbation pays: with more, the duality gap is small and chains have closed the rest."""
 POLISHING = 10.0
-"""Passes over all clients that it takes to lay their choices out, to list their moves and to read the outcome."""
+"""Time, in passes over all clients, to write their choices into a state, to list their moves and to read the result."""
 HASTE = 0.6
-"""Of the time, for greed where it goes first: after that its first alignment will do."""
+"""Share of the time after which greed's first alignment will do, where greed goes first."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class Lagrangian:
     gap
         Relative gap at which the answer is good enough.
     rounds
-        Rounds of disturbance and repair in a row without a better alignment, after which the search ends.
+        Rounds of perturbation and repair in a row without a better alignment, after which the search ends.
     core_pairs
-        Most pairs that may be open for an integer program to be worth while; 0: never.
+        Most pairs that may be open for an integer program to be worth its time; 0: never.
 
     Examples
     --------
@@ -95,7 +97,7 @@ class Lagrangian:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; the seed decides the disturbances."""
+        """Solve; the seed decides the perturbations."""
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
@@ -114,7 +116,7 @@ class Lagrangian:
         )
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what such a problem needs."""
+        """Compile the code that such a problem needs."""
         if assignment_like(problem):
             from alignsolve.solvers.generalised_assignment.warm_up import warm_up_search  # noqa: PLC0415
             from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
@@ -178,7 +180,7 @@ class _Search:
         return Answer(self.alignment, found.guess, self.claimed, stats={**self.stats, **stopped})
 
     def quick_incumbent(self, warm_start: WarmStart) -> WarmStart | Answer:
-        """Return the better of the warm start and greed, where that is quick; an answer if there is no alignment."""
+        """Return the better of the warm start and greed, where greed is quick; an answer if there is no alignment."""
         self._keep(warm_start.alignment, "warm start")
         few = GREEDY_ENTRIES if math.isinf(self.deadline) else HURRIED_ENTRIES
         if self.problem.num_clients * self.problem.num_experts <= few:
@@ -188,13 +190,13 @@ class _Search:
         return WarmStart(self.alignment, warm_start.prices)
 
     def _worth_polishing(self, found: "Prices") -> bool:
-        """Whether there is something to gain, and time for it: nothing looks at the clock before the first chains."""
+        """Whether there is something to gain, and time for it: the clock is not looked at before the first chains."""
         if self._good_enough():
             return False
         return self.alignment is None or time.monotonic() + POLISHING * found.pass_seconds < self.deadline
 
     def _greed(self, enough: float = math.inf) -> Answer | None:
-        """Take greed's alignment, from ``enough`` on its first; return its answer if it proves that there is none."""
+        """Take greed's alignment, from ``enough`` on its first one; return its answer if it proves infeasibility."""
         from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
 
         def work() -> Iterator[Answer | Progress]:
@@ -207,7 +209,7 @@ class _Search:
         return None
 
     def _deal(self, found: "Prices") -> None:
-        """Let the clients choose in portions."""
+        """Step 3: let the clients choose in portions."""
         from alignsolve.solvers.lagrangian.portions import choose_in_portions  # noqa: PLC0415
 
         dealt = choose_in_portions(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
@@ -215,7 +217,7 @@ class _Search:
         self.stats["dealt_seconds"] = time.monotonic() - self.started
 
     def _from_choices(self, found: "Prices") -> None:
-        """Make the clients' choices feasible, and better."""
+        """Steps 4 to 6, from the clients' choices under the best prices."""
         from alignsolve.solvers.lagrangian.perturbation import Perturbation  # noqa: PLC0415
         from alignsolve.solvers.lagrangian.reduced_program import solve_reduced  # noqa: PLC0415
 
@@ -254,15 +256,18 @@ class _Search:
             self._tell(where)
 
     def _good_enough(self) -> bool:
+        """Whether the gap is closed, as far as it was asked for."""
         gap = relative_gap(min(self.bound, self.claimed), self.objective)
         return gap <= max(self.solver.gap, OPTIMALITY)
 
     def _tell(self, phase: str) -> None:
+        """Report to the progress hook."""
         if self.progress is not None:
             seconds = time.monotonic() - self.started
             self.progress(Progress(phase, seconds, self.objective, min(self.bound, self.claimed)))
 
     def _why_none(self) -> str:
+        """Why there is no alignment, for the stats."""
         if time.monotonic() >= self.deadline:
             return "the time limit came first"
         return "no chain of moves meets the experts' bounds, which does not prove that there is no alignment"

@@ -1,8 +1,9 @@
-"""The arcs of the experts' graph: what search and paths do with them, in whichever of two ways they are kept.
+"""The arcs of the experts' graph: one set of operations, for the two ways in which arcs are kept.
 
-A large core keeps all its moves in heaps (:mod:`.heaps`), a small one only the cheapest of each arc (:mod:`.table`).
-Either way the search reads one small matrix of losses, ``arcs.loss``. Python looks at the arcs' type when an operation
-runs; compiled code does so when it is compiled, so that its first use waits for no more than it needs.
+A large core keeps all its moves in heaps (:mod:`.heaps`); a small one keeps only the cheapest move of each arc
+(:mod:`.table`). Either way the search reads one small matrix of losses, ``arcs.loss``. Python decides by the arcs'
+type when an operation runs. Compiled code decides when it is compiled, so that its first use compiles only one of the
+two ways.
 """
 
 from collections.abc import Callable
@@ -41,15 +42,15 @@ admit = _either("admit")
 offer = _either("offer")
 """``offer(core, arcs, windows, i) -> bool``: offer every move that client i could make; False if there is no room."""
 withdraw = _either("withdraw")
-"""``withdraw(core, arcs, i)``: none of client i's moves stands any longer."""
+"""``withdraw(core, arcs, i)``: withdraw all moves that client i has offered."""
 make_move = _either("make_move")
 """``make_move(core, arcs, give, take)``: a client leaves one candidate for another; NONE stands for the ground.
 
-Which numbers candidates have is the arcs' own affair."""
+The two ways number the candidates differently."""
 freshen = _either("freshen")
-"""``freshen(core, arcs, j, k)``: find the cheapest move on the arc j → k, if that is not known."""
+"""``freshen(core, arcs, j, k)``: find the cheapest move on the arc j → k, if it is not known."""
 freshen_row = _either("freshen_row")
-"""``freshen_row(core, arcs, j, price, distance, passed)``: the same for the arcs from j that could shorten a way."""
+"""``freshen_row(core, arcs, j, price, distance, passed)``: freshen all arcs from j that could shorten a path."""
 read_move = _either("read_move")
 """``read_move(core, arcs, j, k) -> client, give, take``: the cheapest move on the arc j → k."""
 

@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def assemble(chunks: list[Priced], rows: CoreRows, core: Core) -> Alignment:
-    """Take every client's choice from the pass, but what the core's clients waver about from the core."""
+    """Take every client's choice from the pass, except the core's candidates, which are taken from the core."""
     count = np.concatenate([chunk.number for chunk in chunks])
     expert = np.concatenate([chunk.expert for chunk in chunks])
     pairs = len(expert) + np.count_nonzero(core.held) - np.count_nonzero(rows.held)
@@ -32,6 +32,7 @@ def _fill(
     for i in range(len(count)):
         used = indptr[i]
         in_core = t < len(client) and client[t] == i
+        # The pass's choices that are no candidates of the core.
         for c in range(at, at + count[i]):
             wavering = False
             if in_core:
@@ -41,6 +42,7 @@ def _fill(
                 used = _insert(out, indptr[i], used, chosen[c])
         at += count[i]
         if in_core:
+            # The core's candidates that are held.
             for c in range(start[t], start[t + 1]):
                 if held[c]:
                     used = _insert(out, indptr[i], used, candidate[c])

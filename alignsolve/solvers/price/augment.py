@@ -1,24 +1,28 @@
-"""Successive shortest paths on the experts' graph: the core's loads are brought within their bounds at least loss.
+"""Successive shortest paths on the experts' graph: bring the core's loads within their bounds at least loss.
 
-The nodes are the experts and the *ground*, which holds what is not assigned and what bounds leave free. An arc j → k
-carries the core clients' moves from j to k (to or from the ground: drops and additions), the cheapest first, and
-between an expert and the ground also the stretches of its penalty. Every client starts with its best choice under the
-prices, every expert with a load with which it is content at its price; where the two differ, the node has an excess or
-a lack. Then, while any node has an excess:
+The nodes are the experts and the *ground*, which stands for "no expert". An arc j → k carries the core clients' moves
+from j to k, the cheapest first. Arcs to and from the ground carry drops and additions, and also the stretches of the
+experts' penalties.
 
-1. Dijkstra from it, over losses minus price differences (never negative), to the nearest node that lacks;
-2. raise the prices of the nodes passed on the way by what they are nearer than it, so that no arc becomes negative and
-   the shortest path's arcs all become tight;
-3. send units along the path, as many as its ends want and tight moves allow: one path serves all ties at once.
+Every client starts with its best choice under the prices. Every expert is content with certain loads at its price.
+Where its load differs, the node has an excess or a lack. While any node has an excess:
 
-Losses are multiples of a step that is larger than the number of nodes, and each arc adds 1 to a distance: so among
+1. *Search.* Dijkstra from that node, over losses minus price differences (never negative), to the nearest node that
+   lacks.
+2. *Raise prices* of the nodes passed on the way, by how much nearer they are than the target. No arc becomes
+   negative, and all arcs of the shortest path become tight.
+3. *Send* units along the path, as many as its ends want and tight moves allow: one path serves all ties at once.
+
+When no excess is left, clients and experts are content with the same prices: the result is optimal for the core. If
+the nodes that a search reaches include none that lacks, the core has no solution, and they prove it.
+
+Losses are multiples of a step that is larger than the number of nodes, and each arc adds 1 to a distance. So among
 paths of equal loss Dijkstra takes one of fewest arcs. Then no client is asked for two moves that it cannot make
-together: where it could not, the two would share its total or a group, so that one move could replace them and all
-that lies between (which loses nothing less), with fewer arcs. When no excess is left, everybody is content with the
-same prices: optimal for the core. A node that reaches none that lacks proves that the core has no solution.
+together: two such moves would share its total or a group, so that one move could replace them and everything between
+them at no more loss, with fewer arcs.
 
-Source: the primal-dual method for min-cost flow on a contracted residual graph, as in T. Tokuyama, J. Nakano,
-"Efficient algorithms for the Hitchcock transportation problem", SIAM J. Comput. 24 (1995).
+Source: the primal-dual method for min-cost flow on a contracted residual graph, as in T. Tokuyama and J. Nakano,
+Efficient algorithms for the Hitchcock transportation problem, SIAM J. Comput. 24 (1995).
 """
 
 from typing import Any
@@ -42,38 +46,41 @@ from alignsolve.solvers.price.paths import send
 Array = npt.NDArray[Any]
 
 DONE, PAUSED, STUCK, DRIFTED, FULL = range(5)
-"""No excess left; steps used up; a node reaches none that lacks; prices left the windows; no room for moves."""
+"""No excess left; steps used up; no node that lacks is reached; prices left the windows; no room for moves."""
 CLOSED = 2**60
 """Added to the distance of a node that is settled."""
 
 
 @kernel
 def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) -> int:
-    """Send excess to where it is lacking until none is left or something stops it; returns what did.
+    """Send excess to nodes that lack until none is left or something stops it; return the reason.
 
     Parameters
     ----------
     core, arcs, graph
-        Changed in place; valid whenever it returns, except that the arcs must be made anew after FULL.
+        Changed in place. They are valid whenever it returns, except that the arcs must be made anew after FULL.
     windows
-        (2,) int64: stop as soon as two experts' prices have drifted apart by more than the first, or an expert's price
-        and the ground's by more than the second.
+        (2,) int64: stop as soon as two experts' prices have drifted apart by more than the first, or an expert's
+        price and the ground's by more than the second.
     steps
-        Stop after so many searches.
+        Most searches.
     """
     nodes = len(graph.excess)
     for _ in range(steps):
         source = _next_source(graph)
         if source == nodes:
             return DONE
+        # Step 1: the shortest path to a node that lacks.
         target = _search(core, arcs, graph, source)
         if target == nodes:
             return STUCK
+        # Step 2: prices.
         length = _trace(graph, source, target)
         _raise_prices(graph, target)
         _forget_search(graph)
         if _drifted(graph.price, windows):
             return DRIFTED
+        # Step 3: units.
         if not send(core, arcs, graph, source, target, length, windows):
             return FULL
     return PAUSED
@@ -81,6 +88,7 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
 
 @part
 def _drifted(price: Array, windows: Array) -> bool:
+    """Whether prices have drifted apart by more than the windows."""
     ground = price[-1]
     high = low = price[0]
     for j in range(len(price) - 1):
@@ -90,7 +98,7 @@ def _drifted(price: Array, windows: Array) -> bool:
 
 @part
 def _next_source(graph: Graph) -> int:
-    """Return a node with excess, the number of nodes if there is none."""
+    """Return a node with excess; the number of nodes if there is none."""
     excess, counter = graph.excess, graph.counter
     nodes = len(excess)
     j = counter[CURSOR]
@@ -104,8 +112,8 @@ def _next_source(graph: Graph) -> int:
 
 @inner
 def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
-    """Dijkstra from the source to the nearest node that lacks; returns it, or the number of nodes."""
-    # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
+    """Dijkstra from the source to the nearest node that lacks; return it, or the number of nodes."""
+    # Arrays that a loop uses are taken out of their tuple first: inside the loop each access would count a reference.
     distance, settled, price, parent = graph.distance, graph.settled, graph.price, graph.parent
     excess, stretch = graph.excess, graph.stretch
     nodes = len(excess)
@@ -114,9 +122,11 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
     distance[source] = 0
     j = source
     while j < nodes:
+        # Settle the nearest node.
         settled[j] = CLOSED
         if excess[j] < 0:
             return j
+        # Relax its arcs: penalties to or from the ground, and moves.
         passed = distance[j] - price[j] + 1
         freshen_row(core, arcs, j, price, distance, passed)
         if j == ground:
@@ -146,7 +156,7 @@ def _nearest(distance: Array, settled: Array) -> int:
 
 @part
 def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
-    """Offer to every node a way by j; written without branches, for it is the innermost loop."""
+    """Offer every node a path by j; without branches, because this is the innermost loop."""
     for k in range(len(distance)):
         offer, known = passed + loss[k] + price[k], distance[k]
         parent[k] = j if offer < known else parent[k]
@@ -155,7 +165,9 @@ def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: in
 
 @part
 def _raise_prices(graph: Graph, target: int) -> None:
+    """Raise the settled nodes' prices by how much nearer they are than the target."""
     price, distance, settled = graph.price, graph.distance, graph.settled
+    # Distances without the arcs that they count.
     whole = -step_of(len(price))
     reached = distance[target] & whole
     for j in range(len(price)):

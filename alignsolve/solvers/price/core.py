@@ -1,8 +1,8 @@
 """The core: the clients that nearly have another choice, with only the experts between which they waver.
 
-While no two prices drift apart by more than the window δ, an expert that a client holds and whose every replacement
-is worth more than δ less stays; one that would have to gain more than δ stays out. What is left of a client is a short
-list of candidates, so that a core of many clients and experts is a small, sparse problem.
+While no two prices drift apart by more than the window δ, an expert that a client holds stays if every replacement is
+worth more than δ less; an expert that would have to gain more than δ stays out. Each client of the core has a short
+list of candidates left. So a core of many clients and experts is a small, sparse problem.
 """
 
 from typing import Any, NamedTuple
@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.runtime.jit import inner
+from alignsolve.runtime.jit import absent, inner
 from alignsolve.solvers.price.slopes import fixed_point
 
 Array = npt.NDArray[Any]
 
 NONE = -1
-"""In place of a candidate: the ground. In place of a move: none."""
+"""In place of a candidate: the ground. In place of a move: no move."""
 
 
 class CoreRows(NamedTuple):
-    """Core clients as a pricing engine reports them; ``m`` clients with ``c`` candidates together.
+    """Core clients as a pricing engine reports them: ``m`` clients with ``c`` candidates together.
 
     Attributes
     ----------
@@ -29,14 +29,14 @@ class CoreRows(NamedTuple):
     start
         (m + 1,) int64: the candidates of the t-th client are start[t]..start[t + 1]-1.
     expert, held, worth
-        (c,) int32, bool, and float64 or int64: each candidate, whether it is chosen, and its reduced fitness relative
-        to a reference of its client's own.
+        (c,) int32, bool, and float64 or int64: each candidate, whether it is chosen, and its reduced fitness minus a
+        reference value of its client.
     ground
-        (m,) the worth of choosing nothing instead, relative to the same reference.
+        (m,) the worth of choosing nothing instead, minus the same reference value.
     room, spare
-        (m,) int64: how many more experts the client could take, and how many it could do without.
+        (m,) int64: how many more experts the client could take, and how many it could drop.
     group_room, group_spare
-        (m, num_groups) int64, likewise; no columns where there are no groups.
+        (m, num_groups) int64, the same for each group; no columns where there are no groups.
     """
 
     client: Array
@@ -69,14 +69,14 @@ def moves_of(rows: CoreRows) -> int:
 
 
 def thinned(rows: CoreRows, most_moves: int) -> tuple[CoreRows, bool]:
-    """Return the rows with fewer candidates to take where all could make too many moves: ties need only a few."""
+    """Return the rows, with fewer candidates if they could make too many moves, and whether that was so."""
     stride = -(-moves_of(rows) // max(1, most_moves))
     if stride <= 1:
         return rows, False
     size = np.diff(rows.start)
     client = np.repeat(np.arange(len(size)), size)
     place = np.arange(len(client)) - rows.start[client]
-    # Different experts for different clients, so that every pair of experts keeps its share of moves.
+    # Different candidates for different clients, so that every pair of experts keeps its share of moves.
     kept = rows.held | ((place + client) % stride == 0)
     start = np.concatenate([[0], np.cumsum(np.bincount(client[kept], minlength=len(size)))])
     return rows._replace(start=start, expert=rows.expert[kept], held=rows.held[kept], worth=rows.worth[kept]), True
@@ -108,7 +108,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
         ground=fixed_point(rows.ground, exponent, step),
         room=rows.room.copy(),
         spare=rows.spare.copy(),
-        group=np.zeros(0, dtype=np.int64) if group is None else np.ascontiguousarray(group),
+        group=absent(np.int64, 1) if group is None else np.ascontiguousarray(group),
         group_room=rows.group_room.copy(),
         group_spare=rows.group_spare.copy(),
         stamp=np.zeros(len(rows.client), dtype=np.int32),
@@ -117,7 +117,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
 
 @inner
 def count_move(core: Core, i: int, j: int, k: int, ground: int) -> None:
-    """Client i has left expert j for expert k: what room that leaves it; either may be the ground."""
+    """Update client i's room and spare: it has left expert j for expert k; either may be the ground."""
     grouped = core.group_room.shape[1] > 0
     if j == ground:
         core.room[i] -= 1

@@ -1,4 +1,4 @@
-"""The pricing pass compiled: one reading of each row, no array of its size made."""
+"""The pricing pass compiled: each row is read once, and no array of the block's size is made."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import MAX_FLOAT, RealArray, fixed
-from alignsolve.runtime.jit import inner, kernel, part, within
+from alignsolve.runtime.jit import absent, inner, kernel, part, present, within
 from alignsolve.solvers.common.sample import MIX
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
@@ -22,22 +22,23 @@ from alignsolve.solvers.price.row_moves import (
     read_row,
 )
 from alignsolve.solvers.price.slopes import LARGEST
+from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import BATCH, LANES, Desk, best_of, desk, lane_tops, listed, mark
 
 Array = npt.NDArray[Any]
 SMALL = 1 << 20
-"""Up to so many candidates, room is made for all there can be."""
+"""Candidates up to which there is room for all that are possible."""
 FAR = {"i": np.int64(2**62), "f": np.float64(np.inf)}
 """Larger than every difference of reduced fitness."""
 LOWEST = {"i": np.int64(1 - 2**62), "f": np.float64(-np.finfo(np.float64).max)}
 """No larger than any difference of reduced fitness."""
 WIDEST = {"i": LARGEST, "f": MAX_FLOAT}
-"""A window in which every move is."""
+"""A window that takes in every move."""
 
 
 @dataclass(frozen=True)
 class NumbaEngine:
-    """Compiled on first use, then cached on disk."""
+    """The compiled engine: compiled on first use, then cached on disk."""
 
     def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
@@ -60,7 +61,7 @@ class NumbaEngine:
     def core_rows(
         self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
     ) -> CoreRows:
-        """List the clients with another choice within the window, and between what they waver."""
+        """List the clients with another choice within the window, and the experts between which they waver."""
         near = (priced.margin <= windows.swap) | (priced.ground_margin <= windows.ground)
         grouped = block.group is not None
         client = np.flatnonzero(near)
@@ -99,8 +100,8 @@ class NumbaEngine:
 
 
 def _masks(block: ClientBlock) -> tuple[Array, Array]:
-    """Return eligible and required pairs; arrays without rows stand for all and none."""
-    nothing = fixed(np.zeros((0, block.num_experts), dtype=np.bool_))
+    """Return eligible and required pairs."""
+    nothing = fixed(absent(np.bool_))
     allowed = nothing if block.allowed is None else fixed(block.allowed)
     required = nothing if block.required is None else fixed(block.required)
     return allowed, required
@@ -124,50 +125,41 @@ def _no_rows(kind: npt.DTypeLike, num_groups: int) -> CoreRows:
 
 @kernel
 def _price_flat(
-    value: Array,
-    allowed: Array,
-    required: Array,
-    capacity: Array,
-    demand: Array,
-    prices: Array,
-    grain: float,
-    far: Any,
-    lowest: Any,
-    desk: Desk,
-    first: int,
-    count: Array,
-    expert: Array,
-    margin: Array,
-    ground: Array,
+    value: Array, allowed: Array, required: Array, capacity: Array, demand: Array, prices: Array, grain: float,
+    far: Any, lowest: Any, desk: Desk, first: int, count: Array, expert: Array, margin: Array, ground: Array,
     loads: Array,
-) -> tuple[int, float, float]:
-    """Price clients without groups: mark the likely experts of some rows, then find the best of each among them."""
+) -> tuple[int, float, float]:  # fmt: skip
+    """Price clients without groups: a batch of rows is marked for likely experts, then each row's best are taken."""
     n, num_experts = value.shape
     rows, marks, enough, likely, best, _ = desk
     gap = 0.0
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
+        # Phase 1, once for a batch of rows: reduced fitness, and the experts that may be among the best.
         if i % BATCH == 0:
             _mark_rows(value, allowed, required, capacity, prices, grain, far, lowest, gap, i, desk)
         reduced = rows[i % BATCH]
         begin = used
-        if len(required) > 0:
+        # Phase 2: required experts are taken first.
+        if present(required):
             for j in range(num_experts):
                 if required[i, j]:
                     expert[used] = j
-                    dual += _rounded(value[i, j] - prices[j], grain)
+                    dual += _rounded(subtract_price(value[i, j], prices[j], 1), grain)
                     magnitude += abs(value[i, j])
                     loads[j] += 1
                     used += 1
         room, need = capacity[i] - (used - begin), max(demand[i] - (used - begin), 0)
-        # Listing from a different expert for every client spreads ties evenly; a division is slow, a mask is not.
+        # Phase 3: list the likely experts and sort the best room + 1 of them. Listing begins at a different expert
+        # for every client, which spreads ties evenly; a division is slow, a mask is not.
         mixed = (first + i) * MIX >> 8
         first_expert = mixed & (num_experts - 1) if num_experts & (num_experts - 1) == 0 else mixed % num_experts
         number = listed(marks[i % BATCH], num_experts, first_expert, enough[i % BATCH], likely)
         kept = best_of(reduced, likely, number, room + 1, -far, best)
         if kept > room:
-            # What the best few of the next rows probably lie within: a little more than this one's do.
+            # The gap within which the best of the next rows probably lie: a little more than this row's.
             gap = max(0.95 * gap, 1.5 * (best[0] - best[room]))
+        # Phase 4: take the best while there is room and they gain, or while the client's demand asks for more.
         taken = min(kept, room)
         while taken > need and not best[taken - 1] > 0:
             taken -= 1
@@ -181,6 +173,8 @@ def _price_flat(
                 ties = 0
                 for t in range(taken):
                     ties += best[t] == worst
+            # Phase 5: write down the experts at or above the worst one taken; of those that tie with it only as many
+            # as fit.
             end, t = used + taken, 0
             while used < end:
                 j = likely[t]
@@ -194,6 +188,8 @@ def _price_flat(
                 dual += worth if take else 0.0
                 magnitude += size if take else 0.0
                 t += 1
+        # Phase 6: margins. A swap exchanges the worst one taken for the best one left; the ground margin is a drop or
+        # an addition.
         count[i] = used - begin
         margin[i] = worst - rival if (taken > 0) & (rival > -far) else far
         loss = worst if taken > need else far
@@ -217,33 +213,36 @@ def _mark_rows(
     start: int,
     desk: Desk,
 ) -> None:
-    """Reduced fitness of a batch of clients, and for each some experts among which are the best room + 1."""
+    """Compute the reduced fitness of a batch of clients; mark for each some experts that include the best room + 1."""
     rows, marks, enough, _, _, tops = desk
     for i in range(start, min(start + BATCH, len(value))):
         reduced, room = rows[i - start], capacity[i]
         for j in range(len(prices)):
-            reduced[j] = value[i, j] - prices[j]
+            reduced[j] = subtract_price(value[i, j], prices[j], 1)
         if grain > 0:
             for j in range(len(prices)):
                 reduced[j] = _rounded(reduced[j], grain)
-        if len(allowed) > 0:
+        if present(allowed):
             for j in range(len(prices)):
                 reduced[j] = reduced[j] if allowed[i, j] else -far
-        if len(required) > 0:
+        if present(required):
             for j in range(len(prices)):
                 reduced[j] = -far if required[i, j] else reduced[j]
                 room -= required[i, j]
+        # The best of each lane give a threshold that at least room + 1 experts reach. Where there are too few lanes
+        # the gap of the last rows is tried, and at last no threshold.
         lane_tops(reduced, tops)
         certain = 0 <= room < LANES
         least = max(tops[room] if certain else tops[0] - prices.dtype.type(gap), lowest)
         while mark(reduced, least, marks[i - start]) <= room and not certain and least > lowest:
             least = lowest
-        enough[i - start] = len(prices) if tops[0] > least else room + 1  # where the best tie, any of them will do
+        # Where the best tie, any of them will do.
+        enough[i - start] = len(prices) if tops[0] > least else room + 1
 
 
 @within
 def _rounded(worth: Any, grain: float) -> Any:
-    """Round to a multiple of the grain, a power of two; of whole numbers the grain is 0."""
+    """Round to a multiple of the grain, a power of two; the grain of whole numbers is 0."""
     return np.rint(worth * (1 / grain)) * grain if grain > 0 else worth
 
 
@@ -267,7 +266,7 @@ def _price_grouped(
     ground: Array,
     loads: Array,
 ) -> tuple[int, float, float]:
-    """Price clients with groups: meet each group's demand with its best, then take the best of what is left."""
+    """Price clients with groups: meet each group's demand with its best, then take the best of the rest."""
     n, num_experts = value.shape
     num_groups = group_capacity.shape[1]
     reduced = np.empty(num_experts, dtype=prices.dtype)
@@ -277,20 +276,24 @@ def _price_grouped(
     swap, fall = np.empty(num_experts, dtype=prices.dtype), np.empty(num_experts, dtype=prices.dtype)
     used, dual, magnitude = 0, 0.0, 0.0
     for i in range(n):
+        # Phase 1: sort the open experts by reduced fitness, ties in an order of the client's own.
         read_row(value, allowed, required, prices, grain, i, reduced, state)
         candidates = _sorted_row(reduced, state, ((first + i) * MIX >> 8) % num_experts, order)
+        # Phase 2: required experts, then each group's demand.
         number[:] = 0
         total = 0
         for j in range(num_experts):
             if state[j] == REQUIRED:
                 number[group[j]] += 1
                 total += 1
+        # Each group's best experts, up to its demand.
         for t in range(candidates):
             j = order[t]
             if number[group[j]] < group_demand[i, group[j]]:
                 state[j] = HELD
                 number[group[j]] += 1
                 total += 1
+        # Phase 3: the best of the rest, within the capacities of groups and client.
         for t in range(candidates):
             j = order[t]
             if total >= capacity[i] or (total >= demand[i] and not reduced[j] > 0):
@@ -299,6 +302,7 @@ def _price_grouped(
                 state[j] = HELD
                 number[group[j]] += 1
                 total += 1
+        # Phase 4: write down the choice, and the losses of its moves.
         count[i] = total
         for j in range(num_experts):
             if state[j] >= HELD:

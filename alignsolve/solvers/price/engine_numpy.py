@@ -1,4 +1,4 @@
-"""The pricing pass in plain NumPy: slow, short, and the meaning of what faster engines compute."""
+"""The pricing pass in plain NumPy: slow and short, it defines what faster engines compute."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,12 @@ from alignsolve.numerics import BoolArray, IntArray, RealArray
 from alignsolve.solvers.price.core import CoreRows
 from alignsolve.solvers.price.pricing import Priced, Windows
 from alignsolve.subproblem.dispatch import best_rows
+from alignsolve.subproblem.reduced_fitness import subtract_prices
 
 
 @dataclass(frozen=True)
 class NumpyEngine:
-    """Dense arithmetic over the whole chunk."""
+    """The reference engine: dense arithmetic over the whole chunk."""
 
     def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice."""
@@ -36,7 +37,7 @@ class NumpyEngine:
     def core_rows(
         self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
     ) -> CoreRows:
-        """List the clients with another choice within the window, and between what they waver."""
+        """List the clients with another choice within the window, and the experts between which they waver."""
         reduced = _reduced(block, prices, grain)
         chosen = np.zeros(reduced.shape, dtype=np.bool_)
         chosen[np.repeat(np.arange(len(priced.number)), priced.number), priced.expert] = True
@@ -62,14 +63,12 @@ class NumpyEngine:
 
 
 def _reduced(block: ClientBlock, prices: RealArray, grain: float) -> RealArray:
-    if prices.dtype.kind == "i":
-        return block.value.astype(np.int64) - prices
-    reduced = block.value.astype(np.float64) - prices
+    reduced = subtract_prices(block.value, prices, dtype=np.int64 if prices.dtype.kind == "i" else np.float64)
     return np.rint(reduced / grain) * grain if grain > 0 else reduced
 
 
 class _Moves:
-    """For every pair the loss of the cheapest swap, and of the drop or addition, that it takes part in."""
+    """For every pair, the loss of the cheapest swap and of the drop or addition that it takes part in."""
 
     def __init__(self, block: ClientBlock, reduced: RealArray, chosen: BoolArray) -> None:
         n, e = reduced.shape
@@ -80,26 +79,31 @@ class _Moves:
         self.spare = chosen.sum(axis=1) - block.demand
         group = np.zeros(e, dtype=np.int64) if block.group is None else block.group
         self._count_groups(block, chosen, group)
+        # The worst expert held and the best one left, of each group.
         held = np.where(free, reduced, self.far)
         left = np.where(open_ & ~chosen, reduced, -self.far)
         worst, best = (
             self._by_group(held, group, np.minimum, self.far),
             self._by_group(left, group, np.maximum, -self.far),
         )
+        # Across groups: only where a group may lose one, and another may take one.
         may_leave, may_enter = self.group_spare > 0, self.group_room > 0
         victim = np.where(may_leave, worst, self.far).min(axis=1, initial=self.far)
         rival = np.where(may_enter, best, -self.far).max(axis=1, initial=-self.far)
         out = np.maximum(best, np.where(may_leave, rival[:, None], -self.far))[:, group]
         into = np.minimum(worst, np.where(may_enter, victim[:, None], self.far))[:, group]
+        # Losses of swaps, for the expert that leaves and for the one that enters.
         gives, takes = free & (out > -self.far), open_ & ~chosen & (into < self.far)
         losing = np.where(gives, reduced, 0) - np.where(gives, out, 0)
         gaining = np.where(takes, into, 0) - np.where(takes, reduced, 0)
         self.swap = np.where(gives, losing, np.where(takes, gaining, self.far))
+        # Losses of drops and additions.
         drops = free & (may_leave & (self.spare > 0)[:, None])[:, group]
         adds = open_ & ~chosen & (may_enter & (self.room > 0)[:, None])[:, group]
         self.ground = np.where(drops, reduced, np.where(adds, -reduced, self.far))
 
     def _count_groups(self, block: ClientBlock, chosen: BoolArray, group: IntArray) -> None:
+        """Count how many experts each client could still take and could drop, in each group."""
         if block.group is None or block.group_capacity is None or block.group_demand is None:
             number = chosen.sum(axis=1)[:, None]
             self.group_room, self.group_spare = len(group) + 1 - number, number + 1
@@ -108,5 +112,6 @@ class _Moves:
         self.group_room, self.group_spare = block.group_capacity - number, number - block.group_demand
 
     def _by_group(self, values: RealArray, group: IntArray, pick: Any, empty: Any) -> RealArray:
+        """Reduce the columns of each group, (clients, num_groups)."""
         columns = [pick.reduce(values[:, group == g], axis=1, initial=empty) for g in range(self.group_room.shape[1])]
         return np.stack(columns, axis=1)

@@ -1,4 +1,4 @@
-"""The experts' graph: what its nodes hold, and what one unit more or less costs at an expert."""
+"""The experts' graph: the state of its nodes, and the penalty of one unit more or less at an expert."""
 
 from typing import Any, NamedTuple
 
@@ -10,12 +10,13 @@ from alignsolve.runtime.jit import inner, kernel
 Array = npt.NDArray[Any]
 
 UNREACHED = 2**60
+"""The distance of a node that was not reached."""
 FAR = 2**62
 """The loss of an arc on which nothing moves."""
 
 
 class Graph(NamedTuple):
-    """Nodes (the experts, then the ground), what they hold, and the room that Dijkstra works in.
+    """Nodes (the experts, then the ground), their state, and room for Dijkstra.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class Graph(NamedTuple):
     path
         (nodes,) int64: the nodes along the path that was found.
     client, give, take
-        (nodes,) int64: the moves that lead to them; for a stretch of an expert's penalty the client is NOBODY.
+        (nodes,) int64: the moves along the path; for a stretch of an expert's penalty the client is NOBODY.
     counter
         (4,) int64: the node with excess last looked at, and for the statistics searches, units, moves.
     """
@@ -55,7 +56,9 @@ class Graph(NamedTuple):
 
 
 NOBODY = -1
+"""In place of a client: a stretch of an expert's penalty."""
 CURSOR, SEARCHES, UNITS, MOVES = range(4)
+"""The places in ``counter``."""
 
 
 def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
@@ -82,7 +85,7 @@ def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array)
 
 @kernel
 def step_of(nodes: int) -> int:
-    """All losses, slopes and prices are multiples of this power of two, which no path's number of arcs reaches."""
+    """Return the power of two of which all losses, slopes and prices are multiples; no path has so many arcs."""
     step = 2
     while step <= nodes:
         step *= 2
@@ -112,6 +115,6 @@ def slope_below(graph: Graph, j: int) -> int:
 
 @inner
 def slopes_below(graph: Graph, stretch: Array) -> None:
-    """List what one unit less costs on every expert."""
+    """List the loss of one unit less on every expert."""
     for k in range(len(stretch) - 1):
         stretch[k] = -slope_below(graph, k)

@@ -1,10 +1,11 @@
 """Pairing heaps in one pool: for every arc of the experts' graph, the moves that clients offer, cheapest first.
 
-A move is never looked up to be deleted. Each carries the stamp that its client had when the move was offered; once
-the client's choice changes, its stamp moves on, and its old moves are dropped when they come to the top of a heap
-(lazy deletion). The tops themselves always stand, and their losses are kept in one small matrix, for the search reads
-little else. Insertion costs O(1), so that a client can offer all its moves anew after every change.
-Source: Fredman, Sedgewick, Sleator, Tarjan, "The pairing heap", Algorithmica 1 (1986).
+A move is never searched for to be deleted. Each move carries the stamp that its client had when the move was offered.
+Once the client's choice changes, its stamp moves on, and its old moves are dropped when they come to the top of a
+heap (lazy deletion). The tops are always valid, and their losses are kept in one small matrix, which is nearly all
+that the search reads. Insertion costs O(1), so that a client can offer all its moves anew after every change.
+
+Source: M. L. Fredman, R. Sedgewick, D. D. Sleator and R. E. Tarjan, The pairing heap, Algorithmica 1 (1986).
 """
 
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ MOVE = np.dtype(
         ("sibling", np.int32),
     ]
 )
+"""One move in the pool, with its links in the heap."""
 
 
 class Heaps(NamedTuple):
@@ -39,12 +41,12 @@ class Heaps(NamedTuple):
     root
         (nodes, nodes) int32: the place in the pool of each arc's cheapest move, NONE where there is none.
     loss
-        (nodes, nodes) int64: what it loses, FAR where there is none.
+        (nodes, nodes) int64: that move's loss, FAR where there is none.
     pool
         (capacity,) MOVE.
     free
-        (2,) int64: how many moves were ever taken from the pool's untouched end, and the first of the free list (NONE:
-        empty).
+        (2,) int64: how many moves were ever taken from the pool's untouched end, and the first of the free list
+        (NONE: empty).
     """
 
     root: Array
@@ -54,7 +56,7 @@ class Heaps(NamedTuple):
 
 
 def empty_heaps(core: Core, nodes: int) -> Heaps:
-    """Return heaps without moves, with room for twice those that the core's clients could make now."""
+    """Return heaps without moves, with room for twice the moves that the core's clients could make now."""
     return Heaps(
         root=np.full((nodes, nodes), NONE, dtype=np.int32),
         loss=np.full((nodes, nodes), FAR, dtype=np.int64),
@@ -65,7 +67,7 @@ def empty_heaps(core: Core, nodes: int) -> Heaps:
 
 @inner
 def _meld(pool: Array, a: int, b: int) -> int:
-    """Make the dearer root the cheaper one's first child."""
+    """Make the dearer root the first child of the cheaper one."""
     if pool[b].loss < pool[a].loss:
         a, b = b, a
     pool[b].sibling = pool[a].child
@@ -79,6 +81,7 @@ def _push(
     loses: int, client: int, give: int, take: int, stamp: int,
 ) -> bool:  # fmt: skip
     """Offer a move on the arc j → k; False if the pool is full."""
+    # Take a place from the free list, else from the untouched end.
     new = free[1]
     if new != NONE:
         free[1] = pool[new].sibling
@@ -95,6 +98,7 @@ def _push(
     move.stamp = stamp
     move.child = NONE
     move.sibling = NONE
+    # Meld it with the arc's heap.
     root[j, k] = new if root[j, k] == NONE else _meld(pool, root[j, k], new)
     loss[j, k] = min(loss[j, k], loses)
     return True
@@ -102,9 +106,10 @@ def _push(
 
 @inner
 def _pop(pool: Array, free: Array, old: int) -> int:
-    """Drop the top of a heap: meld its children in pairs, then the pairs from the right. Returns the new top."""
+    """Drop the top of a heap: meld its children in pairs, then the pairs from the right. Return the new top."""
     child = pool[old].child
     pairs = NONE
+    # First pass, from the left: meld the children in pairs.
     while child != NONE:
         second = pool[child].sibling
         after = NONE
@@ -117,12 +122,14 @@ def _pop(pool: Array, free: Array, old: int) -> int:
         pool[pair].sibling = pairs
         pairs = pair
         child = after
+    # Second pass, from the right: meld the pairs into one heap.
     root = old * 0 + NONE
     while pairs != NONE:
         after = pool[pairs].sibling
         pool[pairs].sibling = NONE
         root = pairs if root == NONE else _meld(pool, root, pairs)
         pairs = after
+    # The old top's place is free.
     pool[old].sibling = free[1]
     free[1] = old
     return root
@@ -130,7 +137,7 @@ def _pop(pool: Array, free: Array, old: int) -> int:
 
 @inner
 def _drop_stale(pool: Array, free: Array, stamps: Array, root: int) -> int:
-    """Drop what no longer stands from the top of a heap; returns the new top."""
+    """Drop outdated moves from the top of a heap; return the new top."""
     while root != NONE and pool[root].stamp != stamps[pool[root].client]:
         root = _pop(pool, free, root)
     return root
@@ -138,7 +145,7 @@ def _drop_stale(pool: Array, free: Array, stamps: Array, root: int) -> int:
 
 @kernel
 def _count_moves(core: Core) -> int:
-    """At most so many moves can the core's clients offer together at a time."""
+    """Count the moves that the core's clients can offer together at a time, at most."""
     total = 0
     start, holds = core.start, core.held
     for i in range(len(start) - 1):
@@ -151,30 +158,34 @@ def _count_moves(core: Core) -> int:
 
 
 def admit(core: Core, heaps: Heaps, i: int) -> None:
-    """Nothing is to be done: a client is known by its moves."""
+    """Do nothing: a client is known by its moves."""
 
 
 def offer(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now within the windows (swap, ground); False if the pool is full."""
-    # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
+    # Arrays that a loop uses are taken out of their tuple first: inside the loop each access would count a reference.
     pool, free, root, loss = heaps.pool, heaps.free, heaps.root, heaps.loss
     held, worth, expert = core.held, core.worth, core.expert
     group, group_spare, group_room = core.group, core.group_spare, core.group_room
     ground, begin, end = len(root) - 1, core.start[i], core.start[i + 1]
     nothing, stamp, grouped = core.ground[i], core.stamp[i], len(core.group) > 0
+    # A literal would make numba compile another version.
     none = end * 0 + NONE  # no literal, for which another version would be compiled
     room, spare, farthest = core.room[i] > 0, core.spare[i] > 0, windows[0]
     fits = True
     for a in range(begin, end):
         j = expert[a]
         if not held[a]:
+            # An addition: ground → j.
             enters = room and (not grouped or group_room[i, group[j]] > 0)
             if enters and nothing - worth[a] <= windows[1]:
                 fits &= _push(pool, free, root, loss, ground, j, nothing - worth[a], i, none, a, stamp)
             continue
+        # A drop: j → ground.
         leaves = not grouped or group_spare[i, group[j]] > 0
         if spare and leaves and worth[a] - nothing <= windows[1]:
             fits &= _push(pool, free, root, loss, j, ground, worth[a] - nothing, i, a, none, stamp)
+        # Swaps: j → k.
         for b in range(begin, end):
             if held[b] or worth[a] - worth[b] > farthest:
                 continue
@@ -211,7 +222,7 @@ def _clear(pool: Array, free: Array, stamps: Array, root: Array, loss: Array, j:
 
 
 def make_move(core: Core, heaps: Heaps, give: int, take: int) -> None:
-    """A client leaves one candidate for another, NONE stands for the ground: what it holds is asked of the core."""
+    """A client leaves one candidate for another; NONE stands for the ground. The core keeps what is held."""
     if give != NONE:
         core.held[give] = False
     if take != NONE:
@@ -219,11 +230,11 @@ def make_move(core: Core, heaps: Heaps, give: int, take: int) -> None:
 
 
 def freshen(core: Core, heaps: Heaps, j: int, k: int) -> None:
-    """Nothing is to be done: the tops always stand."""
+    """Do nothing: the tops are always valid."""
 
 
 def freshen_row(core: Core, heaps: Heaps, j: int, price: Array, distance: Array, passed: int) -> None:
-    """Nothing is to be done: the tops always stand."""
+    """Do nothing: the tops are always valid."""
 
 
 def read_move(core: Core, heaps: Heaps, j: int, k: int) -> tuple[int, int, int]:

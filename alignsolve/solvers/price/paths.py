@@ -1,4 +1,4 @@
-"""Sending units along a path: its arcs' clients move, withdraw what they offered, and offer what they can do now."""
+"""Sending units along a path: its arcs' clients move, withdraw their old offers, and offer their new moves."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def send(core: Core, arcs: Arcs, graph: Graph, source: int, target: int, length:
 
 @inner
 def _tight(core: Core, arcs: Arcs, graph: Graph, source: int, length: int) -> bool:
-    """Put the moves on the path, if each of its arcs has one that loses nothing."""
+    """Write the moves of a path whose arcs are all tight; False if an arc has no move at no loss."""
     ground = len(graph.excess) - 1
     j = source
     for t in range(length):
@@ -51,7 +51,7 @@ def _tight(core: Core, arcs: Arcs, graph: Graph, source: int, length: int) -> bo
 
 @inner
 def _repeats(graph: Graph, length: int) -> bool:
-    """Tell whether a client would move twice: on a path that was not searched anew, it might not be able to."""
+    """Whether a client would move twice: on a path that was not searched anew, it might not be able to."""
     for t in range(length):
         if _moved_before(graph, t):
             return True
@@ -60,7 +60,7 @@ def _repeats(graph: Graph, length: int) -> bool:
 
 @inner
 def _moved_before(graph: Graph, t: int) -> bool:
-    """Tell whether the client that moves on the t-th arc moves on an earlier one too."""
+    """Whether the client that moves on the t-th arc moves on an earlier one too."""
     client = graph.client
     if client[t] != NOBODY:
         for earlier in range(t):
@@ -71,9 +71,10 @@ def _moved_before(graph: Graph, t: int) -> bool:
 
 @part
 def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, windows: Array) -> bool:
-    """Make all the moves of the path; their clients withdraw what they offered and offer what they can do now."""
+    """Make all the moves of the path."""
     ground = len(graph.excess) - 1
     path, client, give, take, load = graph.path, graph.client, graph.give, graph.take, graph.load
+    # Withdraw the clients' offers; charge penalties on the arcs without a client.
     j = source
     for t in range(length):
         k = path[t]
@@ -84,6 +85,7 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
         else:
             load[k] -= 1
         j = k
+    # Move the clients.
     j = source
     for t in range(length):
         k = path[t]
@@ -92,6 +94,7 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
             count_move(core, client[t], j, k, ground)
             kept.make_move(core, arcs, give[t], take[t])
         j = k
+    # Offer the moves that the clients can make now.
     fits = True
     for t in range(length):
         if client[t] != NOBODY and not _moved_before(graph, t):

@@ -20,14 +20,15 @@ from alignsolve.solvers.price.pricing import Pass
 from alignsolve.solvers.price.slopes import LARGEST, Slopes
 
 RESOLUTION = 2.0**-38
-"""What a pair may lose, relative to the mean |value| chosen: the bound moves by a hundredth of its tolerance."""
+"""The loss of a pair that may be neglected, relative to the mean |value| chosen: the bound moves by a hundredth of
+its tolerance."""
 FINER = 8
 """Quanta are finer than the resolution by this many binary digits."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a pricing pass says about the precision that its round needs, and the most that an int64 can hold.
+    """The precision that a round needs by its pricing pass, and the most that an int64 can hold.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Precision:
 
     @cached_property
     def resolution(self) -> float:
-        """What a pair may lose without telling in the sum."""
+        """The loss of a pair that does not tell in the sum."""
         return self.priced.magnitude / max(int(self.priced.loads.sum()), 1) * RESOLUTION
 
     @property
@@ -67,7 +68,7 @@ class Precision:
 
     @property
     def _room(self) -> int:
-        """How many quanta a worth may have so that no path overflows."""
+        """The number of quanta that a worth may have so that no path overflows."""
         return LARGEST // self.step // (len(self.priced.prices) + 2)
 
     def quanta(self, rows: CoreRows, slopes: Slopes) -> "Quanta":
@@ -94,7 +95,7 @@ class Quanta:
     Attributes
     ----------
     precision
-        What it was chosen by.
+        The precision that the exponent was chosen by.
     exponent
         0 or less for integers.
     """

@@ -1,8 +1,8 @@
 """The pricing pass: prices go in; every client's choice, the loads, the dual value and the core rows come out.
 
-This is all that the solver asks of the large data, so an engine is two functions over a chunk of clients: ``price``
-and ``core_rows``. :mod:`.engine_numpy` says what they mean, :mod:`.engine_numba` is fast; one that runs on a GPU or on
-other machines would be a third file.
+The solver reads the large data in no other way. So an engine is two functions over a chunk of clients: ``price`` and
+``core_rows``. :mod:`.engine_numpy` defines what they compute; :mod:`.engine_numba` computes it fast. An engine for a
+GPU or for other machines would be a third file.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class Priced(NamedTuple):
     expert
         (Σ number,) int32: the experts chosen, client by client, in any order within a client.
     margin, ground_margin
-        (n,) float64 or int64: by how much each client's choice beats the best other one that is a swap away, and the
-        best one that is a drop or an addition away.
+        (n,) float64 or int64: by how much each client's choice beats the best choice that is one swap away, and the
+        best one that is one drop or addition away.
     loads
         (num_experts,) int64.
     dual
@@ -63,9 +63,9 @@ class Engine(Protocol):
     def price(self, block: ClientBlock, prices: RealArray, grain: float) -> Priced:
         """Find every client's best choice; values and prices are both int64 or both real.
 
-        Real reduced fitness is rounded to multiples of the grain, where that is not 0: so that what ties but for the
-        last digits ties.
-        Ties are broken differently for different clients, so that a tie between experts does not pile up on one.
+        Real reduced fitness is rounded to multiples of the grain, if that is not 0, so that choices that tie but for
+        the last digits do tie. Ties are broken differently for different clients, so that a tie between experts does
+        not pile up on one.
         """
         ...
 
@@ -78,7 +78,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Pass:
-    """A pricing pass over a sample: what came out, and what was asked."""
+    """A pricing pass over a sample: its question and its results."""
 
     sample: Sample
     engine: Engine

@@ -7,7 +7,7 @@ The steps, with the files that take them:
 3. :mod:`.augment` sends units of load from experts with too much to experts with too little.
 4. The drift of the prices in quanta becomes new prices; the clients' moves become the core's choices.
 
-The round is final if it is *exact* (quanta were fine enough) and *valid* (nobody outside the core can want a change).
+The round is final if it is *exact* (quanta were fine enough) and *valid* (no client outside the core wants a change).
 """
 
 import time
@@ -38,15 +38,15 @@ class Round:
     Attributes
     ----------
     precision, core_window
-        How it was set up.
+        The precision and the core that it was set up with.
     prices
-        What the prices are now; before it runs, those of the pass.
+        The present prices; before it runs, those of the pass.
     stop
         Why it ended.
     searches
-        How many shortest paths were searched.
+        Number of shortest paths searched.
     reached
-        (num_experts + 1,) bool: what the search that got stuck could reach, the ground last.
+        (num_experts + 1,) bool: the nodes that the search that got stuck could reach, the ground last.
     """
 
     def __init__(self, precision: Precision, core_window: CoreWindow, slopes: Slopes) -> None:
@@ -124,7 +124,7 @@ class Round:
 
     @property
     def valid(self) -> bool:
-        """Whether nobody outside the core can have come to want a change."""
+        """Whether no client outside the core can want a change by now."""
         if not self.core_window.thinned:
             return True
         price, step, quantum = self.graph.price, self.precision.step, self.quanta.quantum

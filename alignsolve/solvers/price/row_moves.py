@@ -1,32 +1,34 @@
-"""Compiled reading of single rows: what a client's moves would lose, and between which experts it wavers."""
+"""Compiled reading of single rows: the losses of a client's moves, and the experts between which it wavers."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.runtime.jit import inner, kernel, part
+from alignsolve.runtime.jit import inner, kernel, part, present
+from alignsolve.subproblem.reduced_compiled import subtract_price
 
 Array = npt.NDArray[Any]
 
 SHUT, OPEN, HELD, REQUIRED = 0, 1, 2, 3
+"""States of a pair in a row."""
 
 
 @part
 def read_row(
     value: Array, allowed: Array, required: Array, prices: Array, grain: float, i: int, reduced: Array, state: Array
 ) -> None:
-    """Reduced fitness and state of a client's pairs; one short loop for each question, so that each is vectorised."""
+    """Compute reduced fitness and state of a client's pairs; one short loop for each, so that each is vectorised."""
     for j in range(len(prices)):
-        reduced[j] = value[i, j] - prices[j]
+        reduced[j] = subtract_price(value[i, j], prices[j], 1)
         state[j] = OPEN
     if grain > 0:
         for j in range(len(prices)):
             reduced[j] = np.rint(reduced[j] / grain) * grain
-    if len(required) > 0:
+    if present(required):
         for j in range(len(prices)):
             state[j] = REQUIRED if required[i, j] else OPEN
-    if len(allowed) > 0:
+    if present(allowed):
         for j in range(len(prices)):
             state[j] = state[j] if allowed[i, j] else SHUT
             reduced[j] = reduced[j] if allowed[i, j] else 0
@@ -46,8 +48,9 @@ def grouped_losses(
     fall: Array,
     far: Any,
 ) -> None:
-    """Loss of the cheapest swap, and of the drop or addition, that each expert of a row takes part in."""
+    """Compute the loss of the cheapest swap, and of the drop or addition, that each expert of a row takes part in."""
     num_groups = len(number)
+    # The worst expert held and the best one open, of each group.
     worst = np.full(num_groups, far, dtype=reduced.dtype)
     best = np.full(num_groups, -far, dtype=reduced.dtype)
     for j in range(len(reduced)):
@@ -55,12 +58,14 @@ def grouped_losses(
             worst[group[j]] = min(worst[group[j]], reduced[j])
         elif state[j] == OPEN:
             best[group[j]] = max(best[group[j]], reduced[j])
+    # The worst that may leave its group, and the best that may enter its group.
     victim, rival = far, -far
     for g in range(num_groups):
         if number[g] > group_demand[g]:
             victim = min(victim, worst[g])
         if number[g] < group_capacity[g]:
             rival = max(rival, best[g])
+    # Each expert's best partner, within its group or across groups.
     for j in range(len(reduced)):
         g = group[j]
         swap[j], fall[j] = far, far
@@ -121,6 +126,7 @@ def list_grouped_rows(
         if used + num_experts > len(expert):
             return -1
         read_row(value, allowed, required, prices, grain, i, reduced, state)
+        # The client's choice, and the room that it leaves.
         number[:] = 0
         for c in range(first[i], first[i + 1]):
             j = chosen[c]
@@ -133,6 +139,7 @@ def list_grouped_rows(
         for g in range(num_groups):
             group_room[t, g] = group_capacity[row, g] - number[g]
             group_spare[t, g] = number[g] - group_demand[row, g]
+        # The experts in a move that loses no more than its window.
         if everything:
             _mark_possible(state, near)
         else:
@@ -173,7 +180,7 @@ def list_flat_rows(
     capacity_left: Array,
     spare: Array,
 ) -> int:
-    """List the same of clients without groups, faster."""
+    """As :func:`list_grouped_rows`, for clients without groups; faster."""
     num_experts = value.shape[1]
     reduced = np.empty(num_experts, dtype=prices.dtype)
     state, near = np.empty(num_experts, np.int8), np.empty(num_experts, np.bool_)
@@ -183,6 +190,7 @@ def list_flat_rows(
         if used + num_experts > len(expert):
             return -1
         read_row(value, allowed, required, prices, grain, i, reduced, state)
+        # The client's choice, and its worst expert.
         victim = far
         for c in range(first[i], first[i + 1]):
             j = chosen[c]
@@ -191,6 +199,7 @@ def list_flat_rows(
                 victim = min(victim, reduced[j])
         total = first[i + 1] - first[i]
         capacity_left[t], spare[t] = capacity[i] - total, total - demand[i]
+        # The experts in a move that loses no more than its window.
         if everything:
             _mark_possible(state, near)
         else:
@@ -211,7 +220,7 @@ def _mark_near(
 ) -> None:
     """Mark the experts of a row without groups whose cheapest move loses no more than its window.
 
-    The victim is the reduced fitness of the cheapest expert held; windows of −far hold no move.
+    The victim is the reduced fitness of the cheapest expert held. A window of −far holds no move.
     """
     rival = -far
     for j in range(len(reduced)):
@@ -234,13 +243,13 @@ def _mark_possible(state: Array, near: Array) -> None:
 
 @part
 def _list_row(reduced: Array, state: Array, near: Array, expert: Array, held: Array, worth: Array, used: int) -> int:
-    """List the experts of one row that are marked, their worths relative to the first's."""
+    """List the experts of one row that are marked, with their worth minus that of the first one."""
     reference = 0
     while reference < len(near) - 1 and not near[reference]:
         reference += 1
     base = reduced[reference]
     for j in range(len(reduced)):
-        # Written in any case, and overwritten by the next one: faster than to guess what is near.
+        # Written in any case, and overwritten by the next one: faster than a branch.
         expert[used] = j
         held[used] = state[j] == HELD
         worth[used] = reduced[j] - base

@@ -1,8 +1,8 @@
-"""The experts' side in whole loads: between two bends an expert's penalty is straight, and its slope meets the price.
+"""The experts' side in whole loads: penalties as chains of straight stretches, whose slopes are compared with prices.
 
-At price p an expert is content with every load at which the slope below is at most p and the slope above at least p:
-at p = 0 with anything within its bounds, at p > 0 only full, at p < 0 only at its demand, at p = overload penalty with
-anything beyond its capacity, and so on.
+At price p an expert is *content* with every load at which the slope of its penalty below is at most p and the slope
+above at least p. At p = 0 it is content with any load within its bounds, at p > 0 only with a full load, at p < 0
+only with its demand, at p = overload penalty with any load from its capacity on, and so on.
 """
 
 from typing import Any, NamedTuple
@@ -23,9 +23,9 @@ class Slopes(NamedTuple):
     Attributes
     ----------
     least
-        (num_experts,) int64: no load below it.
+        (num_experts,) int64: no load is below it.
     end
-        (num_experts, stretches) int64, ascending: the load up to which a stretch reaches; the last is the most.
+        (num_experts, stretches) int64, ascending: the load at which a stretch ends; the last is the largest load.
     slope
         (num_experts, stretches) float64, ascending: the penalty of one more unit within the stretch.
     """
@@ -35,13 +35,14 @@ class Slopes(NamedTuple):
     slope: FloatArray
 
     def scaled(self, fraction: float) -> "Slopes":
-        """Return the same slopes for a sample: loads are that fraction."""
+        """Return the same slopes for a sample, with loads multiplied by that fraction."""
         if fraction == 1.0:
             return self
         return Slopes(_whole(self.least * fraction), _whole(self.end * fraction), self.slope)
 
 
 def _whole(loads: npt.NDArray[Any]) -> IntArray:
+    """Round loads."""
     return np.rint(loads).astype(np.int64)
 
 
@@ -49,7 +50,7 @@ def slopes_of(bounds: ExpertBounds, num_clients: int) -> Slopes:
     """Read the stretches off the experts' bounds. Hard bounds must not cross."""
     least = bounds.least
     bends = bounds.breakpoints
-    # A bend may lie beyond what all clients together can load: there it still decides what the price can be.
+    # A breakpoint may lie beyond the load of all clients together: it still decides which prices are possible.
     largest = np.fmax(np.fmax.reduce(bends, axis=0, initial=0.0), np.maximum(num_clients, least))
     most = np.where(np.isfinite(bounds.most), bounds.most, largest)
     bends = np.clip(bends, least, most)
@@ -91,7 +92,7 @@ def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int, step: int 
 
 
 def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
-    """Return values·2**exponent, rounded, times the step: within ±LARGEST, beyond which only the side counts.
+    """Return values·2**exponent, rounded, times the step: within ±LARGEST, beyond which only the sign matters.
 
     Integers take exponents up to 0.
     """
@@ -99,7 +100,7 @@ def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
         most = LARGEST // step
         rounded = values if exponent == 0 else (values + (1 << (-exponent - 1))) >> -exponent
         return np.clip(rounded, -most, most) * step
-    # A product with a power of two is exact too, and faster, but where that is no float itself.
+    # A product with a power of two is exact too, and faster, unless that power is no float itself.
     scaled = values * 2.0**exponent if abs(exponent) < 1000 else np.ldexp(values, exponent)
     np.maximum(scaled, -(LARGEST // step), out=scaled)
     np.minimum(scaled, LARGEST // step, out=scaled)

@@ -1,20 +1,24 @@
-"""``price``: sample → price → core → augment, again on a larger sample, and at last on all: exact, and proven.
+"""``price``: sample → price → core → augment, on larger and larger samples and at last on all clients; exact.
 
-With many clients and few experts the dual problem is small: one price an expert. Given the right prices nearly every
-client has one best choice, and only those few that waver have to be shared out so that the loads fit. So:
+With many clients and few experts the dual problem is small: it has one price for each expert. At the right prices
+nearly every client has one best choice. Only the few clients that waver have to be shared out so that the loads fit.
 
-1. *Sample.* Solve a small sample of the clients with bounds scaled down; its prices are nearly right for a larger one.
-   Where the first prices leave hardly any load out of place, no sample could better them, and none is solved.
-2. *Price.* One pass over the clients: everyone's best choice under the prices, and by what margin it is best.
-3. *Core.* Clients with a margin within a window δ waver; keep them, with the experts that they waver between.
-4. *Augment.* Share the core out by shortest paths (:mod:`.augment`); prices move a little.
-5. If no two prices drifted apart by more than δ, nobody outside the core can want to change: what is optimal for the
-   core is optimal for all, and the prices prove it. Else price again, from the better prices.
+1. *Sample.* Solve a small sample of the clients with bounds scaled down. Its prices are nearly right for a larger
+   sample. If the first prices leave hardly any load out of place, no sample could better them, and none is solved.
+2. *Price* (:mod:`.pricing`). One pass over the clients finds everyone's best choice at the prices, and its margin: by
+   how much it beats every other choice.
+3. *Core* (:mod:`.window`, :mod:`.core`). Clients with a margin within a window δ waver. Keep them, with the experts
+   between which they waver.
+4. *Augment* (:mod:`.round`, :mod:`.augment`). Share the core out by shortest paths; the prices move a little.
+5. If no two prices drifted apart by more than δ, no client outside the core can want to change. So the optimum of the
+   core is the optimum of all, and the prices prove it. Else go back to step 2 from the better prices.
 
-Everything inside is in whole quanta: integers as they are, floats relative to the core's own small numbers, so that a
-fitness of 1e9 somewhere does not blur the rest. The front door certifies the result on the original numbers.
-Source: the sampling and the core follow the practice of large transportation problems with few sinks (T. Tokuyama,
-J. Nakano, SIAM J. Comput. 24 (1995); U. Brenner, Oper. Res. Lett. 36 (2008) treat the exact algorithms).
+The search computes in whole quanta (:mod:`.precision`): integers as they are, floats relative to the core's own small
+numbers, so that a fitness of 1e9 somewhere does not blur the rest. The front door certifies the result on the
+original numbers.
+
+Sources: sampling and the core follow the practice of large transportation problems with few sinks; T. Tokuyama and J.
+Nakano, SIAM J. Comput. 24 (1995), and U. Brenner, Oper. Res. Lett. 36 (2008), treat the exact algorithms.
 """
 
 import itertools
@@ -44,16 +48,17 @@ if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
 
 LITTLE = 8
-"""Units of load per expert that may be out of place before a sample is worth its while."""
+"""Units of load for each expert that may be out of place before a sample is worth its time."""
 TABLE_PAIRS = 1 << 20
-"""Pairs of a core that is kept as a table, and of the sample that is looked at first, at most."""
+"""Most pairs of a core that is kept as a table, and of the sample that is looked at first."""
 FEWEST = 64
-"""Clients of a sample, at least: with two experts two would tell nothing."""
+"""Clients of a sample, at least: two clients for two experts would tell nothing."""
 SAMPLE_ROUNDS = 6
-"""A sample's prices need not be exact: after so many rounds they are passed on as they are."""
+"""Most rounds on a sample: its prices need not be exact."""
 
 MOST_REFINEMENTS = 4
-"""Each round after the first exact one sharpens the quanta by many binary digits; more cannot help."""
+"""Most rounds after the first on all clients. Each makes the quanta finer by many binary digits; more rounds cannot
+help."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +68,25 @@ class Price:
     Parameters
     ----------
     engine
-        How the large data is read.
+        The engine that reads the large data.
     direct_clients
-        Up to so many clients no smaller sample is solved first.
+        Number of clients up to which no smaller sample is solved first.
     growth
-        How much larger each sample is than the one before.
+        Size of each sample, in multiples of the one before.
     clients_per_expert
-        Size of the smallest sample, but for problems with few experts.
+        Clients of the smallest sample for each expert, if there are many experts.
     safety
-        How much wider a window is than the drift that the sample before lets expect.
+        Width of a window, in multiples of the drift that the last sample lets expect.
     core_per_unit
-        After a warm start nothing is known of the drift: how many core clients to take for each unit of load that is
-        out of place under the prices given.
+        After a warm start the drift is unknown: the core clients to take for each unit of load that is out of place
+        under the given prices.
     table_pairs
-        So few pairs are all taken into the core, as a table; a larger core is kept in heaps.
+        Number of pairs up to which all are taken into the core, as a table; a larger core is kept in heaps.
     core_share
-        A window that is only expected holds no more than this share of all clients. Where it was too narrow after
-        all, little is left to do for the next round.
+        Largest share of all clients in a window that is only expected. If it proves too narrow, little is left to do
+        for the next round.
     most_moves
-        How many moves the core may offer before some of its clients are left out (where all tie, few are needed).
+        Most moves that the core may offer before some candidates are left out. Where all clients tie, few are needed.
 
     Examples
     --------
@@ -120,9 +125,10 @@ class Price:
         return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
 
     def prepare(self, problem: "AlignmentProblem") -> None:
-        """Compile what problems with this type of fitness need."""
+        """Compile the code for problems with this type of fitness."""
         warm_up(self, problem)
-        warm_up(replace(self, table_pairs=0), problem)  # where the core is large, or small beside its clients
+        # A large core, or one with few moves for its clients, is kept in heaps.
+        warm_up(replace(self, table_pairs=0), problem)
 
 
 class _Solution:
@@ -150,7 +156,7 @@ class _Solution:
         self.looked: Pass | None = None
 
     def solve(self, warm_start: WarmStart) -> Answer:
-        """Prices from smaller samples, then all clients."""
+        """Find prices on smaller samples, then solve for all clients."""
         self.incumbent = Answer(warm_start.alignment)
         prices = self._first_prices(warm_start)
         few = self.problem.num_clients <= self.solver.direct_clients
@@ -161,9 +167,10 @@ class _Solution:
         return self._price_all(Sample(self.problem, 1), prices)
 
     def _are_nearly_right(self, prices: RealArray, *, known: bool) -> bool:
-        """Whether so little is out of place under these prices that samples could not better them; a sample tells.
+        """Whether so little load is out of place at these prices that samples could not better them; a sample tells.
 
-        Known prices were right for something: what a sample has out of place by chance alone is not counted.
+        Known prices were right for some problem. Load that a sample has out of place by chance alone is not counted
+        for them.
         """
         stride = 1
         while not is_small(sample := Sample(self.problem, stride), TABLE_PAIRS):
@@ -173,19 +180,20 @@ class _Solution:
         return stride * (misplaced(self.looked, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
+        """The warm start's prices or 0, within the experts' boxes; whole numbers for an integral problem."""
         prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
         prices = self.problem.experts.project(prices)
         return np.rint(prices).astype(np.int64) if self.problem.integral else prices
 
     def _strides(self) -> Iterator[int]:
-        """Strides of the samples, the last one 1."""
+        """Sampling strides, from the smallest sample to all clients; the last one is 1."""
         smallest = max(FEWEST, self.solver.clients_per_expert * self.problem.num_experts)
         levels = math.log(max(1.0, self.problem.num_clients / max(1, smallest)), self.solver.growth)
         for level in range(math.floor(levels), -1, -1):
             yield self.solver.growth**level
 
     def _price_sample(self, sample: Sample, prices: RealArray, *, first: bool) -> RealArray:
-        """Return nearly optimal prices of a sample; it may well be infeasible where the whole is not."""
+        """Return nearly optimal prices of a sample; a sample may be infeasible where the whole problem is not."""
         slopes = self._scaled_slopes(sample)
         window, before = self._expected_drift(sample), prices
         for _ in range(SAMPLE_ROUNDS):
@@ -202,17 +210,18 @@ class _Solution:
         return prices
 
     def _scaled_slopes(self, sample: Sample) -> Slopes:
+        """The experts' bounds and penalties, scaled down to a sample."""
         return self.slopes.scaled(sample.num_clients / max(1, self.problem.num_clients))
 
     def _expected_drift(self, sample: Sample) -> Any:
-        """Return how far prices should drift from one sample to the next: as the root of the sample's size."""
+        """Return how far prices should drift on this sample: it shrinks as the root of the sample's size grows."""
         if self.drift is None:
             return None
         drift, clients = self.drift
         return self.solver.safety * drift * math.sqrt(clients / sample.num_clients)
 
     def _price_all(self, sample: Sample, prices: RealArray) -> Answer:
-        """Rounds with all clients, each from better prices or with a wider window, until one is exact."""
+        """Rounds with all clients, each with finer quanta from better prices, until one is exact."""
         window = self._expected_drift(sample)
         for refined in itertools.count():
             ended = self._settle_all(sample, prices, window)
@@ -225,14 +234,17 @@ class _Solution:
         return self.incumbent
 
     def _settle_all(self, sample: Sample, prices: RealArray, window: Any) -> Round | Answer:
-        """Return the round that left nothing to move, or what else is to be told."""
+        """Rounds with all clients, each with a wider window or better prices, until one leaves nothing to move.
+
+        Returns that round, or the answer where there is none: a witness, or the incumbent at the deadline.
+        """
         drifts = 0
         while True:
             ended = self._round(sample, self.slopes, prices, window, expected=drifts == 0)
             if ended.stop is Stop.DONE and ended.valid:
                 return ended
             drifts += ended.stop is Stop.DRIFTED
-            # The guess how far is left to drift is trusted once.
+            # The guess of the remaining drift is trusted once.
             prices, window = ended.prices, ended.wider if drifts <= 1 else max(ended.wider, 2 * ended.window)
             if ended.stop is Stop.DONE:
                 self.incumbent = self._answer(ended)
@@ -257,7 +269,7 @@ class _Solution:
         forgiving: bool = False,
         expected: bool = False,
     ) -> Round:
-        """Price, take the core, augment."""
+        """Play one round: price, take the core, augment."""
         self.rounds += 1
         priced = self._priced(sample, prices)
         if self.progress is not None:
@@ -287,18 +299,19 @@ class _Solution:
         return Pass.run(sample, self.solver.engine, prices, self.threads, 0.0 if self.refining else self.grain)
 
     def _direction(self, reached: BoolArray) -> FloatArray:
-        """Direction in which prices could rise without end: up for what is reached, or down for the rest."""
+        """Return a direction in which the bound falls without end: up for the reached experts, or down for the rest."""
         experts = reached[:-1].astype(np.float64)
         return experts - 1.0 if reached[-1] else experts
 
     def _answer(self, ended: Round) -> Answer:
+        """Put the answer together from a round."""
         alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
         stats: dict[str, Any] = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
         stats["solver_seconds"] = time.monotonic() - self.started
         return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
 
     def _late(self, ended: Round) -> Answer:
-        """Return what is feasible at the deadline: what the round holds, or what an earlier one found."""
+        """Return a feasible answer at the deadline: the round's, or an earlier one."""
         if self.incumbent.x is None and ended.feasible:
             self.incumbent = self._answer(ended)
         return self.incumbent

@@ -1,9 +1,10 @@
-"""The core as a table: every client's fitness for every expert, and of each arc only its cheapest move.
+"""The core as a table: every client's fitness for every expert, and only the cheapest move of each arc.
 
-A small core is read faster than it is sorted. Of all moves on an arc only the cheapest is kept, found in one pass over
-the table. When the client that offers it moves, the arc is stale: what it lost is still a lower bound on what the next
-one loses, and most stale arcs are never asked for again. One that is asked for is found anew among the clients that
-hold its tail, and the first that loses no more than the bound ends the search: so ties cost next to nothing.
+A small core is read faster than it is sorted. Of all moves on an arc only the cheapest is kept, found in one pass
+over the table. When the client that offers it moves, the arc is *stale*. Its old loss is still a lower bound on the
+loss of the next cheapest move, and most stale arcs are never asked for again. If one is, the search for its cheapest
+move goes through the clients that hold its tail. The first that loses no more than the lower bound ends the search,
+so that ties cost next to nothing.
 """
 
 from typing import Any, NamedTuple
@@ -29,14 +30,14 @@ class Table(NamedTuple):
     Attributes
     ----------
     root
-        (nodes, nodes) int32: the client that offers each arc's cheapest move, NONE where nobody does, −2 − client
-        where that one has moved since.
+        (nodes, nodes) int32: the client that offers each arc's cheapest move, NONE where no client does, −2 − client
+        where that client has moved since.
     loss
         (nodes, nodes) int64: what the move loses, FAR where there is none.
     enter
         (clients · num_experts,) int64: the core's worths, SHUT where the expert cannot be taken or is held.
     holder, leave, number, place
-        What is held, by expert: holder[j, :number[j]] hold j, which is worth leave[j, :number[j]] to them, and client i
+        Each expert's holders: holder[j, :number[j]] hold j, which is worth leave[j, :number[j]] to them, and client i
         stands at place[i · num_experts + j]; that is NONE where it does not hold j.
     """
 
@@ -53,7 +54,8 @@ def empty_table(core: Core, nodes: int) -> Table:
     """Return a table with room for the core's clients, without any of them."""
     clients = len(core.stamp)
     pairs, places = clients * (nodes - 1), clients * nodes
-    # One piece of memory: pieces are handed back to the system and fetched anew, page by page, for every table.
+    # One piece of memory: separate pieces would go back to the system and be fetched anew, page by page, for every
+    # table.
     wide = np.empty(pairs + places + (pairs + places + 1) // 2, dtype=np.int64)
     narrow = wide[pairs + places :].view(np.int32)
     return Table(
@@ -68,7 +70,7 @@ def empty_table(core: Core, nodes: int) -> Table:
 
 
 def admit(core: Core, table: Table, i: int) -> None:
-    """Enter client i with what it holds and what it could take."""
+    """Enter client i with the experts that it holds and those that it could take."""
     expert, held, worth, enter, place = core.expert, core.held, core.worth, table.enter, table.place
     width = len(table.root) - 1
     begin = i * width
@@ -82,7 +84,7 @@ def admit(core: Core, table: Table, i: int) -> None:
 
 @inner
 def _join(table: Table, i: int, j: int) -> None:
-    """Client i holds expert j from now on."""
+    """Make client i a holder of expert j."""
     enter, number = table.enter, table.number
     a = i * (len(number) - 1) + j
     table.holder[j, number[j]] = i
@@ -95,6 +97,7 @@ def _join(table: Table, i: int, j: int) -> None:
 def make_move(core: Core, table: Table, give: int, take: int) -> None:
     """A client leaves one candidate for another; NONE stands for the ground."""
     number, holder, leave, place, width = table.number, table.holder, table.leave, table.place, len(table.root) - 1
+    # Leave: the last holder of j takes the place of the one that goes.
     if give != NONE:
         j, at = give % width, place[give]
         table.enter[give] = leave[j, at]
@@ -118,7 +121,7 @@ def hand_back(start: Array, expert: Array, place: Array, num_experts: int, held:
 
 def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
     """Offer every move that client i could make now, whatever the windows; there is always room."""
-    # What a loop uses is taken out of its tuple before: inside, each access would count a reference.
+    # Arrays that a loop uses are taken out of their tuple first: inside the loop each access would count a reference.
     place, leave, loss, root = table.place, table.leave, table.loss, table.root
     group, group_spare, group_room = core.group, core.group_spare, core.group_room
     ground = len(root) - 1
@@ -129,6 +132,7 @@ def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
         at = place[begin + j]
         if at == NONE:
             continue
+        # Moves from an expert held: a drop, and swaps.
         worth = leave[j, at]
         leaves = not grouped or group_spare[i, group[j]] > 0
         if spare and leaves and worth - nothing < loss[j, ground]:
@@ -142,6 +146,7 @@ def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
                     root[j, k] = i
         else:
             _keep_cheaper(worth, enter, loss[j], root[j], i)
+    # Additions: ground → k.
     if core.room[i] > 0:
         if grouped:
             for k in range(ground):
@@ -155,7 +160,7 @@ def offer(core: Core, table: Table, windows: Array, i: int) -> bool:
 
 @inner
 def _keep_cheaper(worth: int, enter: Array, loss: Array, root: Array, i: int) -> None:
-    """Client i offers to leave something of this worth for each expert."""
+    """Offer, for client i, to leave something of this worth for each expert."""
     for k in range(len(enter)):
         cheaper = worth - enter[k]
         root[k] = i if cheaper < loss[k] else root[k]
@@ -173,12 +178,13 @@ def withdraw(core: Core, table: Table, i: int) -> None:
 
 @inner
 def _mark_stale(root: Array, i: int) -> None:
+    """Mark client i's arcs of one row stale."""
     for k in range(len(root)):
         root[k] = -2 - i if root[k] == i else root[k]
 
 
 def freshen_row(core: Core, table: Table, j: int, price: Array, distance: Array, passed: int) -> None:
-    """Find the cheapest moves on those stale arcs from j that could shorten a way."""
+    """Find the cheapest moves on those stale arcs from j that could shorten a path."""
     root, loss = table.root[j], table.loss[j]
     enter, nothing, number = table.enter, core.ground, table.number[j]
     holder, leave = table.holder[j, :number], table.leave[j, :number]
@@ -211,12 +217,12 @@ def _cheapest(
     j: int, k: int, least: int, stale: int, enter: Array, nothing: Array, holder: Array, leave: Array,
     room: Array, spare: Array, group: Array, group_room: Array, group_spare: Array,
 ) -> tuple[int, int]:  # fmt: skip
-    """Return the least loss on the arc j → k, known to be at least so much, and the client that offers it."""
+    """Find the cheapest move on the arc j → k, whose loss is ``least`` or more; return the loss and the client."""
     clients, free = len(nothing), len(group) == 0
     ground = len(enter) // clients
     best, who = FAR, NONE
     if j == ground:
-        # From where the last one was found: those before it have been asked already.
+        # Additions. Begin at the last client found: those before it have been asked already.
         i = -2 - stale
         for _ in range(clients):
             if room[i] > 0 and (free or group_room[i, group[k]] > 0):
@@ -227,6 +233,7 @@ def _cheapest(
                         break
             i = i + 1 if i + 1 < clients else 0
         return best, who
+    # Drops and swaps of the holders of j.
     within = free or (k < ground and group[j] == group[k])
     for t in range(len(holder)):
         i = int(holder[t])

@@ -1,8 +1,8 @@
 """The window of a round: how far prices may drift, and so which clients are in the core.
 
 A client whose choice beats every other one by more than the window keeps its choice, as long as no two prices drift
-apart by more than the window. So a narrow window makes a small core, and a too narrow one makes the round end early.
-Where the solver knows how far prices should drift, it asks for that window. Where it does not, the window takes in
+apart by more than the window. So a narrow window makes a small core, and a window that is too narrow makes the round
+end early. If the solver knows how far prices should drift, it asks for that window. If not, the window takes in
 enough clients to make up for the load that is out of place: some tens of clients for each unit.
 """
 
@@ -22,13 +22,13 @@ from alignsolve.solvers.price.stop import Stop
 SMALLEST_CORE = 64
 """Clients of a core, at least, where the window is chosen by their number."""
 AFFORDABLE_CORE = 1 << 18
-"""A core of so many clients is never too large for memory."""
+"""A core of this number of clients is never too large for memory."""
 MOVES_TO_PAIRS = 8
-"""A table is no slower than heaps from so many pairs for each move."""
+"""A table is at least as fast as heaps if there are at most this number of pairs for each move."""
 SAMPLED = 64
 """Sampling stride of the values that are looked at first, where one of a certain rank is sought."""
 TIED_SHARE = 8
-"""Where clients only tie, the core offers so many times fewer moves."""
+"""Where clients only tie, the core may offer fewer moves, by this factor."""
 
 
 class CoreWindow:
@@ -41,14 +41,14 @@ class CoreWindow:
     width
         The window: no two experts' prices may drift further apart.
     windows
-        The same, and the window for drops and additions.
+        This window, and the window for drops and additions.
     rows
         The core's clients and candidates.
     in_table
         Whether the core is small enough for its moves to be kept in a table.
     thinned
-        Whether candidates were left out because there were too many: then only prices that have not drifted at all are
-        final.
+        Whether candidates were left out because there were too many: then only prices that have not drifted at all
+        are final.
     """
 
     def __init__(
@@ -86,15 +86,16 @@ class CoreWindow:
 
     @property
     def _clients_wanted(self) -> int:
+        """Clients that make up for the load out of place."""
         return SMALLEST_CORE + int(self._core_per_unit * self.misplaced)
 
     @property
     def _clients_expected(self) -> int:
-        """How many clients a core has whose window nothing else decides; it is never more than half of them."""
+        """The clients of a core whose window nothing else decides; never more than half of all."""
         return min(self._clients_wanted, len(self._priced.margins) // 2)
 
     def _choose(self, wanted: Any, most_share: float) -> Any:
-        """Return the window wanted, or a margin within which are clients enough to make up for what is misplaced."""
+        """Return the window that is wanted, or one that takes in clients enough for the load that is out of place."""
         margins, precision = self._priced.margins, self._precision
         if wanted is None:
             wanted = smallest(margins, self._clients_expected) if self.misplaced else 0
@@ -140,7 +141,7 @@ class CoreWindow:
 
 
 def smallest(values: RealArray, rank: int) -> Any:
-    """Return the value with ``rank`` values below it; a sample of many values bounds where to look."""
+    """Return the value with ``rank`` values below it; among many values, a sample narrows the search."""
     enough = 2 * (rank // SAMPLED + 8)
     if 2 * enough < len(values) // SAMPLED:
         near = values[values <= np.partition(values[::SAMPLED], enough)[enough]]
@@ -154,5 +155,5 @@ def is_small(sample: Sample, table_pairs: int) -> bool:
 
 
 def misplaced(priced: Pass, slopes: Slopes) -> int:
-    """Return the units of load that are out of place: by so many the experts are content with other loads."""
+    """Return the units of load that are out of place: the distance to loads with which the experts are content."""
     return int(np.abs(priced.loads - contented(slopes, priced.prices, priced.loads)).sum())

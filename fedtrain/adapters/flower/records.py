@@ -92,22 +92,17 @@ def _unpacked(name: str, array: Array) -> arrays.Array:
     library, _, kind = array.dtype.partition(".")
     if library not in ("numpy", "torch") or kind not in TYPES or (library, kind) == ("numpy", "bfloat16"):
         raise RecordError(f"tensor {name} is of the unknown type {array.dtype!r}")
-    return _from_bytes(name, array, kind) if library == "numpy" else _tensor_from_bytes(name, array, kind)
+    return _from_bytes(name, array, library, kind)
 
 
-def _from_bytes(name: str, array: Array, kind: str) -> Any:
-    dtype = np.dtype(kind)
+def _from_bytes(name: str, array: Array, library: str, kind: str) -> arrays.Array:
+    dtype = np.dtype(kind) if library == "numpy" else getattr(_torch(), kind)
     _check_length(name, array, dtype.itemsize, len(array.data))
-    return np.frombuffer(array.data, dtype=dtype).reshape(array.shape).copy()
-
-
-def _tensor_from_bytes(name: str, array: Array, kind: str) -> Any:
-    torch = _torch()
-    dtype = getattr(torch, kind)
-    _check_length(name, array, dtype.itemsize, len(array.data))
+    if library == "numpy":
+        return np.frombuffer(array.data, dtype=dtype).reshape(array.shape).copy()
     if not array.data:
-        return torch.empty(array.shape, dtype=dtype)
-    return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
+        return _torch().empty(array.shape, dtype=dtype)
+    return _torch().frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
 
 
 def _from_file(name: str, array: Array) -> Any:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedtrain.adapters.exchange import ExchangeError
 from fedtrain.adapters.flower import wire
 
 LOG = logging.getLogger("flwr")
@@ -99,10 +98,9 @@ class Roster:
 
     def _admit(self, node: int, said: RecordDict) -> str | None:
         """Take a node in, or say why not."""
-        try:
-            client, num_examples = wire.read_who(said)
-        except ExchangeError as error:
-            return str(error)
+        client, num_examples = wire.read_who(said)
+        if type(client) is not int or type(num_examples) not in (int, type(None)):
+            return f"says that it is client {client!r} with {num_examples!r} examples"
         if not 0 <= client < self.num_clients:
             return f"says that it is client {client}; there are 0..{self.num_clients - 1}"
         if num_examples is not None and not 0 < num_examples <= self.max_examples:

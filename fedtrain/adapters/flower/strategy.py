@@ -4,19 +4,17 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from alignsolve import Aligner, AlignerState, Outcome
+from alignsolve import Outcome
 from fedtrain.adapters.flower import wire
 from fedtrain.adapters.flower.records import is_plain, pack, unpack
 from fedtrain.adapters.flower.roster import Roster
-from fedtrain.layouts import Layout, RouterRows
 from fedtrain.server.inspection import Answer
-from fedtrain.server.session import Sample, Session
+from fedtrain.server.session import Session
 from fedtrain.server.step import Pending
 
 LOG = logging.getLogger("flwr")
@@ -33,7 +31,8 @@ class _Sent:
     clients: dict[int, int]  # by node
 
 
-class AlignedStrategy(Strategy):
+@dataclass(eq=False)
+class AlignedStrategy(Session, Strategy):
     """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
 
     Parameters
@@ -65,6 +64,8 @@ class AlignedStrategy(Strategy):
         ``trimmed-mean`` and ``multi-krum`` are to bear.
     state_dir
         A folder in which the state is saved after every round, and from which :meth:`start` goes on. None: neither.
+    also
+        What else a run that goes on from a saved state must agree on, as JSON holds it.
 
     Notes
     -----
@@ -72,66 +73,20 @@ class AlignedStrategy(Strategy):
     has a whole model.
     """
 
-    def __init__(
-        self,
-        aligner: Aligner,
-        *,
-        num_clients: int,
-        seed: int = 0,
-        sample: Sample | None = None,
-        cohort_fraction: float = 1.0,
-        min_clients: int = 1,
-        patience: float = 60.0,
-        max_examples: int = 10_000_000,
-        router_down: RouterRows = "held",
-        router_up: RouterRows = "held",
-        layout: Layout | None = None,
-        rule: str = "mean",
-        bad_share: float = 0.3,
-        state_dir: str | Path | None = None,
-    ) -> None:
-        self.session = Session(
-            aligner,
-            num_clients,
-            min_clients,
-            seed,
-            sample,
-            cohort_fraction,
-            router_down,
-            router_up,
-            layout,
-            rule,
-            bad_share,
-            state_dir,
-        )
-        self.patience = patience
-        self.roster = Roster(num_clients, max_examples)
+    patience: float = 60.0
+    max_examples: int = 10_000_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.roster = Roster(self.num_clients, self.max_examples)
         self._timeout: float | None = None
         self._first = True
         self._sent: _Sent | None = None
 
-    @property
-    def rounds_done(self) -> int:
-        """How many rounds are done, those before a resumption included."""
-        return self.session.rounds_done
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """Every round's figures."""
-        return self.session.history
-
-    @property
-    def aligner_state(self) -> AlignerState | None:
-        """What the aligner knows; None before the start."""
-        return self.session.aligner_state
-
     def summary(self) -> None:
         """Log what this strategy does."""
-        session = self.session
-        LOG.info(
-            "\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", session.num_clients
-        )
-        LOG.info("\t└──> State: %s", "not saved" if session.state_dir is None else session.state_dir)
+        LOG.info("\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", self.num_clients)
+        LOG.info("\t└──> State: %s", "not saved" if self.state_dir is None else self.state_dir)
 
     def start(
         self,
@@ -160,15 +115,9 @@ class AlignedStrategy(Strategy):
         self._timeout = timeout
         arrays = self._resume(initial_arrays)
         done = self.rounds_done
-        result = super().start(
-            grid,
-            arrays,
-            max(num_rounds - done, 0),
-            timeout,
-            train_config,
-            evaluate_config,
-            None if evaluate_fn is None else lambda number, arrays: evaluate_fn(done + number, arrays),
-        )
+        evaluated = None if evaluate_fn is None else lambda number, arrays: evaluate_fn(done + number, arrays)
+        left = max(num_rounds - done, 0)
+        result = super().start(grid, arrays, left, timeout, train_config, evaluate_config, evaluated)
         if not result.arrays:  # no round was left
             result.arrays = arrays
         return result
@@ -178,10 +127,10 @@ class AlignedStrategy(Strategy):
     ) -> Iterable[Message]:
         """Align the clients that are there, and write each a message of its own."""
         node_of, done = self._gather(grid), self.rounds_done
-        pending = self.session.begin(unpack(arrays), list(node_of), patience=self.patience)
+        pending = self.begin(unpack(arrays), list(node_of), patience=self.patience)
         messages = []
         for client, experts in pending.assigned.items():
-            part = pack(self.session.part(pending, client))
+            part = pack(self.server.part(pending, client))
             pending.note(client, bytes_down=part.count_bytes())
             task = wire.write_task(done, experts)
             content = RecordDict({wire.WEIGHTS: part, wire.TASK: task, wire.CONFIG: ConfigRecord(dict(config))})
@@ -198,7 +147,7 @@ class AlignedStrategy(Strategy):
         if sent is None:
             raise RuntimeError("aggregate_train without configure_train before it")
         cap = {client: float(self.roster.examples[client]) for client in sent.pending.assigned}
-        done, figures = self.session.finish(sent.pending, _answers(replies, sent.clients), cap)
+        done, figures = self.finish(sent.pending, _answers(replies, sent.clients), cap)
         for client, fault in done.inspected.told().items():
             LOG.warning("client %s: %s", client, fault)
         self.roster.lost(done.inspected.silent)
@@ -217,15 +166,15 @@ class AlignedStrategy(Strategy):
     def _resume(self, initial: ArrayRecord) -> ArrayRecord:
         """Go back to the saved state if there is one."""
         self._first = True
-        weights = self.session.start(unpack(initial))
+        weights = self.resume(unpack(initial))
         if not self.rounds_done:
             return initial
-        LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.session.state_dir)
+        LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.state_dir)
         return pack(weights, plain=is_plain(initial))
 
     def _gather(self, grid: Grid) -> dict[int, int]:
         """Return the clients that are there, and their nodes."""
-        enough = self.session.num_clients if self._first else self.session.min_clients
+        enough = self.num_clients if self._first else self.min_clients
         self._first = False
         return self.roster.refresh(grid, enough=enough, patience=self.patience)
 

@@ -44,19 +44,10 @@ def write_sent(sent: Sent) -> RecordDict:
     return RecordDict({WEIGHTS: pack(sent.weights), MEASURES: MetricRecord(sent.said)})
 
 
-def read_who(content: RecordDict) -> tuple[int, int | None]:
-    """Read a node's answer to who it is: the client's index, and how many examples it has; neither is believed yet.
-
-    Raises
-    ------
-    ExchangeError
-        If these are not whole numbers.
-    """
+def read_who(content: RecordDict) -> tuple[Any, Any]:
+    """Read a node's answer to who it is: the client's index, and how many examples it has; neither is believed yet."""
     said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
-    client, num_examples = said.get("client"), said.get("num-examples")
-    if type(client) is not int or type(num_examples) not in (int, type(None)):
-        raise ExchangeError(f"says that it is client {client!r} with {num_examples!r} examples")
-    return client, num_examples
+    return said.get("client"), said.get("num-examples")
 
 
 def read_sent(client: int, content: RecordDict) -> Answer:

@@ -9,12 +9,11 @@ from fedtrain.adapters.extras import require
 
 require("hf", "torch", "transformers", "peft", "safetensors")
 
-from fedtrain.adapters.huggingface.local import Training, evaluate, train  # noqa: E402
+from fedtrain.adapters.huggingface.local import Training, evaluate, train, windows  # noqa: E402
 from fedtrain.adapters.huggingface.lora import Lora  # noqa: E402
 from fedtrain.adapters.huggingface.models import load_model, weights_of  # noqa: E402
 from fedtrain.adapters.huggingface.rounds import Round, run_rounds  # noqa: E402
 from fedtrain.adapters.huggingface.submodel import fewest_experts, sub_model  # noqa: E402
-from fedtrain.adapters.huggingface.tokens import windows  # noqa: E402
 from fedtrain.adapters.huggingface.tuning import Download, FineTuning  # noqa: E402
 
 __all__ = [

@@ -1,16 +1,19 @@
 """A client's training: next-token prediction on its windows of text, and what each expert did meanwhile."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fedtrain.config.checks import at_least, check_fields, one_of
 from fedtrain.layouts import Layout
+from fedtrain.local.client import batches
 from fedtrain.partial import Measured
 
 
@@ -35,19 +38,53 @@ class Training:
         Where the client trains, as torch names it; what it returns is on the CPU.
     """
 
-    optimizer: str = "adamw"
+    optimizer: str = one_of("adamw", ("adamw", "sgd"))
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    epochs: int = 1
-    batch_size: int = 8
+    epochs: int = at_least(1, 1)
+    batch_size: int = at_least(1, 8)
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.optimizer not in ("adamw", "sgd"):
-            raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adamw' or 'sgd'")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be 1 or more, not {self.epochs} and {self.batch_size}")
+        check_fields(self, "")
+
+
+def windows(texts: Iterable[npt.ArrayLike], length: int) -> Tensor:
+    """Join a client's texts, one after the other, and cut them into windows; what is left at the end is dropped.
+
+    Parameters
+    ----------
+    texts
+        Token numbers of each of the client's texts: of what a speaker says, of the files in a folder.
+    length
+        Tokens per window, 2 or more.
+
+    Returns
+    -------
+    Tensor
+        (num_windows, length) int64.
+
+    Raises
+    ------
+    ValueError
+        If the tokens do not fill one window, or are no whole numbers.
+
+    Examples
+    --------
+    >>> windows([[1, 2, 3], [4, 5], [6, 7]], 3)
+    tensor([[1, 2, 3],
+            [4, 5, 6]])
+    """
+    arrays = [np.asarray(text) for text in texts]
+    for array in arrays:
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            raise ValueError(f"a text must be a list of token numbers, not {array.dtype} of shape {array.shape}")
+    tokens = np.concatenate([np.zeros(0, dtype=np.int64), *arrays]).astype(np.int64)
+    if length < 2 or len(tokens) < length:
+        raise ValueError(f"{len(tokens)} tokens do not fill a window of {length}; a window takes 2 or more")
+    number = len(tokens) // length
+    return torch.from_numpy(tokens[: number * length].reshape(number, length))
 
 
 def train(
@@ -74,13 +111,12 @@ def train(
     optimizer = _optimizer(model, training)
     gauge = _Gauge(layout, experts)
     with gauge.watching(model):
-        for _ in range(training.epochs):
-            for batch in _batches(torch.from_numpy(rng.permutation(len(tokens))), training.batch_size):
-                losses, right = predict(model, tokens[batch])
-                gauge.add(tokens[batch], losses, right)
-                optimizer.zero_grad()
-                losses.mean().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        for batch in batches(rng, len(tokens), epochs=training.epochs, batch_size=training.batch_size):
+            losses, right = predict(model, tokens[batch])
+            gauge.add(tokens[batch], losses, right)
+            optimizer.zero_grad()
+            losses.mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
     return gauge.read()
 
 
@@ -88,7 +124,7 @@ def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float,
     """Return a model's mean loss and accuracy in predicting the next token."""
     model.eval()
     with torch.no_grad():
-        parts = [predict(model, batch) for batch in _batches(tokens, batch_size)]
+        parts = [predict(model, batch) for batch in torch.split(tokens, batch_size)]
     losses, right = (torch.cat(part).double().mean() for part in zip(*parts, strict=True))
     return float(losses), float(right)
 
@@ -100,10 +136,6 @@ def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
     wanted = tokens[:, 1:].flatten()
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
     return losses, logits.detach().argmax(dim=1) == wanted
-
-
-def _batches(rows: Tensor, size: int) -> Iterator[Tensor]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:

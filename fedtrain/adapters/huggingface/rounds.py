@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from alignsolve import Aligner, AlignerState, Report, Solution
-from alignsolve.data.alignment import Alignment
+from alignsolve import Aligner, AlignerState, Alignment, Report, Solution
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.huggingface.local import Training
 from fedtrain.adapters.huggingface.tuning import FineTuning
@@ -96,15 +95,8 @@ def run_rounds(
             answers[client] = [Answer(update, bytes_up=up.total)]
         done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})
         state = done.state
-        yield Round(
-            state.tensors,
-            pending.assigned,
-            done.solution.layers,
-            cohort,
-            done.inspected.faults,
-            done.total("bytes_down"),
-            done.total("bytes_up"),
-        )
+        traffic = done.total("bytes_down"), done.total("bytes_up")
+        yield Round(state.tensors, pending.assigned, pending.solution.layers, cohort, done.inspected.faults, *traffic)
 
 
 class Layered(NamedTuple):
@@ -138,14 +130,15 @@ class LayerByLayer:
         """Align all layers; a client without an expert in some layer cannot train, and gets none."""
         solutions, states = zip(*(self.aligner.align(known, cohort) for known in state), strict=True)
         given = [assignments(solution, cohort) for solution in solutions]
-        rows: list[list[int]] = []
-        for client in cohort.tolist():
-            whole = all(client in layer for layer in given)
-            numbered = zip(self.layout.first_experts, given, strict=True)
-            rows.append([first + j for first, layer in numbered for j in layer[client]] if whole else [])
-        indptr = np.cumsum([0, *map(len, rows)])
-        experts = np.array([j for row in rows for j in row], dtype=np.int64)
-        return Layered(Alignment(indptr, experts), solutions), list(states)
+        pairs = [
+            (row, first + j)
+            for row, client in enumerate(cohort.tolist())
+            if all(client in layer for layer in given)
+            for first, layer in zip(self.layout.first_experts, given, strict=True)
+            for j in layer[client]
+        ]
+        rows, experts = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return Layered(Alignment.from_pairs(rows, experts, len(cohort)), solutions), list(states)
 
     def observe(self, state: Sequence[AlignerState], reports: Sequence[Report]) -> list[AlignerState]:
         """Learn in every layer from the part of the reports that is about it."""

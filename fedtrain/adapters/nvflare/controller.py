@@ -3,7 +3,8 @@
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nvflare.app_common.workflows.model_controller import ModelController
 from alignsolve import Aligner
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.nvflare import wire
-from fedtrain.adapters.nvflare.presence import Presence
+from fedtrain.config.checks import check
 from fedtrain.layouts import RouterRows, Weights
 from fedtrain.server.inspection import Answer, Inspected
 from fedtrain.server.session import Session
@@ -28,6 +29,7 @@ PAUSE = 0.2
 """Seconds between two looks at what is there, or still awaited."""
 
 
+@dataclass(eq=False, repr=False)
 class AlignedController(ModelController):  # type: ignore[misc]
     """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
 
@@ -68,43 +70,36 @@ class AlignedController(ModelController):  # type: ignore[misc]
         The task that the clients' executor is configured for.
     """
 
-    def __init__(
-        self,
-        clients: Sequence[str],
-        num_rounds: int = 3,
-        timeout: float = 3600.0,
-        seed: int = 0,
-        cohort_fraction: float = 1.0,
-        min_clients: int = 1,
-        patience: float = 60.0,
-        max_examples: int | Sequence[int] = 10_000_000,
-        router_down: RouterRows = "held",
-        router_up: RouterRows = "held",
-        state_dir: str | None = None,
-        config: Mapping[str, Any] | None = None,
-        task_name: str = "train",
-        rule: str = "mean",
-        bad_share: float = 0.3,
-    ) -> None:
+    clients: Sequence[str]
+    num_rounds: int = 3
+    timeout: float = 3600.0
+    seed: int = 0
+    cohort_fraction: float = 1.0
+    min_clients: int = 1
+    patience: float = 60.0
+    max_examples: int | Sequence[int] = 10_000_000
+    router_down: RouterRows = "held"
+    router_up: RouterRows = "held"
+    state_dir: str | None = None
+    config: Mapping[str, Any] | None = None
+    task_name: str = "train"
+    rule: str = "mean"
+    bad_share: float = 0.3
+
+    def __post_init__(self) -> None:
         # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
         super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
-        _check(clients, timeout, max_examples, state_dir)
-        self.clients = list(clients)
-        self.num_rounds = num_rounds
-        self.timeout = timeout
-        self.seed = seed
-        self.cohort_fraction = cohort_fraction
-        self.min_clients = min_clients
-        self.patience = patience
-        self.max_examples = max_examples
-        self.router_down: RouterRows = router_down
-        self.router_up: RouterRows = router_up
-        self.state_dir = state_dir
-        self.config = config
-        self.task_name = task_name
-        self.rule = rule
-        self.bad_share = bad_share
-        self._presence = Presence()
+        names, timeout, folder = self.clients, self.timeout, self.state_dir
+        named = not isinstance(names, str) and len(names) > 0 and len(set(names)) == len(names)
+        check("clients", names, named, "the names of the sites, each once")
+        check("timeout", timeout, 0.0 < timeout < math.inf, "above 0, and finite: a round ends when it is over")
+        caps = self._caps()
+        known = len(caps) == len(names) and all(0 < most < math.inf for most in caps)
+        check("max_examples", self.max_examples, known, "above 0: one number, or one for every client")
+        found = folder is None or Path(folder).is_absolute()
+        check("state_dir", folder, found, "absolute: NVFlare runs the server in a folder of its own")
+        self.clients = list(names)
+        self._presence = _Presence()
         wire.prepare()
 
     @abstractmethod
@@ -135,7 +130,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
             If there are fewer than ``min_clients`` in time. What was done is saved.
         """
         session = self.session = self._new_session()
-        weights: Weights = session.start(self.initial_weights())
+        weights: Weights = session.resume(self.initial_weights())
         if session.rounds_done:
             self.info(f"going on after round {session.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
@@ -167,20 +162,10 @@ class AlignedController(ModelController):  # type: ignore[misc]
         self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
 
     def _new_session(self) -> Session:
-        return Session(
-            self.make_aligner(),
-            len(self.clients),
-            self.min_clients,
-            self.seed,
-            self.sample,
-            self.cohort_fraction,
-            self.router_down,
-            self.router_up,
-            rule=self.rule,
-            bad_share=self.bad_share,
-            state_dir=self.state_dir,
-            also={"clients": self.clients},
-        )
+        same = ("min_clients", "seed", "sample", "cohort_fraction", "router_down", "router_up", "rule", "bad_share")
+        settings: dict[str, Any] = {name: getattr(self, name) for name in (*same, "state_dir")}
+        also = {"clients": self.clients}
+        return Session(self.make_aligner(), num_clients=len(self.clients), also=also, **settings)
 
     def _caps(self) -> list[float]:
         known = self.max_examples
@@ -206,12 +191,12 @@ class AlignedController(ModelController):  # type: ignore[misc]
         answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
         self._presence.answered.clear()
         for client, experts in pending.assigned.items():
-            part = session.part(pending, client)
+            part = session.server.part(pending, client)
             pending.note(client, bytes_down=wire.weigh(part.values()))
-            task = wire.AskedTask(client, session.rounds_done, experts, self.config or {})
+            about = {"client": client, "experts": list(experts), "config": dict(self.config or {})}
             self.send_model(
                 self.task_name,
-                wire.write_task(task, part, self.num_rounds),
+                wire.write_task(part, session.rounds_done, self.num_rounds, about),
                 targets=[self.clients[client]],
                 timeout=math.ceil(self.timeout),
                 callback=partial(_hear, client, answers[client]),
@@ -234,17 +219,32 @@ def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
     answers.append(wire.read_sent(client, model))
 
 
-def _check(
-    clients: Sequence[str], timeout: float, max_examples: int | Sequence[int], state_dir: str | Path | None
-) -> None:
-    if isinstance(clients, str) or len(set(clients)) != len(clients) or not clients:
-        raise ValueError(f"clients is {clients!r}; it must be the names of the sites, each once")
-    if not 0.0 < timeout < math.inf:
-        raise ValueError(f"timeout is {timeout}; it must be above 0, and finite: a round ends when it is over")
-    caps = [max_examples] * len(clients) if isinstance(max_examples, int) else max_examples
-    if len(caps) != len(clients) or not all(0 < most < math.inf for most in caps):
-        raise ValueError(f"max_examples is {max_examples}; it must be above 0: one number, or one for every client")
-    if state_dir is not None and not Path(state_dir).is_absolute():
-        raise ValueError(
-            f"state_dir is {state_dir!r}; it must be absolute: NVFlare runs the server in a folder of its own"
-        )
+@dataclass
+class _Presence:
+    """Which sites are worth asking: one that let a round pass in silence is left out until it asks for a task again.
+
+    NVFlare lists a site that died for a minute or more, its simulator for ever, and every round would wait for it in
+    vain. Sites ask for tasks all the time when they have none. One that still works on its last one does not, and
+    cannot take another.
+
+    Attributes
+    ----------
+    absent
+        Those that are left out.
+    answered
+        Those that sent some result in this round, of whatever kind: a failure too is a sign of life.
+    """
+
+    absent: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+
+    def heard(self, site: str, *, answered: bool) -> None:
+        """Note that a site asked for a task, or sent a result."""
+        if answered:
+            self.answered.add(site)
+        else:
+            self.absent.discard(site)
+
+    def missed(self, sites: Iterable[str]) -> None:
+        """Leave out those of these sites, from which no update came, that did not fail but were silent."""
+        self.absent |= set(sites) - self.answered

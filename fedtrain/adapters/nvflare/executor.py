@@ -81,6 +81,7 @@ class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
         """Do what NVFlare asks for: read the task, train, write the result."""
         model = FLModelUtils.from_shareable(shareable)
         asked = wire.read_task(model)
-        task = Task(asked.client, asked.round, asked.config, fl_ctx, abort_signal)
-        sent = train_and_measure(lambda: self.train(dict(model.params), asked.experts, task), asked.experts)
+        experts = tuple(asked["experts"])
+        task = Task(asked["client"], model.current_round, asked["config"], fl_ctx, abort_signal)
+        sent = train_and_measure(lambda: self.train(dict(model.params), experts, task), experts)
         return FLModelUtils.to_shareable(wire.write_sent(sent))

@@ -6,7 +6,7 @@ know is refused. Its tensors need a decomposer on both sides, which it does not 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_opt.pt.decomposers import TensorDecomposer
@@ -21,34 +21,19 @@ ABOUT = "alignsolve"
 """Where in ``meta`` the rest of a message is."""
 
 
-class AskedTask(NamedTuple):
-    """What a client is asked for beside the weights; see :class:`fedtrain.adapters.nvflare.Task`."""
-
-    client: int
-    round: int
-    experts: tuple[int, ...]
-    config: Mapping[str, Any]
-
-
 def prepare() -> None:
     """Let this process send and receive tensors."""
     fobs.register(TensorDecomposer)
 
 
-def write_task(task: AskedTask, part: Mapping[str, Array], total_rounds: int) -> FLModel:
-    """Write a task, with the part of the weights that it is about."""
-    about = {"client": task.client, "experts": list(task.experts), "config": dict(task.config)}
-    return FLModel(
-        params_type=ParamsType.FULL,
-        params=dict(part),
-        current_round=task.round,
-        total_rounds=total_rounds,
-        meta={ABOUT: about},
-    )
+def write_task(part: Mapping[str, Array], number: int, total_rounds: int, about: Mapping[str, Any]) -> FLModel:
+    """Write a task: a part of the weights, the rounds done before it, and ``client``, ``experts`` and ``config``."""
+    meta = {ABOUT: dict(about)}
+    return FLModel(ParamsType.FULL, dict(part), current_round=number, total_rounds=total_rounds, meta=meta)
 
 
-def read_task(model: FLModel) -> AskedTask:
-    """Read a task; the server is believed.
+def read_task(model: FLModel) -> dict[str, Any]:
+    """Read what a task says of itself; the server is believed.
 
     Raises
     ------
@@ -58,7 +43,7 @@ def read_task(model: FLModel) -> AskedTask:
     about = model.meta.get(ABOUT)
     if not isinstance(about, dict) or "experts" not in about or not isinstance(model.params, dict):
         raise ExchangeError("the model holds no task: the server must run an AlignedController")
-    return AskedTask(about["client"], model.current_round, tuple(about["experts"]), about["config"])
+    return about
 
 
 def write_sent(sent: Sent) -> FLModel:

@@ -1,4 +1,4 @@
-"""Checking counts against the time limit: it is kept back, and what comes too late is bounded more cheaply."""
+"""The check counts towards the time limit: time is reserved for it, and a late answer gets a cheaper bound."""
 
 import math
 import time

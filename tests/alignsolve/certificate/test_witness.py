@@ -1,4 +1,4 @@
-"""Witnesses of infeasibility: found wherever they must exist, added up by hand, and told in words."""
+"""Witnesses of infeasibility: found wherever they must exist, added up by hand, and explained in words."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Objective, loads, violations and the price bound against exact fractions."""
+"""Objective, loads, violations and the bound of prices, compared with exact fractions."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests import oracle, strategies
 
 
 def any_alignment(draw, problem):
-    """A random matrix, feasible or not, that leaves ineligible pairs alone more often than not."""
+    """Return a random matrix, feasible or not, that mostly avoids ineligible pairs."""
     x = draw(strategies.arrays([False, True], problem.shape, np.bool_))
     if problem.eligible is not None and draw(st.integers(0, 3)):
         x &= problem.eligible
@@ -22,7 +22,7 @@ def any_alignment(draw, problem):
 
 
 def price_scale(problem, prices):
-    """The size of the numbers in a price bound."""
+    """Return the size of the numbers in a bound of prices."""
     value = np.where(np.isfinite(problem.values().astype(float)), np.abs(problem.values().astype(float)), 0.0).sum()
     load = np.ones(problem.shape) if problem.client_load is None else problem.client_load
     most = np.where(np.isfinite(problem.expert_capacity), problem.expert_capacity, 0.0) + problem.expert_demand

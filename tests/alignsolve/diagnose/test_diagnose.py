@@ -1,4 +1,4 @@
-"""Diagnosis: the cheapest repair against an elastic program of the tests' own, the words, and what more is worth."""
+"""Diagnosis: the cheapest repair, compared with an independent elastic program; its text; and the worth of bounds."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ WHOLE = [0.5, 1.0, 1.0, 2.0, 7.0]
 
 
 def weighted(data):
-    """Weights of every kind but those of budgets, which mostly stay untouchable."""
+    """Draw weights of every kind; budgets mostly keep inf."""
     kinds = ["expert_demand", "expert_capacity", "client_demand", "client_capacity", "group_demand", "group_capacity",
              "required"]  # fmt: skip
     weights = {kind: data.draw(st.sampled_from(WHOLE)) for kind in kinds}
@@ -51,7 +51,7 @@ def feasible(problem, alignment):
 
 
 def check_repair(problem, diagnosis, least):
-    """The repair is what it says it is, costs the least, and the repaired problem solves."""
+    """Check that the repair matches its changes, costs the least, and gives a solvable problem."""
     repair = diagnosis.repair
     assert repair.total == pytest.approx(least, rel=1e-7, abs=1e-9)
     assert repair.total == pytest.approx(sum(change.cost for change in repair.changes))
@@ -113,7 +113,7 @@ def test_no_unit_gains_more_than_it_is_said_to(problem):
 
 
 def moves(worth):
-    """Every bound that binds, with what a unit of it is said to gain."""
+    """Yield every bound that binds, with the gain that is claimed for one unit of it."""
     fields = ("expert_capacity", "expert_demand", "client_capacity", "client_demand", "group_capacity", "group_demand",
               "client_budget")  # fmt: skip
     for kind in fields:
@@ -216,7 +216,7 @@ def test_a_budget_is_raised_where_it_has_a_weight():
 
 
 def test_rows_and_experts_are_repaired_together():
-    """Client 0 requires two experts and has room for one; only one choice spares the crowded expert as well."""
+    """Client 0 requires two experts and has room for one; only one of its repairs spares the full expert."""
     problem = AlignmentProblem(
         np.ones((2, 2)), required=[[True, True], [True, False]], expert_capacity=[1, 1], expert_demand=[0, 1]
     )
@@ -242,7 +242,7 @@ def test_many_clients_are_mended_one_by_one_and_the_bound_stays_honest(monkeypat
 
 
 class Counting:
-    """Flow, counting what it is asked for."""
+    """The solver ``flow`` with a count of its calls."""
 
     def __init__(self):
         self.calls = 0
@@ -273,7 +273,7 @@ def test_nothing_is_solved_more_often_than_needed():
 
 
 def only_elastic(problem, **context):
-    """Finds nothing, unless bounds may be missed."""
+    """A solver that finds an answer only if bounds are soft."""
     return Ilp()(problem, **context) if np.isfinite(problem.overload_penalty).any() else Answer()
 
 
@@ -295,7 +295,7 @@ def test_the_repair_settles_what_the_solver_left_open():
 
 
 def test_a_witness_bounds_the_repair_of_a_solver_that_proves_nothing():
-    """What is missing has to be paid, unit by unit; half a unit of a fractional bound may be worth a whole one."""
+    """Each missing unit costs its weight; half a unit of a fractional bound may cost as much as a whole unit."""
 
     def first_fit(problem, **context):
         return replace(Ilp()(problem, **context), bound=math.inf, prices=None, infeasible=False)
@@ -319,12 +319,12 @@ def test_experts_that_can_go_nowhere_are_said():
         expert_demand=[0, 1, 0, 0],
     )
     told = str(diagnose(problem))
-    assert "expert 1 can go nowhere: the cost exceeds every eligible client's budget" in told
-    assert "expert 3 can go nowhere: the load of every client that is left exceeds the capacity" in told
-    assert "client 2 can take nothing: every eligible expert costs more than the budget" in told
+    assert "expert 1 cannot be assigned: the cost exceeds every eligible client's budget" in told
+    assert "expert 3 cannot be assigned: the load of every remaining client exceeds the capacity" in told
+    assert "client 2 can take no expert: every eligible expert costs more than the budget" in told
     assert "lower the demand of expert 1 from 1 to 0" in told
     barred = AlignmentProblem(np.ones((2, 2)), eligible=[[True, False], [True, False]])
-    assert "note: expert 1 can go nowhere: no client is eligible" in str(diagnose(barred))
+    assert "note: expert 1 cannot be assigned: no client is eligible" in str(diagnose(barred))
     assert "note" not in str(diagnose(AlignmentProblem(np.ones((2, 2)), client_budget=0.0, expert_cost=[0.0, 0.0])))
 
 

@@ -140,7 +140,7 @@ def test_parameters_are_checked(make, told):
 
 
 def supply(capacity: np.ndarray, num_experts: int, size: int) -> int:
-    """The most that the clients can put on ``size`` experts together."""
+    """Return the most load that the clients can give to ``size`` experts together."""
     return int(np.minimum(capacity, min(size, num_experts)).sum())
 
 
@@ -162,7 +162,7 @@ def test_the_share_is_one_that_the_cohort_can_bring_about(capacity, past):
     st.lists(st.integers(0, 8), min_size=2, max_size=4),
 )
 def test_the_share_is_the_most_even_one(capacity, past):
-    """No other reachable share leaves less variance: judged by a general constrained optimiser."""
+    """No other share that the cohort can supply has a smaller variance, by a general constrained optimiser."""
     capacity, past = np.array(capacity), np.array(past, dtype=float)
     num_experts = len(past)
     most = [supply(capacity, num_experts, size) for size in range(num_experts + 1)]

@@ -1,4 +1,4 @@
-"""What every estimator owes, whatever it estimates: shapes, values that never change, states that can be stored."""
+"""The contract of all estimators: shapes, immutable values, states that can be stored."""
 
 import numpy as np
 import pytest

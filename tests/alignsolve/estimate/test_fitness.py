@@ -1,4 +1,4 @@
-"""Each fitness estimator by what its source promises."""
+"""Each fitness estimator, tested by the properties that its source states."""
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def test_oort_prefers_what_was_long_not_tried():
 
 
 def regret_of(fitness, *, rounds, seed):
-    """Pseudo-regret of one client that takes the best of 5 experts, whose accuracies it must find out."""
+    """Return the pseudo-regret of one client that takes the best of 5 experts with unknown accuracies."""
     truth, rng = np.array([0.2, 0.3, 0.4, 0.5, 0.8]), np.random.default_rng(seed)
     state, lost = fitness.init(1, 5), 0.0
     for _ in range(rounds):
@@ -217,7 +217,7 @@ def test_completion_does_not_care_in_which_order_clients_are_numbered():
 
 
 def test_clusters_find_the_domains_in_profiles_that_hardly_differ():
-    """Two domains, a router that prefers expert 0 for everybody: top choices tell nothing, profiles tell all."""
+    """Two domains; all routers prefer expert 0. Top choices do not separate the domains, profiles do."""
     rng = np.random.default_rng(0)
     domain = np.arange(20) % 2
     profile = np.array([[0.6, 0.4], [0.57, 0.43]])[domain] + 0.004 * rng.normal(size=(20, 2))

@@ -1,4 +1,4 @@
-"""Noised reports: the noise that is promised, the privacy that is counted, the regret that it costs."""
+"""Private reports: the promised noise, the counted privacy loss, and the regret that noise costs."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_router_mass_gets_noise_of_the_promised_scale_and_no_bias_within_a_clien
 
 
 def test_the_laplace_mechanism_keeps_its_epsilon_on_what_was_counted():
-    """The definition: no event is more than e^epsilon times likelier for one client than for its opposite."""
+    """The definition: no event is more than e^epsilon times as likely for one data set as for the opposite one."""
     privacy = Privacy(epsilon=1.0, mechanism="laplace", release=ROUTER)
     ones = [told.router_mass for told in noised(privacy, report(router_mass=[1.0, 0.0, 0.0]), times=5000)]
     others = [told.router_mass for told in noised(privacy, report(router_mass=[0.0, 1.0, 0.0]), times=5000)]
@@ -94,7 +94,7 @@ def test_epsilon_composes_over_rounds(mechanism):
 
 
 def test_gaussian_noise_is_enough_by_the_exact_condition():
-    """Balle and Wang (ICML 2018, theorem 8): the smallest delta of Gaussian noise, against the one that is claimed."""
+    """Balle and Wang (ICML 2018, theorem 8): the smallest delta of Gaussian noise, compared with the claimed one."""
     privacy = Privacy(epsilon=1.0, delta=1e-5, release=ROUTER)
     length = math.sqrt(2.0)  # router mass alone
     a, b = length / (2 * privacy.noise(0)), privacy.epsilon * privacy.noise(0) / length
@@ -106,7 +106,7 @@ def test_gaussian_noise_is_enough_by_the_exact_condition():
 
 
 def regret_at(epsilon, *, seed, rounds=12):
-    """Share of the optimum's fitness that is lost after some rounds, all clients reporting their true router mass."""
+    """Return the lost share of the optimal fitness after some rounds; all clients report their true router mass."""
     rng = np.random.default_rng(seed)
     truth = rng.dirichlet(np.full(4, 0.3), size=24)
     fitness = RouterFitness(beta=0.1, scaling="none")

@@ -1,4 +1,4 @@
-"""A folder of chunks is the matrix that was written, whatever the chunks, and a bad folder is told apart."""
+"""A fitness folder gives back the matrix that was written, for all chunk sizes; bad folders are refused."""
 
 import json
 import pickle
@@ -319,7 +319,7 @@ def test_what_a_problem_cannot_have_is_told_from_a_folder_too(tmp_path):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int32", "int8"])
 @pytest.mark.parametrize("solver", ["price", "flow"])
 def test_the_answer_does_not_depend_on_where_the_fitness_is(dtype, solver, tmp_path):
-    """Array, either order, mapped file, row blocks with and without picking, folder: bit-identical answers."""
+    """Arrays in both orders, mapped file, row blocks with and without ``take``, folder: bit-identical answers."""
     family = FAMILIES["popular"](np.random.default_rng(5), num_clients=3000, num_experts=8)
     matrix = (family.fitness * 100).astype(dtype)
     np.save(tmp_path / "m.npy", matrix)
@@ -358,7 +358,7 @@ def test_rows_far_apart_are_picked_without_holding_what_lies_between():
 
 @pytest.mark.parametrize("dtype", [">f8", ">f4", ">i8", ">i4", "<f2"])
 def test_large_problems_take_any_byte_order(dtype):
-    """From so many pairs on, the checks are compiled code."""
+    """From this number of pairs on, compiled code does the checks."""
     fitness = (np.random.default_rng(2).random((33_000, 64)) * 1000).astype(dtype)
     assert fitness.size >= COMPILED_FROM
     native = fitness.astype(fitness.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""Files keep every bit, store what was broadcast once, and every bad file is told apart."""
+"""Files keep every bit and store broadcast values once; every bad file is refused with its reason."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Work that knows no time limit is stopped at one, tells its errors, and leaves nothing behind."""
+"""Work without a time limit of its own is stopped at the limit, reports its errors, and leaves nothing behind."""
 
 import math
 import os
@@ -24,7 +24,7 @@ from alignsolve.solvers.common.last_answer import last_answer
 
 @pytest.fixture(params=["child", "thread"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the work runs: forked, or as on systems without a fork."""
+    """Run the work in a forked process, or as on systems without fork."""
     if request.param == "thread":
         monkeypatch.delattr(os, "fork")
     elif not hasattr(os, "fork"):
@@ -42,7 +42,7 @@ def counting(number: int, pause: float = 0.0) -> Iterator[Answer]:
 
 
 def children() -> list[str]:
-    """Processes whose parent is this one, zombies included."""
+    """Return the child processes of this process, zombies included."""
     listed = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
     )
@@ -184,7 +184,7 @@ def test_what_the_child_started_is_killed_with_it(tmp_path: Path):
 
 
 def is_gone(pid: int, patience: float = 5.0) -> bool:
-    """Whether a process ends, or is a zombie that another parent has yet to collect, within the given seconds."""
+    """Return whether a process ends, or becomes a zombie of another parent, within the given seconds."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
         shown = subprocess.run(
@@ -254,13 +254,13 @@ def _sum_in_parallel(values: Any) -> float:
 
 
 def _corner_of_a_product() -> float:
-    """Large enough for OpenBLAS to start its threads."""
+    """Compute a matrix product that is large enough for OpenBLAS to start its threads."""
     return float((np.ones((500, 500)) @ np.ones((500, 500)))[0, 0])
 
 
 @needs_fork
 def test_a_child_costs_little():
-    """About 4 ms where nothing else runs; a busy machine and a large test process take their share."""
+    """A child costs about 4 ms on an idle machine, and more on a busy one or from a large test process."""
     seconds = []
     for _ in range(7):
         started = time.perf_counter()

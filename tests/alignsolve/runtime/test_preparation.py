@@ -1,4 +1,4 @@
-"""What a time limit needs is compiled before its clock starts: in a process of its own, with an empty cache."""
+"""The code that a time limit needs is compiled before the clock starts; tested in a new process with an empty cache."""
 
 import os
 import subprocess

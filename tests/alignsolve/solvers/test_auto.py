@@ -1,4 +1,4 @@
-"""``auto``: the right solver for the class, and nothing lost on the way from one to the next."""
+"""``auto``: the right solver for each class; answers and bounds are kept from one solver to the next."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from alignsolve.solvers.ilp.solver import Ilp
 
 
 def pack(num_clients: int = 60, num_experts: int = 6) -> AlignmentProblem:
-    """A general problem that greedy does not close."""
+    """Return a general problem that greedy does not solve to optimality."""
     rng = np.random.default_rng(3)
     return AlignmentProblem(
         rng.random((num_clients, num_experts)),

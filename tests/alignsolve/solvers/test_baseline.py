@@ -1,4 +1,4 @@
-"""Blind baselines: feasible for what they take, what their names promise, and refused where they would be wrong."""
+"""Blind baselines: feasible on the problems that they take, true to their names, and refused on other problems."""
 
 import numpy as np
 import pytest

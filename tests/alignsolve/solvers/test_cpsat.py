@@ -1,4 +1,4 @@
-"""CP-SAT: the oracle's answer on every field, whole numbers without silent rounding, limits, hints, repeatability."""
+"""CP-SAT: the oracle's answer on every field, integers without silent rounding, limits, hints, repeatability."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from tests.integer_programs import assert_best
 
 
 def hard(num_clients: int = 100, num_experts: int = 20) -> AlignmentProblem:
-    """Generalised assignment of type D: costs that fall with the loads; nobody solves it in seconds."""
+    """Return a generalised assignment instance of type D (costs fall with loads), too hard for a few seconds."""
     rng = np.random.default_rng(1)
     load = rng.integers(1, 101, size=(num_clients, num_experts))
     cost = 111 - load + rng.integers(-10, 11, size=load.shape)
@@ -87,7 +87,7 @@ def test_soft_bounds_between_whole_loads_cost_exactly(capacity: float, load: lis
 
 
 def test_whole_programs_are_relaxations():
-    """Whatever is feasible is feasible in whole numbers, and costs no more there."""
+    """Every feasible alignment is feasible in the integer program, too, and does not cost more there."""
     rng = np.random.default_rng(3)
     problem = AlignmentProblem(
         rng.normal(size=(5, 3)), client_load=rng.random((5, 3)) / 3.0, expert_capacity=0.4, expert_demand=0.1

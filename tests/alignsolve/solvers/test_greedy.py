@@ -1,4 +1,4 @@
-"""Greedy and regret: feasible wherever there is a way (cardinality class), else a witness; a known gap."""
+"""Greedy and regret: in the cardinality class, an alignment if one exists, else a witness; and a known gap."""
 
 import time
 
@@ -46,7 +46,7 @@ def test_in_the_cardinality_class_feasible_exactly_when_the_problem_is(name, pro
 
 @st.composite
 def crowded(draw):
-    """Demands and capacities that leave little room, groups and all: paths of several arcs are needed."""
+    """Return a problem with tight demands, capacities and groups, which needs paths of several arcs."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, e = draw(st.integers(2, 14)), draw(st.integers(2, 7))
     group = rng.integers(0, draw(st.integers(1, 3)), e)

@@ -1,4 +1,4 @@
-"""The slow reference: exact on whole numbers, equal to the oracle and to the integer program, stopped when asked."""
+"""The slow reference solver: exact on integers, equal to the oracle and to the integer program, stopped on request."""
 
 import time
 
@@ -14,7 +14,7 @@ from tests import oracle, strategies
 
 
 def assert_best(problem: AlignmentProblem) -> Status:
-    """The status is the oracle's, the objective exactly equal, the witness one that adds up."""
+    """Check the status and the exact objective against the oracle, and add up the witness."""
     solution, best = solve(problem, solver="networkx", throw=False), oracle.best(problem)
     assert solution.proof is Proof.PRICES
     if best is None:
@@ -36,7 +36,7 @@ def test_it_agrees_with_the_oracle(problem: AlignmentProblem):
 
 
 def random_problem(rng: np.random.Generator) -> AlignmentProblem:
-    """Whole numbers in every field of the cardinality class."""
+    """Return a problem with integers in every field of the cardinality class."""
     n, e = rng.integers(2, 6), rng.integers(2, 5)
     eligible = rng.random((n, e)) < 0.8
     return AlignmentProblem(

@@ -1,4 +1,4 @@
-"""What time limits rest on, counted and not timed: work between looks at the clock, and passes that were saved."""
+"""The basis of time limits, counted rather than timed: work between checks of the clock, and saved passes."""
 
 import itertools
 import math
@@ -16,19 +16,20 @@ from alignsolve.solvers.greedy.state import gather, to_alignment
 from alignsolve.solvers.lagrangian import move_chains, multigrid
 from alignsolve.solvers.lagrangian import solver as lagrangian
 from alignsolve.solvers.lagrangian.multigrid import Prices
+from alignsolve.solvers.lagrangian.multigrid_parameters import MultigridParameters
 from alignsolve.solvers.lagrangian.perturbation import Perturbation
 from alignsolve.solvers.lagrangian.solver import Lagrangian
 from problems import FAMILIES
 
 
 class Clock:
-    """Stands in for the module ``time``: every look is a second after the one before."""
+    """Replaces the module ``time``: each reading of the clock is one second after the last."""
 
     def __init__(self) -> None:
         self.looks, self.start = 0, time.monotonic()
 
     def monotonic(self) -> float:
-        """Look."""
+        """Return the time, and advance it by a second."""
         self.looks += 1
         return self.start + self.looks
 
@@ -38,7 +39,7 @@ def made(name, num_clients, num_experts, seed=0):
 
 
 def grouped(seed):
-    """Groups, demands, required pairs and soft bounds, every capacity too small for what greed wants."""
+    """Return a problem with groups, demands, required pairs and soft bounds, in which every capacity binds."""
     rng = np.random.default_rng(seed)
     required = rng.random((40, 6)) < 0.05
     return AlignmentProblem(
@@ -64,23 +65,23 @@ def filled(problem):
 
 
 def allowed(problem, row, i):
-    """Whether a row, (num_experts,), keeps client i's own bounds and its groups'."""
+    """Return whether a row, (num_experts,), keeps the bounds of client i and of its groups."""
     within = problem.client_demand[i] <= row.sum() <= problem.client_capacity[i]
     sums = np.bincount(problem.expert_group, row, minlength=problem.num_groups)
     return within and (problem.group_demand[i] <= sums).all() and (sums <= problem.group_capacity[i]).all()
 
 
 def exchanges(problem, x):
-    """Every (from, to, client) whose row allows it; node num_experts stands for none."""
-    hub = problem.num_experts
-    for j in range(hub + 1):
-        for k in range(hub + 1):
+    """Yield every (from, to, client) move that the client's row allows; node num_experts stands for no expert."""
+    ground = problem.num_experts
+    for j in range(ground + 1):
+        for k in range(ground + 1):
             for i in range(problem.num_clients):
-                given = j == hub or (x[i, j] and not problem.required[i, j])
-                taken = k == hub or (problem.eligible[i, k] and not x[i, k])
+                given = j == ground or (x[i, j] and not problem.required[i, j])
+                taken = k == ground or (problem.eligible[i, k] and not x[i, k])
                 row = x[i].astype(np.int64)
-                row[[node for node in (j,) if node < hub]] -= 1
-                row[[node for node in (k,) if node < hub]] += 1
+                row[[node for node in (j,) if node < ground]] -= 1
+                row[[node for node in (k,) if node < ground]] += 1
                 if j != k and given and taken and allowed(problem, row, i):
                     yield j, k, i
 
@@ -89,20 +90,20 @@ def exchanges(problem, x):
 def test_exchanges_counted_at_once_are_those_that_rows_allow_one_by_one(seed):
     problem = grouped(seed)
     state = filled(problem)
-    arcs, x, hub = paths.count_arcs(state), to_alignment(state).to_dense(6), 6
-    movers = {(j, k): [] for j in range(hub + 1) for k in range(hub + 1)}
+    arcs, x, ground = paths.count_arcs(state), to_alignment(state).to_dense(6), 6
+    movers = {(j, k): [] for j in range(ground + 1) for k in range(ground + 1)}
     for j, k, i in exchanges(problem, x):
         movers[j, k].append(i)
-    assert arcs.tolist() == [[len(movers[j, k]) for k in range(hub + 1)] for j in range(hub + 1)]
-    for v, forward in itertools.product(range(hub), (True, False)):
+    assert arcs.tolist() == [[len(movers[j, k]) for k in range(ground + 1)] for j in range(ground + 1)]
+    for v, forward in itertools.product(range(ground), (True, False)):
         clients, others, worths = paths._single_moves(state, arcs, v, forward)
         told = list(zip(others.tolist(), clients.tolist(), strict=True))
-        ends = {other: (v, other) if forward else (other, v) for other in range(hub + 1)}
+        ends = {other: (v, other) if forward else (other, v) for other in range(ground + 1)}
         loads = state.loads
         able = [
             other
-            for other in range(hub + 1)
-            if other == hub
+            for other in range(ground + 1)
+            if other == ground
             or (loads[other] + 1 <= state.most[other] if forward else loads[other] - 1 >= state.least[other])
         ]
         assert told == [(other, i) for other in able if other != v for i in movers[ends[other]]]
@@ -111,7 +112,7 @@ def test_exchanges_counted_at_once_are_those_that_rows_allow_one_by_one(seed):
 
 
 def gain(problem, loads, i, j, k):
-    """What client i's move from node j to node k gains, penalties included."""
+    """Return the gain of client i's move from node j to node k, penalties included."""
     value, after = 0.0, loads.copy()
     for node, sign in ((j, -1.0), (k, 1.0)):
         if node < problem.num_experts:
@@ -166,7 +167,7 @@ def test_chains_through_all_clients_begin_only_where_there_is_time_or_no_alignme
 
 @pytest.mark.parametrize(("seconds", "looked"), [(50.0, False), (400.0, True)])
 def test_the_curvature_leaves_time_for_the_passes_that_follow(monkeypatch, seconds, looked):
-    """Each look at a sample takes a second by this clock: 16 of them, and three passes of up to four seconds."""
+    """By this clock each evaluation of a sample takes a second: 16 of them, and three passes of up to four seconds."""
     problem = made("weighted", 1 << 13, 16)
     prices = np.zeros(16)
     search = multigrid._Search(problem, Prices(prices, prices), time.monotonic() + seconds, 1, 1e-6)
@@ -207,13 +208,13 @@ def test_all_clients_are_looked_at_only_where_dealing_to_them_will_still_be_in_t
     monkeypatch, passes_left, looked_at
 ):
     problem = made("budgets", 2000, 24)
-    monkeypatch.setattr(multigrid, "SAMPLE_ENTRIES", 1 << 12)  # too many clients to be their own sample
+    few = MultigridParameters(sample_entries=1 << 12)  # too many clients to be their own sample
     monkeypatch.setattr(multigrid._Search, "_timed", lambda search, sample: (1e-6, 100.0))
     found = [
         found.passes
         for found in itertools.islice(
             multigrid.prices_by_multigrid(
-                problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1
+                problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1, parameters=few
             ),
             1,
         )

@@ -1,4 +1,4 @@
-"""One client's own problem: greed and the knapsack against every choice that a client has."""
+"""One client's own problem: greedy choice and knapsack, compared with the enumeration of all choices."""
 
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from tests import oracle, strategies
 
 
 def check(problem, prices):
-    """Value, feasibility and choice of every row are those of enumeration."""
+    """Check value, feasibility and choice of every row against enumeration."""
     block = problem.block(0, problem.num_clients)
     optima, unasked = best_rows(block, prices, choose=True), best_rows(block, prices)
     assert unasked.chosen is None

@@ -1,4 +1,4 @@
-"""The compiled optima of the clients' rows against the readable ones."""
+"""The compiled optima of the clients' rows, compared with the plain ones."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kernels
 
 @st.composite
 def grouped_or_plain(draw):
-    """Rows with every client-side feature of the cardinality class, and prices, whole or not."""
+    """Return rows with every client-side feature of the cardinality class, and prices, integer or not."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, e = draw(st.integers(0, 6)), draw(st.integers(1, 8))
     dtype = draw(st.sampled_from(["float16", "float32", "float64", "int8", "int32", "int64", "uint16"]))

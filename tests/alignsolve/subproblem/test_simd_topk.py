@@ -1,4 +1,4 @@
-"""The few largest of a row, found eight at a time, against sorting; and what is built on it, on wide rows."""
+"""The largest entries of a row, found eight at a time, compared with sorting; and its callers, on wide rows."""
 
 import numba
 import numpy as np
@@ -18,7 +18,7 @@ WIDTHS = [1, 7, 8, 9, 63, 64, 65, 130]
 
 @numba.njit
 def found(room, row, length, least, begin, most, shut):
-    """The entries no less than a level, as they are listed, and how many of the best are in order."""
+    """Return the listed entries that are not below a level, and how many of the best are in order."""
     lane_tops(row, room.tops)
     marked = mark(row, least, room.marks[0])
     number = listed(room.marks[0], length, begin, length, room.likely)
@@ -47,7 +47,10 @@ def test_what_is_marked_listed_and_sorted_is_what_sorting_says(length, kind):
 
 
 def wide(rng, width, *, whole):
-    """Clients with more room than lanes, on more experts than a word has bits, some barred and some required."""
+    """Return clients with more capacity than SIMD lanes and more experts than bits in a word.
+
+    Some pairs are ineligible, some are required.
+    """
     n = 3 * BATCH + 5
     eligible, required = rng.random((n, width)) < 0.6, rng.random((n, width)) < 0.03
     fitness = rng.integers(-9, 9, (n, width)) if whole else rng.normal(size=(n, width))

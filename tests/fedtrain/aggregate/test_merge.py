@@ -9,7 +9,7 @@ import torch
 
 from fedtrain.aggregate import aggregate
 from fedtrain.models import expert_of
-from fedtrain.server.reply import seal
+from fedtrain.server.simulated_clients import seal
 from tests.updates import draw, inspect, make_update, same
 
 EXPERTS = {0: (0, 1), 1: (1,), 2: (0, 2), 5: (1, 2)}  # nobody holds expert 3

@@ -1,4 +1,4 @@
-"""A comparison: its plan, its cells in processes of their own, and what its curves say."""
+"""A comparison: its plan, its cells in separate processes, and the figures of its curves."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def plan_of(tmp_path, text=PLAN):
 
 
 def curve(*accuracy, seconds=10.0):
-    """Curves with this accuracy, and rounds of so many seconds and 100 bytes."""
+    """Return curves with this accuracy, and rounds of the given seconds and 100 bytes."""
     rounds = np.arange(1.0, len(accuracy) + 1)
     columns = {name: np.zeros(len(accuracy)) for name in Line._fields}
     known = {"round": rounds, "accuracy": np.array(accuracy), "seconds": seconds * rounds, "bytes": 100 * rounds}
@@ -60,7 +60,7 @@ def test_cells_of_a_seed_differ_by_their_alignment_alone(tmp_path):
     [
         (("seeds = [1, 2]", "seeds = []"), "seeds is empty"),
         (("seeds = [1, 2]", "seeds = [1, 1]"), "names a number twice"),
-        (("seeds = [1, 2]", "seeds = [1.5]"), "whole numbers"),
+        (("seeds = [1, 2]", "seeds = [1.5]"), "a whole number"),
         (('ours = "ours"', 'ours = "mine"'), "ours is 'mine'"),
         (("[0.5, 0.9]", "[1.5]"), "shares above 0"),
         (("[tasks.digits]", "[tasks.'a/b']"), "letters, digits"),

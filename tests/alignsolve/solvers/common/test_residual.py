@@ -1,4 +1,4 @@
-"""The residual graph: from any feasible alignment, cancelling cycles leads to a proven optimum."""
+"""The residual graph: cancelling cycles leads from any feasible alignment to a proven optimum."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ GROUPED = {"expert_group": [0, 0, 1, 1], "group_demand": 1, "client_capacity": 3
 
 
 def polished(problem: AlignmentProblem, start: Alignment) -> tuple[Alignment, int]:
-    """Polish, and check that its prices prove what it returns."""
+    """Improve an alignment, and check that the prices prove the result optimal."""
     best, prices, cycles = residual.cancel_negative_cycles(problem, start)
     solution = judge(problem, Answer(best, prices))
     assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
@@ -44,7 +44,7 @@ def _with_fitness(problem: AlignmentProblem, fitness) -> AlignmentProblem:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_clients_that_move_twice_are_uncrossed(seed):
-    """Few clients, each within two groups: shortest cycles pass through the same client more than once."""
+    """Few clients, each within two groups: a shortest cycle may pass through one client more than once."""
     rng = np.random.default_rng(seed)
     problem = AlignmentProblem(rng.integers(0, 4, (6, 4)), expert_demand=2, expert_capacity=4, **GROUPED)
     start = solve(AlignmentProblem(-problem.fitness, expert_demand=2, expert_capacity=4, **GROUPED), "flow").assigned
@@ -81,8 +81,8 @@ def test_a_deadline_keeps_what_was_reached():
     assert (kept, prices, cycles) == (start, None, 0)
 
 
-def test_nodes_that_the_hub_cannot_reach_get_prices_too():
-    """Every client must hold exactly what it holds: no arc leads from the hub to any expert."""
+def test_nodes_that_the_ground_cannot_reach_get_prices_too():
+    """Every client must keep exactly its experts, so no arc leads from the ground to an expert."""
     fitness = [[2.0, 1.0], [1.0, 3.0]]
     problem = AlignmentProblem(fitness, required=[[1, 0], [0, 1]], expert_capacity=1, expert_demand=1)
     reached, cycles = polished(problem, Alignment.from_dense([[1, 0], [0, 1]]))

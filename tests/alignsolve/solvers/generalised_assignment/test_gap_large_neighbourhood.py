@@ -1,4 +1,4 @@
-"""Re-aligning a few experts at a time: as good as enumeration, feasible, and nobody else moves."""
+"""Large-neighbourhood search over a few experts: as good as enumeration, feasible; other experts keep their clients."""
 
 import itertools
 
@@ -17,7 +17,7 @@ ANYTHING = 1e6
 
 
 def fractions(seed, num_clients, num_experts):
-    """The hard family, without its whole numbers."""
+    """Return an instance of the hard family with fractional numbers."""
     whole = make("gap-d", num_clients, num_experts, seed)
     load = whole.client_load / 7.3 + np.random.default_rng(seed).uniform(0.0, 1e-2, whole.shape)
     capacity = whole.experts.most / 7.0
@@ -25,7 +25,7 @@ def fractions(seed, num_clients, num_experts):
 
 
 def search_on(problem, descents=20):
-    """The problem as arrays, its prices, and a local search that has found something feasible."""
+    """Return the problem as arrays, its prices, and a local search with a feasible solution."""
     instance = read(problem)
     relaxed = program.relax(instance, 10.0)
     local = LocalSearch(instance, relaxed.prices, relaxed.chosen(), 0)
@@ -36,7 +36,7 @@ def search_on(problem, descents=20):
 
 
 def cheapest(instance, start, few, banned):
-    """The least cost over all ways to place the clients of the few experts among them; inf if none fits."""
+    """Return the least cost of placing the clients of a few experts among these experts; inf if none fits."""
     movable = [i for i, j in enumerate(start) if j in few]
     places = np.array(list(itertools.product(few, repeat=len(movable))))
     fits = np.ones(len(places), dtype=bool)

@@ -1,4 +1,4 @@
-"""Generalised assignment: the clients that the stronger relaxation is undecided about, and what is left for them."""
+"""Generalised assignment: the restricted problem of the clients that the stronger relaxation leaves undecided."""
 
 import itertools
 import math

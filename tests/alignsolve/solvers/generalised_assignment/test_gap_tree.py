@@ -1,4 +1,4 @@
-"""Generalised assignment: the tree on the stronger relaxation finds what is below its aim, or proves the bound."""
+"""Generalised assignment: the tree on the stronger relaxation finds a cost below its target, or proves the bound."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ FAMILIES_OF_GAP = ["gap-a", "gap-b", "gap-c", "gap-d", "gap-e"]
 
 
 def cheapest(instance):
-    """The least cost over all alignments that fit, by enumeration; inf if there is none."""
+    """Return the least cost of all feasible alignments by enumeration; inf if there is none."""
     num_clients, num_experts = instance.shape
     chosen = np.array(list(itertools.product(range(num_experts), repeat=num_clients)))
     clients, fits = np.arange(num_clients), np.ones(len(chosen), dtype=bool)

@@ -1,4 +1,4 @@
-"""Generalised assignment with few experts: optima as brute force and HiGHS have them, bounds that hold, any numbers."""
+"""Generalised assignment with few experts: the optima of brute force and HiGHS, valid bounds, numbers of all sizes."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""The integer programs: equal to the oracle's optimum with both back ends, fooled by no tolerance, honest at limits."""
+"""The integer programs: the oracle's optimum with both back ends, no errors by tolerances, valid answers at limits."""
 
 import time
 from fractions import Fraction
@@ -21,7 +21,7 @@ GAP = next((gap for parent in Path(__file__).parents if (gap := parent / "shared
 
 
 def gap_instance(name: str) -> AlignmentProblem:
-    """A generalised assignment instance, costs negated."""
+    """Return a generalised assignment instance with negated costs."""
     path = GAP / f"{name}.txt"
     if not path.exists():
         pytest.skip(f"{name} is not here: the instances in shared/data/gap are not part of the repository")
@@ -53,7 +53,7 @@ def test_larger_general_problems_agree_with_the_oracle(problem: AlignmentProblem
 
 
 def random_fields(rng: np.random.Generator) -> dict[str, dict[str, object]]:
-    """Every field of a problem, each in a problem that it decides."""
+    """Return problems for every field, such that the field decides the optimum."""
     n, e = 6, 4
     load = rng.integers(1, 5, size=(n, e)).astype(float)
     return {

@@ -1,4 +1,4 @@
-"""The traps of floating-point integer programming: loads that fit exactly fit, a hair too much does not."""
+"""Traps of floating-point integer programming: loads that fit exactly are accepted, slightly larger ones are not."""
 
 import math
 
@@ -13,7 +13,7 @@ from tests.integer_programs import assert_best
 
 
 def test_byte_sized_loads_are_not_called_infeasible(ilp: Ilp):
-    """CBC, unscaled, calls these loads infeasible with a capacity of 2e9."""
+    """Without scaling, CBC calls these loads infeasible with a capacity of 2e9."""
     load = np.array([1e9 + 100, 1e9])
     tight = AlignmentProblem(np.ones((2, 1)), client_load=load, expert_capacity=2e9)
     solution = solve(tight, solver=ilp)
@@ -27,7 +27,7 @@ def test_byte_sized_loads_are_not_called_infeasible(ilp: Ilp):
 
 
 def test_a_tiny_capacity_is_not_exceeded(ilp: Ilp):
-    """HiGHS, unscaled, accepts 200 % of a capacity of 1e-9."""
+    """Without scaling, HiGHS accepts 200 % of a capacity of 1e-9."""
     problem = AlignmentProblem(np.ones((2, 1)), client_load=np.full(2, 1e-9), expert_capacity=1e-9)
     solution = solve(problem, solver=ilp)
     assert (solution.status, solution.objective) == (Status.OPTIMAL, 1.0)
@@ -51,7 +51,7 @@ def test_a_demand_that_is_met_exactly_is_met(ilp: Ilp):
 
 @pytest.mark.parametrize("excess", [3e-9, 3e-8, 3e-7])
 def test_what_exceeds_a_capacity_by_a_hair_is_cut_off(ilp: Ilp, excess: float):
-    """Between our tolerance (1e-9 of the row) and what a back end lets pass lies a gap that covers close."""
+    """Our tolerance (1e-9 of the row) is tighter than a back end's; cover inequalities close the difference."""
     rng = np.random.default_rng(4)
     load = rng.uniform(0.5, 1.0, size=8)
     fitness = (load * (1.0 + rng.uniform(0, 1e-3, size=8)))[:, None]
@@ -89,9 +89,9 @@ def test_infinite_bounds_and_budgets_bind_nobody(ilp: Ilp):
 
 
 def test_bounds_soft_on_both_sides_are_solved_to_the_optimum(ilp: Ilp):
-    """The presolve of HiGHS 1.14 ends at −3: a row for what is over beside the same row for what is short misleads it.
+    """The presolve of HiGHS 1.14 ends at −3: it is misled by equal rows for the overload and for the shortfall.
 
-    Without the pair two units are short, at 1 each; with it one is over, at 2, and the fitness is −1.
+    Without the pair two units are missing, at 1 each. With it one unit is too much, at 2, and the fitness is −1.
     """
     problem = AlignmentProblem(
         [[-1]], client_load=[2.0], expert_capacity=1.0, expert_demand=2.0, overload_penalty=2.0, shortfall_penalty=1.0

@@ -1,4 +1,4 @@
-"""``lagrangian``: as good as brute force where that is possible, honest and feasible where it is not."""
+"""``lagrangian``: as good as brute force on small problems; feasible with valid bounds on larger ones."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -16,7 +16,7 @@ def made(family, num_clients, num_experts, seed=0):
 
 
 def judged(problem, solution):
-    """The alignment is feasible, and no bound lies below it."""
+    """Check that the alignment is feasible and that no bound is below its objective."""
     assert oracle.feasible(problem, oracle.chosen(solution.x))
     assert solution.objective <= solution.bound
     return solution

@@ -1,4 +1,4 @@
-"""``lagrangian`` with many clients: they choose portion by portion; the answer is feasible and near the bound."""
+"""``lagrangian`` with many clients: they choose in portions; the answer is feasible and near the bound."""
 
 import math
 import time
@@ -51,7 +51,10 @@ def test_threads_do_not_change_what_is_dealt():
 
 
 def dealt_too_much(problem, prices):
-    """All but the last have chosen, under prices with the dearest so much lower that its expert is just too full."""
+    """Return a state in which all clients but the last have chosen and one expert is just overloaded.
+
+    The highest price was lowered until that happened.
+    """
     for share in np.linspace(0.9, 0.1, 33):
         wrong = np.where(prices == prices.max(), share * prices, prices)
         dealing = _PortionedChoice(problem, Prices(wrong, wrong), 1, math.inf)

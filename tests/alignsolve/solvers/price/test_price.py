@@ -1,4 +1,4 @@
-"""The price solver against an independent oracle (HiGHS through scipy), on every feature, corner and promise."""
+"""The price solver against an independent oracle (HiGHS through scipy), on every feature and corner case."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ from alignsolve.solvers.price.solver import Price
 
 
 def oracle(problem: AlignmentProblem) -> float | None:
-    """Optimum by HiGHS on the problem written down as a MILP; None if it is infeasible."""
+    """Return the optimum of the problem as a MILP, by HiGHS; None if it is infeasible."""
     n, e = problem.shape
     values = problem.values().astype(np.float64)
     allowed = np.ones((n, e), dtype=bool) if problem.eligible is None else problem.eligible
@@ -59,7 +59,7 @@ def oracle(problem: AlignmentProblem) -> float | None:
 
 
 def random_values(rng: np.random.Generator, n: int, e: int) -> Any:
-    """Fitness of one of many kinds."""
+    """Return a fitness of one of many kinds."""
     kinds = [
         lambda: rng.random((n, e)),
         lambda: rng.normal(size=(n, e)),
@@ -80,7 +80,7 @@ def random_values(rng: np.random.Generator, n: int, e: int) -> Any:
 
 
 def random_problem(rng: np.random.Generator, most_clients: int, most_experts: int) -> AlignmentProblem:
-    """A problem of the cardinality class with any of its features; often feasible, not always."""
+    """Return a problem of the cardinality class with random features; it is often feasible."""
     n, e = int(rng.integers(1, most_clients + 1)), int(rng.integers(1, most_experts + 1))
     given: dict[str, Any] = {"fitness": random_values(rng, n, e)}
     capacity = rng.integers(0, min(e, 4) + 1, n)
@@ -120,7 +120,7 @@ def random_problem(rng: np.random.Generator, most_clients: int, most_experts: in
 
 
 def check(problem: AlignmentProblem, solver: Price, **options: Any) -> str:
-    """Compare with the oracle; returns what the outcome was."""
+    """Compare with the oracle, and return the outcome."""
     wanted = oracle(problem)
     solution = solve(problem, solver=solver, throw=False, **options)
     if wanted is None:
@@ -167,7 +167,7 @@ def test_equals_the_oracle_on_thousands_of_random_problems(solver: Price) -> Non
 
 
 def test_a_window_below_a_quantum_is_widened() -> None:
-    """Doubling a window of 0 went on for ever."""
+    """Doubling a window of 0 never ended."""
     rng = np.random.default_rng(11)
     for _ in range(550):
         problem = random_problem(rng, 200, 12)
@@ -175,7 +175,7 @@ def test_a_window_below_a_quantum_is_widened() -> None:
 
 
 def bounded(fitness: Any, **options: Any) -> AlignmentProblem:
-    """Capacities 1..3 for clients, and experts' bounds 15 % around the mean load."""
+    """Return a problem with client capacities 1..3 and experts' bounds 15 % around the mean load."""
     n, e = fitness.shape
     capacity = np.random.default_rng(5).integers(1, 4, n)
     share = capacity.sum() / e
@@ -184,7 +184,7 @@ def bounded(fitness: Any, **options: Any) -> AlignmentProblem:
 
 
 def common_kinds() -> dict[str, Any]:
-    """Fitness of the kinds that trouble solvers, 3000 x 16."""
+    """Return fitness matrices, 3000 x 16, of kinds that are hard for solvers."""
     rng, n, e = np.random.default_rng(2), 3000, 16
     outlier = rng.random((n, e))
     outlier[7, 3] = 1e9
@@ -305,7 +305,7 @@ def random_block(seed: int) -> tuple[AlignmentProblem, Any]:
 @pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(40))
 def test_engines_agree(seed: int) -> None:
-    """The compiled pass chooses as well as the plain one, up to ties, and finds the same margins."""
+    """The compiled pass and the plain one make the same choices, up to ties, and find the same margins."""
     problem, prices = random_block(seed)
     fast, plain = (Pass.run(Sample(problem, 1), engine, prices, 1) for engine in (NumbaEngine(), NumpyEngine()))
     if problem.client_demand.sum() > problem.client_capacity.sum():

@@ -1,4 +1,4 @@
-"""Clients that lie, fail or are silent: their updates are refused or missing, the others' are merged, rounds go on."""
+"""Clients that lie, fail or are silent: bad updates are refused, the others are merged, and rounds continue."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ FAULTS = {
     "NaN": (spoil("experts.", lambda value: value * np.nan), "not finite"),
     "infinite": (spoil("router", lambda value: value + np.inf), "not finite"),
     "claims other experts": (changed_measures(experts=[NUM_EXPERTS - 1, 0, 1]), "claims experts"),
-    "negative count": (changed_measures(num_examples=-10), "num_examples is -10"),
+    "negative count": (changed_measures(num_examples=-10), "claims -10 examples"),
     "no examples": (changed_measures(num_examples=0), "claims 0 examples"),
     "absurd count": (changed_measures(num_examples=10**15), "at most 1000"),
     "count is a float": (changed_measures(num_examples=1e6), "claims 1000000.0 examples"),
@@ -93,7 +93,7 @@ FAULTS = {
     "usage above all": (changed_measures(usage=[1e9]), "not shares"),
     "usage of another length": (changed_measures(usage=[0.2] * 3), "usage has shape"),
     "loss is NaN": (changed_measures(loss=[float("nan")]), "loss of expert"),
-    "router mass of another length": (changed_measures(router_mass=[1.0]), "router-mass has shape"),
+    "router mass of another length": (changed_measures(router_mass=[1.0]), "router_mass has shape"),
     "negative duration": (changed_measures(seconds=-1.0), "seconds is -1.0"),
     "duration is NaN": (changed_measures(seconds=float("nan")), "seconds is nan"),
     "no measures": (lambda _, reply: [reply.content.pop("measures") and reply], "expected weights and measures"),
@@ -188,7 +188,7 @@ def test_a_silent_node_is_dropped_and_left_out_until_it_answers(reports):
 
 
 def test_a_node_that_comes_back_takes_part_again(reports):
-    """Under another node id, as Flower gives it one; the one that died is listed for some time."""
+    """It comes back under a new node id from Flower; the dead id stays listed for some time."""
     grid, strategy = make_grid(), make_strategy()
     dead = node_of(grid, 4)
 

@@ -1,4 +1,4 @@
-"""Sites that lie, fail or are silent: their updates are refused or missing, the others' are merged, rounds go on."""
+"""Sites that lie, fail or are silent: bad updates are refused, the others are merged, and rounds continue."""
 
 import time
 
@@ -61,7 +61,7 @@ FAULTS = {
     "NaN": (spoil("experts.", lambda value: value * np.nan), "not finite"),
     "infinite": (spoil("router", lambda value: value + np.inf), "not finite"),
     "claims other experts": (says(experts=[NUM_EXPERTS - 1, 0, 1]), "claims experts"),
-    "negative count": (says(num_examples=-10), "num_examples is -10"),
+    "negative count": (says(num_examples=-10), "claims -10 examples"),
     "absurd count": (says(num_examples=10**15), "at most 1000"),
     "count is a float": (says(num_examples=1e6), "claims 1000000.0 examples"),
     "usage above all": (says(usage=[1e9]), "not shares"),
@@ -73,7 +73,7 @@ FAULTS = {
     "experts are missing": (lambda _, said: said.pop("experts"), "claims experts None"),
     "control characters": (lambda params, _: params.update({"a\nb": np.ones(2)}), r"tensor a\nb is not part"),
     "negative duration": (says(seconds=-1.0), "seconds is -1.0"),
-    "no measures": (lambda _, said: said.clear(), "claims None examples"),
+    "no measures": (lambda _, said: said.clear(), "claims None seconds"),
     "no weights": (lambda params, _: params.clear(), "is missing"),
 }
 

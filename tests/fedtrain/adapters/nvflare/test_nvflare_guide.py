@@ -1,4 +1,4 @@
-"""The guide docs/nvflare.md does what it says: its classes train a model together, with no more than it shows."""
+"""The guide docs/nvflare.md: the classes that it shows are enough to train a model."""
 
 from pathlib import Path
 
@@ -28,6 +28,6 @@ def test_the_guides_classes_train_a_model(tmp_path):
     for name, experts, params in sites.held():
         assert len(experts) <= code["config"]["experts_that_fit"][names.index(name)]
         assert params["router.weight"].shape == (len(experts), 3)
-    assert [figures["merged"] for figures in server.course.history] == [3, 3, 3]
+    assert [figures["merged"] for figures in server.session.history] == [3, 3, 3]
     after = load_weights(tmp_path)
     assert any(not torch.equal(after[name], value) for name, value in before.items())
