@@ -162,7 +162,7 @@ def test_chains_through_all_clients_begin_only_where_there_is_time_or_no_alignme
         deadline = time.monotonic() + seconds
         search = lagrangian._Search(Lagrangian(), problem, deadline, 0, 1, None)
         search.alignment = alignment
-        assert search._worth_polishing(found) == begun
+        assert search._worth_repairing(found) == begun
 
 
 @pytest.mark.parametrize(("seconds", "looked"), [(50.0, False), (400.0, True)])
