@@ -23,8 +23,10 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.child_process import last_answer
 from alignsolve.solver import Answer
-from alignsolve.solvers.ilp.backends import Program, Settings, Verdict
-from alignsolve.solvers.ilp.model import Model, Row, Sense, build, power_of_two_below
+from alignsolve.solvers.common.integer_program import Verdict, power_of_two_below
+from alignsolve.solvers.common.sparse_rows import Row, Sense, SparseRows
+from alignsolve.solvers.ilp.backends import Program, Settings
+from alignsolve.solvers.ilp.model import Model, build
 
 MARGIN = 0.1
 """Share of the time left that the back end is not told of, for it overruns its limit."""
@@ -76,9 +78,10 @@ def solve_elastic_rows(
         Alignment, or None where there is none, and the bound: minus the least total. None: nothing came in time.
     """
     model = build(relaxed)
-    for column in _elastic_columns(problem, model, np.flatnonzero(rows), weights):
-        model.cost = np.append(model.cost, column.price / model.cost_unit)
-        model.rows.append(column.row(len(model.cost) - 1))
+    columns = list(_elastic_columns(problem, model, np.flatnonzero(rows), weights))
+    added = [column.row(len(model.cost) + k) for k, column in enumerate(columns)]
+    model.cost = np.concatenate([model.cost, [column.price / model.cost_unit for column in columns]])
+    model.rows = SparseRows.joined([model.rows, SparseRows.of(added)])
     with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
         settings = Settings("highs", 0.0, seed, False, Path(folder))
         return last_answer(lambda: _answers(model, settings, problem.num_clients, deadline), deadline)

@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TypeAlias
 
 import numpy as np
@@ -20,19 +19,11 @@ from ortools.sat.python.cp_model_helper import CpSolverStatus
 
 from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
 from alignsolve.solution import SolveError
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
 
 UNBOUNDED = 2**62
 """Stands for no bound of a row."""
-
-
-class Verdict(Enum):
-    """What CP-SAT knows when it returns, or on its way."""
-
-    OPTIMAL = auto()
-    INCUMBENT = auto()
-    INFEASIBLE = auto()
-    NOTHING = auto()
 
 
 STATUS_MAP = {

@@ -23,6 +23,7 @@ from alignsolve.runtime.child_process import last_answer
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.residual import polish
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class _Search:
 
     def _search(self, hint: Alignment | None) -> Iterator[Answer | Progress]:
         """Solve the whole program until its answer holds."""
-        from alignsolve.solvers.cpsat.engine import Engine, Verdict  # noqa: PLC0415  (only now OR-Tools is needed)
+        from alignsolve.solvers.cpsat.engine import Engine  # noqa: PLC0415  (only now OR-Tools is needed)
         from alignsolve.solvers.cpsat.whole import in_whole_numbers, whole_row  # noqa: PLC0415
         from alignsolve.solvers.ilp.covers import cuts  # noqa: PLC0415
         from alignsolve.solvers.ilp.model import build  # noqa: PLC0415

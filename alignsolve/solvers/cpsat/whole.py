@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.solvers.ilp.model import Model, Row, Sense
+from alignsolve.solvers.common.sparse_rows import Row, Sense
+from alignsolve.solvers.ilp.model import Model
 
 EXACT_TOTAL = 2**50
 """Coefficients of a row that add up to no more are taken as they are."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solvers.ilp.model import Model, Row, Sense
+from alignsolve.solvers.common.sparse_rows import Row, Sense
+from alignsolve.solvers.ilp.model import Model
 
 
 def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]:

@@ -30,8 +30,9 @@ from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.incumbent import GREEDY, can_be_written_down, in_hand
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.residual import polish, prices_of
-from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
+from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
 
@@ -176,8 +177,7 @@ class _Search:
                 return
             yield best
             self.stats["cuts"] += len(wrong)
-            for row in wrong:
-                program.add(row)
+            program.add(wrong)
 
     def _last(self, outcome: Outcome, alignment: Alignment, best: Answer) -> Answer:
         """Put the integer program's answer together."""
