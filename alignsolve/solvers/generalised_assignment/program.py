@@ -1,7 +1,7 @@
 """The open pairs of an instance as a linear or an integer program, solved by HiGHS on one thread.
 
-Rows of loads are divided by a power of two and costs are brought to a size that HiGHS's absolute tolerances suit. What
-it returns is a claim: who uses an alignment checks it, who uses its bound rounds it.
+Rows of loads are divided by a power of two, and costs are scaled to a size that suits HiGHS's absolute tolerances.
+HiGHS's answer is a claim: the caller checks the alignment and rounds the bound.
 """
 
 import math
@@ -19,13 +19,13 @@ from alignsolve.solvers.common.integer_program import Reply, RowKind, by_columns
 from alignsolve.solvers.generalised_assignment.instance import Instance
 
 MARGIN = 0.1
-"""Share of its time that HiGHS is not told of: it overruns its limit, and what it found is wanted."""
+"""Share of its time that HiGHS does not get: it overruns its limit, and its incumbent is wanted."""
 LARGEST_COST = 2.0**20
 """Whole costs up to here stay as they are; others are scaled to it."""
 NEARLY_ONE = 0.999
 """Whole costs differ by one: a gap below this is closed."""
 BOUND_ERROR = 1e-7
-"""What a bound of HiGHS may be wrong by, as a share of the costs that it adds up."""
+"""The largest error of a bound of HiGHS, as a share of the costs that it adds up."""
 
 
 class Verdict(Enum):
@@ -96,7 +96,7 @@ def optimise(
 def optimise_apart(
     instance: Instance, opened: BoolArray, start: IntArray | None, end: float, *, seed: int = 0
 ) -> Answer | None:
-    """Do the same where it can be stopped, under a time limit in a process of its own; None if nothing came of it.
+    """Solve the integer program over some pairs, under a time limit in a process that can be stopped.
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ def optimise_apart(
     Returns
     -------
     Answer or None
-        Its ``x`` is (num_clients,) experts; its stats tell whether it is optimal, and HiGHS's own status.
+        Its ``x`` is (num_clients,) experts. Its stats tell whether it is optimal, and HiGHS's status. None: nothing
+        came in time.
     """
 
     def work() -> Iterator[Answer]:
@@ -142,7 +143,7 @@ class _Program:
         self.kinds = (client, expert.divided(self.units))
 
     def run(self, seconds: float, *, start: IntArray | None = None, seed: int = 0) -> Outcome:
-        """Hand the program over and read what came of it."""
+        """Hand the program over and read HiGHS's answer."""
         from alignsolve.solvers.common import highs  # noqa: PLC0415  (a back end is loaded when it is used)
 
         start_of_column, index, value = by_columns(self.kinds)
