@@ -1,4 +1,4 @@
-"""Sections on whom the server believes: ``validation``, ``aggregation``, and ``attack`` to try them."""
+"""The sections ``validation`` and ``aggregation``, which updates are merged and how; and ``attack``, to test them."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "for
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.reception`.
+    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.inspection`.
 
     Attributes
     ----------
