@@ -1,4 +1,4 @@
-"""Every random choice of a run has a generator of its own, derived from the seed and from what it is for.
+"""Every random choice of a run has its own generator, derived from the seed and a purpose.
 
 So nothing random is carried from round to round, and a run that changes one thing, its dropouts say, keeps all the
 others: partition, devices, initial model, cohorts.

@@ -1,4 +1,4 @@
-"""A whole run: prepare, train round by round, keep every row, and write what was done however it ended."""
+"""A whole run: prepare, train round by round, keep every row, and write the results however the run ended."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,4 +1,4 @@
-"""What server and clients say to each other, whatever framework carries it: a task, and the measures of an update.
+"""The messages of server and clients in every framework: a task, and the measures of an update.
 
 Down goes a part of the weights with the round and the experts. Up come the trained part and the measures, written by
 :func:`write_measures` on the client and read by :func:`read_answer` on the server, which believes nothing of them.

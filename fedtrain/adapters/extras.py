@@ -1,4 +1,4 @@
-"""What an adapter says where the packages that it needs are not installed."""
+"""The error that an adapter raises if the packages that it needs are not installed."""
 
 from importlib.util import find_spec
 

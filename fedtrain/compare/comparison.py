@@ -1,4 +1,4 @@
-"""A whole comparison: tune, judge, and write what came of it beside the cells that it came from."""
+"""A whole comparison: tune, judge, and write the results beside the cells."""
 
 import shutil
 from functools import cache

@@ -1,4 +1,4 @@
-"""What a comparison runs: tasks × alignments × settings × seeds, read from a TOML file in which each is a few keys.
+"""The plan of a comparison: tasks × alignments × settings × seeds, each a few keys in a TOML file.
 
 A task and an alignment are changes to one base configuration; nothing else differs between two cells of a task and
 seed, so that partitions, devices, dropouts, cohorts and the initial model are the same for all alignments. Settings

@@ -1,4 +1,4 @@
-"""Running a comparison: every cell in a process of its own, one file each, so that it goes on where it was stopped.
+"""Runs the cells of a comparison, each in a process and a file of its own, so that it can be continued.
 
 A cell's file is written whole or not at all, and its name holds a digest of what the cell's configuration changes:
 what was changed in the plan is run, what was not is read. The number of processes changes nothing but the time.

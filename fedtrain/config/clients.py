@@ -1,4 +1,4 @@
-"""The ``clients`` section of a configuration: how many there are, their devices, and all that may befall them."""
+"""The ``clients`` section of a configuration: how many there are, their devices, and what can go wrong."""
 
 import math
 from dataclasses import dataclass

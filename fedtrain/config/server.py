@@ -1,4 +1,4 @@
-"""Sections on whom the server believes: ``validation``, ``aggregation``, and ``attack`` to try them."""
+"""The sections ``validation`` and ``aggregation``, which updates are merged and how; and ``attack``, to test them."""
 
 import math
 from dataclasses import dataclass

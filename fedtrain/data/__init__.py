@@ -1,8 +1,10 @@
-"""Data sets as federations own them; what ``data.name`` may be is one dict.
+"""Data sets as federations own them; ``DATASETS`` has what ``data.name`` may be.
 
-A data set is a function of its configuration, the number of clients and the seed, and gives one value,
-:class:`~fedtrain.data.federated.Federated`. A new one is a file with such a function and a line in DATASETS, its name
+A data set is a function of its configuration, the number of clients and the seed. It gives one value,
+:class:`~fedtrain.data.federated.Federated`. A new one is a file with such a function, a line in DATASETS, and its name
 in :data:`fedtrain.config.data.DATA_NAMES`.
+
+Anybody may call it; torch is not needed. It imports config and :mod:`fedtrain.randomness`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Images by concept: domains in which the same image has another name, so that no one expert can serve all clients.
+"""Images by concept: domains label the same image differently, so that no single expert serves all clients.
 
 Every domain has its own permutation of the labels. *Visible* domains also have a style, a fixed transformation of the
 image, so that a router can tell them apart by looking; of *hidden* ones nothing is seen, and only how well an expert

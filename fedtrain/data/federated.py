@@ -1,4 +1,4 @@
-"""Data as a federation owns it: the one value that every data set is loaded into.
+"""The data of a federation: the value that every data set is loaded into.
 
 Clients differ, so there are two ways to ask how well they are served. The *global* test set is one for all. The
 *personalised* one weighs its examples by what a client itself meets: every test example belongs to a group (a class, a

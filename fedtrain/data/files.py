@@ -1,4 +1,4 @@
-"""Reading files that the user has to fetch: what is missing or broken is named, with where to get it."""
+"""Reads files that the user has to fetch; errors name the missing or broken file, and where to get it."""
 
 import gzip
 import zlib

@@ -1,4 +1,8 @@
-"""Layouts: how the tensors of a model are divided among its experts; recognised by names and shapes."""
+"""Layouts: which entries of which tensor belong to which expert; recognised by names and shapes.
+
+Anybody may call it; torch is not needed. It imports nothing else of the package.
+A new layout is a file with a function that reads it, and a line in LAYOUTS.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple

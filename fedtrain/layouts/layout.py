@@ -1,4 +1,4 @@
-"""What a layout is: which entries of which tensor belong to which expert of a model.
+"""The classes of a layout: which entries of which tensor belong to which expert of a model.
 
 A tensor is shared, or belongs to one expert as a whole, or is divided among the experts of its layer along one axis, in
 consecutive blocks or interleaved. Experts are numbered through the layers: expert e of the l-th MoE layer, if every

@@ -1,4 +1,4 @@
-"""A client at work: local training alone or of a cohort in one batch, and what a client returns.
+"""A client at work: local training of one client alone, or of a cohort in one batched computation.
 
-The server's rounds call it, and clients of other frameworks. It imports config and models.
+The server's own loop calls it, and clients of other frameworks. It imports config, models and partial.
 """

@@ -1,7 +1,9 @@
-"""Mixture-of-Experts models, whole or as a client's part; what ``model.kind`` may be is one dict.
+"""Mixture-of-Experts models, whole or as a client's part; ``MODELS`` has what ``model.kind`` may be.
 
 A model is a spec (:class:`~fedtrain.models.model.ModelSpec`) that builds modules. A new one is a file with such a spec
-and a function that fits it to data, and a line in MODELS, its name in :data:`fedtrain.config.model.MODEL_KINDS`.
+and a function that fits it to data, a line in MODELS, and its name in :data:`fedtrain.config.model.MODEL_KINDS`.
+
+The rooms above call it. It imports config and data.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a Mixture-of-Experts is to the rest: a spec builds the whole model or a client's part of it, and a part routes.
+"""The interface of a Mixture-of-Experts: a spec builds the whole model or a client's part of it.
 
 A client's model holds only the experts that it was assigned: the others do not exist in it. It routes to held experts
 only. A model has one layer of experts or several; its experts are numbered through, so that an alignment over all of

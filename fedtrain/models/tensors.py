@@ -1,4 +1,4 @@
-"""A model's tensors by name: the names say whose they are, and so what travels between server and client.
+"""A model's tensors by name: the name says which expert a tensor belongs to, and so what travels.
 
 Experts are numbered through all layers: ``router.3`` and ``experts.3.*`` belong to expert 3, whichever layer that is
 in, and everything else is shared. A client's router keeps a row for every expert, because the auxiliary loss and the

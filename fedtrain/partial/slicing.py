@@ -1,4 +1,4 @@
-"""A client's part of the weights: the shared tensors, its experts, and the router's rows; and what sending it takes."""
+"""Slices a client's part out of the weights: shared tensors, its experts, the router's rows; counts the bytes."""
 
 import math
 from collections.abc import Iterable

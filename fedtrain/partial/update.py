@@ -1,4 +1,4 @@
-"""What a client returns, and the inspection that decides whether it may be merged."""
+"""The update that a client returns, and its inspection before it may be merged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the report's script needs, as JSON that the page carries."""
+"""The data that the report's script needs, as JSON in the page."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How figures are written on a page for people."""
+"""Formats figures for pages."""
 
 import math
 

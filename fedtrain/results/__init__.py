@@ -1,4 +1,5 @@
-"""The run folder: a round's row, the history, writing the folder and reading it as it was left.
+"""The run folder, its format in one place: what is kept of a round, writing the folder, and reading it again.
 
 The server, the run, the report and the comparisons call it. It imports config and models.
+Files are there whole or not at all (:mod:`fedtrain.results.atomic`); nothing is pickled.
 """

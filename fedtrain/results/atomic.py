@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process or the machine is stopped.
+"""Files that exist whole or not at all, whenever the process or the machine stops.
 
 What is new is written beside its place, forced to disk, and renamed: the rename is the moment at which it is there.
 """

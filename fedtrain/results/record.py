@@ -1,4 +1,4 @@
-"""A run folder as it was left, finished or not: what the report is made of, read without trusting it to be complete."""
+"""Reads a run folder, finished or not; the report is made from it."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""A run's folder: made before anything is trained, a line and a checkpoint after every round, the rest when it ends.
+"""Writes a run's folder: made before training starts, lines and an entry after every round, the rest at the end.
 
 Rows are flushed to the file as they come, so that whatever stops a run, the rounds that it did can be read; the
 checkpoint comes first, so that on resuming they are written again from it, and none is missing or there twice. The

@@ -1,4 +1,4 @@
-"""The server's door: every answer is inspected before it is merged, and a bad one is put aside with its reason.
+"""Inspection of answers: each is checked before it is merged, and a bad one is put aside with its reason.
 
 An answer is put aside if its client was not asked, if its form is wrong, if :func:`fedtrain.partial.find_fault` refuses
 its update, or if the update is too far from the model that was sent out. A message that is delivered twice is one

@@ -1,4 +1,4 @@
-"""A run of another framework's server: who takes part, where it goes on, and every round's figures.
+"""A run on another framework's server: who takes part, where it resumes, and every round's figures.
 
 An adapter finds out which clients are there, sends each the part that :meth:`Session.begin` decided on, and hands what
 came back to :meth:`Session.finish`.

@@ -1,4 +1,4 @@
-"""Clients that mean harm: they train as asked and then send something else.
+"""Malicious clients: they train as asked and then send something else.
 
 Which clients do is drawn once. An attacker's tensors are made from the model that it was sent, w, and from its own
 honest result, w + d:

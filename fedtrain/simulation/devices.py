@@ -1,4 +1,4 @@
-"""The clients' devices: what each can do, what it claims to, and when it is there.
+"""The clients' devices: what each can do, what it declares, and when it is available.
 
 Devices come in tiers, whose members may differ by lognormal factors, or from a trace file (:mod:`.trace`).
 Everything is drawn once, before the first round; :mod:`fedtrain.simulation.timing` tells what it makes of a round.

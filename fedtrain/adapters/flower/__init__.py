@@ -6,6 +6,8 @@
 
     strategy = AlignedStrategy(Aligner(capacity=...), num_clients=100)              # what the server runs
     result = strategy.start(grid, pack(weights), num_rounds=50, timeout=600)
+
+Users import it; it needs the extra ``[flower]``. It imports the rooms below and :mod:`fedtrain.adapters.exchange`.
 """
 
 from fedtrain.adapters.extras import require

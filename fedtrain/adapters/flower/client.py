@@ -1,4 +1,4 @@
-"""The clients' side: a function that trains experts, turned into Flower's ClientApp."""
+"""The client's side: turns a function that trains experts into Flower's ClientApp."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Weights as Flower's records and back: the tensors' plain bytes, so that a message holds those and little more.
+"""Converts weights to Flower's records and back, as the tensors' plain bytes.
 
 Flower stores arrays in numpy's file format. Its header of 128 bytes per tensor is much where tensors are small, and it
 knows no bfloat16. Both are read here; nothing that arrives is unpickled, or believed to be as long as it says.

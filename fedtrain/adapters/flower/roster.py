@@ -1,4 +1,4 @@
-"""Which node is which client: nodes are asked, because Flower's node ids are new whenever a node connects.
+"""Finds out which node is which client: nodes are asked, because Flower gives them new ids whenever they connect.
 
 A node that has joined is asked once, by a query. One that let a round pass without a reply is asked again, and is no
 part of a round before it has answered: Flower lists a node that died for up to a minute, and every round would wait for

@@ -1,4 +1,4 @@
-"""AlignedStrategy: Flower's rounds with alignment; every client is sent its experts only, and each is merged alone."""
+"""AlignedStrategy: Flower's rounds with alignment. A client is sent its experts only; each expert is merged alone."""
 
 import logging
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What server and clients say to each other: the names of records and fields, written and read in one place.
+"""Flower's messages between server and clients: the names of records and fields, written and read in one place.
 
 Down goes the part of the weights, ``task`` and the strategy's ``config``. Up come the trained part and ``measures``; or
 ``failure`` alone.

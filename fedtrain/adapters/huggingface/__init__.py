@@ -1,8 +1,10 @@
-"""Federated fine-tuning of transformers' Mixture-of-Experts language models, whole or by LoRA; needs the extra `hf`.
+"""Federated fine-tuning of transformers' Mixture-of-Experts language models, whole or by LoRA.
 
 A model comes by name or path, or from a config (:func:`load_model`). :class:`FineTuning` says what is trained, cuts out
 a client's part, and builds the client's model, in which no other experts exist. :func:`train` trains it, and
-:func:`run_rounds` is the whole loop. Merging is :func:`fedtrain.partial.merge`.
+:func:`run_rounds` is the whole loop.
+
+Users import it; it needs the extra ``[hf]``. It imports the rooms below, most of all :mod:`fedtrain.server`.
 """
 
 from fedtrain.adapters.extras import require

@@ -1,4 +1,4 @@
-"""LoRA by PEFT: adapters of the experts' fused tensors and of the attention, while everything else stays as it is."""
+"""LoRA by PEFT: adapters of the experts' fused tensors and of the attention; all other weights are frozen."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whole models: loaded from disk or drawn from a config; their weights by name, each once."""
+"""Whole models, loaded from disk or made from a config; and their weights by name, each once."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A client's model: the same architecture with only the client's experts; the others do not exist in it.
+"""A client's model: the same architecture, with the client's experts only.
 
 Each MoE layer has as many experts as the client holds there, and routes a token to as many as the whole model does, or
 to all that are held if those are fewer. With the held experts' rows of the router it computes what the whole model

@@ -1,4 +1,4 @@
-"""What a federated fine-tuning trains and sends: all of a model, or adapters beside a base that stays as it is."""
+"""What a federated fine-tuning trains and sends: the whole model, or adapters beside a frozen base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,6 +11,8 @@
 
     job.to_server(Server(clients=["site-1", "site-2"], num_rounds=50, timeout=600))
     job.to_clients(Train(), tasks=["train"])
+
+Users import it; it needs the extra ``[nvflare]``. It imports the rooms below and :mod:`fedtrain.adapters.exchange`.
 """
 
 from fedtrain.adapters.extras import require

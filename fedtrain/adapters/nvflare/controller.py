@@ -1,4 +1,4 @@
-"""AlignedController: NVFlare's rounds with alignment; a client is sent its experts only, and each is merged alone."""
+"""AlignedController: NVFlare's rounds with alignment; a client is sent its experts only."""
 
 import math
 import time

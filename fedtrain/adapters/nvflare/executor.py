@@ -1,4 +1,4 @@
-"""The clients' side: a method that trains experts, turned into NVFlare's Executor."""
+"""The client's side: turns a method that trains experts into NVFlare's Executor."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

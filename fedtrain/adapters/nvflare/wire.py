@@ -1,4 +1,4 @@
-"""What server and clients say to each other: FLModels, whose ``meta`` holds the task or the measures under one name.
+"""NVFlare's messages between server and clients: FLModels, whose ``meta`` holds the task or the measures.
 
 The weights are the model's ``params``, plain arrays or tensors by name, so that NVFlare's own filters work on them.
 NVFlare serialises with FOBS: arrays in numpy's format with pickles refused, tensors as safetensors; what it does not
