@@ -5,6 +5,7 @@ import json
 import statistics
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import networkx
@@ -77,9 +78,15 @@ MEDIAN = 160
 HEAVY = ("torch", "ortools", "numba", "pulp", "highspy", "networkx", "scipy", "sklearn", "matplotlib")
 
 
+@cache
+def parsed(path):
+    """Return a file's syntax tree; it is read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path, *, lazy=True):
     """Absolute names of all modules that a file imports, wherever in it (or, not lazily, when it is imported)."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     nodes = ast.walk(tree) if lazy else eager(tree)
     package = path.relative_to(ROOT).with_suffix("").parts
     for node in nodes:
@@ -123,6 +130,7 @@ def file_of(imported):
     return parent if parent in MODULES else None
 
 
+@cache
 def graph():
     """Which file imports which, wherever in it: in functions and under TYPE_CHECKING too."""
     edges = {name: {file_of(imported) for imported in imports(path)} - {None, name} for name, path in MODULES.items()}
@@ -183,13 +191,13 @@ def test_few_files_lie_outside_the_rooms(own):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=[str(folder.relative_to(ROOT)) for folder in FOLDERS])
 def test_every_folder_says_what_lives_there_and_what_it_may_import(folder):
-    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    told = ast.get_docstring(parsed(folder / "__init__.py")) or ""
     assert len(told.splitlines()) >= 3
     assert "import" in told
 
 
 def test_one_function_inspects_updates_and_one_file_writes_checkpoints():
-    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    trees = {name: parsed(path) for name, path in MODULES.items()}
     nodes = [(name, node) for name, tree in trees.items() if house(name) == "fedtrain" for node in ast.walk(tree)]
     called = {name for name, node in nodes if isinstance(node, ast.Call) and "save_state" in ast.unparse(node.func)}
     assert [name for name, node in nodes if isinstance(node, ast.FunctionDef) and node.name == "find_fault"] == [
@@ -224,7 +232,7 @@ def test_files_are_one_idea_long(path):
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_functions_are_one_thought_long(path):
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    nodes = ast.walk(parsed(path))
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = {each.name: each.end_lineno - each.lineno + 1 for each in functions}
     assert {name: lines for name, lines in long.items() if lines > LONGEST_FUNCTION} == {}
@@ -241,7 +249,7 @@ def test_a_file_in_the_middle_is_short():
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_modules_say_why_they_exist_and_catch_nothing_unnamed(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     assert ast.get_docstring(tree) or not tree.body
     handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
     assert not [node.lineno for node in handlers if node.type is None or ast.unparse(node.type) == "Exception"]
@@ -296,7 +304,7 @@ def called_from_python(tree):
 def without_door():
     """Full names of the functions that Python must not call."""
     for path in FILES:
-        for function in decorated(ast.parse(path.read_text(encoding="utf-8")), NO_DOOR):
+        for function in decorated(parsed(path), NO_DOOR):
             yield f"{module_name(path)}.{function.name}"
 
 
@@ -307,7 +315,7 @@ CLOSED = set(without_door())
     "path", [path for path in FILES if module_name(path) not in COMPILED_BY_OVERLOAD], ids=module_name
 )
 def test_python_calls_nothing_that_has_no_door(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     reachable = {name.split(".")[-1]: name for name in imports(path)}
     reachable |= {each.name: f"{module_name(path)}.{each.name}" for each in decorated(tree, NO_DOOR)}
     written = [called.split(".") for called in called_from_python(tree)]
@@ -361,7 +369,7 @@ def subtracted_prices(tree):
     "path", [path for path in FILES if path.relative_to(ROOT).parts[0] == "alignsolve"], ids=module_name
 )
 def test_prices_are_subtracted_in_one_room_and_in_the_pricing_pass(path):
-    found = list(subtracted_prices(ast.parse(path.read_text(encoding="utf-8"))))
+    found = list(subtracted_prices(parsed(path)))
     assert found == [] or module_name(path) in SUBTRACTS_PRICES
 
 
