@@ -111,11 +111,6 @@ class Pass:
         return np.concatenate([chunk.ground_margin for chunk in self.chunks])
 
     @property
-    def dual(self) -> float:
-        """Total reduced fitness of the choices."""
-        return float(sum(chunk.dual for chunk in self.chunks))
-
-    @property
     def magnitude(self) -> float:
         """Total |value| of the pairs chosen."""
         return float(sum(chunk.magnitude for chunk in self.chunks))
