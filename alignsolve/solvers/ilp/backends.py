@@ -5,14 +5,14 @@ A status that the table below does not name is an error. Both back ends run on o
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pulp
 
-from alignsolve.numerics import FloatArray
+from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common import highs
 from alignsolve.solvers.common.integer_program import Reply, Verdict
@@ -127,17 +127,20 @@ class Program:
 
     def _run_highs(self, relaxed: bool, seconds: float) -> Reply:
         model, rows = self.model, self.rows.chosen(~self.rows.empty)
-        num_missed = len(model.cost) - model.num_pairs
+        num_columns, num_missed = len(model.cost), len(model.cost) - model.num_pairs
+        order = _order(model.num_pairs, num_missed)
+        place = np.empty(num_columns, dtype=np.int64)
+        place[order] = np.arange(num_columns)
         program = highs.MatrixProgram(
-            cost=model.cost,
-            lower=np.concatenate([model.forced.astype(np.float64), np.zeros(num_missed)]),
-            upper=np.concatenate([np.ones(model.num_pairs), np.full(num_missed, np.inf)]),
-            whole=None if relaxed else np.arange(len(model.cost)) < model.num_pairs,
+            cost=model.cost[order],
+            lower=np.concatenate([model.forced.astype(np.float64), np.zeros(num_missed)])[order],
+            upper=np.concatenate([np.ones(model.num_pairs), np.full(num_missed, np.inf)])[order],
+            whole=None if relaxed else order < model.num_pairs,
             row_lower=rows.least,
             row_upper=rows.most,
             by_rows=True,
             start=rows.start,
-            index=rows.columns,
+            index=place[rows.columns],
             value=rows.coefficients,
         )
         told = self.settings
@@ -147,7 +150,8 @@ class Program:
             # HiGHS 1.14 calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at
             # 10 and 1 a unit).
             options["presolve"] = "off"
-        return highs.run(program, options)
+        reply = highs.run(program, options)
+        return reply if reply.values is None else replace(reply, values=reply.values[place])
 
     def _run_cbc(self, relaxed: bool, seconds: float) -> Reply:
         if self.cbc is None:
@@ -166,6 +170,22 @@ class Program:
             units = model.cost_unit / model.load_unit[model.row_experts]
             np.subtract.at(prices, model.row_experts, duals[model.expert_rows] * units)
         return prices
+
+
+def _order(num_pairs: int, num_missed: int) -> IntArray:
+    """The columns in the order of their names: m0, m1, m10, m2, …, then x0, x1, x10, x2, ….
+
+    PuLP gives CBC the columns in this order. HiGHS gets the same one, so that of equally good alignments it chooses the
+    one that it chose when PuLP fed it.
+    """
+    return np.concatenate([num_pairs + _alphabetical(num_missed), _alphabetical(num_pairs)])
+
+
+def _alphabetical(number: int) -> IntArray:
+    """The numbers 0, 1, … in the order of their digits as text: padded by zeros to one length, equal ones by length."""
+    numbers = np.arange(number)
+    digits = np.searchsorted(10 ** np.arange(1, 19), numbers, side="right")
+    return np.argsort(numbers * 10 ** (digits.max(initial=0) - digits), kind="stable")
 
 
 def _verdict(reply: Reply) -> Verdict | None:
