@@ -166,6 +166,13 @@ class Aligner:
     def init(self, num_clients: int, num_experts: int, *, seed: int = 0) -> AlignerState:
         """Return the state before the first round.
 
+        Parameters
+        ----------
+        num_clients, num_experts
+            Sizes of the federation, 1 or more.
+        seed
+            Seed of all random numbers of the run, 0 or more.
+
         Raises
         ------
         ValueError
@@ -267,6 +274,18 @@ class Aligner:
 
     def observe(self, state: AlignerState, reports: Sequence[Report]) -> AlignerState:
         """Learn from the reports of a round; their order does not matter.
+
+        Parameters
+        ----------
+        state
+            From :meth:`align`.
+        reports
+            At most one per client, for the round that was aligned last.
+
+        Returns
+        -------
+        AlignerState
+            The state for the next :meth:`align`.
 
         Raises
         ------

@@ -44,6 +44,13 @@ def save_state(path: str | Path, state: AlignerState, aligner: Aligner, *, overw
 def load_state(path: str | Path, aligner: Aligner) -> AlignerState:
     """Read a state for an aligner with the same estimators; their parameters may differ.
 
+    Parameters
+    ----------
+    path
+        A file of :func:`save_state`.
+    aligner
+        The aligner that will use the state.
+
     Raises
     ------
     FileError

@@ -65,13 +65,13 @@ def solve(
         Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
         its first use after installation is compiled before the clock starts.
     gap
-        Relative gap at which a solver may stop early. The status is OPTIMAL only if the gap is closed all the same.
+        Relative gap at which a solver may stop early. Even so the status is OPTIMAL only if the gap is closed.
     warm_start
         An earlier solution, alignment or (num_experts,) prices of a similar problem. Only speed depends on it.
     seed, threads, progress
         As in :class:`~alignsolve.solver.Solver`.
     throw
-        Raise when there is no alignment to return. If False, the solution says so instead.
+        Raise when there is no alignment to return. If False, the solution tells why instead.
 
     Returns
     -------
@@ -85,9 +85,9 @@ def solve(
     UnsupportedError
         If the solver cannot take this problem, whatever ``throw`` says.
     SolveError
-        If no alignment was found, or the solver's claim does not hold.
+        If no alignment was found, or the solver's answer did not pass the check.
     ValueError
-        For an unknown solver, or arguments that make no sense.
+        If the solver is unknown or an argument makes no sense.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def solve(
 
 
 def prepare(problem: AlignmentProblem, solver: Solver) -> None:
-    """Compile what the solver and the check of its answer need: ``solve()`` does before the clock of a limit starts."""
+    """Compile what the solver and the check of its answer need; ``solve()`` does this before a limit's clock starts."""
     own = getattr(solver, "prepare", None)
     if own is not None:
         own(problem)
@@ -149,7 +149,7 @@ def _check_arguments(problem: Any, seed: Any, threads: Any) -> None:
 
 
 def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
-    """Answer a row that contradicts itself, and a problem without clients or experts; None for all others."""
+    """Answer a problem with a contradictory row, and one without clients or experts; None for all others."""
     witness = contradiction(problem)
     if witness is not None:
         return Answer(witness=witness)

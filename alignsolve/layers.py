@@ -75,6 +75,11 @@ class LayeredProblem:
     def split(self, given: npt.ArrayLike) -> list[npt.NDArray[Any]]:
         """Split an array, whose last axis is all experts, into the layers' parts; the parts are views.
 
+        Parameters
+        ----------
+        given
+            An array of shape (…, num_experts).
+
         Raises
         ------
         ValueError
@@ -87,6 +92,11 @@ class LayeredProblem:
 
     def read(self, solution: Solution) -> tuple[LayerSolution, ...]:
         """Split a solution of ``problem`` by layer.
+
+        Parameters
+        ----------
+        solution
+            A solution of ``problem``; it may be without an alignment.
 
         Raises
         ------

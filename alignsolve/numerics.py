@@ -1,4 +1,4 @@
-"""Tolerances and sums, once, in one place: what "holds", "equal" and "proven" mean for numbers.
+"""Tolerances and sums, in one place: what "holds", "equal" and "proven" mean for numbers.
 
 Floats are summed exactly rounded (:func:`math.fsum`), integers exactly, and every bound carries the error of the
 arithmetic that made it, so that it can be rounded up by that much and stay a bound.
@@ -27,10 +27,12 @@ OPTIMALITY = 1e-9
 """A relative gap up to this is a proof of optimality."""
 
 CANCELLATION = 1e-12
-"""So is an absolute difference up to this share of the sum of |fitness| selected: the sum itself may cancel to 0."""
+"""An absolute difference up to this share of the sum of the selected |fitness| is a proof too: the objective itself may
+cancel to 0."""
 
 REFUTED = 1e-6
-"""A back end's bound this share of the objective below it is no bound; less than that is its own tolerance."""
+"""A back end's bound is refuted where the objective exceeds it by more than this share of its size. A smaller excess
+counts as the back end's own tolerance."""
 
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_INTEGER = 2**53
@@ -57,13 +59,13 @@ def total(values: RealArray) -> Number:
 
 
 def rounding_of_difference(minuend: FloatArray, subtrahend: FloatArray, difference: FloatArray) -> FloatArray:
-    """What rounding took from ``difference = minuend − subtrahend``, exactly (Knuth's TwoSum)."""
+    """Return what rounding took from ``difference = minuend − subtrahend``, exactly (Knuth's TwoSum)."""
     virtual = difference - minuend
     return (minuend - (difference - virtual)) + (-subtrahend - virtual)
 
 
 def fixed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a contiguous, read-only view or copy: compiled code has one version of it, whoever made the array."""
+    """Return a contiguous, read-only view or copy, so that compiled code needs one version for all callers' arrays."""
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
@@ -98,10 +100,10 @@ def is_proven(bound: Number, objective: Number, magnitude: float) -> bool:
 
 
 def whole_floor(values: FloatArray) -> FloatArray:
-    """Floor that forgives the last digits: the largest whole number that holds as an upper bound."""
+    """Floor with a tolerance for the last digits: the largest whole number that holds as an upper bound."""
     return np.floor(values + FEASIBILITY * np.where(np.isfinite(values), np.abs(values), 0.0))
 
 
 def whole_ceil(values: FloatArray) -> FloatArray:
-    """Ceiling that forgives the last digits: the smallest whole number that holds as a lower bound."""
+    """Ceiling with a tolerance for the last digits: the smallest whole number that holds as a lower bound."""
     return np.ceil(values - FEASIBILITY * np.where(np.isfinite(values), np.abs(values), 0.0))

@@ -1,4 +1,4 @@
-"""AlignmentProblem: the data of one alignment, validated once, read in blocks of clients, judged by its own numbers."""
+"""AlignmentProblem: the data of one alignment problem, validated once and read in blocks of clients."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -29,7 +29,7 @@ class ProblemClass(StrEnum):
 
 
 class Feature(StrEnum):
-    """What a problem may ask for and a solver may or may not be able to take."""
+    """A part of a problem that not every solver can handle."""
 
     FRACTIONAL_VALUES = "fractional values"
     ELIGIBILITY = "eligibility"
@@ -49,8 +49,8 @@ class AlignmentProblem:
     """Which client trains which expert, so that the total fitness is highest and every bound holds.
 
     maximise Σ fitness·x − Σ switching_cost·x·[not held before] − penalties, over x in {0, 1}, subject to the bounds
-    below. Arguments are broadcast, validated and kept without copying; the object is immutable. Crossed bounds
-    construct, and are infeasible; what cannot be a problem raises.
+    below. Arguments are broadcast, validated and kept without copying; the object is immutable. Bounds that contradict
+    each other are accepted, and the problem is then infeasible. Arguments that make no problem are refused.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class AlignmentProblem:
     Raises
     ------
     ValueError
-        Naming the field, and the client and the expert, of what cannot be a problem.
+        If an argument cannot be part of a problem; the message names the field, the client and the expert.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class AlignmentProblem:
     switching_cost: Any = 0.0
 
     def __post_init__(self) -> None:
-        """Broadcast and validate every field; afterwards each is an array of its full shape, or None."""
+        """Broadcast and validate every field; after that each is an array of its full shape, or None."""
         self._set("fitness", validation.fitness(self.fitness))
         n, e = self.shape
         clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
@@ -272,7 +272,7 @@ class AlignmentProblem:
         return self._block(self.fitness[rows], rows, rows.start, rows.stop)
 
     def pick(self, rows: IntArray) -> ClientBlock:
-        """Rows of an ascending index array, numbered from 0 on; only they are kept, whatever lies between."""
+        """Rows of an ascending index array, numbered from 0 on; the rows between them are not kept in memory."""
         chunked = isinstance(self.fitness, RowBlocks)
         return self._block(self.fitness.pick(rows) if chunked else self.fitness[rows], rows, 0, len(rows))
 
@@ -314,7 +314,7 @@ class AlignmentProblem:
             yield self.block(start, start + step)
 
     def values(self) -> RealArray:
-        """Fitness minus switching costs of all pairs, (num_clients, num_experts): for solvers that need it whole."""
+        """Fitness minus switching costs of all pairs, (num_clients, num_experts), in one array."""
         return self.block(0, self.num_clients).value
 
     def objective(self, x: Any) -> Number:
@@ -326,7 +326,7 @@ class AlignmentProblem:
         return worth(self, as_alignment(x, *self.shape)).loads
 
     def violations(self, x: Any) -> list[str]:
-        """Tell every kind of constraint that an alignment breaks, by its worst row; empty if it is feasible."""
+        """Describe each kind of constraint that an alignment breaks by its worst row; empty if it is feasible."""
         return find_violations(self, as_alignment(x, *self.shape))
 
     def bound(self, prices: npt.ArrayLike) -> Number:

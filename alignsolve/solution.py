@@ -1,4 +1,4 @@
-"""Solution: an answer after it was checked, and the errors for when there is none to give."""
+"""Solution: a checked answer, and the errors that are raised when there is none."""
 
 import math
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ class Status(StrEnum):
     OPTIMAL = "OPTIMAL"
     """The alignment is feasible, and the bound equals its objective."""
     FEASIBLE = "FEASIBLE"
-    """The alignment is feasible; how far from the best it may be, the gap says."""
+    """The alignment is feasible; the gap tells how far from the best it may be."""
     INFEASIBLE = "INFEASIBLE"
     """No alignment exists."""
     UNKNOWN = "UNKNOWN"
-    """None was found, and none is proven not to exist."""
+    """No alignment was found, and it is not proven that none exists."""
 
 
 class Proof(StrEnum):
-    """Who vouches for OPTIMAL or INFEASIBLE."""
+    """What proves OPTIMAL or INFEASIBLE."""
 
     PRICES = "PRICES"
     """Expert prices, or a witness, recomputed from the problem's own data."""
     SOLVER = "SOLVER"
     """The back end's own bound or exhausted search (general class only)."""
     NONE = "NONE"
-    """Nobody: the status is FEASIBLE or UNKNOWN."""
+    """Nothing is proven: the status is FEASIBLE or UNKNOWN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Solution:
     problem
         What was solved.
     status, proof
-        What is known, and who vouches for it.
+        What is known, and what proves it.
     assigned
         The alignment in CSR form, (indptr, experts); None if there is none.
     objective
@@ -59,11 +59,11 @@ class Solution:
         (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none and prices of
         zero prove nothing.
     witness
-        Why there is no alignment; None if there is one, or if only a back end says so.
+        Why there is no alignment; None if there is one, or if only a back end reports that there is none.
     runtime
         Seconds, checking included.
     stats
-        What the solver told of itself, and ``solver``, its name.
+        What the solver reports of its run; ``stats["solver"]`` is its name.
     """
 
     problem: AlignmentProblem
@@ -106,7 +106,7 @@ class Solution:
 
 
 class SolveError(RuntimeError):
-    """No alignment was found, or what a solver claimed does not hold. ``solution`` holds what is known."""
+    """No alignment was found, or a solver's answer did not pass the check. ``solution`` holds what is known."""
 
     def __init__(self, message: str, solution: Solution | None = None) -> None:
         super().__init__(message)
@@ -114,7 +114,7 @@ class SolveError(RuntimeError):
 
 
 class InfeasibleError(SolveError):
-    """No alignment exists. ``witness`` says why, unless only a back end's exhausted search does."""
+    """No alignment exists. ``witness`` tells why, unless only a back end's exhausted search shows it."""
 
     @property
     def witness(self) -> Witness | None:

@@ -1,4 +1,4 @@
-"""What a solver is: a callable that claims an answer, and a declaration of what it can take."""
+"""The solver protocol: a callable that returns an answer, and a declaration of the problems that it can take."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Capabilities:
 
 
 class WarmStart(NamedTuple):
-    """What is known from an earlier, similar problem: either part may be missing, neither is trusted."""
+    """What is known from an earlier, similar problem: either part may be missing, and neither is trusted."""
 
     alignment: Alignment | None = None
     prices: FloatArray | None = None
@@ -40,7 +40,7 @@ class WarmStart(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a solver tells while it works: seconds since its start, its best objective and bound so far."""
+    """A report of a running solver: seconds since its start, its best objective and bound so far."""
 
     phase: str
     seconds: float
@@ -53,14 +53,14 @@ ProgressHook = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """A solver's claim. Nothing in it is believed: :func:`alignsolve.solve` recomputes all of it.
+    """A solver's answer, not yet checked: :func:`alignsolve.solve` recomputes all of it.
 
     Parameters
     ----------
     x
         The alignment: :class:`Alignment`, (indptr, experts) or a matrix of bools; None if none was found.
     prices
-        (num_experts,) prices that should prove it.
+        (num_experts,) prices that should prove the alignment optimal.
     bound
         The back end's own upper bound. Counts only for the general class, as ``Proof.SOLVER``.
     witness
@@ -68,7 +68,7 @@ class Answer:
     infeasible
         The back end has proven by exhaustion that there is none. Counts only for the general class.
     stats
-        Whatever is worth telling: iterations, seconds of the back end.
+        Anything worth reporting: iterations, seconds of the back end.
     """
 
     x: Alignment | Any | None = None
@@ -83,7 +83,7 @@ class Solver(Protocol):
     """A solver. A dataclass of its parameters with a ``capabilities`` attribute, or a plain function (takes all).
 
     It may have a method ``prepare(problem)``, called before the clock of a finite time limit starts: the place to
-    compile what such a problem needs, which takes long only once after installation.
+    compile what such a problem needs; this takes long only once after installation.
     """
 
     def __call__(
@@ -96,7 +96,7 @@ class Solver(Protocol):
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Claim an answer.
+        """Return an answer.
 
         Parameters
         ----------
@@ -105,12 +105,13 @@ class Solver(Protocol):
         deadline
             On the clock of :func:`time.monotonic`, in seconds; inf if there is none.
         warm_start
-            From an earlier problem; its shapes fit this one.
+            What is known from an earlier problem; its shapes fit this one.
         seed
             Fixes every random choice.
         threads
             At most this many; None for as many as there are cores. The answer does not depend on it.
         progress
-            Called now and then by solvers that can tell, and by the front door when the answer is checked; or None.
+            Called now and then by solvers that report their progress, and by the front door once the answer is checked.
+            None: nobody listens.
         """
         ...

@@ -55,7 +55,7 @@ EXTRAS = {
     "reference/nvflare.rst": "fedtrain.adapters.nvflare",
     "reference/fedtrain.rst": "fedtrain.models",
 }
-"""Pages of the reference that can only be written where the extra of what they describe is installed."""
+"""Pages of the reference that need an extra, and the module that shows whether it is installed."""
 
 
 def _is_missing(module: str) -> bool:

@@ -1,7 +1,7 @@
-"""What a client's memory holds: one training step with k of the E experts, each in a process of its own.
+"""Measures a client's memory: one training step with k of the E experts, each in a process of its own.
 
-Prints one line per k: parameters in MB, and by how much the process's peak resident memory exceeds what it was before
-the client's part was loaded. Run: python examples/huggingface_memory.py [number of experts, …]
+Prints one line per k: the parameters in MB, and the peak resident memory above that before the client's part was
+loaded. Run: python examples/huggingface_memory.py [number of experts, …]
 """
 
 import subprocess
@@ -30,7 +30,7 @@ CONFIG = MixtralConfig(
 
 
 def experts_of_client(k: int) -> tuple[int, ...]:
-    """The first k of each layer."""
+    """Return the first k experts of each layer."""
     return tuple(j + layer * CONFIG.num_local_experts for layer in range(CONFIG.num_hidden_layers) for j in range(k))
 
 
@@ -46,7 +46,7 @@ def serve(counts: list[int]) -> None:
 
 
 def be_client(k: int, path: str) -> None:
-    """Load the part, train one step with AdamW, and say what it took."""
+    """Load the part, train one step with AdamW, and print the memory."""
     with torch.device("meta"):  # the client needs the whole model's names and shapes, not its values
         shapes = load_model(CONFIG).state_dict()
     layout = detect(shapes)
@@ -61,13 +61,13 @@ def be_client(k: int, path: str) -> None:
 
 
 def resident_mb(line: str) -> float:
-    """Resident memory of this process as Linux tells it: ``VmRSS`` now, ``VmHWM`` at its peak since the last reset."""
+    """Return resident memory as Linux reports it: ``VmRSS`` now, ``VmHWM`` at the peak since the last reset."""
     status = Path("/proc/self/status").read_text()
     return next(int(row.split()[1]) for row in status.splitlines() if row.startswith(line)) * 1024 / 1e6
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew: importing takes more than it leaves."""
+    """Reset the peak: imports use more memory than they keep."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

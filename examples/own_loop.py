@@ -1,4 +1,4 @@
-"""A federated Mixture-of-Experts in a loop and a model of one's own: align, slice, train, merge, learn."""
+"""A federated Mixture-of-Experts with its own loop and its own model: align, slice, train, merge, learn."""
 
 import torch
 from torch.nn import functional

@@ -1,4 +1,6 @@
-"""Families of instances, each with a reason to exist: they race the solvers and they trap them.
+"""Families of instances to race solvers and to trap them, and readers and writers of others' file formats.
+
+Benchmarks, tests and docs call it. It imports alignsolve and no other house.
 
 ``FAMILIES["popular"](rng, num_clients=1000, num_experts=32)`` makes an instance. A new family is one file, a pure
 function ``(rng, *, num_clients, num_experts) -> AlignmentProblem``, and one line here.

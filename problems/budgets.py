@@ -1,4 +1,4 @@
-"""Clients pay for their experts, out of a memory and a deadline of their own: a knapsack for each."""
+"""Clients pay for their experts out of budgets of memory and time: a knapsack for each client."""
 
 import numpy as np
 

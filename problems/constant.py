@@ -1,4 +1,4 @@
-"""One fitness for all pairs: every feasible alignment of full size is optimal. Zeros are what a first round knows."""
+"""One fitness for all pairs: every feasible alignment of full size is optimal. In a first round all fitness is 0."""
 
 import numpy as np
 
@@ -12,5 +12,5 @@ def constant(rng: np.random.Generator, *, num_clients: int, num_experts: int, va
 
 
 def zeros(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Nothing is known yet: the objective is 0, and so is its bound."""
+    """Fitness 0 everywhere, as before anything is known: the objective is 0, and so is its bound."""
     return constant(rng, num_clients=num_clients, num_experts=num_experts, value=0.0)

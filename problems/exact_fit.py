@@ -1,6 +1,7 @@
-"""Weighted loads that fit to the last digit, and must all be placed: whoever compares floats naively finds no room.
+"""Weighted loads that fill the capacities to the last digit, all of which must be placed.
 
-All clients load by the same amount, so that a feasible alignment is easy to find and only its arithmetic is hard.
+A naive comparison of floats finds no room for them. All clients have the same load, so that a feasible alignment is
+easy to find and only its arithmetic is hard.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def exact_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int)
 
 
 def _fitting(rng: np.random.Generator, num_clients: int, num_experts: int, *, hundredths: int) -> AlignmentProblem:
-    """Popular experts, whose capacities are exactly what the clients must put into them."""
+    """Popular experts, whose capacities are exactly the loads that the clients must place."""
     capacity = device_tiers(rng, num_clients, num_experts)
     counts = loads(deal(rng, capacity, num_experts), num_experts)
     return AlignmentProblem(

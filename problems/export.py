@@ -1,8 +1,14 @@
-"""Problems as MPS and LP files, for every solver that reads them; floats are written so that they read back equal."""
+"""Problems as MPS and LP files, for every solver that reads them.
+
+Floats are written so that they read back equal. HiGHS's own writer does not do that: highspy 1.14 writes 15 digits, so
+that 0.1 + 0.2 comes back as 0.3 and 1/3 as another number, in both formats; and a row that is bounded on both sides
+comes back from its LP files as an equation with one more column. So the lines are written here.
+"""
 
 import math
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -38,21 +44,31 @@ def write(problem: AlignmentProblem, path: str | os.PathLike[str]) -> None:
         file.writelines(f"{line}\n" for line in lines(linear_program(problem)))
 
 
+@dataclass(frozen=True)
+class _MpsRow:
+    """A row as MPS has it; a range, where there is one, is the distance of its other bound."""
+
+    name: str
+    sense: str
+    bound: float
+    range: float | None = None
+
+
 def _mps(program: LinearProgram) -> Iterator[str]:
-    rows = [row for row in _rows(program) if math.isfinite(row[1]) or math.isfinite(row[2])]
+    written = [_mps_rows(*row) for row in _rows(program)]
+    rows = [row for parts in written for row in parts]
     yield from ("NAME alignment", "OBJSENSE", "    MAX", "ROWS", " N objective")
-    for name, lower, upper in rows:
-        sense = "E" if lower == upper else "L" if math.isfinite(upper) else "G"
-        yield f" {sense} {name}"
+    for row in rows:
+        yield f" {row.sense} {row.name}"
     yield "COLUMNS"
-    yield from _mps_columns(program, {name for name, _, _ in rows})
+    yield from _mps_columns(program, [[row.name for row in parts] for parts in written])
     yield "RHS"
-    for name, lower, upper in rows:
-        yield f"    RHS {name} {upper if math.isfinite(upper) else lower}"
+    for row in rows:
+        yield f"    RHS {row.name} {row.bound}"
     yield "RANGES"
-    for name, lower, upper in rows:
-        if math.isfinite(lower) and math.isfinite(upper) and lower != upper:
-            yield f"    RANGE {name} {upper - lower}"
+    for row in rows:
+        if row.range is not None:
+            yield f"    RANGE {row.name} {row.range}"
     yield "BOUNDS"
     bounds = zip(program.column_names(), program.lower.tolist(), program.upper.tolist(), strict=True)
     for name, lower, upper in bounds:
@@ -61,9 +77,26 @@ def _mps(program: LinearProgram) -> Iterator[str]:
     yield "ENDATA"
 
 
-def _mps_columns(program: LinearProgram, written: set[str]) -> Iterator[str]:
-    """Every column's cost and entries, the pairs between the marks that make them whole."""
-    rows = program.row_names()
+def _mps_rows(name: str, lower: float, upper: float) -> list[_MpsRow]:
+    """One row, or none where nothing is bounded; two where no range says both bounds exactly, as of crossed ones."""
+    most, least = math.isfinite(upper), math.isfinite(lower)
+    if lower == upper:
+        return [_MpsRow(name, "E", upper)]
+    if most and least and (lower > upper or upper - (upper - lower) != lower):
+        return [_MpsRow(f"{name}_most", "L", upper), _MpsRow(f"{name}_least", "G", lower)]
+    if most:
+        return [_MpsRow(name, "L", upper, upper - lower if least else None)]
+    return [_MpsRow(name, "G", lower)] if least else []
+
+
+def _mps_columns(program: LinearProgram, written: list[list[str]]) -> Iterator[str]:
+    """Every column's cost and entries, the pairs between the marks that make them whole.
+
+    Parameters
+    ----------
+    written
+        The names under which each row is written.
+    """
     start, index, value = program.start.tolist(), program.index.tolist(), program.value.tolist()
     columns = enumerate(zip(program.column_names(), program.cost.tolist(), strict=True))
     yield "    MARKER 'MARKER' 'INTORG'"
@@ -72,8 +105,8 @@ def _mps_columns(program: LinearProgram, written: set[str]) -> Iterator[str]:
             yield "    MARKER 'MARKER' 'INTEND'"
         yield f"    {name} objective {cost}"
         for at in range(start[k], start[k + 1]):
-            if rows[index[at]] in written:
-                yield f"    {name} {rows[index[at]]} {value[at]}"
+            for row in written[index[at]]:
+                yield f"    {name} {row} {value[at]}"
     if len(program.cost) == len(program.clients):
         yield "    MARKER 'MARKER' 'INTEND'"
 

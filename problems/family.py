@@ -1,4 +1,4 @@
-"""What a family of instances is: a function that makes one, and the known reason where none of them can be solved."""
+"""What a family of instances is: a function that makes one, and the reason if all of them are infeasible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ class Reason:
     Attributes
     ----------
     side
-        That of every witness of an instance: the other sides have nothing to show.
+        The side of every witness of an instance.
     experts
-        (num_experts,) bools of an instance that are one witness (others of that side may exist); empty for "row".
+        Gives the (num_experts,) bools of one witness of an instance; others may exist. All False for "row".
     """
 
     side: Literal["demand", "capacity", "row"]
@@ -46,7 +46,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Family:
-    """A family and what is known of all its instances.
+    """A family, and whether all its instances are feasible.
 
     Attributes
     ----------

@@ -2,11 +2,12 @@
 
 Types A to D: P. C. Chu and J. E. Beasley, A genetic algorithm for the generalised assignment problem, Computers &
 Operations Research 24 (1997). Type E: M. Laguna et al. (1995), in the form that M. Yagiura, T. Ibaraki and F. Glover
-(2004) made instances of. A and B are loose and easy, C is tight, in D the cheap expert is the one that the client loads
-most, in E a few clients load an expert much more than all others. Costs are minimised: fitness is minus the cost.
+(2004) made instances of. A and B are loose and easy. C is tight. In D the cheap expert is the one with the
+client's largest load. In E a few clients have much larger loads than all others. Costs are minimised: fitness is minus
+the cost.
 
-The rules do not promise that anything is feasible. Here a capacity is raised where a greedy alignment, planted first,
-would break it: on a few clients now and then, at the published sizes never.
+The rules do not promise a feasible instance. So a greedy alignment is planted first, and a capacity that it breaks is
+raised: sometimes with a few clients, never at the published sizes.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Instances without any alignment, a function for each kind of reason; most are only one unit beyond what is possible.
+"""Infeasible instances, a function for each kind of reason. Most of them are infeasible by one unit only.
 
-Only the side that fails is bounded, so that the reason is the only one: where clients demand nothing no capacity can
-be overrun, and where experts demand nothing none can starve.
+Only the side that fails is bounded, so that there is one reason only. Where clients demand nothing, no capacity can be
+exceeded. Where experts demand nothing, no demand can be missed.
 """
 
 import numpy as np

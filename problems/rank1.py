@@ -1,4 +1,4 @@
-"""Fitness a_i·b_j: all clients rank the experts alike, and only how much they care tells them apart."""
+"""Fitness a_i·b_j: all clients rank the experts alike, and differ only in how large their fitness is."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Some pairs are settled beforehand: a client keeps an expert whatever it is worth."""
+"""Some pairs are required: a client keeps an expert whatever its fitness."""
 
 import math
 

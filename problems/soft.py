@@ -1,4 +1,4 @@
-"""Nothing is forbidden, much has its price: balance is priced per unit of load, and so is every new expert."""
+"""Soft bounds: imbalance has a price per unit of load, and every new expert has a switching cost."""
 
 import numpy as np
 

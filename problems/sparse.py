@@ -1,4 +1,4 @@
-"""Few pairs are eligible, and the fitness of all others was never measured: it is NaN and must not be touched."""
+"""Few pairs are eligible. The fitness of all others was never measured: it is NaN and must not be read."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Clients load their experts by different amounts, examples or bytes: a generalised assignment problem."""
+"""Clients have different loads, in examples or bytes: a generalised assignment problem."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def weighted(rng: np.random.Generator, *, num_clients: int, num_experts: int) ->
 
 
 def weighted_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Loads of a gigabyte and a little, whole numbers too: tolerances made for loads of 1 are worthless here."""
+    """Loads of a little over a gigabyte, whole numbers too: tolerances made for loads of 1 are worthless here."""
     return _loaded(rng, 1_000_000_000 + rng.integers(0, 1_000, size=num_clients), num_experts)
 
 

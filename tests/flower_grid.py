@@ -1,4 +1,4 @@
-"""A grid that runs ClientApps in this process: nodes may be silent, fail, lie, and answer in any order."""
+"""A grid that runs ClientApps in this process; nodes may be silent, fail, lie, and answer in any order."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +16,7 @@ Tamper = Callable[[Message, Message], list[Message]]
 
 
 class FakeGrid(Grid):
-    """Delivers what is sent at once, and the replies in an order drawn from ``seed``.
+    """Delivers messages at once, and replies in an order drawn from ``seed``.
 
     ``nodes`` are node configurations by node id; ``tamper`` are what becomes of replies, by partition.
     """
@@ -41,15 +41,15 @@ class FakeGrid(Grid):
         raise NotImplementedError
 
     def create_message(self, content, message_type, dst_node_id, group_id, ttl=None):
-        """As Flower's."""
+        """Create a message as Flower's grid does."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
-        """All of them, in some order."""
+        """Return all node ids, in some order."""
         return self.rng.permutation(np.array(list(self.nodes), dtype=object)).tolist()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Have each message answered."""
+        """Deliver each message, and store its reply."""
         ids = []
         for message in messages:
             message.metadata.__dict__["_message_id"] = str(uuid4())
@@ -59,16 +59,16 @@ class FakeGrid(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Hand over the replies."""
+        """Return the replies."""
         replies = [reply for sent in message_ids for reply in self._replies.pop(sent, [])]
         return [replies[k] for k in self.rng.permutation(len(replies))]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout=None) -> Iterable[Message]:
-        """Push and pull; who is silent now has let the timeout pass."""
+        """Push messages and pull replies; a silent node counts as timed out."""
         return self.pull_messages(self.push_messages(messages))
 
     def trained(self) -> list[Message]:
-        """All requests to train so far."""
+        """Return all requests to train so far."""
         return [message for message in self.sent if message.metadata.message_type == "train"]
 
     def _answer(self, message: Message) -> list[Message]:
@@ -88,7 +88,7 @@ class FakeGrid(Grid):
 
 
 def delivered(reply: Message, node: int) -> Message:
-    """Give a reply what Flower gives it on its way."""
+    """Add to a reply the metadata that Flower adds in transit."""
     if not reply.metadata.message_id:
         reply.metadata.__dict__["_message_id"] = str(uuid4())
     reply.metadata.__dict__["_src_node_id"] = node
@@ -96,5 +96,5 @@ def delivered(reply: Message, node: int) -> Message:
 
 
 def bytes_on_the_wire(message: Message) -> int:
-    """All that Flower sends for a message: its values, and the names, types and references around them."""
+    """Return the bytes that Flower sends for a message: values, names, types and references."""
     return sum(len(part.deflate()) for part in get_all_nested_objects(message).values())

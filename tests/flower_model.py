@@ -1,4 +1,4 @@
-"""The model of tests/adding.py in Flower: a grid of nodes that run it, and a strategy that deals out its experts."""
+"""The model of tests/adding.py in Flower: a grid of nodes that run it, and a strategy that aligns its experts."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def make_strategy(**options):
 
 
 def assigned_in(grid, last=None):
-    """Who was sent which experts, read from the messages themselves."""
+    """Return which client was sent which experts, read from the messages."""
     sent = grid.trained()[-last:] if last else grid.trained()
     held = {}
     for message in sent:

@@ -1,4 +1,4 @@
-"""A run in a process that may be killed; apart from the tests, so that the process need not import them."""
+"""A run in a process that may be killed, in its own file, so that the process does not import the tests."""
 
 import io
 import os
@@ -34,13 +34,13 @@ TINY = (
 
 
 def go(out, *overrides, resume=True, overwrite=False) -> Ending:
-    """Run, or go on with, the tiny run in this folder."""
+    """Start or resume the tiny run in this folder."""
     config = read_config(overrides=[*TINY, *overrides])
     return execute(config, Path(out), overwrite=overwrite, resume=resume, console=Console(file=io.StringIO()))
 
 
 def child(out, fuse):
-    """Do so in a process of its own, which kills itself at the ``fuse``-th step on disk, unless that is None."""
+    """Do the run in a separate process, which kills itself at step ``fuse`` on disk; None: it does not."""
     if fuse is not None:
         left = [fuse]
         for name in ("fsync", "replace", "rename", "open", "rmdir", "unlink"):

@@ -1,4 +1,4 @@
-"""Small weights in every layout, each entry marked with the expert that it belongs to."""
+"""Small weights in every layout, each entry marked with its expert."""
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def transposed(hidden=8, inner=6):
 
 
 def adapters():
-    """As of ``peft.get_peft_model_state_dict``: two nested wrappers, and an adapter that is nobody's."""
+    """Return adapters as ``peft.get_peft_model_state_dict`` does: two nested wrappers, and an adapter of no expert."""
     weights = {}
     for layer in LAYERS:
         model = f"base_model.model.model.layers.{layer}"
@@ -88,7 +88,7 @@ EXAMPLES = {
 
 
 def marked(weights):
-    """Mark each entry with the number of its expert, -1 where it is shared; return the layout as well.
+    """Mark each entry with the number of its expert, -1 if shared; return the layout, too.
 
     The marks do not come from the layout: they are written by hand, name by name.
     """

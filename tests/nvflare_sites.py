@@ -1,4 +1,4 @@
-"""NVFlare's own server side in this process: sites take their tasks in turn, and may be silent, fail or lie."""
+"""NVFlare's server side in this process; sites take their tasks in turn, and may be silent, fail or lie."""
 
 from collections.abc import Callable, Iterator
 
@@ -22,15 +22,15 @@ Tamper = Callable[[Shareable], Shareable]
 
 
 class Adding(AlignedExecutor):
-    """Client i adds i + 1 to all that it gets."""
+    """Client i adds i + 1 to every value that it gets."""
 
     def train(self, given, experts, task):
-        """As tests/adding.py has it."""
+        """Train as in tests/adding.py."""
         return add(given, experts, task)
 
 
 class Server(AlignedController):
-    """Trains the model of tests/adding.py, or the weights that it is given."""
+    """Trains the model of tests/adding.py, or given weights."""
 
     def __init__(self, given=None, **options):
         options = {"clients": NAMES, "timeout": 30, "patience": 0.1, "router_down": "all", **options}
@@ -39,20 +39,20 @@ class Server(AlignedController):
         self.seen = []  # what after_round is told
 
     def make_aligner(self):
-        """One or two experts for each."""
+        """Return an aligner with one or two experts per client."""
         return make_aligner(len(self.clients))
 
     def initial_weights(self):
-        """As given."""
+        """Return the given weights."""
         return self.given
 
     def after_round(self, number, weights, figures):
-        """Keep it."""
+        """Record the round."""
         self.seen.append((number, weights, figures))
 
 
 class Sites(WFCommServer):
-    """The communicator and engine of a job: whenever the controller looks, all sites have done what they could.
+    """The communicator and engine of a job; whenever the controller waits, all sites do their tasks.
 
     ``tamper`` are what becomes of replies, by site; ``silent`` take no tasks; ``lost`` are known to be gone.
     """
@@ -70,7 +70,7 @@ class Sites(WFCommServer):
         self._engine = self
 
     def run(self, controller: AlignedController, abort: Signal | None = None) -> AlignedController:
-        """Run a job to its end; raises what NVFlare would end it for."""
+        """Run a job to its end; raise the error for which NVFlare would end it."""
         controller.set_communicator(self)
         context = self.new_context()
         controller.initialize(context)
@@ -80,28 +80,28 @@ class Sites(WFCommServer):
         return controller
 
     def get_clients(self) -> list[Client]:
-        """Those that are connected."""
+        """Return the connected sites."""
         return [Client(name, "token") for name in self.names]
 
     def get_client_disconnect_time(self, client_name: str) -> float | None:
-        """A time for the lost."""
+        """Return a disconnect time for lost sites."""
         return 1.0 if client_name in self.lost else None
 
     def new_context(self) -> FLContext:
-        """As an engine's."""
+        """Return a context as an engine does."""
         return self.contexts.new_context()
 
     def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
-        """Tell the controller."""
+        """Pass the event to the controller."""
         self.controller.handle_event(event_type, fl_ctx)
 
     def process_submission(self, client, task_name, task_id, result, fl_ctx) -> None:
-        """As the server's runner calls it."""
+        """Process a submission as the server's runner does."""
         self.fire_event(EventType.BEFORE_PROCESS_SUBMISSION, self._context_of(client))
         super().process_submission(client, task_name, task_id, result, fl_ctx)
 
     def get_num_standing_tasks(self) -> int:
-        """Let the sites do their tasks first."""
+        """Let the sites do their tasks, then return the number of tasks."""
         for name in self.names:
             if name not in self.silent:
                 self._serve(Client(name, "token"))
@@ -109,7 +109,7 @@ class Sites(WFCommServer):
         return super().get_num_standing_tasks()
 
     def held(self) -> Iterator[tuple[str, list[int], dict]]:
-        """Who was sent which tensors, and told which experts."""
+        """Return which site was sent which tensors and which expert numbers."""
         for name, task, _ in self.sent:
             model = FLModelUtils.from_shareable(task)
             yield name, model.meta["alignsolve"]["experts"], model.params
@@ -125,13 +125,13 @@ class Sites(WFCommServer):
         self.process_submission(client, name, number, fobs.loads(fobs.dumps(reply)), self.new_context())
 
     def _context_of(self, client: Client) -> FLContext:
-        """As the server's runner has it for what a site wants."""
+        """Return the context of the server's runner for a site's request."""
         context = self.new_context()
         context.set_peer_context(FLContextManager(self, client.name, "job").new_context())
         return context
 
     def _execute(self, name: str, task: Shareable) -> Shareable:
-        """As NVFlare's ClientRunner: what an executor raises is a return code."""
+        """Run an executor as NVFlare's ClientRunner does: exceptions become return codes."""
         try:
             return self.executor.execute(name, task, FLContext(), Signal())
         except RuntimeError:
@@ -141,7 +141,7 @@ class Sites(WFCommServer):
 
 
 def assigned_in(sites: Sites, last: int | None = None) -> dict[int, list[int]]:
-    """Who was sent which experts, read from the tensors themselves."""
+    """Return which site was sent which experts, read from the tensors."""
     sent = list(sites.held())[-last:] if last else list(sites.held())
     return {
         NAMES.index(name): sorted(int(key.split(".")[1]) for key in params if key.startswith("experts."))
@@ -150,7 +150,7 @@ def assigned_in(sites: Sites, last: int | None = None) -> dict[int, list[int]]:
 
 
 def changed(change: Callable[[dict, dict], object]) -> Tamper:
-    """A site that changes the tensors and the measures that it returns."""
+    """Return a site that changes its tensors and measures before it sends them."""
 
     def tamper(reply: Shareable) -> Shareable:
         model = FLModelUtils.from_shareable(reply)

@@ -1,4 +1,4 @@
-"""What fedtrain's own loop makes of a run, and what an adapter's server leaves of the same run in its folder."""
+"""The results of a run by fedtrain's own loop, and of the same run by an adapter's server from its folder."""
 
 import json
 
@@ -9,7 +9,7 @@ from fedtrain.server.rounds import run_rounds
 
 
 def own_loop(num_clients, rounds, *overrides):
-    """Play a run; return every round's row, and the last state."""
+    """Run all rounds; return every round's row, and the last state."""
     sizes = (f"clients.num_clients={num_clients}", f"rounds={rounds}", "clients.dropout=0")
     federation = prepare(read_config(overrides=[*sizes, *overrides]))
     played = list(run_rounds(federation, initial_state(federation)))
@@ -23,6 +23,6 @@ def assert_same_model(folder, state):
 
 
 def history(folder):
-    """Every round's figures, from the newest state."""
+    """Return every round's figures, from the newest state."""
     newest = max(folder.glob("round-*"))
     return json.loads((newest / "state.json").read_text(encoding="utf-8"))["history"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_architecture import ROOMS
+
 ROOT = Path(__file__).parents[1]
 TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")]
 NAMES = [str(path.relative_to(ROOT)) for path in TEXTS]
@@ -102,6 +104,35 @@ def resolved(name):
             return False
         thing = getattr(thing, part) if hasattr(thing, part) else importlib.import_module(module)
     return True
+
+
+@pytest.mark.parametrize("own", ROOMS)
+def test_the_map_has_every_room_from_the_ground_up(own):
+    heights = {place: height for height, place in enumerate(ROOMS[own])}
+    tables = [line.split("|")[1] for line in text_of(ROOT / "ARCHITECTURE.md").splitlines() if line.startswith("|")]
+    named = [name for cell in tables for name in re.findall(rf"`{own}/([\w/]+)(?:\.py)?`", cell)]
+    drawn = [name.rstrip("/") for name in named]
+    assert {path.parent.name for path in (ROOT / own).glob("*/__init__.py")} <= set(drawn)
+    assert [heights[name] for name in drawn] == sorted(heights[name] for name in drawn)
+
+
+def references(path):
+    """Full names that the docstrings of a module refer to; a leading dot means: beside this module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    package = ".".join(parts[:-1])
+    for dot, name in re.findall(r":(?:mod|class|func|data|meth):`~?(\.?)([\w.]+)`", text_of(path)):
+        full = f"{package}.{name}" if dot else name
+        if full.partition(".")[0] in HOUSES:
+            yield full
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_references_in_docstrings_lead_somewhere(house):
+    for path in sorted((ROOT / house).rglob("*.py")):
+        for name in references(path):
+            needed = [package for adapter, package in EXTRAS.items() if name.startswith(adapter)]
+            if all(find_spec(package) for package in needed):
+                assert resolved(name), f"{path.relative_to(ROOT)}: {name}"
 
 
 def test_names_are_resolved():

@@ -1,4 +1,4 @@
-"""Tiny transformers with random weights, one of each family whose layout differs."""
+"""Tiny transformers with random weights, one for each family with a different layout."""
 
 import transformers
 from transformers import (

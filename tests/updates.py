@@ -1,4 +1,4 @@
-"""Updates of a small model, made without training: what the tests of merging and of the server's door share."""
+"""Updates of a small model, made without training; shared by the tests of merging and of reception."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The price bound: for any expert prices, a number that no alignment's objective exceeds."""
+"""The price bound: from any expert prices, a number that no alignment's objective exceeds."""
 
 import math
 import time
@@ -21,7 +21,7 @@ these) and one more for every expert of its row; the rest is summed exactly."""
 
 
 class Bound(NamedTuple):
-    """An upper bound on every alignment's objective, and by how much rounding up has lifted it."""
+    """An upper bound on every alignment's objective, and how much of it is rounding up."""
 
     value: Number
     lifted: float
@@ -83,7 +83,7 @@ def adder(problem: ProblemView, engine: RowEngine) -> Callable[[RealArray], Numb
 
 
 def _portions(problem: ProblemView) -> Iterator[ClientBlock]:
-    """All clients in blocks; where each is a knapsack, in blocks so small that a deadline comes between them."""
+    """All clients in blocks; where each is a knapsack, in blocks so small that the deadline is looked at in time."""
     if problem.client_budget is None:
         return problem.blocks()
     return (problem.block(first, first + KNAPSACKS) for first in range(0, problem.num_clients, KNAPSACKS))

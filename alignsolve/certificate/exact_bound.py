@@ -1,8 +1,8 @@
-"""The price bound once more, without its rounding, for when rounding alone stands between a bound and an objective.
+"""The price bound without rounding up, for when rounding alone stands between a bound and an objective.
 
 That happens where an optimum is exactly 0, or cancels to it: no relative tolerance helps there, and a bound that was
 rounded up for safety proves nothing. Here every difference is kept with its rounding error, every product is split
-into two floats that make it up exactly, and one correctly rounded sum closes it. Cardinality class only.
+into two floats whose sum it is exactly, and one correctly rounded sum is taken in the end. Cardinality class only.
 """
 
 import math
@@ -19,7 +19,7 @@ from alignsolve.subproblem.reduced_fitness import subtract_prices
 
 
 def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
-    """Upper bound from projected prices, lifted only by what rounding really lost, (num_experts,) prices."""
+    """Upper bound from projected prices, (num_experts,), lifted only by what rounding really lost."""
     terms = list(_expert_terms(problem, prices))
     lost = 0.0
     for block in problem.blocks():
@@ -38,7 +38,7 @@ def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
 
 
 def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: FloatArray, chosen: FloatArray) -> float:
-    """The most that the exact optimum of the rows can exceed the optimum of their rounded reduced fitness."""
+    """Return by how much the exact optimum of the rows can exceed that of their rounded reduced fitness at most."""
     wide = np.broadcast_to(prices, value.shape)
     with np.errstate(invalid="ignore"):
         error = rounding_of_difference(value, wide, reduced)
@@ -76,5 +76,5 @@ def _excess(more: float, less: float) -> Fraction:
 
 
 def _finite(penalty: float) -> Fraction:
-    """A penalty as an exact number; a hard bound's costs nothing, for nothing breaks it."""
+    """A penalty as an exact number; that of a hard bound counts 0, for no load breaks the bound."""
     return Fraction(penalty) if math.isfinite(penalty) else Fraction(0)

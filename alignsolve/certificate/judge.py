@@ -43,9 +43,9 @@ def judge(
 ) -> Solution:
     """Recompute everything that an answer claims, and decide what is known.
 
-    An alignment that breaks a constraint is not returned, prices that are none prove nothing, a bound below what was
-    reached is refuted: ``stats["rejected"]`` tells what was wrong. After the deadline the bound is computed more
-    cheaply, and may be less low.
+    An alignment that breaks a constraint is not returned. Prices that are not one finite number per expert prove
+    nothing. A back end's bound below the objective is refuted. ``stats["rejected"]`` tells what was wrong. After the
+    deadline the bound is computed more cheaply, and may be higher.
     """
     started = time.monotonic() if started is None else started
     checked, broken = _check_alignment(problem, answer, threads)
@@ -75,7 +75,7 @@ def judge(
 
 
 def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
-    """Check the alignment, or tell why it is not one."""
+    """Check the alignment; None, and the reason, if it is not feasible."""
     if answer.x is None:
         return None, ""
     try:
@@ -89,7 +89,7 @@ def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | N
 
 
 def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
-    """Project the prices onto their box, or tell why they are none."""
+    """Project the prices onto their box; None, and the reason, if they are not usable."""
     if answer.prices is None:
         return None, ""
     try:
@@ -99,7 +99,7 @@ def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray
 
 
 def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | None) -> tuple[Number, str]:
-    """A back end's bound, which counts for the general class only; inf where it is none or refuted."""
+    """Return a back end's bound, which counts for the general class only; inf if there is none or it is refuted."""
     if problem.class_ is not ProblemClass.GENERAL or not math.isfinite(answer.bound):
         return math.inf, ""
     if checked is None:
@@ -118,7 +118,7 @@ def _best_bound(
     threads: int | None,
     deadline: float,
 ) -> Number:
-    """Bound from the prices, or from prices of zero, which are always honest."""
+    """Return the bound from the prices, or from prices of zero, which are always valid."""
     if prices is None:
         return price_bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
     value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)

@@ -1,4 +1,4 @@
-"""What of a time limit is kept back for checking the answer, which counts against the limit like everything else."""
+"""The part of a time limit that is kept back for checking the answer: the check counts against the limit too."""
 
 import time
 
@@ -15,12 +15,13 @@ from alignsolve.subproblem.dispatch import row_engine
 NEGLIGIBLE = 1 << 15
 """Pairs up to which checking takes a few milliseconds."""
 TIMED_KNAPSACKS = 256
-"""Clients that are timed where each of them is a knapsack; else a block of them."""
+"""Clients that are timed where each of them is a knapsack; otherwise a block is timed."""
 AS_MUCH_AGAIN = 2.0
-"""Violations, objective and loads take about as long as the bound, and other prices may take longer than 0."""
+"""Factor on the time of a bound at prices 0: violations, objective and loads take about as long again, and a bound at
+other prices may take longer."""
 LARGEST_SHARE = 0.25
-"""Share of the limit that is kept back at most: an answer is worth more than a low bound, and what has not been bounded
-by then is bounded more cheaply."""
+"""Largest share of the limit that is kept back: an answer is worth more than a low bound, and clients that are not
+bounded by then are bounded more cheaply."""
 
 
 def prepare_checks(problem: ProblemView) -> None:

@@ -1,4 +1,4 @@
-"""Verification: an answer that somebody claims, say in a file, is recomputed from the problem and compared."""
+"""Verification: an answer from elsewhere, say from a file, is recomputed from the problem and compared."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from alignsolve.solver import Answer
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """What somebody says is known about a problem; nothing in it is believed.
+    """What an answer from elsewhere claims about a problem; all of it is rechecked.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Claim:
 
     @classmethod
     def of(cls, solution: Solution) -> "Claim":
-        """Return what a solution says."""
+        """Return what a solution claims."""
         witness = solution.witness
         return cls(
             shape=solution.problem.shape,
@@ -67,16 +67,16 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """A claim after it was recomputed.
+    """A claim, compared with what was recomputed.
 
     Attributes
     ----------
     solution
-        What the problem's own data say of the claimed alignment, prices and witness.
+        The claimed alignment, prices and witness, judged from the problem's own data.
     differences
-        Each claim that does not hold, in words; empty if all do.
+        Each claim that does not hold, in words; empty if all hold.
     unconfirmed
-        Claims that rest on a back end's word (general class) and can neither be confirmed nor refuted from here.
+        Claims that only a back end supports (general class), and that can neither be confirmed nor refuted here.
     """
 
     solution: Solution
@@ -90,7 +90,7 @@ class Verification:
 
 
 def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
-    """Recompute everything that a claim says, from the problem's own data.
+    """Recompute everything in a claim from the problem's own data.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | Non
 
 @dataclass
 class _Comparison:
-    """A claim beside what was recomputed; what differs is gathered in words."""
+    """Compares a claim with what was recomputed; collects the differences in words."""
 
     problem: AlignmentProblem
     claim: Claim
@@ -182,7 +182,7 @@ class _Comparison:
 
     @property
     def _general(self) -> bool:
-        """Whether a back end may know what prices cannot prove."""
+        """Whether the problem is of the general class, where a back end may know what prices cannot prove."""
         return self.problem.class_ is ProblemClass.GENERAL
 
     def _close(self, a: Number | None, b: Number | None) -> bool:

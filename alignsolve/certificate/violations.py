@@ -1,4 +1,4 @@
-"""What an alignment breaks, told by its worst rows, from the problem's own data alone."""
+"""The constraints that an alignment breaks, each told by its worst row, from the problem's own data."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from alignsolve.numerics import IntArray, RealArray, slack
 
 
 def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
-    """Every kind of constraint that an alignment breaks, each told by its worst row; empty if it is feasible."""
+    """Describe each kind of constraint that an alignment breaks by its worst row; empty if it is feasible."""
     found: list[str] = []
     for block in problem.blocks():
         indptr = alignment.indptr[block.start : block.stop + 1]

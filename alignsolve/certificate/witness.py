@@ -1,4 +1,4 @@
-"""Witnesses of infeasibility: a set of experts that anybody can add up to see that no alignment exists."""
+"""Witnesses of infeasibility: a set of experts whose bounds contradict what the clients can do, easy to check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -74,7 +74,7 @@ def named(mask: BoolArray, what: str) -> str:
 def contradiction(problem: ProblemView) -> Witness | None:
     """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
     bounds = problem.experts
-    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each by itself, so that all together do
+    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each alone is one, so all together are one
     if crossed.any():
         found = confirm(problem, crossed, "demand")
         if found is not None:
@@ -94,7 +94,7 @@ def row_witness(problem: ProblemView) -> Witness | None:
 
 
 def _rows_plainly_fit(problem: ProblemView) -> bool:
-    """Whether no row can contradict itself, seen without a pass over the pairs."""
+    """Whether it is clear without a pass over the pairs that no row contradicts itself."""
     if problem.required is not None:
         return False
     if problem.client_budget is not None and (problem.client_budget < 0).any():
@@ -109,7 +109,7 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
 
 
 def _one_fits(block: ClientBlock) -> bool:
-    """Whether every client of the block can take some expert by itself: where one is all that is demanded."""
+    """Whether every client that demands an expert can take some one expert alone."""
     fits = np.ones(block.value.shape, dtype=np.bool_) if block.allowed is None else block.allowed
     if block.budget is not None and block.cost is not None:
         for r in range(block.budget.shape[1]):
@@ -118,7 +118,7 @@ def _one_fits(block: ClientBlock) -> bool:
 
 
 def row_reason(problem: ProblemView, i: int) -> str:
-    """Tell in words what contradicts itself in client i's row."""
+    """Tell in words why client i has no choice that meets its own bounds."""
     block = problem.block(i, i + 1)
     capacity, demand = int(block.capacity[0]), int(block.demand[0])
     eligible = np.ones(problem.num_experts, dtype=np.bool_) if block.allowed is None else block.allowed[0]
@@ -155,7 +155,7 @@ def row_reason(problem: ProblemView, i: int) -> str:
 def _budget_reason(
     i: int, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
 ) -> str:
-    """Tell which budget a client cannot keep, and for what; budgets that only clash together are listed."""
+    """Tell which budget a client cannot keep, and why; budgets that only clash together are listed."""
     for r, limit in enumerate(budget):
         spent = float(cost[required, r].sum())
         if spent - limit > FEASIBILITY * max(limit, spent):

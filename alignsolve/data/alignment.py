@@ -1,4 +1,4 @@
-"""Alignment: who trains what, as compressed rows; the dense matrix is made only when asked for."""
+"""Alignment: which client trains which expert, as compressed rows (CSR); a dense matrix is made only on request."""
 
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ def as_alignment(given: Any, num_clients: int, num_experts: int) -> Alignment:
     Raises
     ------
     ValueError
-        If shapes, ranges or order are not those of an alignment of this size, or a pair is named twice.
+        If shapes, ranges or order are not those of an alignment of this size, or a pair stands twice.
     """
     if not isinstance(given, tuple):
         x = np.asarray(given)

@@ -1,4 +1,4 @@
-"""Problems are read in blocks of clients, so that no pass ever copies a whole (num_clients, num_experts) matrix."""
+"""Blocks of clients: problems are read in them, so that no pass copies a whole (num_clients, num_experts) matrix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
 BLOCK_ENTRIES = 1 << 18
 """Entries of one block: 2 MB of float64, which stays in a core's cache."""
 KNAPSACKS = 512
-"""Clients with budgets between two looks at the clock: each is a knapsack, so many take some hundredths of a second."""
+"""Clients with budgets between two looks at the clock: each is a knapsack, and so many take hundredths of a second."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class RowBlocks:
         ``read(start, stop)`` returns the rows start..stop-1 as an array of shape (stop - start, num_experts). It must
         return the same values every time it is asked.
     take
-        ``take(rows)`` returns the rows of an ascending index array, which may lie far apart; None: what lies between
-        is read with them, block by block.
+        ``take(rows)`` returns the rows of an ascending index array, which may lie far apart. None: the rows between
+        them are read too, block by block.
     """
 
     shape: tuple[int, int]
@@ -47,7 +47,7 @@ class RowBlocks:
         return self._checked(f"read({start}, {stop})", self.read(start, stop), stop - start)
 
     def pick(self, rows: IntArray) -> RealArray:
-        """Rows of an ascending index array, copied; never more than a block of the rows between is held."""
+        """Rows of an ascending index array, copied; at most one block of other rows is in memory at a time."""
         if self.take is not None:
             return self._checked(f"take({len(rows)} rows)", self.take(rows), len(rows))
         picked, step = np.empty((len(rows), self.shape[1]), dtype=self.dtype), block_rows(self.shape[1])
@@ -115,7 +115,7 @@ class ClientBlock:
         return int(self.value.shape[1])
 
     def valued(self, value: RealArray) -> "ClientBlock":
-        """Return the same rows with other values: zeros to ask for feasibility alone, perturbed ones to explore."""
+        """Return the same rows with other values: zeros to test feasibility alone, perturbed ones to explore."""
         return replace(self, value=value)
 
     def pick(self, rows: slice | IntArray) -> "ClientBlock":
@@ -128,7 +128,7 @@ class ClientBlock:
         return replace(self, start=0, stop=len(picked["capacity"]), **picked)
 
     def without_values(self) -> "ClientBlock":
-        """Return the same rows with every value 0: only what is possible counts."""
+        """Return the same rows with every value 0: only feasibility counts then."""
         zero = np.broadcast_to(np.zeros(1, dtype=np.int64), self.value.shape)
         return self.valued(zero)
 

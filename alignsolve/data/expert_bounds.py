@@ -1,4 +1,4 @@
-"""The experts' side of a problem: hard and soft load bounds, their penalties, and what they allow a price to be."""
+"""The experts' side of a problem: hard and soft load bounds, their penalties, and the box that they set for prices."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,7 +52,7 @@ class ExpertBounds:
         return whole_ceil(hard) if self.unit_loads else hard
 
     def penalty(self, loads: FloatArray) -> FloatArray:
-        """Fitness lost by soft bounds at the given loads, (…, num_experts); hard bounds cost nothing here."""
+        """Fitness lost by soft bounds at the given loads, (…, num_experts); hard bounds add nothing here."""
         over = np.maximum(loads - self.capacity, 0.0)
         short = np.maximum(self.demand - loads, 0.0)
         soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)

@@ -1,4 +1,4 @@
-"""Reading the fields of a problem: every shape broadcast, every value checked, every complaint naming its place."""
+"""Reads the fields of a problem: broadcasts shapes, checks values, and names field and place in every error."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ def prices(given: Any, num_experts: int) -> FloatArray:
 
 
 def check_resources(budget: FloatArray, cost: FloatArray) -> None:
-    """Refuse costs whose axes are not those that the budget's number of axes asks for."""
+    """Refuse costs whose axes do not match the axes of the budgets."""
     if budget.ndim > 2:
         raise ValueError(
             f"client_budget has shape {budget.shape}; it must be (num_clients,) or (num_clients, resources)"
@@ -121,7 +121,7 @@ def refuse_bad_amounts(
 ) -> FloatArray:
     """Raise for the first entry that is NaN, too large, or infinite or negative where it may not be.
 
-    Such entries of ineligible pairs are forgiven: they are 0 in what is returned.
+    Such entries are allowed where the pair is ineligible; they are 0 in the result.
     """
     if _acceptable(unspread(values), infinite=infinite, signed=signed).all():
         return values
@@ -147,7 +147,7 @@ def _acceptable(values: FloatArray, *, infinite: bool, signed: bool) -> BoolArra
 
 
 def unspread(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the distinct part of a broadcast array: to look at a scalar spread over a matrix costs nothing."""
+    """Return the distinct part of a broadcast array, so that a scalar spread over a matrix is checked once."""
     index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in values.strides)
     return values[index]
 
@@ -165,7 +165,7 @@ def flags(field: str, given: Any, shape: tuple[int, int]) -> BoolArray:
 
 
 def spread(field: str, values: npt.NDArray[Any], shape: tuple[int, ...], axes: tuple[str, ...]) -> npt.NDArray[Any]:
-    """Broadcast without copying, aligned at the last axis; a length that does not fit is told with both shapes."""
+    """Broadcast without copying, aligned at the last axis; the error of a wrong length names both shapes."""
     try:
         return np.broadcast_to(values, shape)
     except ValueError:

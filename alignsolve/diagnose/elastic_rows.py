@@ -1,10 +1,10 @@
-"""The elastic integer program of a problem with clients who contradict themselves: their bounds may give way as well.
+"""The elastic integer program of a problem whose clients contradict themselves: their bounds may be missed as well.
 
-Experts' bounds alone can be priced in an :class:`AlignmentProblem`, so that every solver finds the cheapest way to
-miss them. Bounds of clients cannot, so that here the integer program of :mod:`alignsolve.solvers.ilp.model` gets one
-more column for each bound of such a client: what is missing to its demand, what exceeds its capacity, its groups' or
-its budgets, and what is not taken of what it requires, at the weight of one unit. Without budgets and weighted loads
-the program is a flow with a few arcs more, so that its linear relaxation is integral where its bounds are.
+An :class:`AlignmentProblem` can price experts' bounds, so that every solver finds the cheapest way to miss them. It
+cannot price bounds of clients. So the integer program of :mod:`alignsolve.solvers.ilp.model` gets one more column here
+for each bound of such a client: what its demand lacks; what exceeds its capacity, its groups' or its budgets; the
+required pairs that are not taken. Its cost is the weight of one unit. Without budgets and weighted loads the program is
+a flow with a few arcs more, so that its linear relaxation is integral where its bounds are.
 """
 
 import math
@@ -22,17 +22,19 @@ from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer
+from alignsolve.solvers.common.integer_program import Verdict, power_of_two_below
 from alignsolve.solvers.common.last_answer import last_answer
-from alignsolve.solvers.ilp.backends import Program, Settings, Verdict
-from alignsolve.solvers.ilp.model import Model, Row, Sense, build, power_of_two_below
+from alignsolve.solvers.common.sparse_rows import Row, Sense, SparseRows
+from alignsolve.solvers.ilp.backends import Program, Settings
+from alignsolve.solvers.ilp.model import Model, build
 
 MARGIN = 0.1
-"""Share of the time left that the back end is not told of, for it overruns its limit."""
+"""Share of the time left that the back end does not get, for it overruns its limit."""
 Priced = dict[Kind, FloatArray]
 
 
 def freed(problem: AlignmentProblem, rows: BoolArray, weights: Priced) -> AlignmentProblem:
-    """Return the problem without those bounds of the clients in ``rows`` that may give way."""
+    """Return the problem without the bounds that the clients in ``rows`` may miss."""
     fields: dict[str, Any] = {}
     limits: dict[Kind, float] = {
         "client_demand": 0,
@@ -66,19 +68,20 @@ def solve_elastic_rows(
     problem
         The clients' bounds as they are; fitness 0, and experts' bounds priced.
     relaxed
-        The same, :func:`freed`.
+        The problem without the bounds that may be missed, see :func:`freed`.
     rows
-        (num_clients,) bools: the clients whose bounds give way.
+        (num_clients,) bools: the clients whose bounds may be missed.
 
     Returns
     -------
     Answer or None
-        Alignment, or None where there is none, and the bound: minus the least total. None: nothing came in time.
+        The alignment, or none where there is none, and the bound: minus the least total. None: nothing came in time.
     """
     model = build(relaxed)
-    for column in _elastic_columns(problem, model, np.flatnonzero(rows), weights):
-        model.cost = np.append(model.cost, column.price / model.cost_unit)
-        model.rows.append(column.row(len(model.cost) - 1))
+    columns = list(_elastic_columns(problem, model, np.flatnonzero(rows), weights))
+    added = [column.row(len(model.cost) + k) for k, column in enumerate(columns)]
+    model.cost = np.concatenate([model.cost, [column.price / model.cost_unit for column in columns]])
+    model.rows = SparseRows.joined([model.rows, SparseRows.of(added)])
     with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
         settings = Settings("highs", 0.0, seed, False, Path(folder))
         return last_answer(lambda: _answers(model, settings, problem.num_clients, deadline), deadline)
@@ -107,7 +110,7 @@ class _Column:
 
 
 def _elastic_columns(problem: AlignmentProblem, model: Model, rows: IntArray, weights: Priced) -> Iterator[_Column]:
-    """One column for each bound of the clients in ``rows`` that may give way."""
+    """One column for each bound of the clients in ``rows`` that may be missed."""
     ends = np.searchsorted(model.clients, np.arange(problem.num_clients + 1))
     for i in rows.tolist():
         pairs = np.arange(ends[i], ends[i + 1])
@@ -139,7 +142,7 @@ def _bounded(
 def _required(
     problem: AlignmentProblem, i: int, pairs: IntArray, experts: IntArray, weights: FloatArray
 ) -> Iterator[_Column]:
-    """Each required pair, taken or paid for; one that is not eligible has no column of its own and is paid for."""
+    """Each required pair is taken or paid for; a pair that is not eligible has no column and is paid for."""
     for j in np.flatnonzero(problem.required[i] & np.isfinite(weights)).tolist():
         own = pairs[experts == j]
         yield _Column(own, np.ones(len(own)), Sense.AT_LEAST, 1.0, float(weights[j]))
@@ -148,7 +151,7 @@ def _required(
 def _paid(
     problem: AlignmentProblem, i: int, pairs: IntArray, experts: IntArray, weights: FloatArray
 ) -> Iterator[_Column]:
-    """What is spent of each resource beyond its budget."""
+    """The amount of each resource spent beyond its budget."""
     for r, budget in enumerate(problem.client_budget[i].tolist()):
         cost = problem.expert_cost[i, experts, r]
         if cost.sum() > budget and math.isfinite(weights[r]):

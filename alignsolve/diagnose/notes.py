@@ -12,12 +12,12 @@ from alignsolve.problem import AlignmentProblem
 WHY_EXPERT = (
     "no client is eligible",
     "the cost exceeds every eligible client's budget",
-    "the load of every client that is left exceeds the capacity",
+    "the load of every remaining client exceeds the capacity",
 )
 WHY_CLIENT = (
     "no expert is eligible",
     "every eligible expert costs more than the budget",
-    "the load exceeds the capacity of every expert that is left",
+    "the load exceeds the capacity of every remaining expert",
 )
 """The reasons, in the order in which :func:`_possible` rules pairs out."""
 
@@ -34,8 +34,8 @@ def _told(problem: AlignmentProblem) -> Iterator[str]:
         for stage, possible in enumerate(_possible(block, problem.experts.most)):
             by_expert[stage] |= possible.any(axis=0)
             by_client[stage, block.start : block.stop] = possible.any(axis=1)
-    yield from _sentences("expert", "can go nowhere", WHY_EXPERT, by_expert)
-    yield from _sentences("client", "can take nothing", WHY_CLIENT, by_client)
+    yield from _sentences("expert", "cannot be assigned", WHY_EXPERT, by_expert)
+    yield from _sentences("client", "can take no expert", WHY_CLIENT, by_client)
 
 
 def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:

@@ -15,7 +15,7 @@ SHOWN = 8
 """Most changes, and most experts of one kind of bound, in the text."""
 SHOWN_CLIENTS = 3
 """Most clients of one kind of bound in the text."""
-VOUCHED = {
+PROVEN_BY = {
     Proof.PRICES: "no repair costs less, proven by prices",
     Proof.SOLVER: "no repair costs less, says the solver",
 }
@@ -32,7 +32,7 @@ SUBJECTS = {
 
 def repair_lines(repair: Repair) -> Iterator[str]:
     """Yield the cost of a repair with its proof, then its changes, the most expensive first."""
-    known = VOUCHED.get(repair.proof, f"none costs less than {repair.bound:.6g}; a cheaper one may exist")
+    known = PROVEN_BY.get(repair.proof, f"every repair costs at least {repair.bound:.6g}; a cheaper one may exist")
     yield f"cheapest repair, a total of {repair.total:.12g} ({known}):"
     ranked = sorted(repair.changes, key=lambda change: -change.cost)
     yield from (f"  {change}" for change in ranked[:SHOWN])
@@ -43,11 +43,11 @@ def repair_lines(repair: Repair) -> Iterator[str]:
 def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     """Yield the bounds that bind, then the most that one more unit of each can gain, the largest gain first."""
     binding = [text for text in _binding(problem, worth) if text]
-    yield "; ".join(binding) if binding else "nothing binds: no bound of an expert or a client is reached"
+    yield "; ".join(binding) if binding else "nothing binds: no expert and no client is at a bound"
     if worth.clients_judged < problem.num_clients:
-        yield f"the time limit came when {worth.clients_judged} of {problem.num_clients} clients were judged"
+        yield f"the time limit came first: {worth.clients_judged} of {problem.num_clients} clients were judged"
     if worth.gap > 0.0:
-        yield f"the prices prove the objective up to {worth.gap:.6g}, which each figure below contains"
+        yield f"the prices leave a gap of {worth.gap:.6g}; every figure below includes it"
     for field in SUBJECTS:
         yield from _gains(field, getattr(worth, field), getattr(worth, f"exact_{field}", None), worth.gap)
 
@@ -87,4 +87,4 @@ def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -
         yield sentence
     more = int((flat > gap).sum()) - len(ranked)
     if more > 0:
-        yield f"… and {more} more of the kind gain at most {flat[ranked[-1]]:.6g} each"
+        yield f"… and {more} more bounds of this kind gain at most {flat[ranked[-1]]:.6g} each"

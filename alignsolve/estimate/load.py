@@ -114,7 +114,7 @@ class LoadMonitor:
         return CumulativeLoad(np.zeros(num_experts), 0)
 
     def update(self, state: CumulativeLoad, reports: Sequence[Report]) -> CumulativeLoad:
-        """Add the loads of completed reports; dropped, late and rejected updates do not count."""
+        """Add the loads of completed reports; no other reports count."""
         load, done = state.load.copy(), [report for report in reports if report.completed]
         for report in done:
             load[report.experts] += self._weights(report)

@@ -8,11 +8,11 @@ load bounds, and the reports of these rounds give the need:
 - "accuracy": 1 − the mean accuracy of the round's clients, where each expert is weighted by its usage.
 - "loss": the mean loss of the round's clients, divided by the mean loss of the first round.
 
-From round ``after`` on, the first round whose need reaches the threshold opens the switch. It stays open, because a
-lower need later on is an effect of the alignment. The threshold is meaningful only after easy tasks had the time to be
-learned. In our digits runs with 40 clients and one epoch per round, need by accuracy falls from 0.65 after the first
-round to 0.22 after the fifth with labels skewed by Dirichlet(0.1), and from 0.76 to 0.45 with eight concepts. A task
-that stays hard for other reasons opens the switch as well. Whether clients *differ* is another question; see
+After at least ``after`` rounds, the first round whose need reaches the threshold opens the switch. It stays open,
+because a lower need later on is an effect of the alignment. The threshold is meaningful only after easy tasks had the
+time to be learned. In our digits runs with 40 clients and one epoch per round, need by accuracy falls from 0.65 after
+the first round to 0.22 after the fifth with labels skewed by Dirichlet(0.1), and from 0.76 to 0.45 with eight concepts.
+A task that stays hard for other reasons opens the switch as well. Whether clients *differ* is another question; see
 :mod:`.difference`.
 """
 
@@ -73,8 +73,7 @@ class NeededFitness:
     threshold
         Need at which the switch opens, above 0 and at most 1.
     after
-        First round in which the switch can open, 1 or more. Choose a later round if learning is slow or cohorts are
-        small.
+        Least number of rounds with the fallback, 1 or more. Choose more if learning is slow or cohorts are small.
     fallback
         The fitness used before.
     """

@@ -134,6 +134,15 @@ class Privacy:
 def privatize(reports: Sequence[Report], privacy: Privacy, *, rng: np.random.Generator) -> list[Report]:
     """Clip and noise the measures of completed reports, as clients do before sending; other reports are unchanged.
 
+    Parameters
+    ----------
+    reports
+        True reports of a round.
+    privacy
+        Mechanism, epsilon, and the measures to release.
+    rng
+        Source of the noise.
+
     Raises
     ------
     ValueError

@@ -180,6 +180,16 @@ def _remove_others(folder: Path, keep: set[str]) -> None:
 def load_fitness(folder: str | Path) -> RowBlocks:
     """Map a folder's fitness. Rows are read on access; rows within one chunk are a view.
 
+    Parameters
+    ----------
+    folder
+        A folder of :func:`save_fitness`.
+
+    Returns
+    -------
+    RowBlocks
+        The fitness, (num_clients, num_experts).
+
     Raises
     ------
     FileError

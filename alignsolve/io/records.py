@@ -81,6 +81,11 @@ def _compact(array: npt.NDArray[Any], *, keep: bool) -> npt.NDArray[Any]:
 def load_problem(path: str | Path) -> AlignmentProblem:
     """Read a problem; a fitness that is a folder is mapped, not read.
 
+    Parameters
+    ----------
+    path
+        A record of a problem, .npz or .json.
+
     Raises
     ------
     FileError
@@ -171,6 +176,15 @@ def _spread(path: str | Path, name: str, array: Any, shape: tuple[int, int]) -> 
 def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a solution, for :func:`load_solution` and ``alignsolve verify``.
 
+    Parameters
+    ----------
+    solution
+        A solution, or the claim that :func:`load_solution` returned.
+    path
+        The file to write: .npz or .json.
+    overwrite
+        Replace an existing file.
+
     Raises
     ------
     FileError
@@ -194,6 +208,16 @@ def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bo
 
 def load_solution(path: str | Path) -> Claim:
     """Read the claims of a solution file; :func:`alignsolve.certificate.verify.verify` checks them.
+
+    Parameters
+    ----------
+    path
+        A record of a solution, .npz or .json.
+
+    Returns
+    -------
+    Claim
+        The claims, unchecked.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the package runs: how it compiles, its threads, and child processes that can be stopped.
+"""How the package runs: compiling, threads, and child processes that can be stopped.
 
-Everybody may call it. It imports :mod:`alignsolve.numerics` at most.
+Everybody may call it. It imports nothing else of the package.
 """

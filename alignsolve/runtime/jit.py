@@ -82,7 +82,7 @@ inner = _on_disk(**INNER)
 """For functions that only compiled code calls: half of the time to compile a small one goes into its door to Python."""
 
 within = _on_disk(forceinline=True, **INNER)
-"""For inner functions so short that calling them takes longer than they do."""
+"""For inner functions so short that the call would take longer than the function."""
 
 part = numba.njit(inline="always", nogil=True)
 """For inner functions with one caller that call others: compiled within it, where they would be compiled twice."""

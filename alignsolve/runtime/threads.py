@@ -1,4 +1,4 @@
-"""Blocks of clients on several threads, results in the order of the blocks: threads change nothing but the time."""
+"""Work on several threads, results in the order of the items: the number of threads changes nothing but the time."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator

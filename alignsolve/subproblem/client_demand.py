@@ -1,8 +1,8 @@
-"""What clients choose under prices, compiled: the value and the loads of one pass, for searches that make many.
+"""What clients choose under prices, compiled: value and loads of one pass, for searches that make many passes.
 
-The same greed as :mod:`alignsolve.subproblem.row`, without its exact integers and its error terms: fast, not proof.
-A client first picks the best that its groups demand, then the best of the rest while they help or its own demand asks
-for them.
+The greed of :mod:`alignsolve.subproblem.row`, without its exact integers and its error terms: fast, but no proof. A
+client first picks the best that its groups demand, then the best of the rest, while they are worth something or its own
+demand is not met.
 """
 
 from typing import Any
@@ -59,6 +59,7 @@ def respond(
     in_group = np.zeros(group_demand.shape[1], dtype=np.int64)
     total = 0.0
     for i in range(n):
+        # Phase 1: reduced fitness; required experts are taken, the others that are worth something are counted.
         taken, positive = 0, 0
         in_group[:] = 0
         for j in range(num_experts):
@@ -72,6 +73,7 @@ def respond(
                 taken += 1
             elif reduced[j] > 0.0:
                 positive += 1
+        # Phase 2: the best experts of each group, until its demand is met.
         for g in range(len(in_group)):
             while in_group[g] < group_demand[i, g]:
                 j = _best(reduced, in_group, group, group_capacity, i, g)
@@ -80,6 +82,7 @@ def respond(
                 positive -= reduced[j] > 0.0
                 total += _pick(reduced, in_group, group, load, loads, chosen, i, j)
                 taken += 1
+        # Phase 3: the best of the others. Without groups, if all that are worth something fit, no search is needed.
         if len(in_group) == 0 and demand[i] - taken <= positive <= capacity[i] - taken:
             for j in range(num_experts):
                 if reduced[j] > 0.0:
@@ -110,7 +113,7 @@ def _best(reduced: Any, in_group: Any, group: Any, group_capacity: Any, i: int, 
 
 @inner
 def _pick(reduced: Any, in_group: Any, group: Any, load: Any, loads: Any, chosen: Any, i: int, j: int) -> float:
-    """Give client i expert j, close j to it, and return what it gains."""
+    """Give expert j to client i, close it for more, and return what the client gains."""
     gained = reduced[j]
     if present(chosen):
         chosen[i, j] = True

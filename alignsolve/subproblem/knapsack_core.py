@@ -1,5 +1,5 @@
 # mypy: allow-untyped-decorators
-"""A client's knapsack where its demands do not bind, in the core that its relaxation leaves open; compiled.
+"""A client's knapsack whose demands do not bind, solved in the core that its relaxation leaves open; compiled.
 
 1. Only experts worth having count, and every limit of the row: budgets, places, groups' places.
 2. The dual simplex method gives each limit a rate λ. They make a bound, root = Σ λ·limit + Σ max(0, weight), in which
@@ -8,9 +8,9 @@
 4. A better choice than that, worth v, holds every expert with weight ≥ root − v and none with weight ≤ v − root. What
    is left, usually a handful, is searched depth first (the core: Balas and Zemel, Operations Research 28, 1980). In a
    branch only what still fits counts; it is cut by the fractional knapsack in which all limits are merged by their
-   rates (Dantzig), and by how many could fit if all were worth the dearest and used what the cheapest does.
+   rates (Dantzig), and by the number that could fit if each were worth the dearest and used what the cheapest uses.
 
-Where the best choice leaves a demand of the row unmet, the caller searches with demands instead.
+Where the best choice leaves a demand of the row unmet, the caller searches with demands (:mod:`.knapsack_search`).
 """
 
 from typing import Any
@@ -24,9 +24,10 @@ from alignsolve.subproblem.knapsack_relaxation import rates
 Matrix = npt.NDArray[Any]
 
 UNMET, SOLVED, GIVEN_UP = 0, 1, 2
-"""How a row ends: its demands or required experts ask for more than this; solved; value is the bound of the root."""
+"""How a row ends. UNMET: its demands or required experts need the search with demands. SOLVED: the value is optimal.
+GIVEN_UP: the value is the bound of the root."""
 CLOSE = 4.0 * np.finfo(np.float64).eps
-"""A choice this near to the bound, relatively, is the best: the rest is rounding."""
+"""A choice within this relative distance of the bound is the best: the rest is rounding."""
 
 
 @inner
@@ -66,6 +67,7 @@ def solve_by_deviations(
     )
     if m < 0:
         return 0.0, UNMET
+    # The relaxation: rates of the limits, the weights of the experts, and the bound of the root.
     num_limits = len(limit)
     rates(worth, use, limit, rate, weight, table, m)
     root = 0.0
@@ -77,6 +79,7 @@ def solve_by_deviations(
             weight[t] -= rate[k] * use[t, k]
         root += max(weight[t], 0.0)
 
+    # A first choice: the given one, or what fits by falling weight.
     chosen = whole[2]
     value = 0.0
     for t in range(m):
@@ -86,10 +89,12 @@ def solve_by_deviations(
     if filled > value:
         value = filled
         chosen[:m] = whole[3, :m]
+    # The core, unless the first choice reaches the bound.
     status = SOLVED
     if value < root * (1.0 - CLOSE):
         value, status = _search(worth, weight, use, limit, rate, chosen, tree, root, value, m, steps)
 
+    # The choice, required experts included; does it meet the demands?
     best[:] = required
     total = fixed
     count = 0
@@ -158,7 +163,7 @@ def _gather(
         for g in range(num_groups):
             use[m, num_resources + 1 + g] = 1.0 if group[j] == g else 0.0
         m += 1
-    # No more fit than would if all were as cheap as the cheapest: what saves rows whose experts all cost the same.
+    # No more experts fit than if all cost what the cheapest does. This settles rows whose experts all cost the same.
     most = min(places, m)
     for r in range(num_resources):
         least = np.inf
@@ -172,7 +177,7 @@ def _gather(
 
 @inner
 def _fill(worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, used: Matrix, chosen: Matrix, m: int) -> float:
-    """Take what fits, largest weight first; returns its worth."""
+    """Take what fits, by falling weight; returns its worth."""
     num_limits = len(limit)
     used[:] = 0.0
     chosen[:m] = 0
@@ -187,7 +192,7 @@ def _fill(worth: Matrix, weight: Matrix, use: Matrix, limit: Matrix, used: Matri
                 if fits:
                     found = t
                 else:
-                    chosen[t] = 2  # never will
+                    chosen[t] = 2  # it never will
         if found < 0:
             break
         chosen[found] = 1

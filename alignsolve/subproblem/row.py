@@ -1,9 +1,14 @@
 """One client's own problem, solved exactly for a whole block of clients: the inner maximum of every price bound.
 
-Given prices, a client wants the experts with the highest reduced fitness (fitness − price·load), at least ``demand``
-and at most ``capacity`` of them, within each group's own bounds, with the required ones in. Groups lie within the
-total, a laminar family, so that greed is exact: fill each group's demand with its best, then take the best of what
-is left, while it helps or the client's demand asks for it. Budgets make it a small knapsack (:mod:`.knapsack`).
+Given prices, a client wants the experts with the highest reduced fitness (fitness − price·load): at least ``demand``
+and at most ``capacity`` of them, within each group's own bounds, the required ones among them. Groups lie within the
+total (a laminar family), so greed is exact:
+
+1. take the required experts;
+2. fill each group's demand with its best experts;
+3. take the best of the others, while they are worth something or the client's demand is not met.
+
+Budgets make it a small knapsack (:mod:`.knapsack`).
 """
 
 from dataclasses import dataclass
@@ -46,9 +51,9 @@ def greedy_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False)
 
 
 class _Greedy:
-    """Exact greed over a block without budgets; the steps are the module's docstring, vectorised over clients.
+    """Exact greed over a block without budgets: the three steps of the module, vectorised over clients.
 
-    It overwrites the reduced fitness: a second matrix of that size would take longer to make than to fill.
+    It overwrites the reduced fitness: making a second matrix of that size would take longer than filling it.
     """
 
     def __init__(self, block: ClientBlock, reduced: RealArray) -> None:
@@ -77,7 +82,7 @@ class _Greedy:
         return RowOptima(self.value, self.feasible, self._total_size(prices), chosen)
 
     def _take_required(self, open_: BoolArray | None, chosen: BoolArray | None) -> BoolArray:
-        """Put the required pairs in; what is left open excludes them."""
+        """Step 1: take the required pairs; returns which pairs are still open."""
         required = self.block.required
         assert required is not None
         if open_ is not None:
@@ -89,7 +94,7 @@ class _Greedy:
         return ~required if open_ is None else open_ & ~required
 
     def _fill_groups(self, candidates: RealArray, chosen: BoolArray | None) -> RealArray:
-        """Meet every group's demand; return the candidates that the groups' capacities leave for the client's total."""
+        """Step 2: meet every group's demand; returns the candidates for which the groups' capacities leave room."""
         block = self.block
         assert block.group is not None
         assert block.group_capacity is not None
@@ -116,7 +121,7 @@ class _Greedy:
         return left
 
     def _take(self, candidates: RealArray, need: IntArray, room: IntArray, chosen: BoolArray | None) -> None:
-        """Take the best candidates: the first ``need`` whatever they are worth, more while they are worth something."""
+        """Step 3: take the best candidates: ``need`` of them in any case, more while they are worth something."""
         most = min(int(room.max(initial=0)), candidates.shape[1])
         if chosen is None:
             best = _largest(candidates, most)
@@ -155,7 +160,7 @@ def _largest(candidates: RealArray, number: int) -> RealArray:
         return candidates[:, :0]
     if number == 1:
         return candidates.max(axis=1, keepdims=True)
-    # For rows of a hundred this is faster than a partition, and for those with many ties by far.
+    # For rows of a hundred this is faster than a partition, and much faster where many entries tie.
     candidates.sort(axis=1)
     return candidates[:, ::-1][:, :number]
 

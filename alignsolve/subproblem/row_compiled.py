@@ -1,7 +1,7 @@
 """The clients' own problems compiled, for large problems of the cardinality class: the same optimum as :mod:`.row`.
 
-:func:`.row.best_rows` is the readable version and this one's oracle. Here a client keeps the few best
-reduced fitnesses in a sorted buffer while its row is read once; with groups its row is sorted instead.
+:func:`.row.greedy_rows` is the readable version and the oracle of this one. Without groups each row is read once and
+only its few largest reduced fitnesses are sorted (:mod:`.simd_topk`). With groups the whole row is sorted.
 """
 
 from typing import Any
@@ -49,9 +49,10 @@ def _plain_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
     shut: Any, lowest: Any, desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
-    """Required experts, then the best of the others: as many as demanded, more while they are worth something.
+    """Take the required experts, then the best others: as many as demanded, more while they are worth something.
 
-    Some rows are marked before the best of any of them are sorted: the reading then waits for no guess.
+    Rows are read in batches. All rows of a batch are marked before the best of any are sorted, so that reading does not
+    wait for mispredicted branches.
     """
     n, num_experts = value.shape
     has_allowed, has_required = present(allowed), present(required)
@@ -60,6 +61,7 @@ def _plain_rows(
     dearest = _dearest(prices)
     for i in range(n):
         if i % BATCH == 0:
+            # Phase 1, a batch at a time: reduced fitness; required experts are counted and shut; the likely are marked.
             for q in range(min(BATCH, n - i)):
                 gain = rows[q]
                 for j in range(num_experts):
@@ -81,7 +83,8 @@ def _plain_rows(
                 lane_tops(gain, tops)
                 least = max(tops[room - 1], lowest) if 1 <= room <= LANES else lowest
                 mark(gain, least, marks[q])
-                enough[q] = num_experts if tops[0] > least else room  # where the best tie, any of them will do
+                enough[q] = num_experts if tops[0] > least else room  # if the best tie, any of them will do
+        # Phase 2, row by row: sort the best of the marked, and take them while they are needed or worth something.
         gain, taken = rows[i % BATCH], fixed_number[i % BATCH]
         need, room = max(demand[i] - taken, 0), min(capacity[i] - taken, num_experts)
         number = listed(marks[i % BATCH], num_experts, 0, enough[i % BATCH], likely)
@@ -102,7 +105,7 @@ def _grouped_rows(
     value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
     group: Matrix, group_demand: Matrix, group_capacity: Matrix, best: Matrix, size: Matrix, feasible: Matrix,
 ) -> None:  # fmt: skip
-    """Required experts, then what each group still demands, then the best of what groups and total leave room for."""
+    """Take the required experts, then what each group demands, then the best others while there is room."""
     n, num_experts = value.shape
     has_allowed, has_required = present(allowed), present(required)
     num_groups = group_demand.shape[1]
@@ -111,6 +114,7 @@ def _grouped_rows(
     in_group = np.empty(num_groups, dtype=np.int64)
     dearest = _dearest(prices)
     for i in range(n):
+        # Phase 1: reduced fitness; required experts are taken.
         taken = 0
         possible = True
         in_group[:] = 0
@@ -122,6 +126,7 @@ def _grouped_rows(
                 possible = possible and open_
                 taken += 1
                 in_group[group[j]] += 1
+        # Phase 2: the best experts of each group, until its demand is met.
         order = np.argsort(-gain, kind="mergesort")
         for j in order:
             open_ = not has_allowed or allowed[i, j]
@@ -131,6 +136,7 @@ def _grouped_rows(
                 in_group[group[j]] += 1
         for g in range(num_groups):
             possible = possible and group_demand[i, g] <= in_group[g] <= group_capacity[i, g]
+        # Phase 3: the best of the others, while the demand asks for them or they are worth something.
         for j in order:
             open_ = not has_allowed or allowed[i, j]
             worth_it = taken < demand[i] or gain[j] > 0
@@ -139,6 +145,7 @@ def _grouped_rows(
                 chosen[j] = True
                 taken += 1
                 in_group[group[j]] += 1
+        # Phase 4: sum the choice in the order of the experts.
         total = prices.dtype.type(0)
         weight = 0.0
         for j in range(num_experts):
@@ -160,7 +167,7 @@ def _dearest(prices: Matrix) -> float:
 
 
 def readable(values: RealArray) -> RealArray:
-    """A type that the compiled code has a version for: in this machine's byte order, the small ones widened."""
+    """Convert to a type that compiled code reads: in this machine's byte order, small types widened."""
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.float16:
         return values.astype(np.float32)

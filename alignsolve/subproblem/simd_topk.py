@@ -4,8 +4,8 @@ Entry j of a row lies in lane j modulo 8. The k-th largest of the eight lanes' m
 of the row, and rarely much less: what is not below it holds the row's best k and little else. :func:`lane_tops` finds
 that level, :func:`mark` the entries that are not below it, as bits, :func:`listed` reads the bits.
 
-Compilers do not find these vector instructions by themselves, so they are written out as LLVM's. Each has its meaning
-in Python beside it, which takes its place where numba's compiler is switched off.
+Compilers do not find these vector instructions by themselves, so they are written out in LLVM. Beside each stands its
+meaning in Python, which is used where numba's compiler is switched off.
 """
 
 import itertools
@@ -29,7 +29,7 @@ LANES = 8
 WORD = 64
 """Bits of a word: each marks one entry of a row."""
 BATCH = 8
-"""Rows to be read and marked before any of them is looked into: the reading then waits for no guess."""
+"""Rows that are read and marked before any is searched, so that reading does not wait for mispredicted branches."""
 NETWORK = (
     ((0, 2), (1, 3), (4, 6), (5, 7)),
     ((0, 4), (1, 5), (2, 6), (3, 7)),
@@ -45,16 +45,16 @@ ONE = np.uint64(1)
 
 
 class Desk(NamedTuple):
-    """Where some rows are read, marked and looked into.
+    """Room in which a batch of rows is read, marked and searched.
 
     Attributes
     ----------
     rows
-        (BATCH, entries and as many more as make whole lanes); the others are shut.
+        (BATCH, entries, and padding up to whole lanes); the padding is shut.
     marks
         (BATCH, words) uint64: which entries of a row may be among its best.
     enough
-        (BATCH,) int64: how many of those need be listed.
+        (BATCH,) int64: how many of the marked entries must be listed.
     likely, best
         At least as long as a row: the entries listed, and the best of them in order.
     tops
@@ -82,7 +82,7 @@ def desk(length: int, kind: npt.DTypeLike, shut: Any) -> Desk:
 
 
 def _meaning(plain: Callable[..., Any]) -> Callable[[Typed], Any]:
-    """Make an instruction of a function that types and builds it; with the compiler off it is what it means."""
+    """Make an instruction of a function that types and builds it; without the compiler its Python meaning is used."""
     return lambda built: plain if numba.config.DISABLE_JIT else intrinsic(built)
 
 
@@ -197,7 +197,7 @@ def _pattern(lanes: list[int]) -> Any:
 
 
 def _sorted(builder: Any, kind: Any, eight: Any) -> Any:
-    """Exchange the lanes of a vector until they fall."""
+    """Exchange the lanes of a vector until the largest comes first."""
     for layer in NETWORK:
         partner, result = list(range(LANES)), list(range(LANES))
         for high, low in layer:
@@ -226,7 +226,7 @@ def mark(row: Array, least: Any, words: Array) -> int:
 def listed(words: Array, length: int, begin: int, most: int, found: Array) -> int:
     """List the marked ones of the first ``length`` entries, up to so many, roughly in the order from ``begin`` on.
 
-    The words follow each other from the one that ``begin`` lies in, which alone is read from within.
+    The words are read in turn, from the one that holds entry ``begin``; only that word is entered at an inner bit.
     """
     number = 0
     w = begin // WORD

@@ -1,4 +1,4 @@
-"""``.. command-line:: module:app``: the commands and options of a typer application, as its ``--help`` tells them."""
+"""``.. command-line:: module:app``: the commands and options of a typer application, as ``--help`` shows them."""
 
 import importlib
 import inspect
@@ -15,13 +15,13 @@ from sphinx.application import Sphinx
 
 
 class CommandLine(Directive):
-    """The reference of one command line; the option ``prog`` is what a user types."""
+    """The reference of one command line. The option ``prog`` is the name that a user types."""
 
     required_arguments = 1
     option_spec = {"prog": str}  # noqa: RUF012  (docutils' own interface)
 
     def run(self) -> list[nodes.Node]:
-        """Write it down and parse it."""
+        """Write the reference as reStructuredText, and parse it."""
         module, _, attribute = self.arguments[0].partition(":")
         lines = list(described(command_of(getattr(importlib.import_module(module), attribute)), self.options["prog"]))
         node = nodes.section()
@@ -38,7 +38,7 @@ def command_of(application: Any) -> click.Command:
 
 
 def described(command: click.Command, program: str) -> Iterator[str]:
-    """Tell a command and those below it, line by line, in reStructuredText."""
+    """Describe a command and its subcommands, line by line, in reStructuredText."""
     subcommands = getattr(command, "commands", {})
     if not subcommands:
         context = click.Context(command, info_name=program)
@@ -53,7 +53,7 @@ def described(command: click.Command, program: str) -> Iterator[str]:
 
 
 def described_parameter(parameter: click.Parameter, context: click.Context) -> Iterator[str]:
-    """Tell one argument or option as an entry of a definition list."""
+    """Describe one argument or option as an entry of a definition list."""
     shown = parameter.make_metavar(context)
     if isinstance(parameter, click.Option):
         value = "" if parameter.is_flag else f" {shown}"
@@ -66,7 +66,7 @@ def described_parameter(parameter: click.Parameter, context: click.Context) -> I
 
 
 def plain(text: str | None) -> str:
-    """Keep a star from being read as emphasis, and an option from being read as a dash; code is in backticks."""
+    """Escape stars, and write options as code: docutils would read emphasis and dashes. Code is in backticks."""
     cleaned = re.sub(r"`([^`]+)`", r"``\1``", inspect.cleandoc(text or "").replace("*", r"\*"))
     return re.sub(r"(?<![`\S])(--[\w-]+)", r"``\1``", cleaned)
 

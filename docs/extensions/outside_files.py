@@ -1,8 +1,8 @@
-"""Links from a page to what lies outside docs/: they work where the repository is read, and in the built pages.
+"""Links from a page to files outside docs/ work on the code host and in the built pages.
 
-In the repository ``[the loop](../examples/own_loop.py)`` is a path. The built pages have no such file beside them: a
-link to a file becomes a download of it, and one to a folder becomes the folder's name in the repository. What does
-not exist stays a link that Sphinx cannot resolve, and warns of.
+On the code host ``[the loop](../examples/own_loop.py)`` is a path. The built pages have no such file beside them. So a
+link to a file becomes a download. A link to a folder becomes the folder's name in the repository. A link to a missing
+file stays unresolved, and Sphinx warns of it.
 """
 
 import os
@@ -32,14 +32,14 @@ def settle(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _place(link: pending_xref, docs: Path, page: Path) -> Path:
-    """Where a link leads: MyST names pages by their path from docs/ without the suffix, all else as it is written."""
+    """Return the target of a link. MyST names pages by their path from docs/ without suffix, all else as written."""
     if link.get("refdomain") == "doc":
         return (docs / f"{link['reftarget']}.md").resolve()
     return (page.parent / link["reftarget"]).resolve()
 
 
 def _named(link: pending_xref, path: str) -> nodes.inline:
-    """Return the link's words, and the folder unless they name it."""
+    """Return the text of the link, with the folder's path unless the text contains it."""
     words = nodes.inline("", "", *link.children)
     if path not in link.astext():
         words += [nodes.Text(" ("), nodes.literal("", path), nodes.Text(")")]
@@ -47,6 +47,6 @@ def _named(link: pending_xref, path: str) -> nodes.inline:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Come before downloads are collected."""
+    """Connect the step before downloads are collected."""
     app.connect("doctree-read", settle, priority=400)
     return {"parallel_read_safe": True}

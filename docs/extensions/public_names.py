@@ -1,7 +1,7 @@
-"""Objects are documented by their public names; what refers to them by the module that defines them finds them.
+"""Objects are documented by their public names. A reference by the defining module finds them, too.
 
-A reference to something of ours that is there, but not public, becomes its name without a link; one to something that
-is not there stays unresolved, and Sphinx warns of it.
+A reference to an object of ours that is not public becomes its name without a link. A reference to a missing object
+stays unresolved, and Sphinx warns of it.
 """
 
 import ast
@@ -46,12 +46,12 @@ ALIASES = {
     "~numpy.ndarray[tuple[~typing.Any, ...], ~numpy.dtype[~typing.Any]]": "NDArray",
     "<factory>": "...",
 }
-"""What aliases look like once they are evaluated, and what they are called; and defaults that are made anew."""
+"""Evaluated forms of aliases and of default factories, and the names to show for them."""
 
 
 @cache
 def public_names() -> dict[str, str]:
-    """Where each public object is defined → the name by which it is documented."""
+    """Map the defining name of each public object to its documented name."""
     found: dict[str, str] = {}
     for package in PACKAGES:
         try:
@@ -67,7 +67,7 @@ def public_names() -> dict[str, str]:
 
 
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
-    """Resolve a reference to where an object, or the class of a method, is defined."""
+    """Resolve a reference to the defining name of an object, or of a method's class."""
     if node.get("refdomain") != "py":
         return None
     target, member = node["reftarget"], ""
@@ -103,7 +103,7 @@ def shorten(_app: Sphinx, _kind: str, _name: str, _object: Any, _options: Any, s
 
 
 def find_docstring(_app: Sphinx, kind: str, name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Give data that a package imports from its modules the docstring that stands beside its definition."""
+    """Give data that a package imports from a module the docstring beside its definition."""
     package, _, attribute = name.rpartition(".")
     if kind != "data" or ("", attribute) in ModuleAnalyzer.for_module(package).find_attr_docs():
         return
@@ -113,7 +113,7 @@ def find_docstring(_app: Sphinx, kind: str, name: str, _object: Any, _options: A
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect them; docstrings are found before they are read."""
+    """Connect the steps. Docstrings are found before they are converted."""
     app.connect("autodoc-process-docstring", find_docstring, priority=400)
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-signature", shorten)

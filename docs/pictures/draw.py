@@ -1,7 +1,7 @@
 """Draw the pictures of docs/algorithm.md from runs of the code: ``python -m docs.pictures.draw`` (a minute or two).
 
-Every picture is a function that runs solvers with fixed seeds and returns a figure. With the same matplotlib all files
-are the same again to the last byte, but ``search``, which has seconds in it.
+Every picture is a function that runs solvers with fixed seeds and returns a figure. With the same matplotlib, all
+files are equal byte for byte, except ``search``, which shows seconds.
 """
 
 from collections.abc import Callable

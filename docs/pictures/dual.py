@@ -12,7 +12,7 @@ PRICES = np.linspace(0.0, 1.2, 241)
 
 
 def dual() -> Figure:
-    """Draw the bound and its slope over a price, for 12 clients; and the bound per client for more and more."""
+    """Draw the bound and its slope over a price for 12 clients, and the bound per client for more and more clients."""
     figure, (few, slope, many) = plt.subplots(1, 3, figsize=(10.0, 3.0), layout="constrained")
     problem = two_experts(12)
     draw_bound(few, problem)
@@ -25,7 +25,7 @@ def dual() -> Figure:
 
 
 def two_experts(num_clients: int) -> AlignmentProblem:
-    """Make clients that take one expert each; most prefer expert 0, which may have a third of them."""
+    """Make clients that take one expert each; most prefer expert 0, which can hold a third of them."""
     fitness = np.random.default_rng(5).random((num_clients, 2))
     fitness[:, 0] += 0.5
     return AlignmentProblem(fitness, client_demand=1, expert_capacity=[num_clients // 3, np.inf])
@@ -37,7 +37,7 @@ def bounds(problem: AlignmentProblem) -> FloatArray:
 
 
 def draw_bound(axes: Axes, problem: AlignmentProblem) -> None:
-    """Draw the bound, its kinks, and the optimum that it touches."""
+    """Draw the bound, its kinks, and the best objective."""
     kinks = np.sort(problem.fitness[:, 0] - problem.fitness[:, 1])
     kinks = kinks[(kinks > 0.0) & (kinks < PRICES[-1])]
     axes.plot(PRICES, bounds(problem), label="bound(p)")
@@ -48,7 +48,7 @@ def draw_bound(axes: Axes, problem: AlignmentProblem) -> None:
 
 
 def draw_load(axes: Axes, problem: AlignmentProblem) -> None:
-    """Draw how many clients choose expert 0 at a price, and how many may."""
+    """Draw how many clients choose expert 0 at a price, and its capacity."""
     gain = problem.fitness[:, 0] - problem.fitness[:, 1]
     axes.step(PRICES, [(gain > price).sum() for price in PRICES], label="load = clients who choose it")
     axes.axhline(problem.expert_capacity[0], color="C2", linestyle="--", label="capacity")

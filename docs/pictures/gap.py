@@ -1,4 +1,4 @@
-"""The gap that prices leave in the general class, over the number of clients; and that of the linear relaxation."""
+"""The gap of the price bound in the general class over the number of clients, and that of the linear relaxation."""
 
 import warnings
 
@@ -16,7 +16,7 @@ NUMBERS = (16, 32, 64, 128, 256, 512, 1024)
 SEEDS = range(4)
 EXPERTS = 8
 SMALL = 100
-"""Clients up to which an integer program tells the optimum; beyond, the best alignment found stands for it."""
+"""Clients up to which an integer program computes the optimum. Beyond, the best alignment found is used instead."""
 
 
 def gap() -> Figure:

@@ -31,7 +31,7 @@ def race() -> Figure:
 
 
 def seconds(rows: list[Row]) -> dict[int, float]:
-    """Clients → median seconds, building included."""
+    """Clients → median seconds, model building included."""
     times = defaultdict(list)
     for row in rows:
         times[row.num_clients].append(row.total_seconds)

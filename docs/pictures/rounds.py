@@ -1,4 +1,4 @@
-"""The rounds of ``price``, watched from outside: prices of growing samples, the core of a pass, cores of many sizes."""
+"""The rounds of ``price``, recorded while it runs: prices of growing samples, the core of a pass, cores by size."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +25,15 @@ class Turn:
     Attributes
     ----------
     num_clients, core
-        Of the sample, and of them those in the core.
+        Number of clients in the sample, and in its core.
     before, after
         (num_experts,) prices.
     window
         How far prices may drift.
     margins
-        (num_clients,) by what each client's choice is the best under the prices before.
+        (num_clients,) how much each client's choice beats the next best at the prices before.
     loads, searches
-        (num_experts,) under the prices before; paths that were searched.
+        (num_experts,) loads at the prices before; number of paths that were searched.
     """
 
     num_clients: int
@@ -47,7 +47,7 @@ class Turn:
 
 
 def watched(problem: AlignmentProblem, warm_start: Solution | None = None) -> list[Turn]:
-    """Solve, and tell every round."""
+    """Solve, and return every round."""
     turns = []
     play = _Solution._round
 
@@ -78,7 +78,7 @@ def popular(num_clients: int) -> AlignmentProblem:
 
 
 def samples() -> Figure:
-    """Draw the prices that each sample ends with, by how much they still change, and what they prove about all."""
+    """Draw the final prices of each sample, how much they still change, and their bound for all clients."""
     problem = popular(LARGE)
     turns = watched(problem)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.0, 3.0), layout="constrained")

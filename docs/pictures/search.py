@@ -58,7 +58,7 @@ def draw_search(axes: Axes, seen: Watched) -> None:
 
 
 def watched(num_clients: int) -> Watched:
-    """Solve, and write down every bound and every better alignment."""
+    """Solve, and record every bound and every better alignment."""
     problem = FAMILIES["budgets"](np.random.default_rng(0), num_clients=num_clients, num_experts=EXPERTS)
     found, started = Watched(), time.monotonic()
     evaluate, judge = level_method.bound_at, Descent.judge

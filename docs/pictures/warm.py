@@ -1,4 +1,4 @@
-"""What a warm start saves: shortest paths searched, over the share of clients whose fitness has changed."""
+"""The effect of a warm start: shortest paths searched over the share of clients whose fitness has changed."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from docs.pictures.rounds import EXPERTS, LARGE, popular, watched
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 CHANGE = 0.1
-"""Standard deviation of what is added to the fitness of a client that has changed."""
+"""Standard deviation of the noise that is added to the fitness of a changed client."""
 
 
 def warm() -> Figure:

@@ -1,6 +1,6 @@
 """Certificates and keys for a federation on one machine: TLS for its servers, a key of its own for every node.
 
-They are made anew for every start, live in a temporary folder, and are good for a day.
+They are made for each start in a temporary folder, and are valid for one day.
 """
 
 import datetime
@@ -26,14 +26,14 @@ class Tls(NamedTuple):
 
 
 class NodeKey(NamedTuple):
-    """Paths of a node's private key and of its public one, which the SuperLink is told."""
+    """Paths of a node's private key, and of its public key, which is registered with the SuperLink."""
 
     private: Path
     public: Path
 
 
 def make_tls(folder: Path) -> Tls:
-    """Make an authority, and a certificate by which servers on this machine prove who they are."""
+    """Make a certificate authority, and a certificate for the servers on this machine."""
     authority_key, key = _new_key(), _new_key()
     authority_name, name = _name("alignsolve example authority"), _name(HOST)
     authority = (
@@ -56,7 +56,7 @@ def make_tls(folder: Path) -> Tls:
 
 
 def make_node_key(folder: Path, number: int) -> NodeKey:
-    """Make the key by which a node proves that it is the one that was registered."""
+    """Make the key that identifies a registered node."""
     key = _new_key()
     paths = NodeKey(folder / f"node-{number}", folder / f"node-{number}.pub")
     _write_secret(paths.private, key, serialization.PrivateFormat.OpenSSH)

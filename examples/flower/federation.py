@@ -1,11 +1,11 @@
-"""Start a Flower federation on this machine, run the app in this folder on it, and stop all of it again.
+"""Start a Flower federation on this machine, run the app in this folder on it, and stop everything again.
 
     python federation.py simulate    # 8 simulated clients, Flower's simulation engine (Ray)
     python federation.py deploy      # a SuperLink and 3 SuperNodes over loopback: TLS, and every node authenticated
 
-Flower's servers detach the processes that they start from their own. They all inherit FLWR_HOME, which is a new
-temporary folder for every start: by that they are found and stopped, whatever became of those who started them. If
-this process itself is killed, Linux ends the servers, and these end what they started.
+Flower's servers detach the processes that they start. All of these inherit FLWR_HOME, which is a new temporary folder
+for each start. So they can be found and stopped, even if the process that started them is gone. If this process itself
+is killed, Linux ends the servers, and the servers end their processes.
 """
 
 import argparse
@@ -31,14 +31,14 @@ from credentials import HOST, Tls, make_node_key, make_tls
 
 APP = Path(__file__).resolve().parent
 NAME = "loopback"
-"""What Flower's command line calls our SuperLink."""
+"""The name of our SuperLink for Flower's command line."""
 STARTUP_SECONDS = 60.0
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Nothing of this calls home."""
+"""Switches off what Flower and Ray send to their makers."""
 
 
 class FederationError(RuntimeError):
-    """The federation did not start, or the app's run on it failed; the message holds the end of the log."""
+    """The federation did not start, or the run of the app failed. The message has the end of the log."""
 
 
 class Federation:
@@ -49,7 +49,7 @@ class Federation:
     home
         A new folder: Flower's home, logs and keys.
     tls
-        By which the SuperLink proves who it is; None for a simulation, which has no nodes that connect.
+        The SuperLink's certificate. None for a simulation, in which no node connects.
     """
 
     def __init__(self, home: Path, tls: Tls | None) -> None:
@@ -78,7 +78,7 @@ class Federation:
             time.sleep(0.1)
 
     def start_node(self, number: int, num_nodes: int, *, register: bool = True) -> None:
-        """Make a key for a node, register it, and start the node with it; ``number`` is the client that it is."""
+        """Make a key for a node, register it, and start the node with it; ``number`` is its client."""
         if self.tls is None:
             raise FederationError("nodes of a simulation are simulated; none can be started")
         key = make_node_key(self.home, number)
@@ -90,7 +90,7 @@ class Federation:
         self.nodes.append(self._start(f"node-{number}", command))
 
     def submit(self, settings: Sequence[str] = (), nodes: int | None = None) -> subprocess.Popen[bytes]:
-        """Hand the app over with these ``key=value`` settings; the process returned shows the log until it ends."""
+        """Submit the app with these ``key=value`` settings. The returned process shows the log until the run ends."""
         command = ["flwr", "run", str(APP), NAME, "--stream"]
         command += [word for setting in settings for word in ("--run-config", setting)]
         if self.tls is None:
@@ -99,12 +99,12 @@ class Federation:
         return self._popen(command, stdout=None)
 
     def status(self) -> str:
-        """What became of the newest run: ``flwr run --stream`` ends with 0 though the run failed."""
+        """Return the status of the newest run: the exit code of ``flwr run --stream`` is 0 even after a failure."""
         runs = json.loads(self.flwr("list", NAME, "--format", "json"))["runs"]
         return str(runs[0]["status"]) if runs else "never started"
 
     def flwr(self, *arguments: str) -> str:
-        """Run Flower's command line; returns what it prints."""
+        """Run Flower's command line, and return its output."""
         done = subprocess.run(
             ["flwr", *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -113,7 +113,7 @@ class Federation:
         return done.stdout
 
     def log(self, characters: int = 4000) -> str:
-        """Return the end of what SuperLink and nodes wrote."""
+        """Return the end of the logs of the SuperLink and the nodes."""
         logs = (path.read_text(encoding="utf-8", errors="replace") for path in sorted(self.home.glob("*.log")))
         return "\n".join(text[-characters:] for text in logs)
 
@@ -167,7 +167,7 @@ class Federation:
 
 @contextlib.contextmanager
 def federation(num_nodes: int | None = None) -> Iterator[Federation]:
-    """Start a SuperLink, with this many nodes or for simulations; afterwards no process of it is left."""
+    """Start a SuperLink, with this many nodes or for simulations. At the end, all its processes are stopped."""
     home = Path(tempfile.mkdtemp(prefix="flwr-"))  # a short path: Ray's sockets lie in it
     started = Federation(home, None if num_nodes is None else make_tls(home))
     try:
@@ -233,7 +233,7 @@ def _free_port() -> int:
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill the process that is being started as soon as this one is gone, for whatever reason."""
+    """Let Linux kill the process that is being started as soon as this one ends, for any reason."""
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 

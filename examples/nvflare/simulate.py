@@ -3,7 +3,7 @@
     python examples/nvflare/simulate.py                                     # 4 clients, 3 rounds
     python examples/nvflare/simulate.py --clients 8 --rounds 10 --set training.epochs=1
 
-Run it again with more rounds and the same --state-dir, and it goes on from where it was.
+Run it again with more rounds and the same --state-dir to continue.
 """
 
 import argparse

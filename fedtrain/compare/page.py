@@ -88,9 +88,7 @@ def _charts(plan: Plan, task: str, runs: Runs) -> Iterator[str]:
 
 def _band(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Means and interval edges of (num_seeds, num_rounds) values; NaN where a seed has none."""
-    ends = [mean_with_margin(column) for column in values.T]
-    middle = np.array([end[0] for end in ends])
-    margin = np.array([end[1] for end in ends])
+    middle, margin, _ = np.array([mean_with_margin(column) for column in values.T]).T
     return middle, np.stack([middle - margin, middle + margin])
 
 

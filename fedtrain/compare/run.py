@@ -80,11 +80,7 @@ def read_cell(cell: Cell, folder: Path) -> Curves:
     ValueError
         If the file is not what a cell leaves; the message names it.
     """
-    return read_curves(file_of(cell, folder), cell.config.rounds)
-
-
-def read_curves(path: Path, rounds: int) -> Curves:
-    """Read the lines of a file, and check that there are as many as rounds."""
+    path, rounds = file_of(cell, folder), cell.config.rounds
     lines = read_lines(path)
     if len(lines) != rounds or any(len(line) != len(Line._fields) for line in lines):
         raise ValueError(f"{path} does not hold {rounds} whole lines; remove it, and it is run anew")

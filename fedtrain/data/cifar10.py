@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fedtrain.config.data import DataConfig
-from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples, joined
 from fedtrain.data.federated import Federated
-from fedtrain.data.files import data_folder, read_bytes, sample
+from fedtrain.data.files import data_folder, read_bytes, share_out, standardised
 
 ADVICE = (
     "Get the “CIFAR-10 binary version (suitable for C programs)” from https://www.cs.toronto.edu/~kriz/cifar.html, "
@@ -31,7 +30,7 @@ def cifar10(config: DataConfig, num_clients: int, seed: int) -> Federated:
     folder = data_folder(config, ADVICE)
     train = joined([read_batch(folder / f"data_batch_{number}.bin") for number in range(1, 6)])
     test = read_batch(folder / "test_batch.bin")
-    return partitioned(sample(train, config, seed, 0), sample(test, config, seed, 1), config, num_clients, seed)
+    return share_out(train, test, config, num_clients, seed)
 
 
 def read_batch(path: Path) -> Examples:
@@ -49,7 +48,5 @@ def read_batch(path: Path) -> Examples:
     labels = records[:, 0].astype(np.int64)
     if labels.max() > 9:
         raise DataError(f"{path}: record {int(labels.argmax())} has label {labels.max()}, not 0 to 9. {ADVICE}")
-    images = records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32)
-    images /= np.float32(255 * 0.25)
-    images -= np.float32(1.9)
+    images = standardised(records[:, 1:].reshape(-1, 3, 32, 32), middle=1.9, spread=0.25)
     return Examples(images, labels, 10)

@@ -45,9 +45,8 @@ def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
         clients.append(in_domains(train.select(images), domain, names, visible=options.visible))
         counts.append(np.bincount(domain, minlength=options.num_domains))
     everywhere, domain = _in_every_domain(test, names, visible=options.visible)
-    return Federated(
-        tuple(clients), everywhere, domain, mixture_of(np.stack(counts), domain), concepts=np.stack(counts)
-    )
+    owned = np.stack(counts)
+    return Federated(tuple(clients), everywhere, domain, mixture_of(owned, domain), concepts=owned)
 
 
 def _images(config: DataConfig, num_clients: int, seed: int) -> tuple[Examples, Examples]:

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedtrain.config.data import DataConfig
-from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples
 from fedtrain.data.federated import Federated
-from fedtrain.data.files import data_folder, read_bytes, sample
+from fedtrain.data.files import data_folder, read_bytes, share_out, standardised
 
 ADVICE = (
     "Get “Binary format as the original MNIST dataset” from https://www.nist.gov/itl/products-and-services/emnist-dataset"
@@ -34,14 +33,8 @@ def emnist(config: DataConfig, num_clients: int, seed: int) -> Federated:
         Naming the file that is missing or broken, and how to get it.
     """
     folder = data_folder(config, ADVICE)
-    train, test = (
-        sample(read_part(folder, config.emnist.split, half), config, seed, k) for k, half in enumerate(HALVES)
-    )
-    return partitioned(train, test, config, num_clients, seed)
-
-
-HALVES = ("train", "test")
-"""The two halves of every part."""
+    train, test = (read_part(folder, config.emnist.split, half) for half in ("train", "test"))
+    return share_out(train, test, config, num_clients, seed)
 
 
 def read_part(folder: Path, part: str, half: str) -> Examples:
@@ -61,9 +54,7 @@ def read_part(folder: Path, part: str, half: str) -> Examples:
     labels -= part == "letters"  # alone counted from 1
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= NUM_CLASSES[part]:
         raise DataError(f"{label_file} has a label outside the {NUM_CLASSES[part]} classes of {part!r}. {ADVICE}")
-    upright = images.transpose(0, 2, 1)[:, None].astype(np.float32)
-    upright /= np.float32(255 * 0.33)
-    upright -= np.float32(0.52)
+    upright = standardised(images.transpose(0, 2, 1)[:, None], middle=0.52, spread=0.33)
     return Examples(upright, labels, NUM_CLASSES[part])
 
 

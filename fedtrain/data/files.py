@@ -3,11 +3,15 @@
 import gzip
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fedtrain.config.data import DataConfig
-from fedtrain.data.examples import DataError, Examples
+from fedtrain.data.digits import partitioned
+from fedtrain.data.examples import DataError, Examples, Images
+from fedtrain.data.federated import Federated
 from fedtrain.randomness import Purpose, generator
 
 
@@ -46,7 +50,30 @@ def read_bytes(path: Path, advice: str) -> bytes:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
-def sample(examples: Examples, config: DataConfig, seed: int, part: int) -> Examples:
+def standardised(pixels: npt.NDArray[Any], *, middle: float, spread: float) -> Images:
+    """Turn pixels from 0 to 255 into float32 numbers of about zero mean and unit variance.
+
+    Parameters
+    ----------
+    pixels
+        Of any shape.
+    middle
+        What is taken off each in the end.
+    spread
+        What it is divided by before, as a share of 255.
+    """
+    images = pixels.astype(np.float32)
+    images /= np.float32(255 * spread)
+    images -= np.float32(middle)
+    return images
+
+
+def share_out(train: Examples, test: Examples, config: DataConfig, num_clients: int, seed: int) -> Federated:
+    """Share a data set out by the configured partition, sampled first where ``data.max_examples`` asks for it."""
+    return partitioned(_sample(train, config, seed, 0), _sample(test, config, seed, 1), config, num_clients, seed)
+
+
+def _sample(examples: Examples, config: DataConfig, seed: int, part: int) -> Examples:
     """Draw as many as ``data.max_examples`` allows, in their order; ``part`` is 0 for training, 1 for the test."""
     if not 0 < config.max_examples < len(examples):
         return examples

@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from fedtrain.config.data import DataConfig
-from fedtrain.data.digits import partitioned
 from fedtrain.data.examples import DataError, Examples, Images
 from fedtrain.data.federated import Federated
-from fedtrain.data.files import data_folder, read_bytes, sample
+from fedtrain.data.files import data_folder, read_bytes, share_out, standardised
 from fedtrain.randomness import Purpose, generator
 
 ADVICE = (
@@ -42,7 +41,7 @@ def gtsrb(config: DataConfig, num_clients: int, seed: int) -> Federated:
     train, test = examples.select(np.flatnonzero(~kept)), examples.select(np.flatnonzero(kept))
     if not len(test):
         raise DataError("no track is left for the test: raise data.test_fraction, or get more of the data set")
-    return partitioned(sample(train, config, seed, 0), sample(test, config, seed, 1), config, num_clients, seed)
+    return share_out(train, test, config, num_clients, seed)
 
 
 def read_folder(folder: Path, size: int) -> tuple[Examples, IntArray]:
@@ -56,19 +55,12 @@ def read_folder(folder: Path, size: int) -> tuple[Examples, IntArray]:
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
     if not classes:
         raise DataError(f"{folder} holds no folder of a class, such as 00000. {ADVICE}")
-    images, labels, tracks = [], [], []
-    for path in classes:
-        table = path / f"GT-{path.name}.csv"
-        for line, row in enumerate(_rows(table), start=2):
-            image, label = _read_sign(table, line, row, size)
-            images.append(image)
-            labels.append(label)
-            tracks.append(label * 100_000 + int(row["Filename"].partition("_")[0]))
-    if not images:
+    tables = [path / f"GT-{path.name}.csv" for path in classes]
+    signs = [_read_sign(table, line, row, size) for table in tables for line, row in enumerate(_rows(table), start=2)]
+    if not signs:
         raise DataError(f"the tables in {folder} name no picture. {ADVICE}")
-    inputs = np.stack(images)
-    inputs /= np.float32(255 * 0.27)
-    inputs -= np.float32(1.2)
+    images, labels, tracks = zip(*signs, strict=True)
+    inputs = standardised(np.stack(images), middle=1.2, spread=0.27)
     return Examples(inputs, np.array(labels, dtype=np.int64), NUM_CLASSES), np.array(tracks, dtype=np.int64)
 
 
@@ -83,14 +75,17 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return list(reader)
 
 
-def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[Images, int]:
-    """Read one picture, cut to its sign; the columns say where it is, the last pixel included."""
+def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[Images, int, int]:
+    """Read one picture, cut to its sign, with its class and its track; the columns say where the sign is.
+
+    The last pixel is included.
+    """
     from PIL import Image  # noqa: PLC0415  (an extra's, and only this needs it)
 
     name = row["Filename"]
     try:
         left, top, right, bottom, label = (int(row[column]) for column in _COLUMNS[1:])
-        int(name.partition("_")[0])  # its track
+        track = int(name.partition("_")[0])
     except (TypeError, ValueError):
         raise DataError(f"{table}, line {line}: {name!r} has a cell that is not a whole number. {ADVICE}") from None
     if not 0 <= label < NUM_CLASSES:
@@ -105,7 +100,7 @@ def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[
     sign = picture[max(top, 0) : bottom + 1, max(left, 0) : right + 1]
     if not sign.size:
         raise DataError(f"{table}, line {line}: the sign is outside of its picture. {ADVICE}")
-    return resize(sign, size), label
+    return resize(sign, size), label, label * 100_000 + track
 
 
 def resize(picture: npt.NDArray[Any], size: int) -> Images:

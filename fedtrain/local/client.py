@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from alignsolve.numerics import FloatArray
+from alignsolve.numerics import FloatArray, IntArray
 from fedtrain.config import TrainingConfig
 from fedtrain.models import Model, ModelSpec, Routed, Tensors, part_to_upload
 from fedtrain.models.model import held_in_layers
@@ -60,19 +60,19 @@ def train(
     model = spec.build(experts).load(download)
     router_mass = _router_mass(model, data)
     optimizer = _optimizer(model, training)
-    gauge = Gauge([spec.expert_group[j] for j in experts])
+    steps = []
     for batch in batches(rng, len(data), epochs=training.epochs, batch_size=training.batch_size):
         labels = data.labels[batch].flatten()
         routed = model(data.inputs[batch])
         losses = functional.cross_entropy(routed.logits, labels, reduction="none")
-        gauge.add(routed, losses, labels)
+        steps.append((routed.gates.detach(), losses.detach(), routed.logits.detach().argmax(dim=1) == labels))
         objective = losses.mean()
         if training.auxiliary_loss > 0.0:
             objective = objective + training.auxiliary_loss * auxiliary_loss(routed, experts, spec.expert_group)
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    measured = gauge.read(router_mass)
+    measured = _measured(steps, np.array([spec.expert_group[j] for j in experts]), router_mass)
     return PartialUpdate(client, experts, part_to_upload(model.tensors(), experts), len(data), *measured)
 
 
@@ -110,28 +110,13 @@ def batches(rng: np.random.Generator, num_examples: int, *, epochs: int, batch_s
         yield from torch.split(order, batch_size)
 
 
-class Gauge:
-    """Keeps, step by step, what :class:`Measured` is the mean of.
+def _measured(steps: Sequence[tuple[Tensor, Tensor, Tensor]], layers: IntArray, router_mass: FloatArray) -> Measured:
+    """Average over all steps: their gates, each prediction's loss, and what was right; the router's mass is given.
 
-    Parameters
-    ----------
-    layers
-        (num_held,) the layer of every held expert.
+    ``layers`` is the layer of every held expert.
     """
-
-    def __init__(self, layers: Sequence[int]) -> None:
-        self.layers = np.array(layers)
-        self.steps: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def add(self, routed: Routed, losses: Tensor, labels: Tensor) -> None:
-        """Note a step: what was predicted, each prediction's loss, and what was right."""
-        right = routed.logits.detach().argmax(dim=1) == labels
-        self.steps.append((routed.gates.detach(), losses.detach(), right))
-
-    def read(self, router_mass: FloatArray) -> Measured:
-        """Average over all steps; the router's mass was measured before them."""
-        gates, losses, right = (torch.cat(parts).double().numpy() for parts in zip(*self.steps, strict=True))
-        used = gates.sum(axis=0)
-        in_layer = np.array([used[self.layers == layer].sum() for layer in self.layers])
-        with np.errstate(divide="ignore", invalid="ignore"):  # an expert without examples has no mean loss
-            return Measured(used / in_layer, losses @ gates / used, right @ gates / used, router_mass)
+    gates, losses, right = (torch.cat(parts).double().numpy() for parts in zip(*steps, strict=True))
+    used = gates.sum(axis=0)
+    in_layer = np.array([used[layers == layer].sum() for layer in layers])
+    with np.errstate(divide="ignore", invalid="ignore"):  # an expert without examples has no mean loss
+        return Measured(used / in_layer, losses @ gates / used, right @ gates / used, router_mass)

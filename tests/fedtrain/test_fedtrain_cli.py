@@ -1,4 +1,4 @@
-"""The command line: what a run writes, how it fails, and what Ctrl-C leaves."""
+"""The command line: the files of a run, its errors, and the state after Ctrl-C."""
 
 import csv
 import io

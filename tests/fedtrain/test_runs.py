@@ -1,4 +1,4 @@
-"""Whole rounds with every data set that needs no files, and with every kind of model."""
+"""Whole rounds with every data set without files, and with every kind of model."""
 
 import dataclasses
 import math
@@ -44,7 +44,7 @@ def test_a_round_is_certified_and_learns(data, model):
 
 @pytest.mark.parametrize("fitness", ["loss", "router"])
 def test_every_client_holds_an_expert_of_every_layer(fitness):
-    """Devices have memory for three experts, and there are two layers."""
+    """Devices have memory for three experts; there are two layers."""
     config = configured(82.0, "data.name=text", "model.kind=transformer", f"alignment.fitness={fitness}")
     federation = prepare(config)
     assert federation.footprint.holding(3) <= 82 * 1024 < federation.footprint.holding(4)

@@ -154,6 +154,53 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
     assert first[0] == pytest.approx(second[0], rel=1e-9)
 
 
+READ_BACK = """
+import json, sys, highspy
+for path in sys.argv[1:]:
+    highs = highspy.Highs()
+    highs.silent()
+    assert highs.readModel(path) == highspy.HighsStatus.kOk
+    lp = highs.getLp()
+    columns = {name: [cost, low, high] for name, cost, low, high in zip(
+        lp.col_names_, lp.col_cost_, lp.col_lower_, lp.col_upper_)}
+    rows = {name: [low, high] for name, low, high in zip(lp.row_names_, lp.row_lower_, lp.row_upper_)}
+    print(json.dumps([columns, rows, sorted(lp.a_matrix_.value_)]))
+"""
+
+
+def read_back(path: Path) -> tuple[dict[str, list[float]], dict[str, list[float]], list[float]]:
+    """The columns, rows and coefficients of a file, as HiGHS reads them."""
+    command = [sys.executable, "-c", READ_BACK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return tuple(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("suffix", [".mps", ".lp"])
+def test_floats_read_back_equal(tmp_path: Path, suffix: str) -> None:
+    fitness = np.array([[0.1 + 0.2, 1 / 3], [-1e-300, 1e15 + 0.3], [5e-324, 2.0**53 - 1]])
+    load = np.array([[0.1, 0.7], [1 / 3, 0.2], [0.30000000000000004, 123456789.12345679]])
+    problem = AlignmentProblem(
+        fitness, client_capacity=[1, 2, 1], client_load=load, expert_capacity=[0.7, 1e9 / 3], expert_demand=[0.1, 1 / 7]
+    )
+    path = tmp_path / f"problem{suffix}"
+    export.write(problem, path)
+    columns, rows, coefficients = read_back(path)
+    for (i, j), value in np.ndenumerate(fitness):
+        assert columns[f"x_{i}_{j}"] == [value, 0.0, 1.0]
+    for j, (least, most) in enumerate(zip([0.1, 1 / 7], [0.7, 1e9 / 3], strict=True)):
+        both = rows.get(f"expert_{j}") or [rows[f"expert_{j}_least"][0], rows[f"expert_{j}_most"][1]]
+        assert both == [least, most]
+    assert set(coefficients) == {1.0, *load.ravel().tolist()}
+
+
+@pytest.mark.parametrize("suffix", [".mps", ".lp"])
+def test_crossed_bounds_stay_crossed(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"problem{suffix}"
+    export.write(AlignmentProblem(np.ones((6, 1)), expert_capacity=2, expert_demand=3), path)
+    rows = read_back(path)[1]
+    assert (rows["expert_0_least"][0], rows["expert_0_most"][1]) == (3.0, 2.0)
+
+
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"problem\.sol: the suffix must be \.mps or \.lp"):
         export.write(make(Case("uniform", 4, 2)), tmp_path / "problem.sol")

@@ -1,9 +1,9 @@
-"""CP-SAT itself: a whole program handed over in bulk, and its answers as they come.
+"""CP-SAT: a program in whole numbers handed over in bulk, and CP-SAT's answers as they come.
 
-It is given its protocol buffer, filled from lists, rather than objects for every variable: a tenth of the time. The
-search runs in a thread, so that solutions can be passed on while it works. Two things in it are known to be wrong or
-late in OR-Tools 9.15: a step of the presolve that adds coefficients up in 32 bits (issue 5293), which is switched off;
-and a presolve that does not look at the clock (issue 5163), so that a time limit needs a process to be killed.
+The program is written into CP-SAT's protocol buffer from lists. That takes a tenth of the time of one object for each
+variable. The search runs in a thread, so that solutions can be passed on while it works. OR-Tools 9.15 has two known
+faults. A step of the presolve adds coefficients up in 32 bits (issue 5293); it is switched off. The presolve does not
+look at the clock (issue 5163), so that a time limit needs a process that can be killed.
 """
 
 import math
@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TypeAlias
 
 import numpy as np
@@ -20,19 +19,11 @@ from ortools.sat.python.cp_model_helper import CpSolverStatus
 
 from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
 from alignsolve.solution import SolveError
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
 
 UNBOUNDED = 2**62
 """Stands for no bound of a row."""
-
-
-class Verdict(Enum):
-    """What CP-SAT knows when it returns, or on its way."""
-
-    OPTIMAL = auto()
-    INCUMBENT = auto()
-    INFEASIBLE = auto()
-    NOTHING = auto()
 
 
 STATUS_MAP = {
@@ -63,14 +54,14 @@ class Outcome:
 
 
 class Engine:
-    """A whole program in CP-SAT, to be solved, and again with more rows.
+    """A program in whole numbers in CP-SAT, to be solved, and again with more rows.
 
     Parameters
     ----------
     program
         What to solve.
     num_pairs
-        How many of its columns, the first, are asked for.
+        How many of its first columns are pairs.
     least
         (num_pairs,) the columns' lower bounds, 0 or 1.
     """
@@ -100,7 +91,7 @@ class Engine:
         linear.domain.extend([least, max(least, most)] if least <= most else [])
 
     def hint(self, taken: BoolArray) -> None:
-        """Tell where to start looking."""
+        """Give CP-SAT a choice of pairs to start from."""
         hint = self.model.proto.solution_hint
         hint.vars.clear()
         hint.values.clear()
@@ -130,7 +121,7 @@ class Engine:
             thread.join()
 
     def _run(self, solver: cp_model.CpSolver, found: "_Queue") -> None:
-        """Solve; None says that there will be nothing more."""
+        """Solve; None in the queue ends it."""
         try:
             status = solver.solve(self.model, _Listener(self.num_pairs, found))
             if status in STATUS_MAP:
@@ -144,7 +135,7 @@ class Engine:
 _Queue: TypeAlias = "queue.SimpleQueue[Outcome | SolveError | None]"
 
 
-class _Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # OR-Tools tells no types
+class _Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # OR-Tools has no types
     """Puts every solution into the queue."""
 
     def __init__(self, num_pairs: int, found: _Queue) -> None:
@@ -159,7 +150,7 @@ class _Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # OR-
 
 
 def _outcome(verdict: Verdict, solver: cp_model.CpSolver, num_pairs: int) -> Outcome:
-    """Read the response; where nothing was found, it tells no bound but 0, which is none."""
+    """Read the response; where nothing was found, its bound of 0 is no bound."""
     response = solver.response_proto
     known = verdict in {Verdict.OPTIMAL, Verdict.INCUMBENT}
     return Outcome(

@@ -1,11 +1,11 @@
 """``cpsat``: both classes by OR-Tools CP-SAT, which searches by constraint propagation, clause learning and relaxation.
 
-It works in whole numbers only. The integer program of ``ilp`` is relaxed to such (:mod:`.whole`), solved, and what
-the rounding let through is cut off by cover inequalities, again and again until the answer holds: so its bound is a
-bound for the problem, and what it finds infeasible is. The cardinality class is polished to a proof by prices on the
-residual graph. CP-SAT's own proofs are its word.
+CP-SAT works in whole numbers only. So the integer program of ``ilp`` is relaxed to whole numbers (:mod:`.whole`) and
+solved. What the rounding let through is cut off by cover inequalities, again and again, until the answer holds. As each
+program is a relaxation, its bound is a bound for the problem, and if it is infeasible, the problem is. The cardinality
+class is polished to a proof by prices on the residual graph. In the general class the proof is CP-SAT's word.
 
-By default one strategy searches alone: repeatable, and on two cores no worse than several at once.
+By default one strategy searches alone. That is repeatable, and on two cores no worse than several at once.
 """
 
 import math
@@ -21,6 +21,7 @@ from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles
@@ -31,17 +32,17 @@ if TYPE_CHECKING:
     from alignsolve.solvers.ilp.model import Model
 
 MARGIN = 0.1
-"""Share of the time left that CP-SAT is not told of: it overruns its limit, and its incumbent and bound are wanted."""
+"""Share of the time left that CP-SAT does not get: it overruns its limit, and its incumbent and bound are wanted."""
 SECONDS_PER_PAIR = 2e-6
-"""What it takes to write one pair down."""
+"""Seconds that one pair takes to write down."""
 
 
 @dataclass(frozen=True)
 class CpSat:
     """OR-Tools CP-SAT, both classes.
 
-    Problems that are both of the general class and have soft bounds and loads that are no multiples of a power of two
-    are proven to about 1e-8 only; all others exactly.
+    One kind of problem is proven to about 1e-8 only: of the general class, with soft bounds, and with loads that are no
+    multiples of a power of two. All others are proven exactly.
 
     Parameters
     ----------
@@ -62,10 +63,10 @@ class CpSat:
     gap: float = 0.0
     workers: int = 1
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # exact but for what stands above
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # but for the kind of problem named above
 
     def __post_init__(self) -> None:
-        """Refuse to search with nobody."""
+        """Refuse a number of workers that is not 1 or more."""
         if not isinstance(self.workers, int) or self.workers < 1:
             raise ValueError(f"workers is {self.workers!r}; it must be a whole number, 1 or more")
 
@@ -86,7 +87,7 @@ class CpSat:
         )
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the greedy answer needs."""
+        """Compile the code of the greedy answer."""
         GREEDY.prepare(problem)
 
 
@@ -120,8 +121,8 @@ class _Search:
         yield from self._search(warm_start.alignment if self.best.x is None else self.best.x)
 
     def _search(self, hint: Alignment | None) -> Iterator[Answer | Progress]:
-        """Solve the whole program until its answer holds."""
-        from alignsolve.solvers.cpsat.engine import Engine, Verdict  # noqa: PLC0415  (only now OR-Tools is needed)
+        """Solve the program in whole numbers, with more and more cuts, until its answer holds."""
+        from alignsolve.solvers.cpsat.engine import Engine  # noqa: PLC0415  (only now OR-Tools is needed)
         from alignsolve.solvers.cpsat.whole import in_whole_numbers, whole_row  # noqa: PLC0415
         from alignsolve.solvers.ilp.covers import cuts  # noqa: PLC0415
         from alignsolve.solvers.ilp.model import build  # noqa: PLC0415
@@ -159,7 +160,7 @@ class _Search:
                 engine.add(whole_row(row))
 
     def _take(self, outcome: "Outcome", model: "Model") -> bool:
-        """Keep the bound if it is lower, and the alignment if it is feasible and better; whether it was."""
+        """Keep the bound if it is lower, and the alignment if it is feasible and better; tell whether it was."""
         self.best = replace(self.best, bound=min(self.best.bound, self._bound(outcome.bound)))
         alignment = _alignment(model, outcome.taken, self.problem.num_clients)
         if violations(self.problem, alignment):
@@ -172,7 +173,7 @@ class _Search:
         return True
 
     def _bound(self, lower: float) -> Number:
-        """What CP-SAT proves, in the problem's units; where objectives are whole numbers, so is the best of them."""
+        """CP-SAT's bound in the problem's units; rounded down where objectives are whole numbers."""
         bound = -lower * self.unit
         return math.floor(bound) if self.problem.integral and math.isfinite(bound) else bound
 
@@ -185,7 +186,7 @@ class _Search:
         return replace(self.best, stats=self._told(stopped))
 
     def _infeasible(self) -> Answer:
-        """In the cardinality class the greedy repair finds the witness; in the general one it is CP-SAT's word."""
+        """Look for a witness by greedy repair in the cardinality class; in the general class it is CP-SAT's word."""
         if not self.flow:
             return Answer(infeasible=True, stats=self._told())
         *_, found = (one for one in GREEDY.answers(self.problem, math.inf, WarmStart()) if isinstance(one, Answer))

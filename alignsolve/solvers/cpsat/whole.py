@@ -1,13 +1,14 @@
-"""An integer program in whole numbers, which is all that CP-SAT takes: relaxed wherever it had to be rounded.
+"""An integer program in whole numbers, which is all that CP-SAT takes: a relaxation wherever it must be rounded.
 
-A row becomes whole by a power of two of its own, without loss where its coefficients have few enough digits. Where
-they have more, coefficients and bound are rounded so that whatever the row admits, the whole row admits too. So the
-whole program's infeasibility is the problem's, and its bound is a bound; what it admits too much is for the solver to
-find and to cut off. Costs are multiplied by one power of two and rounded down, minimising: again a relaxation.
+Each row is multiplied by a power of two that makes its coefficients whole, without loss where they have few enough
+digits. Where they have more, coefficients and bound are rounded so that the whole row admits whatever the row admits.
+So the whole program is a relaxation: its bound is a bound for the problem, and if it is infeasible, the problem is.
+The solver finds what it admits too much, and cuts it off. Costs are multiplied by one power of two and rounded down,
+minimising: again a relaxation.
 
-A soft bound lies at a whole load or between two. Its penalty at whole loads is convex: the first unit beyond costs
-what of it lies beyond the bound, every further one all, so that two whole columns, the cheaper one of at most 1,
-say it exactly.
+A soft bound lies at a whole load or between two. Its penalty at whole loads is convex: the first unit beyond the bound
+costs the part of it that lies beyond, every further unit costs a whole one. Two whole columns, the cheaper one of at
+most 1, say that exactly.
 """
 
 import math
@@ -16,20 +17,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
-from alignsolve.solvers.ilp.model import Model, Row, Sense
+from alignsolve.solvers.common.sparse_rows import Row, Sense
+from alignsolve.solvers.ilp.model import Model
 
 EXACT_TOTAL = 2**50
 """Coefficients of a row that add up to no more are taken as they are."""
 ROUNDED_TOTAL = 2.0**45
 """Other coefficients are scaled to add up to about this: a part in 2^45 is far below the tolerance of a row."""
 SOFT_TOTAL = 2.0**27
-"""Those of a soft row to about this, for its columns cost something and the objective has only so many digits."""
+"""Coefficients of a soft row add up to about this: its columns have costs, and an objective has few digits."""
 TYPICAL_COST = 36
-"""Costs that are not whole are scaled to have about so many binary digits,"""
+"""Costs that are not whole are scaled to have about this many binary digits,"""
 LARGEST_TOTAL = 60
 """as long as the objective's terms together have no more than this many."""
 ULPS = 4.0 * float(np.finfo(np.float64).eps)
-"""The bound of a row was computed in floats; it is moved outwards by their error."""
+"""The bound of a row was computed in floats; it is moved outwards by their rounding error."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _add_soft_row(program: WholeProgram, row: Row, cost: float, own_costs: list[
 
 
 def _row_bits(coefficients: FloatArray, rounded_total: float) -> tuple[int, bool]:
-    """By which power of two to multiply, and whether that makes all coefficients whole."""
+    """The power of two to multiply by, and whether that makes all coefficients whole."""
     largest = float(coefficients.max(initial=0.0))
     if largest == 0.0:
         return 0, True
@@ -128,7 +130,7 @@ def _digits_after_the_point(values: FloatArray) -> int:
 
 
 def _cost_bits(cost: FloatArray, most: FloatArray) -> int:
-    """By which power of two to multiply costs: none if they are whole and their sum is small enough."""
+    """The power of two to multiply costs by: 0 if they are whole and their sum is small enough."""
     sizes = np.abs(cost[cost != 0.0])
     if not len(sizes):
         return 0

@@ -142,7 +142,7 @@ class ExactSearch:
             self.stats["nodes"] = self.trees.nodes
             if found is Found.ALIGNMENT and self.trees.best is not None:
                 # It costs as much as the bound: the end of the search.
-                self.known.offer(self.trees.best)  # it costs what the bound is: the end of the search
+                self.known.offer(self.trees.best)
             if found is Found.EXHAUSTED:
                 self.known.raise_to(aim)
 
@@ -215,7 +215,7 @@ class ExactSearch:
                 and value - bound <= self.parameters.agreement * abs(value)
             ):
                 # HiGHS calls this very alignment optimal: the difference is its rounding.
-                bound = value  # HiGHS calls this very alignment the best; the rest is its rounding
+                bound = value
         if found.infeasible and not math.isfinite(aim):
             self.known.infeasible = self.known.best is None
         exhausted = found.infeasible or bound >= aim

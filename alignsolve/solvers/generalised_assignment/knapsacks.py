@@ -232,7 +232,7 @@ def force(
         if table[q + 1, at] != table[q, at]:
             at -= weight
             # It is in the best choice.
-            inside[i, j] = 0.0  # there it is, in the best choice
+            inside[i, j] = 0.0
             outside[i, j] = max(best - _joined(table[q], back[q + 1], size), 0.0)
         else:
             inside[i, j] = max(best - _joined(table[q], back[q + 1], size - weight) - worth, 0.0)

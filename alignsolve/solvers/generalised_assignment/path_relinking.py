@@ -104,11 +104,11 @@ def search(terms: Any, elite: Any, plan: Any, descents: int) -> None:
             _begin(terms, elite, plan)
         else:
             _relink(terms, elite, plan)
-        # Step 2: descend.
+        # Step 2: descend from there.
         _ask_all(elite, plan)
         descend(terms, plan, elite.penalty)
         elite.counters[2] += 1
-        # Steps 3 and 4.
+        # Steps 3 and 4: repair, and put the result into the pool.
         _keep(terms, elite, plan)
 
 

@@ -1,7 +1,7 @@
 """The open pairs of an instance as a linear or an integer program, solved by HiGHS on one thread.
 
 Rows of loads are divided by a power of two, and costs are scaled to a size that suits HiGHS's absolute tolerances.
-The result is a claim: the caller checks an alignment before use and rounds a bound before use.
+HiGHS's answer is a claim: the caller checks the alignment and rounds the bound.
 """
 
 import math
@@ -9,24 +9,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.solver import Answer
+from alignsolve.solvers.common.integer_program import Reply, RowKind, by_columns, power_of_two_below
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.generalised_assignment.instance import Instance
-from alignsolve.solvers.ilp.model import power_of_two_below
 
 MARGIN = 0.1
-"""Share of the time that HiGHS is not told of: it overruns its limit, and its result must still be read."""
+"""Share of its time that HiGHS does not get: it overruns its limit, and its incumbent is wanted."""
 LARGEST_COST = 2.0**20
 """Whole costs up to here stay as they are; larger ones are scaled to it."""
 NEARLY_ONE = 0.999
 """Whole costs differ by one: a gap below this is closed."""
 BOUND_ERROR = 1e-7
-"""Possible error of HiGHS's bound, as a share of the costs that it adds up."""
+"""The largest error of a bound of HiGHS, as a share of the costs that it adds up."""
 
 
 class Verdict(Enum):
@@ -101,7 +100,7 @@ def optimise(
 def optimise_apart(
     instance: Instance, opened: BoolArray, start: IntArray | None, end: float, *, seed: int = 0
 ) -> Answer | None:
-    """Solve the integer program; under a time limit in a child process that can be stopped. None if it found nothing.
+    """Solve the integer program over some pairs, under a time limit in a process that can be stopped.
 
     Parameters
     ----------
@@ -113,7 +112,8 @@ def optimise_apart(
     Returns
     -------
     Answer or None
-        Its ``x`` is (num_clients,) experts; its stats tell whether it is optimal, and HiGHS's own status.
+        Its ``x`` is (num_clients,) experts. Its stats tell whether it is optimal, and HiGHS's status. None: nothing
+        came in time.
     """
 
     def work() -> Iterator[Answer]:
@@ -133,6 +133,7 @@ class _Program:
 
     def __init__(self, instance: Instance, opened: BoolArray) -> None:
         self.instance = instance
+        num_clients, num_experts = instance.shape
         self.clients, self.experts = np.nonzero(opened)
         cost = instance.cost[self.clients, self.experts]
         largest = float(np.abs(cost).max(initial=0.0))
@@ -141,80 +142,58 @@ class _Program:
         self.cost = cost / self.unit
         self.whole = True
         self.error = BOUND_ERROR * float(np.abs(np.where(opened, instance.cost, 0.0)).max(axis=1).sum())
+        one_each, load = np.ones(num_clients), instance.load[self.clients, self.experts]
+        client = RowKind("client", (num_clients,), self.clients, np.ones(len(cost)), one_each, one_each)
+        expert = RowKind("expert", (num_experts,), self.experts, load, np.full(num_experts, -np.inf), instance.most)
+        self.units = expert.units()
+        self.kinds = (client, expert.divided(self.units))
 
     def run(self, seconds: float, *, start: IntArray | None = None, seed: int = 0) -> Outcome:
-        """Pass the program to HiGHS and read the result."""
-        import highspy  # noqa: PLC0415  (a back end is loaded when it is used)
+        """Hand the program over and read HiGHS's answer."""
+        from alignsolve.solvers.common import highs  # noqa: PLC0415  (a back end is loaded when it is used)
 
-        highs = highspy.Highs()
-        for option, value in self._options(seconds, seed).items():
-            highs.setOptionValue(option, value)
-        highs.passModel(self._model(highspy))
-        if start is not None:
-            given = highspy.HighsSolution()
-            given.col_value = (start[self.clients] == self.experts).astype(np.float64).tolist()
-            highs.setSolution(given)
-        highs.run()
-        return self._read(highspy, highs)
-
-    def _options(self, seconds: float, seed: int) -> dict[str, Any]:
-        """HiGHS's options."""
-        options: dict[str, Any] = {
-            "output_flag": False,
-            "threads": 1,
-            "parallel": "off",
-            "random_seed": seed % 2**31,
-            "mip_rel_gap": 0.0,
-            "mip_abs_gap": NEARLY_ONE if self.instance.whole and self.unit == 1.0 else 0.0,
-        }
-        if math.isfinite(seconds):
-            options["time_limit"] = max(seconds, 0.0)
-        return options
-
-    def _model(self, highspy: Any) -> Any:
-        """HiGHS's model: columns are pairs; a client's row sums to 1; an expert's row is its load."""
-        num_clients, num_experts = self.instance.shape
-        columns, rows = len(self.cost), num_clients + num_experts
-        load = self.instance.load[self.clients, self.experts]
-        heaviest = np.zeros(num_experts)
-        np.maximum.at(heaviest, self.experts, load)
-        units = np.array([power_of_two_below(size) for size in heaviest.tolist()])
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = columns, rows
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = self.cost, np.zeros(columns), np.ones(columns)
-        lp.row_lower_ = np.concatenate([np.ones(num_clients), np.full(num_experts, -highspy.kHighsInf)])
-        lp.row_upper_ = np.concatenate([np.ones(num_clients), self.instance.most / units])
-        if self.whole:
-            lp.integrality_ = [highspy.HighsVarType.kInteger] * columns
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.arange(0, 2 * columns + 1, 2)
-        lp.a_matrix_.index_ = np.stack([self.clients, num_clients + self.experts], axis=1).ravel()
-        lp.a_matrix_.value_ = np.stack([np.ones(columns), load / units[self.experts]], axis=1).ravel()
-        self.units = units
-        return lp
-
-    def _read(self, highspy: Any, highs: Any) -> Outcome:
-        """Read HiGHS's status, solution, bound and duals."""
-        status = highs.getModelStatus()
+        start_of_column, index, value = by_columns(self.kinds)
+        program = highs.MatrixProgram(
+            cost=self.cost,
+            lower=np.zeros(len(self.cost)),
+            upper=np.ones(len(self.cost)),
+            whole=np.full(len(self.cost), self.whole) if self.whole else None,
+            row_lower=np.concatenate([kind.least for kind in self.kinds]),
+            row_upper=np.concatenate([kind.most for kind in self.kinds]),
+            by_rows=False,
+            start=start_of_column,
+            index=index,
+            value=value,
+        )
+        options = highs.options(
+            seed=seed,
+            seconds=seconds,
+            relative_gap=0.0,
+            absolute_gap=NEARLY_ONE if self.instance.whole and self.unit == 1.0 else 0.0,
+            show=False,
+        )
+        given = None if start is None else (start[self.clients] == self.experts).astype(np.float64)
         known = {
-            highspy.HighsModelStatus.kOptimal: Verdict.OPTIMAL,
-            highspy.HighsModelStatus.kInfeasible: Verdict.INFEASIBLE,
-            highspy.HighsModelStatus.kTimeLimit: Verdict.STOPPED,
+            highs.Status.kOptimal: Verdict.OPTIMAL,
+            highs.Status.kInfeasible: Verdict.INFEASIBLE,
+            highs.Status.kTimeLimit: Verdict.STOPPED,
         }
-        verdict, info = known.get(status, Verdict.FAILED), highs.getInfo()
-        told = str(highs.modelStatusToString(status))
+        reply = highs.run(program, options, given)
+        return self._read(reply, known.get(reply.status, Verdict.FAILED))
+
+    def _read(self, reply: Reply, verdict: Verdict) -> Outcome:
         if verdict is Verdict.INFEASIBLE:
-            return Outcome(verdict, None, math.inf, told=told)
+            return Outcome(verdict, None, math.inf, told=reply.told)
         if verdict is Verdict.FAILED:
-            return Outcome(verdict, None, -math.inf, told=told)
+            return Outcome(verdict, None, -math.inf, told=reply.told)
         share = None
-        if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+        if reply.feasible and reply.values is not None:
             share = np.zeros(self.instance.shape)
-            share[self.clients, self.experts] = highs.getSolution().col_value
+            share[self.clients, self.experts] = reply.values
         if self.whole:
-            return Outcome(verdict, share, info.mip_dual_bound * self.unit - self.error, told=told)
-        if verdict is not Verdict.OPTIMAL:
-            return Outcome(verdict, None, -math.inf, told=told)
-        duals = np.array(highs.getSolution().row_dual)[self.instance.shape[0] :]
+            return Outcome(verdict, share, reply.bound * self.unit - self.error, told=reply.told)
+        if verdict is not Verdict.OPTIMAL or reply.duals is None:
+            return Outcome(verdict, None, -math.inf, told=reply.told)
+        duals = reply.duals[self.instance.shape[0] :]
         prices = np.maximum(-duals * self.unit / self.units, 0.0)
-        return Outcome(verdict, share, info.objective_function_value * self.unit - self.error, prices, told)
+        return Outcome(verdict, share, reply.objective * self.unit - self.error, prices, reply.told)

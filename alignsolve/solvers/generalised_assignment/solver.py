@@ -153,7 +153,7 @@ class _Search:
         """Note that there is no alignment, and ask ``ilp`` for the witness."""
         self.known.infeasible = True
         # ``ilp`` finds it along the prices of the elastic problem.
-        self.witness = self._by_ilp(Answer()).witness  # along the prices of the elastic problem
+        self.witness = self._by_ilp(Answer()).witness
 
     def _search(self, relaxed: Outcome) -> None:
         """Improve incumbent and bound until they meet or the time is up."""

@@ -20,7 +20,7 @@ def warm_up_search() -> None:
     problem = AlignmentProblem([[3, 1], [2, 2], [1, 3]], client_demand=1, expert_capacity=4, client_load=[1, 2, 3])
     instance = read(problem)
     # This loads HiGHS.
-    program.relax(instance, math.inf)  # loads HiGHS
+    program.relax(instance, math.inf)
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
     local.tell(np.array([0, 0, 1]), -8.0)

@@ -103,19 +103,19 @@ def violation(s: State, unit: Any, j: int, load: float) -> float:
 def search(s: State, unit: Any, weights: Any, banned: Any, step: int, steps: int, waited: int, least: float) -> Any:
     """Make ``steps`` steps, or until nothing is violated; return the state of the search."""
     for _ in range(steps):
-        # Step 1.
+        # Step 1: the expert with the largest weighted violation.
         v = _worst(s, unit, weights)
         if v < 0:
             return step, 0, 0.0
         step += 1
         waited += 1
-        # Step 2.
+        # Step 2: its best move; trades are searched only if no other move helps.
         kind, a, b, other, harm = _best_shift(s, unit, weights, banned, step, v)
         if harm >= 0.0:
             trade = _best_trade(s, unit, weights, banned, step, v)
             if trade[4] < harm:
                 kind, a, b, other, harm = trade
-        # Step 3.
+        # Step 3: no move helps, so the expert gains weight. The best move is made all the same.
         if harm >= 0.0:
             weights[v] += 1.0
         if kind > 0:

@@ -1,15 +1,11 @@
-"""PuLP and its back ends: the model handed over in bulk, and what they answer read with suspicion.
+"""HiGHS and CBC behind one door: the model handed over, and their replies read with suspicion.
 
-PuLP calls an unproven incumbent "Optimal", so the status is read from its solution status, and from nothing that the
-table below does not name. Both back ends run on one thread: CBC's answer depends on the number of threads, and HiGHS
-keeps a pool of threads that a forked process would wait for in vain.
+A status that the table below does not name is an error. Both back ends run on one thread.
 """
 
 import math
-import re
 import time
 from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,31 +14,28 @@ import pulp
 
 from alignsolve.numerics import FloatArray
 from alignsolve.solution import SolveError
-from alignsolve.solvers.ilp.model import Model, Row
+from alignsolve.solvers.common import highs
+from alignsolve.solvers.common.integer_program import Reply, Verdict
+from alignsolve.solvers.common.sparse_rows import Row, SparseRows
+from alignsolve.solvers.ilp.cbc import Cbc
+from alignsolve.solvers.ilp.model import Model
 
 Backend = Literal["highs", "cbc"]
-CBC_TOLERANCE = 1e-9
-"""Of CBC's rows, reduced costs and integrality, absolute: the smallest that it takes well."""
-CBC_DIGITS = 1e-3
-"""CBC prints its bound with three decimals."""
 
-
-class Verdict(Enum):
-    """What a back end knows when it returns."""
-
-    OPTIMAL = auto()
-    INCUMBENT = auto()
-    INFEASIBLE = auto()
-    NOTHING = auto()
-
-
-STATUS_MAP = {
+STATUS_MAP: dict[Any, Verdict] = {
+    highs.Status.kOptimal: Verdict.OPTIMAL,
+    highs.Status.kTimeLimit: Verdict.INCUMBENT,  # or nothing, where it has no feasible values
+    highs.Status.kInfeasible: Verdict.INFEASIBLE,
+    highs.Status.kUnboundedOrInfeasible: Verdict.INFEASIBLE,  # no column has a negative cost and no upper bound
+    highs.Status.kSolveError: Verdict.NOTHING,
+    highs.Status.kUnknown: Verdict.NOTHING,
     (pulp.LpStatusOptimal, pulp.LpSolutionOptimal): Verdict.OPTIMAL,
     (pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible): Verdict.INCUMBENT,
     (pulp.LpStatusInfeasible, pulp.LpSolutionInfeasible): Verdict.INFEASIBLE,
     (pulp.LpStatusInfeasible, pulp.LpSolutionNoSolutionFound): Verdict.INFEASIBLE,  # CBC: "Integer infeasible"
     (pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound): Verdict.NOTHING,
 }
+"""HiGHS's model status, or PuLP's status and solution status for CBC."""
 
 
 @dataclass(frozen=True)
@@ -82,121 +75,100 @@ class Outcome:
 
 
 class Program:
-    """A model in PuLP, to be solved as it is or relaxed, and again with more rows.
-
-    CBC's answers come as text with eight digits: good enough for x and for its bound, seldom for prices that prove.
-    """
+    """A model to be solved as it is or relaxed, and again with more rows."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
         self.settings = settings
-        self.lp = pulp.LpProblem("alignment", pulp.LpMinimize)
-        lowest = enumerate(model.forced.astype(int).tolist())
-        pairs = [self.lp.add_variable(f"x{k}", low, 1, pulp.LpInteger) for k, low in lowest]
-        missed = [self.lp.add_variable(f"m{k}", 0, None) for k in range(len(model.cost) - len(pairs))]
-        self.columns = pairs + missed
-        self.lp += pulp.LpAffineExpression(list(zip(self.columns, model.cost.tolist(), strict=True)))
-        self.constraints: list[pulp.LpConstraint] = []
-        self.contradicted = False
-        for row in model.rows:
-            self.add(row)
+        self.rows = model.rows
+        self.cbc: Cbc | None = None
 
-    def add(self, row: Row) -> None:
-        """Add a row; one without columns only tells whether there can be any solution."""
-        self.contradicted |= not len(row.columns) and not row.holds_empty
-        terms = [(self.columns[k], c) for k, c in zip(row.columns.tolist(), row.coefficients.tolist(), strict=True)]
-        constraint = pulp.LpConstraint(pulp.LpAffineExpression(terms), int(row.sense), rhs=row.bound)
-        self.constraints.append(constraint)
-        if terms:
-            self.lp.addConstraint(constraint, f"r{len(self.constraints)}")
+    def add(self, rows: list[Row]) -> None:
+        """Add rows."""
+        added = SparseRows.of(rows)
+        self.rows = SparseRows.joined([self.rows, added])
+        if self.cbc is not None:
+            self.cbc.add(added.chosen(~added.empty))
 
     def solve(self, *, relaxed: bool, seconds: float) -> Outcome:
-        """Run the back end."""
+        """Run the back end.
+
+        Raises
+        ------
+        SolveError
+            If it ends early without an answer, or with a status that no table names.
+        """
         num_pairs, num_experts = self.model.num_pairs, len(self.model.load_unit)
         backend = self.settings.backend
-        if self.contradicted:
+        if self.rows.contradictory.any():
             return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_experts), backend)
-        if not self.columns:
+        if not len(self.model.cost):
             return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_experts), backend)
-        run = self._run_highs if backend == "highs" else self._run_cbc
         started = time.monotonic()
-        bound = run(relaxed, seconds)
+        reply = self._run(backend, relaxed, seconds)
+        verdict = _verdict(reply)
         early = time.monotonic() - started < seconds / 2
-        verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
         if backend == "highs" and early and verdict in {None, Verdict.NOTHING}:
             # HiGHS gives up on some small programs with costs of very different sizes (kSolveError); CBC does not.
             backend = "cbc"
-            bound = self._run_cbc(relaxed, seconds)
-            verdict = STATUS_MAP.get((self.lp.status, self.lp.sol_status))
+            reply = self._run(backend, relaxed, seconds)
+            verdict = _verdict(reply)
         if verdict is None or (verdict is Verdict.NOTHING and early):
-            told = f"{pulp.LpStatus.get(self.lp.status)}, {pulp.LpSolution.get(self.lp.sol_status)}"
-            raise SolveError(f"ilp: {backend} ended with status {told}")
-        x = np.array([column.varValue or 0.0 for column in self.columns[:num_pairs]])
+            raise SolveError(f"ilp: {backend} ended with status {reply.told}")
+        values = np.zeros(len(self.model.cost)) if reply.values is None else reply.values
+        bound = reply.bound
         if verdict is Verdict.OPTIMAL and (relaxed or self.settings.gap == 0.0):
-            bound = self.lp.objective.value()
-        bound = -bound * self.model.cost_unit
-        return Outcome(verdict, x, bound if math.isfinite(bound) else math.inf, self._prices(), backend)
+            bound = float(np.cumsum(values * self.model.cost)[-1])
+        bound = -bound * self.model.cost_unit if math.isfinite(bound) else math.inf
+        return Outcome(verdict, values[:num_pairs], bound, self._prices(reply), backend)
 
-    def _prices(self) -> FloatArray:
+    def _run(self, backend: Backend, relaxed: bool, seconds: float) -> Reply:
+        return (self._run_highs if backend == "highs" else self._run_cbc)(relaxed, seconds)
+
+    def _run_highs(self, relaxed: bool, seconds: float) -> Reply:
+        model, rows = self.model, self.rows.chosen(~self.rows.empty)
+        num_missed = len(model.cost) - model.num_pairs
+        program = highs.MatrixProgram(
+            cost=model.cost,
+            lower=np.concatenate([model.forced.astype(np.float64), np.zeros(num_missed)]),
+            upper=np.concatenate([np.ones(model.num_pairs), np.full(num_missed, np.inf)]),
+            whole=None if relaxed else np.arange(len(model.cost)) < model.num_pairs,
+            row_lower=rows.least,
+            row_upper=rows.most,
+            by_rows=True,
+            start=rows.start,
+            index=rows.columns,
+            value=rows.coefficients,
+        )
+        told = self.settings
+        options = highs.options(seed=told.seed, seconds=seconds, relative_gap=told.gap, absolute_gap=0.0, show=told.msg)
+        if num_missed and not relaxed:
+            # Where a row has a column for what is short and the same row again one for what is over, the presolve of
+            # HiGHS 1.14 calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at
+            # 10 and 1 a unit).
+            options["presolve"] = "off"
+        return highs.run(program, options)
+
+    def _run_cbc(self, relaxed: bool, seconds: float) -> Reply:
+        if self.cbc is None:
+            self.cbc = Cbc(self.model, self.settings.folder)
+            self.cbc.add(self.rows.chosen(~self.rows.empty))
+        told = self.settings
+        return self.cbc.solve(relaxed=relaxed, seconds=seconds, gap=told.gap, seed=told.seed, show=told.msg)
+
+    def _prices(self, reply: Reply) -> FloatArray:
         """Duals of the experts' rows, unscaled. Minimising, a binding capacity has a dual ≤ 0, and its price is ≥ 0."""
-        prices = np.zeros(len(self.model.load_unit))
-        for k, j in self.model.expert_rows.items():
-            prices[j] -= (self.constraints[k].pi or 0.0) * self.model.cost_unit / self.model.load_unit[j]
+        model = self.model
+        prices = np.zeros(len(model.load_unit))
+        if reply.duals is not None:
+            duals = np.zeros(len(self.rows))
+            duals[~self.rows.empty] = reply.duals
+            units = model.cost_unit / model.load_unit[model.row_experts]
+            np.subtract.at(prices, model.row_experts, duals[model.expert_rows] * units)
         return prices
 
-    @property
-    def _has_misses(self) -> bool:
-        """Whether there are columns for missed bounds.
 
-        Where a row has one for what is short and the same row again one for what is over, the presolve of HiGHS 1.14
-        calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at 10 and 1 a unit).
-        """
-        return len(self.columns) > self.model.num_pairs
-
-    def _run_highs(self, relaxed: bool, seconds: float) -> float:
-        solver = pulp.HiGHS(
-            mip=not relaxed,
-            msg=self.settings.msg,
-            gapAbs=0.0,
-            gapRel=self.settings.gap,
-            threads=1,
-            timeLimit=seconds if math.isfinite(seconds) else None,
-            parallel="off",
-            random_seed=self.settings.seed % 2**31,
-            presolve="off" if self._has_misses and not relaxed else "choose",
-        )
-        self.lp.solve(solver)
-        if relaxed:
-            return -math.inf
-        bound: float = self.lp.solverModel.getInfo().mip_dual_bound
-        return bound
-
-    def _run_cbc(self, relaxed: bool, seconds: float) -> float:
-        log = self.settings.folder / "cbc.log"
-        seed = self.settings.seed % 2**31
-        limit: dict[str, Any] = {"timeLimit": max(seconds, 0.0)} if math.isfinite(seconds) else {}
-        solver = pulp.COIN_CMD(
-            path=pulp.PULP_CBC_CMD.pulp_cbc_path,
-            mip=not relaxed,
-            msg=False,
-            gapAbs=0.0,
-            gapRel=self.settings.gap,
-            threads=None,
-            logPath=str(log),
-            options=[
-                f"primalTolerance {CBC_TOLERANCE}",
-                f"dualTolerance {CBC_TOLERANCE}",
-                f"integerTolerance {CBC_TOLERANCE}",
-                f"increment {CBC_TOLERANCE}",
-                f"randomSeed {seed}",
-                f"randomCbcSeed {seed}",
-            ],
-            **limit,
-        )
-        solver.tmpDir = str(self.settings.folder)
-        self.lp.solve(solver)
-        told = log.read_text()
-        if self.settings.msg:
-            print(told)
-        found = re.findall(r"^Lower bound:\s+(\S+)", told, flags=re.MULTILINE)
-        return -math.inf if relaxed or not found else float(found[-1]) - CBC_DIGITS
+def _verdict(reply: Reply) -> Verdict | None:
+    """Read a status; None if the table does not name it. An incumbent without feasible values is none."""
+    verdict = STATUS_MAP.get(reply.status)
+    return Verdict.NOTHING if verdict is Verdict.INCUMBENT and not reply.feasible else verdict

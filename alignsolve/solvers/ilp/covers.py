@@ -1,8 +1,8 @@
-"""Cover cuts: what a back end's tolerance let through is forbidden, exactly, by rows of ones.
+"""Cover cuts: rows of ones that forbid exactly what a back end's tolerance let through.
 
-A set of pairs whose loads together exceed a capacity is a cover: not all of them may be taken. For a demand, the pairs
-outside any set that cannot meet it are a cover of it: at least one of them must be taken. Such rows have coefficients
-of 1, which no tolerance blurs (Balas 1975; Nemhauser and Wolsey, chapter II.2).
+A set of pairs whose loads together exceed a capacity is a cover: not all of them may be taken. A set of pairs without
+which the others cannot meet a demand is a cover of the demand: at least one of them must be taken. Such rows have
+coefficients of 1, so that no tolerance blurs them (Balas 1975; Nemhauser and Wolsey, chapter II.2).
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ import numpy as np
 
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solvers.ilp.model import Model, Row, Sense
+from alignsolve.solvers.common.sparse_rows import Row, Sense
+from alignsolve.solvers.ilp.model import Model
 
 
 def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]:
-    """Rows that forbid what is wrong with a choice of pairs; empty where every weighted row holds.
+    """Make the rows that forbid a choice of pairs which breaks weighted rows; none where every weighted row holds.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def _falls_short(total: RealArray, least: FloatArray | float) -> BoolArray:
 
 
 def _cover(columns: IntArray, weight: FloatArray, mine: BoolArray, limit: float) -> Row:
-    """Make a minimal cover of the chosen, heaviest first, and extend it by all that are as heavy as its heaviest."""
+    """Take chosen pairs, heaviest first, up to the limit, and add all pairs that are as heavy as the heaviest."""
     chosen = np.flatnonzero(mine)
     heaviest_first = chosen[np.argsort(-weight[chosen], kind="stable")]
     size = int(np.argmax(_exceeds(np.cumsum(weight[heaviest_first]), limit))) + 1
@@ -70,7 +71,7 @@ def _cover(columns: IntArray, weight: FloatArray, mine: BoolArray, limit: float)
 
 
 def _demand_cover(columns: IntArray, weight: FloatArray, mine: BoolArray, least: float) -> Row:
-    """Add to the chosen, lightest first, what still leaves the demand unmet; one of the rest must be taken."""
+    """Add pairs to the chosen ones, lightest first, while the demand is unmet; one of the rest must be taken."""
     rest = np.flatnonzero(~mine)
     lightest_first = rest[np.argsort(weight[rest], kind="stable")]
     reach = weight[mine].sum() + np.cumsum(weight[lightest_first])

@@ -1,53 +1,27 @@
-"""An alignment problem as an integer program, in arrays: one binary per open pair, one row per bound, all of size 1.
+"""An alignment problem as an integer program for floating-point back ends: rows of size 1, costs of a moderate size.
 
-Solvers judge rows and costs by absolute tolerances, so every weighted row is divided by the power of two below its
-largest coefficient, and the costs by another: no digit is lost. A weighted bound may be exceeded by a relative 1e-9
-(``numerics.FEASIBILITY``); its row is given that much room, so that nothing that we call feasible is cut off, and what
-the solver's own tolerance lets through beyond it is cut off afterwards (covers.py). Soft bounds have a continuous
-column each for what is over or short, at its penalty.
+Back ends judge rows and costs by absolute tolerances. So every row is divided by the power of two below its largest
+coefficient, and the costs by another power of two: no digit is lost. A weighted bound may be exceeded by a relative
+1e-9 (``numerics.FEASIBILITY``). Its row is given that much room, so that no feasible alignment is cut off. What a back
+end's own tolerance lets through beyond it is cut off afterwards (:mod:`.covers`). A soft bound gets a continuous column
+for what is over or short, at its penalty. Rows that hold for any choice of pairs are left out.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
 
 import numpy as np
 
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.common.integer_program import IntegerProgram, RowKind, describe, power_of_two_below
+from alignsolve.solvers.common.sparse_rows import Sense, SparseRows
 
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
 """A load may exceed a bound by 1e-9 of the larger of the two, the load itself."""
 LARGEST_COST = 2.0**16
-"""Costs are scaled to this, far above the solvers' absolute tolerances; whole costs up to 2^20 stay as they are."""
+"""Costs are scaled to this, far above the back ends' absolute tolerances; whole costs up to 2^20 stay as they are."""
 LARGEST_WHOLE_COST = 2.0**20
 LARGEST_OUTLIER = 2.0**30
-
-
-class Sense(IntEnum):
-    """How a row's sum compares with its right-hand side; PuLP's own numbers."""
-
-    AT_MOST = -1
-    EQUAL = 0
-    AT_LEAST = 1
-
-
-@dataclass(frozen=True)
-class Row:
-    """Σ coefficients·columns (sense) bound."""
-
-    columns: IntArray
-    coefficients: FloatArray
-    sense: Sense
-    bound: float
-
-    @property
-    def holds_empty(self) -> bool:
-        """Whether the row holds when every column is 0."""
-        if self.sense is Sense.EQUAL:
-            return self.bound == 0
-        return self.bound >= 0 if self.sense is Sense.AT_MOST else self.bound <= 0
 
 
 @dataclass
@@ -63,11 +37,13 @@ class Model:
     forced
         (num_pairs,) whether the pair is required.
     cost
-        Per column, already scaled.
+        (num_columns,) already scaled.
     cost_unit, load_unit
         What was divided by: costs, and (num_experts,) the experts' rows.
     rows
-        All of them; ``expert_rows[k]`` is the expert of row k, where it is one.
+        All of them.
+    expert_rows, row_experts
+        Which of the rows bound an expert's load, and the expert of each.
     """
 
     clients: IntArray
@@ -77,8 +53,9 @@ class Model:
     cost: FloatArray
     cost_unit: float
     load_unit: FloatArray
-    rows: list[Row] = field(default_factory=list)
-    expert_rows: dict[int, int] = field(default_factory=dict)
+    rows: SparseRows
+    expert_rows: IntArray
+    row_experts: IntArray
 
     @property
     def num_pairs(self) -> int:
@@ -86,25 +63,54 @@ class Model:
         return len(self.clients)
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """Rows of one kind that are written down, each with one bound.
+
+    Attributes
+    ----------
+    row
+        (num_bounds,) which row of the kind.
+    sense, bound
+        (num_bounds,) unscaled.
+    penalty
+        (num_bounds,) the price of a unit beyond the bound; inf where the bound is hard.
+    """
+
+    row: IntArray
+    sense: IntArray
+    bound: FloatArray
+    penalty: FloatArray
+
+    @property
+    def soft(self) -> BoolArray:
+        return np.isfinite(self.penalty)
+
+
 def build(problem: AlignmentProblem) -> Model:
     """Write the problem down as an integer program."""
     required = np.zeros(problem.shape, dtype=np.bool_) if problem.required is None else problem.required
-    clients, experts = np.nonzero(_open(problem) | required)
-    load = np.ones(len(clients)) if problem.client_load is None else problem.client_load[clients, experts]
-    value = problem.values()[clients, experts].astype(np.float64)
-    unit = _expert_units(problem, experts, load)
-    soft = [(j, sense) for j in range(problem.num_experts) for sense in _soft_sides(problem, j)]
-    penalties = [_penalty(problem, j, sense) * unit[j] for j, sense in soft]
-    cost = np.concatenate([-value, penalties])
+    program = describe(problem, _open(problem) | required)
+    (expert,) = _named(program, "expert")
+    expert_unit, bounds = expert.units(), _expert_bounds(program, room=0.0 if problem.client_load is None else ROOM)
+    penalties = bounds.penalty[bounds.soft] * expert_unit[bounds.row[bounds.soft]]
+    cost = np.concatenate([-program.value, penalties])
     cost_unit = _cost_unit(cost)
-    model = Model(clients, experts, load, required[clients, experts], cost / cost_unit, cost_unit, unit)
-    model.rows += _client_rows(problem, model)
-    model.rows += _budget_rows(problem, model)
-    elastic_column = {key: model.num_pairs + k for k, key in enumerate(soft)}
-    for j, row in _expert_rows(problem, model, elastic_column):
-        model.expert_rows[len(model.rows)] = j
-        model.rows.append(row)
-    return model
+    parts = [_written(kind, np.ones(len(kind)), _count_bounds(kind)) for kind in _named(program, "client", "group")]
+    parts += [_written(kind, kind.units(), _budget_bounds(kind)) for kind in _named(program, "budget")]
+    first = sum(len(part) for part in parts)
+    return Model(
+        clients=program.clients,
+        experts=program.experts,
+        load=expert.coefficient,
+        forced=program.required,
+        cost=cost / cost_unit,
+        cost_unit=cost_unit,
+        load_unit=expert_unit,
+        rows=SparseRows.joined([*parts, _written(expert, expert_unit, bounds)]),
+        expert_rows=first + np.arange(len(bounds.row)),
+        row_experts=bounds.row,
+    )
 
 
 def _open(problem: AlignmentProblem) -> BoolArray:
@@ -117,28 +123,9 @@ def _open(problem: AlignmentProblem) -> BoolArray:
     return open_
 
 
-def _soft_sides(problem: AlignmentProblem, j: int) -> Iterator[Sense]:
-    """Which of an expert's bounds cost something, rather than nothing or everything, to break."""
-    if 0 < problem.overload_penalty[j] < math.inf and math.isfinite(problem.expert_capacity[j]):
-        yield Sense.AT_MOST
-    if 0 < problem.shortfall_penalty[j] < math.inf and problem.expert_demand[j] > 0:
-        yield Sense.AT_LEAST
-
-
-def _penalty(problem: AlignmentProblem, j: int, sense: Sense) -> float:
-    return float((problem.overload_penalty if sense is Sense.AT_MOST else problem.shortfall_penalty)[j])
-
-
-def _expert_units(problem: AlignmentProblem, experts: IntArray, load: FloatArray) -> FloatArray:
-    """Power of two below each expert's largest load; 1 where loads are 1, or all 0."""
-    largest = np.zeros(problem.num_experts)
-    np.maximum.at(largest, experts, load)
-    return np.array([power_of_two_below(size) for size in largest.tolist()])
-
-
-def power_of_two_below(size: float) -> float:
-    """The largest power of two that is at most ``size``; 1 for 0."""
-    return 1.0 if size == 0 else math.ldexp(1.0, math.frexp(size)[1] - 1)
+def _named(program: IntegerProgram, *names: str) -> list[RowKind]:
+    """The kinds of these names; budgets are numbered behind theirs."""
+    return [kind for kind in program.kinds if kind.name.split("_")[0] in names]
 
 
 def _cost_unit(cost: FloatArray) -> float:
@@ -153,64 +140,75 @@ def _cost_unit(cost: FloatArray) -> float:
     return power_of_two_below(max(typical / LARGEST_COST, largest / LARGEST_OUTLIER))
 
 
-def _client_rows(problem: AlignmentProblem, model: Model) -> Iterator[Row]:
-    """Experts per client, and per client and group."""
-    yield from _count_rows(model.clients, problem.client_demand, problem.client_capacity)
-    if problem.expert_group is not None:
-        keys = model.clients * problem.num_groups + problem.expert_group[model.experts]
-        yield from _count_rows(keys, problem.group_demand.ravel(), problem.group_capacity.ravel())
+def _count_bounds(kind: RowKind) -> _Bounds:
+    """Bounds on numbers of experts: an equation, or most before least where the pairs alone do not keep them."""
+    size = np.bincount(kind.row, minlength=len(kind))
+    equal = kind.least == kind.most
+    above = equal | (kind.most < size)
+    below = ~equal & (kind.least > 0)
+    row, side = np.nonzero(np.stack([above, below], axis=1))
+    sense = np.where(equal[row], Sense.EQUAL, np.where(side == 0, Sense.AT_MOST, Sense.AT_LEAST))
+    bound = np.where(side == 0, kind.most[row], kind.least[row])
+    return _Bounds(row, sense, bound, np.full(len(row), np.inf))
 
 
-def _count_rows(keys: IntArray, least: IntArray, most: IntArray) -> Iterator[Row]:
-    """Σ of the pairs of each key within least..most, where the pairs alone do not see to it."""
-    order = np.argsort(keys, kind="stable")
-    ends = np.searchsorted(keys[order], np.arange(len(least) + 1))
-    for k, (low, high) in enumerate(zip(least.tolist(), most.tolist(), strict=True)):
-        columns = order[ends[k] : ends[k + 1]]
-        ones = np.ones(len(columns))
-        if low == high:
-            yield Row(columns, ones, Sense.EQUAL, float(low))
-            continue
-        if high < len(columns):
-            yield Row(columns, ones, Sense.AT_MOST, float(high))
-        if low > 0:
-            yield Row(columns, ones, Sense.AT_LEAST, float(low))
+def _budget_bounds(kind: RowKind) -> _Bounds:
+    """Budgets of the clients who could spend too much."""
+    row = np.flatnonzero(kind.totals() > kind.most)
+    return _hard(row, Sense.AT_MOST, kind.most[row] * (1.0 + ROOM))
 
 
-def _budget_rows(problem: AlignmentProblem, model: Model) -> Iterator[Row]:
-    """What each client spends of each resource, where it could spend too much."""
-    if problem.client_budget is None:
-        return
-    ends = np.searchsorted(model.clients, np.arange(problem.num_clients + 1))
-    for r in range(problem.client_budget.shape[1]):
-        costs = problem.expert_cost[model.clients, model.experts, r]
-        for i, budget in enumerate(problem.client_budget[:, r].tolist()):
-            cost = costs[ends[i] : ends[i + 1]]
-            if cost.sum() > budget:
-                unit = power_of_two_below(float(cost.max()))
-                columns = np.arange(ends[i], ends[i + 1])
-                yield Row(columns, cost / unit, Sense.AT_MOST, budget * (1.0 + ROOM) / unit)
+def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
+    """Bounds on experts' loads, expert by expert: capacity, demand, soft capacity, soft demand."""
+    (hard,) = _named(program, "expert")
+    over, short = np.flatnonzero(hard.totals() > hard.most), np.flatnonzero(hard.least > 0)
+    parts = [
+        _hard(over, Sense.AT_MOST, hard.most[over] * (1.0 + room)),
+        _hard(short, Sense.AT_LEAST, hard.least[short] * (1.0 - FEASIBILITY)),
+        *_soft_bounds(program),
+    ]
+    row = np.concatenate([part.row for part in parts])
+    order = np.argsort(row, kind="stable")
+    return _Bounds(
+        row=row[order],
+        sense=np.concatenate([part.sense for part in parts])[order],
+        bound=np.concatenate([part.bound for part in parts])[order],
+        penalty=np.concatenate([part.penalty for part in parts])[order],
+    )
 
 
-def _expert_rows(
-    problem: AlignmentProblem, model: Model, elastic_column: dict[tuple[int, Sense], int]
-) -> Iterator[tuple[int, Row]]:
-    """Load per expert: hard, or with a column for what is over or short."""
-    bounds = problem.experts
-    room = 0.0 if problem.client_load is None else ROOM
-    order = np.argsort(model.experts, kind="stable")
-    ends = np.searchsorted(model.experts[order], np.arange(problem.num_experts + 1))
-    for j, unit in enumerate(model.load_unit.tolist()):
-        columns = order[ends[j] : ends[j + 1]]
-        load = model.load[columns]
-        if bounds.hard_capacity[j]:
-            limit = float(bounds.most[j])
-            if load.sum() > limit:
-                yield j, Row(columns, load / unit, Sense.AT_MOST, limit * (1.0 + room) / unit)
-        if bounds.hard_demand[j]:
-            yield j, Row(columns, load / unit, Sense.AT_LEAST, float(bounds.least[j]) * (1.0 - FEASIBILITY) / unit)
-        for sense in _soft_sides(problem, j):
-            limit = float((bounds.capacity if sense is Sense.AT_MOST else bounds.demand)[j])
-            own = elastic_column[j, sense]
-            weights = np.append(load / unit, float(sense))
-            yield j, Row(np.append(columns, own), weights, sense, limit / unit)
+def _soft_bounds(program: IntegerProgram) -> list[_Bounds]:
+    """Soft bounds that cost something to break."""
+    parts = []
+    for name, sense in (("soft_capacity", Sense.AT_MOST), ("soft_demand", Sense.AT_LEAST)):
+        kind = program.kind(name)
+        if kind is not None and kind.penalty is not None:
+            row = np.flatnonzero((kind.penalty > 0) & np.isfinite(kind.penalty))
+            bound = (kind.most if sense is Sense.AT_MOST else kind.least)[row]
+            parts.append(_Bounds(row, np.full(len(row), int(sense)), bound, kind.penalty[row]))
+    return parts
+
+
+def _hard(row: IntArray, sense: Sense, bound: FloatArray) -> _Bounds:
+    return _Bounds(row, np.full(len(row), int(sense)), bound, np.full(len(row), np.inf))
+
+
+def _written(kind: RowKind, units: FloatArray, bounds: _Bounds) -> SparseRows:
+    """Rows in arrays, each divided by its unit; a soft row ends with its own column, numbered behind the pairs."""
+    order = np.argsort(kind.row, kind="stable")
+    ends = np.searchsorted(kind.row[order], np.arange(len(kind) + 1))
+    size = np.diff(ends)[bounds.row]
+    line = np.repeat(np.arange(len(size)), size)
+    within = np.arange(len(line)) - np.repeat(np.cumsum(size) - size, size)
+    pair = order[np.repeat(ends[bounds.row], size) + within]
+    coefficient = kind.coefficient[pair] / units[kind.row[pair]]
+    soft = np.flatnonzero(bounds.soft)
+    lines = np.concatenate([line, soft])
+    by_line = np.argsort(lines, kind="stable")
+    return SparseRows(
+        start=np.concatenate([[0], np.cumsum(size + bounds.soft)]),
+        columns=np.concatenate([pair, len(kind.row) + np.arange(len(soft))])[by_line],
+        coefficients=np.concatenate([coefficient, bounds.sense[soft].astype(np.float64)])[by_line],
+        senses=bounds.sense,
+        bounds=bounds.bound / units[bounds.row],
+    )

@@ -1,12 +1,14 @@
-"""``ilp``: both classes as an integer program, by CBC or HiGHS through PuLP.
+"""``ilp``: both classes as an integer program, by HiGHS or CBC.
 
-First the linear relaxation: where its solution is whole (always in the cardinality class, up to the back end's
-tolerance) it is the answer, and its duals are the prices. Otherwise the integer program, again and again: whatever the
-back end's tolerance let through is cut off (covers.py) until its answer holds by ours. What it proves is its own word,
-for it works in floats; the cardinality class is polished to a proof on the residual graph instead.
+First the linear relaxation is solved. Its duals are the prices. Where its solution is whole, it is the answer; in the
+cardinality class it always is, up to the back end's tolerance. Otherwise the integer program is solved, again and
+again: what the back end's tolerance let through is cut off (:mod:`.covers`) until the answer holds by ours. A back end
+works in floats, so its proof is its own word. The cardinality class is polished to a proof by prices instead, on the
+residual graph.
 
-Infeasible: the relaxation of the elastic problem tells by its prices where the bounds clash; their level sets hold a
-witness, always in the cardinality class, often in the general one. Where none is found it is the back end's word.
+For an infeasible problem, the relaxation of the elastic problem is solved. Its prices tell where the bounds clash, and
+their level sets hold a witness: always in the cardinality class, often in the general one. Where no witness is found,
+infeasibility is the back end's word.
 """
 
 import math
@@ -28,27 +30,28 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles, prices_of
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
-from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings, Verdict
+from alignsolve.solvers.ilp.backends import Backend, Outcome, Program, Settings
 from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
 
 MARGIN = 0.1
-"""Share of the time left that a back end is not told of: it overruns its limit, and its incumbent is wanted."""
+"""Share of the time left that a back end does not get: it overruns its limit, and its incumbent is wanted."""
 AGREES = 1e-7
 """Relative difference between a back end's bound and the objective of the x that it calls optimal, at most."""
 WHOLE = 1e-6
 """A relaxation whose values are this close to 0 or 1 is whole."""
 SECONDS_PER_PAIR = 5e-6
-"""What it takes to write one pair down."""
+"""Seconds that one pair takes to write down for CBC; HiGHS takes less."""
 
 
 @dataclass(frozen=True)
 class Ilp:
-    """Integer programming through PuLP, both classes.
+    """Integer programming by HiGHS (through highspy) or CBC (through PuLP), both classes.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ class Ilp:
     gap
         Relative gap at which the back end may stop.
     msg
-        Whether to show the back end's own log.
+        Whether to print the back end's log.
 
     Examples
     --------
@@ -99,7 +102,7 @@ class Ilp:
         return answer or Answer(stats={"backend": self.backend, "stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile what the greedy answer needs."""
+        """Compile the code of the greedy answer."""
         GREEDY.prepare(problem)
 
 
@@ -177,8 +180,7 @@ class _Search:
                 return
             yield best
             self.stats["cuts"] += len(wrong)
-            for row in wrong:
-                program.add(row)
+            program.add(wrong)
 
     def _last(self, outcome: Outcome, alignment: Alignment, best: Answer) -> Answer:
         """Put the integer program's answer together."""
@@ -187,7 +189,7 @@ class _Search:
         best = self._finished(alignment, replace(best, stats=self._told()))
         reached = self.problem.objective(best.x)
         if self.settings.gap == 0.0 and relative_gap(best.bound, reached) <= AGREES:
-            # It calls this very x optimal; that its bound differs is the rounding of the x that it works with.
+            # The back end calls this x optimal. Its bound differs only by the rounding of its x.
             return replace(best, bound=reached)
         return best
 

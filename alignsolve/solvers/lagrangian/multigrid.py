@@ -29,38 +29,8 @@ from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.common.level_method import FIRST_GAP, bound_at, minimise_bound
 from alignsolve.solvers.lagrangian.clients import ClientChunks, LateError
+from alignsolve.solvers.lagrangian.multigrid_parameters import DEFAULTS, MultigridParameters
 from alignsolve.solvers.lagrangian.newton import Descent, curvature
-
-FIRST_ENTRIES = 1 << 15
-"""Pairs of the first sample. A problem of up to twice as many pairs has no smaller sample."""
-SAMPLE_ENTRIES = 1 << 18
-"""Pairs of the sample that stands for all clients. A problem of up to ``DIRECT`` times as many pairs is its own
-sample."""
-DIRECT = 4
-"""See ``SAMPLE_ENTRIES``."""
-CURVE_ENTRIES = (1 << 17, 1 << 16, 1 << 15, 1 << 14)
-"""Pairs of the sample that shows the curvature: the largest of these that time allows."""
-PASSES, FIRST_PASSES, MORE_PASSES = 100, 60, 15
-"""Most passes over a problem that is its own sample, over the first sample, and after a correction."""
-ROUGH, SETTLED = 1e-4, 1e-6
-"""Prices are settled where the bound is expected to fall by no more than this share: in the first sample, and later."""
-TURNS = 4
-"""Most passes over all clients."""
-NEAR, NEARER = 0.002, 1e-5
-"""Share by which the bound is expected to fall: from a smaller sample's prices, and after Newton steps."""
-SHARE, LEAST_SHARE = 0.4, 0.1
-"""Share of the time for samples: of the time that the later passes leave, and the least share of all time left."""
-CURVED, LEAST_CURVED = (0.15, 0.2, 0.4, 0.4), (0.0, 0.0, 0.1, 0.2)
-"""Share of the time for measuring the curvature, for each of ``CURVE_ENTRIES``: of the time that the later passes
-leave, and the least share of all time left. Without a curvature the level method goes on, and portions of clients
-do not make up for one another."""
-RESERVE = 3.0
-"""Time, in passes over all clients, kept for the pass itself and for the repair after it."""
-FIRST_RESERVE = 5.0
-"""Time, in passes, kept before there is any alignment. Choosing in portions takes longer on a busy machine, and an
-alignment that comes too late is worth nothing."""
-ENOUGH = 0.1
-"""No further pass is made for less than this share of the gap asked for, nor for less than ``SETTLED``."""
 
 
 @dataclass
@@ -106,6 +76,7 @@ def prices_by_multigrid(
     gap: float,
     deadline: float,
     threads: int | None,
+    parameters: MultigridParameters = DEFAULTS,
 ) -> Iterator[Prices]:
     """Search prices with a low bound, and the clients' choices under them.
 
@@ -124,9 +95,13 @@ def prices_by_multigrid(
         On the clock of :func:`time.monotonic`; then the best so far is returned.
     threads
         As in :class:`~alignsolve.solver.Solver`.
+    parameters
+        Sizes of samples, limits of passes, shares of time.
     """
     prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
-    search = _Search(problem, Prices(prices, prices), deadline, threads, max(SETTLED, ENOUGH * gap))
+    search = _Search(
+        problem, Prices(prices, prices), deadline, threads, max(parameters.settled, parameters.enough * gap), parameters
+    )
     with contextlib.suppress(LateError):
         yield from search.run(warm=start is not None)
         return
@@ -142,26 +117,29 @@ class _Search:
     deadline: float
     threads: int | None
     settled: float
+    parameters: MultigridParameters = DEFAULTS
 
     def run(self, *, warm: bool) -> Iterator[Prices]:
         """Take the first sample, the sample that stands for all clients, and then all clients."""
         entries = self.problem.num_clients * self.problem.num_experts
-        first_gap = NEAR if warm else FIRST_GAP
+        first_gap = self.parameters.near if warm else FIRST_GAP
         # A small first sample: rough prices by the level method.
-        if entries >= 2 * FIRST_ENTRIES:
-            sample = self._clients(entries // FIRST_ENTRIES)
-            self._level(sample, first_gap, FIRST_PASSES, max(ROUGH, self.settled))
-            first_gap = NEAR
+        if entries >= 2 * self.parameters.first_entries:
+            sample = self._clients(entries // self.parameters.first_entries)
+            self._level(sample, first_gap, self.parameters.first_passes, max(self.parameters.rough, self.settled))
+            first_gap = self.parameters.near
         # The sample that stands for all: Newton steps, or the level method where there is no curvature.
-        direct = entries <= DIRECT * SAMPLE_ENTRIES
-        sample = self._clients(1 if direct else entries // SAMPLE_ENTRIES)
-        curved = entries >= 2 * FIRST_ENTRIES and self._curve(sample)
-        if not curved or entries <= SAMPLE_ENTRIES:
-            self._level(sample, NEARER if curved else first_gap, PASSES, self.settled)
+        direct = entries <= self.parameters.direct * self.parameters.sample_entries
+        sample = self._clients(1 if direct else entries // self.parameters.sample_entries)
+        curved = entries >= 2 * self.parameters.first_entries and self._curve(sample)
+        if not curved or entries <= self.parameters.sample_entries:
+            self._level(sample, self.parameters.nearer if curved else first_gap, self.parameters.passes, self.settled)
         self.found.guess = self.found.prices
         # All clients: correct the sample's prices.
         if direct or self._in_time(sample):
-            yield from self._correct(sample, sample if direct else self._clients(1), turns=1 if direct else TURNS)
+            yield from self._correct(
+                sample, sample if direct else self._clients(1), turns=1 if direct else self.parameters.turns
+            )
         else:
             yield self.found
 
@@ -181,7 +159,7 @@ class _Search:
         if found.falls is None:
             return False
         descent = Descent(self.problem, sample, found.prices, found.falls)
-        used = descent.run(MORE_PASSES, self.settled, self._soon(sample))
+        used = descent.run(self.parameters.more_passes, self.settled, self._soon(sample))
         found.prices = descent.best
         found.sample_passes += self.problem.num_experts + used
         return True
@@ -189,11 +167,13 @@ class _Search:
     def _curvature(self) -> FloatArray | None:
         """Measure the curvature on the largest sample that time allows; None if there is no time."""
         num_clients, num_experts = self.problem.shape
-        for entries, share, least in zip(CURVE_ENTRIES, CURVED, LEAST_CURVED, strict=True):
+        for entries, share, least in zip(
+            self.parameters.curve_entries, self.parameters.curve_shares, self.parameters.least_curve_shares, strict=True
+        ):
             sample = self._clients(max(1, num_clients * num_experts // entries))
             seconds, everyone = self._timed(sample)
             left = self.deadline - time.monotonic()
-            if num_experts * seconds <= max(share * (left - RESERVE * everyone), least * left):
+            if num_experts * seconds <= max(share * (left - self.parameters.reserve * everyone), least * left):
                 return curvature(sample, self.found.prices, self.deadline)
         return None
 
@@ -211,12 +191,14 @@ class _Search:
         _, everyone = self._timed(sample)
         now = time.monotonic()
         left = self.deadline - now
-        return now + max(SHARE * (left - RESERVE * everyone), LEAST_SHARE * left)
+        return now + max(
+            self.parameters.share * (left - self.parameters.reserve * everyone), self.parameters.least_share * left
+        )
 
     def _in_time(self, sample: ClientChunks) -> bool:
         """Whether time is left for a pass over all clients and for moving them."""
         _, everyone = self._timed(sample)
-        return time.monotonic() + FIRST_RESERVE * everyone < self.deadline
+        return time.monotonic() + self.parameters.first_reserve * everyone < self.deadline
 
     def _correct(self, sample: ClientChunks, everyone: ClientChunks, *, turns: int) -> Iterator[Prices]:
         """Steps 2 to 4 of the module's docstring, at most ``turns`` times."""
@@ -246,7 +228,7 @@ class _Search:
             promised, here = self._tilt(tilted, here, turn)
             found.guess = here
             yield found
-            if promised <= enough or time.monotonic() + RESERVE * seconds > self.deadline:
+            if promised <= enough or time.monotonic() + self.parameters.reserve * seconds > self.deadline:
                 return
 
     def _tilt(self, tilted: "_Tilted", here: FloatArray, turn: int) -> tuple[float, FloatArray]:
@@ -255,11 +237,18 @@ class _Search:
         if found.falls is not None:
             descent = Descent(self.problem, tilted, here, found.falls)
             before = descent.bound
-            found.sample_passes += descent.run(MORE_PASSES, self.settled, self.deadline)
+            found.sample_passes += descent.run(self.parameters.more_passes, self.settled, self.deadline)
             return before - descent.bound, descent.best
         before, _ = bound_at(self.problem, tilted, here)
         lowest, used = minimise_bound(
-            self.problem, tilted, here, None, PASSES, self._soon(tilted.clients), NEAR / 4**turn, self.settled
+            self.problem,
+            tilted,
+            here,
+            None,
+            self.parameters.passes,
+            self._soon(tilted.clients),
+            self.parameters.near / 4**turn,
+            self.settled,
         )
         found.sample_passes += used
         return before - bound_at(self.problem, tilted, lowest)[0], lowest
@@ -274,7 +263,7 @@ class _Pass:
     loads: FloatArray
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """As :meth:`.ClientChunks.respond`."""
+        """As :meth:`.clients.ClientChunks.respond`."""
         total, self.loads = self.clients.respond(prices, self.chosen)
         return total, self.loads
 
@@ -288,6 +277,6 @@ class _Tilted:
     excess: FloatArray
 
     def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
-        """As :meth:`.ClientChunks.respond`."""
+        """As :meth:`.clients.ClientChunks.respond`."""
         total, loads = self.clients.respond(prices)
         return total + float(self.excess @ (prices - self.point)), loads - self.excess

@@ -63,14 +63,14 @@ def choose_in_portions(
     threads
         As in :class:`~alignsolve.solver.Solver`.
     """
-    dealing = _PortionedChoice(problem, found, threads, deadline)
+    choice = _PortionedChoice(problem, found, threads, deadline)
     with contextlib.suppress(LateError):
-        for clients in dealing.portions[:-1]:
-            dealing.choose(clients)
-        for later in range(len(dealing.portions) - 1, -1, -1):
-            clients = np.sort(np.concatenate(dealing.portions[later:]))
-            if time.monotonic() < deadline and dealing.settle(clients, rng):
-                return Alignment.from_dense(dealing.chosen)
+        for clients in choice.portions[:-1]:
+            choice.choose(clients)
+        for later in range(len(choice.portions) - 1, -1, -1):
+            clients = np.sort(np.concatenate(choice.portions[later:]))
+            if time.monotonic() < deadline and choice.settle(clients, rng):
+                return Alignment.from_dense(choice.chosen)
     return None
 
 

@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 GREEDY_ENTRIES, HURRIED_ENTRIES = 1 << 15, 1 << 19
 """Pairs up to which greed goes first, without and under a time limit. Above, it is tried if nothing else has
 succeeded."""
-DEALT_ENTRIES = 1 << 20
+PORTIONED_ENTRIES = 1 << 20
 """Pairs up to which all choices are repaired at once. With more pairs the clients choose in portions first."""
 LARGEST_ENTRIES = 1 << 24
 """Pairs up to which chains of moves go through all clients after that."""
-DISTURBED_ENTRIES = 1 << 16
+PERTURBED_ENTRIES = 1 << 16
 """Pairs up to which perturbation pays: with more, the duality gap is small and chains have closed the rest."""
-POLISHING = 10.0
+REPAIR_PASSES = 10.0
 """Time, in passes over all clients, to write their choices into a state, to list their moves and to read the result."""
 HASTE = 0.6
 """Share of the time after which greed's first alignment will do, where greed goes first."""
@@ -160,7 +160,7 @@ class _Search:
         if isinstance(known, Answer):
             return known
         entries = self.problem.num_clients * self.problem.num_experts
-        many = entries > DEALT_ENTRIES
+        many = entries > PORTIONED_ENTRIES
         for found in prices_by_multigrid(
             self.problem, warm_start.prices, gap=self.solver.gap, deadline=self.deadline, threads=self.threads
         ):
@@ -168,10 +168,10 @@ class _Search:
             self.stats |= {"passes": found.passes, "sample_passes": found.sample_passes}
             self._tell("prices")
             if many and not self._good_enough():
-                self._deal(found)
+                self._choose_in_portions(found)
             if self._good_enough():
                 break
-        if found.chosen is not None and entries <= LARGEST_ENTRIES and self._worth_polishing(found):
+        if found.chosen is not None and entries <= LARGEST_ENTRIES and self._worth_repairing(found):
             self._from_choices(found)
         infeasible = self._greed() if self.alignment is None else None
         if infeasible is not None:
@@ -189,11 +189,11 @@ class _Search:
                 return infeasible
         return WarmStart(self.alignment, warm_start.prices)
 
-    def _worth_polishing(self, found: "Prices") -> bool:
+    def _worth_repairing(self, found: "Prices") -> bool:
         """Whether there is something to gain, and time for it: the clock is not looked at before the first chains."""
         if self._good_enough():
             return False
-        return self.alignment is None or time.monotonic() + POLISHING * found.pass_seconds < self.deadline
+        return self.alignment is None or time.monotonic() + REPAIR_PASSES * found.pass_seconds < self.deadline
 
     def _greed(self, enough: float = math.inf) -> Answer | None:
         """Take greed's alignment, from ``enough`` on its first one; return its answer if it proves infeasibility."""
@@ -208,12 +208,12 @@ class _Search:
         self._keep(answer.x, "greedy")
         return None
 
-    def _deal(self, found: "Prices") -> None:
+    def _choose_in_portions(self, found: "Prices") -> None:
         """Step 3: let the clients choose in portions."""
         from alignsolve.solvers.lagrangian.portions import choose_in_portions  # noqa: PLC0415
 
-        dealt = choose_in_portions(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
-        self._keep(dealt, "dealing")
+        portioned = choose_in_portions(self.problem, found, self.rng, deadline=self.deadline, threads=self.threads)
+        self._keep(portioned, "dealing")
         self.stats["dealt_seconds"] = time.monotonic() - self.started
 
     def _from_choices(self, found: "Prices") -> None:
@@ -238,7 +238,7 @@ class _Search:
             self.claimed = core.bound
         if self._good_enough():
             return
-        if self.problem.num_clients * self.problem.num_experts > DISTURBED_ENTRIES:
+        if self.problem.num_clients * self.problem.num_experts > PERTURBED_ENTRIES:
             return
         for better in perturbation.perturb(self.alignment, self.objective, self.solver.rounds):
             self._keep(better, "disturbances")

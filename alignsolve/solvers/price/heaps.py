@@ -170,7 +170,7 @@ def offer(core: Core, heaps: Heaps, windows: Array, i: int) -> bool:
     ground, begin, end = len(root) - 1, core.start[i], core.start[i + 1]
     nothing, stamp, grouped = core.ground[i], core.stamp[i], len(core.group) > 0
     # A literal would make numba compile another version.
-    none = end * 0 + NONE  # no literal, for which another version would be compiled
+    none = end * 0 + NONE
     room, spare, farthest = core.room[i] > 0, core.spare[i] > 0, windows[0]
     fits = True
     for a in range(begin, end):

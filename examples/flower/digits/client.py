@@ -21,7 +21,7 @@ def train(weights: dict[str, Any], experts: tuple[int, ...], task: Task) -> tupl
 
 
 def num_examples(context: Context) -> int:
-    """How many digits the client has."""
+    """Return the number of the client's digits."""
     return len(federation(context).clients[int(context.node_config["partition-id"])])
 
 

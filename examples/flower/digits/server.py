@@ -1,4 +1,4 @@
-"""The server's app: aligns, merges, evaluates on the test set."""
+"""The server's app: it aligns, merges, and evaluates on the test set."""
 
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
@@ -12,7 +12,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Train for as many rounds as configured, or as are left of them."""
+    """Train for the configured rounds, or for those that are left."""
     ours, run = federation(context), context.run_config
     config = ours.config
     strategy = AlignedStrategy(

@@ -1,4 +1,4 @@
-"""What server and clients agree on: fedtrain's configuration, from that of the run."""
+"""The configuration that server and clients share: fedtrain's, made from that of the run."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ from fedtrain.server import Federation, prepare
 
 
 def federation(context: Context) -> Federation:
-    """Data, devices and aligner of the run's configuration; every process makes the same."""
+    """Make data, devices and aligner from the run's configuration. Every process makes the same."""
     run: dict[str, Any] = context.run_config
     overrides = (f"clients.num_clients={run['num-clients']}", f"rounds={run['rounds']}", *run["settings"].split())
     return _prepare(overrides)

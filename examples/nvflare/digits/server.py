@@ -1,4 +1,4 @@
-"""The server's controller: what is trained, and how experts are dealt out."""
+"""The server's controller: the initial model, the aligner, and the evaluation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ class DigitsController(AlignedController):
     """Aligns, merges, and evaluates on the test set after every round."""
 
     def make_aligner(self) -> Any:
-        """Return that of fedtrain's configuration."""
+        """Return the aligner of fedtrain's configuration."""
         return self._federation().aligner
 
     def initial_weights(self) -> Any:
@@ -20,7 +20,7 @@ class DigitsController(AlignedController):
         return initial_state(self._federation()).tensors
 
     def after_round(self, number: int, weights: Any, figures: Mapping[str, float]) -> None:
-        """Say how good the model is."""
+        """Log the accuracy of the model."""
         accuracy, loss = evaluate(self._federation(), weights)
         self.info(f"round {number}: accuracy {accuracy:.4f}, loss {loss:.4f}")
 

@@ -1,4 +1,4 @@
-"""What server and clients agree on: fedtrain's configuration, from that of the job."""
+"""The configuration that server and clients share: fedtrain's, made from that of the job."""
 
 from functools import lru_cache
 
@@ -8,5 +8,5 @@ from fedtrain.server import Federation, prepare
 
 @lru_cache(maxsize=1)
 def federation(overrides: tuple[str, ...]) -> Federation:
-    """Data, devices and aligner of a configuration; every process makes the same."""
+    """Make data, devices and aligner from a configuration. Every process makes the same."""
     return prepare(read_config(overrides=overrides))

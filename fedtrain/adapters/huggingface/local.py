@@ -1,8 +1,9 @@
 """A client's training: next-token prediction on its windows of text, and what each expert did meanwhile."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,15 +160,11 @@ class _Gauge:
     def watching(self, model: Any) -> Iterator[None]:
         """Remember which experts each token of the last forward pass went through."""
         modules = dict(model.named_modules())
-        handles = []
-        for router, layer in self.layer_of.items():
-            name = next(name for name in modules if name == router or name.endswith(f".{router}"))
-            handles.append(modules[name].register_forward_hook(self._hook(layer)))
-        try:
+        with ExitStack() as hooks:
+            for router, layer in self.layer_of.items():
+                name = next(name for name in modules if name == router or name.endswith(f".{router}"))
+                hooks.enter_context(modules[name].register_forward_hook(partial(self._remember, layer)))
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def add(self, tokens: Tensor, losses: Tensor, right: Tensor) -> None:
         """Add a step, after its forward pass; what a window's last token went through predicts nothing."""
@@ -184,8 +181,5 @@ class _Gauge:
         with np.errstate(divide="ignore", invalid="ignore"):  # an expert without tokens has no mean loss
             return Measured(number / self.num_tokens, loss / number, right / number)
 
-    def _hook(self, layer: int) -> Any:
-        def remember(module: Any, inputs: Any, outputs: Any) -> None:
-            self.chosen[layer] = outputs[2].detach()  # (logits, weights, chosen experts)
-
-        return remember
+    def _remember(self, layer: int, module: Any, inputs: Any, outputs: Any) -> None:
+        self.chosen[layer] = outputs[2].detach()  # (logits, weights, chosen experts)

@@ -319,12 +319,12 @@ def test_experts_that_can_go_nowhere_are_said():
         expert_demand=[0, 1, 0, 0],
     )
     told = str(diagnose(problem))
-    assert "expert 1 can go nowhere: the cost exceeds every eligible client's budget" in told
-    assert "expert 3 can go nowhere: the load of every client that is left exceeds the capacity" in told
-    assert "client 2 can take nothing: every eligible expert costs more than the budget" in told
+    assert "expert 1 cannot be assigned: the cost exceeds every eligible client's budget" in told
+    assert "expert 3 cannot be assigned: the load of every remaining client exceeds the capacity" in told
+    assert "client 2 can take no expert: every eligible expert costs more than the budget" in told
     assert "lower the demand of expert 1 from 1 to 0" in told
     barred = AlignmentProblem(np.ones((2, 2)), eligible=[[True, False], [True, False]])
-    assert "note: expert 1 can go nowhere: no client is eligible" in str(diagnose(barred))
+    assert "note: expert 1 cannot be assigned: no client is eligible" in str(diagnose(barred))
     assert "note" not in str(diagnose(AlignmentProblem(np.ones((2, 2)), client_budget=0.0, expert_cost=[0.0, 0.0])))
 
 

@@ -16,6 +16,7 @@ from alignsolve.solvers.greedy.state import gather, to_alignment
 from alignsolve.solvers.lagrangian import move_chains, multigrid
 from alignsolve.solvers.lagrangian import solver as lagrangian
 from alignsolve.solvers.lagrangian.multigrid import Prices
+from alignsolve.solvers.lagrangian.multigrid_parameters import MultigridParameters
 from alignsolve.solvers.lagrangian.perturbation import Perturbation
 from alignsolve.solvers.lagrangian.solver import Lagrangian
 from problems import FAMILIES
@@ -161,7 +162,7 @@ def test_chains_through_all_clients_begin_only_where_there_is_time_or_no_alignme
         deadline = time.monotonic() + seconds
         search = lagrangian._Search(Lagrangian(), problem, deadline, 0, 1, None)
         search.alignment = alignment
-        assert search._worth_polishing(found) == begun
+        assert search._worth_repairing(found) == begun
 
 
 @pytest.mark.parametrize(("seconds", "looked"), [(50.0, False), (400.0, True)])
@@ -207,13 +208,13 @@ def test_all_clients_are_looked_at_only_where_dealing_to_them_will_still_be_in_t
     monkeypatch, passes_left, looked_at
 ):
     problem = made("budgets", 2000, 24)
-    monkeypatch.setattr(multigrid, "SAMPLE_ENTRIES", 1 << 12)  # too many clients to be their own sample
+    few = MultigridParameters(sample_entries=1 << 12)  # too many clients to be their own sample
     monkeypatch.setattr(multigrid._Search, "_timed", lambda search, sample: (1e-6, 100.0))
     found = [
         found.passes
         for found in itertools.islice(
             multigrid.prices_by_multigrid(
-                problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1
+                problem, None, gap=0.0, deadline=time.monotonic() + 100.0 * passes_left, threads=1, parameters=few
             ),
             1,
         )

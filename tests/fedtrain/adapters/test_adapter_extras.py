@@ -1,4 +1,4 @@
-"""An adapter used without its extra names it."""
+"""An adapter without its extra names the extra to install."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A client's model computes what the whole one computes whose router is masked to its experts, in every family."""
+"""A client's model matches the full model with its router masked to the client's experts, in every family."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Tiny tensors are slower on two threads than on one."""
+    """Use one thread: tiny tensors are slower on two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -59,7 +59,7 @@ def draw_tokens(seed=0, number=4, length=12):
 
 
 def start(family, kind="whole"):
-    """A fine-tuning whose adapters are not zero, as they are when they are made."""
+    """Return a fine-tuning with nonzero adapters; new adapters are zero."""
     tuning = FineTuning.of(load_model(CONFIGS[family]()), KINDS[kind])
     if KINDS[kind] is None:
         return tuning, dict(tuning.initial)
@@ -69,7 +69,7 @@ def start(family, kind="whole"):
 
 @contextmanager
 def masked(tuning, model, experts) -> Iterator[None]:
-    """Mask the router of a whole model: minus infinity for the logits, and for DeepSeek's corrections, of others."""
+    """Mask the router of a full model: minus infinity for other experts' logits, and for DeepSeek's corrections."""
     layout, linear = tuning.layout, functional.linear
     routers = {}
     for name, part in layout.parts.items():
@@ -97,7 +97,7 @@ def masked(tuning, model, experts) -> Iterator[None]:
 
 
 def reference(tuning, weights, experts, tokens, learning_rate):
-    """One step of plain gradient descent of the whole model with its router masked; written without the adapter."""
+    """Return the full model with its router masked after one step of gradient descent, without using the adapter."""
     model = tuning.whole(weights)
     with masked(tuning, model, experts):
         losses, _ = predict(model, tokens)
@@ -361,7 +361,7 @@ def test_a_gpu_trains_as_the_cpu_does(kind):
 
 @pytest.mark.slow
 def test_memory_of_a_client_grows_with_its_experts():
-    """Measured in processes of their own: resident memory at its peak, over what it was before."""
+    """Measured in separate processes: the peak of resident memory minus its value before."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, ROOT / "examples" / "huggingface_memory.py", "2", "16"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

@@ -1,4 +1,4 @@
-"""Laws of the rules of aggregation: who comes first does not matter, nor who is bad, up to what a rule bears."""
+"""Laws of the aggregation rules: the order of clients does not matter; a rule tolerates its share of bad clients."""
 
 import math
 
@@ -19,7 +19,7 @@ BY_COORDINATE = ("median", "trimmed-mean")
 
 @st.composite
 def stacks(draw_, min_holders=1, max_holders=12):
-    """Return values (holders, parameters) and weights, drawn by a seed: distinct, of very different sizes."""
+    """Return values (holders, parameters) and weights drawn by a seed: distinct, and of very different sizes."""
     holders = draw_(st.integers(min_holders, max_holders))
     rng = np.random.default_rng(draw_(st.integers(0, 2**32 - 1)))
     values = rng.normal(size=(holders, draw_(st.integers(1, 6)))) * 10.0 ** rng.integers(-3, 4)
@@ -68,7 +68,7 @@ def test_a_single_holder_is_taken_as_it_is(rule, stack, bad_share):
 @pytest.mark.parametrize("rule", BY_COORDINATE)
 @given(stacks(min_holders=3), st.floats(1.0, 1e12), st.booleans(), st.data())
 def test_bad_holders_cannot_move_a_coordinate_out_of_the_good_ones_range(rule, stack, size, up, data):
-    """With equal weights and less than half of the holders bad, of which the rule is told."""
+    """With equal weights and fewer than half of the holders bad; the rule knows their share."""
     values, _ = stack
     count = len(values)
     bad = data.draw(st.integers(0, (count - 1) // 2))
@@ -97,7 +97,7 @@ def test_krum_leaves_out_whoever_is_far_away(stack, far, data):
 
 
 def test_the_mean_bears_nothing():
-    """The laws above are able to fail."""
+    """The laws above can fail: the mean violates them."""
     values = np.array([[0.0], [0.1], [0.2], [0.3], [1e9]])
     assert RULES["mean"](values, np.ones(5))[0] > 1e8
     for rule in ROBUST:
@@ -124,7 +124,7 @@ def test_the_trimmed_mean_is_that_of_the_book(stack, bad_share):
 
 @given(stacks(min_holders=5, max_holders=8))
 def test_multi_krum_is_that_of_the_paper(stack):
-    """By loops, from the paper's words."""
+    """Compared with plain loops after the paper's description."""
     values, weights = stack
     n, f = len(values), (len(values) - 3) // 2
     scores = []

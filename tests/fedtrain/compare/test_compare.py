@@ -1,4 +1,4 @@
-"""A comparison: its plan, its cells in processes of their own, and what its curves say."""
+"""A comparison: its plan, its cells in separate processes, and the figures of its curves."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def plan_of(tmp_path, text=PLAN):
 
 
 def curve(*accuracy, seconds=10.0):
-    """Curves with this accuracy, and rounds of so many seconds and 100 bytes."""
+    """Return curves with this accuracy, and rounds of the given seconds and 100 bytes."""
     rounds = np.arange(1.0, len(accuracy) + 1)
     columns = {name: np.zeros(len(accuracy)) for name in Line._fields}
     known = {"round": rounds, "accuracy": np.array(accuracy), "seconds": seconds * rounds, "bytes": 100 * rounds}

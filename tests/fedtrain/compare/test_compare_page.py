@@ -1,4 +1,4 @@
-"""A comparison's page in a real browser: nothing goes wrong, nothing is asked for, and it shows the figures."""
+"""A comparison's page in a real browser: no errors, no requests, and it shows the figures."""
 
 import csv
 

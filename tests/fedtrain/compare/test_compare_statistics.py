@@ -1,4 +1,4 @@
-"""Paired statistics: against scipy's own tests, by their laws, and at the corners."""
+"""Paired statistics: compared with scipy, by their laws, and in corner cases."""
 
 import math
 

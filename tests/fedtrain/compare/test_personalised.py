@@ -1,4 +1,4 @@
-"""Personalised accuracy: each client's part of the model, on test examples like its own."""
+"""Personalised accuracy: each client's part of the model, measured on test examples like the client's own."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_it_is_the_weighted_share_of_right_answers(name):
 
 
 def test_clients_that_meet_the_same_are_served_as_the_test_set_is():
-    """With every client in every domain equally, the whole model serves each as well as all."""
+    """If every client has all domains equally, personalised accuracy equals the accuracy of the full model."""
     federation = prepare(configured("data.name=concepts", "data.concepts.alpha=1e6", "data.concepts.copies=400"))
     tensors = initial_state(federation).tensors
     found = personalised_accuracy(federation, tensors, dict.fromkeys(range(12), range(4)))

@@ -1,4 +1,4 @@
-"""Configurations: what is read is what was written, and what is wrong is named."""
+"""Configurations: reading gives back what was written, and errors name the wrong key."""
 
 import pytest
 

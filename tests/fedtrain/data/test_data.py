@@ -1,4 +1,4 @@
-"""Data sets as federations own them: everything is shared out once, by the seed, and each has its test view."""
+"""Federated data sets: every example is dealt out once, by the seed, and each client has its test view."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Data sets from files, tested on small made files in the true formats, whole and broken."""
+"""Data sets from files, tested on small generated files in the true formats, intact and broken."""
 
 import gzip
 import struct

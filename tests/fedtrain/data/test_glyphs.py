@@ -1,4 +1,4 @@
-"""Glyphs: rendered from bundled fonts, quickly, and as different as hands are."""
+"""Glyphs: rendered quickly from bundled fonts, with as much variety as handwriting."""
 
 import time
 
@@ -16,7 +16,7 @@ def rng(seed=0):
 
 
 def plain(font, number=62, size=24):
-    """All characters as the font has them, ink from 0 to 1, found by their labels among enough drawn ones."""
+    """Return all characters undistorted, with ink from 0 to 1, found by their labels among drawn ones."""
     examples = write(rng(), Hand(font), 40 * number, size=size, noise=0.0)
     first = [int(np.flatnonzero(examples.labels == label)[0]) for label in range(number)]
     return examples.inputs[first, 0] * 0.32 + 0.15

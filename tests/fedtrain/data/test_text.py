@@ -1,4 +1,4 @@
-"""Text: symbols, speakers, files and folders; what a client's examples ask for."""
+"""Text: symbols, speakers, files and folders, and the targets of a client's examples."""
 
 from pathlib import Path
 

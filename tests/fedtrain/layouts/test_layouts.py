@@ -1,4 +1,4 @@
-"""Layouts: which entries of which tensor belong to which expert, and what is said where nobody can tell."""
+"""Layouts: which tensor entries belong to which expert, and the error if this cannot be found out."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_square_matrices_are_not_taken_for_transposed_ones():
 
 
 def _wrapped(weights):
-    """The fused tensors under the names that PEFT's nested wrappers give them."""
+    """Return the fused tensors under the names of PEFT's nested wrappers."""
     return {
         f"base_model.model.{name.replace('experts.', 'experts.base_layer.base_layer.')}": value
         for name, value in weights.items()

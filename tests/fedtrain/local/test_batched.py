@@ -1,4 +1,4 @@
-"""Training together is training one by one, but for rounding."""
+"""Training a cohort in one batch equals training clients one by one, up to rounding."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_e
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Tiny tensors are only slowed down by more."""
+    """Use one thread: more threads slow tiny tensors down."""
     torch.set_num_threads(1)
 
 
@@ -30,7 +30,7 @@ def examples(number, seed, dtype):
 
 
 def both_ways(held, sizes, training, spec=SPEC, seed=0, dtype=torch.float64):
-    """Updates of the same clients, trained one by one and together."""
+    """Return the updates of the same clients, trained one by one and in one batch."""
     tensors = initial_tensors(spec, torch.Generator().manual_seed(seed))
     tensors = {
         name: (value + 0.2 * torch.sin(torch.arange(value.numel())).view_as(value)).to(dtype)
@@ -72,7 +72,7 @@ def test_together_is_one_by_one(optimizer, auxiliary):
 
 
 def test_in_single_precision_they_differ_by_rounding():
-    """Adam is left out: it divides by the gradients' size, so that one which is nearly 0 decides by its rounding."""
+    """Adam is left out: it divides by the size of gradients, so the rounding of a gradient near 0 would decide."""
     training = TrainingConfig(learning_rate=0.02, epochs=3, batch_size=4)
     held = [(0, 1, 2, 3, 4), (2,), (1, 4), (0, 3), (1, 2, 3)]
     check_same(*both_ways(held, [5, 9, 1, 16, 4], training, dtype=torch.float32), tolerance=1e-5)
@@ -97,7 +97,7 @@ def test_together_is_one_by_one_whatever_the_clients(held, sizes, optimizer, mom
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_an_expert_that_a_batch_does_not_reach_keeps_its_momentum_to_itself(optimizer):
-    """One example per batch and one expert per example: in every step all but one expert are not reached."""
+    """With one example per batch and one expert per example, every step reaches only one expert."""
     spec = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=1)
     training = TrainingConfig(optimizer, learning_rate=0.01, epochs=2, batch_size=1, auxiliary_loss=0.0)
     alone, together = both_ways([(0, 1, 2, 3, 4)] * 3, [12, 7, 9], training, spec)

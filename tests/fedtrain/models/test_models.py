@@ -1,4 +1,4 @@
-"""The model and a client's part of it: what is held, what is routed to, what is sent."""
+"""The model and a client's part of it: the experts held, the routing, and the tensors sent."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_e
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tiny tensors are only slowed down by more."""
+    """Use one thread: more threads slow tiny tensors down."""
     torch.set_num_threads(1)
 
 
@@ -38,7 +38,7 @@ def data():
 
 
 def by_hand(tensors, inputs, held):
-    """The definition, example by example: softmax over the best two held experts, added to the features."""
+    """Compute the definition, example by example: softmax over the best two held experts, added to the features."""
     logits = []
     for x in inputs.double():
         get = {name: value.double() for name, value in tensors.items()}
@@ -84,7 +84,7 @@ def test_a_model_without_experts_is_refused():
 
 
 def test_bytes_are_those_of_the_tensors_that_travel(tensors):
-    """Counted here by hand: float32, an extractor, a classifier, router rows, experts of two layers."""
+    """Counted by hand: float32, an extractor, a classifier, router rows, experts of two layers."""
     shared = 4 * (6 * 10 + 10 + 10 * 3 + 3)
     row, expert = 4 * 10, 4 * (10 * 7 + 7 + 7 * 10 + 10)
     down, up = part_to_download(tensors, (1, 4)), part_to_upload(tensors, (1, 4))
@@ -115,7 +115,7 @@ def test_training_changes_the_held_part_lowers_the_loss_and_returns_nothing_else
 
 
 def test_measures_are_means_over_the_examples_that_went_through_an_expert(tensors, data):
-    """With a learning rate too small to move anything, they are those of the downloaded model."""
+    """With a negligible learning rate the measures are those of the downloaded model."""
     held = (0, 2, 3)
     training = TrainingConfig(epochs=2, learning_rate=1e-30, auxiliary_loss=0.3)
     measured = train(0, SPEC, part_to_download(tensors, held), held, data, training, np.random.default_rng(0)).measured

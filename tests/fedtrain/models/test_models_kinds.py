@@ -1,4 +1,4 @@
-"""What all kinds of models promise, and the convolutional ones and the transformer by their definitions."""
+"""Properties of all kinds of models, and the convolutional models and the transformer by their definitions."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ HELD = {1: (1, 3), 3: (0, 2, 3, 5, 8, 9, 10, 11)}
 
 
 class Case:
-    """A kind of model with drawn tensors, larger than initial ones so that experts and routers matter."""
+    """A kind of model with random tensors, larger than initial ones, so that experts and routers matter."""
 
     def __init__(self, name):
         config, self.examples = CASES[name]
@@ -50,18 +50,18 @@ class Case:
         self.data = LocalData(torch.from_numpy(self.examples.inputs), torch.from_numpy(self.examples.labels))
 
     def part(self, held=None):
-        """The model of a client that holds these experts."""
+        """Return the model of a client that holds these experts."""
         held = self.held if held is None else held
         return self.spec.build(held).load(part_to_download(self.tensors, held))
 
     def columns(self, layer, experts):
-        """Places of a layer's experts among these."""
+        """Return the positions of a layer's experts among these."""
         return [k for k, j in enumerate(experts) if self.spec.expert_group[j] == layer]
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tiny tensors are only slowed down by more."""
+    """Use one thread: more threads slow tiny tensors down."""
     torch.set_num_threads(1)
 
 
@@ -150,7 +150,7 @@ def test_the_initial_model_is_fixed_by_its_generator(case):
 
 
 def route_by_hand(get, seen, experts, held):
-    """Shares of the best two held experts, by their router logits."""
+    """Return the shares of the best two held experts, computed from the router logits."""
     logits = {j: float(get[f"router.{j}"] @ seen) for j in held if j in experts}
     chosen = sorted(logits, key=lambda j: -logits[j])[:2]
     total = sum(np.exp(logits[j]) for j in chosen)
@@ -196,7 +196,7 @@ def normed(x):
 
 
 def attend_by_hand(get, layer, rows, num_heads):
-    """What attention adds to each of the rows, each looking at those before it and at itself."""
+    """Return what causal attention adds to each row."""
     width = len(rows[0]) // num_heads
     asked = [linear(get, f"attention.{layer}.asks", normed(row)) for row in rows]
     parts = [[three.view(3, num_heads, width)[k] for three in asked] for k in range(3)]

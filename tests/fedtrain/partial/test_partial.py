@@ -1,4 +1,4 @@
-"""Slicing and merging by expert: laws, in every layout, with numpy and with torch; and what hostile clients get."""
+"""Slicing and merging by expert: laws in every layout, with numpy and torch, and the refusal of hostile updates."""
 
 import dataclasses
 import subprocess
@@ -25,7 +25,7 @@ rows = st.sampled_from(["held", "all"])
 
 
 def drawn(name, seed):
-    """Random weights in a layout."""
+    """Return random weights in a layout."""
     rng = np.random.default_rng(seed)
     return {key: rng.standard_normal(value.shape).astype(np.float32) for key, value in EXAMPLES[name]().items()}
 
@@ -39,7 +39,7 @@ def same(left, right):
 
 
 def returned(name, layout, held, **how):
-    """An update whose weights are drawn for the client, and its size and usage from its index."""
+    """Return an update with weights drawn for the client, and size and usage derived from its index."""
     rng = np.random.default_rng(len(held))
     return [
         PartialUpdate(
@@ -181,7 +181,7 @@ GATE = "model.layers.0.mlp.gate.weight"
 
 
 def sound(**changes):
-    """An update of client 2, who holds experts 1 and 5, changed."""
+    """Return an update of client 2, which holds experts 1 and 5, with changes."""
     weights = drawn("fused", 0)
     plain = PartialUpdate(2, (1, 5), slice_weights(weights, detect(weights), (1, 5)), 30, [0.5, 0.25])
     return dataclasses.replace(plain, **changes)

@@ -1,4 +1,4 @@
-"""The report's page, read without a browser."""
+"""The report's page, parsed without a browser."""
 # ruff: noqa: D102  (the reader's methods are html.parser's)
 
 import base64
@@ -22,7 +22,7 @@ VOID = {"meta", "link", "input", "img", "br"}
 
 
 class Reader(HTMLParser):
-    """Elements with their attributes and text; refuses tags that do not close."""
+    """Reads elements with their attributes and text; refuses unclosed tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)

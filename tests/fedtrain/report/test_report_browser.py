@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing goes wrong, nothing is asked for, and what it shows is what was written."""
+"""The report in a real browser: no errors, no requests, and it shows the written figures."""
 
 import csv
 
@@ -59,7 +59,7 @@ def test_nothing_goes_wrong_and_nothing_is_asked_for(page, tmp_path, rounds, vie
 
 
 def test_the_watch_sees_errors_and_requests(page, tmp_path):
-    """The test above is able to fail."""
+    """The test above can fail: errors and requests are noticed."""
     broken = tmp_path / "broken.html"
     broken.write_text("<script>nowhere()</script><img src='http://127.0.0.1:9/picture.png'>", encoding="utf-8")
     page.problems.clear()

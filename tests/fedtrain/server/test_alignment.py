@@ -1,4 +1,4 @@
-"""Every key of a configuration's ``alignment`` section does to a run what it says."""
+"""Every key of a configuration's ``alignment`` section has its documented effect on a run."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def rounds_of(federation):
 
 
 def held(done):
-    """(cohort, experts) whether each client is assigned each expert."""
+    """Return whether each client is assigned each expert, (cohort, experts)."""
     return done.solution.x
 
 

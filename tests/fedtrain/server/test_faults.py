@@ -1,4 +1,4 @@
-"""Thousands of faults in process: no run stops, nothing bad is merged, and everything good is."""
+"""Thousands of faults in one process: no run stops, no bad update is merged, and every good one is."""
 
 import io
 
@@ -36,7 +36,7 @@ def federation():
 
 @pytest.fixture
 def trained_once(monkeypatch):
-    """Spare the training that another run has done already: it is a function of what goes in."""
+    """Reuse the training of another run with the same input; training is a pure function."""
     train, known = local.train, {}
 
     def remembered(client, spec, download, experts, data, training, rng):
@@ -50,7 +50,7 @@ def trained_once(monkeypatch):
 
 
 def oracle(current, updates):
-    """The weighted mean, by the book: per tensor over those who sent it."""
+    """Return the weighted mean by definition: per tensor, over the clients that sent it."""
     merged = {}
     for name, value in current.items():
         part, _, rest = name.partition(".")
@@ -66,7 +66,7 @@ def oracle(current, updates):
 
 
 def play_with_faults(federation, seed):
-    """Run with faults at a rate that is itself drawn, and check every round."""
+    """Run with faults at a random rate, and check every round."""
     rng = np.random.default_rng([17, seed])
     network = Network(rng, rate=float(rng.random()))
     state = initial_state(federation)

@@ -1,4 +1,4 @@
-"""The server's door: the limit on norms, and whose reply is whose."""
+"""Reception at the server: the limit on norms, and the matching of replies to clients."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from tests.updates import draw, inspect, make_update
 
 
 def moved(client, experts, *, shared=0.1, expert=0.1, number=0):
-    """Return a reply whose tensors are the model's, moved by these in every parameter."""
+    """Return a reply with the model's tensors, each parameter changed by these amounts."""
     update = make_update(client, experts)
     current = draw(0)
     tensors = {name: current[name] + (shared if expert_of(name) is None else expert) for name in sorted(update.tensors)}
@@ -49,7 +49,7 @@ def test_the_limit_may_be_absolute():
 
 
 def test_what_is_refused_does_not_move_the_median():
-    """Three infinite updates of five would make any norm pass."""
+    """Otherwise three infinite updates of five would make every norm acceptable."""
     replies = [moved(0, (0,)), moved(1, (1,)), *(moved(client, (client % 4,), shared=math.inf) for client in (2, 3, 4))]
     received = let_in([*replies, moved(5, (1,), shared=3.0)], ValidationConfig(norm_limit=5.0))
     assert [update.client for update in received.updates] == [0, 1]
@@ -97,7 +97,7 @@ def test_a_reply_that_is_delivered_several_times_is_one():
 
 
 def test_experts_that_no_example_went_through_do_not_lower_the_limit():
-    """Two of three experts of each client are not trained: with them the median, and so the limit, would be 0."""
+    """Two of three experts of each client are untrained; counting them would make the median, and the limit, 0."""
     held, current = (0, 1, 2), draw(0)
 
     def reply(client):

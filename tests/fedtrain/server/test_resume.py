@@ -1,4 +1,4 @@
-"""Stopped anywhere and resumed, a run leaves bit for bit what it would have left; clocks on the wall apart."""
+"""A run that is stopped anywhere and resumed gives bit-identical results, apart from wall-clock times."""
 
 import csv
 import multiprocessing
@@ -23,7 +23,7 @@ EXACT = ("alignment.npz", "model.safetensors", "quarantine.csv", "config.toml")
 
 
 def left(out):
-    """Return all that must not differ."""
+    """Return all results that must be identical."""
     folder = Path(out) / "run"
     with (folder / "rounds.csv").open(newline="") as file:
         rows = [{key: value for key, value in row.items() if key not in CLOCKS} for row in csv.DictReader(file)]
@@ -44,7 +44,7 @@ def undisturbed(tmp_path_factory):
 
 
 class CrashError(BaseException):
-    """Stands for a power cut: nothing in the code under test may handle it."""
+    """Simulates a power cut: the code under test must not handle it."""
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -169,7 +169,7 @@ def test_one_cannot_start_again_and_go_on():
 
 @pytest.mark.slow
 def test_fifty_kills(tmp_path, undisturbed):
-    """Real SIGKILLs: half at a random moment, half at a random step on disk; every run that they hit ends the same."""
+    """Real SIGKILLs, half at random moments, half at random steps on disk; every killed run gives equal results."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOAD))
 

@@ -1,4 +1,4 @@
-"""Rounds: certified, counted in true bytes, repeatable by their seed, and not stopped by a client that fails."""
+"""Rounds: certified, counted in true bytes, repeatable by seed, and not stopped by a failing client."""
 
 import dataclasses
 import math
@@ -66,7 +66,7 @@ def test_bytes_are_those_of_what_the_alignment_sends(played):
 
 
 def test_states_are_values(played):
-    """The first state still gives the first round, though the run has gone on."""
+    """The first state still gives the first round after the run has continued."""
     federation, rounds, states = played
     again, state = next(run_rounds(federation, states[0]))
     assert figures(again) == figures(rounds[0])
@@ -110,7 +110,7 @@ def test_a_round_that_everybody_leaves_changes_nothing():
 
 
 def test_a_bad_update_is_left_out_with_its_reason(monkeypatch):
-    """As if clients 3 and 5 had not been there, except that the row counts them."""
+    """The result is as if clients 3 and 5 were absent, except that the row counts them."""
     train = local.train
 
     def poisoned(client, *args):

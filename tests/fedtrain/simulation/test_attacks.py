@@ -1,4 +1,4 @@
-"""Attacks: what an attacker sends, who it is, and what rules and limits make of it."""
+"""Attacks: the attackers, the updates that they send, and the effect of rules and limits."""
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_rows_come_back_and_make_a_table(tmp_path):
 
 @pytest.mark.slow
 def test_with_sign_flipping_clients_a_robust_rule_stays_within_three_points():
-    """On average over the seeds that are in benchmarks/results/attacks.csv; single ones may lose more."""
+    """On average over the seeds in benchmarks/results/attacks.csv; single runs may lose more."""
 
     def accuracies(attack, rule):
         return np.array([attack_run(seed, 20, attack, 1.0, rule).accuracy for seed in range(4)])

@@ -1,4 +1,4 @@
-"""Devices, traces, simulated time, and who is there: what is drawn, what is refused, what it makes of a round."""
+"""Devices, traces, simulated time and availability: random draws, refused values, and the effect on a round."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def fleet_of(clients: ClientsConfig, seed=0) -> Fleet:
 
 
 def devices(**changes) -> Devices:
-    """Return three devices that take 1.2 s of computing, 0.8 s of download and 0.4 s of upload for WORK."""
+    """Return three devices that need 1.2 s of computing, 0.8 s of download and 0.4 s of upload for WORK."""
     ones = np.ones(3)
     given = {"memory_bytes": np.full(3, 10_000), "ms_per_example": 2 * ones, "down_mbps": 10 * ones} | changes
     return Devices(**({"up_mbps": 10 * ones} | given))
@@ -195,7 +195,7 @@ def test_windows_repeat_and_are_waited_for():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_after_waiting_somebody_is_there(seed):
-    """Whatever the sums of simulated times round to."""
+    """The law holds for every rounding of sums of simulated times."""
     rng = np.random.default_rng(seed)
     federation = prepare(read_config(overrides=[*TINY, "clients.num_clients=3"]))
     clock = 0.0

@@ -1,4 +1,4 @@
-"""AlignedStrategy on a pretended grid: what is sent and merged, and who takes part."""
+"""AlignedStrategy on a simulated grid: the messages, the merge, and the clients that take part."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_the_model_is_that_of_fedtrains_own_loop_whatever_the_order_of_replies(s
 
 
 def test_clients_are_sent_the_bytes_of_their_experts_and_the_shared_part():
-    """On fedtrain's model of default size, which is small: with larger ones, names count for less."""
+    """On fedtrain's model of default size, which is small; in larger models the names weigh less."""
     federation = prepare(read_config(overrides=CONFIG))
     tensors = initial_state(federation).tensors
 

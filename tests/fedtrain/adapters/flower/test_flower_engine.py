@@ -1,4 +1,4 @@
-"""The example app in Flower's engines: simulated, and on a SuperLink with SuperNodes, some of which are killed."""
+"""The example app in Flower's engines: in simulation, and on a SuperLink with SuperNodes, some of which are killed."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ FASTER = "training.epochs=1 training.batch_size=64"
 
 @pytest.fixture(scope="module")
 def script():
-    """The helper script, as a module."""
+    """Import the helper script as a module."""
     sys.path.insert(0, str(APP))
     try:
         import federation  # noqa: PLC0415
@@ -79,7 +79,7 @@ def test_the_deployed_app_is_fedtrains_own_loop(script, deployed, tmp_path):
 
 
 def test_strangers_do_not_get_in(deployed):
-    """A node whose key was not registered is sent away, and nobody is talked to without TLS."""
+    """A node without a registered key is refused, and there is no communication without TLS."""
     deployed.start_node(NUM_NODES, NUM_NODES + 1, register=False)
     assert deployed.nodes.pop().wait(60) != 0
     with pytest.raises((urllib.error.URLError, ConnectionError)):
@@ -106,7 +106,7 @@ def test_a_killed_server_app_goes_on_from_the_last_whole_round(script, deployed,
 
 
 def test_a_killed_node_is_dropped_and_training_continues(script, deployed, tmp_path):
-    """The last test on these nodes: one of them is gone afterwards."""
+    """The test must be the last one on these nodes: it kills one of them."""
     timeout = 60.0
     submitted = deployed.submit(settings(tmp_path, rounds=3, timeout=timeout))
     wait_for((tmp_path / "round-00001").exists)

@@ -1,4 +1,4 @@
-"""Clients that lie, fail or are silent: their updates are refused or missing, the others' are merged, rounds go on."""
+"""Clients that lie, fail or are silent: bad updates are refused, the others are merged, and rounds continue."""
 
 import numpy as np
 import pytest
@@ -188,7 +188,7 @@ def test_a_silent_node_is_dropped_and_left_out_until_it_answers(reports):
 
 
 def test_a_node_that_comes_back_takes_part_again(reports):
-    """Under another node id, as Flower gives it one; the one that died is listed for some time."""
+    """It comes back under a new node id from Flower; the dead id stays listed for some time."""
     grid, strategy = make_grid(), make_strategy()
     dead = node_of(grid, 4)
 

@@ -1,4 +1,4 @@
-"""The guide docs/flower.md does what it says: its code trains a model of torch modules with no more than it shows."""
+"""The guide docs/flower.md: the code that it shows is enough to train a model of torch modules."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ NUM_EXPERTS = 4
 
 
 class Experts(torch.nn.Module):
-    """Some experts behind a router with one row for each of them."""
+    """Experts behind a router with one row per expert."""
 
     def __init__(self, experts):
         super().__init__()
@@ -34,7 +34,7 @@ class Experts(torch.nn.Module):
 
 
 def fit(model, client):
-    """A few steps towards the client's own linear function."""
+    """Train a few steps towards the client's own linear function."""
     inputs = torch.randn(32, 3, generator=torch.Generator().manual_seed(client))
     target = inputs[:, :2] * (client + 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -1,4 +1,4 @@
-"""Weights as records and back: every type and shape, nothing but their bytes, and nothing believed that arrives."""
+"""Weights as records and back: every type and shape, only their bytes, and every arriving record is checked."""
 
 import io
 

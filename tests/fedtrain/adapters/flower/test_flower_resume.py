@@ -1,4 +1,4 @@
-"""A run's state: saved every round, gone on from, and never mistaken for another's."""
+"""A run's state: saved every round, resumed, and refused for another run."""
 
 import json
 

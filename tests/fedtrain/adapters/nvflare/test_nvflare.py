@@ -1,4 +1,4 @@
-"""AlignedController on NVFlare's own task machinery: what is sent and merged, who takes part, and what is saved."""
+"""AlignedController with NVFlare's own task handling: messages, merge, taking part, and saved state."""
 
 import json
 
@@ -39,7 +39,7 @@ class Digits(AlignedExecutor):
         self.federation = federation
 
     def train(self, given, experts, task):
-        """As fedtrain's clients do."""
+        """Train as fedtrain's clients do."""
         ours, config = self.federation, self.federation.config
         rng = generator(config.seed, Purpose.TRAINING, task.round, task.client)
         data, training = ours.clients[task.client], config.training.in_round(task.round)
@@ -72,7 +72,7 @@ def test_the_model_is_that_of_fedtrains_own_loop_and_bytes_are_those_of_each_cli
 
 @pytest.mark.parametrize("as_tensors", [False, True])
 def test_messages_are_as_long_as_what_is_in_them(as_tensors):
-    """Where tensors are of some size: all that NVFlare serialises is within a percent of the values."""
+    """For tensors of realistic size, everything that NVFlare serialises is within one percent of the values' size."""
     wide = {f"experts.{j}.weight": np.full((200, 100), j, dtype=np.float32) for j in range(NUM_EXPERTS)}
     wide |= {"router.weight": np.ones((NUM_EXPERTS, 100), dtype=np.float32), "head": np.ones((100, 100))}
     given = {name: torch.from_numpy(value) for name, value in wide.items()} if as_tensors else wide

@@ -1,4 +1,4 @@
-"""The example in NVFlare's simulator: a server and a process per client; a job, and a site, that is killed."""
+"""The example in NVFlare's simulator: a server and a process per client; a killed job, and a killed site."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FASTER = ("training.epochs=1", "training.batch_size=64")
 
 @pytest.fixture
 def simulator(tmp_path):
-    """Start the documented command; whatever it leaves behind is killed, and is an error."""
+    """Start the documented command; processes that it leaves behind are killed and count as an error."""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def start(*arguments):
@@ -38,7 +38,7 @@ def simulator(tmp_path):
 
 
 def processes(folder):
-    """Those whose command names the folder."""
+    """Return the processes whose command names the folder."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -61,7 +61,7 @@ def kill_all(folder):
 
 
 def downloads(workspace):
-    """How many messages of weights the server sent, and their bytes, as NVFlare itself counted."""
+    """Return the number of weight messages of the server, and their bytes, as counted by NVFlare."""
     (counted,) = (workspace / "server").rglob("simulator_cell_stats.json")
     kinds = json.loads(counted.read_text(encoding="utf-8"))["sent_stream_sizes"]["pool"]["cat_data"]
     (sizes,) = (sizes for kind, sizes in kinds.items() if "blob:return_only:download_service" in kind)
@@ -85,7 +85,7 @@ def test_the_simulated_job_is_fedtrains_own_loop(simulator, tmp_path):
 
 
 def wait_for_round(number, state, started):
-    """Wait until a round is saved, as long as the job runs."""
+    """Wait until a round is saved; fail if the job ends before."""
     deadline = time.monotonic() + PATIENCE
     while not (state / f"round-{number:05d}").exists():
         assert started.poll() is None

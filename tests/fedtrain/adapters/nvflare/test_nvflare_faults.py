@@ -1,4 +1,4 @@
-"""Sites that lie, fail or are silent: their updates are refused or missing, the others' are merged, rounds go on."""
+"""Sites that lie, fail or are silent: bad updates are refused, the others are merged, and rounds continue."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The guide docs/nvflare.md does what it says: its classes train a model together, with no more than it shows."""
+"""The guide docs/nvflare.md: the classes that it shows are enough to train a model."""
 
 from pathlib import Path
 
