@@ -1,9 +1,9 @@
 """``auto``: picks solvers by class and size.
 
-- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, if there are ``CLIENTS_PER_EXPERT`` times more clients
-  than experts or no more than ``FEW_EXPERTS``; ``flow`` otherwise. Both are exact. Tiny problems take neither long,
-  and ``flow`` has nothing to compile on its first use; where there are about as many experts as clients, long chains
-  of moves (fitness of rank one) cost ``price`` more.
+- Cardinality class: ``price`` from ``PRICE_PAIRS`` pairs on, ``flow`` below and in two cases of many experts (more
+  than ``FEW_EXPERTS``, and fewer than ``CLIENTS_PER_EXPERT`` clients for each): where experts have groups, and where
+  the fitness is nearly of rank one, which costs ``price`` long chains of moves. Both are exact. Tiny problems take
+  neither long, and ``flow`` has nothing to compile on its first use.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
   ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
@@ -11,6 +11,8 @@
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
+
+import numpy as np
 
 from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
@@ -20,6 +22,14 @@ PRICE_PAIRS = 1 << 10
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
 CLIENTS_PER_EXPERT, FEW_EXPERTS = 8, 16
 """How many times more clients than experts, or how few experts, make it the faster one on all families together."""
+SAMPLE = 32
+"""Clients and experts whose fitness tells how near it is to rank one."""
+NEARLY_RANK_ONE = 0.7
+"""Share of the strongest pattern from which on long chains of moves are to be expected."""
+PASSES = 4
+"""Times that the means are taken out by turns; with every pair eligible the first takes out all."""
+NOISE = 1e-18
+"""Share of the sum of squares up to which what is left without the means is rounding."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
@@ -96,13 +106,39 @@ class Auto:
 def flow_solver(problem: AlignmentProblem) -> Solver:
     """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
     n, e = problem.shape
-    if n * e >= PRICE_PAIRS and (n >= CLIENTS_PER_EXPERT * e or e <= FEW_EXPERTS):
+    many_experts = e > FEW_EXPERTS and n < CLIENTS_PER_EXPERT * e
+    if n * e >= PRICE_PAIRS and not (many_experts and _needs_long_chains(problem)):
         from alignsolve.solvers.price import Price  # noqa: PLC0415
 
         return Price()
     from alignsolve.solvers.flow import Flow  # noqa: PLC0415
 
     return Flow()
+
+
+def _needs_long_chains(problem: AlignmentProblem) -> bool:
+    """Whether groups or fitness of nearly rank one make ``price`` slow where experts are many."""
+    return problem.expert_group is not None or _strongest_pattern(problem) >= NEARLY_RANK_ONE
+
+
+def _strongest_pattern(problem: AlignmentProblem) -> float:
+    """How near the fitness is to rank one: the share of the largest singular value, squared, in a sample.
+
+    The means of clients and experts are taken out first: a client's constant changes no choice, and an expert's is
+    paid by its price. 0 where nothing is left.
+    """
+    clients, experts = (np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64)) for size in problem.shape)
+    block = problem.pick(clients)
+    value = block.value[:, experts].astype(np.float64)
+    allowed = np.ones(value.shape, dtype=np.bool_) if block.allowed is None else block.allowed[:, experts]
+    value[~allowed] = 0.0
+    rest = value
+    for axis in (0, 1) * PASSES:
+        mean = rest.sum(axis=axis, keepdims=True) / np.maximum(allowed.sum(axis=axis, keepdims=True), 1)
+        rest = np.where(allowed, rest - mean, 0.0)
+    squares = np.linalg.svd(rest, compute_uv=False) ** 2
+    total = float(squares.sum())
+    return float(squares[0]) / total if total > NOISE * float((value**2).sum()) else 0.0
 
 
 def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:

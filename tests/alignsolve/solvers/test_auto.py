@@ -52,13 +52,39 @@ def test_infeasible_is_told_without_an_alignment():
 
 @pytest.mark.parametrize(
     ("shape", "chosen"),
-    [((24, 3), "Flow"), ((100, 16), "Price"), ((256, 32), "Price"), ((255, 32), "Flow"), ((64, 64), "Flow")],
+    [((24, 3), "Flow"), ((100, 16), "Price"), ((256, 32), "Price"), ((33, 31), "Flow"), ((64, 64), "Price")],
 )
 def test_the_cardinality_class_goes_to_the_solver_of_its_size(shape, chosen):
     problem = AlignmentProblem(np.random.default_rng(0).random(shape), client_capacity=1, expert_demand=1)
     answers = {name: solve(problem, name) for name in ("auto", "flow", "price")}
     assert answers["auto"].stats["chosen"] == chosen
     assert len({answer.objective for answer in answers.values()}) == 1
+
+
+RANK_ONE = np.outer(np.random.default_rng(1).random(80), np.random.default_rng(2).random(40))
+NOISE = np.random.default_rng(3).random((80, 40))
+ADDITIVE = NOISE[:, :1] + NOISE[:1]
+OPEN = NOISE > 0.2
+
+
+@pytest.mark.parametrize(
+    ("problem", "chosen"),
+    [
+        (AlignmentProblem(RANK_ONE, expert_capacity=2), "Flow"),
+        (AlignmentProblem(RANK_ONE + 0.01 * NOISE + ADDITIVE, expert_capacity=2), "Flow"),
+        (AlignmentProblem(NOISE, switching_cost=10.0 * RANK_ONE, expert_capacity=2), "Flow"),
+        (AlignmentProblem(np.where(OPEN, RANK_ONE, np.nan), eligible=OPEN, expert_capacity=2), "Flow"),
+        (AlignmentProblem(np.where(OPEN, NOISE, np.nan), eligible=OPEN, expert_capacity=2), "Price"),
+        (AlignmentProblem(NOISE, eligible=np.zeros((80, 40), dtype=bool), expert_capacity=2), "Price"),
+        (AlignmentProblem(ADDITIVE, expert_capacity=2), "Price"),
+        (AlignmentProblem(np.ones((80, 40)), expert_capacity=2), "Price"),
+        (AlignmentProblem(NOISE, expert_capacity=2, expert_group=np.arange(40) // 10, group_capacity=1), "Flow"),
+        (AlignmentProblem(np.repeat(RANK_ONE, 4, axis=0), expert_capacity=8), "Price"),
+    ],
+    ids=["rank 1", "near", "switching", "gaps", "sparse", "none", "additive", "constant", "groups", "many clients"],
+)
+def test_where_experts_are_many_fitness_and_groups_tell_the_faster_one(problem, chosen):
+    assert [type(solver).__name__ for solver in Auto().chosen(problem)] == [chosen]
 
 
 def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
