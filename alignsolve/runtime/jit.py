@@ -12,6 +12,7 @@ have (no loads, say, or nothing required) is one without rows, made by :func:`ab
 :func:`present`. What is counted, groups or resources, has an axis of length 0 where there are none.
 """
 
+import pickle
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -41,16 +42,31 @@ def _on_disk(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
+UNREADABLE = (ImportError, AttributeError, pickle.UnpicklingError, EOFError)
+"""Errors of numba's loader where the cache was written by another version, of which a module or a type has moved."""
+
+
 class _Cache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """Numba's cache of one function; after an error of the file system it is switched off."""
+    """Numba's cache of one function.
+
+    After an error of the file system it is switched off. What an earlier version left is emptied and written anew.
+    """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what the cache holds for these types; None if that is nothing or cannot be read."""
         try:
             return super().load_overload(sig, target_context)
+        except UNREADABLE:
+            self._empty()
         except OSError:
             self._give_up()
-            return None
+        return None
+
+    def _empty(self) -> None:
+        try:
+            self.flush()
+        except OSError:
+            self._give_up()
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write what was compiled, if that is possible."""

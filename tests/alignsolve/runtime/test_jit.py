@@ -1,18 +1,20 @@
 """Compiled code without a cache on disk: every process compiles anew, says so once, and nothing else changes."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 NOWHERE = os.devnull + "/nowhere"
 """Below a file: nobody can make a folder there, not even root."""
 DOUBLE = """
-from alignsolve.compiled import inner, kernel
+from alignsolve.runtime.jit import inner, kernel
 
 @inner
 def twice(x):
@@ -93,3 +95,15 @@ def test_every_module_can_be_imported_where_nothing_can_be_written(tmp_path: Pat
     done = run(EVERYTHING, tmp_path)
     assert (done.returncode, told(done.stderr)) == (0, 1), done.stderr
     assert done.stdout == f"{package / '__init__.py'}\n"
+
+
+def test_a_cache_of_an_earlier_version_is_replaced(module: Path):
+    """A module that it names has moved since: what cannot be loaded counts as not there, and is written anew."""
+    kept_in = {"NUMBA_CACHE_DIR": str(module / "cache")}
+    code = "import double; print(double.quadruple(2)); print(sum(double.quadruple.stats.cache_hits.values()))"
+    run(code, module, **kept_in)
+    (index,) = (path for path in kept(module / "cache") if "quadruple" in path.name)
+    index.write_bytes(pickle.dumps(numba.__version__) + b"cmodule_that_has_moved\nThing\n.")
+    for hits in (0, 1):
+        done = run(code, module, **kept_in)
+        assert (done.returncode, done.stdout, told(done.stderr)) == (0, f"8\n{hits}\n", 0), done.stderr
