@@ -5,7 +5,8 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from test_architecture import house, imports
+
+from tests.test_architecture import house, imports
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
