@@ -1,4 +1,4 @@
-"""``fedtrain run``, ``fedtrain report`` and ``fedtrain compare``: the harness from a shell."""
+"""The command line of fedtrain: ``fedtrain run``, ``fedtrain report`` and ``fedtrain compare``."""
 
 import sys
 from pathlib import Path
@@ -95,11 +95,12 @@ def compare(
 
 
 def main() -> None:
-    """Entry point of the ``fedtrain`` script."""
+    """Run the ``fedtrain`` command; this is the entry point of the script."""
     app()
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    """Print an error message and exit with this code."""
     Console(stderr=True).print(f"error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     sys.exit(code)
 

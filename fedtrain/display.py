@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a live table in a terminal, plain lines anywhere else."""
+"""The display of a running run: a live table in a terminal, plain lines anywhere else."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +13,19 @@ from rich.table import Table
 from fedtrain.results.history import Row
 
 SHOWN_ROUNDS = 12
+"""Rows of the live table: the newest rounds."""
 
 
 Show: TypeAlias = Callable[[Row], None]
-"""Shows a round that has just ended."""
+"""A function that shows a round which has just ended."""
 
 
 @contextmanager
 def showing(console: Console, name: str, num_rounds: int) -> Iterator[Show]:
-    """Show a run's rounds as they end, by what the console is: a progress bar above a table, or a line per round."""
+    """Show a run's rounds as they end.
+
+    A terminal shows a progress bar above a table. Any other console gets one line per round.
+    """
     if not console.is_terminal:
         yield lambda row: console.print(_line(row, num_rounds), highlight=False, soft_wrap=True)
         return

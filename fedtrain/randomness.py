@@ -1,7 +1,7 @@
 """Every random choice of a run has its own generator, derived from the seed and a purpose.
 
-So nothing random is carried from round to round, and a run that changes one thing, its dropouts say, keeps all the
-others: partition, devices, initial model, cohorts.
+No generator is carried from round to round. A run that changes one thing, such as its dropouts, therefore keeps all
+other random choices: partition, devices, initial model and cohorts.
 """
 
 from enum import IntEnum
@@ -10,7 +10,10 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What randomness is for. Numbers, once given, stay: they are part of what a seed means."""
+    """The purposes of random numbers.
+
+    The number of a purpose never changes, because the same seed must always give the same run.
+    """
 
     SPLIT = 0
     PARTITION = 1
@@ -35,7 +38,9 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:
-    """Return the generator for a purpose, and for a round or client where it has one of its own.
+    """Return the generator for a purpose.
+
+    Some purposes have one generator per round or per client; the indices then name the round and the client.
 
     Examples
     --------
@@ -45,5 +50,5 @@ def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator
     >>> generator(0, Purpose.HAND).random() == generator(0, Purpose.HAND, 0).random()
     False
     """
-    # A spawn key, unlike entropy, tells (HAND,) from (HAND, 0).
+    # A spawn key keeps (HAND,) and (HAND, 0) apart; entropy does not.
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, *indices)))

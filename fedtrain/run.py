@@ -1,4 +1,4 @@
-"""A whole run: prepare, train round by round, keep every row, and write the results however the run ended."""
+"""A whole run: prepare, train round by round, and write the results. An interrupted run writes them as well."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -32,29 +32,30 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, 
     Parameters
     ----------
     config
-        What to run.
+        The run's configuration.
     out
-        Folder of run folders; made if need be.
+        The folder for run folders. It is made if it does not exist.
     overwrite
-        Whether an earlier run of that name may be replaced.
+        Whether an earlier run of the same name may be replaced.
     console
-        Where progress is shown.
+        The console that shows the progress.
     resume
-        Whether to go on with an earlier run of that name and configuration after its last whole round, if there is
-        one. Clocks on the wall apart, what it leaves is bit for bit what it would have left if nothing had stopped it.
+        Whether to go on with an earlier run of the same name and configuration, if there is one. The run continues
+        after its last complete round. Its results are then bit-identical to those of an uninterrupted run, except for
+        wall-clock times.
 
     Returns
     -------
     Ending
-        INTERRUPTED after Ctrl-C, FAILED if a round had no alignment; the folder holds the rounds before it, and can be
-        resumed.
+        INTERRUPTED after Ctrl-C; FAILED if a round had no alignment. In both cases the folder holds the rounds before,
+        and the run can be resumed.
 
     Raises
     ------
     ConfigError
-        If the configuration cannot be run; nothing is written then.
+        If the configuration cannot be run. Nothing is written then.
     RunFolderError
-        If the folder exists, belongs to a run that was configured otherwise, or cannot be written.
+        If the folder exists, belongs to a run with another configuration, or cannot be written.
     """
     federation = prepare(config)
     folder = RunFolder(out / config.name, config, overwrite=overwrite, resume=resume)
@@ -77,7 +78,7 @@ def execute(config: RunConfig, out: Path, *, overwrite: bool, console: Console, 
 
 @dataclass
 class _Done:
-    """What has been done so far, and the fingerprint of the data and the devices."""
+    """The progress of a run: its state, the entries of its rounds, and the fingerprint of its data and devices."""
 
     state: ServerState
     entries: list[Entry]
@@ -85,7 +86,7 @@ class _Done:
 
 
 def _resumed(federation: Federation, folder: RunFolder) -> _Done:
-    """Return where to start: the saved state with the rounds before it, or the initial one."""
+    """Return the starting point: the saved state with the rounds before it, or the initial state."""
     start, about = initial_state(federation), {"given": fingerprint(federation)}
     try:
         found = checkpoint.load(folder.checkpoint, federation.aligner, about, start.tensors)
@@ -96,7 +97,7 @@ def _resumed(federation: Federation, folder: RunFolder) -> _Done:
 
 
 def _train(federation: Federation, done: _Done, folder: RunFolder, console: Console) -> Ending:
-    """Run the rounds, each written and shown when it is done, until the last or the first trouble."""
+    """Run the rounds; write and show each one when it ends. Ctrl-C or a round without an alignment stops the run."""
     config = federation.config
     if done.entries:
         console.print(f"resumed after round {len(done.entries)} of {config.rounds}", highlight=False)
@@ -104,6 +105,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
         with showing(console, config.name, config.rounds) as show:
             for round_, state in run_rounds(federation, done.state):
                 entry = entry_of(round_)
+                # The order matters for a resumption: first the entry, then the state, then the lines of the CSV files.
                 folder.keep(entry)
                 with writing(folder.checkpoint):
                     checkpoint.save(folder.checkpoint, state, federation.aligner, done.about)
@@ -125,7 +127,7 @@ def _train(federation: Federation, done: _Done, folder: RunFolder, console: Cons
 
 
 def _tell(console: Console, entries: list[Entry], report: Path) -> None:
-    """Sum the run up in two lines."""
+    """Print a summary of the run in two lines."""
     if entries:
         proven = sum(entry.row.status == "OPTIMAL" for entry in entries)
         seconds = sum(entry.row.round_seconds for entry in entries)

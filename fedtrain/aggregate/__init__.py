@@ -1,6 +1,7 @@
-"""Merging of inspected updates, per expert, by a rule to choose: one file a rule, a pure function of stacked updates.
+"""Merging of inspected updates, expert by expert, with a choice of rules.
 
-:mod:`fedtrain.partial` calls it, and so may anybody; torch is not needed. It imports config and layouts.
+Each rule has its own file and is a pure function of stacked updates. :mod:`fedtrain.partial` calls this room, and users
+may call it directly. Torch is not needed. It imports config and layouts.
 """
 
 from fedtrain.aggregate.mean import mean

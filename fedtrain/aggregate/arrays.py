@@ -1,6 +1,6 @@
-"""The few operations on numpy arrays and torch tensors alike that slicing and merging weights take.
+"""The operations for slicing and merging weights, each for numpy arrays and torch tensors alike.
 
-Torch is never imported here: where it is not loaded already, nobody can hold one of its tensors.
+Torch is never imported here. If torch is not loaded yet, no value can be a torch tensor.
 """
 
 import sys
@@ -16,34 +16,34 @@ Array: TypeAlias = Any
 
 
 def is_dense(value: object) -> bool:
-    """Whether it is a numpy array, or a torch tensor that has all its values in memory."""
+    """Whether a value is a numpy array, or a torch tensor with all its values in memory."""
     if isinstance(value, np.ndarray):
         return True
     return _is_tensor(value) and value.layout is _torch().strided and value.device.type != "meta"
 
 
 def new(like: Array, shape: tuple[int, ...]) -> Array:
-    """Return an array of the same kind, type and device, not filled."""
+    """Return an uninitialised array of the same kind, type and device."""
     return like.new_empty(shape) if _is_tensor(like) else np.empty(shape, dtype=like.dtype)
 
 
 def copy(value: Array) -> Array:
-    """Copy; a tensor without its history."""
+    """Return a copy; a tensor is detached from its gradient history."""
     return value.detach().clone() if _is_tensor(value) else value.copy()
 
 
 def plain(value: Array) -> Array:
-    """Return a tensor without its history, sharing its memory; an array as it is."""
+    """Return an array as it is, and a tensor detached from its gradient history; the memory is shared."""
     return value.detach() if _is_tensor(value) else value
 
 
 def contiguous(value: Array) -> Array:
-    """Return an array whose entries lie one after the other: itself, if they do."""
+    """Return an array with contiguous memory: the array itself if it is contiguous, else a copy."""
     return value.contiguous() if _is_tensor(value) else np.ascontiguousarray(value)
 
 
 def widen(value: Array, like: Array) -> Array:
-    """Copy to float64, where ``like`` is: sums of many small numbers keep their digits."""
+    """Return a copy in float64, on the device of ``like``. Sums of many small numbers stay accurate in float64."""
     if _is_tensor(value):
         return value.detach().to(device=like.device, dtype=_torch().float64, copy=True)
     return value.astype(np.float64)
@@ -55,9 +55,9 @@ def narrow(value: Array, like: Array) -> Array:
 
 
 def weighted_mean(values: Iterable[tuple[Array, float]], like: Array) -> Array | None:
-    """Average values by their weights, in float64, added one by one in their order; None where no weight is above 0.
+    """Return the weighted mean of values; None if no weight is above 0.
 
-    The result has the type of ``like``, and is where that is.
+    The values are added one by one in their order, in float64. The result has the type and the device of ``like``.
     """
     total, weight = None, 0.0
     for value, share in values:
@@ -70,7 +70,7 @@ def weighted_mean(values: Iterable[tuple[Array, float]], like: Array) -> Array |
 
 
 def flatten(values: Sequence[Array]) -> FloatArray:
-    """Join the entries of arrays to one vector of float64."""
+    """Join the entries of arrays into one float64 vector."""
     flat = [
         value.detach().double().cpu().numpy() if _is_tensor(value) else value.astype(np.float64) for value in values
     ]
@@ -78,7 +78,7 @@ def flatten(values: Sequence[Array]) -> FloatArray:
 
 
 def unflatten(vector: FloatArray, likes: Sequence[Array]) -> list[Array]:
-    """Cut a vector into arrays with the kinds, shapes and types of these."""
+    """Cut a vector into arrays with the kinds, shapes and types of ``likes``."""
     sizes = [int(np.prod(like.shape, dtype=np.int64)) for like in likes]
     parts = np.split(vector, np.cumsum(sizes)[:-1])
     return [_unflattened(part.reshape(tuple(like.shape)), like) for part, like in zip(parts, likes, strict=True)]
@@ -91,26 +91,29 @@ def _unflattened(values: FloatArray, like: Array) -> Array:
 
 
 def largest(value: Array) -> float:
-    """Largest size of an entry; NaN if one is not a number, and 0 where entries are not fractions or there is none."""
+    """Return the largest absolute value; NaN if an entry is NaN.
+
+    An empty array and an array that is not of a floating-point type give 0.
+    """
     if not is_real(value) or 0 in value.shape:
         return 0.0
     return float(abs(plain(value)).max())
 
 
 def is_real(value: Array) -> bool:
-    """Whether its type holds fractions, so that a mean makes sense."""
+    """Whether the array has a floating-point type, so that a mean makes sense."""
     return bool(value.dtype.is_floating_point) if _is_tensor(value) else value.dtype.kind == "f"
 
 
 def kind(value: Array) -> str:
-    """Name whose array it is and the type of its entries."""
+    """Return the library and the type of the entries as text, such as ``torch.float32`` or ``numpy.float32``."""
     if _is_tensor(value):
         return str(value.dtype)
     return f"numpy.{value.dtype}"
 
 
 def num_bytes(value: Array) -> int:
-    """Bytes of the values: what it takes to send them."""
+    """Return the size of the values in bytes: the amount to send."""
     return int(np.prod(value.shape, dtype=np.int64)) * int(value.dtype.itemsize)
 
 

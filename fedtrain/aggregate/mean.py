@@ -1,6 +1,6 @@
 """The weighted mean: McMahan et al., "Communication-efficient learning of deep networks" (FedAvg), AISTATS 2017.
 
-It bears no bad update at all: a single one can move it anywhere.
+The mean tolerates no bad update: a single one can move it anywhere.
 """
 
 from alignsolve.numerics import FloatArray
@@ -8,24 +8,24 @@ from fedtrain.aggregate.arrays import weighted_mean
 
 
 def mean(values: FloatArray, weights: FloatArray, *, bad_share: float = 0.0) -> FloatArray:
-    """Average by weight.
+    """Return the weighted mean.
 
-    A single holder's values are returned as they are. Rows are added in their order, one by one, as
-    :func:`fedtrain.partial.merge` does it.
+    With a single holder, its values are returned unchanged. Rows are added one by one in their order, as in
+    :func:`fedtrain.partial.merge`.
 
     Parameters
     ----------
     values
-        (num_holders, num_parameters) float64, what each holder returned; at least one row.
+        (num_holders, num_parameters) float64; the values that each holder returned; at least one row.
     weights
-        (num_holders,) above 0.
+        (num_holders,) the holders' weights, all above 0.
     bad_share
-        Not used.
+        Not used by this rule.
 
     Returns
     -------
     FloatArray
-        (num_parameters,).
+        (num_parameters,) the merged values.
 
     Examples
     --------

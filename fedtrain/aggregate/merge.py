@@ -1,10 +1,12 @@
-"""From updates to the new model: each expert's updates are merged by the chosen rule and put in place.
+"""Builds the new model from the updates: each part is merged by the chosen rule and written into a copy.
 
-A part is merged over the clients that returned it: the shared part over all of them, an expert with its rows of the
-router over its holders. Weights are the clients' examples, for an expert times their usage of it. Updates are taken in
-the order of their clients and computed with in float64, so that the order of arrival changes nothing. A part that
-nobody, or fewer than ``min_holders``, gave any weight stays bit for bit what it was. Tensors of integers, counters for
-example, have no mean; they stay as well.
+A part is merged over the clients that returned it. The shared part is merged over all clients; an expert, with its rows
+of the router, over its holders. The weight of a client is its number of examples, for an expert times its usage of that
+expert.
+
+Updates are sorted by client and merged in float64, so the order of arrival changes nothing. A part with fewer than
+``min_holders`` holders of positive weight stays unchanged. Integer tensors, such as counters, have no mean and stay
+unchanged as well.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,11 +32,11 @@ RULES: dict[str, Rule] = {
     "trimmed-mean": trimmed_mean,
     "multi-krum": multi_krum,
 }
-"""Every rule by name: ``rule(values, weights, *, bad_share)``."""
+"""All rules by name. A rule is called as ``rule(values, weights, *, bad_share)``."""
 
 
 class _Returned(Protocol):
-    """What merging needs to know of an update; :class:`fedtrain.partial.PartialUpdate` is one."""
+    """The interface that merging needs of an update; :class:`fedtrain.partial.PartialUpdate` has it."""
 
     @property
     def client(self) -> Any: ...
@@ -46,7 +48,7 @@ class _Returned(Protocol):
 
 
 class _Holding(NamedTuple):
-    """What one client returned of one part, and the weight that it has there."""
+    """One client's values of one part, with the client's weight for this part."""
 
     tensors: Weights
     pieces: list[Piece]
@@ -66,20 +68,20 @@ def aggregate(
     Parameters
     ----------
     current
-        The whole model's tensors before this round; not changed.
+        The whole model's tensors before this round; they are not changed.
     updates
-        Already inspected (:func:`fedtrain.partial.find_fault`); in any order, at most one per client.
+        Updates that were already inspected (:func:`fedtrain.partial.find_fault`), in any order, at most one per client.
     config
-        The rule and its settings; None: the mean.
+        The rule and its settings; None means the mean.
     layout
-        Which tensors belong to which expert; None: recognised.
+        The mapping from tensors to experts; None: it is detected from the tensors.
     router_rows
-        Which of the router's rows the clients return. ``all``: they are merged as the shared part is.
+        The rows of the router that the clients return. With ``all``, the router is merged like the shared part.
 
     Returns
     -------
     dict
-        The new tensors; those that did not change are the ones given.
+        The new tensors. Unchanged tensors are the given objects, not copies.
     """
     config, layout = config or AggregationConfig(), layout or detect(current)
     real = {name: value for name, value in current.items() if arrays.is_real(value)}
@@ -96,7 +98,7 @@ def aggregate(
 def _by_part(
     current: Weights, updates: Iterable[_Returned], layout: Layout, router_rows: RouterRows
 ) -> dict[int | None, list[_Holding]]:
-    """Sort what was returned by the part that it belongs to: an expert, or the shared part (None)."""
+    """Group the returned values by part: by expert, or None for the shared part."""
     found: dict[int | None, list[_Holding]] = {}
     for update in sorted(updates, key=lambda update: update.client):
         own: dict[int | None, list[Piece]] = {}
@@ -110,11 +112,11 @@ def _by_part(
 
 
 def _merge_part(current: Weights, holders: Sequence[_Holding], config: AggregationConfig) -> list[Array]:
-    """Return the new value of each piece; every holder has the same pieces in the same order."""
+    """Return the new value of each piece. All holders have the same pieces in the same order."""
     weights = [holder.weight if config.weights == "examples" else 1.0 for holder in holders]
     old = [current[piece.name][piece.whole] for piece in holders[0].pieces]
     returned = [[holder.tensors[piece.name][piece.sliced] for piece in holder.pieces] for holder in holders]
-    if config.rule == "mean":  # piece by piece: only one of them is held in float64
+    if config.rule == "mean":  # piece by piece, so only one piece at a time is held in float64
         return [
             arrays.weighted_mean(zip(values, weights, strict=True), like)
             for like, *values in zip(old, *returned, strict=True)
