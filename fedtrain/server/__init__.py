@@ -1,7 +1,8 @@
-"""The server: one federated round for all, its inspection of answers, checkpoints, and fedtrain's own loop.
+"""The server: the federated round that all loops share, inspection of answers, checkpoints, and fedtrain's own loop.
 
 The run, the comparisons and the adapters call it. It imports config, data, layouts, models, aggregate, partial,
-simulation, local and results. Torch is loaded only by what is named here: rounds of numpy arrays do without.
+simulation, local and results. The names of this package load torch when they are first used. Its modules for rounds of
+numpy arrays work without torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The aligner of a run: its policy and its estimators, as the configuration names them."""
+"""Makes the aligner of a run from the policy and the estimators that the configuration names."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,26 +31,26 @@ FITNESS: dict[str, Fitness] = {
     "thompson": lambda beta: estimate.OptimisticFitness("thompson", discount=1.0 - beta),
     "oort": lambda _: estimate.OortFitness(),
 }
-"""Fitness estimators by name, each made from the weight of the newest round."""
+"""Makers of fitness estimators by name. Each takes ``beta``, the weight of the newest round."""
 
 
 def make_aligner(
     config: RunConfig, spec: ModelSpec, fleet: Fleet, footprint: Footprint, num_examples: IntArray
 ) -> Aligner:
-    """Return the configured policy, made of the configured estimators.
+    """Return the configured policy with the configured estimators.
 
     Parameters
     ----------
     config
-        Of the run; its ``alignment`` section names policy and estimators.
+        The run's configuration; its ``alignment`` section names the policy and the estimators.
     spec
-        The model: where it has several layers, every client needs an expert in each.
+        The model. If it has several layers, every client needs an expert in each of them.
     fleet
-        The clients' devices, of which the server knows what they declare.
+        The clients' devices. The server knows only the values that they declare.
     footprint
-        Memory that training takes.
+        The memory that training takes.
     num_examples
-        (num_clients,) training examples, from which rounds are foretold if there is a time budget.
+        (num_clients,) training examples. A time budget predicts the duration of a round from them.
     """
     chosen, layers = config.alignment, layer_sizes(spec)
     parts = Parts(
@@ -67,7 +67,7 @@ def make_aligner(
 
 
 def declared_capacity(fleet: Fleet, footprint: Footprint) -> estimate.CapacityProfiler:
-    """Return how many experts each client can hold by what its device declares."""
+    """Return the profiler that computes each client's capacity from the memory that its device declares."""
     return estimate.CapacityProfiler(memory=fleet.declared.memory_bytes, **footprint._asdict())
 
 
@@ -91,14 +91,16 @@ def _capacity(
 
 
 def _time_budget(config: RunConfig, spec: ModelSpec, fleet: Fleet, num_examples: IntArray) -> estimate.TimeBudget:
-    """Foretell what an expert costs each client by its device's declared speed."""
+    """Predict each client's time per expert from the speeds that its device declares."""
     tensors, device = skeleton(spec), fleet.declared
+    # The traffic of no expert is the shared traffic; an expert's own traffic is the difference to that of one expert.
     shared, one = (
         num_bytes(part_to_download(tensors, held)) + num_bytes(part_to_upload(tensors, held)) for held in ((), (0,))
     )
     return estimate.TimeBudget(
         deadline=config.clients.deadline,
         expert_seconds=FORWARD_AND_BACKWARD * config.training.epochs * num_examples * device.ms_per_example / 1000.0,
+        # The same number of bytes goes down and up: the harmonic mean of both speeds, in bytes per second.
         bytes_per_second=2e6 / 8.0 / (1.0 / device.down_mbps + 1.0 / device.up_mbps),
         expert_bytes=one - shared,
         shared_bytes=shared,

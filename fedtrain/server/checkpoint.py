@@ -1,9 +1,10 @@
-"""A run's state in a folder: the model, what the aligner knows, and what the run is.
+"""Saves the state of a run in a folder: the model, the aligner's state, and a description of the run.
 
-Every round gets a folder of its own, ``round-00007``, with the model as safetensors, the aligner's state as
-:func:`alignsolve.save_state` writes it, and JSON; nothing is pickled. It is written beside its final name, flushed to
-the disk and renamed: whatever stops the server, the newest folder is whole. The one before it is kept, older ones are
-removed.
+Every round gets a folder of its own, such as ``round-00007``. It holds the model as safetensors, the aligner's state as
+:func:`alignsolve.save_state` writes it, and a description in JSON. Nothing is pickled.
+
+A new folder is written under a temporary name, flushed to the disk, and then renamed. The newest folder is therefore
+complete even if the server stops at any moment. The newest two folders are kept, and older ones are removed.
 """
 
 import importlib
@@ -27,31 +28,32 @@ from fedtrain.server.step import ServerState
 
 MODEL, ALIGNER, ABOUT = "model.safetensors", "aligner.npz", "state.json"
 FORMAT = 3
-"""Up to 2, the aligner's arrays were stored by themselves and a run's own folders were called ``state-000007``."""
+"""Version of the format. Up to 2, the aligner's arrays had no description, and folders were named ``state-000007``."""
 KEPT = 2
+"""Folders that are kept: the newest ones."""
 WORDS = {"given": "data and devices"}
-"""What an error calls a field of the description, where that differs."""
+"""Names of fields in error messages, for fields whose own name would not be clear."""
 
 
 class SavedStateError(RuntimeError):
-    """A folder whose state cannot be resumed; the message names it and says why."""
+    """A state in a folder cannot be resumed; the message names the folder and the reason."""
 
 
 def save(
     folder: Path, state: ServerState, aligner: Aligner, about: Mapping[str, Any], history: Sequence[object] = ()
 ) -> Path:
-    """Write a state; when this returns, it is what :func:`load` finds. Returns its folder.
+    """Write a state and return its folder. Once this returns, :func:`load` finds this state.
 
     Parameters
     ----------
     folder
-        Of the run's states; made if need be.
+        The folder of the run's states. It is made if it does not exist.
     state, aligner
-        What the next round starts from, and the aligner whose state is in it.
+        The state that the next round starts from, and the aligner that it belongs to.
     about
-        What a run must agree on to resume it, as JSON holds it.
+        The description of the run, in values that JSON can hold. Only a run with the same description can resume it.
     history
-        Every round's figures, as JSON holds them.
+        Every round's figures, in values that JSON can hold.
     """
     final = folder / f"round-{state.round:05}"
     kind = "torch" if any(arrays.kind(value).startswith("torch.") for value in state.tensors.values()) else "numpy"
@@ -74,25 +76,26 @@ def save(
 def load(
     folder: Path, aligner: Aligner, about: Mapping[str, Any], like: Weights
 ) -> tuple[ServerState, list[Any]] | None:
-    """Read the newest state and the history; None if there is none.
+    """Read the newest state and the history; None if there is no state.
 
     Parameters
     ----------
     folder, aligner, about
-        As for :func:`save`.
+        The same as for :func:`save`.
     like
-        The model that is trained: names and shapes, and the order of the tensors.
+        The model that is trained. The state must have its names and shapes; the order of its tensors is used.
 
     Raises
     ------
     SavedStateError
-        If it is another run's or another model's, or not what :func:`save` wrote.
+        If the state belongs to another run or another model, or was not written by :func:`save`.
     """
     rounds = _rounds(folder)
     if not rounds:
         return None
     newest = rounds[-1]
     with _reading(newest):
+        # Check that the state belongs to this run, before anything large is read.
         description = json.loads((newest / ABOUT).read_text(encoding="utf-8"))
         for field in about:
             if description[field] != about[field]:
@@ -102,6 +105,7 @@ def load(
                 )
         if description["round"] != _number(newest):
             raise ValueError(f"{ABOUT} is of round {description['round']}")
+        # Read the aligner's state and the model.
         known = _load_aligner(newest / ALIGNER, aligner, description.get("format", 1))
         weights = _tensor_files(description.get("weights", "torch")).load_file(newest / MODEL)
     _check_same_model(newest, weights, like)
@@ -115,7 +119,7 @@ def load_weights(folder: str | Path) -> dict[str, Array]:
     Raises
     ------
     SavedStateError
-        If there is none.
+        If there is no state, or it cannot be read.
     """
     rounds = _rounds(Path(folder))
     if not rounds:
@@ -127,7 +131,7 @@ def load_weights(folder: str | Path) -> dict[str, Array]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn whatever is wrong with a state's files into an error that names the folder."""
+    """Turn an error in reading a state's files into one that names the folder."""
     try:
         yield
     except (*DAMAGES, SafetensorError) as error:
@@ -135,17 +139,18 @@ def _reading(folder: Path) -> Iterator[None]:
 
 
 def _rounds(folder: Path) -> list[Path]:
-    """Return the folders of whole states, the newest last."""
+    """Return the folders of complete states, the newest last."""
     return sorted((path for path in folder.glob("*-*") if _number(path) >= 0), key=_number)
 
 
 def _number(path: Path) -> int:
-    """Return the round of a state's folder; -1 for what is none."""
+    """Return the round of a state's folder; -1 if the path is not such a folder."""
     match = re.fullmatch(r"(?:round|state)-(\d+)", path.name)
     return int(match[1]) if match else -1
 
 
 def _check_same_model(folder: Path, known: Weights, given: Weights) -> None:
+    """Check that both models have the same names and shapes."""
     shapes = [{name: tuple(value.shape) for name, value in weights.items()} for weights in (known, given)]
     differing = sorted(name for name in known.keys() | given.keys() if shapes[0].get(name) != shapes[1].get(name))
     if differing:
@@ -153,6 +158,7 @@ def _check_same_model(folder: Path, known: Weights, given: Weights) -> None:
 
 
 def _load_aligner(path: Path, aligner: Aligner, written_as: int) -> AlignerState:
+    """Read an aligner's state in this format or an older one."""
     if written_as >= FORMAT:
         return load_state(path, aligner)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -160,5 +166,5 @@ def _load_aligner(path: Path, aligner: Aligner, written_as: int) -> AlignerState
 
 
 def _tensor_files(kind: str) -> Any:
-    """Return the module that reads and writes the tensors of a library; torch is loaded only for its own."""
+    """Return the safetensors module for a library's tensors. Torch is loaded only if its module is asked for."""
     return importlib.import_module(f"safetensors.{kind}")

@@ -1,4 +1,4 @@
-"""A run of fedtrain's own loop: all that stays the same through its rounds, and how the model is evaluated."""
+"""The constant parts of a run of fedtrain's own loop, and the evaluation of its model."""
 
 import hashlib
 from dataclasses import dataclass, fields
@@ -26,16 +26,16 @@ from fedtrain.simulation.devices import Fleet, Footprint
 
 @dataclass(frozen=True, eq=False)
 class Federation:
-    """All that stays the same during a run.
+    """Everything that stays the same during a run.
 
     Attributes
     ----------
     config
         The run's configuration.
     spec
-        The model.
+        The model's specification.
     data
-        Who owns what, and what each client is to be judged by.
+        Every client's examples, and the test examples that each client is evaluated on.
     clients
         Each client's training examples, as tensors.
     test
@@ -45,13 +45,13 @@ class Federation:
     fleet
         The clients' devices.
     footprint
-        Memory that training takes.
+        The memory that training takes.
     attackers
-        (num_clients,) which clients mean harm.
+        (num_clients,) True for clients that send harmful updates.
     server
-        The aligner, which decides who trains what; the layout of the model; how updates are inspected and merged.
+        The aligner, the layout of the model, and the settings for inspecting and merging updates.
     aligner_start
-        What the aligner knows before the first round, of the clients that are there from the start.
+        The aligner's state before the first round, for the clients that have joined by then.
     """
 
     config: RunConfig
@@ -68,19 +68,21 @@ class Federation:
 
     @property
     def aligner(self) -> Aligner:
-        """Decides who trains what."""
+        """The aligner, which decides which client trains which expert."""
         aligner: Any = self.server.aligner
         return aligner
 
 
 def prepare(config: RunConfig) -> Federation:
-    """Load the data, share it out, hand out devices; set torch to the configured threads and to determinism.
+    """Load the data, divide it among the clients, and assign devices to them.
+
+    This also makes torch deterministic and sets its number of threads as configured.
 
     Raises
     ------
     ConfigError
-        If the data cannot be loaded, are too little for the clients or not for the model, a tier is too small, a trace
-        of devices cannot be used, or an estimator does not fit the model.
+        If the data cannot be loaded, are too few for the clients, or do not fit the model; if a tier is too small or a
+        trace of devices cannot be used; or if an estimator does not fit the model.
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
@@ -111,16 +113,16 @@ def prepare(config: RunConfig) -> Federation:
 
 
 def initial_state(federation: Federation) -> ServerState:
-    """Draw the model; nothing is known yet about anyone's fitness."""
+    """Return the state before the first round: random model weights, and an aligner that has seen no round."""
     seed = int(generator(federation.config.seed, Purpose.MODEL).integers(2**63))
     tensors = initial_tensors(federation.spec, torch.Generator().manual_seed(seed))
     return ServerState(round=0, tensors=tensors, aligner=federation.aligner_start)
 
 
 def fingerprint(federation: Federation) -> str:
-    """Digest of what a run is given from outside its configuration: the examples and their owners, the devices.
+    """Return a digest of the run's inputs beside its configuration: the examples, their owners, and the devices.
 
-    Files may change between a run and its resumption, and the rounds would not be those of one run.
+    Data files may change between a run and its resumption. The digest makes sure that all rounds use the same inputs.
     """
     digest, data, fleet = hashlib.blake2b(digest_size=16), federation.data, federation.fleet
     for examples in (*data.clients, data.test):
@@ -143,7 +145,7 @@ def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:
 
 
 def predict(model: Model, inputs: Tensor) -> Tensor:
-    """Return the logits of all inputs, (num_predictions, num_classes), some thousands at a time."""
+    """Return the logits of all inputs, (num_predictions, num_classes). They are computed in batches to save memory."""
     with torch.no_grad():
         return torch.cat([model(part).logits for part in torch.split(inputs, EVALUATED_AT_ONCE)])
 

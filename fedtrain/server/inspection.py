@@ -1,13 +1,14 @@
-"""Inspection of answers: each is checked before it is merged, and a bad one is put aside with its reason.
+"""Inspects answers before they are merged. A bad answer is not merged, and its reason is kept.
 
-An answer is put aside if its client was not asked, if its form is wrong, if :func:`fedtrain.partial.find_fault` refuses
-its update, or if the update is too far from the model that was sent out. A message that is delivered twice is one
-answer. A client that sends several different answers in a round is refused, for nothing tells which one it means, and
-the order of arrival must not decide.
+An answer is refused for one of four reasons: its client was not asked; its form is wrong;
+:func:`fedtrain.partial.find_fault` finds a fault in its update; or the update is too far from the model that was sent
+out. A message that is delivered twice counts as one answer. A client that sends several different answers in a round is
+refused: none of them can be preferred, and the order of arrival must not decide.
 
-The limit on norms: an update's shared part, and each of its experts with its rows of the router, may move by at most
-``norm_limit`` times the median of the round's shared parts, or experts, that passed everything else. Experts are
-compared with all experts, since few clients hold the same one.
+The limit on norms applies to an update's shared part, and to each of its experts with its rows of the router. A part
+may move by at most ``norm_limit`` times the round's median. The median is taken over the updates that passed all other
+checks, for shared parts and experts separately. All experts are compared with each other, because few clients hold the
+same one.
 """
 
 import math
@@ -23,23 +24,23 @@ from fedtrain.layouts import Layout, RouterRows, Weights
 from fedtrain.partial import PartialUpdate, find_fault
 
 LONGEST = 200
-"""Characters of a reason at most."""
+"""Maximum length of a reason in characters."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What one client sent back; nothing of it is believed yet.
+    """The answer of one client. Nothing in it is trusted before the inspection.
 
     Attributes
     ----------
     update
-        What may be merged; None if there is none in it.
+        The client's update; None if the answer has none.
     seconds
-        From the start of its download to the end of its upload.
+        Time from the start of the client's download to the end of its upload.
     bytes_up
-        What it took to send.
+        Size of the answer.
     fault
-        Why there is no update in it, or none that can be read.
+        The reason why the answer has no readable update; None if it has one.
     outcome
         How the client's round ended, if there is a fault.
     """
@@ -53,18 +54,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Inspected:
-    """A round's answers, whatever their order of arrival was.
+    """The result of inspecting a round's answers. It does not depend on their order of arrival.
 
     Attributes
     ----------
     updates
-        Those that may be merged, ascending by client.
+        The updates that may be merged, ascending by client.
     reports
-        One for every client that was asked, in that order.
+        One report for every client that was asked, in the order in which they were asked.
     faults
-        Why answers are not merged, by client, ascending; printable.
+        By client, ascending: the reason why its answer is not merged, as printable text.
     silent
-        Clients from which nothing came back.
+        The clients that sent no answer.
     """
 
     updates: list[PartialUpdate]
@@ -73,24 +74,24 @@ class Inspected:
     silent: list[int]
 
     def told(self) -> dict[int, str]:
-        """Return for every client whose update is not merged what to log of it, ascending."""
+        """Return the text to log for every client whose update is not merged, ascending by client."""
         return dict(sorted({**self.faults, **dict.fromkeys(self.silent, "nothing came back in time")}.items()))
 
 
 @dataclass(frozen=True, eq=False)
 class Inspector:
-    """What the answers of a round are held against.
+    """Inspects the answers of one round.
 
     Attributes
     ----------
     weights, layout
-        The whole model's, as they were sent out.
+        The whole model's tensors as they were sent out, and its layout.
     router_rows
-        Which of the router's rows the clients are to return.
+        The rows of the router that the clients must return.
     caps
-        The most examples that each client can have.
+        The maximum number of examples of each client.
     limits
-        On the norms of updates.
+        The limits on the norms of updates.
     """
 
     weights: Weights
@@ -105,10 +106,11 @@ class Inspector:
         Parameters
         ----------
         answers
-            By the client whose connection they came by.
+            The answers by client. The client is the one whose connection delivered them.
         asked
-            What is to be reported of each client that was asked, if nothing comes back from it.
+            By client that was asked: its report for the case that it sends no answer.
         """
+        # Inspect each client's answer by itself.
         sound: dict[int, PartialUpdate] = {}
         reports, faults = dict(asked), {}
         for client, sent in sorted(answers.items()):
@@ -122,6 +124,7 @@ class Inspector:
                     faults[client] = fault
                 elif answer.update is not None:
                     sound[client] = replace(answer.update, experts=tuple(report.experts.tolist()))
+        # Compare the updates without a fault with each other.
         for client, fault in self._too_far(list(sound.values())).items():
             faults[client], reports[client] = fault, _refused(reports[client])
             del sound[client]
@@ -133,7 +136,7 @@ class Inspector:
         )
 
     def _judge(self, answer: Answer, asked: Report) -> tuple[Report, str | None]:
-        """Return what to report of an answer, and what is wrong with it."""
+        """Return the report of an answer, and its fault; None if it has no fault."""
         refused, update = replace(asked, bytes_up=answer.bytes_up, outcome=answer.outcome), answer.update
         if update is None:
             return refused, answer.fault
@@ -143,11 +146,12 @@ class Inspector:
             if fault is None:
                 measures = {"num_examples": update.num_examples, **update.measured._asdict()}
                 return replace(refused, **measures, outcome=Outcome.COMPLETED), None
-        except ValueError as error:  # a measure that cannot be; the message names it
+        except ValueError as error:  # a measure has an impossible value; the message names it
             fault = fault or str(error)
         return refused, fault
 
     def _fault(self, update: PartialUpdate, asked: Report) -> str | None:
+        """Return the fault of an update; None if it has none."""
         if update.client != asked.client:
             return f"claims to be client {update.client}, not {asked.client}"
         if type(update.num_examples) is not int:
@@ -156,7 +160,7 @@ class Inspector:
         return find_fault(update, self.weights, self.layout, assigned=given, cap=cap, router_rows=self.router_rows)
 
     def _too_far(self, updates: Sequence[PartialUpdate]) -> dict[int, str]:
-        """Say which updates move a part too far, by client."""
+        """Return, by client, the faults of updates that move a part too far."""
         if math.isinf(self.limits.norm_limit):
             return {}
         norms = [(update.client, *part) for update in updates for part in self._norms(update).items()]
@@ -172,19 +176,19 @@ class Inspector:
         return faults
 
     def _norms(self, update: PartialUpdate) -> dict[int | None, float]:
-        """How far each part was moved: the shared part (None), and each expert that examples went through."""
+        """Return how far the update moves each part: the shared part (None), and each expert with examples."""
         squares: dict[int | None, float] = {}
         pieces = self.layout.pieces(self.weights, update.experts, self.router_rows)
         for piece in sorted(pieces, key=lambda piece: piece.name):
             old = self.weights[piece.name][piece.whole]
-            if update.weight(piece.expert) > 0.0 and arrays.is_real(old):  # else it is not merged
+            if update.weight(piece.expert) > 0.0 and arrays.is_real(old):  # only these pieces are merged
                 moved = arrays.widen(update.weights[piece.name][piece.sliced], old) - arrays.widen(old, old)
                 squares[piece.expert] = squares.get(piece.expert, 0.0) + float((moved * moved).sum())
         return {expert: math.sqrt(square) for expert, square in squares.items()}
 
 
 def _refused(report: Report) -> Report:
-    """Keep what the server saw itself, and nothing that the client said."""
+    """Return the report of a refused client: it keeps the server's own observations and drops the client's claims."""
     return Report(
         report.client,
         report.experts,
@@ -196,7 +200,7 @@ def _refused(report: Report) -> Report:
 
 
 def printable(reason: str) -> str:
-    r"""Make a reason, which may quote what a client sent, fit to be shown: control characters as escapes, and cut.
+    r"""Make a reason safe to print, since it may quote a client's text: escape control characters and cut long text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The rounds of fedtrain's own loop, as a generator: sample a cohort, let simulated clients answer, evaluate."""
+"""The rounds of fedtrain's own loop, as a generator: sample a cohort, train simulated clients, merge, evaluate."""
 
 import time
 from collections.abc import Iterator
@@ -16,27 +16,27 @@ from fedtrain.simulation.availability import opening, present
 from fedtrain.simulation.timing import simulated_seconds
 
 LOST = (Outcome.DROPPED, Outcome.REJECTED, Outcome.LATE, Outcome.OUT_OF_MEMORY)
-"""Ends of a client's round without a merged update; each has a column of rounds.csv."""
+"""Outcomes of a client's round without a merged update. Each of them has a column in rounds.csv."""
 
 
 def run_rounds(
     federation: Federation, state: ServerState, transport: Transport = list
 ) -> Iterator[tuple[Round, ServerState]]:
-    """Run what is left of the configured rounds, one each time that the next is asked for.
+    """Run the rest of the configured rounds, lazily: each ``next()`` runs one round.
 
     Parameters
     ----------
     federation
-        All that stays the same.
+        The constant parts of the run.
     state
-        Where to start: :func:`fedtrain.server.initial_state`, or what an earlier round left.
+        The state to start from: :func:`fedtrain.server.initial_state`, or the state after an earlier round.
     transport
-        What becomes of the clients' replies on their way.
+        The simulated network, which delivers the clients' replies.
 
     Yields
     ------
     tuple
-        What happened in the round, and the state after it: all that the next one starts from.
+        The round, and the state after it. The next round needs nothing but this state.
 
     Raises
     ------
@@ -49,17 +49,20 @@ def run_rounds(
 
 
 def run_round(federation: Federation, state: ServerState, transport: Transport = list) -> tuple[Round, ServerState]:
-    """Run one round; clocks on the wall apart, it depends on nothing but its arguments."""
+    """Run one round. Except for wall-clock times, the result depends only on the arguments."""
     started = time.perf_counter()
     fleet, server = federation.fleet, federation.server
+    # Sample a cohort, and align it.
     clock = opening(fleet, state.round, state.clock)
     cohort = sample_cohort(federation, state.round, clock)
     grown = replace(state, aligner=state.aligner.grow(fleet.num_joined(state.round)))
     pending = server.begin(grown, cohort)
+    # Train the clients, and merge their updates.
     answers = train_cohort(federation, pending, clock, transport)
     caps = {client: len(federation.clients[client]) for client in pending.assigned}
     done = server.finish(pending, answers, caps)
 
+    # Evaluate the new model, and write down the round.
     reports, solution = done.inspected.reports, pending.solution
     accuracy, loss = evaluate(federation, done.state.tensors)
     seconds = simulated_seconds((report.seconds for report in reports), federation.config.clients.deadline)
@@ -90,16 +93,16 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
 
 
 def sample_cohort(federation: Federation, number: int, clock: float = 0.0) -> IntArray:
-    """Draw a round's clients among those present without replacement, ascending.
+    """Draw a round's clients from those present, without replacement. They are returned ascending.
 
     Parameters
     ----------
     federation
-        Whose clients.
+        The federation of the clients.
     number
-        Of the round, counted from 0.
+        The round, counted from 0.
     clock
-        Simulated seconds since the run began, at which somebody is there
+        Simulated seconds since the run began. At least one client must be present at this time
         (:func:`fedtrain.simulation.availability.opening`).
     """
     config = federation.config
