@@ -1,9 +1,10 @@
-"""The federated core without a framework: slice a model's weights, inspect what clients return, and merge it.
+"""The federated core without a framework: slice a model's weights, inspect the clients' updates, and merge them.
 
-:func:`slice_weights` takes out a client's part by a layout (:mod:`fedtrain.layouts`), anybody trains it anywhere, and
-:func:`merge` inspects the updates and merges them expert by expert. Weights are tensors by name, numpy's or torch's.
+:func:`slice_weights` copies a client's part of the weights by a layout (:mod:`fedtrain.layouts`). The client trains it
+with any software. :func:`merge` inspects the updates and merges them expert by expert. Weights are numpy arrays or
+torch tensors by name.
 
-Anybody may call it; torch is not needed. It imports config, layouts and aggregate.
+All rooms above and users may call it. Torch is not needed. It imports config, layouts and aggregate.
 """
 
 from fedtrain.layouts import RouterRows

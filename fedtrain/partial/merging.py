@@ -1,4 +1,4 @@
-"""Inspect clients' updates and merge those without a fault, expert by expert (:mod:`fedtrain.aggregate`)."""
+"""Inspects clients' updates and merges those without a fault, expert by expert (:mod:`fedtrain.aggregate`)."""
 
 import math
 from collections import Counter
@@ -15,14 +15,14 @@ from fedtrain.partial.update import PartialUpdate, find_fault
 
 
 class Merged(NamedTuple):
-    """A round's result.
+    """The result of merging a round's updates.
 
     Attributes
     ----------
     weights
-        The whole model's tensors after the round; those that did not change are the ones given.
+        The whole model's tensors after the round. Unchanged tensors are the given objects, not copies.
     faults
-        Why updates were not merged, by client.
+        By client: the reason why its update was not merged.
     """
 
     weights: dict[str, Array]
@@ -39,34 +39,37 @@ def merge(
     router_rows: RouterRows = "held",
     aggregation: AggregationConfig | None = None,
 ) -> Merged:
-    """Merge what the clients trained into the whole model, expert by expert.
+    """Merge the clients' updates into the whole model, expert by expert.
 
     Parameters
     ----------
     weights
-        The whole model's tensors before the round; not changed.
+        The whole model's tensors before the round; they are not changed.
     updates
-        In any order. Each is inspected; one with a fault is left out, and so are all of a client that sent several.
+        The updates, in any order. Each is inspected, and an update with a fault is left out. If a client sent several
+        updates, all of them are left out.
     layout
-        From :func:`fedtrain.layouts.detect`.
+        The model's layout, from :func:`fedtrain.layouts.detect`.
     assigned
-        The experts that each client was given (:func:`fedtrain.partial.assignments`).
+        The experts that each client was assigned (:func:`fedtrain.partial.assignments`).
     cap
-        The most examples that a client can have, for all or by client; finite.
+        The maximum number of examples of a client: one number for all, or one per client. It must be finite.
     router_rows
-        Which of the router's rows the clients return. ``all``: they are merged as the shared part is.
+        The rows of the router that the clients return. With ``all``, the router is merged like the shared part.
     aggregation
-        The rule and its settings; None: the weighted mean.
+        The rule and its settings; None means the weighted mean.
 
     Raises
     ------
     ValueError
         If a cap is infinite or not a number: one client could then outvote all others.
     """
+    # Check the caps.
     caps = cap if isinstance(cap, Mapping) else dict.fromkeys(assigned, cap)
     for client, most in caps.items():
         if not 0 <= most < math.inf:
             raise ValueError(f"cap of client {client} is {most}; it must be finite and 0 or more")
+    # Inspect the updates in the order of their clients.
     arrived = sorted(updates, key=lambda update: _place(update.client))
     times = Counter(update.client for update in arrived)
     faults, sound = {}, []
@@ -79,9 +82,13 @@ def merge(
             sound.append(replace(update, experts=layout.check_experts(given)))
         elif fault is not None:
             faults[update.client] = fault
+    # Merge the updates without a fault.
     return Merged(aggregate(weights, sound, aggregation, layout=layout, router_rows=router_rows), faults)
 
 
 def _place(client: object) -> tuple[str, Any, str]:
-    """Where a client comes: numbers by size, then other ids, which only strangers should have, by type and by text."""
+    """Return the sort key of a client id: numbers come first, by size; other ids follow, by type and then by text.
+
+    Valid ids are numbers. Other ids come from clients that were not asked.
+    """
     return ("", client, "") if isinstance(client, Real) else (type(client).__name__, 0, str(client))

@@ -1,4 +1,4 @@
-"""Slices a client's part out of the weights: shared tensors, its experts, the router's rows; counts the bytes."""
+"""Copies a client's part of the weights and counts its bytes: shared tensors, its experts, and rows of the router."""
 
 import math
 from collections.abc import Iterable
@@ -16,29 +16,30 @@ from fedtrain.layouts import Layout, RouterRows, Weights
 def slice_weights(
     weights: Weights, layout: Layout, experts: Iterable[int], *, router_rows: RouterRows = "held"
 ) -> dict[str, Array]:
-    """Copy what a client needs to train these experts.
+    """Copy the weights that a client needs to train these experts.
 
     Parameters
     ----------
     weights
-        The whole model's tensors by name; not changed.
+        The whole model's tensors by name; they are not changed.
     layout
-        From :func:`fedtrain.layouts.detect`.
+        The model's layout, from :func:`fedtrain.layouts.detect`.
     experts
-        The client's, numbered through the layers.
+        The client's experts, numbered through the layers.
     router_rows
-        Which of the router's rows it gets.
+        The rows of the router that the client gets.
 
     Returns
     -------
     dict
-        Shared tensors as they are; divided tensors with the entries of these experts alone, in ascending order, as a
-        model with only so many experts has them; of tensors that belong to one expert those of these experts.
+        The client's tensors by name, with three kinds of entries. Shared tensors are complete. Tensors that belong to
+        one expert are included for the client's experts only. Tensors that hold all experts are cut down to the
+        client's experts, in ascending order: they have the shape of a model with only this number of experts.
 
     Raises
     ------
     ValueError
-        If an expert is named twice, or there is no such expert.
+        If an expert is named twice or does not exist.
 
     Examples
     --------
@@ -59,16 +60,16 @@ def slice_weights(
 
 
 class Traffic(NamedTuple):
-    """Bytes of a client's part of the weights.
+    """The size of a client's part of the weights, in bytes.
 
     Attributes
     ----------
     shared
-        Of the tensors that every client gets.
+        Bytes of the tensors that every client gets.
     router
-        Of its rows of the router.
+        Bytes of the client's rows of the router.
     experts
-        Of its experts.
+        Bytes of the client's experts.
     """
 
     shared: int
@@ -77,12 +78,12 @@ class Traffic(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of all three."""
         return sum(self)
 
 
 def traffic(weights: Weights, layout: Layout, experts: Iterable[int], *, router_rows: RouterRows = "held") -> Traffic:
-    """Say how many bytes :func:`slice_weights` with the same arguments returns, without slicing."""
+    """Return the size of the weights that :func:`slice_weights` returns for the same arguments, without copying."""
     totals = [0, 0, 0]
     for name, shape in layout.sliced_shapes(weights, layout.check_experts(experts), router_rows).items():
         part = layout.parts.get(name)
@@ -91,14 +92,19 @@ def traffic(weights: Weights, layout: Layout, experts: Iterable[int], *, router_
 
 
 def assignments(solution: Solution, cohort: npt.ArrayLike) -> dict[int, tuple[int, ...]]:
-    """Read each client's experts from an alignment; clients without experts are left out.
+    """Return each client's experts in an alignment. Clients without experts are left out.
 
     Parameters
     ----------
     solution
-        Of :meth:`alignsolve.Aligner.align`.
+        The solution, from :meth:`alignsolve.Aligner.align`.
     cohort
-        The client of each of its rows.
+        The client of each row of the solution.
+
+    Raises
+    ------
+    ValueError
+        If the solution holds no alignment.
     """
     if solution.assigned is None:
         raise ValueError(f"the solution is {solution.status.value} and holds no alignment")

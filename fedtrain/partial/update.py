@@ -12,20 +12,23 @@ from fedtrain.aggregate import arrays
 from fedtrain.layouts import Layout, RouterRows, Weights
 
 ROUNDING = 1e-6
-"""By how much a share may exceed 1: a mean of ones in float32 does, by some 1e-7. More would be weight for nothing."""
+"""The tolerance by which a share may exceed 1.
+
+A mean of ones in float32 exceeds 1 by about 1e-7. A larger tolerance would let clients claim extra weight.
+"""
 
 
 class Measured(NamedTuple):
-    """What a client saw while it trained, averaged over all its steps.
+    """The measures of a client's local training, averaged over all its steps.
 
     Attributes
     ----------
     usage
         (k,) share of its examples that went through each held expert.
     loss, accuracy
-        (k,) means over the examples that went through the expert; NaN where none did.
+        (k,) means over the examples that went through the expert; NaN for an expert without examples.
     router_mass
-        (num_experts,) the router's mean softmax over all experts of a layer, held or not, before local training; None
+        (num_experts,) the router's mean softmax before local training, over all experts of a layer, held or not. None
         if it was not measured.
     """
 
@@ -37,23 +40,23 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PartialUpdate:
-    """What a client returns.
+    """The update that a client returns.
 
     Attributes
     ----------
     client
         Index of the client.
     experts
-        The experts that it was assigned, ascending.
+        The client's assigned experts, ascending.
     weights
-        As :func:`fedtrain.partial.slice_weights` gave them, trained.
+        The trained tensors, with the names and shapes that :func:`fedtrain.partial.slice_weights` returned.
     num_examples
-        How many examples it trained on: the weight of its shared part.
+        Number of examples that the client trained on. It is the weight of the shared part.
     usage
-        (k,) share of these examples that went through each expert: with ``num_examples`` the weight of its expert and
-        of the expert's row of the router. None: all of them went through each.
+        (k,) share of these examples that went through each expert. Usage times ``num_examples`` is the weight of the
+        expert and of its row of the router. None: all examples went through every expert.
     loss, accuracy, router_mass
-        What else it measured (:class:`fedtrain.partial.Measured`), for the aligner to learn from; None: nothing.
+        Further measures (:class:`fedtrain.partial.Measured`) that the aligner learns from; None: not measured.
     """
 
     client: int
@@ -67,16 +70,16 @@ class PartialUpdate:
 
     @property
     def tensors(self) -> Weights:
-        """Its weights, by the name that fedtrain's own models have for them."""
+        """The weights, under the name that fedtrain's own models use for them."""
         return self.weights
 
     @property
     def measured(self) -> Measured:
-        """All that it measured."""
+        """All measures of the update."""
         return Measured(self.usage, self.loss, self.accuracy, self.router_mass)
 
     def weight(self, expert: int | None) -> float:
-        """How many examples trained an expert, or the shared part (None)."""
+        """Return the number of examples that trained an expert, or the shared part (None)."""
         if expert is None or self.usage is None:
             return float(self.num_examples)
         return float(np.asarray(self.usage, dtype=np.float64)[list(self.experts).index(expert)]) * self.num_examples
@@ -91,29 +94,31 @@ def find_fault(
     cap: float,
     router_rows: RouterRows = "held",
 ) -> str | None:
-    """Say why an update must not be merged; None if it may.
+    """Return the reason why an update must not be merged; None if it may be merged.
 
     Parameters
     ----------
     update
-        What came back. Nothing that it holds makes this fail.
+        The update to inspect. No content of an update raises an error here.
     weights, layout
-        The whole model's, whose shapes and types it must have.
+        The whole model's tensors and layout. The update must have the same types, and the shapes of its slice.
     assigned
-        The experts that its client was given; None if it was not asked at all.
+        The experts that the client was assigned; None if the client was not asked.
     cap
-        The most examples that its client can have.
+        The maximum number of examples of the client.
     router_rows
-        Which of the router's rows it is to return.
+        The rows of the router that the client must return.
     """
     if assigned is None:
         return "was not asked to train"
+    # Check the claims: the experts, and the number of examples.
     experts = layout.check_experts(assigned)
-    claimed = np.asarray(update.experts, dtype=object).tolist()  # whatever it is
+    claimed = np.asarray(update.experts, dtype=object).tolist()  # accepts a value of any type
     if claimed != list(experts):
         return f"claims experts {claimed}, was assigned {list(experts)}"
     if not _is_number(update.num_examples) or not 0 < update.num_examples <= cap:
         return f"claims {update.num_examples!r} examples, can have more than 0 and at most {cap:g}"
+    # Check the measures, and then the tensors.
     return (
         _fault_of_shares("usage", update.usage, len(experts))
         or _fault_of_shares("router_mass", update.router_mass, layout.num_experts)
@@ -126,9 +131,10 @@ def _is_number(value: object) -> bool:
 
 
 def _fault_of_shares(field: str, given: npt.ArrayLike | None, number: int) -> str | None:
+    """Return the fault of a measure that must hold ``number`` shares between 0 and 1."""
     if given is None:
         return None
-    shares = np.asarray(given, dtype=object)  # whatever it is, a ragged list even
+    shares = np.asarray(given, dtype=object)  # accepts a value of any type, even a ragged list
     if shares.shape != (number,):
         return f"{field} has shape {shares.shape}, expected {(number,)}"
     if not all(_is_number(share) and 0.0 <= share <= 1.0 + ROUNDING for share in shares):
@@ -137,6 +143,7 @@ def _fault_of_shares(field: str, given: npt.ArrayLike | None, number: int) -> st
 
 
 def _fault_of_weights(returned: Weights, expected: dict[str, tuple[int, ...]], weights: Weights) -> str | None:
+    """Return the first fault of the returned tensors, by name: their names, types, shapes and values are checked."""
     for name in sorted(returned.keys() | expected.keys(), key=str):
         if name not in returned:
             return f"tensor {name} is missing"
@@ -148,6 +155,6 @@ def _fault_of_weights(returned: Weights, expected: dict[str, tuple[int, ...]], w
         wanted = f"{arrays.kind(weights[name])} {expected[name]}"
         if f"{arrays.kind(value)} {tuple(value.shape)}" != wanted:
             return f"tensor {name} is {arrays.kind(value)} {tuple(value.shape)}, expected {wanted}"
-        if not arrays.largest(value) <= MAX_FLOAT:  # nor is NaN
+        if not arrays.largest(value) <= MAX_FLOAT:  # true for NaN as well
             return f"tensor {name} is not finite or absurdly large"
     return None

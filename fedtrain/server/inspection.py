@@ -8,7 +8,7 @@ refused: none of them can be preferred, and the order of arrival must not decide
 The limit on norms applies to an update's shared part, and to each of its experts with its rows of the router. A part
 may move by at most ``norm_limit`` times the round's median. The median is taken over the updates that passed all other
 checks, for shared parts and experts separately. All experts are compared with each other, because few clients hold the
-same one.
+same one. With ``norm_reference`` set to ``absolute``, ``norm_limit`` itself is the limit.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""A run on another framework's server: who takes part, where it resumes, and every round's figures.
+"""A run on another framework's server: choice of the cohort, resumption, and every round's figures.
 
-An adapter finds out which clients are there, sends each the part that :meth:`Session.begin` decided on, and hands what
-came back to :meth:`Session.finish`.
+An adapter finds out which clients are connected. It sends each of them the part that :meth:`Session.begin` assigned,
+and passes the answers to :meth:`Session.finish`.
 """
 
 import time
@@ -27,36 +27,38 @@ Sample = Callable[[int, IntArray], IntArray | None]
 
 
 class TooFewClientsError(RuntimeError):
-    """Fewer clients than a round needs were there in time; the message says how many."""
+    """Fewer clients than a round needs are connected in time; the message says how many."""
 
 
 @dataclass
 class Session:
-    """A run's settings, and how far it is.
+    """The settings and the progress of a run.
 
     Attributes
     ----------
     aligner
-        Decides which client trains which expert.
+        The aligner, which decides which client trains which expert.
     num_clients, min_clients
-        How many clients there are, and the fewest that a round takes place with.
+        The number of clients, and the smallest number that a round needs.
     seed
-        Of everything random.
+        Seed of all random choices.
     sample
-        Given the number of rounds done and the clients that are there, returns those that take part. None, or where it
-        returns None: a seeded draw of ``cohort_fraction`` of all clients.
+        A function of the number of rounds done and the connected clients; it returns the clients that take part. If it
+        is None, or returns None, ``cohort_fraction`` of all clients is drawn from the seed.
+    cohort_fraction
+        Share of all clients that takes part in a round.
     router_down, router_up
-        Which of the router's rows a client is sent, and returns.
+        The rows of the router that a client is sent, and those that it returns.
     layout
-        Which tensors belong to which expert; None: recognised.
+        The mapping from tensors to experts; None: it is detected from the tensors.
     rule, bad_share
-        By which updates are merged; see :class:`fedtrain.config.AggregationConfig`.
+        The rule for merging updates, and its setting; see :class:`fedtrain.config.AggregationConfig`.
     state_dir
-        Where the state is saved after every round, and gone on from.
+        Folder in which the state is saved after every round, and from which the run is resumed.
     also
-        What else a run that goes on from a saved state must agree on.
+        Further settings that must be equal in a run that resumes a saved state.
     state, history
-        What the next round starts from, None before :meth:`resume`; and every round's figures.
+        The state that the next round starts from (None before :meth:`resume`), and every round's figures.
     """
 
     aligner: Aligner
@@ -84,25 +86,30 @@ class Session:
 
     @property
     def rounds_done(self) -> int:
-        """How many rounds are done, those before a resumption included."""
+        """The number of rounds done, including those before a resumption."""
         return self.state.round if self.state else 0
 
     @property
     def aligner_state(self) -> AlignerState | None:
-        """What the aligner knows; None before the start."""
+        """The aligner's state; None before :meth:`resume`."""
         return self.state.aligner if self.state else None
 
     def resume(self, weights: Weights) -> dict[str, Array]:
-        """Begin anew with these weights of the whole model, or go on from the saved state; returns where it goes on.
+        """Start with these weights of the whole model, or resume from the saved state, if there is one.
+
+        Returns
+        -------
+        dict
+            The whole model's tensors that the next round starts from.
 
         Raises
         ------
         LayoutError
-            If the model has no experts, or they are not recognised.
+            If the model has no experts, or its experts cannot be detected.
         ValueError
-            If it has several layers of experts, and the aligner was not told.
+            If the model has several layers of experts, and the aligner's ``layers`` differ from them.
         SavedStateError
-            If the folder holds another run's state.
+            If the folder holds another run's state, or the state cannot be read.
         """
         layout = self.layout or detect(weights)
         if len(layout.layer_sizes) > 1 and self.aligner.layers != layout.layer_sizes:
@@ -124,16 +131,16 @@ class Session:
         Parameters
         ----------
         weights
-            The whole model: that of the last round, or what somebody made of it since.
+            The whole model after the last round; the caller may have changed it since.
         here
-            The clients that are there, ascending.
+            The connected clients, ascending.
         patience
-            Seconds that were waited for them: what an error says.
+            Seconds for which the caller waited for clients; an error message quotes it.
 
         Raises
         ------
         TooFewClientsError
-            If there are fewer than ``min_clients``. What was done is saved.
+            If fewer than ``min_clients`` are connected. The rounds before are saved.
         """
         if self.state is None:
             raise RuntimeError("a round before resume()")
@@ -153,19 +160,20 @@ class Session:
         Parameters
         ----------
         pending
-            The round, as :meth:`begin` returned it, with every client's ``bytes_down`` noted.
+            The round, as :meth:`begin` returned it. Every client's ``bytes_down`` must be noted in it.
         answers
-            By client.
+            The answers by client.
         caps
-            The most examples that each client can have.
+            The maximum number of examples of each client.
 
         Returns
         -------
         tuple
-            What the round led to, and its figures: ``clients`` that were asked: ``merged``, ``rejected`` (what they
-            sent was refused), and all others ``dropped``, those that ran out of memory included; ``bytes-down`` and
-            ``bytes-up``; the alignment's ``objective``, ``gap`` and ``load-cv``, the coefficient of variation of the
-            clients per expert; the ``seconds`` on the wall's clock.
+            The finished round, and its figures by name. ``clients`` counts the clients that were asked. They are
+            divided into ``merged``, ``rejected`` (the update was refused) and ``dropped`` (all others, also those that
+            ran out of memory). ``bytes-down`` and ``bytes-up`` are the traffic. ``objective`` and ``gap`` are those of
+            the alignment; ``load-cv`` is its coefficient of variation of the clients per expert. ``seconds`` is
+            wall-clock time.
         """
         done = self.server.finish(pending, answers, caps)
         self.state, clients, solution = done.state, len(pending.assigned), pending.solution
@@ -188,6 +196,7 @@ class Session:
         return done, figures
 
     def _cohort(self, here: Sequence[int]) -> IntArray:
+        """Return the clients that take part in the next round, chosen by ``sample`` or drawn from the seed."""
         there = np.array(here, dtype=np.int64)
         cohort = None if self.sample is None else self.sample(self.rounds_done, there)
         if cohort is None:
@@ -199,7 +208,7 @@ class Session:
         return cohort
 
     def _about(self) -> dict[str, Any]:
-        """Say what a run that resumes this one's state must agree on."""
+        """Return the settings that must be equal in a run that resumes this state."""
         layout = self.server.layout
         model = {"layout": layout.name, "num_experts": layout.num_experts}
         return {"num_clients": self.num_clients, "seed": self.seed, **model, **self.also}

@@ -1,7 +1,7 @@
-"""A round's simulated clients: each trains what it was assigned and sends a reply, or does not come back.
+"""The simulated clients of a round. Each client trains its experts and sends a reply, or drops out.
 
-Replies travel through a simulated network, so sealed that damage on the way is seen. The checksum guards against
-accidents, not against intent: a client that means harm seals what it likes.
+Replies pass through a simulated network. Each carries a checksum, so damage on the way is noticed. The checksum
+protects against accidents only: an attacker can compute the checksum of a harmful update as well.
 """
 
 import hashlib
@@ -35,13 +35,13 @@ class Reply:
     Attributes
     ----------
     sender
-        The client whose connection it came by: known to the server, not claimed.
+        The client whose connection delivered the reply. The server knows it and does not rely on a claim.
     round
-        The round that it says it belongs to, counted from 0.
+        The round that the reply claims to belong to, counted from 0.
     update
-        What it brings.
+        The update that the reply carries.
     checksum
-        Of the update when it was sent.
+        Checksum of the update when it was sent.
     """
 
     sender: int
@@ -51,35 +51,42 @@ class Reply:
 
 
 Transport: TypeAlias = Callable[[Sequence[Reply]], Sequence[Reply]]
-"""What becomes of replies on their way; faults of the network are put in here. ``list`` delivers each undamaged."""
+"""A simulated network: it takes the replies that were sent and returns those that arrive.
+
+``list`` delivers every reply undamaged. Another function can simulate faults of a network.
+"""
 
 
 def train_cohort(
     federation: Federation, pending: Pending, clock: float = 0.0, transport: Transport = list
 ) -> dict[int, list[Answer]]:
-    """Train every client of a round on its experts, and return what arrives of it, by client.
+    """Train every client of a round on its experts, and return the answers that arrive, by client.
 
     Parameters
     ----------
     federation
-        Whose clients.
+        The federation of the clients.
     pending
-        The round; what becomes known of its clients' time and traffic is noted there.
+        The round. The clients' times and traffic are noted in it.
     clock
         Simulated time at which the round begins.
     transport
-        What becomes of the replies on their way.
+        The simulated network, which delivers the replies.
     """
+    # Predict how each client's round ends, and note it.
     forecasts = {client: _foresee(federation, pending, client, clock) for client in pending.assigned}
     for client, seen in forecasts.items():
-        ended = Outcome.DROPPED if seen.outcome is Outcome.COMPLETED else seen.outcome  # dropped: lost on the way
+        # A client that completes its round counts as dropped until its reply arrives.
+        ended = Outcome.DROPPED if seen.outcome is Outcome.COMPLETED else seen.outcome
         pending.note(client, seconds=seen.seconds, bytes_down=seen.bytes_down, bytes_up=seen.bytes_up, outcome=ended)
+    # Train only the clients that complete their round; deliver and read their replies.
     returning = [client for client, seen in forecasts.items() if seen.outcome is Outcome.COMPLETED]
     replies = transport(_replies(federation, pending, returning))
     return open_replies(replies, pending.before.round, forecasts)
 
 
 def _foresee(federation: Federation, pending: Pending, client: int, clock: float) -> Forecast:
+    """Predict the time, the traffic and the outcome of a client's round."""
     config, held, server = federation.config, pending.assigned[client], federation.server
     down, up = (
         traffic(pending.before.tensors, server.layout, held, router_rows=rows).total
@@ -104,13 +111,15 @@ def _foresee(federation: Federation, pending: Pending, client: int, clock: float
 
 
 def _replies(federation: Federation, pending: Pending, returning: Sequence[int]) -> list[Reply]:
-    """Let the clients train, honestly or not, and send their replies."""
+    """Train the clients, attackers included, and return their replies."""
     number, sent, kind = pending.before.round, pending.before.tensors, federation.config.attack.kind
+    # In a replay attack, attackers return an update of round 0, trained from the initial model.
     attackers = [client for client in returning if federation.attackers[client]]
     old = attackers if kind in REPLAYS else []
     updates = _train(federation, pending, sent, number, [client for client in returning if client not in old])
     if old:
         updates |= _train(federation, pending, initial_state(federation).tensors, 0, old)
+    # Seal the replies. In all other attacks, attackers corrupt their update first.
     replies = []
     for client in returning:
         update, claimed = updates[client], 0 if client in old and kind != "forged-replay" else number
@@ -123,7 +132,7 @@ def _replies(federation: Federation, pending: Pending, returning: Sequence[int])
 def _train(
     federation: Federation, pending: Pending, tensors: Tensors, number: int, clients: Sequence[int]
 ) -> dict[int, PartialUpdate]:
-    """Train clients from a whole model, with the learning rate and the generators of a round."""
+    """Train clients from the whole model, with the learning rate and the generators of round ``number``."""
     config, spec = federation.config, federation.spec
     training = config.training.in_round(number)
     jobs = []
@@ -143,14 +152,14 @@ def _train(
 
 
 def seal(sender: int, number: int, update: PartialUpdate) -> Reply:
-    """Make a reply of an update, as its sender does."""
+    """Make the reply of a sender, with the update's checksum."""
     return Reply(sender, number, update, checksum(update))
 
 
 def checksum(update: PartialUpdate) -> str:
-    """Digest of all that an update holds; equal for equal content, whatever the order of its tensors.
+    """Return a digest of an update's content. It does not depend on the order of the tensors.
 
-    Never fails, whatever the update holds: what has no bytes of its own counts by its type.
+    It never fails. A value that is neither a dense CPU tensor nor an array of numbers is represented by its type.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((update.client, update.experts, update.num_examples)).encode())
@@ -162,16 +171,16 @@ def checksum(update: PartialUpdate) -> str:
 
 
 def open_replies(replies: Iterable[Reply], number: int, forecasts: Mapping[int, Forecast]) -> dict[int, list[Answer]]:
-    """Sort a round's replies by sender, and read each; copies of a reply are one.
+    """Group a round's replies by sender and read each of them. Copies of a reply count as one.
 
     Parameters
     ----------
     replies
-        In any order.
+        The replies that arrived, in any order.
     number
         The round, counted from 0.
     forecasts
-        How long the senders took, and what they sent.
+        The senders' times and traffic.
     """
     answers: dict[int, dict[tuple[int, str, str], Answer]] = {}
     for reply in replies:
@@ -185,7 +194,10 @@ def open_replies(replies: Iterable[Reply], number: int, forecasts: Mapping[int, 
 
 
 def _fault(reply: Reply, number: int, seen: str) -> str | None:
-    """Say what is wrong with a reply, as far as the sender's own measures tell: losses here are cross-entropies."""
+    """Return the fault of a reply that can be seen without the model; None if there is none.
+
+    Losses are cross-entropies here, so they cannot be negative.
+    """
     if reply.round != number:
         return f"stale: belongs to round {reply.round + 1}, this is round {number + 1}"
     if reply.checksum != seen:
@@ -201,6 +213,7 @@ def _fault(reply: Reply, number: int, seen: str) -> str | None:
 
 
 def _add(digest: "hashlib.blake2b", name: str, value: object) -> None:
+    """Add a named value to a digest: type, shape and bytes of an array or a tensor; only the type of anything else."""
     if isinstance(value, Tensor) and value.layout is torch.strided and value.device.type == "cpu":
         plain = value.detach().resolve_conj().resolve_neg().contiguous()
         digest.update(repr((name, plain.dtype, tuple(plain.shape))).encode())

@@ -1,7 +1,7 @@
-"""One federated round: align, send, inspect, merge, observe. Every loop of fedtrain and of its adapters is made of it.
+"""One federated round: align, send, inspect, merge, observe. All loops of fedtrain and its adapters use it.
 
-A round has two halves, since between them somebody else carries the messages: :meth:`Server.begin` aligns the cohort,
-:meth:`Server.part` is what each client is sent, and :meth:`Server.finish` takes what came back.
+A round has two halves, because another framework may carry the messages between them. :meth:`Server.begin` aligns the
+cohort; :meth:`Server.part` returns the weights that a client is sent; :meth:`Server.finish` takes the answers.
 """
 
 import time
@@ -23,7 +23,7 @@ from fedtrain.server.inspection import Answer, Inspected, Inspector
 
 
 class _Aligning(Protocol):
-    """What a round needs of :class:`alignsolve.Aligner`; its state is a value that only it looks into."""
+    """The interface that a round needs of :class:`alignsolve.Aligner`. Only the aligner looks into its state."""
 
     def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]: ...
     def observe(self, state: Any, reports: Sequence[Report]) -> Any: ...
@@ -31,16 +31,16 @@ class _Aligning(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ServerState:
-    """All that changes from round to round; never changed, only replaced.
+    """Everything that changes from round to round. A state is never modified: each round makes a new one.
 
     Attributes
     ----------
     round
-        Rounds done.
+        Number of rounds done.
     tensors
-        The whole model.
+        The whole model's tensors.
     aligner
-        What the aligner knows.
+        The aligner's state.
     clock
         Simulated seconds since the run began.
     """
@@ -53,22 +53,22 @@ class ServerState:
 
 @dataclass(frozen=True, eq=False)
 class Pending:
-    """A round whose answers are awaited.
+    """A round that waits for its answers.
 
     Attributes
     ----------
     before
-        The state that it began with.
+        The state at the start of the round.
     solution
-        Its alignment.
+        The alignment of the round.
     assigned
-        Each client's experts.
+        Each client's experts. Clients without experts are left out.
     asked
-        What is to be reported of each client if nothing comes back from it; see :meth:`note`.
+        By client: its report for the case that it sends no answer; see :meth:`note`.
     aligned
-        What the aligner knows, after aligning.
+        The aligner's state after aligning.
     started, align_seconds
-        When the round began, by :func:`time.perf_counter`, and how long the aligner took.
+        Start of the round by :func:`time.perf_counter`, and the seconds that the aligner took.
     """
 
     before: ServerState
@@ -80,22 +80,22 @@ class Pending:
     asked: dict[int, Report] = field(default_factory=dict)
 
     def note(self, client: int, **known: Any) -> None:
-        """Note what the server knows of a client's part in the round before it has answered: bytes sent, say."""
+        """Note facts about a client that the server knows before the client answers, such as the bytes sent to it."""
         self.asked[client] = replace(self.asked[client], **known)
 
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """What a round led to.
+    """The result of a round.
 
     Attributes
     ----------
     state
-        The state after it.
+        The state after the round.
     inspected
-        What became of its clients.
+        The inspected answers: updates, reports and faults.
     align_seconds
-        How long the aligner took to align and to observe.
+        Seconds that the aligner took to align and to observe.
     """
 
     state: ServerState
@@ -103,30 +103,30 @@ class Finished:
     align_seconds: float
 
     def count(self, outcome: Outcome) -> int:
-        """How many clients' round ended in this way."""
+        """Return the number of clients whose round ended with this outcome."""
         return sum(report.outcome is outcome for report in self.inspected.reports)
 
     def total(self, measure: str) -> Any:
-        """Add up a number of all reports."""
+        """Return the sum of a measure over all reports."""
         return sum(getattr(report, measure) for report in self.inspected.reports)
 
 
 @dataclass(frozen=True, eq=False)
 class Server:
-    """What stays the same from round to round.
+    """The server's settings, which stay the same from round to round.
 
     Attributes
     ----------
     aligner
-        Decides which client trains which expert.
+        The aligner, which decides which client trains which expert.
     layout
-        Which tensors belong to which expert.
+        The mapping from tensors to experts.
     router_down, router_up
-        Which of the router's rows a client is sent, and returns.
+        The rows of the router that a client is sent, and those that it returns.
     aggregation
-        The rule by which updates are merged.
+        The rule for merging updates.
     validation
-        Limits on updates.
+        The limits on updates.
     """
 
     aligner: _Aligning
@@ -151,7 +151,7 @@ class Server:
         return Pending(state, solution, assigned, aligned, started, time.perf_counter() - started, asked)
 
     def part(self, pending: Pending, client: int) -> dict[str, Array]:
-        """Copy what a client of the round is to be sent."""
+        """Return a copy of the weights that a client of the round is sent."""
         return slice_weights(
             pending.before.tensors, self.layout, pending.assigned[client], router_rows=self.router_down
         )
@@ -164,16 +164,18 @@ class Server:
         pending
             The round, as :meth:`begin` returned it.
         answers
-            By client.
+            The answers by client.
         caps
-            The most examples that each client can have.
+            The maximum number of examples of each client.
         """
         before = pending.before
+        # Inspect the answers, and merge the updates without a fault.
         inspector = Inspector(before.tensors, self.layout, self.router_up, caps, self.validation)
         inspected = inspector.inspect(answers, pending.asked)
         tensors = aggregate(
             before.tensors, inspected.updates, self.aggregation, layout=self.layout, router_rows=self.router_up
         )
+        # Let the aligner learn from all reports.
         observing = time.perf_counter()
         aligner = self.aligner.observe(pending.aligned, inspected.reports)
         align_seconds = pending.align_seconds + time.perf_counter() - observing
@@ -182,6 +184,9 @@ class Server:
 
 
 def draw_cohort(seed: int, number: int, here: IntArray, size: int) -> IntArray:
-    """Draw the clients of a round, counted from 0, among those that are there; ascending."""
+    """Draw the clients of a round from those in ``here``; they are returned ascending.
+
+    At least one client is drawn, and all of them if there are fewer than ``size``. Rounds are counted from 0.
+    """
     rng = generator(seed, Purpose.COHORT, number)
     return np.sort(rng.choice(here, size=min(max(1, size), len(here)), replace=False))
