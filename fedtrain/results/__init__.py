@@ -1,5 +1,5 @@
-"""The run folder, its format in one place: what is kept of a round, writing the folder, and reading it again.
+"""The run folder and its format: the kept figures of a round, the writer of the folder, and its reader.
 
 The server, the run, the report and the comparisons call it. It imports config and models.
-Files are there whole or not at all (:mod:`fedtrain.results.atomic`); nothing is pickled.
+A file is either complete or absent (:mod:`fedtrain.results.atomic`). Nothing is pickled.
 """

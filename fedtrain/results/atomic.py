@@ -1,6 +1,7 @@
-"""Files that exist whole or not at all, whenever the process or the machine stops.
+"""Atomic writes: a file is either complete or absent, even if the process or the machine stops.
 
-What is new is written beside its place, forced to disk, and renamed: the rename is the moment at which it is there.
+New content is written to a temporary name in the same folder, forced to disk, and then renamed. The new file exists
+from the moment of the rename.
 """
 
 import os
@@ -13,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 PART = ".part"
-"""What ends the name of something half written; its name begins with a dot."""
+"""Suffix of temporary names. They also begin with a dot."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file by ``write``, which is given the path to write to, in place of whatever is there."""
+    """Write or replace a file. ``write`` is called with the temporary path to write to."""
     part = part_of(path)
     write(part)
     sync(part)
@@ -26,12 +27,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file in place of whatever is there."""
+    """Write or replace a text file."""
     replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def replace_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
-    """Write arrays as .npz, nothing pickled, in place of whatever is there."""
+    """Write or replace an .npz file of arrays. Nothing is pickled."""
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
@@ -41,7 +42,7 @@ def replace_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
 
 
 def make_folder(path: Path, write: Callable[[Path], object]) -> None:
-    """Make a folder of files by ``write``, which is given a folder to write into; ``path`` must not exist."""
+    """Make a folder of files; ``path`` must not exist. ``write`` is called with the temporary folder to write into."""
     part = part_of(path)
     remove(part)
     part.mkdir()
@@ -54,7 +55,7 @@ def make_folder(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder, if it is there: it is gone at once, its contents after that."""
+    """Remove a folder, if it exists. It is renamed first, so ``path`` never holds half of its contents."""
     part = part_of(path)
     remove(part)
     if path.exists():
@@ -63,7 +64,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -71,7 +72,7 @@ def remove(path: Path) -> None:
 
 
 def part_of(path: Path) -> Path:
-    """Return where something is written before it is renamed to ``path``."""
+    """Return the temporary path of ``path``."""
     return path.with_name(f".{path.name}{PART}")
 
 

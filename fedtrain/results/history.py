@@ -1,7 +1,7 @@
-"""What is kept of a round: its figures, one line of ``rounds.csv``, and what they were made from.
+"""The kept data of a round: its figures, which are one line of ``rounds.csv``, its quarantine and its alignment.
 
-An entry is one small file, so that a checkpoint need not write again what earlier rounds wrote; all entries together
-are rounds.csv, quarantine.csv and alignment.npz. The fitness that an alignment came from is not kept.
+The data of one round are an entry, which is one small file. A checkpoint therefore never rewrites earlier rounds. All
+entries together give rounds.csv, quarantine.csv and alignment.npz. The fitness of an alignment is not kept.
 """
 
 import json
@@ -20,12 +20,15 @@ from alignsolve.numerics import FloatArray, IntArray
 from fedtrain.results import atomic
 
 BY_EXPERT = ("loads", "capacity", "demand", "prices")
-"""Arrays of an alignment that have a value for every expert; prices are NaN where the solver gave none."""
+"""Arrays of an alignment with one value per expert. Prices are NaN if the solver gave none."""
 ARRAYS = ("cohort", "pair_client", "pair_expert", *BY_EXPERT)
-"""All arrays of a round: its clients, who was assigned what (clients by their index in the federation), the bounds."""
+"""All arrays of a round: its clients, its aligned pairs, and the values per expert.
+
+Clients are given by their index in the federation.
+"""
 
 DAMAGES = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged file may raise."""
+"""The errors that reading a damaged file may raise."""
 
 
 class Row(NamedTuple):
@@ -34,13 +37,14 @@ class Row(NamedTuple):
     Attributes
     ----------
     round
-        Counted from 1.
+        Number of the round, counted from 1.
     accuracy, loss
-        Of the whole model on the test set, after the round.
+        Accuracy and mean loss of the whole model on the test set, after the round.
     status, proof, gap, objective
-        Of the alignment, as checked by :func:`alignsolve.solve`.
+        Status, kind of proof, gap and objective of the alignment, as checked by :func:`alignsolve.solve`.
     load_cv
-        Coefficient of variation of the clients per expert that the alignment gives, whoever then trains.
+        Coefficient of variation of the clients per expert. It counts all clients of the alignment, even those that drop
+        out later.
     bytes_down, bytes_up
         Traffic of the whole cohort.
     solve_seconds, round_seconds
@@ -48,23 +52,24 @@ class Row(NamedTuple):
     clients
         Size of the cohort.
     dropped
-        How many of it were lost on the way; those of ``late`` and ``out_of_memory`` are counted there alone.
+        Number of clients that dropped out. Clients in ``late`` and ``out_of_memory`` are not counted again here.
     rejected
-        How many returned an update that was refused.
+        Number of clients whose update was refused.
     softened
         1 if a soft load bound was broken, else 0.
     align_seconds
         Wall-clock time of aligning and observing, solving included.
     simulated_seconds
-        How long the round would have taken on the clients' devices: until the last one ended, or the deadline.
+        Duration of the round on the clients' simulated devices: until the last client ended, or the deadline.
     late
-        How many clients were not done at the deadline.
+        Number of clients that were not done at the deadline.
     out_of_memory
-        How many could not hold the experts that they were given.
+        Number of clients that could not hold their assigned experts.
     quarantined
-        How many clients' replies were put aside, those of clients that were not asked included.
+        Number of clients whose replies were quarantined, including clients that were not asked.
     clock
-        Simulated seconds from the start of the run to the end of this round, waiting for clients included.
+        Simulated seconds from the start of the run to the end of this round, including the time spent waiting for
+        clients.
     """
 
     round: int
@@ -92,12 +97,12 @@ class Row(NamedTuple):
 
     @property
     def merged(self) -> int:
-        """How many clients' updates were merged, those included that were given nothing to train."""
+        """Number of clients whose updates were merged. Clients without an assigned expert are counted as well."""
         return self.clients - self.dropped - self.rejected - self.late - self.out_of_memory
 
 
 class PutAside(NamedTuple):
-    """One reply that was not merged: a line of ``quarantine.csv``."""
+    """A line of ``quarantine.csv``: a client whose reply was not merged, and the reason."""
 
     round: int
     client: int
@@ -106,20 +111,20 @@ class PutAside(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What happened in one round.
+    """The outcome of one round.
 
     Attributes
     ----------
     row
-        Its figures.
+        The figures of the round.
     cohort
         (row.clients,) client indices, ascending.
     solution
         The alignment; its row r is client ``cohort[r]``.
     quarantined
-        Clients whose replies were put aside, each with the reason, ascending.
+        The clients whose replies were quarantined, each with the reason, ascending.
     reports
-        What was noted of every client that was given an expert, in the cohort's order.
+        The report of every client that was assigned an expert, in the cohort's order.
     """
 
     row: Row
@@ -130,14 +135,14 @@ class Round:
 
 
 class Entry(NamedTuple):
-    """What is kept of a round.
+    """The kept data of a round.
 
     Attributes
     ----------
     row, quarantined
-        As in :class:`Round`.
+        The figures and the quarantined clients, as in :class:`Round`.
     arrays
-        Its alignment, by the names in ``ARRAYS``.
+        The arrays of the alignment, under the names in ``ARRAYS``.
     """
 
     row: Row
@@ -146,7 +151,7 @@ class Entry(NamedTuple):
 
 
 def entry_of(done: Round) -> Entry:
-    """Take from a round what is kept."""
+    """Return the entry of a round: the part that is kept."""
     solution, problem = done.solution, done.solution.problem
     assert solution.assigned is not None  # a round without an alignment raises
     by_expert = (solution.loads, problem.expert_capacity, problem.expert_demand, solution.prices)
@@ -164,7 +169,7 @@ def entry_of(done: Round) -> Entry:
 
 
 def save_entry(path: Path, entry: Entry) -> None:
-    """Write an entry as .npz, its row and quarantine as JSON within."""
+    """Write an entry as an .npz file. Its row and its quarantine are stored in it as JSON."""
     words = json.dumps(
         {"row": entry.row._asdict(), "quarantined": entry.quarantined}, default=lambda value: value.item()
     )
@@ -177,7 +182,7 @@ def load_entry(path: Path) -> Entry:
     Raises
     ------
     One of ``DAMAGES``
-        If the file is not one that :func:`save_entry` wrote.
+        If the file is damaged, or was not written by :func:`save_entry`.
     """
     with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as stored:
         words = json.loads(str(stored["words"]))
@@ -187,7 +192,7 @@ def load_entry(path: Path) -> Entry:
 
 
 def alignment_arrays(entries: Sequence[Entry], num_experts: int) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of ``alignment.npz`` that are by round."""
+    """Return the arrays of ``alignment.npz`` that hold values per round."""
 
     def parts(name: str) -> list[npt.NDArray[Any]]:
         return [entry.arrays[name] for entry in entries]
@@ -205,17 +210,18 @@ def alignment_arrays(entries: Sequence[Entry], num_experts: int) -> dict[str, np
 
 
 def _pointers(parts: list[IntArray]) -> IntArray:
+    """Return the start of each part in their concatenation, and the end of the last one."""
     return np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)]).astype(np.int64)
 
 
 def load_variation(solution: Solution) -> float:
-    """Coefficient of variation of the clients per expert that an alignment gives."""
+    """Return the coefficient of variation of an alignment's loads, the clients per expert."""
     assert solution.loads is not None  # align() raises if there is no alignment
     return variation(solution.loads)
 
 
 def variation(loads: FloatArray) -> float:
-    """Coefficient of variation of loads over the experts; 0 where nothing was loaded.
+    """Return the coefficient of variation of loads over the experts; 0 if all loads are 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reads a run folder, finished or not; the report is made from it."""
+"""Reads a run folder, finished or not, for the report."""
 
 import csv
 import itertools
@@ -18,19 +18,19 @@ from fedtrain.config.file import read_toml
 from fedtrain.results.history import BY_EXPERT, PutAside
 
 WORDS = ("status", "proof")
-"""Columns of rounds.csv that hold words; all others hold numbers."""
+"""Columns of rounds.csv that hold words. All other columns hold numbers."""
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """rounds.csv.
+    """The content of rounds.csv.
 
     Attributes
     ----------
     columns
-        By name, in the file's order: float64 arrays (NaN where a field is empty), or lists of words.
+        The columns by name, in the file's order: float64 arrays (NaN for an empty field), or lists of words.
     incomplete
-        Whether the last line was cut off while it was written, and is left out.
+        Whether the last line was only partly written. It is left out then.
     """
 
     columns: Mapping[str, Any]
@@ -40,17 +40,17 @@ class Rounds:
         return len(next(iter(self.columns.values()), ()))
 
     def numbers(self, column: str) -> FloatArray:
-        """Return a column of numbers; NaN everywhere if the run did not write it."""
+        """Return a column of numbers; all NaN if the run did not write this column."""
         values: FloatArray = self.columns.get(column, np.full(len(self), np.nan))
         return values
 
     def total(self, column: str) -> float:
-        """Sum of what is known of a column of numbers."""
+        """Return the sum of a column of numbers, without its NaN values."""
         return float(np.nansum(self.numbers(column)))
 
     @cached_property
     def proven(self) -> BoolArray:
-        """Which rounds' alignments were proven optimal, (num_rounds,)."""
+        """(num_rounds,) True for each round whose alignment was proven optimal."""
         words = zip(self.columns.get("status", ()), self.columns.get("proof", ()), strict=True)
         proven = [status == "OPTIMAL" and proof in ("PRICES", "SOLVER") for status, proof in words]
         return np.array(proven, dtype=np.bool_)
@@ -58,10 +58,12 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Alignments:
-    """alignment.npz: who trained what in every round.
+    """The content of alignment.npz: the alignment of every round.
 
     Attributes
     ----------
+    num_clients, num_experts
+        Number of clients in the federation, and of experts in the model.
     rounds
         (num_rounds,) round numbers, as in rounds.csv.
     cohort
@@ -69,7 +71,7 @@ class Alignments:
     pair_client, pair_expert
         Per round, the aligned pairs.
     loads, capacity, demand, prices
-        (num_rounds, num_experts) float64; capacity inf and demand 0 where there is no bound.
+        (num_rounds, num_experts) float64. Without a bound, capacity is inf and demand is 0.
     tier
         (num_clients,) index into ``tier_names``.
     label_counts
@@ -93,22 +95,22 @@ class Alignments:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All of a run folder.
+    """The content of a run folder.
 
     Attributes
     ----------
     name
-        Of the run, else of its folder.
+        Name of the run; if it has none, the name of its folder.
     config
-        config.toml as text; empty if there is none.
+        config.toml as text; empty if the file is missing.
     planned
-        Rounds that were configured; None if that is not known.
+        Number of configured rounds; None if it is not known.
     rounds, alignments
-        What was written; alignments are None if alignment.npz is missing.
+        The rounds and the alignments; alignments are None if alignment.npz is missing.
     model_bytes
-        Size of the whole model's tensors; None if it was not written.
+        Size of the whole model's tensors; None if the model was not written.
     put_aside
-        Replies that were quarantined, in the file's order.
+        The quarantined replies, in the file's order.
     """
 
     name: str
@@ -121,7 +123,8 @@ class RunRecord:
 
     @cached_property
     def whole_model_traffic(self) -> FloatArray | None:
-        """What the rounds would have moved with every expert sent to and from every client, (num_rounds,); or None."""
+        """(num_rounds,) traffic of the rounds if every client exchanged the whole model; None if it is not known."""
+        # Clients that dropped out or ran out of memory download the model and upload nothing.
         downloads = self.rounds.numbers("clients")
         gone = self.rounds.numbers("dropped") + np.nan_to_num(self.rounds.numbers("out_of_memory"))
         traffic = (2 * downloads - gone) * (self.model_bytes or np.nan)
@@ -129,12 +132,12 @@ class RunRecord:
 
 
 def read_record(run_dir: Path) -> RunRecord:
-    """Read a run folder; a file that an interrupted run did not get to write counts as empty.
+    """Read a run folder. Files that an interrupted run has not written count as empty.
 
     Raises
     ------
     ValueError
-        If rounds.csv or alignment.npz is not what a run writes; the message names the file and the place.
+        If a file is damaged or was not written by a run; the message names the file and the place.
     """
     path = run_dir / "config.toml"
     settings = read_toml(path) if path.exists() else {}
@@ -170,7 +173,10 @@ def _read_quarantine(path: Path) -> tuple[PutAside, ...]:
 
 
 def _read_lines(path: Path) -> tuple[list[list[str]], bool]:
-    """Read a CSV file, its header first; return also whether its last line was cut off, which is then left out."""
+    """Return the lines of a CSV file, the header first, and whether its last line is incomplete.
+
+    An incomplete last line is left out.
+    """
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         lines = list(csv.reader(text.splitlines()))
@@ -198,6 +204,7 @@ def _read_alignments(path: Path) -> Alignments | None:
             arrays = {name: stored[name] for name in stored.files}
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path} is not an .npz file of arrays, or damaged: {error}") from error
+    # Check that all arrays are there, with the right shapes.
     ragged = {"cohort": "cohort_ptr", "pair_client": "pair_ptr", "pair_expert": "pair_ptr"}
     needed = {field.name for field in fields(Alignments)} | set(ragged.values())
     if missing := sorted(needed - arrays.keys()):
@@ -206,6 +213,7 @@ def _read_alignments(path: Path) -> Alignments | None:
     for name in BY_EXPERT:
         if arrays[name].shape != size:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}, expected (rounds, experts) = {size}")
+    # Cut the concatenated arrays into one array per round.
     read: dict[str, Any] = {name: arrays[name] for name in ("rounds", *BY_EXPERT, "tier", "label_counts")}
     for name, pointers in ragged.items():
         read[name] = [arrays[name][start:stop] for start, stop in itertools.pairwise(arrays[pointers])]
@@ -214,7 +222,10 @@ def _read_alignments(path: Path) -> Alignments | None:
 
 
 def _read_model_bytes(path: Path) -> int | None:
-    """Return the size of a safetensors file's tensors: all but its header, whose length its first 8 bytes tell."""
+    """Return the size of a safetensors file's tensors: the file without its header.
+
+    The first 8 bytes of the file hold the length of the rest of the header.
+    """
     if not path.exists():
         return None
     with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""Writes a run's folder: made before training starts, lines and an entry after every round, the rest at the end.
+"""Writes a run's folder: it is made before training starts, extended after every round, and completed at the end.
 
-Rows are flushed to the file as they come, so that whatever stops a run, the rounds that it did can be read; the
-checkpoint comes first, so that on resuming they are written again from it, and none is missing or there twice. The
-other files are written beside themselves and renamed, so that there is never half of one. Nothing is pickled.
+Every round adds an entry to the checkpoint and then lines to the CSV files. The lines are in the files at once, so the
+rounds of an interrupted run can be read. A resumed run rewrites the CSV files from the entries, so no line is missing
+or duplicated. All other files are written atomically (:mod:`fedtrain.results.atomic`). Nothing is pickled.
 """
 
 import csv
@@ -26,14 +26,14 @@ from fedtrain.results import atomic
 from fedtrain.results.history import DAMAGES, Entry, PutAside, Row, alignment_arrays, load_entry, save_entry
 
 FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
-"""What a run writes, and with ``checkpoint/``, which a finished run removes, all that ``overwrite`` does away with."""
+"""The files that a run writes. ``overwrite`` removes them and ``checkpoint/``, which a finished run removes itself."""
 
 HEADERS: Mapping[str, Sequence[str]] = {"rounds.csv": Row._fields, "quarantine.csv": PutAside._fields}
-"""The CSV files, to which every round adds lines, and their columns."""
+"""The columns of the CSV files. Every round may add lines to these files."""
 
 
 class RunFolderError(RuntimeError):
-    """The folder cannot be used; the message says why, and what to do."""
+    """The folder cannot be used; the message gives the reason, and a remedy if there is one."""
 
 
 class RunFolder:
@@ -42,31 +42,34 @@ class RunFolder:
     Parameters
     ----------
     path
-        The folder; it is made, with its parents.
+        The folder. It is made, with its parents.
     config
-        Written at once.
+        The run's configuration. It is written at once.
     overwrite
-        Whether an earlier run's files there may be removed; whatever else lies there stays.
+        Whether an earlier run's files in the folder may be removed. All other files stay.
     resume
         Whether to go on with an earlier run of the same configuration, if there is one.
 
     Raises
     ------
     RunFolderError
-        If the folder exists and neither ``overwrite`` nor ``resume`` is set, its run was configured otherwise, or it
-        cannot be written.
+        If the folder exists and neither ``overwrite`` nor ``resume`` is set; if its run has another configuration; or
+        if it cannot be written.
     """
 
     def __init__(self, path: Path, config: RunConfig, *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
+        # Go on with an earlier run.
         if resume and (path / "config.toml").exists():
             _check_same(path / "config.toml", config)
             return
+        # Refuse a folder that is in use, unless it may be overwritten.
         unused = resume and not any((path / name).exists() for name in FILES)
         if not (overwrite or unused) and (path.exists() or path.is_symlink()):
             raise RunFolderError(
                 f"{path} exists; choose another name (--set name=…), pass --overwrite, or go on with it by --resume"
             )
+        # Start a new run: make the folder, and remove the files of an earlier run.
         with writing(path):
             (self.checkpoint / "rounds").mkdir(parents=True, exist_ok=True)
             for old in [*self.checkpoint.glob("*-*"), *self.checkpoint.glob("rounds/*"), *self.checkpoint.glob(".*")]:
@@ -77,16 +80,16 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the states of an unfinished run are."""
+        """The folder with the states of an unfinished run."""
         return self.path / "checkpoint"
 
     @property
     def finished(self) -> bool:
-        """Whether the run here was brought to its end: only then is there no checkpoint."""
+        """Whether the run in this folder is finished. Only a finished run has no checkpoint."""
         return not self.checkpoint.exists()
 
     def begin(self, rounds_done: int) -> list[Entry]:
-        """Read the entries of the rounds that were done, and write rounds.csv and quarantine.csv from them.
+        """Read the entries of the rounds done, and write rounds.csv and quarantine.csv from them.
 
         Raises
         ------
@@ -106,13 +109,13 @@ class RunFolder:
         return entries
 
     def keep(self, entry: Entry) -> None:
-        """Write a round's entry, before the state of that round is saved."""
+        """Write a round's entry. It must be written before the state of that round is saved."""
         path = self._entry_path(entry.row.round)
         with writing(path):
             save_entry(path, entry)
 
     def append(self, entry: Entry) -> None:
-        """Write a round's lines; they are in the files when this returns."""
+        """Append a round's lines to the CSV files. The lines are in the files when this returns."""
         for name, lines in _lines([entry]).items():
             with writing(self.path / name), (self.path / name).open("a", encoding="utf-8", newline="") as file:
                 file.write(csv_text(lines))
@@ -126,16 +129,16 @@ class RunFolder:
     def write_alignment(
         self, entries: Sequence[Entry], num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
     ) -> None:
-        """Write ``alignment.npz``: who trained what, with bounds and prices, by round.
+        """Write ``alignment.npz``: every round's aligned pairs, loads, load bounds and prices.
 
         Parameters
         ----------
         entries
-            Of all rounds.
+            The entries of all rounds.
         num_experts
-            Of the model.
+            Number of the model's experts.
         tier, tier_names
-            (num_clients,) each client's kind of device, as a place in the names.
+            (num_clients,) each client's device tier as an index into the names, and the names.
         labels
             (num_clients, num_classes) training examples per client and class.
         """
@@ -151,10 +154,10 @@ class RunFolder:
             atomic.replace_arrays(self.path / "alignment.npz", **arrays)
 
     def finish(self) -> None:
-        """Remove the checkpoint, or what is left of it: there is nothing to go on with."""
+        """Mark the run as finished: remove its checkpoint, or the rest of a checkpoint that was partly removed."""
         with writing(self.checkpoint):
             for name in HEADERS:
-                atomic.sync(self.path / name)  # what could be written again until now
+                atomic.sync(self.path / name)  # without the checkpoint, these files cannot be written again
             atomic.remove_folder(self.checkpoint)
 
     def _entry_path(self, number: int) -> Path:
@@ -163,7 +166,7 @@ class RunFolder:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while ``path`` is written into an error that names it."""
+    """Turn an error in writing ``path`` into a RunFolderError that names the file."""
     try:
         yield
     except (OSError, FileError, safetensors.SafetensorError) as error:
@@ -172,7 +175,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _check_same(path: Path, config: RunConfig) -> None:
-    """Refuse to go on with a run that was configured otherwise."""
+    """Raise an error if the run in the folder has another configuration."""
     try:
         before = _flat(asdict(read_config(path)))
     except ConfigError as error:
@@ -187,7 +190,7 @@ def _check_same(path: Path, config: RunConfig) -> None:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by dotted key."""
+    """Return nested settings as a flat dictionary with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
@@ -195,13 +198,13 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _lines(entries: Sequence[Entry]) -> dict[str, Sequence[Sequence[object]]]:
-    """Return what rounds add to each of the CSV files."""
+    """Return the lines that rounds add to each of the CSV files."""
     quarantined = [(entry.row.round, *line) for entry in entries for line in entry.quarantined]
     return {"rounds.csv": [entry.row for entry in entries], "quarantine.csv": quarantined}
 
 
 def csv_text(lines: Iterable[Iterable[object]]) -> str:
-    """Write lines of fields as CSV."""
+    """Return lines of fields as CSV text."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
