@@ -1,5 +1,5 @@
 """Adapters to other frameworks: Flower, NVFlare and Hugging Face.
 
-Users import them; nothing else of fedtrain does. Each needs its extra. They import the rooms below, most of all
-:mod:`fedtrain.server`, whose round they carry; :mod:`.exchange` is what the messages of all of them say.
+Users import them; no other room of fedtrain does. Each adapter needs its extra. Adapters import the rooms below, above
+all :mod:`fedtrain.server`, whose rounds they run. :mod:`.exchange` defines the content of their messages.
 """

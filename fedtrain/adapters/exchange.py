@@ -1,7 +1,8 @@
-"""The messages of server and clients in every framework: a task, and the measures of an update.
+"""The content of the messages between server and clients in every framework: a task, and the measures of an update.
 
-Down goes a part of the weights with the round and the experts. Up come the trained part and the measures, written by
-:func:`write_measures` on the client and read by :func:`read_answer` on the server, which believes nothing of them.
+The server sends a part of the weights with the round and the experts. The client returns the trained part and its
+measures. :func:`write_measures` writes them on the client; :func:`read_answer` reads them on the server, which trusts
+nothing in them.
 """
 
 import time
@@ -18,22 +19,22 @@ from fedtrain.server.inspection import Answer
 _LISTS = ("usage", "loss", "accuracy")
 
 Measures: TypeAlias = Mapping[str, Any]
-"""What a training function says of its training: see :func:`write_measures`."""
+"""The measures that a training function returns; see :func:`write_measures`."""
 
 
 class ExchangeError(ValueError):
-    """A message that is not what the other side writes."""
+    """A message does not have the expected content."""
 
 
 class Sent(NamedTuple):
-    """What a client sends back.
+    """The answer of a client to a task.
 
     Attributes
     ----------
     weights
-        Of the trained part; empty if there is none.
+        The weights of the trained part; empty if the training failed.
     said
-        As :func:`write_measures` wrote them; or ``outcome`` and ``reason``, why the experts were not trained.
+        The measures, as :func:`write_measures` wrote them. If the training failed: its ``outcome`` and ``reason``.
     """
 
     weights: Mapping[str, Array]
@@ -41,12 +42,15 @@ class Sent(NamedTuple):
 
 
 def train_and_measure(train: Callable[[], tuple[Mapping[str, Array], Measures]], experts: Sequence[int]) -> Sent:
-    """Let a client train, and take its time; what it raises but for a lack of memory is left to its framework.
+    """Run a client's training function and measure its time.
+
+    A lack of memory becomes an answer with an outcome. All other errors of the training function are raised, and its
+    framework handles them.
 
     Raises
     ------
     ExchangeError
-        If its measures are not as :func:`write_measures` wants them.
+        If :func:`write_measures` does not accept the measures.
     """
     started = time.perf_counter()
     try:
@@ -60,17 +64,19 @@ def train_and_measure(train: Callable[[], tuple[Mapping[str, Array], Measures]],
 
 
 def write_measures(measures: Measures, experts: Sequence[int]) -> dict[str, Any]:
-    """Write what a client measured, as numbers and lists of numbers by name.
+    """Write a client's measures as numbers and lists of numbers by name.
 
     Raises
     ------
     ExchangeError
-        If a measure is missing, unknown or not one number per expert: the fault of the training function.
+        If the training function returned measures with a missing or unknown name, or not one number per expert.
     """
+    # Check the names.
     known = {"num_examples", "seconds", "router_mass", *_LISTS}
     wrong = sorted((known - {"router_mass"} - measures.keys()) | (measures.keys() - known))
     if wrong:
         raise ExchangeError(f"the training function's measures lack, or should not hold, {', '.join(wrong)}")
+    # Check the measures that have one number per expert.
     given = [name for name in (*_LISTS, "router_mass") if name in _LISTS or measures.get(name) is not None]
     lists = {name: np.asarray(measures[name], dtype=np.float64) for name in given}
     for name in _LISTS:
@@ -78,22 +84,23 @@ def write_measures(measures: Measures, experts: Sequence[int]) -> dict[str, Any]
             raise ExchangeError(
                 f"measure {name} has shape {lists[name].shape}; it must be one number for each of {tuple(experts)}"
             )
+    # Write all of them as plain numbers.
     written: dict[str, Any] = {name.replace("_", "-"): values.tolist() for name, values in lists.items()}
     written |= {"num-examples": int(measures["num_examples"]), "seconds": float(measures["seconds"])}
     return {**written, "experts": list(experts)}
 
 
 def read_answer(client: int, weights: Mapping[str, Array], said: Mapping[str, Any], num_bytes: int) -> Answer:
-    """Read a client's update; whether it may be merged is another question.
+    """Read a client's update, without deciding whether it may be merged.
 
     Parameters
     ----------
     client
-        By whose connection it came.
+        The client whose connection delivered the update.
     weights, said
-        What came back; nothing of it is believed.
+        The weights and the measures that the client returned. Nothing in them is trusted.
     num_bytes
-        What it took to send.
+        Size of the answer.
     """
     told = {**dict.fromkeys(("num-examples", "seconds", "experts", *_LISTS, "router-mass")), **said}
     if not isinstance(told["seconds"], int | float):
@@ -104,7 +111,7 @@ def read_answer(client: int, weights: Mapping[str, Array], said: Mapping[str, An
 
 
 def read_failure(said: Mapping[str, Any]) -> Answer:
-    """Read the answer of a client that says itself that it failed."""
+    """Read the answer of a client that reports a failure."""
     outcome, reason = said.get("outcome"), said.get("reason")
     ended = Outcome.OUT_OF_MEMORY if outcome == Outcome.OUT_OF_MEMORY else Outcome.DROPPED
     return Answer(fault=f"failed: {outcome!r}, {reason!r}", outcome=ended)

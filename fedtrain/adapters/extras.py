@@ -1,19 +1,19 @@
-"""The error that an adapter raises if the packages that it needs are not installed."""
+"""Checks that the packages of an adapter are installed."""
 
 from importlib.util import find_spec
 
 
 class MissingExtraError(ImportError):
-    """An adapter was used without its extra; the message says what to install."""
+    """An adapter was imported without its extra; the message names the extra to install."""
 
 
 def require(extra: str, *packages: str) -> None:
-    """Make sure that these packages can be imported, without importing them.
+    """Check that these packages are installed, without importing them.
 
     Raises
     ------
     MissingExtraError
-        Naming those that are missing and the extra that brings them.
+        If packages are missing. The message names them and the extra that installs them.
     """
     missing = [package for package in packages if find_spec(package) is None]
     if missing:

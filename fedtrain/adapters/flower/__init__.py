@@ -2,9 +2,9 @@
 
 ::
 
-    app = client_app(train)                                                         # what the clients run
+    app = client_app(train)                                                         # on the clients
 
-    strategy = AlignedStrategy(Aligner(capacity=...), num_clients=100)              # what the server runs
+    strategy = AlignedStrategy(Aligner(capacity=...), num_clients=100)              # on the server
     result = strategy.start(grid, pack(weights), num_rounds=50, timeout=600)
 
 Users import it; it needs the extra ``[flower]``. It imports the rooms below and :mod:`fedtrain.adapters.exchange`.

@@ -1,4 +1,4 @@
-"""The client's side: turns a function that trains experts into Flower's ClientApp."""
+"""The client's side: turns a function that trains experts into a ClientApp of Flower."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from fedtrain.aggregate.arrays import Array
 
 @dataclass(frozen=True)
 class Task:
-    """What a client is asked to do, beside the weights and the experts.
+    """The task of a client, without the weights and the experts.
 
     Attributes
     ----------
     client
         Index of the client: its node's ``partition-id``.
     round
-        Rounds done before this one.
+        Number of rounds done before this one.
     config
-        The strategy's ``train_config``.
+        The ``train_config`` of the strategy.
     context
-        Flower's: configuration of the run and of the node, and what the node remembers.
+        Flower's context: the configuration of the run and of the node, and the node's state.
     """
 
     client: int
@@ -41,25 +41,36 @@ Train: TypeAlias = Callable[[dict[str, Array], tuple[int, ...], Task], tuple[Map
 def client_app(
     train: Train, *, num_examples: Callable[[Context], int] | None = None, mods: Sequence[Any] = ()
 ) -> ClientApp:
-    """Make a ClientApp that tells the server who it is, and trains what it is sent.
+    """Make a ClientApp that reports its client's index to the server and trains the experts that it is sent.
 
     Parameters
     ----------
     train
-        Called with the weights of the shared part and of its experts (numpy arrays or torch tensors, as the server has
-        them; they may be changed in place), these experts ascending, and the :class:`Task`. Returns the trained
-        weights, of the router those rows that the strategy wants, and the measures by name: ``num_examples`` that it
-        trained on; ``usage``, ``loss`` and ``accuracy``, one number per expert (:class:`alignsolve.Report`); if it has
-        them, ``router_mass``, one number per expert of the whole model, and ``seconds``. What it raises makes it a
-        dropout of the round; a ``MemoryError``, torch's too, tells the server that the experts did not fit.
+        The training function. Its arguments and results are described in the notes.
     num_examples
-        How many examples the client has; the server refuses a client that claims more. None: it does not tell.
+        Returns the client's number of examples. The server then refuses an update that claims more. None: the number is
+        not reported.
     mods
         Flower's modifiers of the app.
 
     Notes
     -----
-    Every node needs ``partition-id`` in its ``--node-config``: the client's index. Simulated nodes have it.
+    ``train`` is called with three arguments:
+
+    - the weights of the shared part and of the client's experts, as numpy arrays or torch tensors, like the server's;
+      they may be changed in place;
+    - these experts, ascending;
+    - the :class:`Task`.
+
+    It returns the trained weights and the measures by name. The weights hold the rows of the router that the strategy's
+    ``router_up`` asks for. The measures are ``num_examples``, the number of examples trained on, and ``usage``,
+    ``loss`` and ``accuracy``, each with one number per expert (:class:`alignsolve.Report`). Two measures are optional:
+    ``router_mass``, with one number per expert of the whole model, and ``seconds``.
+
+    If ``train`` raises an error, the client drops out of the round. A ``MemoryError``, or torch's ``OutOfMemoryError``,
+    tells the server that the experts did not fit.
+
+    Every node needs ``partition-id``, the client's index, in its ``--node-config``. Simulated nodes have it.
     """
     app = ClientApp(mods=list(mods))
 

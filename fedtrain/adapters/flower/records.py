@@ -1,7 +1,8 @@
-"""Converts weights to Flower's records and back, as the tensors' plain bytes.
+"""Converts weights to Flower's records and back.
 
-Flower stores arrays in numpy's file format. Its header of 128 bytes per tensor is much where tensors are small, and it
-knows no bfloat16. Both are read here; nothing that arrives is unpickled, or believed to be as long as it says.
+Flower stores arrays in numpy's file format. This format has no bfloat16, and its header of 128 bytes per tensor is
+large compared with small tensors. The plain format of this module stores the bytes of a tensor only. Both formats are
+read here. Nothing is unpickled, and the claimed length of an array is always checked.
 """
 
 import io
@@ -15,14 +16,14 @@ from flwr.app import Array, ArrayRecord
 from fedtrain.aggregate import arrays
 
 PLAIN = "alignsolve.bytes"
-"""Name of the format: ``dtype`` is ``torch.float32``, or ``numpy.float32`` for a numpy array, and data its bytes."""
+"""Name of the plain format. ``dtype`` names the library and the type, such as ``torch.float32``; data are the bytes."""
 FLOWERS = "numpy.ndarray"
 TYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
-"""Names of the types that travel, of numpy and torch alike."""
+"""Names of the types that can be sent, the same in numpy and torch."""
 
 
 class RecordError(ValueError):
-    """An array that does not hold what it says; the message names it."""
+    """An array cannot be sent, or its data do not match its description; the message names the array."""
 
 
 def pack(weights: Mapping[str, arrays.Array], *, plain: bool = True) -> ArrayRecord:
@@ -33,12 +34,13 @@ def pack(weights: Mapping[str, arrays.Array], *, plain: bool = True) -> ArrayRec
     weights
         Numpy arrays or torch tensors by name.
     plain
-        False: in the format of Flower's own ``ArrayRecord(state_dict)``, which its methods read.
+        Whether to use this module's plain format. False: the format of Flower's own ``ArrayRecord(state_dict)``, which
+        the methods of ``ArrayRecord`` can read.
 
     Raises
     ------
     RecordError
-        If a tensor is of a type that does not travel, complex numbers say.
+        If a tensor has a type that cannot be sent, such as complex numbers.
 
     Examples
     --------
@@ -50,7 +52,9 @@ def pack(weights: Mapping[str, arrays.Array], *, plain: bool = True) -> ArrayRec
 
 
 def unpack(record: ArrayRecord) -> dict[str, arrays.Array]:
-    """Read a record's weights: torch tensors where such were packed, else numpy arrays. All may be written to.
+    """Read a record's weights. Torch tensors and numpy arrays come back as they were packed; all are writable.
+
+    Arrays in Flower's own format become numpy arrays.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def _from_bytes(name: str, array: Array, library: str, kind: str) -> arrays.Arra
 
 
 def _from_file(name: str, array: Array) -> Any:
-    """Read numpy's file format, looking at its header before anything is allocated."""
+    """Read numpy's file format. The header is checked before any memory is allocated."""
     file = io.BytesIO(array.data)
     try:
         if np.lib.format.read_magic(file) != (1, 0):
@@ -128,6 +132,6 @@ def _check_length(name: str, array: Array, item_size: int, length: int) -> None:
 
 
 def _torch() -> Any:
-    import torch  # noqa: PLC0415  (only for weights that are torch's)
+    import torch  # noqa: PLC0415  (needed only for torch tensors)
 
     return torch

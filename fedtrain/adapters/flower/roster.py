@@ -1,8 +1,8 @@
-"""Finds out which node is which client: nodes are asked, because Flower gives them new ids whenever they connect.
+"""Finds out which node is which client. Flower gives a node a new id whenever it connects, so nodes are asked.
 
-A node that has joined is asked once, by a query. One that let a round pass without a reply is asked again, and is no
-part of a round before it has answered: Flower lists a node that died for up to a minute, and every round would wait for
-it in vain. Nobody waits for such answers; they are collected when the next round begins.
+A new node is asked once, by a query. A node that did not reply in a round is asked again, and takes part in no round
+before it has answered. The reason: Flower lists a dead node for up to a minute, and every round would wait for it in
+vain. The answers are collected when the next round begins.
 """
 
 import logging
@@ -17,46 +17,46 @@ from fedtrain.adapters.flower import wire
 
 LOG = logging.getLogger("flwr")
 PAUSE = 0.5
-"""Seconds between two looks for what has arrived."""
+"""Seconds between two checks for new answers."""
 
 
 @dataclass
 class Roster:
-    """The nodes that have said which client they are.
+    """The nodes that have reported which client they are.
 
     Attributes
     ----------
     num_clients
-        Clients are 0 .. num_clients - 1.
+        Number of clients; their indices are 0 .. num_clients - 1.
     max_examples
-        The most that a client may say it has.
+        The maximum number of examples that a client may report.
     examples
-        By client, how many examples it said it has; ``max_examples`` where it said nothing.
+        By client: the number of examples that it reported, or ``max_examples`` if it reported none.
     """
 
     num_clients: int
     max_examples: int
     examples: dict[int, int] = field(default_factory=dict)
     _node_of: dict[int, int] = field(default_factory=dict)
-    _asked: dict[str, int] = field(default_factory=dict)  # nodes that have not answered yet, by the query's id
-    _refused: set[int] = field(default_factory=set)  # in this round
+    _asked: dict[str, int] = field(default_factory=dict)  # nodes that have not answered yet, by the id of the query
+    _refused: set[int] = field(default_factory=set)  # nodes that were refused in this round
 
     def refresh(self, grid: Grid, *, enough: int, patience: float) -> dict[int, int]:
-        """Find out who is there.
+        """Find the connected clients, and wait until there are enough of them.
 
         Parameters
         ----------
         grid
-            Flower's.
+            Flower's grid.
         enough
-            How many clients to wait for, if they are not there already.
+            Number of clients to wait for.
         patience
-            Seconds to wait at most.
+            Maximum number of seconds to wait.
 
         Returns
         -------
         dict
-            Node id by client, ascending; possibly fewer than ``enough``.
+            The node id of each connected client, ascending by client; possibly fewer than ``enough``.
         """
         deadline = time.monotonic() + patience
         self._refused.clear()
@@ -67,23 +67,27 @@ class Roster:
         return dict(sorted(self._node_of.items()))
 
     def lost(self, clients: Iterable[int]) -> None:
-        """Forget the nodes of clients from which nothing came back; they will be asked anew."""
+        """Forget the nodes of clients that did not answer. They are asked again."""
         for client in clients:
             self._node_of.pop(client, None)
 
     def _look(self, grid: Grid) -> None:
+        """Ask new nodes, and collect the answers that have arrived."""
+        # Forget nodes that have disconnected.
         online = set(grid.get_node_ids())
         self._node_of = {client: node for client, node in self._node_of.items() if node in online}
         self._asked = {query: node for query, node in self._asked.items() if node in online}
         self._refused &= online
+        # Ask the nodes that are new.
         known = {*self._node_of.values(), *self._asked.values(), *self._refused}
         self._ask(grid, sorted(online - known))
+        # Collect the answers, in the order of the nodes.
         if self._asked:
             for reply in sorted(grid.pull_messages(list(self._asked)), key=lambda reply: reply.metadata.src_node_id):
                 self._hear(reply)
 
     def _ask(self, grid: Grid, nodes: list[int]) -> None:
-        for node in nodes:  # one at a time: a grid may leave out the ids of those that it could not send
+        for node in nodes:  # one at a time, because a grid may return no id for a message that it could not send
             query = Message(RecordDict(), node, f"query.{wire.WHO}", group_id=wire.WHO)
             self._asked |= {sent: node for sent in grid.push_messages([query]) if sent}
 
@@ -97,7 +101,7 @@ class Roster:
             LOG.warning("node %s takes no part: it %s", node, fault)
 
     def _admit(self, node: int, said: RecordDict) -> str | None:
-        """Take a node in, or say why not."""
+        """Add a node to the roster; return the reason if it is refused, else None."""
         client, num_examples = wire.read_who(said)
         if type(client) is not int or type(num_examples) not in (int, type(None)):
             return f"says that it is client {client!r} with {num_examples!r} examples"

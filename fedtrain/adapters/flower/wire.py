@@ -1,7 +1,7 @@
-"""Flower's messages between server and clients: the names of records and fields, written and read in one place.
+"""Flower's messages between server and clients: all records and fields are written and read in this module.
 
-Down goes the part of the weights, ``task`` and the strategy's ``config``. Up come the trained part and ``measures``; or
-``failure`` alone.
+The server sends the part of the ``weights``, the ``task`` and the strategy's ``config``. The client returns the trained
+``weights`` and its ``measures``, or a ``failure`` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,22 @@ from fedtrain.adapters.flower.records import RecordError, pack, unpack
 from fedtrain.server.inspection import Answer
 
 WHO = "client"
-"""The query by which a node says which client it is."""
+"""Name of the query that asks a node which client it is."""
 WEIGHTS, TASK, CONFIG, MEASURES, FAILURE = "weights", "task", "config", "measures", "failure"
 
 
 def write_task(number: int, experts: Sequence[int]) -> ConfigRecord:
-    """Write a task: the rounds done before it, and the experts to train in it, ascending."""
+    """Write a task: the number of rounds done before it, and the experts to train, ascending."""
     return ConfigRecord({"round": number, "experts": list(experts)})
 
 
 def read_task(content: RecordDict) -> tuple[int, tuple[int, ...]]:
-    """Read a task; the server is believed.
+    """Read a task. The client trusts the server.
 
     Raises
     ------
     ExchangeError
-        If the message is another strategy's.
+        If the message comes from another strategy.
     """
     if TASK not in content.config_records or WEIGHTS not in content.array_records:
         raise ExchangeError("the message holds no task: the server must run AlignedStrategy")
@@ -38,20 +38,20 @@ def read_task(content: RecordDict) -> tuple[int, tuple[int, ...]]:
 
 
 def write_sent(sent: Sent) -> RecordDict:
-    """Write what came of a task."""
+    """Write a client's answer to a task."""
     if "outcome" in sent.said:
         return RecordDict({FAILURE: ConfigRecord(sent.said)})
     return RecordDict({WEIGHTS: pack(sent.weights), MEASURES: MetricRecord(sent.said)})
 
 
 def read_who(content: RecordDict) -> tuple[Any, Any]:
-    """Read a node's answer to who it is: the client's index, and how many examples it has; neither is believed yet."""
+    """Return a node's claims: the client's index, and its number of examples. They are not checked yet."""
     said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
     return said.get("client"), said.get("num-examples")
 
 
 def read_sent(client: int, content: RecordDict) -> Answer:
-    """Read what a client says came of its task; nothing of it is believed."""
+    """Read a client's answer to a task. Nothing in it is trusted."""
     if FAILURE in content.config_records:
         return read_failure(content.config_records[FAILURE])
     num_bytes = sum(record.count_bytes() for record in content.array_records.values())
