@@ -65,7 +65,7 @@ def unpack(record: ArrayRecord) -> dict[str, arrays.Array]:
 
 
 def is_plain(record: ArrayRecord) -> bool:
-    """Whether a record was made by :func:`pack`, so that one like it should be too."""
+    """Whether a record is in the plain format of this module; an answer to it should then be as well."""
     return any(array.stype == PLAIN for array in record.values())
 
 

@@ -1,4 +1,7 @@
-"""AlignedStrategy: Flower's rounds with alignment. A client is sent its experts only; each expert is merged alone."""
+"""AlignedStrategy: Flower's rounds with alignment.
+
+Each client is sent its own experts only, and each expert is merged over the clients that hold it.
+"""
 
 import logging
 from collections import defaultdict
@@ -24,53 +27,55 @@ Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
 
 @dataclass(frozen=True)
 class _Sent:
-    """A round whose replies are awaited."""
+    """A round that waits for its replies."""
 
-    plain: bool  # the format of the records
+    plain: bool  # whether the records are in the plain format
     pending: Pending
-    clients: dict[int, int]  # by node
+    clients: dict[int, int]  # client by node id
 
 
 @dataclass(eq=False)
 class AlignedStrategy(Session, Strategy):
-    """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
+    """Federated training of a Mixture-of-Experts model whose alignment is solved and certified in every round.
 
     Parameters
     ----------
     aligner
-        Decides which client trains which expert; clients are known by their nodes' ``partition-id``.
+        The aligner, which decides which client trains which expert. A client's index is its node's ``partition-id``.
     num_clients
-        How many clients there are; their partition ids are 0 .. num_clients - 1.
+        Number of clients; their partition ids are 0 .. num_clients - 1.
     seed
-        Of everything random: which clients take part, and how ties are broken.
+        Seed of all random choices: the cohorts, and the breaking of ties.
     sample
-        Called with the number of rounds done and the indices of the clients that are there, ascending; returns those
-        that take part, ascending. None: a seeded draw of ``cohort_fraction``.
+        A function of the number of rounds done and the indices of the connected clients, ascending. It returns the
+        clients that take part, ascending. If it is None or returns None, ``cohort_fraction`` is drawn from the seed.
     cohort_fraction
-        Share of all clients that takes part in a round, at least one.
+        Share of all clients that takes part in a round; at least one client does.
     min_clients
-        The fewest clients that a round takes place with.
+        The smallest number of clients that a round needs.
     patience
-        Seconds that a round waits for so many to be there; in the first round after :meth:`start`, for all of them.
+        Seconds that a round waits for ``min_clients`` clients to connect. The first round after :meth:`start` waits for
+        all clients.
     max_examples
-        The most examples that a client may claim to have: its weight in the mean.
+        The maximum number of examples that a client may claim; the number is its weight in the mean.
     router_down, router_up
-        Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
-        clients return of the whole router is averaged as the shared part is.
+        The rows of the router that a client is sent, and those that it returns: the rows of its experts (``held``) or
+        ``all``. If all clients return the whole router, it is averaged like the shared part.
     layout
-        Which tensors belong to which expert; None: recognised by names and shapes.
+        The mapping from tensors to experts; None: it is detected from names and shapes.
     rule, bad_share
-        By which updates are merged, a name in ``fedtrain.aggregate.RULES``; and the share of an expert's holders that
-        ``trimmed-mean`` and ``multi-krum`` are to bear.
+        The rule for merging updates, a name in ``fedtrain.aggregate.RULES``; and the share of bad updates among an
+        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate.
     state_dir
-        A folder in which the state is saved after every round, and from which :meth:`start` goes on. None: neither.
+        A folder in which the state is saved after every round, and from which :meth:`start` resumes. None: no state is
+        saved.
     also
-        What else a run that goes on from a saved state must agree on, as JSON holds it.
+        Further settings that must be equal in a run that resumes a saved state, in values that JSON can hold.
 
     Notes
     -----
-    Evaluation is the server's: pass ``evaluate_fn`` to :meth:`start`. Clients are not asked to evaluate, for no client
-    has a whole model.
+    The server evaluates the model: pass ``evaluate_fn`` to :meth:`start`. Clients are not asked to evaluate, because no
+    client has the whole model.
     """
 
     patience: float = 60.0
@@ -84,7 +89,7 @@ class AlignedStrategy(Session, Strategy):
         self._sent: _Sent | None = None
 
     def summary(self) -> None:
-        """Log what this strategy does."""
+        """Log a summary of this strategy."""
         LOG.info("\t├──> Alignment of %s clients; experts per client as the aligner's capacity says", self.num_clients)
         LOG.info("\t└──> State: %s", "not saved" if self.state_dir is None else self.state_dir)
 
@@ -98,19 +103,19 @@ class AlignedStrategy(Session, Strategy):
         evaluate_config: ConfigRecord | None = None,
         evaluate_fn: Evaluate | None = None,
     ) -> Result:
-        """Run ``num_rounds`` rounds; if a state was saved, those of them that are left.
+        """Run ``num_rounds`` rounds; after a resumption, only the rest of them.
 
-        Parameters are Flower's. Clients that do not reply within ``timeout`` seconds are dropouts of the round.
-        ``initial_arrays``: the whole model, made by :func:`pack` or by Flower's own ``ArrayRecord(state_dict)``.
+        The parameters are those of Flower. Clients that do not reply within ``timeout`` seconds drop out of the round.
+        ``initial_arrays`` is the whole model, made by :func:`pack` or by Flower's own ``ArrayRecord(state_dict)``.
 
         Raises
         ------
         LayoutError
-            If the model has no experts, or they are not recognised.
+            If the model has no experts, or its experts cannot be detected.
         SavedStateError
-            If the folder holds another run's state.
+            If the folder holds another run's state, or the state cannot be read.
         TooFewClientsError
-            If there are fewer than ``min_clients`` in time. What was done is saved.
+            If fewer than ``min_clients`` are connected in time. The rounds before are saved.
         """
         self._timeout = timeout
         arrays = self._resume(initial_arrays)
@@ -125,7 +130,7 @@ class AlignedStrategy(Session, Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Align the clients that are there, and write each a message of its own."""
+        """Align the connected clients, and write a message for each of them."""
         node_of, done = self._gather(grid), self.rounds_done
         pending = self.begin(unpack(arrays), list(node_of), patience=self.patience)
         messages = []
@@ -142,7 +147,7 @@ class AlignedStrategy(Session, Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Inspect what came back, merge it expert by expert, learn from it, and save the state."""
+        """Inspect the replies, merge their updates expert by expert, let the aligner learn, and save the state."""
         sent, self._sent = self._sent, None
         if sent is None:
             raise RuntimeError("aggregate_train without configure_train before it")
@@ -156,15 +161,15 @@ class AlignedStrategy(Session, Strategy):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Ask nobody."""
+        """Return no message: the server evaluates the model."""
         return []
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-        """Nobody was asked."""
+        """Return no figures, because no client was asked to evaluate."""
         return None
 
     def _resume(self, initial: ArrayRecord) -> ArrayRecord:
-        """Go back to the saved state if there is one."""
+        """Return the saved model if there is one, else the initial model."""
         self._first = True
         weights = self.resume(unpack(initial))
         if not self.rounds_done:
@@ -173,18 +178,18 @@ class AlignedStrategy(Session, Strategy):
         return pack(weights, plain=is_plain(initial))
 
     def _gather(self, grid: Grid) -> dict[int, int]:
-        """Return the clients that are there, and their nodes."""
+        """Return the node of each connected client."""
         enough = self.num_clients if self._first else self.min_clients
         self._first = False
         return self.roster.refresh(grid, enough=enough, patience=self.patience)
 
     def _lifetime(self) -> float | None:
-        """Seconds after which a node need not begin a task; it is left time enough for clocks that differ."""
+        """Return the lifetime of a message in seconds. It is longer than the timeout, because clocks may differ."""
         return None if self._timeout is None else 2.0 * self._timeout + 60.0
 
 
 def _answers(replies: Iterable[Message], clients: dict[int, int]) -> dict[int, list[Answer]]:
-    """Sort replies by client; by the message's id: one that was delivered twice is one."""
+    """Read the replies and group them by client. A message that was delivered twice counts as one."""
     arrived: defaultdict[int, dict[str, Message]] = defaultdict(dict)
     for reply in replies:
         client = clients.get(reply.metadata.src_node_id)

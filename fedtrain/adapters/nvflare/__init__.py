@@ -2,10 +2,10 @@
 
 ::
 
-    class Train(AlignedExecutor):                                                  # what the clients run
+    class Train(AlignedExecutor):                                                  # on the clients
         def train(self, weights, experts, task): ...
 
-    class Server(AlignedController):                                               # what the server runs
+    class Server(AlignedController):                                               # on the server
         def make_aligner(self): ...
         def initial_weights(self): ...
 

@@ -1,4 +1,4 @@
-"""AlignedController: NVFlare's rounds with alignment; a client is sent its experts only."""
+"""AlignedController: NVFlare's rounds with alignment. Each client is sent its own experts only."""
 
 import math
 import time
@@ -26,48 +26,49 @@ from fedtrain.server.session import Session
 from fedtrain.server.step import Pending
 
 PAUSE = 0.2
-"""Seconds between two looks at what is there, or still awaited."""
+"""Seconds between two checks for connected clients or new answers."""
 
 
 @dataclass(eq=False, repr=False)
 class AlignedController(ModelController):  # type: ignore[misc]
-    """Federated training of a Mixture-of-Experts whose alignment is solved, and proven, in every round.
+    """Federated training of a Mixture-of-Experts model whose alignment is solved and certified in every round.
 
-    Subclasses say what is trained (:meth:`initial_weights`) and how experts are dealt out (:meth:`make_aligner`); both
-    are called on the server when the job starts. All parameters are plain values, since NVFlare writes them into the
+    A subclass defines the model (:meth:`initial_weights`) and the aligner (:meth:`make_aligner`). Both methods are
+    called on the server when the job starts. All parameters are plain values, because NVFlare writes them into the
     job's configuration.
 
     Parameters
     ----------
     clients
-        Names of the sites that train; a client's index is its place here. Other sites are not asked.
+        Names of the sites that train. A client's index is its position in this list. Other sites are not asked.
     num_rounds
-        Rounds in all; those before a resumption count.
+        Total number of rounds, including those before a resumption.
     timeout
-        Seconds that a round waits for its clients; who has not answered by then is a dropout of the round.
+        Seconds that a round waits for its clients. A client that has not answered by then drops out of the round.
     seed
-        Of everything random: which clients take part, and how ties are broken.
+        Seed of all random choices: the cohorts, and the breaking of ties.
     cohort_fraction
-        Share of all clients that takes part in a round, at least one.
+        Share of all clients that takes part in a round; at least one client does.
     min_clients
-        The fewest clients that a round takes place with.
+        The smallest number of clients that a round needs.
     patience
-        Seconds that a round waits for so many to be there; the first round, for all of them.
+        Seconds that a round waits for ``min_clients`` clients to connect. The first round waits for all clients.
     max_examples
-        The most examples that a client may claim to have trained on, its weight in the mean: for all, or one by one.
+        The maximum number of examples that a client may claim; the number is its weight in the mean. One number for all
+        clients, or one per client.
     router_down, router_up
-        Which of the router's rows a client is sent, and returns: those of its experts (``held``) or ``all``. What all
-        clients return of the whole router is averaged as the shared part is.
+        The rows of the router that a client is sent, and those that it returns: the rows of its experts (``held``) or
+        ``all``. If all clients return the whole router, it is averaged like the shared part.
     rule, bad_share
-        By which updates are merged, a name in ``fedtrain.aggregate.RULES``; and the share of an expert's holders that
-        ``trimmed-mean`` and ``multi-krum`` are to bear.
+        The rule for merging updates, a name in ``fedtrain.aggregate.RULES``; and the share of bad updates among an
+        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate.
     state_dir
-        A folder in which the state is saved after every round, and from which a job goes on: absolute, and outside the
-        job's workspace, which NVFlare may clear. None: neither.
+        A folder in which the state is saved after every round, and from which a job resumes. None: no state is saved.
+        The path must be absolute. It should lie outside the job's workspace, which NVFlare may clear.
     config
-        What every client is told with its task.
+        Settings that every client is sent with its task.
     task_name
-        The task that the clients' executor is configured for.
+        Name of the task that the clients' executor is configured for.
     """
 
     clients: Sequence[str]
@@ -87,7 +88,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
     bad_share: float = 0.3
 
     def __post_init__(self) -> None:
-        # Without a persistor: the state is saved here. Errors of clients are dropouts, never the end of the job.
+        # There is no persistor, because this class saves the state. An error of a client never ends the job.
         super().__init__(persistor_id="", ignore_result_error=True, task_check_period=PAUSE)
         names, timeout, folder = self.clients, self.timeout, self.state_dir
         named = not isinstance(names, str) and len(names) > 0 and len(set(names)) == len(names)
@@ -104,37 +105,39 @@ class AlignedController(ModelController):  # type: ignore[misc]
 
     @abstractmethod
     def make_aligner(self) -> Aligner:
-        """Return what decides which client trains which expert."""
+        """Return the aligner, which decides which client trains which expert."""
 
     @abstractmethod
     def initial_weights(self) -> Weights:
-        """Return the whole model that training begins with: numpy arrays or torch tensors by name."""
+        """Return the whole model at the start of training: numpy arrays or torch tensors by name."""
 
     def sample(self, rounds_done: int, here: IntArray) -> IntArray | None:
-        """Choose a round's clients among those that are there, ascending; None: a draw of ``cohort_fraction``."""
+        """Choose a round's clients from the connected ones, ascending; None: draw ``cohort_fraction`` from the seed."""
         return None
 
     def after_round(self, number: int, weights: Weights, figures: Mapping[str, float]) -> None:
-        """Do what is to be done after every round: evaluate, say; the number counts from 1."""
+        """Run after every round; a subclass may evaluate the model here, for example. Rounds are counted from 1."""
 
     def run(self) -> None:
-        """Run the rounds, or those of them that are left; NVFlare calls it.
+        """Run the rounds; after a resumption, only the rest of them. NVFlare calls this.
 
         Raises
         ------
         LayoutError
-            If the model has no experts, or they are not recognised.
+            If the model has no experts, or its experts cannot be detected.
         SavedStateError
-            If the folder holds another run's state.
+            If the folder holds another run's state, or the state cannot be read.
         TooFewClientsError
-            If there are fewer than ``min_clients`` in time. What was done is saved.
+            If fewer than ``min_clients`` are connected in time. The rounds before are saved.
         """
+        # Start anew, or resume from the saved state.
         session = self.session = self._new_session()
         weights: Weights = session.resume(self.initial_weights())
         if session.rounds_done:
             self.info(f"going on after round {session.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
         while session.rounds_done < self.num_rounds:
+            # Wait for clients, align them, and send each its part.
             here = self._gather(enough)
             if self.is_aborted():
                 return
@@ -142,6 +145,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
             answers = self._ask(session, pending)
             if self.is_aborted():
                 return
+            # Merge the answers, and log the round.
             done, figures = session.finish(pending, answers, dict(enumerate(self._caps())))
             self._report(done.inspected)
             self.info(f"round {session.rounds_done}: {figures}")
@@ -149,7 +153,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
             self.after_round(session.rounds_done, weights, figures)
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
-        """Notice signs of life; NVFlare calls it."""
+        """Note which sites are alive; NVFlare calls this."""
         super().handle_event(event_type, fl_ctx)
         if event_type in (EventType.BEFORE_PROCESS_TASK_REQUEST, EventType.BEFORE_PROCESS_SUBMISSION):
             site = fl_ctx.get_peer_context().get_identity_name()
@@ -158,7 +162,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
     def process_result_of_unknown_task(
         self, client: Client, task_name: str, client_task_id: str, result: Shareable, fl_ctx: FLContext
     ) -> None:
-        """Say of an update that came after its round that it is not merged."""
+        """Log that an update came after its round and is not merged; NVFlare calls this."""
         self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
 
     def _new_session(self) -> Session:
@@ -172,7 +176,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         return [float(most) for most in ([known] * len(self.clients) if isinstance(known, int) else known)]
 
     def _gather(self, enough: int) -> list[int]:
-        """Return the clients that are connected, once there are enough of them or patience is at its end."""
+        """Return the connected clients, once there are enough of them or ``patience`` seconds have passed."""
         deadline = time.monotonic() + self.patience
         while len(here := self._here()) < enough and time.monotonic() < deadline and not self.is_aborted():
             time.sleep(PAUSE)
@@ -188,6 +192,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
 
     def _ask(self, session: Session, pending: Pending) -> dict[int, list[Answer]]:
         """Send every client its part, and wait until each has answered, failed, or run out of time."""
+        # Send the tasks; each answer is kept when it arrives.
         answers: dict[int, list[Answer]] = {client: [] for client in pending.assigned}
         self._presence.answered.clear()
         for client, experts in pending.assigned.items():
@@ -201,12 +206,13 @@ class AlignedController(ModelController):  # type: ignore[misc]
                 timeout=math.ceil(self.timeout),
                 callback=partial(_hear, client, answers[client]),
             )
+        # Wait until no task is open.
         while self.get_num_standing_tasks() and not self.is_aborted():
             time.sleep(PAUSE)
         return answers
 
     def _report(self, inspected: Inspected) -> None:
-        """Log what was wrong with whom, and leave out for now who was silent."""
+        """Log the clients whose updates are not merged, and skip silent clients for now."""
         for client, fault in inspected.told().items():
             name = self.clients[client]
             failed = client in inspected.silent and name in self._presence.answered
@@ -215,24 +221,24 @@ class AlignedController(ModelController):  # type: ignore[misc]
 
 
 def _hear(client: int, answers: list[Answer], model: FLModel) -> None:
-    """Keep an answer; NVFlare calls this for whoever did not fail."""
+    """Keep an answer; NVFlare calls this for every client that did not fail."""
     answers.append(wire.read_sent(client, model))
 
 
 @dataclass
 class _Presence:
-    """Which sites are worth asking: one that let a round pass in silence is left out until it asks for a task again.
+    """Keeps track of the sites that respond. A site that was silent in a round is skipped until it asks for a task.
 
-    NVFlare lists a site that died for a minute or more, its simulator for ever, and every round would wait for it in
-    vain. Sites ask for tasks all the time when they have none. One that still works on its last one does not, and
-    cannot take another.
+    NVFlare lists a dead site for a minute or more, and its simulator lists it forever. Every round would wait for it in
+    vain. A live site without a task asks for one all the time. A site that still works on its last task does not ask,
+    and cannot take another task.
 
     Attributes
     ----------
     absent
-        Those that are left out.
+        The sites that are skipped.
     answered
-        Those that sent some result in this round, of whatever kind: a failure too is a sign of life.
+        The sites that sent a result in this round, including failures.
     """
 
     absent: set[str] = field(default_factory=set)
@@ -246,5 +252,5 @@ class _Presence:
             self.absent.discard(site)
 
     def missed(self, sites: Iterable[str]) -> None:
-        """Leave out those of these sites, from which no update came, that did not fail but were silent."""
+        """Skip those of these sites that sent no result at all. A site that reported a failure is not skipped."""
         self.absent |= set(sites) - self.answered

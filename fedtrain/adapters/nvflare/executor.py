@@ -1,4 +1,4 @@
-"""The client's side: turns a method that trains experts into NVFlare's Executor."""
+"""The client's side: turns a method that trains experts into an Executor of NVFlare."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from fedtrain.aggregate.arrays import Array
 
 @dataclass(frozen=True)
 class Task:
-    """What a client is asked to do, beside the weights and the experts.
+    """The task of a client, without the weights and the experts.
 
     Attributes
     ----------
     client
-        Index of the client: its site's place among the controller's ``clients``.
+        Index of the client: its site's position in the controller's ``clients``.
     round
-        Rounds done before this one.
+        Number of rounds done before this one.
     config
-        The controller's ``config``.
+        The ``config`` of the controller.
     context
-        NVFlare's: name of the site, workspace, components.
+        NVFlare's context: the name of the site, its workspace and components.
     abort
-        NVFlare's signal; once ``triggered``, nobody waits for the result.
+        NVFlare's abort signal. Once it is ``triggered``, the result is no longer needed.
     """
 
     client: int
@@ -42,10 +42,10 @@ class Task:
 
 
 class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
-    """Trains what the server's :class:`AlignedController` sends; subclasses say how.
+    """Trains the experts that the server's :class:`AlignedController` sends. A subclass implements :meth:`train`.
 
-    An error that :meth:`train` raises makes the client a dropout of the round, and is in the client's log; a
-    ``MemoryError``, torch's too, tells the server that the experts did not fit.
+    If :meth:`train` raises an error, the client drops out of the round, and the error is in the client's log. A
+    ``MemoryError``, or torch's ``OutOfMemoryError``, tells the server that the experts did not fit.
     """
 
     def __init__(self) -> None:
@@ -61,24 +61,25 @@ class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
         Parameters
         ----------
         weights
-            Of the shared part and of the experts: numpy arrays or torch tensors, as the server has them; they may be
-            changed in place.
+            The weights of the shared part and of the experts, as numpy arrays or torch tensors, like the server's. They
+            may be changed in place.
         experts
-            The client's, ascending.
+            The client's experts, ascending.
         task
-            The rest.
+            The rest of the task: the client, the round and the settings.
 
         Returns
         -------
         tuple
-            The trained weights, of the router those rows that the controller wants, in the same types; and the measures
-            by name: ``num_examples`` that it trained on; ``usage``, ``loss`` and ``accuracy``, one number per expert
-            (:class:`alignsolve.Report`); if it has them, ``router_mass``, one number per expert of the whole model, and
-            ``seconds``.
+            The trained weights, in the same types, and the measures by name. The weights hold the rows of the router
+            that the controller's ``router_up`` asks for. The measures are ``num_examples``, the number of examples
+            trained on, and ``usage``, ``loss`` and ``accuracy``, each with one number per expert
+            (:class:`alignsolve.Report`). Two measures are optional: ``router_mass``, with one number per expert of the
+            whole model, and ``seconds``.
         """
 
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
-        """Do what NVFlare asks for: read the task, train, write the result."""
+        """Read the task, train, and write the result; NVFlare calls this."""
         model = FLModelUtils.from_shareable(shareable)
         asked = wire.read_task(model)
         experts = tuple(asked["experts"])

@@ -1,8 +1,8 @@
 """NVFlare's messages between server and clients: FLModels, whose ``meta`` holds the task or the measures.
 
-The weights are the model's ``params``, plain arrays or tensors by name, so that NVFlare's own filters work on them.
-NVFlare serialises with FOBS: arrays in numpy's format with pickles refused, tensors as safetensors; what it does not
-know is refused. Its tensors need a decomposer on both sides, which it does not register by itself.
+The weights are the model's ``params``, plain arrays or tensors by name. NVFlare's own filters therefore work on them.
+NVFlare serialises with FOBS: arrays in numpy's format without pickles, and tensors as safetensors. It refuses unknown
+types. Tensors need a decomposer on both sides, which :func:`prepare` registers, because NVFlare does not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from fedtrain.aggregate.arrays import Array
 from fedtrain.server.inspection import Answer
 
 ABOUT = "alignsolve"
-"""Where in ``meta`` the rest of a message is."""
+"""Key in ``meta`` of a message's content beside the weights."""
 
 
 def prepare() -> None:
@@ -27,18 +27,18 @@ def prepare() -> None:
 
 
 def write_task(part: Mapping[str, Array], number: int, total_rounds: int, about: Mapping[str, Any]) -> FLModel:
-    """Write a task: a part of the weights, the rounds done before it, and ``client``, ``experts`` and ``config``."""
+    """Write a task: a part of the weights, the number of rounds done, and ``client``, ``experts`` and ``config``."""
     meta = {ABOUT: dict(about)}
     return FLModel(ParamsType.FULL, dict(part), current_round=number, total_rounds=total_rounds, meta=meta)
 
 
 def read_task(model: FLModel) -> dict[str, Any]:
-    """Read what a task says of itself; the server is believed.
+    """Read the ``client``, ``experts`` and ``config`` of a task. The client trusts the server.
 
     Raises
     ------
     ExchangeError
-        If it is another controller's.
+        If the task comes from another controller.
     """
     about = model.meta.get(ABOUT)
     if not isinstance(about, dict) or "experts" not in about or not isinstance(model.params, dict):
@@ -47,12 +47,12 @@ def read_task(model: FLModel) -> dict[str, Any]:
 
 
 def write_sent(sent: Sent) -> FLModel:
-    """Write what came of a task."""
+    """Write a client's answer to a task."""
     return FLModel(params_type=ParamsType.FULL, params=dict(sent.weights), meta={ABOUT: sent.said})
 
 
 def read_sent(client: int, model: FLModel) -> Answer:
-    """Read what a client says came of its task; nothing of it is believed."""
+    """Read a client's answer to a task. Nothing in it is trusted."""
     said, params = model.meta.get(ABOUT), model.params
     num_bytes = weigh(params.values()) if isinstance(params, dict) else 0
     if not isinstance(said, dict) or not isinstance(params, dict):
@@ -72,5 +72,5 @@ def _is_measure(value: object) -> bool:
 
 
 def weigh(values: Iterable[Any]) -> int:
-    """Bytes of the values of those that are arrays or tensors."""
+    """Return the size in bytes of those values that are arrays or tensors."""
     return sum(arrays.num_bytes(value) for value in values if arrays.is_dense(value))
