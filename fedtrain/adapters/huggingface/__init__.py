@@ -1,8 +1,8 @@
-"""Federated fine-tuning of transformers' Mixture-of-Experts language models, whole or by LoRA.
+"""Federated fine-tuning of Mixture-of-Experts language models of transformers: of all weights, or of LoRA adapters.
 
-A model comes by name or path, or from a config (:func:`load_model`). :class:`FineTuning` says what is trained, cuts out
-a client's part, and builds the client's model, in which no other experts exist. :func:`train` trains it, and
-:func:`run_rounds` is the whole loop.
+:func:`load_model` loads a model by name or path, or makes one from a config. :class:`FineTuning` defines the trained
+weights, copies a client's part of them, and builds the client's model, which has the client's experts only.
+:func:`train` trains this model. :func:`run_rounds` is the whole loop.
 
 Users import it; it needs the extra ``[hf]``. It imports the rooms below, most of all :mod:`fedtrain.server`.
 """

@@ -1,4 +1,4 @@
-"""A client's training: next-token prediction on its windows of text, and what each expert did meanwhile."""
+"""A client's local training: next-token prediction on its windows of text, with measures for each expert."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,23 +20,23 @@ from fedtrain.partial import Measured
 
 @dataclass(frozen=True)
 class Training:
-    """Local training.
+    """The settings of local training.
 
     Attributes
     ----------
     optimizer
-        ``adamw`` or ``sgd``; its state does not outlive the round.
+        ``adamw`` or ``sgd``. Its state is not kept after the round.
     learning_rate
-        Of every step.
+        Learning rate of every step.
     weight_decay
-        Of the optimiser. It also moves an expert that no token went through; such an expert has usage 0 and is not
-        merged.
+        Weight decay of the optimiser. It also changes an expert without tokens, but such an expert has usage 0 and is
+        not merged.
     epochs
         Passes over the client's windows.
     batch_size
         Windows per step.
     device
-        Where the client trains, as torch names it; what it returns is on the CPU.
+        Torch's name of the device that the client trains on. The returned weights are on the CPU.
     """
 
     optimizer: str = one_of("adamw", ("adamw", "sgd"))
@@ -52,12 +52,12 @@ class Training:
 
 
 def windows(texts: Iterable[npt.ArrayLike], length: int) -> Tensor:
-    """Join a client's texts, one after the other, and cut them into windows; what is left at the end is dropped.
+    """Join a client's texts, one after the other, and cut them into windows. An incomplete last window is dropped.
 
     Parameters
     ----------
     texts
-        Token numbers of each of the client's texts: of what a speaker says, of the files in a folder.
+        Token numbers of each of the client's texts, such as the lines of a speaker or the files in a folder.
     length
         Tokens per window, 2 or more.
 
@@ -69,7 +69,7 @@ def windows(texts: Iterable[npt.ArrayLike], length: int) -> Tensor:
     Raises
     ------
     ValueError
-        If the tokens do not fill one window, or are no whole numbers.
+        If the tokens do not fill one window, or are not integers.
 
     Examples
     --------
@@ -91,20 +91,20 @@ def windows(texts: Iterable[npt.ArrayLike], length: int) -> Tensor:
 def train(
     model: Any, layout: Layout, experts: Sequence[int], tokens: Tensor, training: Training, rng: np.random.Generator
 ) -> Measured:
-    """Train a client's model in place.
+    """Train a client's model in place, and return its measures.
 
     Parameters
     ----------
     model
-        Of :meth:`fedtrain.adapters.huggingface.FineTuning.build`.
+        The client's model, from :meth:`fedtrain.adapters.huggingface.FineTuning.build`.
     layout, experts
-        The whole model's layout, and the experts that are held.
+        The whole model's layout, and the client's experts.
     tokens
-        (num_windows, length), at least one.
+        (num_windows, length) token numbers; at least one window.
     training
-        Optimiser and its steps.
+        The settings of the training.
     rng
-        Shuffles the windows.
+        Generator that shuffles the windows.
     """
     if not len(tokens):
         raise ValueError("a client without a window of text cannot train")
@@ -131,7 +131,10 @@ def evaluate(model: Any, tokens: Tensor, *, batch_size: int = 8) -> tuple[float,
 
 
 def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss of every predicted token, and whether it was right: two of (num_windows·(length − 1),)."""
+    """Return the loss of every predicted token, and whether the prediction was right.
+
+    Both have shape (num_windows·(length − 1),). The first token of a window is not predicted.
+    """
     tokens = tokens.to(model.device)
     logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].flatten(0, 1)
     wanted = tokens[:, 1:].flatten()
@@ -146,7 +149,7 @@ def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:
 
 
 class _Gauge:
-    """Adds up, step by step, what went through each expert: routers are watched, the model is not changed."""
+    """Sums up the measures of each expert, step by step. It observes the routers by hooks; the model is not changed."""
 
     def __init__(self, layout: Layout, experts: Sequence[int]) -> None:
         self.held = np.bincount(layout.expert_group[list(experts)], minlength=len(layout.layers)).tolist()
@@ -158,7 +161,7 @@ class _Gauge:
 
     @contextmanager
     def watching(self, model: Any) -> Iterator[None]:
-        """Remember which experts each token of the last forward pass went through."""
+        """Record which experts each token of the last forward pass went through."""
         modules = dict(model.named_modules())
         with ExitStack() as hooks:
             for router, layer in self.layer_of.items():
@@ -167,8 +170,10 @@ class _Gauge:
             yield
 
     def add(self, tokens: Tensor, losses: Tensor, right: Tensor) -> None:
-        """Add a step, after its forward pass; what a window's last token went through predicts nothing."""
+        """Add a step, after its forward pass. The last token of a window predicts nothing and is not counted."""
+        # Three values per predicted token: a count of 1, its loss, and whether it was right.
         values = torch.stack([torch.ones_like(losses), losses.detach(), right.to(losses.dtype)]).double()
+        # Sum them up over the tokens that went through each expert, layer by layer.
         start = 0
         for layer, count in enumerate(self.held):
             used = functional.one_hot(self.chosen[layer], count).amax(dim=1).reshape(*tokens.shape, count)
@@ -177,9 +182,10 @@ class _Gauge:
         self.num_tokens += len(losses)
 
     def read(self) -> Measured:
+        """Return the measures of all steps so far."""
         number, loss, right = self.sums
         with np.errstate(divide="ignore", invalid="ignore"):  # an expert without tokens has no mean loss
             return Measured(number / self.num_tokens, loss / number, right / number)
 
     def _remember(self, layer: int, module: Any, inputs: Any, outputs: Any) -> None:
-        self.chosen[layer] = outputs[2].detach()  # (logits, weights, chosen experts)
+        self.chosen[layer] = outputs[2].detach()  # a router's outputs are: logits, weights, chosen experts

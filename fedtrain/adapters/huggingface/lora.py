@@ -1,4 +1,4 @@
-"""LoRA by PEFT: adapters of the experts' fused tensors and of the attention; all other weights are frozen."""
+"""LoRA by PEFT: adapters for the experts' fused tensors and for the attention. All other weights are frozen."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +10,22 @@ from torch import Tensor
 from fedtrain.layouts import Layout, Weights
 
 ATTENTION = r".*\.self_attn\.\w*proj\w*"
+"""Pattern of the full names of the attention's projections."""
 
 
 @dataclass(frozen=True)
 class Lora:
-    """Sizes of the adapters.
+    """The settings of the LoRA adapters.
 
     Attributes
     ----------
     rank
-        Of each adapter, and of each expert's.
+        Rank of each adapter. Each expert has an adapter of this rank.
     alpha
-        What the product of an adapter's two matrices is scaled by, over the rank; None: twice the rank.
+        Scale of the adapters: the product of an adapter's two matrices is multiplied by alpha / rank. None: twice the
+        rank.
     attention
-        Pattern of the full names of other linear modules that get an adapter; None for experts alone.
+        Pattern of the full names of further linear modules that get an adapter. None: only the experts get adapters.
     """
 
     rank: int = 8
@@ -32,7 +34,11 @@ class Lora:
 
 
 def add_adapters(model: Any, layout: Layout, lora: Lora, *, seed: int = 0) -> Any:
-    """Put adapters into a model, whole or a client's, and freeze the rest; torch's global generator stays as it was."""
+    """Put adapters into the whole model or a client's model, and freeze all other weights.
+
+    The state of torch's global generator is not changed.
+    """
+    # The experts' fused tensors have three dimensions: one per expert, and two of its matrix.
     shapes = {name: value.dim() for name, value in model.named_parameters()}
     stacked = [name for name, part in layout.parts.items() if not part.router and shapes.get(name) == 3]
     settings: Any = {
@@ -47,18 +53,18 @@ def add_adapters(model: Any, layout: Layout, lora: Lora, *, seed: int = 0) -> An
 
 
 def adapter_weights(model: Any) -> dict[str, Tensor]:
-    """Return the adapters of a model by name; they share memory with it."""
+    """Return the adapter weights of a model by name. They share memory with the model."""
     tensors = peft.get_peft_model_state_dict(model)
     return {name: value.detach() for name, value in tensors.items()}
 
 
 def load_adapters(model: Any, weights: Weights) -> None:
-    """Copy values into a model's adapters.
+    """Copy weights into a model's adapters.
 
     Raises
     ------
     ValueError
-        If they are not these adapters.
+        If the names of the weights are not those of the adapters.
     """
     names = adapter_weights(model).keys()
     if names != weights.keys():

@@ -1,4 +1,4 @@
-"""Whole models, loaded from disk or made from a config; and their weights by name, each once."""
+"""Whole models, loaded from disk or made from a config, and their weights by name."""
 
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,18 @@ def load_model(
     source
         A model's name or the path of its folder; or a config, for a model with random weights.
     seed
-        Of the random weights; torch's global generator stays as it was.
+        Seed of the random weights. The state of torch's global generator is not changed.
     dtype
-        Of the parameters, ``"bfloat16"`` say; None: that of the file.
+        Type of the parameters, such as ``"bfloat16"``; None: the type in the file.
     local_files_only
         False allows transformers to download a model that is not on this machine.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such model here.
+        If the model cannot be loaded.
     LayoutError
-        If the model has no experts; the message says what was looked for.
+        If the model has no experts, or its experts cannot be detected.
     """
     if isinstance(source, PreTrainedConfig):
         with torch.random.fork_rng(devices=[]):
@@ -46,9 +46,10 @@ def load_model(
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return a model's parameters and lasting buffers by name; they share memory with it.
+    """Return a model's parameters and persistent buffers by name. They share memory with the model.
 
-    A tensor that has two names, as tied embeddings do, is under its first: it travels once.
+    Tied embeddings are one tensor with two names. Such a tensor is returned under its first name only, so it is sent
+    once.
     """
     names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     tied = names - {name for name, _ in model.named_parameters()}

@@ -1,7 +1,7 @@
-"""Rounds of federated fine-tuning: align every layer, send, train, inspect and merge, learn from it.
+"""Rounds of federated fine-tuning: align every layer, send, train, inspect, merge, and let the aligner learn.
 
-Layers are aligned one by one, by the same aligner: with as many experts per layer as a client can hold, no layer's
-choice bounds another's, so that the best alignment of all is the best of each.
+Each layer is aligned by itself, with the same aligner. A client's capacity is given per layer, so the choice in one
+layer does not limit another. The optimal alignments of the layers are together the optimal alignment of the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,20 +23,20 @@ from fedtrain.server.step import Server, ServerState, draw_cohort
 
 
 class Round(NamedTuple):
-    """What happened in a round.
+    """The outcome of a round.
 
     Attributes
     ----------
     weights
-        What is trained, after the round.
+        The trained weights after the round.
     experts
         The experts of each client, numbered through the layers.
     solutions
         The alignment of each layer; row r is client ``cohort[r]``.
     cohort
-        Clients, ascending.
+        The clients of the round, ascending.
     faults
-        Why updates were not merged, by client.
+        By client: the reason why its update was not merged.
     bytes_down, bytes_up
         Traffic of the whole cohort.
     """
@@ -60,32 +60,34 @@ def run_rounds(
     cohort_size: int | None = None,
     seed: int = 0,
 ) -> Iterator[Round]:
-    """Fine-tune, one round each time that the next is asked for.
+    """Fine-tune a model, lazily: each ``next()`` runs one round.
 
     Parameters
     ----------
     tuning
-        What is trained.
+        The model and its trained weights.
     clients
         Each client's windows (:func:`fedtrain.adapters.huggingface.windows`).
     aligner
-        Its capacities are experts per client and layer.
+        The aligner. Its capacities are experts per client and layer.
     rounds
-        How many.
+        Number of rounds.
     training
-        Local training.
+        The settings of local training.
     cohort_size
-        Clients per round; None: all.
+        Clients per round; None: all clients.
     seed
-        Of cohorts, ties and shuffling.
+        Seed of the cohorts, the breaking of ties, and the shuffling.
     """
     layers = LayerByLayer(aligner, tuning.layout)
     server = Server(layers, tuning.trained_layout)
     state = ServerState(0, dict(tuning.initial), layers.init(len(clients), seed))
     everybody = np.arange(len(clients))
     for number in range(rounds):
+        # Draw a cohort, and align it.
         cohort = draw_cohort(seed, number, everybody, len(clients) if cohort_size is None else cohort_size)
         pending = server.begin(state, cohort)
+        # Let each client train its part.
         answers = {}
         for client, held in pending.assigned.items():
             down, up = tuning.traffic(held)
@@ -93,6 +95,7 @@ def run_rounds(
             rng = generator(seed, Purpose.TRAINING, number, client)
             update, _ = tuning.train(client, tuning.send(state.tensors, held), clients[client], training, rng)
             answers[client] = [Answer(update, bytes_up=up.total)]
+        # Inspect and merge the updates, and let the aligner learn.
         done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})
         state = done.state
         traffic = done.total("bytes_down"), done.total("bytes_up")
@@ -100,12 +103,12 @@ def run_rounds(
 
 
 class Layered(NamedTuple):
-    """The alignments of all layers as one.
+    """The alignments of all layers in one.
 
     Attributes
     ----------
     assigned
-        Who holds which experts, numbered through the layers.
+        The alignment of all layers together, with experts numbered through the layers.
     layers
         The alignment of each layer.
     """
@@ -116,20 +119,22 @@ class Layered(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerByLayer:
-    """Aligns every layer by itself, with the same aligner and a state for each."""
+    """Aligns every layer by itself, with the same aligner and one state per layer."""
 
     aligner: Aligner
     layout: Layout
 
     def init(self, num_clients: int, seed: int) -> list[AlignerState]:
-        """Return what is known at the beginning, layer by layer."""
+        """Return the aligner's initial state for each layer."""
         sizes = self.layout.layer_sizes
         return [self.aligner.init(num_clients, size, seed=seed + layer) for layer, size in enumerate(sizes)]
 
     def align(self, state: Sequence[AlignerState], cohort: IntArray) -> tuple[Layered, list[AlignerState]]:
-        """Align all layers; a client without an expert in some layer cannot train, and gets none."""
+        """Align all layers. A client without an expert in some layer cannot train, and gets no experts at all."""
+        # Align each layer by itself.
         solutions, states = zip(*(self.aligner.align(known, cohort) for known in state), strict=True)
         given = [assignments(solution, cohort) for solution in solutions]
+        # Join the layers' pairs, for the clients that have an expert in every layer.
         pairs = [
             (row, first + j)
             for row, client in enumerate(cohort.tolist())
@@ -141,13 +146,14 @@ class LayerByLayer:
         return Layered(Alignment.from_pairs(rows, experts, len(cohort)), solutions), list(states)
 
     def observe(self, state: Sequence[AlignerState], reports: Sequence[Report]) -> list[AlignerState]:
-        """Learn in every layer from the part of the reports that is about it."""
+        """Update each layer's state from the part of the reports that is about this layer."""
         return [
             self.aligner.observe(known, [self._in_layer(report, layer) for report in reports])
             for layer, known in enumerate(state)
         ]
 
     def _in_layer(self, report: Report, layer: int) -> Report:
+        """Return the part of a report that is about one layer, with the layer's experts numbered from 0."""
         here = self.layout.expert_group[report.experts] == layer
         experts = report.experts[here] - self.layout.first_experts[layer]
         if not report.completed:

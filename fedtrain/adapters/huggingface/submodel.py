@@ -1,10 +1,13 @@
-"""A client's model: the same architecture, with the client's experts only.
+"""A client's model: the same architecture as the whole model, with the client's experts only.
 
-Each MoE layer has as many experts as the client holds there, and routes a token to as many as the whole model does, or
-to all that are held if those are fewer. With the held experts' rows of the router it computes what the whole model
-computes whose router is masked to the same experts: a softmax over held logits is the softmax over all with minus
-infinity elsewhere. DeepSeek's groups of experts, which bound the devices that a token visits, are joined into one where
-experts are missing: a client is one device.
+Each MoE layer has only the experts that the client holds in it. A token is routed to as many experts as in the whole
+model, or to all held experts if there are fewer. The router has the rows of the held experts only.
+
+The client's model matches the whole model with its router masked to the held experts: a softmax over the held logits is
+equal to a softmax over all logits with minus infinity for the others.
+
+DeepSeek's models divide the experts into groups, which limit the number of devices that a token visits. If experts are
+missing, the groups are joined into one, because a client is one device.
 """
 
 import copy
@@ -20,14 +23,14 @@ from fedtrain.adapters.huggingface.models import AUTO
 from fedtrain.layouts import Layout, Weights
 
 NUM_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
-"""What configs call the number of experts; some have two names for it."""
+"""Names of the number of experts in configs. Some configs have two of them."""
 
 TWO_BEST = ("deepseek_v3",)
-"""Models whose router adds up the two best experts of a group, and so needs two."""
+"""Types of models whose router sums the scores of a group's two best experts, and so needs two experts."""
 
 
 def fewest_experts(config: Any) -> int:
-    """Fewest experts that a client must hold in every layer to run a forward pass."""
+    """Return the smallest number of experts per layer that a forward pass needs."""
     return 2 if config.model_type in TWO_BEST else 1
 
 
@@ -37,31 +40,35 @@ def sub_model(config: Any, layout: Layout, experts: Sequence[int], weights: Weig
     Parameters
     ----------
     config
-        The whole model's; not changed.
+        The whole model's config; it is not changed.
     layout
-        The whole model's.
+        The whole model's layout.
     experts
-        Held experts, numbered through the layers.
+        The held experts, numbered through the layers.
     weights
-        Their slice (:func:`fedtrain.partial.slice_weights`). These tensors themselves become the parameters: no copy is
-        made, and training changes them.
+        The slice of these experts (:func:`fedtrain.partial.slice_weights`). Its tensors become the parameters without a
+        copy, so training changes them.
 
     Raises
     ------
     ValueError
-        If a layer has too few experts to run a forward pass, or the weights are not this slice.
+        If a layer has too few experts for a forward pass, or the weights are not the slice of these experts.
     """
     counts = _counts(config, layout, experts)
-    with no_init_weights():  # memory is reserved and never touched: the slice takes its place
+    # Build the model without initial values, because the slice replaces them.
+    with no_init_weights():
         model = AUTO.from_config(_with_experts(config, int(counts[0])))
+        # A config has one number of experts for all layers. Replace the layers with another number.
         for layer, count in zip(layout.layers, counts.tolist(), strict=True):
             if count != counts[0]:
                 _replace(model, layer, _with_experts(config, count))
+    # Put in the slice.
     _load(model, weights)
     return model
 
 
 def _counts(config: Any, layout: Layout, experts: Sequence[int]) -> IntArray:
+    """Return the number of held experts in each layer; raise an error if a forward pass needs more."""
     held = layout.expert_group[list(layout.check_experts(experts))]
     counts = np.bincount(held, minlength=len(layout.layers))
     fewest = fewest_experts(config)
@@ -75,7 +82,7 @@ def _counts(config: Any, layout: Layout, experts: Sequence[int]) -> IntArray:
 
 
 def _with_experts(config: Any, count: int) -> Any:
-    """Copy a config, with this number of experts per layer; all of them leave it as it is."""
+    """Return a copy of a config with this number of experts per layer. If no expert is missing, nothing is changed."""
     sub = copy.deepcopy(config)
     names = [name for name in NUM_EXPERTS if getattr(sub, name, None) is not None]
     if count == getattr(sub, names[0]):
@@ -90,17 +97,18 @@ def _with_experts(config: Any, count: int) -> Any:
 
 
 def _replace(model: nn.Module, layer: str, config: Any) -> None:
-    """Put an MoE block with another number of experts in its place."""
+    """Replace the MoE block of a layer by one with the config's number of experts."""
     parent, _, name = layer.rpartition(".")
     block: Any = type(model.get_submodule(layer))
     setattr(model.get_submodule(parent), name, block(config))
 
 
 def _load(model: Any, weights: Weights) -> None:
+    """Make the weights the parameters of a model; raise an error if they do not fit."""
     tensors: dict[str, Tensor] = dict(weights)
     try:
         found = model.load_state_dict(tensors, strict=False, assign=True)
-    except RuntimeError as error:  # names that fit with shapes that do not
+    except RuntimeError as error:  # a shape does not fit
         raise ValueError(f"not the weights of this model's slice: {error}") from error
     model.tie_weights()
     missing = set(found.missing_keys) - set(model.all_tied_weights_keys)

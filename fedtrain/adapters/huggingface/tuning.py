@@ -1,4 +1,4 @@
-"""What a federated fine-tuning trains and sends: the whole model, or adapters beside a frozen base."""
+"""The trained and the sent weights of a federated fine-tuning: the whole model, or adapters beside a frozen base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from fedtrain.partial import Measured, PartialUpdate, Traffic, slice_weights, tr
 
 
 class Download(NamedTuple):
-    """What a client gets: its experts, and what all share.
+    """The weights that a client is sent: its experts and the shared part.
 
     Attributes
     ----------
     experts
-        Held, numbered through the layers, ascending.
+        The client's experts, numbered through the layers, ascending.
     trained
-        Slice of what is trained.
+        The client's slice of the trained weights.
     base
-        Slice of what stays as it is; empty if all is trained.
+        The client's slice of the frozen weights; empty if all weights are trained.
     """
 
     experts: tuple[int, ...]
@@ -35,22 +35,22 @@ class Download(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FineTuning:
-    """All that stays the same through the rounds.
+    """The parts of a fine-tuning that stay the same in all rounds.
 
     Attributes
     ----------
     config
-        The model's.
+        The model's config.
     layout
-        Of the model in memory.
+        The layout of the whole model's weights.
     trained_layout
-        Of what is trained, which is what is merged; its experts have the same numbers.
+        The layout of the trained weights, which are merged. Its experts have the same numbers.
     base
-        What stays as it is; empty if all is trained.
+        The frozen weights; empty if all weights are trained.
     initial
-        What is trained, before the first round.
+        The trained weights before the first round.
     lora
-        Sizes of the adapters; None if all is trained.
+        The settings of the adapters; None if all weights are trained.
     """
 
     config: Any
@@ -62,12 +62,21 @@ class FineTuning:
 
     @classmethod
     def of(cls, model: Any, lora: Lora | None = None, *, seed: int = 0) -> "FineTuning":
-        """Fine-tune all of a model, or adapters drawn with this seed; the model itself gets the adapters put into it.
+        """Prepare the fine-tuning of all weights of a model, or of new LoRA adapters.
+
+        Parameters
+        ----------
+        model
+            The whole model. With ``lora``, the adapters are put into this model.
+        lora
+            The settings of the adapters; None: all weights are trained.
+        seed
+            Seed of the adapters' initial values.
 
         Raises
         ------
         LayoutError
-            If the model has no experts.
+            If the model has no experts, or its experts cannot be detected.
         """
         weights, config = weights_of(model), model.config
         layout = detect(weights)
@@ -78,19 +87,22 @@ class FineTuning:
         return cls(config, layout, trained_layout, weights, adapters, lora)
 
     def send(self, weights: Weights, experts: Sequence[int]) -> Download:
-        """Cut out what a client needs to train these experts; ``weights`` is what is trained, as of this round."""
+        """Return the weights that a client needs to train these experts, from this round's trained ``weights``."""
         held = self.layout.check_experts(experts)
         base = slice_weights(self.base, self.layout, held)
         return Download(held, slice_weights(weights, self.trained_layout, held), base)
 
     def traffic(self, experts: Sequence[int]) -> tuple[Traffic, Traffic]:
-        """Bytes of a client's download, and of its upload. A base that a client still has need not be sent again."""
+        """Return the bytes of a client's download and of its upload.
+
+        The download includes the frozen base. A client that still has its base need not be sent it again.
+        """
         trained = traffic(self.initial, self.trained_layout, experts)
         base = traffic(self.base, self.layout, experts)
         return Traffic(*(one + other for one, other in zip(trained, base, strict=True))), trained
 
     def build(self, download: Download) -> Any:
-        """Build a client's model around what it got; training it changes the tensors of the download.
+        """Build a client's model from its download. Training the model may change the tensors of the download.
 
         Raises
         ------
@@ -105,17 +117,17 @@ class FineTuning:
         return model
 
     def whole(self, weights: Weights) -> Any:
-        """Build the whole model around a copy of what is trained, to evaluate it or to save it."""
+        """Build the whole model from a copy of the trained weights, to evaluate it or to save it."""
         return self.build(self.send(weights, range(self.layout.num_experts)))
 
     def collect(self, model: Any) -> dict[str, Tensor]:
-        """Return what was trained of a client's model."""
+        """Return the trained weights of a client's model."""
         return weights_of(model) if self.lora is None else adapter_weights(model)
 
     def train(
         self, client: int, download: Download, tokens: Tensor, training: Training, rng: np.random.Generator
     ) -> tuple[PartialUpdate, Measured]:
-        """Do a client's part of a round: build its model, train it, return the update and what it saw meanwhile."""
+        """Run a client's part of a round: build its model, train it, and return its update and its measures."""
         model = self.build(download).to(training.device)
         measured = train(model, self.layout, download.experts, tokens, training, rng)
         returned = {name: value.cpu() for name, value in self.collect(model).items()}
