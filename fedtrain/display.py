@@ -43,6 +43,7 @@ def showing(console: Console, name: str, num_rounds: int) -> Iterator[Show]:
 
 
 def _line(row: Row, num_rounds: int) -> str:
+    """Return a round as one line of text."""
     width = len(str(num_rounds))
     return (
         f"round {row.round:{width}}/{num_rounds}  accuracy {row.accuracy:.4f}  loss {row.loss:.4f}  "
@@ -51,6 +52,7 @@ def _line(row: Row, num_rounds: int) -> str:
 
 
 def _table(rows: Iterable[Row]) -> Table:
+    """Return rounds as a table."""
     table = Table(box=None, pad_edge=False)
     for heading in ("round", "accuracy", "loss", "load CV", "certificate", "gap", "clients", "seconds"):
         table.add_column(heading, justify="right")

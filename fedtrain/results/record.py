@@ -153,6 +153,7 @@ def read_record(run_dir: Path) -> RunRecord:
 
 
 def _read_rounds(path: Path) -> Rounds:
+    """Read rounds.csv, column by column; a missing file has no columns."""
     (header, *rows), incomplete = _read_lines(path)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
@@ -165,6 +166,7 @@ def _read_rounds(path: Path) -> Rounds:
 
 
 def _read_quarantine(path: Path) -> tuple[PutAside, ...]:
+    """Read the lines of quarantine.csv; a missing file has none."""
     (_, *lines), _ = _read_lines(path)
     for number, line in enumerate(lines, start=2):
         if len(line) != len(PutAside._fields) or not (line[0].isdigit() and line[1].isdigit()):
@@ -187,6 +189,7 @@ def _read_lines(path: Path) -> tuple[list[list[str]], bool]:
 
 
 def _numbers(path: Path, name: str, fields: list[str]) -> FloatArray:
+    """Convert a column's fields to numbers; an empty field becomes NaN."""
     values = np.empty(len(fields))
     for index, field in enumerate(fields):
         try:
@@ -197,6 +200,7 @@ def _numbers(path: Path, name: str, fields: list[str]) -> FloatArray:
 
 
 def _read_alignments(path: Path) -> Alignments | None:
+    """Read alignment.npz; None if the file is missing."""
     if not path.exists():
         return None
     try:

@@ -15,6 +15,7 @@ Fitness = Callable[[float], Any]
 
 
 def _router_and_loss(beta: float) -> estimate.SumFitness:
+    """Return the mean of the fitness by router and the fitness by loss."""
     return estimate.SumFitness(((0.5, estimate.RouterFitness(beta=beta)), (0.5, estimate.LossFitness(beta=beta))))
 
 
@@ -72,6 +73,7 @@ def declared_capacity(fleet: Fleet, footprint: Footprint) -> estimate.CapacityPr
 
 
 def _load(config: AlignmentConfig) -> estimate.LoadMonitor | estimate.CoverageLoad:
+    """Return the configured estimator of load bounds."""
     if config.load == "coverage":
         return estimate.CoverageLoad(estimate.LoadMonitor(tolerance=config.tolerance, catch_up=config.catch_up))
     measure: Any = config.load
@@ -81,6 +83,7 @@ def _load(config: AlignmentConfig) -> estimate.LoadMonitor | estimate.CoverageLo
 def _capacity(
     config: AlignmentConfig, declared: estimate.CapacityProfiler, num_experts: int
 ) -> estimate.CapacityProfiler | estimate.MemoryLearner:
+    """Return the configured estimator of capacity. ``uniform`` gives every client the mean declared capacity."""
     if config.capacity == "learned":
         return estimate.MemoryLearner(declared)
     if config.capacity == "uniform":

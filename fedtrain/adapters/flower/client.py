@@ -89,6 +89,7 @@ def client_app(
 
 
 def _client(context: Context) -> int:
+    """Return the client's index, the node's ``partition-id``."""
     if "partition-id" not in context.node_config:
         raise ValueError(
             "the node has no partition-id: start it with --node-config 'partition-id=0', the client's index"
@@ -97,6 +98,7 @@ def _client(context: Context) -> int:
 
 
 def _trained(train: Train, content: RecordDict, context: Context) -> RecordDict:
+    """Read a task, train, and return the answer."""
     number, experts = wire.read_task(content)
     task = Task(_client(context), number, dict(content.config_records[wire.CONFIG]), context)
     weights = unpack(content.array_records[wire.WEIGHTS])

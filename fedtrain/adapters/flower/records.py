@@ -70,6 +70,7 @@ def is_plain(record: ArrayRecord) -> bool:
 
 
 def _packed(name: str, value: arrays.Array) -> Array:
+    """Return a tensor in the plain format."""
     kind = arrays.kind(value)
     if kind.partition(".")[2] not in TYPES:
         raise RecordError(
@@ -87,6 +88,7 @@ def _bytes_of(value: arrays.Array) -> bytes:
 
 
 def _unpacked(name: str, array: Array) -> arrays.Array:
+    """Read an array in either format."""
     if any(length < 0 for length in array.shape):
         raise RecordError(f"tensor {name} has shape {array.shape}")
     if array.stype == FLOWERS:
@@ -100,6 +102,7 @@ def _unpacked(name: str, array: Array) -> arrays.Array:
 
 
 def _from_bytes(name: str, array: Array, library: str, kind: str) -> arrays.Array:
+    """Read an array in the plain format."""
     dtype = np.dtype(kind) if library == "numpy" else getattr(_torch(), kind)
     _check_length(name, array, dtype.itemsize, len(array.data))
     if library == "numpy":
@@ -126,6 +129,7 @@ def _from_file(name: str, array: Array) -> Any:
 
 
 def _check_length(name: str, array: Array, item_size: int, length: int) -> None:
+    """Check that the data have the length that the shape and the type need."""
     expected = math.prod(array.shape) * item_size
     if length != expected:
         raise RecordError(f"tensor {name} is {array.dtype} {array.shape} and has {length} bytes instead of {expected}")

@@ -87,11 +87,13 @@ class Roster:
                 self._hear(reply)
 
     def _ask(self, grid: Grid, nodes: list[int]) -> None:
+        """Send each of these nodes the query for its client index."""
         for node in nodes:  # one at a time, because a grid may return no id for a message that it could not send
             query = Message(RecordDict(), node, f"query.{wire.WHO}", group_id=wire.WHO)
             self._asked |= {sent: node for sent in grid.push_messages([query]) if sent}
 
     def _hear(self, reply: Message) -> None:
+        """Read a node's answer; add the node to the roster, or refuse it for this round."""
         node = self._asked.pop(reply.metadata.reply_to_message_id, None)
         if node is None:
             return

@@ -57,6 +57,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _from_disk(source: str | Path, options: dict[str, Any], local_files_only: bool) -> Any:
+    """Load a model by name or path; raise FileNotFoundError if it cannot be loaded."""
     try:
         return AUTO.from_pretrained(str(source), local_files_only=local_files_only, **options)
     except OSError as error:

@@ -130,7 +130,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         TooFewClientsError
             If fewer than ``min_clients`` are connected in time. The rounds before are saved.
         """
-        # Start anew, or resume from the saved state.
+        # Start from the initial weights, or resume from the saved state.
         session = self.session = self._new_session()
         weights: Weights = session.resume(self.initial_weights())
         if session.rounds_done:
@@ -166,12 +166,14 @@ class AlignedController(ModelController):  # type: ignore[misc]
         self.log_warning(fl_ctx, f"{client.name}: its update came too late, and is not merged")
 
     def _new_session(self) -> Session:
+        """Return a session with the settings of this controller."""
         same = ("min_clients", "seed", "sample", "cohort_fraction", "router_down", "router_up", "rule", "bad_share")
         settings: dict[str, Any] = {name: getattr(self, name) for name in (*same, "state_dir")}
         also = {"clients": self.clients}
         return Session(self.make_aligner(), num_clients=len(self.clients), also=also, **settings)
 
     def _caps(self) -> list[float]:
+        """Return the maximum number of examples of each client."""
         known = self.max_examples
         return [float(most) for most in ([known] * len(self.clients) if isinstance(known, int) else known)]
 
@@ -183,6 +185,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
         return here
 
     def _here(self) -> list[int]:
+        """Return the clients that are connected and not absent, ascending."""
         connected = {client.name for client in self.engine.get_clients()} - self._presence.absent
         return [
             index
