@@ -12,5 +12,5 @@ def constant(rng: np.random.Generator, *, num_clients: int, num_experts: int, va
 
 
 def zeros(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Fitness 0 everywhere, as before anything is known: the objective is 0, and so is its bound."""
+    """Fitness 0 everywhere, as in a first round: the objective is 0, and so is its bound."""
     return constant(rng, num_clients=num_clients, num_experts=num_experts, value=0.0)

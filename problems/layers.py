@@ -1,4 +1,4 @@
-"""Experts of several MoE layers: a client needs some in each, or it cannot run a forward pass."""
+"""Experts of several MoE layers: a client needs at least one in each, or it cannot run a forward pass."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from problems.popular import popular_fitness
 
 
 def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4) -> AlignmentProblem:
-    """One or two experts of each layer for every client; loads balanced within each layer."""
+    """One or two experts of each layer for every client; loads are balanced within each layer."""
     group = np.arange(num_experts) * min(num_layers, num_experts) // num_experts
     sizes = np.bincount(group)
     capacity = np.minimum(rng.integers(1, 3, size=(num_clients, 1)), sizes)
@@ -33,7 +33,7 @@ def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_
 def layers_under_one_budget(
     rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4
 ) -> AlignmentProblem:
-    """One memory for the experts of all layers: an expert of each, and a second where it fits; later layers are larger.
+    """One memory budget for the experts of all layers: one or two experts of each layer; later layers are larger.
 
     A budget pays for the client's planted experts, one or two of each layer, and up to a quarter more.
     """
