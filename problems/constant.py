@@ -7,7 +7,7 @@ from problems.planted import balanced
 
 
 def constant(rng: np.random.Generator, *, num_clients: int, num_experts: int, value: float = 0.5) -> AlignmentProblem:
-    """The same fitness everywhere."""
+    """Fitness ``value`` for all pairs."""
     return balanced(rng, np.full((num_clients, num_experts), value))
 
 

@@ -24,7 +24,7 @@ from alignsolve import AlignmentProblem
 
 ASSIGNMENT, FLOW = "asn", "min"
 FIELDS = {(ASSIGNMENT, "n"): 1, (ASSIGNMENT, "a"): 3, (FLOW, "n"): 2, (FLOW, "a"): 5}
-"""How many numbers a line has, by kind of problem and kind of line."""
+"""Count of numbers in a line, by kind of problem and kind of line."""
 
 
 def read(path: str | os.PathLike[str]) -> AlignmentProblem:

@@ -93,6 +93,7 @@ def few_eligible(
     """A third of the experts have few eligible clients, and demand one client more than these have room for."""
     capacity = device_tiers(rng, num_clients, num_experts)
     wanted = -(-num_experts // 3)
+    # Only the ``able`` clients are eligible for the first ``wanted`` experts, which demand one client too many.
     able = rng.permutation(num_clients)[: int(share * num_clients)]
     eligible = np.ones((num_clients, num_experts), dtype=np.bool_)
     eligible[:, :wanted] = False

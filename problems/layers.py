@@ -14,6 +14,7 @@ def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_
     group = np.arange(num_experts) * min(num_layers, num_experts) // num_experts
     sizes = np.bincount(group)
     capacity = np.minimum(rng.integers(1, 3, size=(num_clients, 1)), sizes)
+    # Plant an alignment in each layer, and set the layer's bounds around it.
     demand, most = np.empty(num_experts), np.empty(num_experts)
     for g, size in enumerate(sizes):
         planted = deal(rng, capacity[:, g], size)
@@ -42,6 +43,7 @@ def layers_under_one_budget(
     spent = np.zeros(num_clients)
     parts: list[AlignmentProblem] = []
     costs: list[FloatArray] = []
+    # One problem per layer, with a planted alignment. The planted experts' costs add up to the clients' spending.
     for k, size in enumerate(sizes):
         planted = deal(rng, np.minimum(rng.integers(1, 3, size=num_clients), size), size)
         demand, most = around_mean(loads(planted, size))

@@ -102,6 +102,7 @@ class _Watch:
 
     def line(self, done: Round, state: ServerState) -> Line:
         """Measure a finished round, with the state after it."""
+        # Add the round to the sums.
         row, solution = done.row, done.solution
         loads, samples = _completed(done.reports, len(self.loads))
         self.loads += loads
@@ -109,6 +110,7 @@ class _Watch:
         self.bytes += row.bytes_down + row.bytes_up
         for report in done.reports:
             self.held[report.client] = report.experts.tolist()
+        # Personalised accuracy is measured in the last round only.
         is_last = row.round == self.federation.config.rounds
         personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(

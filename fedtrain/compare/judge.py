@@ -149,6 +149,7 @@ def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
     for task, rival in itertools.product(plan.tasks, plan.alignments):
         if rival in (plan.ours, plan.reference):
             continue
+        # Times to targets are compared by ratios, accuracies by differences.
         ours, theirs = by_name[task, plan.ours], by_name[task, rival]
         for target, clock in itertools.product(plan.targets, CLOCKS):
             ratio = statistics.paired_ratio(

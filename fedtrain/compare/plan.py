@@ -90,6 +90,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check that the names and seeds fit together."""
+        # Nothing is empty, and no number occurs twice.
         for key in ("name", "seeds", "targets", "tasks", "alignments", "settings"):
             if not getattr(self, key):
                 raise ConfigError(f"{key} is empty; a comparison needs at least one")
@@ -97,6 +98,7 @@ class Plan:
             values = list(getattr(self, key))
             if len(set(values)) < len(values):
                 raise ConfigError(f"{key} is {values}; it names a number twice")
+        # The names exist and can be part of a file's name.
         for key in ("reference", "ours"):
             name = getattr(self, key)
             check(key, name, name in self.alignments, f"one of the alignments: {', '.join(self.alignments)}")
@@ -104,6 +106,7 @@ class Plan:
         for name in names:
             if not re.fullmatch(r"[a-z]+\.[A-Za-z0-9_-]+", name):
                 raise ConfigError(f"{name}: a name may hold letters, digits, - and _ only")
+        # Tuning has its own seeds, and targets are shares.
         shared = sorted(set(self.seeds) & set(self.tuning_seeds))
         if shared:
             raise ConfigError(f"seeds and tuning_seeds share {shared}: what is tuned on must not be judged on")

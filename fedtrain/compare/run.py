@@ -51,12 +51,14 @@ def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[
         From a cell that cannot be run. Cells that are already running are finished first, and their files are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Cells that have a file are done.
     missing = []
     for cell in cells:
         if file_of(cell, folder).exists():
             yield cell, False
         else:
             missing.append(cell)
+    # The others run in worker processes.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         under_way = {pool.submit(_run, cell, folder): cell for cell in missing}

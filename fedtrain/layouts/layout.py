@@ -49,7 +49,7 @@ class LayoutError(ValueError):
 
 @dataclass(frozen=True)
 class Part:
-    """How one tensor is divided among experts.
+    """The division of one tensor among experts.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which entries of a model's tensors belong to which expert.
+    """The division of all tensors of a model among its experts.
 
     Attributes
     ----------

@@ -117,6 +117,7 @@ class _Batch(NamedTuple):
 
 def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
     """Yield step after step; clients without further steps, always the last ones, are left out."""
+    # All examples in one tensor, and a plan for each client: its batches as indices into this tensor.
     inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
     labels = torch.cat([job.data.labels for job in jobs])
     starts = np.cumsum([0, *(len(job.data) for job in jobs)])
@@ -125,6 +126,7 @@ def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
         [start + batch for batch in batches(job.rng, len(job.data), **passes)]
         for job, start in zip(jobs, starts.tolist(), strict=False)
     ]
+    # The first client has the most steps. Short batches are padded with weight 0.
     for step in range(len(plans[0])):
         rows = [plan[step] for plan in plans if step < len(plan)]
         sizes = torch.tensor([len(row) for row in rows])[:, None]
@@ -289,7 +291,7 @@ class _SGD:
 
 
 class _Adam:
-    """With torch's defaults: decays 0.9 and 0.999, epsilon 1e-8."""
+    """Adam with torch's defaults: decays 0.9 and 0.999, epsilon 1e-8."""
 
     def __init__(self, stacks: Mapping[str, Tensor], training: TrainingConfig) -> None:
         self.stacks, self.rate = stacks, training.learning_rate

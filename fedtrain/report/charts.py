@@ -229,6 +229,7 @@ def _line(frame: _Frame, line: Series) -> str:
     parts: list[str] = []
     dots: list[str] = []
     run: list[str] = []
+    # Collect runs of known values; the NaN at the end closes the last run.
     for number, value in [*zip(frame.rounds, line.values, strict=True), (0.0, math.nan)]:
         if math.isfinite(value):
             run.append(f"{frame.x(number):.1f},{frame.y(value):.1f}")

@@ -16,6 +16,7 @@ EMBEDDED_PAIRS = 300_000
 def embedded_data(record: RunRecord) -> str:
     """Return the data for the script, as JSON that is safe inside HTML."""
     rounds = record.rounds
+    # ``readouts`` are the texts of the legends: one text per column and round.
     readouts = {
         column: [formatted(column, value) for value in values]
         for column, values in rounds.columns.items()

@@ -181,8 +181,10 @@ def _from_trace(config: RunConfig) -> Fleet:
         raise ConfigError(
             f"clients.trace: {path} has {len(rows)} clients, clients.num_clients is {clients.num_clients}"
         )
+    # The rows of the clients.
     chosen = generator(config.seed, Purpose.DEVICES).choice(len(rows), size=clients.num_clients, replace=False)
     members = [rows[k] for k in sorted(chosen.tolist())]
+    # Rounds of arrival: from the trace, or drawn.
     if any(row.joins is not None for row in members):
         members.sort(key=lambda row: row.joins or 0)
         joins = np.array([row.joins or 0 for row in members], dtype=np.int64)
@@ -190,6 +192,7 @@ def _from_trace(config: RunConfig) -> Fleet:
         joins = _draw_joins(config)
     if joins[0] > 0:
         raise ConfigError(f"clients.trace: nobody in {path} joins at round 0, so there is no first round")
+    # Tiers and time windows.
     names = tuple(sorted({row.tier for row in members}))
     tier = np.array([names.index(row.tier) for row in members], dtype=np.int64)
     windows = tuple(row.windows for row in members) if any(row.windows for row in members) else ()

@@ -93,9 +93,11 @@ def _row(place: str, header: list[str], fields: list[str], period: float) -> Tra
             raise ConfigError(f"{place}, column {column}: {text[column]!r} is not {rule}")
 
     check("client", text["client"] != "", "a name")
+    # The figures.
     numbers = {column: _number(text[column]) for column in NUMBERS}
     for column, value in numbers.items():
         check(column, 0.0 < value < math.inf, "a finite number above 0")
+    # The round of arrival and the time windows.
     joins, available = text["joins"], text["available"]
     check("joins", joins == "" or (joins.isascii() and joins.isdigit()), "a round, 0 or more")
     parts = [part.partition("-") for part in available.split(";")] if available else []

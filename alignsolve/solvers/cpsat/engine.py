@@ -108,6 +108,7 @@ class Engine:
         solver.parameters.presolve_inclusion_work_limit = 0
         if math.isfinite(seconds):
             solver.parameters.max_time_in_seconds = seconds
+        # CP-SAT runs in a thread and puts its solutions into the queue; None ends it.
         found: _Queue = queue.SimpleQueue()
         thread = threading.Thread(target=self._run, args=(solver, found), daemon=True)
         thread.start()

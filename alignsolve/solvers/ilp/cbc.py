@@ -70,11 +70,13 @@ class Cbc:
             ],
             **limit,
         )
+        # Run CBC in the given folder.
         solver.tmpDir = str(self.folder)
         self.lp.solve(solver)
         log_text = log.read_text()
         if show:
             print(log_text)
+        # PuLP does not return CBC's bound, so it is read from the log.
         found = re.findall(r"^Lower bound:\s+(\S+)", log_text, flags=re.MULTILINE)
         return Reply(
             status=(self.lp.status, self.lp.sol_status),

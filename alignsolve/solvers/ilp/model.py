@@ -168,12 +168,14 @@ def _budget_bounds(kind: RowKind) -> _Bounds:
 def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
     """Return the bounds on experts' loads, expert by expert: capacity, demand, soft capacity, soft demand."""
     (hard,) = _named(program, "expert")
+    # Only bounds that can be broken; a hard bound gets the room of the tolerance.
     over, short = np.flatnonzero(hard.totals() > hard.most), np.flatnonzero(hard.least > 0)
     parts = [
         _hard(over, Sense.AT_MOST, hard.most[over] * (1.0 + room)),
         _hard(short, Sense.AT_LEAST, hard.least[short] * (1.0 - FEASIBILITY)),
         *_soft_bounds(program),
     ]
+    # Sort them by expert.
     row = np.concatenate([part.row for part in parts])
     order = np.argsort(row, kind="stable")
     return _Bounds(

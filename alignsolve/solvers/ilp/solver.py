@@ -170,6 +170,7 @@ class _Search:
     def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
         """Solve the integer program, with more and more cuts, until its answer is feasible."""
         while True:
+            # Solve, and keep the better bound.
             outcome = self._run(program, relaxed=False)
             if outcome.verdict is Verdict.INFEASIBLE:
                 yield self._infeasible()
@@ -179,6 +180,7 @@ class _Search:
             if outcome.verdict is Verdict.NOTHING:
                 yield best
                 return
+            # An answer that breaks no bound is the last one. Otherwise cuts forbid it.
             taken = outcome.x > 0.5
             wrong = cuts(self.problem, self.model, taken)
             if not wrong:
@@ -219,7 +221,10 @@ class _Search:
         return outcome
 
     def _better_prices(self, known: FloatArray | None, found: FloatArray) -> FloatArray:
-        """Return the prices with the lower bound; with budgets, the relaxation's prices may be the worse ones."""
+        """Return the prices with the lower bound; in the cardinality class always those of the relaxation.
+
+        With budgets the relaxation's prices may be worse, because it can assign fractions of experts.
+        """
         if known is None or self.flow or self.problem.bound(found) <= self.problem.bound(known):
             return found
         return known
