@@ -1,9 +1,9 @@
-"""Families of instances to race solvers and to trap them, and readers and writers of others' file formats.
+"""Families of instances that measure solvers or test their hard cases, and readers and writers of public file formats.
 
 Benchmarks, tests and docs call it. It imports alignsolve and no other house.
 
-``FAMILIES["popular"](rng, num_clients=1000, num_experts=32)`` makes an instance. A new family is one file, a pure
-function ``(rng, *, num_clients, num_experts) -> AlignmentProblem``, and one line here.
+``FAMILIES["popular"](rng, num_clients=1000, num_experts=32)`` makes an instance. To add a family, write a file with a
+pure function ``(rng, *, num_clients, num_experts) -> AlignmentProblem``, and add a line here.
 """
 
 from problems.additive import additive

@@ -1,4 +1,4 @@
-"""Clients pay for their experts out of budgets of memory and time: a knapsack for each client."""
+"""Clients pay for their experts from budgets of memory and time: a knapsack for each client."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ MEGABYTE = 2.0**20
 
 
 def memory_budget(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Memory alone, in bytes: experts of several sizes, devices of several memories."""
+    """One budget, memory in bytes: experts differ in size, and devices in memory."""
     return _paid(rng, num_clients, _sizes(rng, num_experts)[:, None])
 
 
 def memory_and_time_budgets(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Bytes of memory, and seconds until the deadline, which a client spends on downloading and on training."""
+    """Two budgets: bytes of memory, and seconds until the deadline for downloading and training."""
     sizes = _sizes(rng, num_experts)
     seconds_per_byte = 1.0 / (MEGABYTE * rng.lognormal(np.log(8.0), 0.5, size=num_clients))
     seconds_to_train = rng.uniform(2.0, 6.0, size=num_experts)
@@ -29,12 +29,12 @@ def memory_and_time_budgets(rng: np.random.Generator, *, num_clients: int, num_e
 
 
 def _sizes(rng: np.random.Generator, num_experts: int) -> FloatArray:
-    """Bytes of each expert, whole megabytes of 8..32."""
+    """Draw the bytes of each expert: 8 to 32 whole megabytes."""
     return MEGABYTE * rng.integers(8, 33, size=num_experts).astype(np.float64)
 
 
 def _paid(rng: np.random.Generator, num_clients: int, cost: FloatArray) -> AlignmentProblem:
-    """Popular experts; a budget pays for the client's planted experts and up to a quarter more."""
+    """Make a problem with popular experts; a budget pays for the client's planted experts and up to a quarter more."""
     num_experts, num_resources = cost.shape[-2:]
     planted = deal(rng, device_tiers(rng, num_clients, num_experts), num_experts)
     demand, most = around_mean(loads(planted, num_experts))
@@ -50,6 +50,6 @@ def _paid(rng: np.random.Generator, num_clients: int, cost: FloatArray) -> Align
 
 
 def _spent(planted: Alignment, cost: FloatArray) -> FloatArray:
-    """What every client spends on its planted experts, (num_clients, num_resources)."""
+    """Return the cost of every client's planted experts, (num_clients, num_resources)."""
     paid = cost[planted.experts] if cost.ndim == 2 else cost[planted.clients(), planted.experts]
     return np.add.reduceat(paid, planted.indptr[:-1], axis=0)

@@ -1,13 +1,15 @@
 """DIMACS files that express an alignment: assignment (``.asn``) and min-cost-flow (``.min``) problems.
 
-A file of either kind minimises cost and fixes every flow; as an alignment the fitness is minus the cost.
+Files of both kinds minimise cost, and every supply and demand must be met exactly. As an alignment, fitness is minus
+the cost.
 
-``.asn``: the nodes listed by ``n`` lines are the clients, all others the experts, and everybody is matched once.
+``.asn``: the nodes in ``n`` lines are the clients, and all other nodes are the experts. Every client and every expert
+is matched once.
 
-``.min``: nodes with supply are the clients; the nodes that they send to are the experts, by arcs of capacity 1 (a
-lower bound of 1 makes the pair required). An expert keeps its own demand; what else it gets may flow on to one sink,
-whose arcs bound its load. A client's arc to the sink carries the units that it leaves unused. Anything else, costs on
-the way to the sink say, is not an alignment and is refused with its line.
+``.min``: nodes with supply are the clients. Their arcs, of capacity 1, lead to the experts; a lower bound of 1 makes
+the pair required. An expert keeps its own demand and may send the rest of its flow to one sink. The bounds of that arc
+bound the expert's load. A client's arc to the sink carries the client's unused units. A file with anything else, such
+as costs on arcs to the sink, is not an alignment. It is refused, and the message names the line.
 """
 
 import os
@@ -22,18 +24,18 @@ from alignsolve import AlignmentProblem
 
 ASSIGNMENT, FLOW = "asn", "min"
 FIELDS = {(ASSIGNMENT, "n"): 1, (ASSIGNMENT, "a"): 3, (FLOW, "n"): 2, (FLOW, "a"): 5}
-"""Numbers on a line, by kind of problem and of line."""
+"""Count of numbers in a line, by kind of problem and kind of line."""
 
 
 def read(path: str | os.PathLike[str]) -> AlignmentProblem:
-    """Read a DIMACS assignment or min-cost-flow file; its ``p`` line says which.
+    """Read a DIMACS assignment or min-cost-flow file; the ``p`` line decides between the two.
 
     Clients and experts are numbered in the order of their nodes.
 
     Raises
     ------
     ValueError
-        Naming the file and the line of what is not DIMACS, or cannot be said as an alignment.
+        If the file is not DIMACS, or cannot be expressed as an alignment. The message names the file and the line.
     """
     network = _parse(Path(path))
     if network.kind == ASSIGNMENT:
@@ -53,7 +55,7 @@ class _Arc:
 
 @dataclass
 class _Network:
-    """What a file says, every part with the line where it says it."""
+    """The content of a file; every part carries its line number for error messages."""
 
     path: Path
     kind: str = ""
@@ -61,7 +63,7 @@ class _Network:
     num_nodes: int = 0
     num_arcs: int = 0
     supply: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Node → (supply, line); 1 for the clients of an assignment file."""
+    """Node → (supply, line); in an assignment file every client has supply 1."""
     arcs: list[_Arc] = field(default_factory=list)
 
     def refuse(self, line: int, why: str) -> NoReturn:
@@ -145,7 +147,7 @@ def _assignment(network: _Network) -> AlignmentProblem:
 
 
 class _Pairs:
-    """The matrices of pairs, filled arc by arc."""
+    """The matrices over pairs (fitness, eligible, required), filled arc by arc."""
 
     def __init__(self, network: _Network, clients: list[int], experts: list[int]) -> None:
         if not clients or not experts:
@@ -168,12 +170,14 @@ class _Pairs:
 
 
 def _flow(network: _Network) -> AlignmentProblem:
+    # Sort the nodes into clients, experts and the sink.
     _check_balance(network)
     clients = sorted(node for node, (supply, _) in network.supply.items() if supply > 0)
     sink = _find_sink(network, set(clients))
     reached = {arc.head for arc in network.arcs} | {arc.tail for arc in network.arcs}
     demanding = {node for node, (supply, _) in network.supply.items() if supply < 0}
     experts = sorted((reached | demanding) - set(clients) - {sink})
+    # Sort the arcs: arcs to the sink give bounds (row 0: least, row 1: most), all others are pairs.
     pairs = _Pairs(network, clients, experts)
     supply = np.array([network.supply_of(node) for node in clients])
     unused = np.zeros((2, len(clients)), dtype=np.int64)
@@ -188,6 +192,7 @@ def _flow(network: _Network) -> AlignmentProblem:
             _check_pair(network, arc, pairs)
             if arc.most:
                 pairs.add(arc)
+    # A client gets its supply less its unused units. An expert's load is its demand plus its flow to the sink.
     return AlignmentProblem(
         pairs.fitness,
         client_capacity=supply - unused[0],
@@ -207,7 +212,7 @@ def _check_balance(network: _Network) -> None:
 
 
 def _find_sink(network: _Network, clients: set[int]) -> int | None:
-    """Return the node that experts send on to, if there is one."""
+    """Return the node that experts send flow to; None if there is none."""
     sink = None
     for arc in network.arcs:
         if arc.tail in clients:

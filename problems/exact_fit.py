@@ -1,7 +1,7 @@
-"""Weighted loads that fill the capacities to the last digit, all of which must be placed.
+"""Weighted loads that fill the capacities exactly, and all of which must be placed.
 
-A naive comparison of floats finds no room for them. All clients have the same load, so that a feasible alignment is
-easy to find and only its arithmetic is hard.
+A comparison of floats without tolerance finds no room for them. All clients have the same load. So a feasible alignment
+is easy to find, and only the arithmetic is hard.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ def exact_decimals(rng: np.random.Generator, *, num_clients: int, num_experts: i
 
 
 def exact_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Loads of a gigabyte and a little, in bytes."""
+    """Loads of slightly more than a gigabyte, in bytes."""
     return _fitting(rng, num_clients, num_experts, hundredths=100 * (1_000_000_000 + int(rng.integers(1, 1_000))))
 
 
 def _fitting(rng: np.random.Generator, num_clients: int, num_experts: int, *, hundredths: int) -> AlignmentProblem:
-    """Popular experts, whose capacities are exactly the loads that the clients must place."""
+    """Make a problem with popular experts whose capacities equal the loads that the clients must place."""
     capacity = device_tiers(rng, num_clients, num_experts)
     counts = loads(deal(rng, capacity, num_experts), num_experts)
     return AlignmentProblem(

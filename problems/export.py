@@ -1,8 +1,8 @@
-"""Problems as MPS and LP files, for every solver that reads them.
+"""Problems as MPS and LP files, for every solver that reads these formats.
 
-Floats are written so that they read back equal. HiGHS's own writer does not do that: highspy 1.14 writes 15 digits, so
-that 0.1 + 0.2 comes back as 0.3 and 1/3 as another number, in both formats; and a row that is bounded on both sides
-comes back from its LP files as an equation with one more column. So the lines are written here.
+Floats are written with all their digits, so that reading gives the same floats. HiGHS's own writer does not do this.
+highspy 1.14 writes 15 digits in both formats: 0.1 + 0.2 is read back as 0.3, and 1/3 as another number. In its LP files
+a row with two bounds is read back as an equation with one more column. So the lines are written here.
 """
 
 import math
@@ -22,19 +22,19 @@ TERMS_PER_LINE = 8
 
 
 def write(problem: AlignmentProblem, path: str | os.PathLike[str]) -> None:
-    """Write a problem of either class as a mixed-integer program, maximising; the suffix says in which format.
+    """Write a problem of either class as a mixed-integer program, maximising; the suffix decides the format.
 
     Parameters
     ----------
     problem
-        Pairs become binary columns ``x_i_j``; rows are named after what they bound.
+        Pairs become binary columns ``x_i_j``. A row's name says whose bound it is.
     path
-        ``*.mps`` (free format) or ``*.lp`` (CPLEX format). A file that exists is replaced.
+        ``*.mps`` (free format) or ``*.lp`` (CPLEX format). An existing file is replaced.
 
     Raises
     ------
     ValueError
-        For another suffix.
+        If the path has another suffix.
     """
     target = Path(path)
     lines = {".mps": _mps, ".lp": _lp}.get(target.suffix)
@@ -46,7 +46,7 @@ def write(problem: AlignmentProblem, path: str | os.PathLike[str]) -> None:
 
 @dataclass(frozen=True)
 class _MpsRow:
-    """A row as MPS has it; a range, where there is one, is the distance of its other bound."""
+    """A row in MPS form; ``range``, if it is given, is the distance from ``bound`` to the row's other bound."""
 
     name: str
     sense: str
@@ -78,7 +78,10 @@ def _mps(program: LinearProgram) -> Iterator[str]:
 
 
 def _mps_rows(name: str, lower: float, upper: float) -> list[_MpsRow]:
-    """One row, or none where nothing is bounded; two where no range says both bounds exactly, as of crossed ones."""
+    """Return one MPS row, no row without a bound, or two rows if no range gives both bounds exactly.
+
+    Two rows are needed if the bounds cross, or if the difference of the bounds is rounded.
+    """
     most, least = math.isfinite(upper), math.isfinite(lower)
     if lower == upper:
         return [_MpsRow(name, "E", upper)]
@@ -90,12 +93,14 @@ def _mps_rows(name: str, lower: float, upper: float) -> list[_MpsRow]:
 
 
 def _mps_columns(program: LinearProgram, written: list[list[str]]) -> Iterator[str]:
-    """Every column's cost and entries, the pairs between the marks that make them whole.
+    """Yield every column's cost and entries; markers around the pairs declare them integer.
 
     Parameters
     ----------
+    program
+        Rows and columns.
     written
-        The names under which each row is written.
+        The names under which each row is written; there are up to two per row.
     """
     start, index, value = program.start.tolist(), program.index.tolist(), program.value.tolist()
     columns = enumerate(zip(program.column_names(), program.cost.tolist(), strict=True))
@@ -140,7 +145,7 @@ def _rows(program: LinearProgram) -> Iterator[tuple[str, float, float]]:
 def _rows_with_terms(
     program: LinearProgram, names: list[str]
 ) -> Iterator[tuple[str, float, float, list[tuple[float, str]]]]:
-    """Rows with their entries, read off the columns; a row without entries gets a column with coefficient 0."""
+    """Yield rows with their entries, collected from the columns; an empty row gets one entry of 0."""
     columns = np.repeat(np.arange(len(program.cost)), np.diff(program.start))
     order = np.argsort(program.index, kind="stable")
     ends = np.searchsorted(program.index[order], np.arange(len(program.row_lower) + 1)).tolist()
@@ -152,7 +157,7 @@ def _rows_with_terms(
 
 
 def _sum(head: str, terms: Iterable[tuple[float, str]], tail: str) -> Iterator[str]:
-    """A linear expression over several lines."""
+    """Yield a linear expression, over several lines if it is long."""
     written = iter(f"{coefficient:+} {name}" for coefficient, name in terms)
     line = list(islice(written, TERMS_PER_LINE))
     while line:

@@ -1,4 +1,4 @@
-"""What a family of instances is: a function that makes one, and the reason if all of them are infeasible."""
+"""The classes of a family of instances: a function that makes one, and the reason if all of them are infeasible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from alignsolve.numerics import BoolArray
 
 
 class Make(Protocol):
-    """A family: a pure function of its generator and its sizes; parameters of its own have defaults."""
+    """A function that makes an instance from a generator and sizes only; other parameters have defaults."""
 
     def __call__(self, rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
         """Make one instance."""
@@ -30,14 +30,15 @@ def every_expert(problem: AlignmentProblem) -> BoolArray:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why no instance of a family can be solved.
+    """The reason why no instance of a family can be solved.
 
     Attributes
     ----------
     side
         The side of every witness of an instance.
     experts
-        Gives the (num_experts,) bools of one witness of an instance; others may exist. All False for "row".
+        Function of an instance that returns the experts of one witness as (num_experts,) bools. Other witnesses may
+        exist. For "row" all are False.
     """
 
     side: Literal["demand", "capacity", "row"]
@@ -53,7 +54,7 @@ class Family:
     make
         Makes an instance: ``family(rng, num_clients=…, num_experts=…)`` calls it.
     infeasible
-        The reason why its instances are infeasible; None: all are feasible, by construction.
+        The reason why all instances are infeasible; None: all are feasible by construction.
     """
 
     make: Make
@@ -65,7 +66,7 @@ class Family:
         return self.infeasible is None
 
     def __call__(self, rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-        """Make an instance with at least one client and one expert; the same for the same state of ``rng``."""
+        """Make an instance with at least one client and one expert; the same state of ``rng`` gives the same one."""
         if num_clients < 1 or num_experts < 1:
             raise ValueError(f"an instance needs a client and an expert, not {num_clients} x {num_experts}")
         return self.make(rng, num_clients=num_clients, num_experts=num_experts)

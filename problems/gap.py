@@ -6,8 +6,8 @@ Operations Research 24 (1997). Type E: M. Laguna et al. (1995), in the form that
 client's largest load. In E a few clients have much larger loads than all others. Costs are minimised: fitness is minus
 the cost.
 
-The rules do not promise a feasible instance. So a greedy alignment is planted first, and a capacity that it breaks is
-raised: sometimes with a few clients, never at the published sizes.
+The rules do not guarantee a feasible instance. So a greedy alignment is planted first, and a capacity that it exceeds
+is raised. This happens sometimes with a few clients, and never at the published sizes.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from alignsolve.numerics import FloatArray, IntArray
 from problems.orlib import one_each
 
 ROOM = 0.8
-"""Capacities of types C, D and E: this share of what an expert would carry of an even deal of all clients."""
+"""Capacities of types C, D and E, as a share of an expert's total load divided by the number of experts."""
 
 
 def gap_a(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
@@ -33,7 +33,7 @@ def gap_b(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> Al
 
 
 def gap_c(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Type C: as A, with capacities of 80 % of an even deal."""
+    """Type C: as A, with capacities of 80 % of an even share."""
     cost, load = _unrelated(rng, num_clients, num_experts)
     return _planted(cost, load, _even(load))
 
@@ -46,20 +46,20 @@ def gap_d(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> Al
 
 
 def gap_e(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Type E: loads of 1 − 10·ln(u), costs of 1000/load less noise of 0..10, both to whole numbers; u uniform."""
+    """Type E: loads 1 − 10·ln(u) with u uniform, costs 1000/load minus noise of 0..10, both cut to whole numbers."""
     load = 1.0 - 10.0 * np.log(1.0 - rng.random((num_experts, num_clients)))
     cost = 1000.0 / load - 10.0 * rng.random(load.shape)
     return _planted(cost.astype(np.int64), load.astype(np.int64), _even(load.astype(np.int64)))
 
 
 def _unrelated(rng: np.random.Generator, num_clients: int, num_experts: int) -> tuple[IntArray, IntArray]:
-    """Costs and loads of types A to C, (num_experts, num_clients)."""
+    """Draw costs and loads of types A to C, (num_experts, num_clients)."""
     load = rng.integers(5, 26, size=(num_experts, num_clients))
     return rng.integers(10, 51, size=load.shape), load
 
 
 def _loose(cost: IntArray, load: IntArray) -> FloatArray:
-    """The same capacity for all: 0.6·15·(clients per expert) + 0.4·the most that cost alone would give one."""
+    """Return one capacity for all experts: 0.6·15·(clients per expert) + 0.4·(largest load if costs alone decide)."""
     num_experts, num_clients = load.shape
     cheapest = cost.argmin(axis=0)
     carried = np.bincount(cheapest, weights=load[cheapest, np.arange(num_clients)], minlength=num_experts)
@@ -72,7 +72,7 @@ def _even(load: IntArray) -> FloatArray:
 
 
 def _planted(cost: IntArray, load: IntArray, capacity: FloatArray) -> AlignmentProblem:
-    """Round the capacities down; raise those that a greedy alignment breaks."""
+    """Round the capacities down; raise those that a greedy alignment exceeds."""
     room = np.floor(capacity)
     carried = np.zeros(len(load))
     for i in np.argsort(-load.min(axis=0), kind="stable"):

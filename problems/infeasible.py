@@ -1,7 +1,7 @@
-"""Infeasible instances, a function for each kind of reason. Most of them are infeasible by one unit only.
+"""Infeasible instances, with a function for each kind of reason; most are infeasible by one unit only.
 
-Only the side that fails is bounded, so that there is one reason only. Where clients demand nothing, no capacity can be
-exceeded. Where experts demand nothing, no demand can be missed.
+Only the side that fails has bounds, so that there is only one reason. If clients demand nothing, no capacity can be
+exceeded. If experts demand nothing, no demand can be missed.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from problems.popular import popular_fitness
 
 
 def contradictory_row(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """One client demands an expert more than it is eligible for."""
+    """One client demands one expert more than it is eligible for."""
     i, demand = rng.integers(num_clients), min(2, num_experts)
     eligible = np.ones((num_clients, num_experts), dtype=np.bool_)
     eligible[i, demand - 1 :] = False
@@ -90,9 +90,10 @@ def crossed_bounds(rng: np.random.Generator, *, num_clients: int, num_experts: i
 def few_eligible(
     rng: np.random.Generator, *, num_clients: int, num_experts: int, share: float = 0.2
 ) -> AlignmentProblem:
-    """A third of the experts demand one client more than those few who are eligible for them have room for."""
+    """A third of the experts have few eligible clients, and demand one client more than these have room for."""
     capacity = device_tiers(rng, num_clients, num_experts)
     wanted = -(-num_experts // 3)
+    # Only the ``able`` clients are eligible for the first ``wanted`` experts, which demand one client too many.
     able = rng.permutation(num_clients)[: int(share * num_clients)]
     eligible = np.ones((num_clients, num_experts), dtype=np.bool_)
     eligible[:, :wanted] = False
@@ -110,7 +111,7 @@ def few_eligible(
 def narrow_layer(
     rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4
 ) -> AlignmentProblem:
-    """Every client needs an expert of each layer, and those of the first have room for all clients but one."""
+    """Every client needs an expert of each layer, but the first layer has room for all clients except one."""
     group = np.arange(num_experts) * min(num_layers, num_experts) // num_experts
     room = np.full(num_experts, np.inf)
     room[group == 0] = _split(num_clients - 1, int((group == 0).sum()))
@@ -125,5 +126,5 @@ def narrow_layer(
 
 
 def _split(total: int, parts: int) -> FloatArray:
-    """Whole shares of a total, as equal as they can be."""
+    """Split a total into whole parts that differ by at most 1."""
     return (total // parts + (np.arange(parts) < total % parts)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Experts of several MoE layers: a client needs some in each, or it cannot run a forward pass."""
+"""Experts of several MoE layers: a client needs at least one in each, or it cannot run a forward pass."""
 
 import numpy as np
 
@@ -10,10 +10,11 @@ from problems.popular import popular_fitness
 
 
 def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4) -> AlignmentProblem:
-    """One or two experts of each layer for every client; loads balanced within each layer."""
+    """One or two experts of each layer for every client; loads are balanced within each layer."""
     group = np.arange(num_experts) * min(num_layers, num_experts) // num_experts
     sizes = np.bincount(group)
     capacity = np.minimum(rng.integers(1, 3, size=(num_clients, 1)), sizes)
+    # Plant an alignment in each layer, and set the layer's bounds around it.
     demand, most = np.empty(num_experts), np.empty(num_experts)
     for g, size in enumerate(sizes):
         planted = deal(rng, capacity[:, g], size)
@@ -33,7 +34,7 @@ def layers(rng: np.random.Generator, *, num_clients: int, num_experts: int, num_
 def layers_under_one_budget(
     rng: np.random.Generator, *, num_clients: int, num_experts: int, num_layers: int = 4
 ) -> AlignmentProblem:
-    """One memory for the experts of all layers: an expert of each, and a second where it fits; later layers are larger.
+    """One memory budget for the experts of all layers: one or two experts of each layer; later layers are larger.
 
     A budget pays for the client's planted experts, one or two of each layer, and up to a quarter more.
     """
@@ -42,6 +43,7 @@ def layers_under_one_budget(
     spent = np.zeros(num_clients)
     parts: list[AlignmentProblem] = []
     costs: list[FloatArray] = []
+    # One problem per layer, with a planted alignment. The planted experts' costs add up to the clients' spending.
     for k, size in enumerate(sizes):
         planted = deal(rng, np.minimum(rng.integers(1, 3, size=num_clients), size), size)
         demand, most = around_mean(loads(planted, size))

@@ -2,9 +2,8 @@
 
     maximise cost·v   subject to   row_lower ≤ A·v ≤ row_upper,   lower ≤ v ≤ upper
 
-The first columns are the eligible pairs, x_ij in {0, 1}. Behind them stands one column for each expert's overload and
-one for its shortfall where bounds are soft. The rows are those of
-:mod:`alignsolve.solvers.common.integer_program`, all of them, neither scaled nor rounded.
+The first columns are the eligible pairs, x_ij in {0, 1}. If bounds are soft, columns for each expert's overload and
+shortfall follow. The rows are all rows of :mod:`alignsolve.solvers.common.integer_program`, neither scaled nor rounded.
 """
 
 from dataclasses import dataclass
@@ -23,19 +22,20 @@ class LinearProgram:
     Attributes
     ----------
     cost, lower, upper
-        (num_columns,) float64; the first ``len(clients)`` columns are pairs and whole, the others continuous.
+        (num_columns,) float64. The first ``len(clients)`` columns are pairs and integer; the others are continuous.
     start, index, value
-        A by columns: column k has ``value[start[k]:start[k + 1]]`` in the rows ``index[start[k]:start[k + 1]]``.
+        The matrix A by columns: column k has the entries ``value[start[k]:start[k + 1]]`` in the rows
+        ``index[start[k]:start[k + 1]]``.
     row_lower, row_upper
         (num_rows,) float64; ±inf where there is no bound.
     row_kinds
-        What the rows are, in their order: a kind and the shape of its rows, such as ("group", (num_clients, 2)).
+        The kinds of rows, in order: each has a name and the shape of its rows, such as ("group", (num_clients, 2)).
     clients, experts
-        The pair behind each of the first columns.
+        The pair of each of the first columns.
     num_clients
-        Rows of the alignment.
+        Number of clients of the problem.
     expert_rows
-        The rows that bound the experts' loads by hard bounds: where their prices are read.
+        The rows of the hard bounds on the experts' loads; their duals give the prices.
     """
 
     cost: FloatArray
@@ -54,28 +54,29 @@ class LinearProgram:
 
     @property
     def integral(self) -> BoolArray:
-        """(num_columns,) which columns must be whole."""
+        """(num_columns,) True for columns that must be integer."""
         return np.arange(len(self.cost)) < len(self.clients)
 
     def row_names(self) -> list[str]:
-        """``client_i``, ``group_i_g``, ``expert_j``, ``soft_capacity_j``, ``soft_demand_j``, ``budget_r_i``."""
+        """Return ``client_i``, ``group_i_g``, ``expert_j``, ``soft_capacity_j``, ``soft_demand_j``, ``budget_r_i``."""
         return ["_".join(map(str, (kind, *at))) for kind, shape in self.row_kinds for at in np.ndindex(*shape)]
 
     def column_names(self) -> list[str]:
-        """``x_i_j`` for pairs, then ``over_j`` and ``short_j``."""
+        """Return ``x_i_j`` for pairs, then ``over_j`` and ``short_j``."""
         pairs = [f"x_{i}_{j}" for i, j in zip(self.clients.tolist(), self.experts.tolist(), strict=True)]
         rows = self.row_names() if len(self.cost) > len(pairs) else []
         soft = [rows[self.index[self.start[k]]] for k in range(len(pairs), len(self.cost))]
         return pairs + [name.replace("soft_capacity", "over").replace("soft_demand", "short") for name in soft]
 
     def alignment(self, columns: FloatArray) -> Alignment:
-        """Read an alignment off the columns' values: a pair is in if its value is above one half."""
+        """Return the alignment of the columns' values: a pair is assigned if its value is above one half."""
         chosen = np.asarray(columns)[: len(self.clients)] > 0.5
         return Alignment.from_pairs(self.clients[chosen], self.experts[chosen], self.num_clients)
 
 
 def linear_program(problem: AlignmentProblem) -> LinearProgram:
-    """Lay a problem of either class out as rows and columns."""
+    """Write a problem of either class as rows and columns."""
+    # The pairs' columns, then the columns of soft bounds.
     allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
     program = describe(problem, allowed)
     first = dict(zip((kind.name for kind in program.kinds), _first_rows(program), strict=False))
@@ -100,12 +101,12 @@ def linear_program(problem: AlignmentProblem) -> LinearProgram:
 
 
 def _first_rows(program: IntegerProgram) -> list[int]:
-    """The number of each kind's first row."""
+    """Return the index of each kind's first row."""
     return np.cumsum([0, *(len(kind) for kind in program.kinds)]).tolist()
 
 
 def _soft_columns(program: IntegerProgram, first: dict[str, int]) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Rows, signs and costs of the overload and shortfall columns."""
+    """Return rows, signs and costs of the columns for overload and shortfall."""
     rows, signs, costs = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
     for name, sign in (("soft_capacity", -1.0), ("soft_demand", 1.0)):
         kind = program.kind(name)

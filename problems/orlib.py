@@ -1,9 +1,9 @@
 """The OR-Library's format of generalised assignment problems, and its instances as alignments.
 
-A file holds numbers apart by white space, lines mean nothing: ``m n`` (agents, jobs), the m×n costs agent by agent, the
-m×n resources that a job takes of an agent, the m capacities. As an alignment the jobs are clients that get exactly one
-expert, the agents are experts, and what a job takes is the load that the client puts on the expert. The same file is
-raced in two senses: "min" reads costs (fitness is minus the cost), "max" reads profits.
+A file holds numbers separated by white space; line breaks have no meaning. The numbers are ``m n`` (agents, jobs), then
+m×n costs agent by agent, then m×n resources that a job takes from an agent, then m capacities. As an alignment, jobs
+are clients that get exactly one expert, and agents are experts. The resource is the load that the client puts on the
+expert. A file can be read in two senses: "min" reads costs (fitness is minus the cost), "max" reads profits.
 
 Source: J. E. Beasley, OR-Library: distributing test problems by electronic mail, JORS 41 (1990).
 """
@@ -31,14 +31,15 @@ def read(path: str | os.PathLike[str], *, sense: Sense = "min") -> AlignmentProb
     Parameters
     ----------
     path
-        The file: one instance.
+        The file, which holds one instance.
     sense
-        "min": its costs are to be as low as possible; "max": they are profits.
+        "min": the costs are minimised; "max": the costs are profits and are maximised.
 
     Raises
     ------
     ValueError
-        Naming the file, and the number and the line of what is not one, is missing, too many or negative.
+        If a number is missing, superfluous, negative or unreadable. The message names the file, the number and the
+        line.
     """
     _check_sense(sense)
     numbers = _Numbers(Path(path))
@@ -51,14 +52,14 @@ def read(path: str | os.PathLike[str], *, sense: Sense = "min") -> AlignmentProb
 
 
 def one_each(cost: RealArray, load: RealArray, capacity: RealArray, *, sense: Sense = "min") -> AlignmentProblem:
-    """Return the alignment in which every job (client) goes to exactly one agent (expert).
+    """Return the alignment problem in which every job (client) goes to exactly one agent (expert).
 
     Parameters
     ----------
     cost, load
         (num_agents, num_jobs), agent by agent as in the files. Whole costs are kept as exact integers.
     capacity
-        (num_agents,).
+        (num_agents,) the agents' capacities.
     sense
         Whether ``cost`` is a cost or a profit.
     """
@@ -75,12 +76,12 @@ def one_each(cost: RealArray, load: RealArray, capacity: RealArray, *, sense: Se
 
 
 def write(problem: AlignmentProblem, path: str | os.PathLike[str], *, sense: Sense = "min") -> None:
-    """Write a problem that is one of generalised assignment; numbers read back equal.
+    """Write a generalised assignment problem; reading the file gives equal numbers.
 
     Raises
     ------
     ValueError
-        Naming what the format cannot say: anything but one expert for each client and hard, finite capacities.
+        If the problem has anything but one expert per client and hard, finite capacities. The message names it.
     """
     _check_sense(sense)
     _refuse_the_inexpressible(problem)
@@ -104,7 +105,7 @@ def _word(number: float) -> str:
 
 
 def _refuse_the_inexpressible(problem: AlignmentProblem) -> None:
-    """Say what a GAP file has no place for."""
+    """Raise ValueError for the first part of a problem that a GAP file cannot express."""
     one = unspread(problem.client_capacity) == 1
     if not (one.all() and (unspread(problem.client_demand) == 1).all()):
         raise ValueError(
@@ -121,7 +122,7 @@ def _refuse_the_inexpressible(problem: AlignmentProblem) -> None:
 
 @dataclass
 class _Numbers:
-    """The words of a file, taken from the front; whoever complains knows the line."""
+    """The numbers of a file, read one after the other; error messages name the line."""
 
     path: Path
     at: int = 0
@@ -134,7 +135,7 @@ class _Numbers:
         raise ValueError(f"{self.path.name}{where}: {why}")
 
     def _line(self, at: int) -> int:
-        """Line of the word number ``at``, from 1."""
+        """Return the line of the word with index ``at``; lines are counted from 1."""
         seen = 0
         lines = self.path.read_text(encoding="ascii", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
@@ -144,7 +145,7 @@ class _Numbers:
         return len(lines)
 
     def size(self, what: str) -> int:
-        """Take a number of agents or of jobs."""
+        """Read the number of agents or of jobs."""
         if self.at >= len(self.words):
             self.refuse(f"the file ends before the number of {what}; a GAP file begins with agents and jobs")
         word = self.words[self.at]
@@ -158,7 +159,7 @@ class _Numbers:
         return size
 
     def expect(self, count: int, num_agents: int, num_jobs: int) -> None:
-        """Refuse a file with more or fewer numbers than its sizes call for."""
+        """Refuse a file with more or fewer numbers than its sizes require."""
         found = len(self.words) - self.at
         if found != count:
             told = f"{num_agents} agents and {num_jobs} jobs call for {count} more numbers, there are {found}"
@@ -166,12 +167,12 @@ class _Numbers:
             self.refuse(f"{told}: {hint}", min(self.at + count, len(self.words) - 1))
 
     def matrix(self, what: str, num_agents: int, num_jobs: int, *, negative: bool = True) -> FloatArray:
-        """Take a number for every agent and job."""
+        """Read a number for every agent and job."""
         rows = [self.take(f"{what} of agent {k}", num_jobs, negative=negative) for k in range(num_agents)]
         return np.array(rows).reshape(num_agents, num_jobs)
 
     def take(self, what: str, count: int, *, negative: bool = True) -> FloatArray:
-        """Take ``count`` numbers."""
+        """Read ``count`` numbers."""
         words = self.words[self.at : self.at + count]
         values = np.array([self._number(what, k, word) for k, word in enumerate(words)])
         if not negative and (values < 0).any():

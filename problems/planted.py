@@ -1,7 +1,8 @@
-"""Feasible by construction: every family plants an alignment first and draws its bounds around it.
+"""Planted alignments, which make instances feasible: a family plants one first and draws its bounds around it.
 
-The planted alignment deals the experts out like cards: clients in random order, each takes the next ones of an
-endless round 0, 1, …, E−1, 0, 1, …. No client gets an expert twice, and no two experts differ by more than one client.
+The planted alignment deals the experts like cards. The clients come in random order. Each takes the next experts of the
+endless sequence 0, 1, …, E−1, 0, 1, …. So no client gets an expert twice, and the numbers of clients of two experts
+differ by at most one.
 """
 
 from typing import Any
@@ -12,15 +13,15 @@ from alignsolve import Alignment, AlignmentProblem, RowBlocks
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 
 TIERS, SHARES = (1, 2, 4), (0.5, 0.3, 0.2)
-"""Experts that a weak, a middling and a strong device can train, and how common they are."""
+"""Number of experts that a weak, a medium and a strong device can train, and the share of these devices."""
 SPREAD = 0.15
-"""How far an expert's load may lie from the mean: close enough to bind."""
+"""Largest relative distance of an expert's load from the mean; small enough that the bounds bind."""
 
 
 def balanced(
     rng: np.random.Generator, fitness: RealArray | RowBlocks, *, spread: float = SPREAD, **more: Any
 ) -> AlignmentProblem:
-    """Return the plain problem for a fitness: device tiers, at least one expert a client, loads close to their mean."""
+    """Return the standard problem for a fitness: device tiers, at least one expert per client, balanced loads."""
     capacity = device_tiers(rng, *fitness.shape)
     demand, most = around_mean(loads(deal(rng, capacity, fitness.shape[1]), fitness.shape[1]), spread)
     return AlignmentProblem(
@@ -29,12 +30,13 @@ def balanced(
 
 
 def device_tiers(rng: np.random.Generator, num_clients: int, num_experts: int) -> IntArray:
-    """Draw how many experts each client can train, (num_clients,)."""
+    """Draw the number of experts that each client can train, (num_clients,)."""
     return np.minimum(rng.choice(TIERS, size=num_clients, p=SHARES), num_experts)
 
 
 def deal(rng: np.random.Generator, number: IntArray, num_experts: int) -> Alignment:
     """Deal ``number[i]`` experts, at most num_experts, to each client i."""
+    # ``first`` is the place in the endless sequence at which a client's experts begin.
     order = rng.permutation(len(number))
     first = np.empty(len(number), dtype=np.int64)
     first[order] = np.cumsum(number[order]) - number[order]
@@ -44,13 +46,13 @@ def deal(rng: np.random.Generator, number: IntArray, num_experts: int) -> Alignm
 
 
 def loads(planted: Alignment, num_experts: int, client_load: RealArray | None = None) -> FloatArray:
-    """Load per expert, (num_experts,), for loads of each client or 1."""
+    """Return the load of each expert, (num_experts,); without ``client_load`` every client counts 1."""
     weights = None if client_load is None else client_load[planted.clients()]
     return np.bincount(planted.experts, weights=weights, minlength=num_experts).astype(np.float64)
 
 
 def around_mean(planted_loads: FloatArray, spread: float = SPREAD) -> tuple[FloatArray, FloatArray]:
-    """Whole demands and capacities at mean·(1 ∓ spread), but wide enough for the planted loads."""
+    """Return integer demands and capacities at mean·(1 ∓ spread), widened where planted loads lie outside."""
     mean = planted_loads.mean()
     demand = np.minimum(np.floor(mean * (1.0 - spread)), planted_loads)
     capacity = np.maximum(np.ceil(mean * (1.0 + spread)), planted_loads)

@@ -1,4 +1,4 @@
-"""Every client wants the same few experts: greed starves the others, and the capacities bind."""
+"""Every client prefers the same few experts: a greedy choice leaves the others without clients; capacities bind."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from problems.planted import balanced
 
 
 def popular(rng: np.random.Generator, *, num_clients: int, num_experts: int, skew: float = 1.0) -> AlignmentProblem:
-    """Zipf's popularity 1/rank^skew of the experts, plus a client's own taste in [0, 1)."""
+    """An expert's popularity by Zipf's law, 1/rank^skew, plus an independent number in [0, 1) for each pair."""
     return balanced(rng, popular_fitness(rng, num_clients, num_experts, skew))
 
 
 def popular_fitness(rng: np.random.Generator, num_clients: int, num_experts: int, skew: float = 1.0) -> FloatArray:
-    """(num_clients, num_experts) fitness with a few experts that most clients prefer."""
+    """Draw fitness with a few experts that most clients prefer, (num_clients, num_experts)."""
     fitness = rng.random((num_clients, num_experts))
     fitness += rng.permutation(np.arange(1.0, num_experts + 1.0) ** -skew)
     return fitness

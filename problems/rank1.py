@@ -1,4 +1,4 @@
-"""Fitness a_i·b_j: all clients rank the experts alike, and differ only in how large their fitness is."""
+"""Fitness a_i·b_j: all clients rank the experts in the same order, and differ only in the size of their fitness."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Some pairs are required: a client keeps an expert whatever its fitness."""
+"""Some pairs are required: the client must be assigned the expert, whatever the fitness."""
 
 import math
 
@@ -10,7 +10,7 @@ from problems.popular import popular_fitness
 
 
 def required(rng: np.random.Generator, *, num_clients: int, num_experts: int, share: float = 0.1) -> AlignmentProblem:
-    """A ``share`` of the pairs of a planted alignment, one at least, is required; popular experts otherwise."""
+    """Popular experts; a ``share`` of the pairs of a planted alignment is required, at least one pair."""
     capacity = device_tiers(rng, num_clients, num_experts)
     planted = deal(rng, capacity, num_experts)
     settled = rng.choice(len(planted.experts), size=math.ceil(share * len(planted.experts)), replace=False)

@@ -7,7 +7,7 @@ from problems.planted import around_mean, deal, device_tiers, loads
 
 
 def sparse(rng: np.random.Generator, *, num_clients: int, num_experts: int, density: float = 0.2) -> AlignmentProblem:
-    """Independent fitness on a share ``density`` of the pairs, and on those of a planted alignment."""
+    """Independent fitness on a share ``density`` of the pairs, and on the pairs of a planted alignment."""
     capacity = device_tiers(rng, num_clients, num_experts)
     planted = deal(rng, capacity, num_experts)
     eligible = rng.random((num_clients, num_experts), dtype=np.float32) < density

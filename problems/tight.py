@@ -1,4 +1,4 @@
-"""Every bound is an equation: demand equals capacity for every client and every expert."""
+"""All bounds are equations: demand equals capacity for every client and every expert."""
 
 import numpy as np
 

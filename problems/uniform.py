@@ -1,4 +1,4 @@
-"""Fitness drawn evenly: no structure at all, the first thing to try."""
+"""Uniformly random fitness, without any structure: the first family to try."""
 
 import numpy as np
 

@@ -9,17 +9,17 @@ from problems.popular import popular_fitness
 
 
 def weighted(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Small whole loads, 1..9, of each client."""
+    """Small integer loads of the clients, 1..9."""
     return _loaded(rng, rng.integers(1, 10, size=num_clients), num_experts)
 
 
 def weighted_bytes(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> AlignmentProblem:
-    """Loads of a little over a gigabyte, whole numbers too: tolerances made for loads of 1 are worthless here."""
+    """Integer loads of slightly more than a gigabyte; absolute tolerances for loads of about 1 do not work here."""
     return _loaded(rng, 1_000_000_000 + rng.integers(0, 1_000, size=num_clients), num_experts)
 
 
 def _loaded(rng: np.random.Generator, load: RealArray, num_experts: int) -> AlignmentProblem:
-    """Popular experts, whose load may lie around the mean."""
+    """Make a problem with popular experts, whose loads are bounded around their mean."""
     capacity = device_tiers(rng, len(load), num_experts)
     demand, most = around_mean(loads(deal(rng, capacity, num_experts), num_experts, load))
     return AlignmentProblem(

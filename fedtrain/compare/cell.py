@@ -1,8 +1,8 @@
-"""One cell of a comparison, run from beginning to end: a line of figures for every round.
+"""One cell of a comparison, which is a whole run with a line of figures for every round.
 
-What the alignments are judged by is measured the same way for all, whatever they themselves look at. Loads are counted
-of what was completed, not of what was assigned. Fitness regret is told by a *referee*: an aligner with the router's
-fitness and balanced bounds that sees every report and aligns every cohort too, without being listened to.
+All alignments are measured in the same way, whatever data they use themselves. Loads count completed trainings, not
+assignments. Fitness regret is measured by a *referee*. The referee is an aligner with the router's fitness and balanced
+bounds. It sees every report and aligns every cohort too, but its alignments are not used for training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,34 +23,36 @@ from fedtrain.server.step import ServerState
 
 
 class Line(NamedTuple):
-    """A round of a cell.
+    """The figures of one round of a cell.
 
     Attributes
     ----------
     round
-        Counted from 1.
+        Number of the round, counted from 1.
     accuracy, loss
-        Of the whole model on the test set.
+        Test accuracy and test loss of the whole model.
     personalised, worst
-        Mean and least personalised accuracy over clients, each with the experts that it last held; clients that never
-        held one do not count. NaN but in the last round, for to measure them takes as long as to train.
+        Mean and lowest personalised accuracy over clients. Each client is measured with the experts that it last held;
+        clients that never held one do not count. NaN in all rounds but the last, because measuring takes as long as
+        training.
     seconds
-        Simulated, since the run began.
+        Simulated seconds since the run began.
     bytes
-        Sent and received since the run began.
+        Bytes sent and received since the run began.
     assigned_cv
-        Coefficient of variation between experts of the clients that they were assigned in this round.
+        Variation between experts in the number of clients assigned in this round (coefficient of variation).
     completed_cv, completed_cv_total
-        The same of the clients that completed their training: in this round, and since the run began.
+        Variation between experts in the number of clients that completed their training: in this round, and since the
+        run began.
     sample_cv_total
-        The same of the examples that were routed to the expert in training.
+        Variation between experts in the number of examples routed to them in training, since the run began.
     regret
-        By how much the alignment's fitness is below the referee's, as a share of the referee's; NaN where the referee
-        sees no fitness yet. Below 0 for alignments that load experts or clients as the referee may not.
+        Difference of the referee's fitness and the alignment's, as a share of the referee's. NaN while the referee has
+        no fitness yet. Negative if the alignment gains by loads that the referee's bounds forbid.
     not_merged
-        Clients of the cohort whose update was not merged, or who were given nothing to train.
+        Number of clients in the cohort whose update was not merged, or that got nothing to train.
     align_seconds
-        Wall-clock time of aligning and observing.
+        Wall-clock time of aligning and of observing reports.
     round_seconds
         Wall-clock time of the whole round.
     """
@@ -73,7 +75,7 @@ class Line(NamedTuple):
 
 
 def run_cell(cell: Cell) -> list[Line]:
-    """Run a cell; clocks on the wall apart, its lines depend on nothing but its configuration.
+    """Run a cell; its lines depend on its configuration only, except for wall-clock times.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def run_cell(cell: Cell) -> list[Line]:
 
 
 class _Watch:
-    """Keeps what has to be added up from round to round."""
+    """Keeps the sums over the rounds, and measures each round."""
 
     def __init__(self, federation: Federation) -> None:
         self.federation = federation
@@ -99,7 +101,8 @@ class _Watch:
         self.held: dict[int, Sequence[int]] = {}
 
     def line(self, done: Round, state: ServerState) -> Line:
-        """Measure a round that is done, with the state after it."""
+        """Measure a finished round, with the state after it."""
+        # Add the round to the sums.
         row, solution = done.row, done.solution
         loads, samples = _completed(done.reports, len(self.loads))
         self.loads += loads
@@ -107,6 +110,7 @@ class _Watch:
         self.bytes += row.bytes_down + row.bytes_up
         for report in done.reports:
             self.held[report.client] = report.experts.tolist()
+        # Personalised accuracy is measured in the last round only.
         is_last = row.round == self.federation.config.rounds
         personal = personalised_accuracy(self.federation, state.tensors, self.held if is_last else {})
         return Line(
@@ -125,11 +129,11 @@ class _Watch:
 
 
 class _Referee:
-    """Aligns what the others align, by the router's fitness, and tells how much fitness they leave."""
+    """Aligns every cohort by the router's fitness, and measures how much fitness an alignment loses against this."""
 
     def __init__(self, federation: Federation) -> None:
-        # The same for all: the devices' capacity, whatever the policy makes of it, and no catching up, for what others
-        # load unevenly is not the referee's to make good.
+        # The referee is the same for all alignments. Its capacity is what the devices declare, whatever the policy
+        # uses. It does not catch up: uneven loads of other alignments must not change its bounds.
         capacity = declared_capacity(federation.fleet, federation.footprint)
         even, layers = LoadMonitor(catch_up=0.0), federation.aligner.layers
         parts = Parts(fitness=RouterFitness(), load=even, capacity=capacity, layers=layers)
@@ -155,7 +159,7 @@ def _total(fitness: FloatArray, solution: Solution) -> float:
 
 
 def _completed(reports: Sequence[Report], num_experts: int) -> tuple[FloatArray, FloatArray]:
-    """Clients, and examples routed, per expert: of the reports that were completed."""
+    """Return the number of clients and of routed examples per expert, from completed reports."""
     loads, samples = np.zeros(num_experts), np.zeros(num_experts)
     for report in reports:
         if report.completed:
@@ -170,17 +174,17 @@ def personalised_accuracy(federation: Federation, tensors: Tensors, held: Mappin
     Parameters
     ----------
     federation
-        Whose clients.
+        The clients and the test set.
     tensors
         The whole model.
     held
-        The experts of every client that is to be judged, ascending, at least one in every layer. With all experts it
-        is the whole model that is judged, with each client's eyes.
+        The experts of every client to evaluate, ascending, at least one in every layer. With all experts, the whole
+        model is evaluated on each client's view of the test set.
 
     Returns
     -------
     array
-        (len(held),) share of right predictions, weighted by the client's mixture of test groups; in the order of
+        (len(held),) share of correct predictions, weighted by the client's mixture of test groups; in the order of
         ``held``.
     """
     return np.array([_accuracy(federation, tensors, client, tuple(experts)) for client, experts in held.items()])

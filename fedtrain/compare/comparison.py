@@ -1,4 +1,4 @@
-"""A whole comparison: tune, judge, and write the results beside the cells."""
+"""A whole comparison: runs the cells to tune and to judge, and writes the results beside them."""
 
 import shutil
 from functools import cache
@@ -17,21 +17,21 @@ from fedtrain.results.run_folder import csv_text
 
 
 class Compared(NamedTuple):
-    """What a comparison came to.
+    """The result of a comparison.
 
     Attributes
     ----------
     plan
-        What was asked.
+        The plan that was run.
     folder
-        What was written: ``plan.toml``, ``cells/``, ``figures.csv``, ``comparisons.csv``, ``comparison.md``,
-        ``report.html``.
+        The folder with the results: ``plan.toml``, ``cells/``, ``figures.csv``, ``comparisons.csv``,
+        ``comparison.md``, ``report.html``.
     cells
-        The files of all cells, those that settings were chosen by included.
+        The files of all cells, including the cells for tuning.
     runs
-        The curves of those that the alignments are judged by.
+        The curves of the cells for judging.
     figures, comparisons
-        What is read off them.
+        All figures and comparisons, computed from these curves.
     """
 
     plan: Plan
@@ -43,20 +43,20 @@ class Compared(NamedTuple):
 
 
 def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells: Path | None = None) -> Compared:
-    """Run what a plan asks for and is not there yet, and write ``out/plan.name``.
+    """Run the cells of a plan that have no file yet, and write the results to ``out/plan.name``.
 
     Parameters
     ----------
     plan_file
         A TOML file (:mod:`fedtrain.compare.plan`).
     out
-        Folder of comparisons; made if need be.
+        Folder of all comparisons; it is created if needed.
     workers
-        Cells that run at the same time.
+        Number of cells that run at the same time.
     console
-        Where progress is shown.
+        Console for progress.
     cells
-        Folder of the cells, which several plans may share; None: ``cells/`` in this one's own folder.
+        Folder of the cells, which several plans may share; None: ``cells/`` in the plan's own folder.
 
     Raises
     ------
@@ -76,14 +76,17 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
     def read(cell: Cell) -> Curves:
         return read_cell(cell, cells)
 
+    # Run the cells for tuning, and choose the settings.
     tuning = list(plan.tuning_cells())
     _run(tuning, cells, workers, console, "tuning")
     settings = choose_settings(plan, read)
+    # Run the cells for judging, and compute the figures.
     judged = judged_cells(plan, settings)
     _run(judged, cells, workers, console, "judging")
     found = figures(plan, settings, read)
     compared = compare(plan, found)
     runs = {(one.task, one.alignment): one.curves for one in found}
+    # Write the results.
     text = (folder / "plan.toml").read_text(encoding="utf-8")
     atomic.replace_text(folder / "report.html", page(plan, text, runs, found, compared))
     atomic.replace_text(folder / "figures.csv", csv_text([FIGURE_COLUMNS, *figure_rows(plan, found)]))

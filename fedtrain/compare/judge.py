@@ -1,8 +1,8 @@
-"""What a comparison's curves say: each alignment's best setting, its figures, and how ours compares with every other.
+"""Judges a comparison's curves: the best setting of each alignment, its figures, and ours against every other.
 
-Targets are shares of what the reference reaches in the end, seed by seed. *In the end* means the mean of the last few
-rounds, because single rounds scatter. A setting is chosen by the tuning seeds alone: for the reference the one with
-the highest final accuracy, for all others the one that reaches the highest target soonest.
+A target is a share of the reference's final accuracy, separately for each seed. *Final* means the mean of the last few
+rounds, because single rounds vary. Settings are chosen on the tuning seeds alone. The reference gets the setting with
+the highest final accuracy. Every other alignment gets the setting that reaches the highest target in the fewest rounds.
 """
 
 import itertools
@@ -20,11 +20,11 @@ from fedtrain.compare.run import Curves
 from fedtrain.compare.statistics import Estimate, Times
 
 Read = Callable[[Cell], Curves]
-"""How a cell's curves are had."""
+"""A function that returns a cell's curves."""
 FINAL = 5
-"""Rounds whose mean is what a run reaches in the end."""
+"""Number of last rounds whose mean is a final value."""
 CLOCKS = ("round", "seconds", "bytes")
-"""What the way to a target is measured in."""
+"""Columns in which the time to a target is measured."""
 LEVELS = {
     "accuracy": "in the end",
     "personalised": "in the last round",
@@ -35,7 +35,7 @@ LEVELS = {
     "sample_cv_total": "in the last round",
     "regret": "mean of rounds",
 }
-"""The other figures of a run, and how each is read off its curve."""
+"""The other figures of a run, and how each is computed from its curve."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Figures:
     task, alignment, setting
         Names in the plan.
     times
-        By target and clock, over the seeds of the plan.
+        Times to reach a target, by target and clock; one per seed of the plan.
     levels
-        By name, (num_seeds,) one value a run.
+        The figures in ``LEVELS`` by name, (num_seeds,), one value per run.
     curves
-        What these are read off, for every seed.
+        The curves of every seed, from which the figures are computed.
     """
 
     task: str
@@ -70,11 +70,11 @@ class Comparison(NamedTuple):
     task, rival
         Names in the plan.
     figure
-        What is compared: a clock with its target, or a level.
+        Name of the compared figure: a clock with its target, or a level.
     result
-        A ratio ours / rival of times, a difference ours − rival of levels.
+        Ratio ours / rival for times; difference ours − rival for levels.
     p
-        Its p, corrected for all that it stands beside.
+        The p value of the result, corrected for the number of comparisons.
     """
 
     task: str
@@ -85,7 +85,7 @@ class Comparison(NamedTuple):
 
 
 def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
-    """Choose every alignment's setting on every task, by the tuning seeds; ties go to the first in the plan."""
+    """Choose every alignment's setting on every task, by the tuning seeds; of equal settings, the first in the plan."""
     first, *others = plan.settings
     if not others:
         return dict.fromkeys(itertools.product(plan.tasks, plan.alignments), first)
@@ -95,6 +95,7 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
 
     chosen: dict[tuple[str, str], str] = {}
     for task in plan.tasks:
+        # The reference: the setting with the highest final accuracy. It defines the targets.
         final = {
             setting: np.array([_final(run) for run in tuned(task, plan.reference, setting)])
             for setting in plan.settings
@@ -102,6 +103,7 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
         best = max(plan.settings, key=lambda setting: float(final[setting].mean()))
         chosen[task, plan.reference] = best
         targets = max(plan.targets) * final[best]
+        # The others: the setting that reaches the highest target in the fewest rounds.
         for alignment in plan.alignments:
             if alignment == plan.reference:
                 continue
@@ -113,7 +115,7 @@ def choose_settings(plan: Plan, read: Read) -> dict[tuple[str, str], str]:
 
 
 def judged_cells(plan: Plan, settings: Mapping[tuple[str, str], str]) -> list[Cell]:
-    """Return all cells that the alignments are judged by."""
+    """Return all cells for judging, each alignment with its chosen setting."""
     return [
         plan.cell(task, alignment, setting, seed)
         for (task, alignment), setting in settings.items()
@@ -141,12 +143,13 @@ def figures(plan: Plan, settings: Mapping[tuple[str, str], str], read: Read) -> 
 
 
 def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
-    """Compare ours with every rival on every task; p is corrected for all of them together."""
+    """Compare ours with every rival on every task; p values are corrected for all comparisons together."""
     by_name = {(one.task, one.alignment): one for one in found}
     compared = []
     for task, rival in itertools.product(plan.tasks, plan.alignments):
         if rival in (plan.ours, plan.reference):
             continue
+        # Times to targets are compared by ratios, accuracies by differences.
         ours, theirs = by_name[task, plan.ours], by_name[task, rival]
         for target, clock in itertools.product(plan.targets, CLOCKS):
             ratio = statistics.paired_ratio(
@@ -160,13 +163,23 @@ def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
 
 
 def correct(compared: Sequence[Comparison]) -> list[Comparison]:
-    """Correct p by Holm for all these comparisons together."""
+    """Correct the p values of these comparisons together, by Holm's method."""
     corrected = statistics.holm([one.result.p for one in compared])
     return [one._replace(p=p) for one, p in zip(compared, corrected, strict=True)]
 
 
 def times_to(targets: FloatArray, curves: Sequence[Curves], clock: str) -> Times:
-    """Return by a clock when each run first reached its own target, (num_seeds,), the horizon where it never did."""
+    """Return the time at which each run first reached its own target, (num_seeds,).
+
+    Parameters
+    ----------
+    targets
+        (num_seeds,) each run's target accuracy.
+    curves
+        Each run's curves.
+    clock
+        Column in which time is measured. A run that never reached its target gets the time of its end.
+    """
     own = zip(curves, targets.tolist(), strict=True)
     reached = [statistics.first_time(run["accuracy"], target, run[clock]) for run, target in own]
     return statistics.restrict(np.array(reached), np.array([run[clock][-1] for run in curves]))

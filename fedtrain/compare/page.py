@@ -1,4 +1,4 @@
-"""A comparison as one page without script or request: curves with their bands, figures and comparisons by task."""
+"""A comparison as one page without scripts or requests: curves with bands, figures and comparisons, task by task."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -22,22 +22,22 @@ CHARTS: Mapping[str, tuple[str, Format, Format]] = {
     "seconds": ("Simulated time so far", seconds, seconds),
     "regret": ("Fitness below the referee's", percent, short_percent),
 }
-"""The curves that are drawn: title, how a value is written, and how on the axis."""
+"""The curves that are drawn: title, format of a value, and format on the axis."""
 BAND = "Lines are means over seeds, bands their 95 % intervals; beside each name its value in the last round."
 
 Runs = Mapping[tuple[str, str], Sequence[Curves]]
-"""By task and alignment, a run's curves for every seed."""
+"""The curves of every seed, by task and alignment."""
 
 
 def page(plan: Plan, text: str, runs: Runs, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Parameters
     ----------
     plan, text
-        What was run, and the file that said so.
+        The plan that was run, and the text of its file.
     runs
-        The curves behind the figures.
+        The curves that the figures are computed from.
     found, compared
         All figures and comparisons.
     """
@@ -87,7 +87,7 @@ def _charts(plan: Plan, task: str, runs: Runs) -> Iterator[str]:
 
 
 def _band(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Means and interval edges of (num_seeds, num_rounds) values; NaN where a seed has none."""
+    """Return means and interval edges of (num_seeds, num_rounds) values; NaN in rounds where a seed has no value."""
     middle, margin, _ = np.array([mean_with_margin(column) for column in values.T]).T
     return middle, np.stack([middle - margin, middle + margin])
 

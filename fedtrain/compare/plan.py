@@ -1,9 +1,9 @@
 """The plan of a comparison: tasks × alignments × settings × seeds, each a few keys in a TOML file.
 
-A task and an alignment are changes to one base configuration; nothing else differs between two cells of a task and
-seed, so that partitions, devices, dropouts, cohorts and the initial model are the same for all alignments. Settings
-are tried on development seeds, the same for every alignment; each alignment is then judged with its best one on seeds
-that none was tuned on.
+Tasks, alignments and settings are changes to one base configuration. Nothing else differs between two cells of the same
+task and seed. So partitions, devices, dropouts, cohorts and the initial model are the same for all alignments. The
+settings are compared on tuning seeds, which are the same for every alignment. Then each alignment is judged with its
+best setting, on seeds that were not used for tuning.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ class Cell:
     task, alignment, setting
         Names in the plan.
     seed
-        Of the run.
+        Seed of the run.
     config
-        What is run; its name is empty of meaning.
+        Configuration of the run; its ``name`` is the same in all cells.
     """
 
     task: str
@@ -45,9 +45,10 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Name of the cell's file: what it is, and a digest of all that its configuration changes.
+        """Name of the cell's file: the cell's names and seed, and a digest of its configuration.
 
-        Of what it changes only, so that the name stays when keys are added whose defaults change nothing.
+        The digest covers only values that differ from the defaults. So the name stays the same when a new key is added
+        whose default changes nothing.
         """
         changed = json.dumps(_differences(asdict(self.config), asdict(RunConfig())), sort_keys=True)
         digest = hashlib.sha256(changed.encode()).hexdigest()[:16]
@@ -61,17 +62,17 @@ class Plan:
     Attributes
     ----------
     name
-        Of the folder that it writes.
+        Name of the folder that the comparison writes.
     seeds, tuning_seeds
-        To judge and to tune on; none is in both.
+        Seeds for judging and seeds for tuning; no seed is in both.
     tasks, alignments, settings
-        Changes to the configuration by name, on top of ``base``. With one setting nothing is tuned.
+        Changes to the configuration by name, applied after ``base``. With one setting nothing is tuned.
     reference
-        The alignment whose final accuracy sets the targets, and which the others are not compared with.
+        The alignment whose final accuracy sets the targets. It is not compared with the others.
     ours
         The alignment that the others are compared with.
     targets
-        Shares of the reference's final accuracy that are to be reached.
+        Shares of the reference's final accuracy.
     base
         Changes to the default configuration for all cells.
     """
@@ -89,6 +90,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check that the names and seeds fit together."""
+        # Nothing is empty, and no number occurs twice.
         for key in ("name", "seeds", "targets", "tasks", "alignments", "settings"):
             if not getattr(self, key):
                 raise ConfigError(f"{key} is empty; a comparison needs at least one")
@@ -96,6 +98,7 @@ class Plan:
             values = list(getattr(self, key))
             if len(set(values)) < len(values):
                 raise ConfigError(f"{key} is {values}; it names a number twice")
+        # The names exist and can be part of a file's name.
         for key in ("reference", "ours"):
             name = getattr(self, key)
             check(key, name, name in self.alignments, f"one of the alignments: {', '.join(self.alignments)}")
@@ -103,6 +106,7 @@ class Plan:
         for name in names:
             if not re.fullmatch(r"[a-z]+\.[A-Za-z0-9_-]+", name):
                 raise ConfigError(f"{name}: a name may hold letters, digits, - and _ only")
+        # Tuning has its own seeds, and targets are shares.
         shared = sorted(set(self.seeds) & set(self.tuning_seeds))
         if shared:
             raise ConfigError(f"seeds and tuning_seeds share {shared}: what is tuned on must not be judged on")
@@ -112,7 +116,7 @@ class Plan:
         check("targets", list(self.targets), shares, "shares above 0 and at most 1")
 
     def tuning_cells(self) -> Iterator[Cell]:
-        """All that is run to choose settings; nothing where there is no choice."""
+        """Yield the cells for tuning; none if there is only one setting."""
         if len(self.settings) > 1:
             for task, alignment, setting, seed in itertools.product(
                 self.tasks, self.alignments, self.settings, self.tuning_seeds
@@ -138,7 +142,7 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan, and check that every cell of it can be run.
+    """Read a plan, and check that all its cells have valid configurations.
 
     Raises
     ------
@@ -167,7 +171,7 @@ def _differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
 
 
 def _changed(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested keys with changes made to them; neither is modified."""
+    """Return a copy of nested keys with the changes applied; the arguments are not modified."""
     merged = dict(given)
     for key, value in changes.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)

@@ -1,7 +1,8 @@
-"""Runs the cells of a comparison, each in a process and a file of its own, so that it can be continued.
+"""Runs the cells of a comparison, each in its own process and with its own file, so that it can be continued.
 
-A cell's file is written whole or not at all, and its name holds a digest of what the cell's configuration changes:
-what was changed in the plan is run, what was not is read. The number of processes changes nothing but the time.
+A cell's file is written completely or not at all. Its name contains a digest of the cell's configuration. So after a
+change of the plan, changed cells are run and unchanged cells are read. The number of processes affects only the
+duration.
 """
 
 import csv
@@ -24,38 +25,40 @@ from fedtrain.results import atomic
 from fedtrain.results.run_folder import csv_text
 
 Curves: TypeAlias = Mapping[str, FloatArray]
-"""What a cell left: by column of :class:`~fedtrain.compare.cell.Line`, (num_rounds,) float64 each."""
+"""A cell's results: one array of (num_rounds,) float64 per column of :class:`~fedtrain.compare.cell.Line`."""
 
 
 def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[tuple[Cell, bool]]:
-    """Run what is missing; what is there is left alone.
+    """Run the cells that have no file yet; existing files are not changed.
 
     Parameters
     ----------
     cells
-        What is to be there in the end.
+        The cells whose files are wanted.
     folder
-        Of the cells' files; made if need be.
+        Folder of the cells' files; it is created if needed.
     workers
-        Processes, each of which uses the threads that its cell is configured with.
+        Number of processes. Each uses the number of threads in its cell's configuration.
 
     Yields
     ------
     tuple
-        Each cell once it is there, and whether it was run now.
+        Each cell as soon as its file exists, and whether it was run now.
 
     Raises
     ------
     ConfigError, SolveError
-        From a cell that cannot be run; others under way are finished first, and their files kept.
+        From a cell that cannot be run. Cells that are already running are finished first, and their files are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Cells that have a file are done.
     missing = []
     for cell in cells:
         if file_of(cell, folder).exists():
             yield cell, False
         else:
             missing.append(cell)
+    # The others run in worker processes.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         under_way = {pool.submit(_run, cell, folder): cell for cell in missing}
@@ -68,7 +71,7 @@ def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[
 
 
 def file_of(cell: Cell, folder: Path) -> Path:
-    """Return where a cell's lines are kept."""
+    """Return the path of a cell's file."""
     return folder / f"{cell.key}.csv"
 
 
@@ -78,7 +81,7 @@ def read_cell(cell: Cell, folder: Path) -> Curves:
     Raises
     ------
     ValueError
-        If the file is not what a cell leaves; the message names it.
+        If the file is not a cell's complete file; the message names it.
     """
     path, rounds = file_of(cell, folder), cell.config.rounds
     lines = read_lines(path)
@@ -89,7 +92,7 @@ def read_cell(cell: Cell, folder: Path) -> Curves:
 
 
 def read_lines(path: Path) -> list[list[str]]:
-    """Read the lines of a file as they stand there, below their header, which is checked."""
+    """Check a file's header, and return the lines below it as text."""
     header, *lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
     if tuple(header) != Line._fields:
         raise ValueError(f"{path} was written by another version; remove it, and it is run anew")
@@ -97,14 +100,14 @@ def read_lines(path: Path) -> list[list[str]]:
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed, which could not tell it to."""
+    """Make a worker end when its parent is killed; a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # only workers call this
     sentinel = parent.sentinel
 
     def watch() -> None:
         wait([sentinel])
-        os._exit(1)  # what it was writing is written whole or not at all
+        os._exit(1)  # safe at any time: files are written completely or not at all
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -115,7 +118,7 @@ def _run(cell: Cell, folder: Path) -> None:
 
 
 def _field(value: float) -> str:
-    """Nine significant digits, which tell every float32 and are less to keep."""
+    """Write a value with nine significant digits: enough for every float32, and shorter than a full float64."""
     if isinstance(value, int):
         return str(value)
     return "" if math.isnan(value) else f"{value:.9g}"

@@ -1,9 +1,12 @@
-"""Paired comparisons over seeds: restricted times, ratios with intervals, and Holm's correction for many of them.
+"""Paired comparisons over seeds: restricted times, ratios with intervals, and Holm's correction for many comparisons.
 
-A run that never reaches its target is *censored*: all that is known is that it would have taken longer than the
-horizon. It enters with the horizon itself (the restricted time), which pulls every ratio towards 1, and the share of
-runs that did reach the target is told beside it. Two alignments are compared seed by seed, for a seed fixes
-partition, devices, dropouts and initial model: what is judged is the mean of the log ratios, by Student's t.
+A run that never reaches its target is *censored*: its time is only known to be longer than the horizon, the end of the
+run. It counts with the horizon itself (the restricted time). This moves every ratio towards 1. So the share of runs
+that reached the target is reported too.
+
+Two alignments are compared seed by seed, because a seed fixes partition, devices, dropouts and initial model. Times are
+compared by the mean of the log ratios, with Student's t.
+
 Sources: P. Royston, M. Parmar, "Restricted mean survival time", BMC Med. Res. Methodol. 13 (2013); S. Holm, "A simple
 sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979).
 """
@@ -18,12 +21,12 @@ from alignsolve.numerics import BoolArray, FloatArray
 
 
 class Times(NamedTuple):
-    """How long it took the runs of an alignment to reach a target.
+    """The times that the runs of an alignment took to reach a target.
 
     Attributes
     ----------
     restricted
-        (num_seeds,) each run's time, the horizon where it is censored.
+        (num_seeds,) each run's time; the horizon for censored runs.
     reached_by
         (num_seeds,) whether each run reached the target.
     """
@@ -38,7 +41,7 @@ class Times(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Restricted mean."""
+        """Mean of the restricted times."""
         return float(self.restricted.mean())
 
 
@@ -50,9 +53,9 @@ class Estimate(NamedTuple):
     value
         Geometric mean of ratios, or mean of differences.
     low, high
-        Ends of its confidence interval; NaN with fewer than two pairs.
+        Ends of the confidence interval; NaN with fewer than two pairs.
     p
-        Of the hypothesis that the two do not differ, two-sided; NaN with fewer than two pairs.
+        Two-sided p value of the hypothesis that the two do not differ; NaN with fewer than two pairs.
     """
 
     value: float
@@ -62,26 +65,28 @@ class Estimate(NamedTuple):
 
 
 def first_time(values: FloatArray, target: float, times: FloatArray) -> float:
-    """Return when a curve is first at its target or above; NaN if never.
+    """Return the time at which a curve first reaches its target; NaN if it never does.
 
     Parameters
     ----------
     values, times
         (num_rounds,) the curve, and the time at the end of each round.
+    target
+        The value to reach.
     """
     above = np.flatnonzero(values >= target)
     return float(times[above[0]]) if len(above) else math.nan
 
 
 def restrict(times: FloatArray, horizons: FloatArray) -> Times:
-    """Put the horizon in place of what is censored.
+    """Replace censored times by the horizon.
 
     Parameters
     ----------
     times
-        (num_seeds,) NaN where the target was not reached.
+        (num_seeds,) NaN for runs that did not reach the target.
     horizons
-        (num_seeds,) when each run ended.
+        (num_seeds,) time at the end of each run.
     """
     censored = np.isnan(times)
     return Times(np.where(censored, horizons, times), ~censored)
@@ -93,9 +98,9 @@ def paired_ratio(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.
     Parameters
     ----------
     ours, theirs
-        (num_pairs,) above 0.
+        (num_pairs,) values above 0.
     confidence
-        Of the interval.
+        Confidence level of the interval.
 
     Raises
     ------
@@ -130,7 +135,7 @@ def paired_difference(ours: FloatArray, theirs: FloatArray, *, confidence: float
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number; NaN stays NaN and does not count.
+    """Correct p values for their number by Holm's method; NaN stays NaN and does not count.
 
     Examples
     --------
@@ -147,7 +152,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_with_margin(values: FloatArray, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean, half the width of its interval, and p of the hypothesis that it is 0."""
+    """Return the mean, half the width of its interval, and the p value of the hypothesis that the mean is 0."""
     from scipy import stats  # noqa: PLC0415  (half a second to import, and only reports need it)
 
     mean = float(values.mean())

@@ -16,7 +16,7 @@ COMPARISON_COLUMNS = ("task", "rival", "figure", "value", "low", "high", "p", "p
 
 
 def figure_rows(plan: Plan, found: Iterable[Figures]) -> Iterator[Sequence[object]]:
-    """Return one row for every run and figure; what was censored has its horizon, and ``reached`` 0."""
+    """Yield one row for every run and figure; a censored time is its horizon, and its ``reached`` is 0."""
     for one in found:
         names = (one.task, one.alignment, one.setting)
         for k, seed in enumerate(plan.seeds):
@@ -28,13 +28,13 @@ def figure_rows(plan: Plan, found: Iterable[Figures]) -> Iterator[Sequence[objec
 
 
 def comparison_rows(compared: Iterable[Comparison]) -> Iterator[Sequence[object]]:
-    """Return one row for every comparison."""
+    """Yield one row for every comparison."""
     for one in compared:
         yield one.task, one.rival, one.figure, *one.result, one.p
 
 
 class Grid(NamedTuple):
-    """A table as text, to be written in any form."""
+    """A table of texts, from which HTML or Markdown is written."""
 
     note: str
     head: Sequence[str]
@@ -42,7 +42,7 @@ class Grid(NamedTuple):
 
 
 def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
-    """Return a row for every alignment."""
+    """Return a table with a row for every alignment."""
     targets = [f"rounds to {100 * target:g} %" for target in plan.targets]
     rows = [
         [
@@ -58,7 +58,7 @@ def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
 
 
 def comparisons_grid(compared: Iterable[Comparison]) -> Grid:
-    """Return a row for every comparison."""
+    """Return a table with a row for every comparison."""
     rows = [
         [
             one.rival,
@@ -74,7 +74,7 @@ def comparisons_grid(compared: Iterable[Comparison]) -> Grid:
 
 
 def markdown(plan: Plan, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
-    """Return all tables, task by task."""
+    """Return all tables as Markdown, task by task."""
     parts = []
     for task in plan.tasks:
         figures = figures_grid(plan, [one for one in found if one.task == task])
@@ -85,17 +85,17 @@ def markdown(plan: Plan, found: Sequence[Figures], compared: Sequence[Comparison
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table."""
+    """Write a table as Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def time_text(times: Times) -> str:
-    """Write a restricted mean, and in brackets the share of runs that got there."""
+    """Write a restricted mean, and in brackets the share of runs that reached the target."""
     return f"{times.mean:.1f} ({100 * times.reached:.0f} %)"
 
 
 def mean_text(values: FloatArray) -> str:
-    """Write the mean of what is known."""
+    """Write the mean of the known values; a dash if no value is known."""
     known = values[np.isfinite(values)]
     return f"{known.mean():.3f}" if len(known) else "–"

@@ -1,6 +1,6 @@
-"""A run's configuration: frozen dataclasses with a default for everything, and TOML files of them.
+"""A run's configuration: frozen dataclasses with a default for every value, read from and written to TOML files.
 
-Everybody in fedtrain may call it. It imports nothing else of the package.
+All rooms of fedtrain may call it. It imports nothing else of the package.
 """
 
 from fedtrain.config.alignment import FITNESS_NAMES, AlignmentConfig

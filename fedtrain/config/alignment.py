@@ -1,4 +1,4 @@
-"""The ``alignment`` section of a configuration: the policy, the solver, and what fitness, load and capacity are."""
+"""The ``alignment`` section of a configuration: the policy, the solver, and the estimators."""
 
 import math
 from dataclasses import dataclass
@@ -10,46 +10,47 @@ FITNESS_NAMES = (
     *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
     *("clusters", "low-rank", "ucb", "thompson", "oort"),
 )
-"""What ``alignment.fitness`` may be; :data:`fedtrain.server.alignment.FITNESS` makes them."""
+"""Values of ``alignment.fitness``; :data:`fedtrain.server.alignment.FITNESS` makes the estimators."""
 CAPACITY_NAMES = ("declared", "learned", "uniform")
-"""What ``alignment.capacity`` may be."""
+"""Values of ``alignment.capacity``."""
 LOAD_NAMES = ("assignments", "usage", "examples", "coverage")
-"""What ``alignment.load`` may be."""
+"""Values of ``alignment.load``."""
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How clients and experts are aligned; see :class:`alignsolve.Aligner` and its estimators.
+    """Settings of the alignment; see :class:`alignsolve.Aligner` and its estimators.
 
     Attributes
     ----------
     policy
-        A name in ``alignsolve.POLICIES``: ours, or a rival. ``none``, the reference in which every client trains every
-        expert, is exempt from what devices can hold.
+        A name in ``alignsolve.POLICIES``: ``ours``, or a rival. In ``none``, the reference, every client trains every
+        expert, whatever its device can hold.
     solver
         A name in ``alignsolve.SOLVERS``.
     fitness
-        A name in :data:`fedtrain.server.alignment.FITNESS`: ``loss``, how well a client did with an expert;
-        ``router``, what its router thinks of all experts; and more.
+        A name in :data:`fedtrain.server.alignment.FITNESS`. Two examples are ``loss``, a client's loss with an expert,
+        and ``router``, its router's probabilities of all experts.
     newest_weight
         Weight of the newest round in the fitness, above 0 and at most 1.
     load
-        What is kept even over the rounds: ``assignments`` completed, the ``usage`` that clients make of an expert, or
-        its ``examples``; ``coverage``: assignments, and every expert is given holders enough that one of them comes
-        back.
+        The quantity that is balanced between experts over the rounds: completed ``assignments``, ``usage`` by the
+        clients' routers, or routed ``examples``. ``coverage`` balances assignments, and also assigns every expert to
+        enough clients that at least one of them is expected to return it.
     tolerance
-        By how much an expert's load may differ from its share; inf: no bounds.
+        Largest difference between an expert's load and its share; inf: no bounds.
     catch_up
-        Part of its deficit that an expert makes up for in one round.
+        Part of its deficit that an expert catches up in one round.
     capacity
-        How many experts a client is trusted with: what its memory ``declared`` allows; that, ``learned`` anew from
-        failures; or, for all clients alike, the mean of it (``uniform``: nobody is profiled).
+        Number of experts per client: ``declared``, as many as its declared memory allows; ``learned``, the same but
+        corrected after failures; ``uniform``, the mean of all clients for each of them, so that no device is profiled.
     switching_cost
-        Fitness lost by giving a client an expert that it does not hold from an earlier round.
+        Fitness that is subtracted if a client is assigned an expert that it does not already hold.
     time_budget
-        Whether ``clients.deadline`` bounds what a client is given, by its declared speed and then its measured one.
+        Whether ``clients.deadline`` limits the work of a client. Its declared speed is used first, then its measured
+        speed.
     epsilon
-        Privacy lost by a client's report of a round, which is noised accordingly; inf: reports are not noised.
+        Privacy budget of one report (differential privacy), which sets the noise in it; inf: no noise.
     """
 
     policy: str = one_of("ours", POLICIES)

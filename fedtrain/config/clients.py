@@ -1,4 +1,4 @@
-"""The ``clients`` section of a configuration: how many there are, their devices, and what can go wrong."""
+"""The ``clients`` section of a configuration: their number, their devices, and their failures."""
 
 import math
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ class TierConfig:
     Attributes
     ----------
     name
-        What the report calls it.
+        Name of the tier in the report.
     share
         Share of the clients, relative to the other tiers' shares.
     memory_kib
-        Memory for training: parameters, gradients and the optimiser's state. What the shared part leaves of it
-        decides how many experts fit.
+        Memory for training: parameters, gradients and the optimiser's state. The shared part takes some of it. The
+        rest decides how many experts fit.
     ms_per_example
         Milliseconds of a forward pass of one example through one expert.
     down_mbps, up_mbps
         Bandwidth in megabits per second.
     spread
-        Devices of a tier differ: each of its four figures is multiplied by a factor of its own, lognormal with median 1
-        and this standard deviation of the logarithm. 0: all alike.
+        Differences between the devices of a tier. Each of a device's four figures is multiplied by a random factor. The
+        factor is lognormal with median 1, and ``spread`` is the standard deviation of its logarithm. 0: no differences.
     availability
         Probability that a device can be reached in a round.
     """
@@ -50,35 +50,35 @@ class ClientsConfig:
     Attributes
     ----------
     num_clients
-        How many there are, those who join late included.
+        Number of clients, including those that join late.
     cohort_fraction
-        Share of those who can be reached that is sampled for a round, at least one.
+        Share of the available clients that is sampled for a round; at least one client is sampled.
     dropout
         Probability that a sampled client's update does not arrive.
     dropout_moment
-        When such a client is lost: ``downloaded``, as soon as it has its part of the model; ``any``, at a moment drawn
-        evenly from the time that its round would take. What was sent until then counts as traffic.
+        Time at which such a client is lost. ``downloaded``: as soon as it has its part of the model. ``any``: at a time
+        drawn uniformly from the duration of its round. Bytes sent until then count as traffic.
     deadline
-        Seconds of simulated time after which an update is late and not merged; ``inf``: the server waits for all.
+        Seconds of simulated time after which an update is late and is not merged; ``inf``: the server waits for all.
     stragglers
         Probability that a client is slow in a round.
     slowdown
-        A slow client takes longer by a factor drawn evenly between 1 and this.
+        A slow client takes longer by a factor drawn uniformly between 1 and this number.
     late_joiners
-        Share of the clients that are not there from the start.
+        Share of the clients that join after the first round.
     joined_by
-        They join at rounds drawn evenly from 1 to this (the first round is 0).
+        Late clients join at rounds drawn uniformly from 1 to this number (the first round is 0).
     misreporting
-        Share of the clients that claim better devices than they have.
+        Share of the clients that declare better devices than they have.
     exaggeration
-        By this factor: memory and bandwidth times it, compute time divided by it. Given more experts than its true
-        memory holds, such a client fails, out of memory.
+        Factor by which these clients exaggerate: memory and bandwidth are multiplied by it, compute time is divided by
+        it. Such a client runs out of memory if it is assigned more experts than its true memory holds.
     tiers
         Kinds of devices.
     trace
-        A CSV file of devices (:mod:`fedtrain.simulation.trace`), instead of the tiers; empty: none.
+        CSV file of devices (:mod:`fedtrain.simulation.trace`), used instead of the tiers; empty: no trace.
     trace_period
-        Seconds after which the trace's times of availability repeat.
+        Seconds after which the times of availability in the trace repeat.
     """
 
     num_clients: int = at_least(1, 40)

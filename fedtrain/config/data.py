@@ -1,37 +1,36 @@
-"""The ``data`` section of a configuration: which data set, its own parameters, and how clients come to own it."""
+"""The ``data`` section of a configuration: the data set, its parameters, and its division among the clients."""
 
 from dataclasses import dataclass
 
 from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
 
 DATA_NAMES = ("digits", "concepts", "glyphs", "text", "cifar10", "emnist", "gtsrb")
-"""What ``data.name`` may be; :data:`fedtrain.data.DATASETS` loads them."""
+"""Values of ``data.name``; :data:`fedtrain.data.DATASETS` loads the data sets."""
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 """The parts in which EMNIST is published."""
 
 
 MOST_STYLES = 12
-"""Styles that there are for visible domains."""
+"""Number of styles for visible domains."""
 
 
 @dataclass(frozen=True)
 class ConceptsConfig:
-    """Images by concept: domains that disagree on what an image is called (:mod:`fedtrain.data.concepts`).
+    """Images by concept: each domain has its own labels for the same images (:mod:`fedtrain.data.concepts`).
 
     Attributes
     ----------
     images
-        ``digits``, or ``glyphs``: letters and digits written by as many hands as there are clients, as
-        ``data.glyphs`` says.
+        ``digits``: handwritten digits. ``glyphs``: letters and digits, rendered as ``data.glyphs`` says, with one
+        handwriting per client.
     num_domains
-        How many domains, each with its own permutation of the labels.
+        Number of domains, each with its own permutation of the labels.
     visible
-        Whether each domain has a style of its own, so that its images can be told apart; if not, nothing in an image
-        says which domain it comes from.
+        Whether each domain has its own style. If not, an image does not show which domain it comes from.
     alpha
-        Concentration of the Dirichlet distribution that each client's mixture of domains is drawn from.
+        Concentration of the Dirichlet distribution from which each client's mixture of domains is drawn.
     copies
-        How often a client owns each of its images, each time in a domain drawn anew.
+        Number of copies of each image that a client owns. A domain is drawn for each copy.
     """
 
     images: str = one_of("digits", ("digits", "glyphs"))
@@ -48,18 +47,19 @@ class ConceptsConfig:
 
 @dataclass(frozen=True)
 class GlyphsConfig:
-    """Rendered letters and digits: a client is a font and a hand (:mod:`fedtrain.data.glyphs`).
+    """Rendered letters and digits: a client is a font and a handwriting (:mod:`fedtrain.data.glyphs`).
 
     Attributes
     ----------
     examples, test_examples
-        Images for training and for evaluation per client.
+        Number of images per client for training and for evaluation.
     size
-        Height and width in pixels.
+        Height and width of an image in pixels.
     hand
-        How much hands differ in slant, stroke, scale and rotation: 0, all write as the font is; 1, as people do.
+        Strength of the differences between handwritings in slant, stroke, scale and rotation. 0: no differences, all
+        images show the plain font. 1: differences as between people.
     noise
-        Standard deviation of the pixels' noise; an image goes from 0 to 1.
+        Standard deviation of the noise in each pixel; pixels range from 0 to 1.
     """
 
     examples: int = at_least(1, 128)
@@ -74,24 +74,25 @@ class GlyphsConfig:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Next-character prediction (:mod:`fedtrain.data.text`); ``data.path`` says what to read.
+    """Next-character prediction (:mod:`fedtrain.data.text`) on the texts at ``data.path``.
 
     Attributes
     ----------
     clients
-        ``speakers``: of a plain text, where a block is a line ``NAME:`` and what is said; ``files`` or ``folders``:
-        of a folder of texts. Where there are more than clients, those with the most text are taken.
+        ``speakers``: each client is a speaker in one plain text, in which a block is a line ``NAME:`` and the words of
+        that speaker. ``files`` or ``folders``: each client is a file or a folder of texts. If there are more of them
+        than clients, those with the most text are taken.
     suffix
-        Of a folder's files that are read; empty, all of them.
+        Only files of the folder whose names end with this are read; empty: all files.
     context
-        Characters that an example holds, and predictions that it asks for: one after each of them.
+        Number of characters in an example. The model makes one prediction after each of them.
     one_hot
-        Whether an example asks for one prediction only, and its characters are given as numbers, a 1 in the place of
-        each one's symbol, for models that read no symbols.
+        Whether an example asks for one prediction only and its characters are one-hot vectors. This is for models that
+        read numbers, not symbols.
     step
-        With ``one_hot``, how many characters lie between predictions.
+        With ``one_hot``, the number of characters from one prediction to the next.
     max_characters
-        Most characters that a client has.
+        Largest number of characters per client.
     """
 
     clients: str = one_of("files", ("speakers", "files", "folders"))
@@ -107,7 +108,7 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class EmnistConfig:
-    """Which part of EMNIST is read from ``data.path``."""
+    """The part of EMNIST that is read from ``data.path``."""
 
     split: str = one_of("balanced", EMNIST_SPLITS)
 
@@ -117,7 +118,7 @@ class EmnistConfig:
 
 @dataclass(frozen=True)
 class GtsrbConfig:
-    """To what height and width, in pixels, the traffic signs in ``data.path`` are resized."""
+    """Height and width, in pixels, to which the traffic signs in ``data.path`` are resized."""
 
     size: int = checked(32, lambda size: 4 <= size <= 256, "between 4 and 256")
 
@@ -127,29 +128,30 @@ class GtsrbConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data, and how the clients come to own it.
+    """The data set, and its division among the clients.
 
     Attributes
     ----------
     name
-        ``digits``: scikit-learn's, bundled; ``concepts``: digits or letters whose domains disagree on the
-        labels; ``glyphs``: characters rendered from matplotlib's fonts; ``text``: next-character prediction, by
-        default of the Python standard library; ``cifar10``, ``emnist``, ``gtsrb``: from files in ``path``.
+        ``digits``: scikit-learn's bundled digits. ``concepts``: digits or letters in domains with different labels.
+        ``glyphs``: characters rendered from matplotlib's fonts. ``text``: next-character prediction, by default on the
+        Python standard library. ``cifar10``, ``emnist``, ``gtsrb``: read from files in ``path``.
     path
-        Folder of the files of ``cifar10``, ``emnist`` or ``gtsrb``; file or folder of ``text``, empty for the
-        standard library's sources.
+        Folder with the files of ``cifar10``, ``emnist`` or ``gtsrb``. File or folder of ``text``; empty: the source
+        files of the standard library.
     partition
-        ``dirichlet``: clients differ in their classes; ``quantity``: in how much they have. Of ``digits``,
-        ``cifar10``, ``emnist`` and ``gtsrb``; the others' clients differ by themselves.
+        ``dirichlet``: clients differ in their classes. ``quantity``: clients differ in their number of examples. It
+        applies to ``digits``, ``cifar10``, ``emnist`` and ``gtsrb``. In the other data sets each client has its own
+        examples.
     alpha
-        Concentration of the partition's Dirichlet distribution; small is extreme.
+        Concentration of the partition's Dirichlet distribution; a small value makes clients very different.
     test_fraction
-        Share kept back for evaluation, where the data come without a test set of their own.
+        Share of the examples that is kept for evaluation, if the data set has no test set of its own.
     min_examples
-        Fewest training examples per client.
+        Smallest number of training examples per client.
     max_examples
-        Most training examples of ``cifar10``, ``emnist`` and ``gtsrb``, and most test examples, drawn at random;
-        0: all of them.
+        Largest number of training examples of ``cifar10``, ``emnist`` and ``gtsrb``, and largest number of test
+        examples. They are sampled at random. 0: all examples.
     """
 
     name: str = one_of("digits", DATA_NAMES)

@@ -1,4 +1,4 @@
-"""Configurations as TOML: read a file, override single keys, refuse unknown keys and wrong types, write back."""
+"""Configurations as TOML: reads files, overrides single keys, refuses unknown keys and wrong types, writes files."""
 
 import difflib
 import tomllib
@@ -12,14 +12,15 @@ from fedtrain.config import ConfigError, RunConfig
 
 
 def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration: defaults, changed by a TOML file, changed by ``key=value`` overrides.
+    """Read a configuration: the defaults, then the values of a TOML file, then ``key=value`` overrides.
 
     Parameters
     ----------
     path
-        The file; None for the defaults.
+        The file; None for the defaults alone.
     overrides
-        ``key=value`` with dotted keys, the value as TOML (``true``, ``0.1``, ``[1, 2]``); bare words are strings.
+        ``key=value`` with dotted keys. The value is written as in TOML (``true``, ``0.1``, ``[1, 2]``); bare words are
+        strings.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
 
 
 def build_config(given: Mapping[str, Any]) -> RunConfig:
-    """Make a configuration from nested keys, as a TOML file has them; what they leave out has its default.
+    """Make a configuration from nested keys, as in a TOML file; keys that are left out have their defaults.
 
     Raises
     ------
@@ -50,16 +51,16 @@ def build_config(given: Mapping[str, Any]) -> RunConfig:
 
 
 def build(kind: Any, given: Mapping[str, Any], prefix: str = "") -> Any:
-    """Make a dataclass from a table of keys, and the dataclasses within it from the tables within.
+    """Make a dataclass from a table of keys; fields that are dataclasses are made from the inner tables.
 
     Parameters
     ----------
     kind
-        The dataclass; the types of its fields say what a value may be.
+        The dataclass; the types of its fields decide which values are allowed.
     given
-        Values by field; what is left out has its default.
+        Values by field; fields that are left out have their defaults.
     prefix
-        What errors put before a key: where the table stands.
+        The position of the table, which error messages put before a key.
 
     Raises
     ------
@@ -78,14 +79,14 @@ def build(kind: Any, given: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def to_toml(config: RunConfig) -> str:
-    """Write every key of a configuration; reading it back gives an equal one."""
+    """Write every key of a configuration as TOML; reading the text gives an equal configuration."""
     import tomli_w  # noqa: PLC0415  (only to write)
 
     return tomli_w.dumps(asdict(config))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raise ConfigError, naming it, where that cannot be done."""
+    """Read a TOML file; raise ConfigError with the file's name if that fails."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -117,17 +118,17 @@ def _read_value(text: str) -> Any:
 
 @cache
 def _types_of(kind: Any) -> dict[str, Any]:
-    """Types by field; to find them takes longer than all the rest, and a comparison makes thousands of them."""
+    """Return the types by field. They are cached: looking them up is slow, and a comparison does it often."""
     return get_type_hints(kind)
 
 
 def _has_no_default(field: Any) -> bool:
-    # A field's default is dataclasses.MISSING, the default_factory likewise, where there is none.
+    # Without a default, both attributes are dataclasses.MISSING.
     return field.default is field.default_factory
 
 
 def _convert(hint: Any, value: Any, key: str) -> Any:
-    """Check a value's type: whole numbers pass as floats, nothing else is converted."""
+    """Check a value's type, and convert it: whole numbers to floats, lists to tuples, tables to dataclasses."""
     if (is_dataclass(hint) or get_origin(hint) is Mapping) and not isinstance(value, dict):
         raise ConfigError(f"{key} is {value!r}; it must be a table of keys")
     if is_dataclass(hint):
@@ -151,7 +152,7 @@ _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: 
 
 
 def _advice(kind: Any, unknown: str) -> str:
-    """Name the known key that is nearest, by its own name first and by its full name then."""
+    """Suggest the known key that is most similar, by its own name and by its full name together."""
     last = unknown.rpartition(".")[2]
 
     def likeness(key: str) -> float:

@@ -1,11 +1,11 @@
-"""The ``model`` section of a configuration: which kind of Mixture-of-Experts, and its sizes."""
+"""The ``model`` section of a configuration: the kind of Mixture-of-Experts, and its sizes."""
 
 from dataclasses import dataclass
 
 from fedtrain.config.checks import at_least, check, check_fields, one_of
 
 MODEL_KINDS = ("mlp", "conv", "transformer")
-"""What ``model.kind`` may be; :data:`fedtrain.models.MODELS` makes them."""
+"""Values of ``model.kind``; :data:`fedtrain.models.MODELS` makes the models."""
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class ModelConfig:
         ``mlp`` (:mod:`fedtrain.models.mlp`), ``conv`` for images (:mod:`fedtrain.models.conv`), ``transformer`` for
         text (:mod:`fedtrain.models.transformer`).
     num_features
-        Width on which router and experts work.
+        Width of the features that router and experts read.
     num_hidden
-        Width within an expert; maps within one that convolves.
+        Width of an expert's hidden layer; in a convolutional expert, the number of maps.
     num_experts
-        Of each layer.
+        Number of experts in each layer.
     top_k
-        Experts of a layer that a prediction is routed to.
+        Number of a layer's experts that a prediction is routed to.
     num_channels
-        Of ``conv``: maps of its extractor.
+        For ``conv``: number of maps in the extractor.
     experts
-        Of ``conv``: ``mlp``, experts on features; ``conv``, on maps.
+        For ``conv``: ``mlp`` experts read feature vectors, ``conv`` experts read maps.
     num_layers, num_heads
-        Of ``transformer``: blocks, each with a layer of experts, and heads of their attention.
+        For ``transformer``: number of blocks, each with a layer of experts, and number of attention heads.
     """
 
     kind: str = one_of("mlp", MODEL_KINDS)

@@ -1,6 +1,6 @@
-"""A run's configuration: frozen dataclasses with a default for everything, each value checked when it is made.
+"""A run's whole configuration and its section ``training``; every value has a default and is checked at creation.
 
-Reading and writing them as TOML, and overriding single keys, is :mod:`fedtrain.config.file`.
+:mod:`fedtrain.config.file` reads and writes configurations as TOML, and overrides single keys.
 """
 
 import math
@@ -21,22 +21,22 @@ class TrainingConfig:
     Attributes
     ----------
     optimizer
-        ``sgd`` or ``adam``; its state does not outlive the round.
+        ``sgd`` or ``adam``; its state is discarded at the end of the round.
     learning_rate
-        In the first round.
+        Learning rate in the first round.
     learning_rate_decay
-        What the learning rate is multiplied by after every round.
+        Factor that the learning rate is multiplied by after every round.
     momentum
-        Of ``sgd``.
+        Momentum of ``sgd``.
     epochs
-        Passes over the client's examples per round.
+        Number of passes over the client's examples per round.
     batch_size
-        Examples per step.
+        Number of examples per step.
     together
-        Whether a cohort's clients are trained in one batched computation (:mod:`fedtrain.local.batched`): several times
-        as fast, and the same but for rounding. Of models of kind ``mlp``.
+        Whether a cohort's clients are trained in one batched computation (:mod:`fedtrain.local.batched`). It is several
+        times as fast, and the result differs by rounding only. Only for models of kind ``mlp``.
     auxiliary_loss
-        Weight of the loss that draws a client's router towards the experts it holds; 0 is off.
+        Weight of the loss that teaches a client's router to prefer the experts that the client holds; 0: off.
     """
 
     optimizer: str = one_of("sgd", ("sgd", "adam"))
@@ -57,7 +57,7 @@ class TrainingConfig:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name is that of one folder, wherever it lies."""
+    """Return whether a name is a plain folder name, without separators."""
     return name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
@@ -68,13 +68,13 @@ class RunConfig:
     Attributes
     ----------
     name
-        Of the folder that the run writes.
+        Name of the folder that the run writes.
     seed
-        Of everything random.
+        Seed of all random draws.
     rounds
-        How many.
+        Number of rounds.
     threads
-        That torch may use. Rounding, and so the exact figures, may depend on it.
+        Number of threads that torch may use. Rounding, and so the exact results, may depend on it.
     """
 
     name: str = checked("run", is_plain_name, "the name of a folder, without separators")

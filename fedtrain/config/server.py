@@ -1,4 +1,4 @@
-"""The sections ``validation`` and ``aggregation``, which updates are merged and how; and ``attack``, to test them."""
+"""The sections ``validation`` (which updates are merged), ``aggregation`` (how), and ``attack`` (to test both)."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "for
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Limits beyond which an update is quarantined; see :mod:`fedtrain.server.inspection`.
+    """Limits for updates; an update beyond them is quarantined (:mod:`fedtrain.server.inspection`).
 
     Attributes
     ----------
     norm_limit
-        How far an update's parts may be from the model that was sent out, as a multiple of the reference; ``inf``: no
-        limit.
+        Largest distance of an update's parts from the model that was sent out, as a multiple of the reference;
+        ``inf``: no limit.
     norm_reference
-        ``median``: of the round's updates, the shared parts and the experts each among themselves; ``absolute``: 1.
+        ``median``: the median of the round's updates, separately for the shared parts and for the experts.
+        ``absolute``: 1.
     """
 
     norm_limit: float = checked(math.inf, lambda limit: limit > 0.0, "above 0 (inf: no limit)")
@@ -31,19 +32,21 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class AggregationConfig:
-    """How updates become the new model; see :mod:`fedtrain.aggregate`.
+    """Rule by which updates become the new model; see :mod:`fedtrain.aggregate`.
 
     Attributes
     ----------
     rule
         ``mean``, ``median`` (by coordinate), ``trimmed-mean`` or ``multi-krum``.
     bad_share
-        Share of an expert's holders that ``trimmed-mean`` and ``multi-krum`` are to bear, below a half.
+        Share of bad clients among an expert's holders that ``trimmed-mean`` and ``multi-krum`` must withstand, below
+        one half.
     weights
-        ``examples``: by how many examples trained a tensor, as each client says and up to as many as it is known to
-        have; ``equal``: every holder the same, so that a share of bad clients is the same share of the weight.
+        ``examples``: weight by the number of examples that trained a tensor, as the client reports it, but at most the
+        number that it is known to have. ``equal``: the same weight for every holder, so that a share of bad clients has
+        the same share of the weight.
     min_holders
-        An expert that fewer clients return keeps its value. No rule can tell who is right among one or two.
+        An expert that fewer clients return keeps its value. With one or two updates no rule can tell which is right.
     """
 
     rule: str = one_of("mean", RULES)
@@ -57,16 +60,16 @@ class AggregationConfig:
 
 @dataclass(frozen=True)
 class AttackConfig:
-    """Clients that mean harm; see :mod:`fedtrain.simulation.attacks`.
+    """Malicious clients; see :mod:`fedtrain.simulation.attacks`.
 
     Attributes
     ----------
     kind
-        What they do; ``none``: nobody does.
+        Kind of attack; ``none``: no client attacks.
     share
-        Share of all clients that do it. A larger share holds all clients of a smaller one.
+        Share of all clients that attack. With the same seed, a larger share includes all attackers of a smaller one.
     scale
-        How strongly, where that has a meaning.
+        Strength of the attack, for the kinds that have one.
     """
 
     kind: str = one_of("none", ATTACKS)

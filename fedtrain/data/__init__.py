@@ -1,10 +1,10 @@
-"""Data sets as federations own them; ``DATASETS`` has what ``data.name`` may be.
+"""Data sets, divided among the clients of a federation; ``DATASETS`` lists the values of ``data.name``.
 
-A data set is a function of its configuration, the number of clients and the seed. It gives one value,
-:class:`~fedtrain.data.federated.Federated`. A new one is a file with such a function, a line in DATASETS, and its name
-in :data:`fedtrain.config.data.DATA_NAMES`.
+A data set is a function of its configuration, the number of clients and the seed. It returns one value,
+:class:`~fedtrain.data.federated.Federated`. To add a data set, write a file with such a function. Then add a line to
+DATASETS, and add the name to :data:`fedtrain.config.data.DATA_NAMES`.
 
-Anybody may call it; torch is not needed. It imports config and :mod:`fedtrain.randomness`.
+All rooms may call it; torch is not needed. It imports config and :mod:`fedtrain.randomness`.
 """
 
 from collections.abc import Callable
@@ -31,4 +31,4 @@ DATASETS: dict[str, Callable[[DataConfig, int, int], Federated]] = {
     "emnist": emnist,
     "gtsrb": gtsrb,
 }
-"""Every data set by name: from the ``data`` section, the number of clients and the seed."""
+"""Every data set by name: a function of the ``data`` section, the number of clients and the seed."""

@@ -1,4 +1,6 @@
-"""CIFAR-10 from its *binary version*: records of a label and 3 × 32 × 32 bytes; the Python version is never unpickled.
+"""CIFAR-10 from its *binary version*: each record is a label and 3 × 32 × 32 bytes.
+
+The Python version is not read, because unpickling a foreign file can run code.
 
 A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
@@ -20,12 +22,12 @@ _RECORD = 1 + 3 * 32 * 32
 
 
 def cifar10(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Load the five batches for training and the one for the test, and share them out.
+    """Load the five training batches and the test batch, and divide them among the clients.
 
     Raises
     ------
     DataError
-        Naming the file that is missing or broken, and how to get it.
+        If a file is missing or broken. The message names the file and says how to get it.
     """
     folder = data_folder(config, ADVICE)
     train = joined([read_batch(folder / f"data_batch_{number}.bin") for number in range(1, 6)])
@@ -34,12 +36,12 @@ def cifar10(config: DataConfig, num_clients: int, seed: int) -> Federated:
 
 
 def read_batch(path: Path) -> Examples:
-    """Read one file: images of (3, 32, 32), about zero mean and unit variance.
+    """Read one file: images of (3, 32, 32) with about zero mean and unit variance.
 
     Raises
     ------
     DataError
-        If the file is missing, is not made of whole records, or has a label above 9.
+        If the file is missing, does not consist of whole records, or has a label above 9.
     """
     content = np.frombuffer(read_bytes(path, ADVICE), dtype=np.uint8)
     if not len(content) or len(content) % _RECORD:

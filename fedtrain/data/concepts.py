@@ -1,10 +1,13 @@
 """Images by concept: domains label the same image differently, so that no single expert serves all clients.
 
-Every domain has its own permutation of the labels. *Visible* domains also have a style, a fixed transformation of the
-image, so that a router can tell them apart by looking; of *hidden* ones nothing is seen, and only how well an expert
-does tells a client where it belongs. A client owns an equal share of the training images, each in domains drawn from
-the client's own mixture, which is drawn from a Dirichlet distribution: near 0 nearly every client lives in one domain.
-The test set shows every test image in every domain; a client's personalised view of it is its own mixture.
+Every domain has its own permutation of the labels. *Visible* domains also have a style, which is a fixed transformation
+of the image. So a router can tell visible domains apart by the image alone. *Hidden* domains have no style. There, only
+an expert's loss shows whether it fits a client.
+
+Every client owns an equal share of the training images. The domain of each image is drawn from the client's own
+mixture of domains. Mixtures are drawn from a Dirichlet distribution. With a concentration near 0, nearly every client
+has one domain only. The test set shows every test image in every domain. A client's personalised accuracy weighs the
+domains by the client's mixture.
 """
 
 from collections.abc import Callable
@@ -25,17 +28,18 @@ Style: TypeAlias = Callable[[Images], Images]
 
 
 def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Share out digits or letters among clients that live in different domains.
+    """Divide digits or letters among clients with different domains.
 
     Raises
     ------
     DataError
-        If there are too few images for everybody's minimum.
+        If there are too few images for every client's minimum.
     """
     options = config.concepts
     train, test = _images(config, num_clients, seed)
     check_supply(len(train), num_clients, config.min_examples)
     names = label_permutations(generator(seed, Purpose.CONCEPTS), options.num_domains, train.num_classes)
+    # Every client gets an equal share of the images, and draws a domain for each copy of an image.
     order = generator(seed, Purpose.PARTITION).permutation(len(train))
     clients, counts = [], []
     for client, own in enumerate(np.array_split(order, num_clients)):
@@ -44,13 +48,14 @@ def concepts(config: DataConfig, num_clients: int, seed: int) -> Federated:
         domain = rng.choice(options.num_domains, size=len(images), p=_mixture(rng, options.num_domains, options.alpha))
         clients.append(in_domains(train.select(images), domain, names, visible=options.visible))
         counts.append(np.bincount(domain, minlength=options.num_domains))
+    # The test set has every image in every domain.
     everywhere, domain = _in_every_domain(test, names, visible=options.visible)
     owned = np.stack(counts)
     return Federated(tuple(clients), everywhere, domain, mixture_of(owned, domain), concepts=owned)
 
 
 def _images(config: DataConfig, num_clients: int, seed: int) -> tuple[Examples, Examples]:
-    """What is seen, before anybody disagrees on it: for training, and for the test."""
+    """Load the images for training and for the test, before styles and label permutations are applied."""
     if config.concepts.images == "glyphs":
         written = glyphs(config, num_clients, seed)
         return joined(written.clients), written.test
@@ -58,18 +63,18 @@ def _images(config: DataConfig, num_clients: int, seed: int) -> tuple[Examples, 
 
 
 def in_domains(examples: Examples, domain: IntArray, names: IntArray, *, visible: bool) -> Examples:
-    """Take every example to its domain.
+    """Apply to every example the style and the labels of its domain.
 
     Parameters
     ----------
     examples
-        Images, square.
+        Square images.
     domain
-        (num_examples,) where to.
+        (num_examples,) domain of each example.
     names
-        (num_domains, num_classes) what every class is called in every domain.
+        (num_domains, num_classes) label of every class in every domain.
     visible
-        Whether the domain's style is put on.
+        Whether the domain's style is applied.
     """
     inputs = examples.inputs.copy()
     if visible:
@@ -80,12 +85,12 @@ def in_domains(examples: Examples, domain: IntArray, names: IntArray, *, visible
 
 
 def label_permutations(rng: np.random.Generator, num_domains: int, num_classes: int) -> IntArray:
-    """Draw what every class is called in every domain, (num_domains, num_classes)."""
+    """Draw the label of every class in every domain, (num_domains, num_classes)."""
     return np.stack([rng.permutation(num_classes) for _ in range(num_domains)])
 
 
 def _mixture(rng: np.random.Generator, num_domains: int, alpha: float) -> FloatArray:
-    """Draw a client's mixture; concentrations near 0 underflow to no mixture at all, which means one domain."""
+    """Draw a client's mixture; if a concentration near 0 underflows to NaN, the client gets one random domain."""
     mixture = rng.dirichlet(np.full(num_domains, alpha))
     return mixture if np.isfinite(mixture).all() else np.eye(num_domains)[rng.integers(num_domains)]
 
@@ -97,7 +102,7 @@ def _in_every_domain(test: Examples, names: IntArray, *, visible: bool) -> tuple
 
 
 def _inverted(images: Images, rows: int, columns: int) -> Images:
-    """Invert every other band of this many rows, and of this many columns; 0: no bands."""
+    """Invert every second band of rows and of columns; the arguments are the widths of a band, 0 for no bands."""
     return images * _signs(images.shape[-2], rows)[:, None] * _signs(images.shape[-1], columns)
 
 
@@ -128,4 +133,4 @@ STYLES: tuple[Style, ...] = (
     lambda images: _inverted(images, 4, 4),
     lambda images: -_inverted(images, 4, 2),
 )
-"""What a domain's images look like: as they are, inverted, striped, checkered, turned, shifted; (number, 1, n, n)."""
+"""Style of each domain: unchanged, inverted, striped, checkered, rotated, shifted. Images are (number, 1, n, n)."""

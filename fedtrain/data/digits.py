@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: bundled, small, and shared out by label or quantity."""
+"""scikit-learn's handwritten digits: small, bundled, and divided among clients by label skew or quantity skew."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from fedtrain.randomness import Purpose, generator
 
 
 def digits(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Split the digits and share the training part out.
+    """Split the digits into training and test, and divide the training part among the clients.
 
     Raises
     ------
     DataError
-        If there are too few for everybody's minimum.
+        If there are too few digits for every client's minimum.
     """
     train, test = split(generator(seed, Purpose.SPLIT), load_digits(), config.test_fraction)
     return partitioned(train, test, config, num_clients, seed)
 
 
 def partitioned(train: Examples, test: Examples, config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Share training examples out by the configured partition."""
+    """Divide training examples among the clients by the configured partition."""
     partition = PARTITIONS[config.partition]
     rng = generator(seed, Purpose.PARTITION)
     parts = partition(rng, train.labels, num_clients, alpha=config.alpha, min_examples=config.min_examples)
@@ -30,9 +30,9 @@ def partitioned(train: Examples, test: Examples, config: DataConfig, num_clients
 
 
 def load_digits() -> Examples:
-    """Load scikit-learn's handwritten digits: 1,797 images of 1 × 8 × 8, bundled, nothing is fetched.
+    """Load scikit-learn's handwritten digits: 1,797 images of 1 × 8 × 8. They are bundled; nothing is downloaded.
 
-    The pixels, 0 to 16, are shifted and scaled to about zero mean and unit variance, the same way for every split.
+    The pixels, 0 to 16, are shifted and scaled to about zero mean and unit variance, in the same way for every split.
     """
     from sklearn import datasets  # noqa: PLC0415  (takes a second to import, and only this needs it)
 

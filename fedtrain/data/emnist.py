@@ -1,4 +1,4 @@
-"""EMNIST, handwritten characters: idx files of bytes, plain or gzipped, with images that lie on their side.
+"""EMNIST, handwritten characters: idx files of bytes, plain or gzipped; the images in them are transposed.
 
 G. Cohen and others, "EMNIST: an extension of MNIST to handwritten letters", 2017.
 """
@@ -21,16 +21,16 @@ ADVICE = (
     ", unpack gzip.zip, and let data.path be its folder."
 )
 NUM_CLASSES = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
-"""Classes of every part of EMNIST."""
+"""Number of classes in every part of EMNIST."""
 
 
 def emnist(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Load one part of EMNIST with its own test set, and share the training images out.
+    """Load one part of EMNIST with its own test set, and divide the training images among the clients.
 
     Raises
     ------
     DataError
-        Naming the file that is missing or broken, and how to get it.
+        If a file is missing or broken. The message names the file and says how to get it.
     """
     folder = data_folder(config, ADVICE)
     train, test = (read_part(folder, config.emnist.split, half) for half in ("train", "test"))
@@ -38,12 +38,12 @@ def emnist(config: DataConfig, num_clients: int, seed: int) -> Federated:
 
 
 def read_part(folder: Path, part: str, half: str) -> Examples:
-    """Read images of (1, 28, 28), upright, about zero mean and unit variance, and their labels from 0.
+    """Read upright images of (1, 28, 28) with about zero mean and unit variance, and their labels, counted from 0.
 
     Raises
     ------
     DataError
-        If a file is missing or broken, the two do not belong together, or a label is not of this part.
+        If a file is missing or broken, if images and labels differ in number, or if a label is outside this part.
     """
     image_file, label_file = (_find(folder, f"emnist-{part}-{half}-{what}") for what in ("images-idx3", "labels-idx1"))
     images, labels = read_idx(image_file, 3), read_idx(label_file, 1).astype(np.int64)
@@ -51,7 +51,7 @@ def read_part(folder: Path, part: str, half: str) -> Examples:
         raise DataError(f"{image_file} has {len(images)} images, {label_file} has {len(labels)} labels. {ADVICE}")
     if images.shape[1:] != (28, 28):
         raise DataError(f"{image_file} has images of {images.shape[1]} × {images.shape[2]}, not 28 × 28. {ADVICE}")
-    labels -= part == "letters"  # alone counted from 1
+    labels -= part == "letters"  # only this part counts labels from 1
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= NUM_CLASSES[part]:
         raise DataError(f"{label_file} has a label outside the {NUM_CLASSES[part]} classes of {part!r}. {ADVICE}")
     upright = standardised(images.transpose(0, 2, 1)[:, None], middle=0.52, spread=0.33)
@@ -62,12 +62,12 @@ def read_idx(path: Path, num_axes: int) -> npt.NDArray[Any]:
     """Read an idx file of unsigned bytes with this many axes.
 
     The format: two zero bytes, the type (8: bytes), the number of axes, the axes' lengths as big-endian 32-bit
-    integers, the values.
+    integers, then the values.
 
     Raises
     ------
     DataError
-        If the file is missing or is not one.
+        If the file is missing or is not such a file.
     """
     content = read_bytes(path, ADVICE)
     start = 4 + 4 * num_axes
@@ -81,6 +81,6 @@ def read_idx(path: Path, num_axes: int) -> npt.NDArray[Any]:
 
 
 def _find(folder: Path, stem: str) -> Path:
-    """Return the plain file if it is there, else the gzipped one, whether there or not."""
+    """Return the path of the plain file if it exists, otherwise that of the gzipped file, which may be missing."""
     plain = folder / f"{stem}-ubyte"
     return plain if plain.exists() else folder / f"{stem}-ubyte.gz"

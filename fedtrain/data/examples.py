@@ -1,4 +1,4 @@
-"""Labelled examples, split and counted; every data set is made of them."""
+"""Labelled examples, of which every data set consists; functions to join, split and count them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Images: TypeAlias = npt.NDArray[np.float32]
 
 
 class DataError(ConfigError):
-    """Data that cannot be loaded or shared out as asked; the message says what to do."""
+    """Data that cannot be loaded or divided as configured; the message says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +24,13 @@ class Examples:
     Attributes
     ----------
     inputs
-        (num_examples, …): float32 numbers, images as (channels, height, width); or int64 symbols, (context,).
+        (num_examples, …). Images are float32 of (channels, height, width). Texts are int64 symbols of (context,), or
+        float32 one-hot vectors.
     labels
-        (num_examples,) in 0..num_classes-1; or (num_examples, num_predictions) where an example asks for several
-        predictions.
+        (num_examples,) in 0..num_classes-1. If an example asks for several predictions, it is
+        (num_examples, num_predictions).
     num_classes
-        Of the whole data set, whether they occur here or not.
+        Number of classes of the whole data set, including classes that do not occur here.
     """
 
     inputs: npt.NDArray[Any]
@@ -45,7 +46,7 @@ class Examples:
 
 
 def joined(parts: Sequence[Examples]) -> Examples:
-    """Put examples of the same data set together, in this order; at least one part."""
+    """Join examples of the same data set, in this order; at least one part."""
     inputs = np.concatenate([part.inputs for part in parts])
     return Examples(inputs, np.concatenate([part.labels for part in parts]), parts[0].num_classes)
 

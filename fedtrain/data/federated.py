@@ -1,10 +1,10 @@
-"""The data of a federation: the value that every data set is loaded into.
+"""The data of a federation: the value that every data set returns.
 
-Clients differ, so there are two ways to ask how well they are served. The *global* test set is one for all. The
-*personalised* one weighs its examples by what a client itself meets: every test example belongs to a group (a class, a
-domain, a client's own text), and every client has a mixture of groups. So nobody's test examples are stored twice, and
-a client's personalised accuracy is a weighted mean over the same test set. Concepts, where the data know them, are
-there for reports only: neither clients nor the server may look at them.
+Clients differ, so accuracy is measured in two ways. *Global* accuracy is the plain mean over one test set for all.
+*Personalised* accuracy is a weighted mean over the same test set, and the weights differ between clients. Every test
+example belongs to a group: a class, a domain, or a client's own text. Every client has a mixture of groups, which gives
+the weights. So no test example is stored twice. Concepts, where the data have them, are for reports only. Neither
+clients nor the server may use them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from fedtrain.data.examples import DataError, Examples, label_counts
 
 @dataclass(frozen=True, eq=False)
 class Federated:
-    """A data set and who owns what of it.
+    """A data set and the part of it that each client owns.
 
     Attributes
     ----------
@@ -29,10 +29,10 @@ class Federated:
     test_group
         (num_test,) the group that each test example belongs to.
     mixture
-        (num_clients, num_groups) share of every group in what a client meets; rows sum to 1, and are 0 where a group
-        has no test example.
+        (num_clients, num_groups) weight of every group in a client's personalised accuracy. Rows sum to 1. The weight
+        of a group without test examples is 0.
     concepts
-        (num_clients, num_concepts) training examples of every client by their true concept; None if there are none.
+        (num_clients, num_concepts) number of each client's training examples by true concept; None if not known.
     """
 
     clients: tuple[Examples, ...]
@@ -42,7 +42,7 @@ class Federated:
     concepts: IntArray | None = None
 
     def __post_init__(self) -> None:
-        """Check that the parts fit each other."""
+        """Check that the parts fit together."""
         if not self.clients or not all(map(len, self.clients)):
             raise DataError("every client needs at least one training example")
         if self.test_group.shape != (len(self.test),):
@@ -57,7 +57,7 @@ class Federated:
         return label_counts(self.clients)
 
     def test_weights(self, client: int) -> FloatArray:
-        """Weights of all test examples in a client's personalised accuracy, (num_test,); they sum to 1."""
+        """Return the weights of all test examples in a client's personalised accuracy, (num_test,); their sum is 1."""
         per_example = self.mixture[client] / np.maximum(self._group_sizes(), 1)
         return per_example[self.test_group]
 
@@ -66,14 +66,14 @@ class Federated:
 
 
 def mixture_of(counts: IntArray, test_group: IntArray) -> FloatArray:
-    """Turn each client's training examples per group, (num_clients, num_groups), into its mixture.
+    """Compute each client's mixture from its number of training examples per group, (num_clients, num_groups).
 
     Groups without test examples are left out.
 
     Raises
     ------
     DataError
-        If nothing is left of a client.
+        If none of a client's groups has test examples.
     """
     tested = np.bincount(test_group, minlength=counts.shape[1]) > 0
     known = np.where(tested, counts, 0).astype(np.float64)
@@ -85,12 +85,12 @@ def mixture_of(counts: IntArray, test_group: IntArray) -> FloatArray:
 
 
 def shared_out(train: Examples, test: Examples, parts: Sequence[IntArray]) -> Federated:
-    """Give clients their parts of a data set without owners; the groups are the classes."""
+    """Divide a data set without owners among the clients by lists of indices; the groups are the classes."""
     clients = tuple(train.select(part) for part in parts)
     return Federated(clients, test, test.labels, mixture_of(label_counts(clients), test.labels))
 
 
 def by_client(clients: Sequence[Examples], tests: Sequence[Examples], test: Examples) -> Federated:
-    """Make a federation of clients that bring test examples of their own; ``test`` is all of them, in order."""
+    """Make a federation of clients with their own test examples; ``test`` is all of these, client by client."""
     owner = np.repeat(np.arange(len(tests)), [len(part) for part in tests])
     return Federated(tuple(clients), test, owner, np.eye(len(clients)))

@@ -1,4 +1,4 @@
-"""Reads files that the user has to fetch; errors name the missing or broken file, and where to get it."""
+"""Reads files that the user must download; errors name the missing or broken file, and say where to get it."""
 
 import gzip
 import zlib
@@ -21,7 +21,7 @@ def data_folder(config: DataConfig, advice: str) -> Path:
     Raises
     ------
     DataError
-        If none is configured or it is not there.
+        If no folder is configured, or it does not exist.
     """
     if not config.path:
         raise DataError(f"data.path is empty; it must be the folder of the files. {advice}")
@@ -32,12 +32,12 @@ def data_folder(config: DataConfig, advice: str) -> Path:
 
 
 def read_bytes(path: Path, advice: str) -> bytes:
-    """Read a file, unpacked if its name ends in .gz.
+    """Read a file; a file whose name ends in .gz is unpacked.
 
     Raises
     ------
     DataError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -56,11 +56,11 @@ def standardised(pixels: npt.NDArray[Any], *, middle: float, spread: float) -> I
     Parameters
     ----------
     pixels
-        Of any shape.
+        Array of any shape.
     middle
-        What is taken off each in the end.
+        Number that is subtracted from each value after the division.
     spread
-        What it is divided by before, as a share of 255.
+        Each pixel is first divided by this share of 255.
     """
     images = pixels.astype(np.float32)
     images /= np.float32(255 * spread)
@@ -69,12 +69,12 @@ def standardised(pixels: npt.NDArray[Any], *, middle: float, spread: float) -> I
 
 
 def share_out(train: Examples, test: Examples, config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Share a data set out by the configured partition, sampled first where ``data.max_examples`` asks for it."""
+    """Divide a data set among the clients by the configured partition, after sampling ``data.max_examples`` of it."""
     return partitioned(_sample(train, config, seed, 0), _sample(test, config, seed, 1), config, num_clients, seed)
 
 
 def _sample(examples: Examples, config: DataConfig, seed: int, part: int) -> Examples:
-    """Draw as many as ``data.max_examples`` allows, in their order; ``part`` is 0 for training, 1 for the test."""
+    """Sample at most ``data.max_examples``, in their order; 0 takes all. ``part`` is 0 for training, 1 for the test."""
     if not 0 < config.max_examples < len(examples):
         return examples
     rng = generator(seed, Purpose.SUBSET, part)

@@ -1,8 +1,8 @@
 """Letters and digits of the fonts that matplotlib bundles, each as a field of distances to its outline.
 
-A distance field is sampled at any place, so that one of them, computed once, gives the glyph slanted, turned, scaled,
-and with a thicker or thinner stroke: ink is where the distance is below half a stroke's change (C. Green, "Improved
-alpha-tested magnification for vector textures and special effects", SIGGRAPH 2007).
+A distance field can be sampled at any point. So one field, computed once, gives the character slanted, rotated, scaled,
+and with a thicker or thinner stroke. A point is ink if its distance is below a threshold, and the threshold sets the
+stroke (C. Green, "Improved alpha-tested magnification for vector textures and special effects", SIGGRAPH 2007).
 """
 
 import string
@@ -19,18 +19,18 @@ CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 FIELD = 48
 """Height and width of a distance field, in points."""
 SHOWN = 1.2
-"""Height and width of what a field shows, in sizes of the font."""
+"""Height and width of the area that a field covers, as a multiple of the font size."""
 
 _OVERSAMPLING = 2
 _BASELINE = 0.72
-"""Where it is, in shares of the height from the top."""
+"""Position of the baseline from the top, as a share of the height."""
 _SYMBOLS = ("cmex10", "cmmi10", "cmsy10", "LastResort")
-"""Fonts with a picture at every character's place, but not of the character."""
+"""Fonts that have a picture for every character code, but not a picture of the character."""
 
 
 @cache
 def font_files() -> tuple[Path, ...]:
-    """Find the bundled fonts that have all characters, by name; symbol fonts are left out."""
+    """Find the bundled fonts that have all characters, sorted by name; symbol fonts are left out."""
     import matplotlib  # noqa: PLC0415  (only glyphs need it)
     from matplotlib.ft2font import FT2Font  # noqa: PLC0415
 
@@ -41,18 +41,18 @@ def font_files() -> tuple[Path, ...]:
 
 @cache
 def distance_fields(font: Path) -> Images:
-    """Distance of every point to every character's outline, negative inside.
+    """Return the distance of every point to every character's outline, negative inside.
 
     Returns
     -------
     array
-        (62, FIELD, FIELD), in shares of the font's size; all characters are on the same baseline.
+        (62, FIELD, FIELD), in shares of the font size; all characters stand on the same baseline.
     """
     return np.stack([_distances(_drawn(font, character)) for character in CHARACTERS])
 
 
 def _drawn(font: Path, character: str) -> BoolArray:
-    """Draw a character in black and white, centred by its width, on the baseline."""
+    """Draw a character in black and white, horizontally centred, on the baseline."""
     from matplotlib.ft2font import FT2Font  # noqa: PLC0415
 
     side = FIELD * _OVERSAMPLING
@@ -61,6 +61,7 @@ def _drawn(font: Path, character: str) -> BoolArray:
     face.set_size(side / SHOWN, 72.0)
     face.set_text(character)
     face.draw_glyphs_to_bitmap(antialiased=True)
+    # Place the drawn character on the canvas, and cut off the parts that do not fit.
     ink = np.asarray(face.get_image()) > 127
     left = (side - ink.shape[1]) // 2
     top = round(_BASELINE * side) - ink.shape[0] + round(face.get_descent() / 64)

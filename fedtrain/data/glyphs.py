@@ -1,9 +1,14 @@
-"""Rendered characters: 62 classes, and a client is a font and a hand, so that clients differ as writers do.
+"""Rendered characters of 62 classes; a client is a font and a handwriting, so that clients differ as writers do.
 
-A hand has its own slant, stroke width, size, width and rotation, drawn once per client; every image then varies a
-little around it and gets its own noise. Images are made from distance fields (:mod:`fedtrain.data.fonts`): the
-points of the image are taken back through the hand's affine map, the field is read there, and a pixel is inked as far
-as the outline, moved by the stroke, passes through it. There are as many images as are asked for.
+A handwriting ("hand") has its own slant, stroke width, size, width and rotation, drawn once per client. Every image
+varies a little around it and gets its own noise. Images are rendered from distance fields
+(:mod:`fedtrain.data.fonts`) in three steps:
+
+1. Every pixel is mapped back to the font by the inverse of the hand's affine map.
+2. The distance field is read at that point.
+3. The distance and the stroke width give the share of the pixel that is ink.
+
+Any number of images can be rendered.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +27,7 @@ _AT_ONCE = 256
 
 
 def glyphs(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Let every client write its characters, for training and for its own test; the font is the concept."""
+    """Render every client's characters, for training and for its own test; the font is the concept."""
     options = config.glyphs
     fonts = _fonts_of(generator(seed, Purpose.HAND), num_clients)
     clients, tests = [], []
@@ -37,22 +42,22 @@ def glyphs(config: DataConfig, num_clients: int, seed: int) -> Federated:
 
 @dataclass(frozen=True)
 class Hand:
-    """How a client writes.
+    """A client's handwriting.
 
     Attributes
     ----------
     font
-        Its place in :func:`fedtrain.data.fonts.font_files`.
+        Index of the font in :func:`fedtrain.data.fonts.font_files`.
     slant
         Shift to the right per unit of height.
     stroke
-        What is added to either side of a stroke, in shares of the font's size.
+        Thickness that is added on either side of a stroke, in shares of the font size.
     scale, width
-        Size, and width relative to it; 1 is the font's.
+        Size relative to the font, and width relative to that size; 1 leaves the font as it is.
     rotation
-        Anticlockwise, in radians.
+        Angle, anticlockwise, in radians.
     tremor
-        How much single images vary around all this, relative to how much hands do.
+        Variation of single images around these values, as a share of the variation between hands.
     """
 
     font: int
@@ -65,7 +70,7 @@ class Hand:
 
 
 def draw_hand(rng: np.random.Generator, font: int, strength: float) -> Hand:
-    """Draw a client's hand; with strength 0 it writes as the font is."""
+    """Draw a client's hand; with strength 0 it does not change the font."""
     slant, stroke, scale, width, rotation = strength * rng.uniform(-1.0, 1.0, size=5)
     return Hand(
         font,
@@ -86,13 +91,13 @@ def write(rng: np.random.Generator, hand: Hand, num_examples: int, *, size: int,
     rng
         Source of all randomness.
     hand
-        Who writes.
+        The client's hand.
     num_examples
-        How many.
+        Number of images.
     size
         Height and width of an image in pixels.
     noise
-        Standard deviation of what is added to every pixel.
+        Standard deviation of the noise that is added to every pixel.
 
     Returns
     -------
@@ -111,35 +116,38 @@ def write(rng: np.random.Generator, hand: Hand, num_examples: int, *, size: int,
 
 
 def _fonts_of(rng: np.random.Generator, num_clients: int) -> IntArray:
-    """Hand fonts out as evenly as can be, in random order."""
+    """Give every client a font, in random order; every font gets the same number of clients, give or take one."""
     return rng.permutation(np.arange(num_clients) % len(font_files()))
 
 
 def _vary(rng: np.random.Generator, hand: Hand, num_examples: int) -> FloatArray:
-    """Slant, stroke, scale, width, rotation and shifts of single images, (7, num_examples)."""
+    """Draw slant, stroke, scale, width, rotation and two shifts of single images, (7, num_examples)."""
     centre = np.array([hand.slant, hand.stroke, hand.scale, hand.width, hand.rotation, 0.0, 0.0])
     spread = hand.tremor * np.array([0.35, 0.012, 0.2, 0.2, 0.25, 0.1, 0.1])
     return centre[:, None] + spread[:, None] * rng.uniform(-1.0, 1.0, size=(7, num_examples))
 
 
 def _render(fields: Images, labels: IntArray, varied: FloatArray, size: int) -> Images:
-    """Ink of these characters, 0 to 1, (num_examples, size, size)."""
+    """Render these characters as ink from 0 to 1, (num_examples, size, size)."""
+    # The pixels' coordinates, mapped back to the font: shift, then rotation, then slant and scale.
     slant, stroke, scale, width, rotation, right, down = varied.astype(np.float32)[:, :, None, None]
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     y, x = axis[None, :, None] - down, axis[None, None, :] - right
     cos, sin = np.cos(rotation), np.sin(rotation)
     across, along = cos * x - sin * y, sin * x + cos * y
     distance = _sample(fields, labels, (across + slant * along) / (scale * width), along / scale)
+    # The share of each pixel that is ink. The edge of a stroke is one pixel wide.
     pixel = np.float32(SHOWN / size)
     return np.clip(0.5 + (stroke - distance) * scale / pixel, 0.0, 1.0)
 
 
 def _sample(fields: Images, labels: IntArray, x: Images, y: Images) -> Images:
-    """Read distance fields between their points (bilinearly), at x and y from -0.5 to 0.5; beyond, at the edge."""
+    """Interpolate distance fields bilinearly at x and y from -0.5 to 0.5; points outside get the value at the edge."""
     limit = np.float32(FIELD - 1.001)
     column = np.clip(x * FIELD + (FIELD / 2 - 0.5), 0.0, limit, dtype=np.float32)
     row = np.clip(y * FIELD + (FIELD / 2 - 0.5), 0.0, limit, dtype=np.float32)
     i, j = row.astype(np.int64), column.astype(np.int64)
+    # ``row`` and ``column`` become the position within the cell, from 0 to 1.
     row, column = row - i, column - j
     flat = fields.ravel()
     corner = labels[:, None, None] * FIELD * FIELD + i * FIELD + j

@@ -1,8 +1,8 @@
-"""GTSRB, German traffic signs: a folder per class with pictures of its signs, and a table of where the signs are.
+"""GTSRB, German traffic signs: a folder per class with pictures, and a table with the position of the sign in each.
 
 J. Stallkamp and others, "Man vs. computer: benchmarking machine learning algorithms for traffic sign recognition",
-Neural Networks 32, 2012. Pictures come in tracks of about 30 of one sign as a car drives by, so a test set is made of
-whole tracks: single pictures would have their twins in training.
+Neural Networks 32, 2012. A track is a series of about 30 pictures of one sign, taken while a car drives past it. The
+test set consists of whole tracks. With single pictures, near copies of test pictures would be in the training set.
 """
 
 import csv
@@ -29,12 +29,12 @@ _COLUMNS = ("Filename", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId")
 
 
 def gtsrb(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Load the training pictures, keep whole tracks back for the test, and share the others out.
+    """Load the training pictures, keep whole tracks for the test, and divide the others among the clients.
 
     Raises
     ------
     DataError
-        Naming the file that is missing or broken, and how to get it.
+        If a file is missing or broken. The message names the file and says how to get it.
     """
     examples, tracks = read_folder(data_folder(config, ADVICE), config.gtsrb.size)
     kept = _kept_tracks(generator(seed, Purpose.SPLIT), examples.labels, tracks, config.test_fraction)
@@ -76,9 +76,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 
 def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[Images, int, int]:
-    """Read one picture, cut to its sign, with its class and its track; the columns say where the sign is.
+    """Read one picture, cropped to its sign, with its class and its track.
 
-    The last pixel is included.
+    The columns give the corners of the sign. The right and bottom pixels are included.
     """
     from PIL import Image  # noqa: PLC0415  (an extra's, and only this needs it)
 
@@ -104,16 +104,16 @@ def _read_sign(table: Path, line: int, row: dict[str, str], size: int) -> tuple[
 
 
 def resize(picture: npt.NDArray[Any], size: int) -> Images:
-    """Resize a (height, width, channels) picture to (channels, size, size).
+    """Resize a picture of (height, width, channels) to (channels, size, size).
 
-    A new pixel is the mean over the area that it covers in the old picture, along either axis.
+    A new pixel is the mean over the area that it covers in the old picture.
     """
     rows, columns = _areas(picture.shape[0], size), _areas(picture.shape[1], size)
     return np.einsum("ih,hwc,jw->cij", rows, picture, columns, optimize=True).astype(np.float32)
 
 
 def _areas(old: int, new: int) -> FloatArray:
-    """Share of every old pixel in every new one along an axis, (new, old); rows sum to 1."""
+    """Return the share of every old pixel in every new pixel along an axis, (new, old); rows sum to 1."""
     edges = np.arange(new + 1) * (old / new)
     pixel = np.arange(old)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
@@ -121,7 +121,7 @@ def _areas(old: int, new: int) -> FloatArray:
 
 
 def _kept_tracks(rng: np.random.Generator, labels: IntArray, tracks: IntArray, fraction: float) -> BoolArray:
-    """Choose about this share of every class's tracks; return which examples are theirs."""
+    """Choose about this share of every class's tracks; return a mask of their examples, (num_examples,)."""
     kept: list[int] = []
     for label in np.unique(labels):
         own = rng.permutation(np.unique(tracks[labels == label]))

@@ -1,7 +1,7 @@
-"""How clients come to own a data set that has no owners: label skew and quantity skew.
+"""Partitions, which divide a data set without owners among clients: label skew and quantity skew.
 
-Partitions are pure functions of their random generator. Every example goes to exactly one client, and every client
-gets a minimum: where the draw gives a client less, it takes examples from those that have the most.
+Partitions are pure functions of their random generator. Every example goes to exactly one client. Every client gets a
+minimum number of examples: a client with fewer takes examples from the clients that have the most.
 """
 
 from collections.abc import Callable
@@ -18,30 +18,30 @@ Partition: TypeAlias = Callable[..., list[IntArray]]
 def dirichlet_partition(
     rng: np.random.Generator, labels: IntArray, num_clients: int, *, alpha: float, min_examples: int
 ) -> list[IntArray]:
-    """Share out every class by proportions drawn from a Dirichlet distribution: label skew.
+    """Divide every class by proportions drawn from a Dirichlet distribution: label skew.
 
     Parameters
     ----------
     rng
         Source of all randomness.
     labels
-        (num_examples,).
+        (num_examples,) class of each example.
     num_clients
-        How many parts.
+        Number of parts.
     alpha
-        Concentration: near 0 each class belongs to a few clients, at 100 every client has a bit of every class.
+        Concentration. Near 0 each class belongs to a few clients; at 100 every client has examples of every class.
     min_examples
-        Fewest examples per client.
+        Smallest number of examples per client.
 
     Returns
     -------
     list
-        Per client the indices of its examples, ascending.
+        The indices of each client's examples, ascending.
 
     Raises
     ------
     DataError
-        If there are too few examples for everybody's minimum.
+        If there are too few examples for every client's minimum.
     """
     check_supply(len(labels), num_clients, min_examples)
     owner = np.empty(len(labels), dtype=np.int64)
@@ -54,9 +54,10 @@ def dirichlet_partition(
 def quantity_partition(
     rng: np.random.Generator, labels: IntArray, num_clients: int, *, alpha: float, min_examples: int
 ) -> list[IntArray]:
-    """Share out shuffled examples by one draw from a Dirichlet distribution: clients differ in size, not in kind.
+    """Divide shuffled examples by one draw from a Dirichlet distribution: quantity skew.
 
-    Parameters and result are those of :func:`dirichlet_partition`.
+    Clients differ in their number of examples, but not in their classes. The parameters and the result are those of
+    :func:`dirichlet_partition`.
     """
     return dirichlet_partition(rng, np.zeros_like(labels), num_clients, alpha=alpha, min_examples=min_examples)
 
@@ -66,7 +67,7 @@ PARTITIONS: dict[str, Partition] = {"dirichlet": dirichlet_partition, "quantity"
 
 
 def check_supply(num_examples: int, num_clients: int, min_examples: int) -> None:
-    """Refuse to share out fewer examples than everybody's minimum takes."""
+    """Raise DataError if there are too few examples for every client's minimum."""
     if num_clients * min_examples > num_examples:
         raise DataError(
             f"clients.num_clients, data.min_examples: {num_clients} clients with at least {min_examples} examples each "
@@ -75,14 +76,14 @@ def check_supply(num_examples: int, num_clients: int, min_examples: int) -> None
 
 
 def _owners(proportions: FloatArray, number: int) -> IntArray:
-    """Cut ``number`` examples into consecutive runs of these proportions; return each example's client."""
+    """Cut ``number`` examples into consecutive runs with these proportions; return each example's client."""
     ends = np.round(np.cumsum(proportions) * number).astype(np.int64)
     ends[-1] = number
     return np.searchsorted(ends, np.arange(number), side="right")
 
 
 def _level(rng: np.random.Generator, owner: IntArray, num_clients: int, min_examples: int) -> list[IntArray]:
-    """Give every client its minimum, one example at a time from whoever has the most."""
+    """Move single examples from the client with the most to the one with the fewest, until all have the minimum."""
     sizes = np.bincount(owner, minlength=num_clients)
     while sizes.min() < min_examples:
         poorest, richest = int(sizes.argmin()), int(sizes.argmax())

@@ -1,10 +1,10 @@
 """Next-character prediction: clients are speakers of a play, or files or folders of texts.
 
-Characters are symbols of one fixed vocabulary, printable ASCII, so that nothing about it is learned from anybody's
-text; all others are one symbol more. A client's text is cut into examples of ``context`` characters, each asking for
-the character after every one of them; the last part of the text is kept for the test, where a client's personalised
-view is its own. Without a path, the texts are the sources of the Python standard library, which are always there: so
-figures depend on the version of Python.
+The vocabulary is fixed: printable ASCII, and one more symbol for all other characters. So the vocabulary reveals
+nothing about any client's text. A client's text is cut into examples of ``context`` characters. The model predicts the
+next character after each of them. The last part of the text is kept for the test. A client's personalised accuracy is
+measured on its own test text. Without a path, the texts are the source files of the Python standard library, which is
+always installed. Results then depend on the version of Python.
 """
 
 import string
@@ -20,21 +20,21 @@ from fedtrain.data.examples import DataError, Examples, joined
 from fedtrain.data.federated import Federated, by_client
 
 VOCABULARY = "\n" + "".join(sorted(set(string.printable) - set(string.whitespace) | {" "}))
-"""Characters with a symbol of their own; symbol 0 is any other, and ``VOCABULARY[s - 1]`` is symbol s."""
+"""Characters with their own symbol: symbol s is ``VOCABULARY[s - 1]``, and symbol 0 is any other character."""
 LEFT_OUT = ("site-packages", "dist-packages", "test", "tests", "__pycache__")
-"""Folders of the standard library that are not read: what is installed beside it, and its tests."""
+"""Folders of the standard library that are not read: installed packages, tests and caches."""
 
 _SYMBOLS = np.zeros(128, dtype=np.int64)
 _SYMBOLS[[ord(character) for character in VOCABULARY]] = np.arange(1, len(VOCABULARY) + 1)
 
 
 def text(config: DataConfig, num_clients: int, seed: int) -> Federated:
-    """Give every client a speaker, a file or a folder, those with the most text first; nothing is drawn.
+    """Give every client a speaker, a file or a folder, those with the most text first; nothing is random.
 
     Raises
     ------
     DataError
-        If there are fewer of them than clients, or one has too little text.
+        If there are fewer texts than clients, or a text is too short.
     """
     texts = _longest(_read(config), num_clients, config.text)
     halves = {name: _halves(name, text, config) for name, text in texts.items()}
@@ -43,16 +43,16 @@ def text(config: DataConfig, num_clients: int, seed: int) -> Federated:
 
 
 def encode(text: str) -> IntArray:
-    """Return the symbols of a text, (len(text),)."""
+    """Return a text as symbols, (len(text),)."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     return np.where(codes < 128, _SYMBOLS[np.minimum(codes, 127)], 0)
 
 
 def speakers(text: str) -> dict[str, str]:
-    """Collect what every speaker says, by name, in order.
+    """Collect the text of every speaker, by name, in order.
 
-    A speaker's block starts with a line ``NAME:``, the first of the text or after an empty line, and ends with the
-    next empty line.
+    A speaker's block starts with a line ``NAME:`` at the start of the text or after an empty line. The block ends at
+    the next empty line.
     """
     said: dict[str, list[str]] = {}
     for block in text.replace("\r\n", "\n").split("\n\n"):
@@ -68,18 +68,18 @@ def folder_texts(folder: Path, *, suffix: str, whole_folders: bool, left_out: tu
     Parameters
     ----------
     folder
-        Where they are; links are not followed.
+        The folder; symbolic links in it are not followed.
     suffix
-        Of the names of the files that are read.
+        Only files whose names end with this are read.
     whole_folders
-        Whether the files of one folder make one text, or each its own.
+        True: the files of one folder are one text. False: every file is a text.
     left_out
-        Names of folders that are not entered.
+        Names of folders that are not read.
 
     Returns
     -------
     dict
-        Texts by the file's or folder's path relative to ``folder``.
+        Texts by the path of the file or folder, relative to ``folder``.
     """
     texts: dict[str, str] = {}
     for path in _files(folder, left_out):
@@ -118,7 +118,7 @@ def _files(folder: Path, left_out: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _longest(texts: Mapping[str, str], num_clients: int, options: TextConfig) -> dict[str, str]:
-    """Choose those with the most text, each cut to the most that a client has; in the order of their names."""
+    """Choose the longest texts, each cut to ``max_characters``; in the order of their names."""
     if len(texts) < num_clients:
         raise DataError(f"there are {len(texts)} {options.clients} with text, and {num_clients} clients")
     chosen = sorted(texts, key=lambda name: (-len(texts[name]), name))[:num_clients]
@@ -126,7 +126,7 @@ def _longest(texts: Mapping[str, str], num_clients: int, options: TextConfig) ->
 
 
 def _halves(name: str, text: str, config: DataConfig) -> tuple[Examples, Examples]:
-    """Cut one client's text into examples, the last of them for the test, at least one."""
+    """Cut one client's text into training and test examples; the test gets the last ones, at least one."""
     options = config.text
     symbols = encode(text)
     examples = windows(symbols, options.context, options.step) if options.one_hot else cut(symbols, options.context)
@@ -141,7 +141,7 @@ def _halves(name: str, text: str, config: DataConfig) -> tuple[Examples, Example
 
 
 def cut(symbols: IntArray, context: int) -> Examples:
-    """Cut symbols into examples that follow each other: inputs and labels are (num_examples, context)."""
+    """Cut symbols into consecutive examples; inputs and labels are (num_examples, context)."""
     number = max(len(symbols) - 1, 0) // context
     inputs = symbols[: number * context].reshape(number, context)
     labels = symbols[1 : number * context + 1].reshape(number, context) if number else inputs
@@ -149,9 +149,10 @@ def cut(symbols: IntArray, context: int) -> Examples:
 
 
 def windows(symbols: IntArray, context: int, step: int) -> Examples:
-    """Ask for a symbol every ``step`` symbols: inputs (num_examples, context, vocabulary) are 1 at the symbols before.
+    """Make one example every ``step`` symbols: a one-hot window of ``context`` symbols, labelled with the next symbol.
 
-    Of the test, the first windows overlap the last ones of training; what they ask for does not.
+    Inputs are (num_examples, context, vocabulary). The first test windows overlap the last training windows, but their
+    labels are different positions of the text.
     """
     size = len(VOCABULARY) + 1
     if len(symbols) <= context:

@@ -1,7 +1,7 @@
 """Layouts: which entries of which tensor belong to which expert; recognised by names and shapes.
 
-Anybody may call it; torch is not needed. It imports nothing else of the package.
-A new layout is a file with a function that reads it, and a line in LAYOUTS.
+All rooms may call it; torch is not needed. It imports nothing else of the package.
+To add a layout, write a file with a function that reads it, and add a line to LAYOUTS.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ class Kind(NamedTuple):
     Attributes
     ----------
     read
-        Reads the layout of a whole model's weights, with the experts per layer if they are known; None if it is of
-        another kind.
+        Function of a whole model's weights and of the number of experts per layer, if known. It returns the layout, or
+        None if the weights have another kind of layout.
     looks_for
-        What it is recognised by, in words.
+        Description of the names and shapes by which this kind is recognised.
     """
 
     read: Callable[[Weights, int | None], Layout | None]
@@ -34,25 +34,26 @@ LAYOUTS: dict[str, Kind] = {
     "on-disk": Kind(on_disk.read, on_disk.LOOKS_FOR),
     "modules": Kind(modules.read, modules.LOOKS_FOR),
 }
-"""Every kind of layout by name, in the order in which they are tried."""
+"""Every kind of layout by name; the kinds are tried in this order."""
 
 
 def detect(weights: Weights, name: str | None = None, *, num_experts: int | None = None) -> Layout:
-    """Tell which entries of a whole model's tensors belong to which expert.
+    """Find the layout of a whole model's tensors.
 
     Parameters
     ----------
     weights
-        Tensors by name; only names and shapes are looked at.
+        Tensors by name; only names and shapes are read.
     name
-        One of ``LAYOUTS``, to try no other.
+        One of ``LAYOUTS``, to try only this kind; None tries all.
     num_experts
-        Experts per layer, where the tensors do not tell (adapters alone); checked where they do.
+        Number of experts per layer. It is needed if the tensors do not show it (adapters alone). Otherwise it is
+        checked against the tensors.
 
     Raises
     ------
     LayoutError
-        If no layout fits; the message says what was looked for.
+        If no layout fits; the message lists the names and shapes that were searched for.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""Layout of fused experts: all experts of a layer are stacked in tensors of one more axis, the first.
+"""Layout of fused experts: all experts of a layer are stacked along an additional first axis.
 
-So transformers holds Mixtral, OLMoE, Qwen-MoE and DeepSeek in memory: ``mlp.experts.gate_up_proj`` is (E, 2I, H),
-``mlp.experts.down_proj`` is (E, H, I), and ``mlp.gate.weight`` is (E, H). DeepSeek's ``e_score_correction_bias`` is the
-router's too; shared experts (``mlp.shared_experts.…``) are what they say: shared.
+The transformers library holds Mixtral, OLMoE, Qwen-MoE and DeepSeek in memory like this. With E experts, hidden width I
+and model width H, ``mlp.experts.gate_up_proj`` is (E, 2I, H), ``mlp.experts.down_proj`` is (E, H, I), and
+``mlp.gate.weight`` is (E, H). DeepSeek's ``e_score_correction_bias`` belongs to the router too. Shared experts
+(``mlp.shared_experts.…``) count as shared tensors.
 """
 
 import re
@@ -15,7 +16,7 @@ ROUTER = re.compile(r"(?P<layer>(?:.*\.)?)(?:router|gate)\.(?:weight|bias|e_scor
 
 
 def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
-    """Read the layout of a whole model's weights; None if it is another one.
+    """Read the layout of a whole model's weights; return None if it is of another kind.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def read_fused(name: str, weights: Weights) -> Layout | None:
 
 
 def layer_sizes(weights: Weights, found: dict[str, str]) -> dict[str, int]:
-    """Return the number of experts of each layer, layers in order; ``found`` tells each stacked tensor's layer."""
+    """Return the number of experts of each layer, layers in order; ``found`` maps each stacked tensor to its layer."""
     sizes: dict[str, int] = {}
     for key, layer in found.items():
         shape = tuple(weights[key].shape)
@@ -47,7 +48,7 @@ def layer_sizes(weights: Weights, found: dict[str, str]) -> dict[str, int]:
 
 
 def router_parts(weights: Weights, sizes: dict[str, int]) -> dict[str, Part]:
-    """Find the routers of these layers, one row per expert."""
+    """Find the routers of these layers; a router has one row per expert."""
     first = stacked(sizes)
     matches = {key: match["layer"] for key in weights if (match := ROUTER.fullmatch(key))}
     return {

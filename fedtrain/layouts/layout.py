@@ -1,9 +1,9 @@
 """The classes of a layout: which entries of which tensor belong to which expert of a model.
 
-A tensor is shared, or belongs to one expert as a whole, or is divided among the experts of its layer along one axis, in
-consecutive blocks or interleaved. Experts are numbered through the layers: expert e of the l-th MoE layer, if every
-layer has E, is l·E + e. Everything else (slicing, checking, merging, counting bytes) follows from this table, so that a
-new layout is one function that fills it in.
+There are three kinds of tensors. A tensor is shared, or belongs to one expert as a whole, or is divided among the
+experts of its layer along one axis. In a divided tensor, each expert has a consecutive block or interleaved entries.
+Experts are numbered across the layers: if every layer has E experts, expert e of the l-th MoE layer is l·E + e.
+Slicing, checking, merging and counting bytes all follow from this table. So a new layout is one function that fills it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ import numpy as np
 from alignsolve.numerics import IntArray
 
 Weights: TypeAlias = Mapping[str, Any]
-"""Tensors by name: numpy arrays or torch tensors (to read a layout, anything that has a shape)."""
+"""Tensors by name: numpy arrays or torch tensors. To read a layout, any values with a shape are enough."""
 
 Place: TypeAlias = tuple[Any, ...]
 """An index: ``tensor[place]`` is a view of one expert's entries."""
 
 RouterRows: TypeAlias = Literal["held", "all"]
-"""Which of the router's rows travel: those of a client's experts, or all, as if the router were shared."""
+"""The router's rows that a client exchanges: those of its own experts, or all, as if the router were shared."""
 
 
 class Piece(NamedTuple):
@@ -30,11 +30,11 @@ class Piece(NamedTuple):
     Attributes
     ----------
     name
-        Of the tensor.
+        Name of the tensor.
     expert
-        Whose entries these are; None: shared.
+        Expert that the entries belong to; None: shared.
     whole, sliced
-        Where they lie in the whole model's tensor, and in a client's slice of it.
+        Index of the entries in the whole model's tensor, and in a client's slice of it.
     """
 
     name: str
@@ -44,23 +44,23 @@ class Piece(NamedTuple):
 
 
 class LayoutError(ValueError):
-    """Weights whose experts cannot be told; the message says what was looked for, and what is there."""
+    """Weights whose experts cannot be found; the message says what was searched for, and what the weights contain."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """How one tensor is divided among experts.
+    """The division of one tensor among experts.
 
     Attributes
     ----------
     first, count
-        It belongs to the experts ``first .. first + count - 1``.
+        The tensor belongs to the experts ``first .. first + count - 1``.
     axis
-        Along which it is divided; None if all of it belongs to one expert.
+        Axis along which the tensor is divided; None if all of it belongs to one expert.
     interleaved
-        False: expert e has a block of consecutive entries; True: it has every count-th entry from the e-th on.
+        False: expert e has a block of consecutive entries. True: it has every count-th entry, starting at the e-th.
     router
-        Whether it is the router's: what decides who uses an expert, not the expert itself.
+        Whether the tensor is part of the router, not of an expert itself.
     """
 
     first: int
@@ -70,21 +70,21 @@ class Part:
     router: bool = False
 
     def held(self, experts: Iterable[int]) -> list[int]:
-        """Those of these experts that have entries here, counted from ``first``."""
+        """Return those of the given experts that have entries in this tensor, counted from ``first``."""
         return [j - self.first for j in experts if self.first <= j < self.first + self.count]
 
     def width(self, shape: Sequence[int]) -> int:
-        """Entries per expert along the axis."""
+        """Return the number of entries per expert along the axis."""
         return 1 if self.axis is None else shape[self.axis] // self.count
 
     def shape(self, shape: Sequence[int], number: int) -> tuple[int, ...]:
-        """Shape of the tensor if it held only this many of its experts; ``shape`` is that of the whole."""
+        """Return the tensor's shape with only ``number`` of its experts; ``shape`` is its shape with all of them."""
         if self.axis is None:
             return tuple(shape)
         return (*shape[: self.axis], number * self.width(shape), *shape[self.axis + 1 :])
 
     def place(self, position: int, number: int, width: int) -> Place:
-        """Where the expert at this position lies in a tensor that holds ``number`` of them."""
+        """Return the index of the expert at this position, in a tensor that holds ``number`` experts."""
         if self.axis is None:
             return (Ellipsis,)
         block = slice(position * width, (position + 1) * width)
@@ -93,18 +93,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which entries of a model's tensors belong to which expert.
+    """The division of all tensors of a model among its experts.
 
     Attributes
     ----------
     name
-        Of the kind of layout.
+        Name of the kind of layout.
     layers
         Name of every MoE layer, in order.
     layer_sizes
-        Its number of experts.
+        Number of experts of every layer.
     parts
-        By tensor; those not named here are shared.
+        Parts by tensor; tensors that are not named here are shared.
     """
 
     name: str
@@ -114,12 +114,12 @@ class Layout:
 
     @classmethod
     def of(cls, name: str, sizes: Mapping[str, int], parts: Mapping[str, Part]) -> "Layout":
-        """Make a layout from the sizes of its layers, whose names may end with the dot that joins them to the rest."""
+        """Make a layout from the sizes of its layers by name; a dot at the end of a layer's name is removed."""
         return cls(name, tuple(layer.rstrip(".") for layer in sizes), tuple(sizes.values()), parts)
 
     @property
     def num_experts(self) -> int:
-        """Experts of all layers together."""
+        """Number of experts of all layers together."""
         return sum(self.layer_sizes)
 
     @property
@@ -133,12 +133,12 @@ class Layout:
         return tuple(np.cumsum((0, *self.layer_sizes[:-1])).tolist())
 
     def check_experts(self, experts: Iterable[int]) -> tuple[int, ...]:
-        """Return them ascending.
+        """Return the given experts, ascending.
 
         Raises
         ------
         ValueError
-            If one is named twice or there is no such expert.
+            If an expert is named twice or does not exist.
         """
         chosen = sorted(int(j) for j in experts)
         if len(set(chosen)) < len(chosen):
@@ -148,12 +148,12 @@ class Layout:
         return tuple(chosen)
 
     def travelling(self, name: str, router_rows: RouterRows) -> Part | None:
-        """How a tensor is divided on its way to a client and back; None if all of it travels."""
+        """Return how a tensor is divided when a client exchanges it; None if the client gets all of it."""
         part = self.parts.get(name)
         return None if part is None or (part.router and router_rows == "all") else part
 
     def pieces(self, weights: Weights, experts: Sequence[int], router_rows: RouterRows) -> Iterator[Piece]:
-        """List what a client with these experts, ascending, shares with the whole model, tensor by tensor."""
+        """List the pieces of the whole model that a client with these experts, ascending, has, tensor by tensor."""
         for name, value in weights.items():
             part = self.travelling(name, router_rows)
             if part is None:
@@ -191,7 +191,7 @@ def stacked(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort key of a dotted name whose numbers count: layer 10 comes after layer 9.
+    """Return a sort key for dotted names that compares numbers by value: layer 10 comes after layer 9.
 
     Examples
     --------
@@ -202,12 +202,12 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def divided(weights: Weights, name: str, first: int, count: int, *, axis: int = 0, **kind: bool) -> Part:
-    """Return the part of a tensor divided along an axis, after a look at whether it can be.
+    """Return the part of a tensor that is divided along an axis, after a check of its shape.
 
     Raises
     ------
     LayoutError
-        If its shape is no multiple of the number of experts there.
+        If the length of the axis is not a multiple of the layer's number of experts.
     """
     shape = tuple(weights[name].shape)
     if len(shape) <= axis or shape[axis] % count:

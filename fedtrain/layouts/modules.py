@@ -1,6 +1,6 @@
-"""Layout of a list of expert modules: ``….experts.3.…`` is expert 3's; fedtrain's own models are of this kind.
+"""Layout of a list of expert modules: ``….experts.3.…`` belongs to expert 3. fedtrain's own models have this layout.
 
-Beside ``experts`` stands the router, called ``router`` or ``gate``: a module of its own with one row per expert
+Beside ``experts`` stands the router, called ``router`` or ``gate``. It is a module with one row per expert
 (``router.weight``, ``router.bias``), or a list with one tensor per expert (``router.3``).
 """
 
@@ -16,18 +16,18 @@ ROUTER = re.compile(r"(?P<layer>(?:.*\.)?)(?:router|gate)\.[^.]+")
 
 
 def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
-    """Read the layout of a whole model's weights; None if it is another one.
+    """Read the layout of a whole model's weights; return None if it is of another kind.
 
     Raises
     ------
     LayoutError
-        If a layer lacks an expert, as a client's slice does.
+        If a layer lacks an expert, as in a client's slice.
     """
     return read_modules("modules", weights, EXPERT)
 
 
 def read_modules(name: str, weights: Weights, expert: re.Pattern[str]) -> Layout | None:
-    """Read a layout with one set of tensors per expert, whose names match a pattern with ``layer`` and ``expert``."""
+    """Read a layout with one set of tensors per expert; the pattern for names has groups ``layer`` and ``expert``."""
     found = {key: match for key in weights if (match := expert.fullmatch(key))}
     if not found:
         return None

@@ -1,8 +1,9 @@
 """Layout of a transformer's checkpoint on disk: one key per expert and matrix.
 
-``model.layers.0.mlp.experts.3.gate_proj.weight`` (Mixtral: ``block_sparse_moe.experts.3.w1.weight``) beside the router
-``…mlp.gate.weight`` (E, H). Transformers fuses them while it loads (:mod:`fedtrain.layouts.fused`): do not mix weights
-from a file with weights from memory.
+An expert's key is ``model.layers.0.mlp.experts.3.gate_proj.weight`` (Mixtral:
+``block_sparse_moe.experts.3.w1.weight``). The router is ``…mlp.gate.weight`` (E, H). The transformers library fuses the
+experts while it loads them (:mod:`fedtrain.layouts.fused`). So weights from a file and weights from memory have
+different layouts and must not be mixed.
 """
 
 import re
@@ -18,11 +19,11 @@ EXPERT = re.compile(
 
 
 def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
-    """Read the layout of a whole checkpoint; None if it is another one.
+    """Read the layout of a whole checkpoint; return None if it is of another kind.
 
     Raises
     ------
     LayoutError
-        If a layer lacks an expert, as a client's slice does.
+        If a layer lacks an expert, as in a client's slice.
     """
     return read_modules("on-disk", weights, EXPERT)

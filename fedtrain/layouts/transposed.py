@@ -1,8 +1,8 @@
 """Layout of fused experts whose matrices are transposed: (E, in, out) instead of (E, out, in), as in GPT-OSS.
 
-``mlp.experts.gate_up_proj`` is (E, H, 2I) and ``mlp.experts.down_proj`` is (E, I, H), each with a bias of its own, and
-the router is ``mlp.router.weight`` (E, H) with ``mlp.router.bias`` (E,). The experts are stacked along the first axis
-all the same; what differs is how a model multiplies with them.
+``mlp.experts.gate_up_proj`` is (E, H, 2I) and ``mlp.experts.down_proj`` is (E, I, H); each has its own bias. The router
+is ``mlp.router.weight`` (E, H) with ``mlp.router.bias`` (E,). The experts are stacked along the first axis, as in
+:mod:`.fused`. Only the order of the other two axes differs.
 """
 
 from fedtrain.layouts.fused import EXPERTS, read_fused
@@ -12,7 +12,7 @@ LOOKS_FOR = "transposed tensors of all experts, '….experts.gate_up_proj' (E, H
 
 
 def read(weights: Weights, num_experts: int | None = None) -> Layout | None:
-    """Read the layout of a whole model's weights; None if it is another one."""
+    """Read the layout of a whole model's weights; return None if it is of another kind."""
     layers = {match["layer"] for key in weights if (match := EXPERTS.fullmatch(key))}
     if not layers or not all(_is_transposed(weights, f"{layer}experts.") for layer in layers):
         return None

@@ -1,14 +1,18 @@
 """Many clients' local training in one batched computation, for the plain Mixture-of-Experts.
 
-Tiny models spend their time in calls, not in arithmetic. So clients that hold as many experts are trained side by side:
-their parameters are stacked, and step s of all of them is one batched computation. A client's experts are one wide
-hidden layer, each expert's units weighted by its gate, so that a step is a handful of batched matrix products; those of
-experts that an example is not routed to are wasted, and still cheaper than a call for each.
+Small models spend their time in function calls, not in arithmetic. So clients with the same number of experts are
+trained side by side. Their parameters are stacked, and step s of all of them is one batched computation. The experts
+of a client form one wide hidden layer, and the units of each expert are weighted by its gate. So a step needs only a
+few batched matrix products. Experts to which an example is not routed are computed too. That is wasted work, but it is
+cheaper than one call per expert.
 
-What :func:`.client.train` does one by one, this does too, to rounding: a client's batches, shuffled by its own
-generator; a batch shorter than the others is padded, and the padding weighs nothing; an expert that a batch does not
-reach keeps its value and its optimiser's memory. Clients are sorted by their number of steps, so that those still
-training are always the first ones.
+The result is that of :func:`.client.train` for each client, up to rounding:
+
+- Each client shuffles its own batches with its own generator.
+- A batch that is shorter than the others is padded, and the padding has weight 0.
+- An expert that no example of a batch reaches keeps its parameters and its optimiser state.
+
+Clients are sorted by their number of steps. So the clients that are still training are always the first ones.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +31,7 @@ from fedtrain.models.model import top_gates
 from fedtrain.partial import Measured, PartialUpdate
 
 AT_ONCE = 64
-"""Clients trained side by side: enough to be worth it, few enough for their parameters to stay in the cache."""
+"""Clients trained side by side: enough to save calls, few enough for their parameters to stay in the cache."""
 
 
 class Job(NamedTuple):
@@ -36,13 +40,13 @@ class Job(NamedTuple):
     Attributes
     ----------
     client
-        Its index.
+        Index of the client.
     experts
-        The experts that it was assigned, ascending.
+        The assigned experts, ascending.
     data
-        Its examples.
+        The client's examples.
     rng
-        Shuffles them.
+        Generator that shuffles the examples.
     """
 
     client: int
@@ -54,18 +58,18 @@ class Job(NamedTuple):
 def train_together(
     spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig
 ) -> list[PartialUpdate]:
-    """Train all clients from the same whole model; the updates are in the order of the jobs.
+    """Train all clients, each from the same whole model; the updates are in the order of the jobs.
 
     Parameters
     ----------
     spec
         The model.
     tensors
-        All of its tensors; not changed.
+        All tensors of the whole model; they are not changed.
     jobs
-        The clients, each once.
+        The clients' trainings; each client occurs once.
     training
-        Optimiser, epochs, batches, auxiliary loss.
+        Optimiser, epochs, batch size, auxiliary loss.
     """
     groups = _groups(jobs, training)
     updates = {one.client: one for group in groups for one in _train_group(spec, tensors, group, training)}
@@ -73,7 +77,7 @@ def train_together(
 
 
 def _groups(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[list[Job]]:
-    """Put clients together that hold as many experts, the busiest first."""
+    """Group clients by their number of experts, those with the most steps first; a group has at most AT_ONCE."""
     ordered = sorted(jobs, key=lambda job: (len(job.experts), -_num_steps(job, training)))
     for _, group in groupby(ordered, key=lambda job: len(job.experts)):
         alike = list(group)
@@ -87,13 +91,16 @@ def _num_steps(job: Job, training: TrainingConfig) -> int:
 def _train_group(
     spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job], training: TrainingConfig
 ) -> Iterator[PartialUpdate]:
+    # Stack the parameters, and measure the router before training changes it.
     held = torch.tensor([job.experts for job in jobs])
     stacks = _stack(spec, tensors, held)
     optimizer = _make_optimizer(stacks, training)
     tally = _Tally(len(jobs), held.shape[1])
     mass = _router_mass(spec, tensors, jobs)
+    # Train step by step. Each batch has only the clients that are still training.
     for batch in _steps(jobs, training):
         _step(spec, stacks, optimizer, tally, held[: len(batch.labels)], batch, training)
+    # Take each client's parameters out of the stacks.
     measured = tally.read(mass)
     for row, job in enumerate(jobs):
         own = _unstack(stacks, row, job.experts)
@@ -101,7 +108,7 @@ def _train_group(
 
 
 class _Batch(NamedTuple):
-    """A step of the clients that have one: inputs (clients, size, …), labels, and weights that sum to 1 or are 0."""
+    """The batches of one step: inputs (clients, size, …), labels, and weights that sum to 1 per client (padding: 0)."""
 
     inputs: Tensor
     labels: Tensor
@@ -109,7 +116,8 @@ class _Batch(NamedTuple):
 
 
 def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
-    """Yield step after step; whoever has no more of them is left out, from the end."""
+    """Yield step after step; clients without further steps, always the last ones, are left out."""
+    # All examples in one tensor, and a plan for each client: its batches as indices into this tensor.
     inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
     labels = torch.cat([job.data.labels for job in jobs])
     starts = np.cumsum([0, *(len(job.data) for job in jobs)])
@@ -118,6 +126,7 @@ def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
         [start + batch for batch in batches(job.rng, len(job.data), **passes)]
         for job, start in zip(jobs, starts.tolist(), strict=False)
     ]
+    # The first client has the most steps. Short batches are padded with weight 0.
     for step in range(len(plans[0])):
         rows = [plan[step] for plan in plans if step < len(plan)]
         sizes = torch.tensor([len(row) for row in rows])[:, None]
@@ -127,11 +136,11 @@ def _steps(jobs: Sequence[Job], training: TrainingConfig) -> Iterator[_Batch]:
 
 
 _Stacks = dict[str, Tensor]
-"""Parameters of all clients: shared ones and the router (clients, …), those of experts (clients, held, …)."""
+"""Parameters of all clients: shared ones and the router are (clients, …), those of experts are (clients, held, …)."""
 
 
 def _stack(spec: MLPSpec, tensors: Tensors, held: Tensor) -> _Stacks:
-    """Copy each client's part; matrices are turned, so that they are multiplied from the right."""
+    """Copy each client's part of the model; matrices are transposed, so that a layer is inputs @ weight."""
 
     def experts(name: str) -> Tensor:
         return torch.stack([_turned(tensors[f"experts.{j}.{name}"]) for j in range(spec.num_experts)])[held]
@@ -150,7 +159,7 @@ def _stack(spec: MLPSpec, tensors: Tensors, held: Tensor) -> _Stacks:
 
 
 def _unstack(stacks: _Stacks, row: int, experts: tuple[int, ...]) -> Tensors:
-    """Return what a client uploads, with the names and shapes of the model."""
+    """Return the tensors that a client uploads, with the names and shapes of the model."""
     tensors: Tensors = {}
     for name, stack in stacks.items():
         own = stack[row]
@@ -177,16 +186,18 @@ def _step(
     batch: _Batch,
     training: TrainingConfig,
 ) -> None:
-    """Take one step with the clients that the batch has, the first ones of the stacks."""
+    """Take one step for the clients of the batch, which are the first ones of the stacks."""
+    # Forward pass, and the loss of every prediction.
     parameters = {name: stack[: len(held)].detach().requires_grad_() for name, stack in stacks.items()}
     logits, gates, probabilities = _forward(spec, parameters, held, batch.inputs)
     losses = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
     losses = losses.view_as(batch.weights)
-    objective = (losses * batch.weights).sum()  # a sum over clients, whose parameters have nothing in common
+    objective = (losses * batch.weights).sum()  # a sum over clients, whose parameters are independent
     if training.auxiliary_loss > 0.0:
         mass = _of_held(probabilities, held).sum(dim=2)
         auxiliary = -mass.clamp_min(torch.finfo(mass.dtype).tiny).log()
         objective = objective + training.auxiliary_loss * (auxiliary * batch.weights).sum()
+    # Gradients, then the optimiser's step. An expert takes the step only if an example of the batch was routed to it.
     gradients = torch.autograd.grad(objective, list(parameters.values()))
     counted = batch.weights > 0.0
     with torch.no_grad():
@@ -196,7 +207,7 @@ def _step(
 
 
 def _forward(spec: MLPSpec, parameters: _Stacks, held: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (clients, size, classes), gates (clients, size, held) and router probabilities of a batch."""
+    """Return a batch's logits (clients, size, classes), gates (clients, size, held) and router probabilities."""
 
     def linear(x: Tensor, name: str) -> Tensor:
         return torch.baddbmm(parameters[f"{name}.bias"][:, None], x, parameters[f"{name}.weight"])
@@ -219,7 +230,7 @@ def _of_held(by_expert: Tensor, held: Tensor) -> Tensor:
 
 
 def _router_mass(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job]) -> Tensor:
-    """Average each client's router probabilities before training, (clients, experts)."""
+    """Return the mean router probabilities of each client before training, (clients, experts)."""
     router = torch.stack([tensors[f"router.{j}"] for j in range(spec.num_experts)])
     inputs = torch.cat([job.data.inputs for job in jobs]).flatten(1)
     features = functional.relu(functional.linear(inputs, tensors["extractor.0.weight"], tensors["extractor.0.bias"]))
@@ -228,13 +239,13 @@ def _router_mass(spec: MLPSpec, tensors: Tensors, jobs: Sequence[Job]) -> Tensor
 
 
 class _Tally:
-    """Adds up, for each client, what :class:`Measured` is the mean of."""
+    """Sums per client, from which the means in :class:`Measured` are computed."""
 
     def __init__(self, num_clients: int, num_held: int) -> None:
         self.used, self.loss, self.right = (torch.zeros(num_clients, num_held, dtype=torch.float64) for _ in range(3))
 
     def add(self, used: Tensor, losses: Tensor, right: Tensor) -> None:
-        """Note a step of the first clients; ``used`` are gates, 0 in the padding."""
+        """Add a step of the first clients; ``used`` are the gates, 0 in the padding."""
         rows = slice(len(used))
         gates = used.double()
         self.used[rows] += gates.sum(dim=1)
@@ -242,21 +253,21 @@ class _Tally:
         self.right[rows] += (gates * right[:, :, None]).sum(dim=1)
 
     def read(self, router_mass: Tensor) -> list[Measured]:
-        """Average, client by client; an expert without examples has no mean loss."""
+        """Return the means of each client; an expert without examples has no mean loss (NaN)."""
         usage = self.used / self.used.sum(dim=1, keepdim=True)
         means = usage, self.loss / self.used, self.right / self.used, router_mass
         return [Measured(*(mean[row].numpy() for mean in means)) for row in range(len(self.used))]
 
 
-# SGD and Adam over the stacked parameters, step by step what torch's optimisers do for one client. They differ from
-# torch's in one thing only: which clients take a step, and which of their experts, changes from step to step, and
-# whatever takes none is left as it is, with the optimiser's memory of it. (With torch that is so because an expert that
-# no example went through has no gradient.) ``step`` takes gradients by name, of the first clients of the stacks, and
-# which experts take the step, (clients, held).
+# SGD and Adam over the stacked parameters. Each step does what torch's optimisers do for one client. There is one
+# difference: the clients and experts that take a step change from step to step. A parameter that takes no step keeps
+# its value and its optimiser state. (In torch this happens because an expert without examples has no gradient.)
+# ``step`` takes the gradients by name, for the first clients of the stacks, and a mask of the experts that take the
+# step, (clients, held).
 
 
 def _make_optimizer(stacks: Mapping[str, Tensor], training: TrainingConfig) -> "_SGD | _Adam":
-    """Make the configured optimiser of parameters (clients, …), or (clients, held, …) where the name is an expert's."""
+    """Make the configured optimiser for the stacked parameters."""
     return _Adam(stacks, training) if training.optimizer == "adam" else _SGD(stacks, training)
 
 
@@ -271,7 +282,8 @@ class _SGD:
             moved, velocity = self.stacks[name][rows], self.velocities[name][rows]
             if name.startswith("experts."):
                 step = _like(reached, gradient)
-                velocity.copy_(torch.where(step, self.momentum * velocity, velocity)).add_(gradient)  # else it is 0
+                # The gradient of an expert without a step is 0.
+                velocity.copy_(torch.where(step, self.momentum * velocity, velocity)).add_(gradient)
                 moved.addcmul_(velocity, step.to(moved.dtype), value=-self.rate)
             else:
                 velocity.mul_(self.momentum).add_(gradient)
@@ -279,7 +291,7 @@ class _SGD:
 
 
 class _Adam:
-    """With torch's defaults: decays 0.9 and 0.999, epsilon 1e-8."""
+    """Adam with torch's defaults: decays 0.9 and 0.999, epsilon 1e-8."""
 
     def __init__(self, stacks: Mapping[str, Tensor], training: TrainingConfig) -> None:
         self.stacks, self.rate = stacks, training.learning_rate
@@ -308,5 +320,5 @@ def _leading(name: str) -> int:
 
 
 def _like(flags: Tensor, value: Tensor) -> Tensor:
-    """Give flags of the leading axes as many axes as the value has."""
+    """Append axes of length 1 to the flags, until they have as many axes as the value."""
     return flags.reshape(*flags.shape, *[1] * (value.ndim - flags.ndim))

@@ -1,4 +1,4 @@
-"""A client: trains the part of the model that it was given on its own examples, and measures itself meanwhile."""
+"""Local training of one client: it trains its part of the model on its own examples and takes measurements."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from fedtrain.models.model import held_in_layers
 from fedtrain.partial import Measured, PartialUpdate
 
 EVALUATED_AT_ONCE = 4096
-"""Examples that a model is shown at a time where nothing is learned from them."""
+"""Batch size of evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
 class LocalData:
-    """A client's examples as tensors; shapes are those of :class:`fedtrain.data.Examples`."""
+    """A client's examples as tensors, with the shapes of :class:`fedtrain.data.Examples`."""
 
     inputs: Tensor
     labels: Tensor
@@ -38,7 +38,7 @@ def train(
     training: TrainingConfig,
     rng: np.random.Generator,
 ) -> PartialUpdate:
-    """Train what was downloaded for some local epochs, and return the part that is to be merged.
+    """Train the downloaded part of the model for the local epochs, and return the part that is to be merged.
 
     Parameters
     ----------
@@ -47,20 +47,22 @@ def train(
     spec
         The model.
     download
-        The shared part, the router and the assigned experts. It is trained in place.
+        The shared part, the router and the assigned experts. These tensors are trained in place.
     experts
         The assigned experts, ascending.
     data
         The client's examples.
     training
-        Optimiser, epochs, batches, auxiliary loss.
+        Optimiser, epochs, batch size, auxiliary loss.
     rng
-        Shuffles the examples.
+        Generator that shuffles the examples.
     """
+    # The router is measured before training changes it.
     model = spec.build(experts).load(download)
     router_mass = _router_mass(model, data)
     optimizer = _optimizer(model, training)
     steps = []
+    # Train, and keep every step's gates, losses and hits for the measurements.
     for batch in batches(rng, len(data), epochs=training.epochs, batch_size=training.batch_size):
         labels = data.labels[batch].flatten()
         routed = model(data.inputs[batch])
@@ -79,8 +81,8 @@ def train(
 def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequence[int]) -> Tensor:
     """−log of the router's probability of a layer's held experts, averaged over the batch and the layers.
 
-    It draws the client's router towards the experts that the client trains. Routing among held experts alone gives the
-    router no gradient where only one is held, because one gate is always 1.
+    This loss teaches the client's router to prefer the experts that the client trains. Without it, a client with one
+    held expert would give the router no gradient: the only gate is always 1.
     """
     losses = []
     for own in held_in_layers(experts, expert_group):
@@ -90,7 +92,7 @@ def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequenc
 
 
 def _router_mass(model: Model, data: LocalData) -> FloatArray:
-    """Average the router's probabilities before it is trained: training draws it towards the experts that are held."""
+    """Return the mean router probabilities before training; training would shift them towards the held experts."""
     with torch.no_grad():
         parts = [model(part).router_probabilities for part in torch.split(data.inputs, EVALUATED_AT_ONCE)]
     mass: FloatArray = torch.cat(parts).double().mean(dim=0).numpy()
@@ -104,16 +106,23 @@ def _optimizer(model: Model, training: TrainingConfig) -> torch.optim.Optimizer:
 
 
 def batches(rng: np.random.Generator, num_examples: int, *, epochs: int, batch_size: int) -> Iterator[Tensor]:
-    """Shuffle the examples anew for every epoch, and cut each into batches of indices."""
+    """Yield batches of example indices; every epoch has a new random order."""
     for _ in range(epochs):
         order = torch.from_numpy(rng.permutation(num_examples))
         yield from torch.split(order, batch_size)
 
 
 def _measured(steps: Sequence[tuple[Tensor, Tensor, Tensor]], layers: IntArray, router_mass: FloatArray) -> Measured:
-    """Average over all steps: their gates, each prediction's loss, and what was right; the router's mass is given.
+    """Return the measurements of all steps together.
 
-    ``layers`` is the layer of every held expert.
+    Parameters
+    ----------
+    steps
+        Gates, losses and hits (whether a prediction was right) of each step.
+    layers
+        Layer of every held expert.
+    router_mass
+        Mean router probabilities before training.
     """
     gates, losses, right = (torch.cat(parts).double().numpy() for parts in zip(*steps, strict=True))
     used = gates.sum(axis=0)

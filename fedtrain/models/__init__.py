@@ -1,7 +1,8 @@
-"""Mixture-of-Experts models, whole or as a client's part; ``MODELS`` has what ``model.kind`` may be.
+"""Mixture-of-Experts models, whole or as a client's part; ``MODELS`` lists the values of ``model.kind``.
 
-A model is a spec (:class:`~fedtrain.models.model.ModelSpec`) that builds modules. A new one is a file with such a spec
-and a function that fits it to data, a line in MODELS, and its name in :data:`fedtrain.config.model.MODEL_KINDS`.
+A model is a spec (:class:`~fedtrain.models.model.ModelSpec`) that builds modules. To add a kind of model, write a file
+with such a spec and with a function that fits the spec to data. Then add a line to MODELS, and add the name to
+:data:`fedtrain.config.model.MODEL_KINDS`.
 
 The rooms above call it. It imports config and data.
 """
@@ -38,4 +39,4 @@ MODELS: dict[str, Callable[[ModelConfig, Examples], ModelSpec]] = {
     "conv": conv_spec,
     "transformer": transformer_spec,
 }
-"""Every kind of model by name: its spec, from the ``model`` section and the data (any examples of them)."""
+"""Every kind of model by name: a function that makes its spec from the ``model`` section and any of the examples."""

@@ -1,7 +1,8 @@
-"""A convolutional Mixture-of-Experts for images: a small shared extractor, and experts on its features or its maps.
+"""A convolutional Mixture-of-Experts for images: a small shared extractor, then experts on feature vectors or on maps.
 
-With ``mlp`` experts the extractor ends in a vector of features, and the rest is the plain Mixture-of-Experts. With
-``conv`` experts it ends in maps, on which the experts convolve; the router then sees every map's mean.
+With ``mlp`` experts the extractor ends in a feature vector, and the rest is the plain Mixture-of-Experts. With
+``conv`` experts the extractor ends in feature maps, and the experts are convolutions. The router then sees the mean of
+every map.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from fedtrain.models.mlp import mlp_expert
 from fedtrain.models.model import OneLayer, sizes_from
 
 SMALLEST = 4
-"""Least height and width of an image: the extractor halves both twice."""
+"""Smallest height and width of an image: the extractor halves both twice."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,19 @@ class ConvSpec:
     Attributes
     ----------
     channels, height, width
-        Of an image.
+        Shape of an image.
     num_classes
-        Of the data.
+        Number of classes in the data.
     num_channels
-        Maps of the extractor.
+        Number of maps in the extractor.
     num_features
-        Width of the extractor's output, of ``mlp`` experts.
+        Width of the extractor's output; used with ``mlp`` experts.
     num_hidden
-        Width, or maps, within an expert.
+        Width of an ``mlp`` expert's hidden layer, or number of maps within a ``conv`` expert.
     num_experts, top_k
         As in :class:`fedtrain.models.mlp.MLPSpec`.
     experts
-        ``mlp`` or ``conv``.
+        Kind of the experts: ``mlp`` or ``conv``.
     """
 
     channels: int
@@ -59,11 +60,11 @@ class ConvSpec:
 
     @property
     def map_values(self) -> int:
-        """Numbers in all maps of an image."""
+        """Number of values in all maps of an image together."""
         return self.num_channels * (self.height // 4) * (self.width // 4)
 
     def build(self, experts: Sequence[int]) -> OneLayer:
-        """Build the model that holds these experts."""
+        """Build a model that holds these experts."""
         on_maps = self.experts == "conv"
         width = self.num_channels if on_maps else self.num_features
         outputs = self.map_values if on_maps else width
@@ -76,7 +77,7 @@ def conv_spec(config: ModelConfig, examples: Examples) -> ConvSpec:
     Raises
     ------
     ConfigError
-        If the data are no images, or too small ones.
+        If the data are not images, or the images are too small.
     """
     shape = examples.inputs.shape[1:]
     if len(shape) != 3 or min(shape[1:]) < SMALLEST:

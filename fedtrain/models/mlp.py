@@ -20,15 +20,15 @@ class MLPSpec:
     Attributes
     ----------
     num_inputs, num_classes
-        Of the data; images are flattened.
+        Numbers per example (images are flattened), and classes of the data.
     num_features
-        Width of the shared extractor's output, on which router, experts and classifier work.
+        Width of the shared extractor's output, which is the input of router, experts and classifier.
     num_hidden
-        Width within an expert.
+        Width of an expert's hidden layer.
     num_experts
-        Of the whole model.
+        Number of experts in the whole model.
     top_k
-        Experts that an example is routed to, or as many as are held if those are fewer.
+        Number of experts that an example is routed to; all held experts if fewer are held.
     """
 
     num_inputs: int
@@ -44,23 +44,23 @@ class MLPSpec:
         return (0,) * self.num_experts
 
     def build(self, experts: Sequence[int]) -> OneLayer:
-        """Build the model that holds these experts."""
+        """Build a model that holds these experts."""
         width, hidden = self.num_features, self.num_hidden
         return OneLayer(self, experts, width, width, self._extractor, lambda: mlp_expert(width, hidden))
 
     def _extractor(self) -> nn.Sequential:
-        """Make one layer on flattened inputs; its parameters are called 0."""
+        """Make one layer on flattened inputs; the names of its parameters start with 0."""
         layers = {"flat": nn.Flatten(), "0": nn.Linear(self.num_inputs, self.num_features), "1": nn.ReLU()}
         return nn.Sequential(OrderedDict(layers))
 
 
 def mlp_spec(config: ModelConfig, examples: Examples) -> MLPSpec:
-    """Fit the configured model to data of numbers.
+    """Fit the configured model to numeric data.
 
     Raises
     ------
     ConfigError
-        If the data are symbols.
+        If the data are symbols, not numbers.
     """
     if examples.inputs.dtype.kind != "f":
         raise ConfigError("model.kind is 'mlp', which reads numbers; data of characters need 'transformer'")
@@ -69,5 +69,5 @@ def mlp_spec(config: ModelConfig, examples: Examples) -> MLPSpec:
 
 
 def mlp_expert(width: int, num_hidden: int) -> nn.Sequential:
-    """Make an expert of two layers that gives back the width that it takes."""
+    """Make an expert of two layers whose output is as wide as its input."""
     return nn.Sequential(nn.Linear(width, num_hidden), nn.ReLU(), nn.Linear(num_hidden, width))

@@ -1,8 +1,8 @@
 """The interface of a Mixture-of-Experts: a spec builds the whole model or a client's part of it.
 
-A client's model holds only the experts that it was assigned: the others do not exist in it. It routes to held experts
-only. A model has one layer of experts or several; its experts are numbered through, so that an alignment over all of
-them, with the layer as their group, says what a client holds. In every layer a client needs at least one.
+A client's model contains only the assigned experts, and it routes to these only. A model has one or several layers of
+experts. Experts are numbered across all layers, so one alignment over all of them, with the layer as the group, says
+which experts a client holds. A client needs at least one expert in every layer.
 """
 
 import math
@@ -19,14 +19,15 @@ from fedtrain.models.tensors import Tensors
 
 
 class Routed(NamedTuple):
-    """What a model says of a batch; it makes one prediction per example, or several.
+    """A model's output for a batch; it makes one or several predictions per example.
 
     Attributes
     ----------
     logits
-        (num_predictions, num_classes), an example's predictions one after the other.
+        (num_predictions, num_classes), the predictions of an example one after the other.
     gates
-        (num_predictions, num_held) weights of the held experts, zero where not routed to; in each layer they sum to 1.
+        (num_predictions, num_held) weights of the held experts; they sum to 1 in each layer. The weight is 0 if the
+        prediction is not routed to the expert.
     router_probabilities
         (num_predictions, num_experts) the router's softmax over all experts of a layer, held or not.
     """
@@ -37,10 +38,10 @@ class Routed(NamedTuple):
 
 
 class Model(Protocol):
-    """A model, or a client's part of one; its parameters come with :meth:`load`."""
+    """A model, or a client's part of one; :meth:`load` gives it its parameters."""
 
     def load(self, tensors: Tensors) -> Self:
-        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
+        """Use these tensors as the parameters, without a copy; the names must be this model's."""
         ...
 
     def tensors(self) -> Tensors:
@@ -48,7 +49,7 @@ class Model(Protocol):
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """All parameters, for an optimiser."""
+        """Iterate over all parameters, for an optimiser."""
         ...
 
     def __call__(self, inputs: Tensor) -> Routed:
@@ -61,17 +62,17 @@ class ModelSpec(Protocol):
 
     @property
     def num_classes(self) -> int:
-        """Classes, or symbols, that it tells apart."""
+        """Number of classes or symbols to predict."""
         ...
 
     @property
     def num_experts(self) -> int:
-        """Of the whole model, all layers together."""
+        """Number of experts of the whole model, all layers together."""
         ...
 
     @property
     def top_k(self) -> int:
-        """Experts of a layer that a prediction is routed to, or as many as are held if those are fewer."""
+        """Number of experts of a layer that a prediction is routed to; all held experts if fewer are held."""
         ...
 
     @property
@@ -80,7 +81,7 @@ class ModelSpec(Protocol):
         ...
 
     def build(self, experts: Sequence[int]) -> Model:
-        """Build the model that holds these experts, ascending.
+        """Build a model that holds these experts, ascending.
 
         Raises
         ------
@@ -91,10 +92,10 @@ class ModelSpec(Protocol):
 
 
 class NamedModule(nn.Module):
-    """What models of every kind do alike: their parameters come and go by name."""
+    """Base class of all models: parameters are set and returned by name."""
 
     def load(self, tensors: Tensors) -> Self:
-        """Take these tensors, themselves and not copies, as the parameters; the names must be this model's."""
+        """Use these tensors as the parameters, without a copy; the names must be this model's."""
         self.load_state_dict(tensors, strict=True, assign=True)
         return self
 
@@ -109,15 +110,15 @@ class OneLayer(NamedModule):
     Parameters
     ----------
     spec
-        Sizes.
+        Sizes of the model.
     held
-        Which experts are held, ascending; at least one.
+        The held experts, ascending; at least one.
     width
-        Features, or maps, that the router sees.
+        Number of features, or of maps, that the router sees.
     outputs
-        Numbers that the classifier sees.
+        Number of values that the classifier sees.
     extractor, expert
-        Make the extractor, and an expert.
+        Functions that make the extractor and one expert.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class OneLayer(NamedModule):
             self.classifier = nn.Linear(outputs, spec.num_classes)
 
     def forward(self, inputs: Tensor) -> Routed:
-        """Route every example to the best held experts, and add what they say to its features or maps."""
+        """Route every example to the best held experts, and add their outputs to its features or maps."""
         features = self.extractor(inputs)
         seen = features.mean(dim=(2, 3)) if features.ndim == 4 else features  # the router sees every map's mean
         router_logits = seen @ torch.stack(list(self.router)).T
@@ -149,19 +150,20 @@ class OneLayer(NamedModule):
 
 
 def sizes_from(config: ModelConfig, kind: Any) -> dict[str, Any]:
-    """Return the fields of a model's spec that a configuration has under the same names."""
+    """Return the values of a spec's fields that the configuration has under the same names."""
     return {one.name: getattr(config, one.name) for one in fields(kind) if hasattr(config, one.name)}
 
 
 def skeleton(spec: ModelSpec) -> Tensors:
-    """Name, shape and type of every tensor of a whole model, without values (on torch's meta device)."""
+    """Return the tensors of a whole model by name, with shape and type but no values (on torch's meta device)."""
     return spec.build(range(spec.num_experts)).tensors()
 
 
 def initial_tensors(spec: ModelSpec, generator: torch.Generator) -> Tensors:
-    """Draw the parameters of a whole model: Kaiming-uniform weights, zero biases, a router near indifference.
+    """Draw the parameters of a whole model: Kaiming-uniform weights, zero biases, and a router with small weights.
 
-    The last layer of each expert starts small, so that the untrained model is nearly its shared part.
+    A router with small weights gives all experts nearly the same probability. The last layer of each expert starts
+    small too, so that the untrained model is nearly its shared part.
     """
     tensors = {}
     for name, like in skeleton(spec).items():
@@ -176,12 +178,12 @@ def initial_tensors(spec: ModelSpec, generator: torch.Generator) -> Tensors:
 
 
 def held_in_layers(held: Sequence[int], expert_group: Sequence[int]) -> list[list[int]]:
-    """Sort held experts into their layers.
+    """Return the held experts of each layer.
 
     Raises
     ------
     ValueError
-        If a layer is left without one.
+        If a layer has no held expert.
     """
     layers = [[j for j in held if expert_group[j] == layer] for layer in range(expert_group[-1] + 1)]
     for layer, experts in enumerate(layers):
@@ -192,12 +194,12 @@ def held_in_layers(held: Sequence[int], expert_group: Sequence[int]) -> list[lis
 
 
 def layer_sizes(spec: ModelSpec) -> tuple[int, ...]:
-    """Experts of each layer."""
+    """Return the number of experts of each layer."""
     return tuple(spec.expert_group.count(layer) for layer in range(spec.expert_group[-1] + 1))
 
 
 def num_active(spec: ModelSpec, held: Sequence[int]) -> int:
-    """Through how many experts a prediction goes, all layers together, where these are held."""
+    """Return how many of the held experts a prediction passes through, all layers together."""
     return sum(min(len(experts), spec.top_k) for experts in held_in_layers(held, spec.expert_group))
 
 
@@ -207,7 +209,7 @@ def router_rows(num_experts: int, width: int) -> nn.ParameterList:
 
 
 def top_gates(logits: Tensor, top_k: int) -> Tensor:
-    """Softmax over each row's ``top_k`` highest entries, exactly zero elsewhere."""
+    """Return the softmax over each row's ``top_k`` highest entries; all other entries are exactly 0."""
     if top_k < logits.shape[-1]:
         kept = logits.topk(top_k, dim=-1).indices
         mask = torch.ones_like(logits, dtype=torch.bool).scatter(-1, kept, False)
@@ -216,16 +218,16 @@ def top_gates(logits: Tensor, top_k: int) -> Tensor:
 
 
 def add_experts(base: Tensor, features: Tensor, gates: Tensor, experts: Sequence[nn.Module]) -> Tensor:
-    """Add to ``base`` what the experts make of the features routed to them, weighted by their gates.
+    """Add the experts' outputs, weighted by their gates, to ``base``.
 
     Parameters
     ----------
     base, features
-        (num_predictions, …).
+        (num_predictions, …) the values to add to, and the input of the experts.
     gates
-        (num_predictions, len(experts)); an expert sees only the rows where its gate is not zero.
+        (num_predictions, len(experts)) weights. An expert sees only the rows where its gate is not zero.
     experts
-        From features to what is added.
+        Modules from features to the values that are added.
     """
     mixed = base
     for position, expert in enumerate(experts):

@@ -1,8 +1,8 @@
-"""A model's tensors by name: the name says which expert a tensor belongs to, and so what travels.
+"""A model's tensors by name; the name says which expert a tensor belongs to, and so which tensors a client gets.
 
-Experts are numbered through all layers: ``router.3`` and ``experts.3.*`` belong to expert 3, whichever layer that is
-in, and everything else is shared. A client's router keeps a row for every expert, because the auxiliary loss and the
-statistics that alignment learns from compare held experts with those not held.
+Experts are numbered across all layers. ``router.3`` and ``experts.3.*`` belong to expert 3, in whichever layer it is.
+All other tensors are shared. A client's router keeps a row for every expert: the auxiliary loss and the alignment's
+statistics compare held experts with the others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ def expert_of(name: str) -> int | None:
 
 
 def part_to_download(tensors: Mapping[str, Tensor], experts: Iterable[int]) -> Tensors:
-    """Copy what a client needs to train these experts: the shared part, the router, and the experts themselves."""
+    """Copy the tensors that a client needs to train these experts: the shared part, the whole router, the experts."""
     held = set(experts)
     return {
         name: value.clone()
@@ -36,11 +36,11 @@ def part_to_download(tensors: Mapping[str, Tensor], experts: Iterable[int]) -> T
 
 
 def part_to_upload(tensors: Mapping[str, Tensor], experts: Iterable[int]) -> Tensors:
-    """Pick what a client returns: the shared part, its experts, and their rows of the router."""
+    """Pick the tensors that a client returns: the shared part, its experts, and their rows of the router."""
     held = set(experts)
     return {name: value for name, value in tensors.items() if expert_of(name) is None or expert_of(name) in held}
 
 
 def num_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """Bytes of the tensors' values: what it takes to send them."""
+    """Return the bytes of the tensors' values, which is the size of a transfer."""
     return sum(value.nelement() * value.element_size() for value in tensors.values())

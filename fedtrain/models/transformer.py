@@ -1,7 +1,7 @@
-"""A small character-level transformer: in every block attention, then a layer of experts in place of the usual MLP.
+"""A small character-level transformer: every block has attention, then a layer of experts in place of the usual MLP.
 
-Blocks are pre-normed, attention is causal, and every character is routed by itself. The norms have no parameters.
-Experts are numbered through the blocks: expert e of block l is ``l · experts_per_layer + e``.
+Blocks are pre-normed, attention is causal, and every character is routed separately. The norms have no parameters.
+Experts are numbered across the blocks: expert e of block l is ``l · experts_per_layer + e``.
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ class TransformerSpec:
     Attributes
     ----------
     num_classes
-        Symbols of the vocabulary.
+        Number of symbols in the vocabulary.
     context
-        Most symbols that it reads at once.
+        Largest number of symbols that the model reads at once.
     num_features
-        Width between the blocks.
+        Width of the representation between the blocks.
     num_heads
-        Of attention; they share the width.
+        Number of attention heads; they divide the width among them.
     num_hidden
-        Width within an expert.
+        Width of an expert's hidden layer.
     num_layers
-        Blocks.
+        Number of blocks.
     experts_per_layer
-        Experts in each of them.
+        Number of experts in each block.
     top_k
-        Experts of a block that a character is routed to, or as many as are held if those are fewer.
+        Number of a block's experts that a character is routed to; all held experts if fewer are held.
     """
 
     num_classes: int
@@ -53,7 +53,7 @@ class TransformerSpec:
 
     @property
     def num_experts(self) -> int:
-        """Of all layers together."""
+        """Number of experts of all layers together."""
         return self.num_layers * self.experts_per_layer
 
     @property
@@ -62,7 +62,7 @@ class TransformerSpec:
         return tuple(layer for layer in range(self.num_layers) for _ in range(self.experts_per_layer))
 
     def build(self, experts: Sequence[int]) -> "TransformerMoE":
-        """Build the model that holds these experts."""
+        """Build a model that holds these experts."""
         return TransformerMoE(self, experts)
 
 
@@ -72,7 +72,7 @@ def transformer_spec(config: ModelConfig, examples: Examples) -> TransformerSpec
     Raises
     ------
     ConfigError
-        If the data are numbers, or do not ask for a prediction after every symbol.
+        If the data are numbers, or their labels are not one per symbol.
     """
     if examples.inputs.dtype.kind != "i" or examples.inputs.shape != examples.labels.shape:
         raise ConfigError("model.kind is 'transformer', which reads characters; data of numbers need 'mlp' or 'conv'")
@@ -82,14 +82,14 @@ def transformer_spec(config: ModelConfig, examples: Examples) -> TransformerSpec
 
 
 class TransformerMoE(NamedModule):
-    """A transformer that holds all experts or some.
+    """A transformer that holds all experts or some of them.
 
     Parameters
     ----------
     spec
-        Sizes.
+        Sizes of the model.
     experts
-        Which experts are held, ascending; at least one in every layer.
+        The held experts, ascending; at least one in every layer.
     """
 
     def __init__(self, spec: TransformerSpec, experts: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ class TransformerMoE(NamedModule):
             self.classifier = nn.Linear(width, spec.num_classes)
 
     def forward(self, inputs: Tensor) -> Routed:
-        """Predict what follows every character of (batch, up to ``context``) symbols."""
+        """Predict the next character after every symbol of the input, (batch, up to ``context``)."""
         here = self.embedding(inputs) + self.positions.weight[: inputs.shape[1]]
         gates, probabilities = [], []
         for layer, attention in enumerate(self.attention):
@@ -119,7 +119,7 @@ class TransformerMoE(NamedModule):
         return Routed(logits, torch.cat(gates, dim=1), torch.cat(probabilities, dim=1))
 
     def _route(self, layer: int, characters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Let a layer's experts add to (num_predictions, width); return also its gates and probabilities."""
+        """Add the outputs of a layer's experts to (num_predictions, width); also return its gates and probabilities."""
         size, held = self.spec.experts_per_layer, self.held[layer]
         rows = torch.stack(list(self.router)[layer * size : (layer + 1) * size])
         seen = _normed(characters)
@@ -130,7 +130,7 @@ class TransformerMoE(NamedModule):
 
 
 class _Attention(nn.Module):
-    """Causal attention: every character looks at those before it and at itself."""
+    """Causal attention: every character attends to itself and to the characters before it."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()

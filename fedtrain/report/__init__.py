@@ -1,7 +1,7 @@
-"""The run as one page that opens anywhere: charts, sections, and the page's own style sheet and script in ``page/``.
+"""A run's report: one HTML page that works offline, with charts, tables and a script.
 
 The run, the comparisons and the command line call it. It imports :mod:`fedtrain.results`.
-Templates and static parts of pages are files in ``page/``; figures and charts are drawn here.
+Templates, style sheet and script are files in ``page/``. The modules here compute the figures and draw the charts.
 """
 
 from fedtrain.report.writing import write_report

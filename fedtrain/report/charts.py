@@ -1,7 +1,7 @@
-"""Charts as inline SVG: small, text as text, coloured by the page's own style sheet so that they follow its theme.
+"""Charts as inline SVG: small, with real text, and coloured by the page's style sheet, so that they follow its theme.
 
-Every chart names in ``data-span`` its first and last round and where on the paper these lie, so that the page can move
-one cursor through all of them.
+The attribute ``data-span`` of a chart holds its first and last round and their x positions. With it, the page's script
+can move one cursor through all charts.
 """
 
 import itertools
@@ -28,15 +28,15 @@ class Series:
     Attributes
     ----------
     label
-        What the legend calls it.
+        Name of the line in the legend.
     values
-        (num_rounds,); NaN leaves a gap.
+        (num_rounds,) values; NaN leaves a gap.
     key
-        Where the page finds its value of the chosen round.
+        Key under which the page's script finds the line's values.
     colour
         A CSS colour.
     dashed
-        For a line to compare with.
+        Whether the line is dashed, as lines of reference are.
     band
         (2, num_rounds) lower and upper edge of a band around the line; None: there is none.
     """
@@ -51,7 +51,7 @@ class Series:
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where data lie on the paper."""
+    """The mapping from data to positions in the SVG."""
 
     rounds: FloatArray
     low: float
@@ -75,7 +75,7 @@ class _Frame:
 
 
 def expert_colour(j: int, num_experts: int) -> str:
-    """Return a colour of its own for every expert, readable in both themes."""
+    """Return the colour of an expert, different for each expert and readable in both themes."""
     return f"hsl({round(360 * j / num_experts) + 205} 62% var(--line-lightness))"
 
 
@@ -99,12 +99,13 @@ def line_chart(
     rounds
         (num_rounds,) at least one, ascending.
     series
-        At least one.
+        The lines; at least one.
     form, axis
-        How a value is written, and how on the axis if that differs.
+        Format of a value, and format on the axis if it differs.
     low, high
-        Ends of the axis that are shown in any case; None: where the data end.
+        Values that the axis includes in any case; None: only the range of the data.
     """
+    # The axis, then the lines in front of their bands, then the legend and a summary for screen readers.
     edges = [line.band.ravel() for line in series if line.band is not None]
     ticks = nice_ticks(*_ends([*(line.values for line in series), *edges], low, high))
     frame = _Frame(rounds, ticks[0], ticks[-1])
@@ -124,17 +125,18 @@ def line_chart(
 def expert_chart(
     j: int, rounds: FloatArray, load: FloatArray, demand: FloatArray, capacity: FloatArray, *, high: float, colour: str
 ) -> str:
-    """Draw one expert's load as steps over the band that its bounds allow; rounds outside are marked.
+    """Draw one expert's load as steps over the band of its bounds; rounds outside the bounds are marked.
 
     Parameters
     ----------
     j
-        The expert.
+        Index of the expert.
     rounds, load, demand, capacity
-        (num_rounds,); a capacity of inf is no bound.
+        (num_rounds,) values; a capacity of inf is no bound.
     high
         Top of the axis, the same for all experts.
     """
+    # The band between demand and capacity, the marks for loads outside it, and the axis.
     frame = _Frame(rounds, 0.0, high, SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM)
     edges = _step_edges(frame)
     upper = [frame.y(value) for value in np.minimum(capacity, high)]
@@ -176,7 +178,7 @@ def proof_strip(rounds: FloatArray, proven: BoolArray) -> str:
 
 
 def nice_ticks(low: float, high: float, *, wanted: int = 4) -> list[float]:
-    """Return round numbers that enclose low and high, evenly spaced.
+    """Return evenly spaced round numbers, the first at or below ``low`` and the last at or above ``high``.
 
     Examples
     --------
@@ -210,7 +212,7 @@ def _grid(frame: _Frame, ticks: Sequence[float], form: Format) -> Iterator[str]:
 
 
 def _band(frame: _Frame, line: Series) -> str:
-    """Draw a line's band where both of its edges are known; nothing if there is none."""
+    """Draw a line's band in the rounds where both edges are known; return nothing if there is no band."""
     if line.band is None:
         return ""
     known = np.isfinite(line.band).all(axis=0)
@@ -223,10 +225,11 @@ def _band(frame: _Frame, line: Series) -> str:
 
 
 def _line(frame: _Frame, line: Series) -> str:
-    """Draw the points joined, interrupted where a value is missing; a point on its own is a dot."""
+    """Draw a line with gaps where values are missing; a single point between gaps is a dot."""
     parts: list[str] = []
     dots: list[str] = []
     run: list[str] = []
+    # Collect runs of known values; the NaN at the end closes the last run.
     for number, value in [*zip(frame.rounds, line.values, strict=True), (0.0, math.nan)]:
         if math.isfinite(value):
             run.append(f"{frame.x(number):.1f},{frame.y(value):.1f}")
@@ -268,7 +271,7 @@ def _summary(line: Series, rounds: FloatArray, form: Format) -> str:
 
 
 def _step_edges(frame: _Frame) -> list[float]:
-    """Return where each round's step begins and ends: halfway to its neighbours."""
+    """Return the x positions at which each round's step begins and ends: halfway to its neighbours."""
     at = [frame.x(number) for number in frame.rounds]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(at)]
     return [frame.left, *middles, frame.right]

@@ -1,4 +1,4 @@
-"""The data that the report's script needs, as JSON in the page."""
+"""The data for the report's script, as JSON in the page."""
 
 import json
 from typing import Any
@@ -10,12 +10,13 @@ from fedtrain.report.units import amount_of_bytes, formatted
 from fedtrain.results.record import WORDS, Alignments, RunRecord
 
 EMBEDDED_PAIRS = 300_000
-"""The page carries the alignments of as many rounds, evenly chosen, as this many pairs allow."""
+"""Largest number of pairs in the page; a longer run has the alignments of evenly chosen rounds only."""
 
 
 def embedded_data(record: RunRecord) -> str:
-    """Return what the script needs, as JSON that is safe inside HTML."""
+    """Return the data for the script, as JSON that is safe inside HTML."""
     rounds = record.rounds
+    # ``readouts`` are the texts of the legends: one text per column and round.
     readouts = {
         column: [formatted(column, value) for value in values]
         for column, values in rounds.columns.items()
@@ -50,7 +51,7 @@ def _embedded_alignments(alignments: Alignments) -> dict[str, Any]:
 
 
 def _kept_rounds(alignments: Alignments) -> list[int]:
-    """Return the rounds whose alignments the page carries: all, or evenly chosen with the first and the last."""
+    """Return the rounds whose alignments are in the page: all, or evenly chosen ones with the first and the last."""
     total = sum(map(len, alignments.pair_client))
     number = len(alignments.rounds)
     if total > EMBEDDED_PAIRS:
@@ -59,12 +60,12 @@ def _kept_rounds(alignments: Alignments) -> list[int]:
 
 
 def _pairs(alignments: Alignments, k: int) -> list[int]:
-    """Return client, expert, client, expert and so on."""
+    """Return the pairs of a round as one list: client, expert, client, expert, and so on."""
     return np.stack([alignments.pair_client[k], alignments.pair_expert[k]], axis=1).ravel().tolist()
 
 
 def _plain(values: FloatArray) -> list[Any]:
-    """Return nested lists of numbers, None where a value is not finite."""
+    """Return nested lists of numbers, with None for values that are not finite."""
     plain = values.astype(object)
     plain[~np.isfinite(values)] = None
     return plain.tolist()

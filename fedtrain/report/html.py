@@ -1,4 +1,4 @@
-"""HTML that several pages share: the files in ``page/``, templates with their parts put in, and tables."""
+"""HTML helpers that several pages share: they read the files in ``page/``, fill templates, and write tables."""
 
 import re
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ def resource(name: str) -> str:
 
 
 def fill(template: str, **parts: str) -> str:
-    """Put parts, which are HTML already, into a template."""
+    """Fill a template with parts, which must already be HTML."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], resource(template))
 
 
 def table(label: str, head: Iterable[str], rows: Iterable[str]) -> str:
-    """Write a table that scrolls: its headings, which are text, and its rows, which are HTML."""
+    """Write a table that scrolls; the headings are plain text, the rows are HTML."""
     headings = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     return (
         f'<div class="scroll table" tabindex="0" role="region" aria-label="{escape(label)}">'

@@ -1,4 +1,4 @@
-"""What the report shows, section by section, as HTML: headline, learning, alignment, load, solver, all rounds."""
+"""The sections of the report as HTML: headline, learning, alignment, load, solver, clients, all rounds."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ from fedtrain.results.history import PutAside, variation
 from fedtrain.results.record import WORDS, Alignments, Rounds, RunRecord
 
 SHOWN = 500
-"""Most lines of the quarantine that the page shows; the file has all."""
+"""Largest number of quarantine lines on the page; the file has all lines."""
 
 ENDS = {
     "dropped": "lost on the way",
@@ -24,11 +24,11 @@ ENDS = {
     "out_of_memory": "out of memory",
     "rejected": "refused",
 }
-"""How a client's round ends without a merged update, by column of rounds.csv."""
+"""The ways in which a client's round ends without a merged update, by column of rounds.csv."""
 
 
 def headline(record: RunRecord) -> str:
-    """Return the run's main figures as cards; nothing if there was no round."""
+    """Return the run's main figures as cards; an empty text if no round was completed."""
     rounds = record.rounds
     if not len(rounds):
         return ""
@@ -86,7 +86,7 @@ def _load_card(record: RunRecord) -> tuple[str, str, str]:
 
 
 def _merged_card(rounds: Rounds) -> tuple[str, str, str]:
-    """Return the headline's card: whose updates were merged, of all that were asked."""
+    """Return the headline's card about merged updates: their number, and the reasons why others were not merged."""
     asked = int(rounds.total("clients"))
     lost = {name: int(rounds.total(column)) for column, name in ENDS.items()}
     detail = ", ".join(f"{count} {name}" for name, count in lost.items() if count) or "none lost, late or refused"
@@ -94,13 +94,13 @@ def _merged_card(rounds: Rounds) -> tuple[str, str, str]:
 
 
 def _known_mean(values: FloatArray) -> float:
-    """Mean of what is known; NaN if nothing is."""
+    """Return the mean of the known values; NaN if no value is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
 
 
 def sections(record: RunRecord) -> Iterator[str]:
-    """Return the sections that this run has something to show for."""
+    """Yield the sections for which this run has data."""
     if not len(record.rounds):
         return
     rounds, numbers = record.rounds, record.rounds.numbers("round")
@@ -193,7 +193,7 @@ def _price_chart(alignments: Alignments) -> str:
 
 
 def _client_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
-    """Yield the section's charts and tables."""
+    """Yield the charts and tables of the section about clients."""
     rounds = record.rounds
     ends = [
         Series(name, rounds.numbers(column), column, f"var(--c{k})")

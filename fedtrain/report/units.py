@@ -4,7 +4,7 @@ import math
 
 
 def formatted(column: str, value: float) -> str:
-    """Write a value of a column of rounds.csv in the unit that the column's name tells; a dash where there is none."""
+    """Write a value of rounds.csv in the unit that follows from the column's name; a dash if it is not finite."""
     if not math.isfinite(value):
         return "–"
     for ending, form in (("accuracy", percent), ("seconds", seconds)):

@@ -1,8 +1,8 @@
-"""The run as one page that opens anywhere: ``report.html``, without a single request to the outside.
+"""Writes ``report.html``: a run's report as one page that works offline and makes no requests.
 
-The page is ``page/report.html`` with its style sheet and script put in. Charts are drawn by :mod:`.charts`; the script
-only moves the chosen round through them and draws that round's alignment from the data that the page carries. A content
-security policy forbids everything else, so that nothing in a configuration or a name can load or run anything.
+The page is ``page/report.html`` with the style sheet and the script inserted. :mod:`.charts` draws the charts. The
+script only moves the chosen round through the charts, and draws that round's alignment from the data in the page. A
+content security policy forbids all other scripts and requests. So a configuration or a name cannot load or run code.
 """
 
 import base64
@@ -24,17 +24,17 @@ def write_report(run_dir: Path) -> Path:
     Parameters
     ----------
     run_dir
-        Holds config.toml, rounds.csv and alignment.npz, as far as the run got.
+        Folder with config.toml, rounds.csv and alignment.npz; files that the run has not written may be missing.
 
     Returns
     -------
     Path
-        The page.
+        The path of the page.
 
     Raises
     ------
     ValueError
-        If a file is there but is not what a run writes.
+        If a file exists but does not have the format of a run's file.
     """
     page = run_dir / "report.html"
     atomic.replace_text(page, _page(read_record(run_dir)))

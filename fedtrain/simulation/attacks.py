@@ -1,15 +1,15 @@
 """Malicious clients: they train as asked and then send something else.
 
-Which clients do is drawn once. An attacker's tensors are made from the model that it was sent, w, and from its own
-honest result, w + d:
+The attackers are drawn once per run. An attacker's tensors are made from two things: the model w that the server sent,
+and the attacker's own honest result w + d.
 
 - ``same-value``: w + scale in every parameter; ``sign-flip``: w − scale·d; ``gaussian``: w + scale·noise with standard
   normal noise. These three are the attacks of Li et al. (RSA, AAAI 2019), stated on what is added to the model.
 - ``nans``: NaN in every parameter.
-- ``replay``: what it would have sent in the first round, under that round's number. ``forged-replay``: the same, under
-  the number of the current round.
+- ``replay``: the attacker's first update again, under the number of the first round.
+- ``forged-replay``: the attacker's first update again, under the number of the current round.
 
-What it says of its examples and measures stays as it would be, so that it looks like everybody else.
+An attacker reports its number of examples and its measurements honestly, so that it looks like every other client.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ REPLAYS = ("replay", "forged-replay")
 
 
 def draw_attackers(config: RunConfig) -> BoolArray:
-    """Draw who attacks, (num_clients,)."""
+    """Draw the attackers, (num_clients,) True for each."""
     num_clients = config.clients.num_clients
     if config.attack.kind == "none":
         return np.zeros(num_clients, dtype=np.bool_)
@@ -37,14 +37,14 @@ def draw_attackers(config: RunConfig) -> BoolArray:
 
 
 def corrupt(update: PartialUpdate, sent: Tensors, config: RunConfig, number: int) -> PartialUpdate:
-    """Turn an attacker's honest update into what it sends; a replay is none of this function's business.
+    """Turn an attacker's honest update into the update that it sends; replays are made elsewhere.
 
     Parameters
     ----------
     update
         The honest result.
     sent
-        The model's tensors that the client was sent.
+        The model's tensors as the server sent them to the client.
     config
         Kind and scale of the attack, and the seed.
     number

@@ -1,4 +1,4 @@
-"""Which clients are there: those that have joined, are within their hours, and can be reached."""
+"""Availability: a client is present if it has joined, is within its time windows, and can be reached."""
 
 from bisect import bisect_right
 
@@ -10,20 +10,21 @@ from fedtrain.simulation.devices import Fleet
 from fedtrain.simulation.trace import Windows
 
 ROUNDING = 1e-6
-"""Seconds by which a sum of simulated times may be off."""
+"""Seconds by which a sum of simulated times may be wrong through rounding."""
 
 
 def opening(fleet: Fleet, number: int, clock: float) -> float:
-    """Return the earliest time from ``clock`` on at which one of those who joined by a round is within its windows."""
+    """Return the earliest time, from ``clock`` on, at which a client that has joined by a round is in a window."""
     if not fleet.windows:
         return clock
     return min(_next_start(fleet, client, clock) for client in range(fleet.num_joined(number)))
 
 
 def present(fleet: Fleet, seed: int, number: int, clock: float) -> BoolArray:
-    """Which clients have joined, are within their windows and can be reached, (num_clients,); at least one.
+    """Draw the clients that are present in a round, (num_clients,); at least one.
 
-    If no draw reaches anybody, the client that came nearest to it is waited for.
+    A client is present if it has joined, is within its windows and can be reached. If the draws reach no client, the
+    client whose draw was nearest to success is present.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def present(fleet: Fleet, seed: int, number: int, clock: float) -> BoolArray:
     seed, number
         The run's seed, and the round, counted from 0.
     clock
-        Simulated seconds since the run began, at which somebody is there (:func:`opening`).
+        Simulated seconds since the run began. At least one client must be within its windows (:func:`opening`).
     """
     count = len(fleet.joins)
     within = np.arange(count) < fleet.num_joined(number)
@@ -46,19 +47,19 @@ def present(fleet: Fleet, seed: int, number: int, clock: float) -> BoolArray:
 
 
 def time_left(fleet: Fleet, client: int, clock: float) -> float:
-    """Seconds until a client that is there leaves; inf if it stays."""
+    """Seconds until a client that is present leaves; inf if it stays."""
     windows = fleet.windows[client] if fleet.windows else None
     if windows is None or windows == ((0.0, fleet.period),):
         return np.inf
     now = _time_of_period(fleet, clock)
     end = windows[_current(windows, now)][1]
     if end == fleet.period and windows[0][0] == 0.0:
-        return end - now + windows[0][1]  # what ends with the period goes on in the next one
+        return end - now + windows[0][1]  # the window continues at the start of the next period
     return end - now
 
 
 def _next_start(fleet: Fleet, client: int, clock: float) -> float:
-    """When the client is there, from ``clock`` on: ``clock`` itself if it is there now."""
+    """The first time, from ``clock`` on, at which the client is within its windows; ``clock`` itself if it is now."""
     windows = fleet.windows[client]
     if windows is None:
         return clock
@@ -71,7 +72,7 @@ def _next_start(fleet: Fleet, client: int, clock: float) -> float:
 
 
 def _time_of_period(fleet: Fleet, clock: float) -> float:
-    """Seconds since the period began; a moment later, so that who waited until a start, but for rounding, is there."""
+    """Seconds since the period began, plus a tiny amount: a client that waited for a window's start must be in it."""
     return (clock + ROUNDING) % fleet.period
 
 

@@ -1,7 +1,7 @@
 """The clients' devices: what each can do, what it declares, and when it is available.
 
-Devices come in tiers, whose members may differ by lognormal factors, or from a trace file (:mod:`.trace`).
-Everything is drawn once, before the first round; :mod:`fedtrain.simulation.timing` tells what it makes of a round.
+Devices come from tiers or from a trace file (:mod:`.trace`). The members of a tier may differ by lognormal factors.
+Everything is drawn once, before the first round. :mod:`fedtrain.simulation.timing` computes from it how a round goes.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from fedtrain.randomness import Purpose, generator
 from fedtrain.simulation.trace import TraceRow, Windows, read_trace
 
 FORWARD_AND_BACKWARD = 3.0
-"""Training on an example costs this many forward passes."""
+"""Cost of one training step per example, counted in forward passes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """What each client's device can do; every attribute has shape (num_clients,).
+    """The abilities of each client's device; every attribute has shape (num_clients,).
 
     Attributes
     ----------
     memory_bytes
-        For training.
+        Memory for training.
     ms_per_example
         Milliseconds of a forward pass of one example through one expert.
     down_mbps, up_mbps
@@ -57,16 +57,16 @@ class Fleet:
     Attributes
     ----------
     actual, declared
-        What the devices can do, and what the server is told.
+        The true abilities of the devices, and the abilities that they declare to the server.
     tier, tier_names
-        (num_clients,) each client's place in the names.
+        (num_clients,) index of each client's tier, and the names of the tiers.
     availability
         (num_clients,) probability that the client can be reached in a round.
     joins
-        (num_clients,) round of arrival, counted from 0, ascending: who joins late has a high index.
+        (num_clients,) round of arrival, counted from 0, ascending: clients that join late have high indices.
     windows
-        Per client the times at which it is there, as (start, end) in seconds of simulated time; None: always. Empty if
-        everybody always is.
+        Times at which each client is present, as (start, end) in seconds of simulated time. None: the client is always
+        present. An empty tuple: all clients are always present.
     period
         Seconds after which the windows repeat.
     """
@@ -81,36 +81,36 @@ class Fleet:
     period: float
 
     def num_joined(self, number: int) -> int:
-        """How many clients have joined by a round."""
+        """Return the number of clients that have joined by a round."""
         return int(np.searchsorted(self.joins, number, side="right"))
 
 
 class Footprint(NamedTuple):
-    """Bytes of memory that training takes: of the shared part, and of each expert."""
+    """Bytes of memory that training takes: for the shared part, and for each expert."""
 
     shared_bytes: int
     expert_bytes: int
 
     def holding(self, num_experts: int) -> int:
-        """Return the bytes that training takes of a client that holds so many experts."""
+        """Return the bytes that training takes on a client with this number of experts."""
         return self.shared_bytes + num_experts * self.expert_bytes
 
 
 def make_fleet(config: RunConfig, least_bytes: int) -> Fleet:
-    """Draw every client's device, and when it joins.
+    """Draw every client's device and its round of arrival.
 
     Parameters
     ----------
     config
-        Its ``clients`` section counts, and the seed.
+        The run; its ``clients`` section and its seed are read.
     least_bytes
-        Memory that training takes of a client with one expert of every layer.
+        Memory that training takes on a client with one expert of every layer.
 
     Raises
     ------
     ConfigError
-        If a tier, or every device of the trace, is too small for the shared part and one expert, if the trace has too
-        few clients, or is not what a trace is.
+        If a tier, or every device of the trace, is too small for the shared part and one expert of every layer. If the
+        trace has too few clients, or cannot be read as a trace.
     """
     clients = config.clients
     fleet = _from_trace(config) if clients.trace else _from_tiers(config, least_bytes)
@@ -125,16 +125,16 @@ def make_fleet(config: RunConfig, least_bytes: int) -> Fleet:
 
 
 def assign_tiers(rng: np.random.Generator, num_clients: int, tiers: Sequence[TierConfig]) -> IntArray:
-    """Draw every client's tier, (num_clients,); the numbers per tier are as near to the shares as can be."""
+    """Draw every client's tier, (num_clients,); the number of clients per tier follows the shares, rounded."""
     ends = np.cumsum([tier.share for tier in tiers])
     counts = np.diff(np.round(ends / ends[-1] * num_clients).astype(np.int64), prepend=0)
     return rng.permutation(np.repeat(np.arange(len(tiers)), counts))
 
 
 def footprint(tensors: Tensors, training: TrainingConfig) -> Footprint:
-    """Tell what training takes: of the shared part with the whole router, and of one expert.
+    """Return the memory that training takes: for the shared part with the whole router, and for one expert.
 
-    Every parameter is held with its gradient and what the optimiser remembers of it; activations are not counted.
+    Every parameter counts with its gradient and its optimiser state. Activations are not counted.
     """
     slots = 2 if training.optimizer == "adam" else int(training.momentum > 0.0)
     copies = 2 + slots
@@ -163,7 +163,7 @@ def _from_tiers(config: RunConfig, least_bytes: int) -> Fleet:
 
 
 def _draw_joins(config: RunConfig) -> IntArray:
-    """Rounds of arrival, ascending; at least one client is there from the start."""
+    """Draw rounds of arrival, ascending; at least one client is present from the start."""
     clients = config.clients
     late = min(round(clients.late_joiners * clients.num_clients), clients.num_clients - 1)
     joins = np.zeros(clients.num_clients, dtype=np.int64)
@@ -173,7 +173,7 @@ def _draw_joins(config: RunConfig) -> IntArray:
 
 
 def _from_trace(config: RunConfig) -> Fleet:
-    """Draw clients from a trace without replacement; its rounds of arrival, if it has any, replace those drawn."""
+    """Draw clients from a trace without replacement; rounds of arrival come from the trace if it has any."""
     clients = config.clients
     path = Path(clients.trace)
     rows = read_trace(path, period=clients.trace_period)
@@ -181,8 +181,10 @@ def _from_trace(config: RunConfig) -> Fleet:
         raise ConfigError(
             f"clients.trace: {path} has {len(rows)} clients, clients.num_clients is {clients.num_clients}"
         )
+    # The rows of the clients.
     chosen = generator(config.seed, Purpose.DEVICES).choice(len(rows), size=clients.num_clients, replace=False)
     members = [rows[k] for k in sorted(chosen.tolist())]
+    # Rounds of arrival: from the trace, or drawn.
     if any(row.joins is not None for row in members):
         members.sort(key=lambda row: row.joins or 0)
         joins = np.array([row.joins or 0 for row in members], dtype=np.int64)
@@ -190,6 +192,7 @@ def _from_trace(config: RunConfig) -> Fleet:
         joins = _draw_joins(config)
     if joins[0] > 0:
         raise ConfigError(f"clients.trace: nobody in {path} joins at round 0, so there is no first round")
+    # Tiers and time windows.
     names = tuple(sorted({row.tier for row in members}))
     tier = np.array([names.index(row.tier) for row in members], dtype=np.int64)
     windows = tuple(row.windows for row in members) if any(row.windows for row in members) else ()
@@ -207,7 +210,7 @@ def _fleet(
     joins: IntArray,
     windows: tuple[Windows | None, ...],
 ) -> Fleet:
-    """Put a fleet together; ``members`` are each client's figures, and ``factors`` multiply them, (4, num_clients)."""
+    """Build the fleet from each client's figures, ``members``, multiplied by ``factors``, (4, num_clients)."""
     kib, ms, down, up = np.array(
         [[one.memory_kib, one.ms_per_example, one.down_mbps, one.up_mbps] for one in members], dtype=np.float64
     ).T

@@ -1,7 +1,7 @@
-"""How long a client's part in a round takes on its device, and how it ends: in time, late, or not at all.
+"""Duration and end of a client's round on its device: in time, late, or lost.
 
-Time is simulated, by FedScale's formula: three times a forward pass per example trained, plus traffic over bandwidth
-(Lai et al., ICML 2022). So a run is the same on any machine.
+Time is simulated by FedScale's formula (Lai et al., ICML 2022): three forward passes per trained example, plus traffic
+divided by bandwidth. So a run gives the same result on any machine.
 """
 
 from collections.abc import Iterable
@@ -16,18 +16,18 @@ from fedtrain.simulation.devices import FORWARD_AND_BACKWARD, Devices, Fleet
 
 @dataclass(frozen=True)
 class Work:
-    """What a client is asked to do in a round.
+    """The work that a client is asked to do in a round.
 
     Attributes
     ----------
     num_examples
-        Examples that it trains on, counted in every epoch.
+        Examples that the client trains on, counted once per epoch.
     num_active
-        Experts that an example goes through.
+        Experts that an example passes through.
     memory_bytes
-        What training takes.
+        Memory that the training takes.
     bytes_down, bytes_up
-        Its traffic.
+        Size of the download and of the upload.
     """
 
     num_examples: int
@@ -39,16 +39,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How a client's part in a round goes.
+    """The course of a client's round, known in advance.
 
     Attributes
     ----------
     outcome
-        COMPLETED if an update arrives in time; whether it is merged is decided by what is in it.
+        COMPLETED if an update arrives in time. The inspection of its content decides later whether it is merged.
     seconds
-        From the start of its download until it ended or was lost.
+        Time from the start of the download until the client finished or was lost.
     bytes_down, bytes_up
-        What was sent until then.
+        Bytes that were sent until then.
     """
 
     outcome: Outcome
@@ -60,23 +60,25 @@ class Forecast:
 def foresee(
     clients: ClientsConfig, fleet: Fleet, work: Work, *, seed: int, number: int, client: int, clock: float
 ) -> Forecast:
-    """Foresee how a client's part in a round will go: it hangs on its device and on draws, not on what it learns.
+    """Forecast a client's round; it depends on the device and on random draws, not on the training itself.
 
     Parameters
     ----------
     clients, fleet
-        Dropouts, stragglers, deadline; devices.
+        The rules for dropouts, stragglers and the deadline; the devices.
     work
-        What is asked of it.
+        The work that the client is asked to do.
     seed, number, client
-        The run's seed, the round, counted from 0, and who it is: each draw has a generator of its own.
+        The run's seed, the round, counted from 0, and the client's index. Each draw has a generator of its own.
     clock
         Simulated time at which the round begins.
     """
     devices = fleet.actual
+    # The duration. ``down`` and ``up`` are the shares of it that the download and the upload take.
     seconds = undisturbed_seconds(devices, client, work)
     down, up = (traffic / seconds for traffic in _traffic_seconds(devices, client, work))
     seconds *= _slowdown(clients, seed, number, client)
+    # The outcome, and the share of the duration after which it happens. Each later cause may replace an earlier one.
     share, outcome = 1.0, Outcome.COMPLETED if seconds <= clients.deadline else Outcome.LATE
     if generator(seed, Purpose.DROPOUT, number, client).random() < clients.dropout:
         anywhere = generator(seed, Purpose.DROPOUT_MOMENT, number, client).random()
@@ -85,7 +87,7 @@ def foresee(
     if left < share * seconds:
         share, outcome = left / seconds, Outcome.DROPPED
     if outcome is Outcome.DROPPED and share * seconds > clients.deadline:
-        outcome = Outcome.LATE  # it had been given up before it was lost
+        outcome = Outcome.LATE  # the server stopped waiting before the client was lost
     if work.memory_bytes > devices.memory_bytes[client] and down <= share:
         share, outcome = down, Outcome.OUT_OF_MEMORY
     return Forecast(
@@ -104,12 +106,12 @@ def undisturbed_seconds(devices: Devices, client: int, work: Work) -> float:
 
 
 def simulated_seconds(seconds: Iterable[float], deadline: float) -> float:
-    """How long a round lasts whose clients took so long: until the last one ended, or until the deadline."""
+    """Return a round's duration: until the last client has finished, at most until the deadline."""
     return min(max(seconds, default=0.0), deadline)
 
 
 def _traffic_seconds(devices: Devices, client: int, work: Work) -> tuple[float, float]:
-    """Seconds of the download, and of the upload."""
+    """Return the seconds of the download and of the upload."""
     return 8e-6 * work.bytes_down / devices.down_mbps[client], 8e-6 * work.bytes_up / devices.up_mbps[client]
 
 

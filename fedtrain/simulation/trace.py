@@ -8,10 +8,10 @@ ms_per_example milliseconds of a forward pass of one example through one expert,
 memory_kib     memory for training, above 0
 down_mbps      megabits per second, above 0
 up_mbps        likewise
-tier           optional: what the report calls this kind of device; ``trace`` if empty
+tier           optional: name of this kind of device in the report; ``trace`` if empty
 joins          optional: round of arrival, 0 or more; empty: 0
-available      optional: when the client is there, as ``start-end;start-end`` in seconds of simulated time, which
-               repeat every ``clients.trace_period``; empty: always
+available      optional: times at which the client is present, as ``start-end;start-end`` in seconds of simulated
+               time. They repeat every ``clients.trace_period``. Empty: always
 ============== =========================================================================================
 """
 
@@ -33,7 +33,7 @@ Windows = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class TraceRow:
-    """One client of a trace; the attributes are the columns, ``joins`` None where the file says nothing."""
+    """One client of a trace; the attributes are the columns, ``windows`` is ``available``, and None means empty."""
 
     client: str
     ms_per_example: float
@@ -51,7 +51,7 @@ def read_trace(path: Path, *, period: float) -> list[TraceRow]:
     Raises
     ------
     ConfigError
-        Naming the file and, where there is one, the line and the column.
+        If the file is not a valid trace. The message names the file and, where known, the line and the column.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -83,7 +83,7 @@ def _check_header(place: str, names: list[str]) -> None:
 
 
 def _row(place: str, header: list[str], fields: list[str], period: float) -> TraceRow:
-    """Read a line; ``place`` is where it stands."""
+    """Read one line; ``place`` names the file and the line for error messages."""
     if len(fields) != len(header):
         raise ConfigError(f"{place}: {len(fields)} fields, the header has {len(header)}")
     text = dict.fromkeys(OPTIONAL, "") | {name: field.strip() for name, field in zip(header, fields, strict=True)}
@@ -93,9 +93,11 @@ def _row(place: str, header: list[str], fields: list[str], period: float) -> Tra
             raise ConfigError(f"{place}, column {column}: {text[column]!r} is not {rule}")
 
     check("client", text["client"] != "", "a name")
+    # The figures.
     numbers = {column: _number(text[column]) for column in NUMBERS}
     for column, value in numbers.items():
         check(column, 0.0 < value < math.inf, "a finite number above 0")
+    # The round of arrival and the time windows.
     joins, available = text["joins"], text["available"]
     check("joins", joins == "" or (joins.isascii() and joins.isdigit()), "a round, 0 or more")
     parts = [part.partition("-") for part in available.split(";")] if available else []
@@ -114,7 +116,7 @@ def _row(place: str, header: list[str], fields: list[str], period: float) -> Tra
 
 
 def _joined(windows: list[tuple[float, float]]) -> Windows:
-    """Make one window of those that touch: nobody leaves in between."""
+    """Join windows that touch: the client does not leave between them."""
     joined = [windows[0]]
     for start, end in windows[1:]:
         if start == joined[-1][1]:
@@ -125,7 +127,7 @@ def _joined(windows: list[tuple[float, float]]) -> Windows:
 
 
 def _number(text: str) -> float:
-    """Read a number; NaN, which no rule accepts, if it is none."""
+    """Read a number; return NaN, which no rule accepts, if the text is not a number."""
     try:
         return float(text)
     except ValueError:

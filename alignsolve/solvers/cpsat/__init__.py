@@ -1,4 +1,4 @@
-"""``cpsat``: OR-Tools CP-SAT on whole numbers. solver.py tells how an answer is made; the other files are its steps.
+"""``cpsat``: OR-Tools CP-SAT on whole numbers. solver.py describes the algorithm; the other files are its steps.
 
 The front door calls it.
 It imports what lies below the solvers, ``solvers/common``, and the model and the cover cuts of ``ilp``.

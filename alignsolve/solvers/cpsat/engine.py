@@ -1,9 +1,9 @@
-"""CP-SAT: a program in whole numbers handed over in bulk, and CP-SAT's answers as they come.
+"""CP-SAT: takes a program in whole numbers, and yields every solution as soon as it is found.
 
 The program is written into CP-SAT's protocol buffer from lists. That takes a tenth of the time of one object for each
 variable. The search runs in a thread, so that solutions can be passed on while it works. OR-Tools 9.15 has two known
-faults. A step of the presolve adds coefficients up in 32 bits (issue 5293); it is switched off. The presolve does not
-look at the clock (issue 5163), so that a time limit needs a process that can be killed.
+faults. One step of the presolve sums coefficients in 32 bits (issue 5293); this step is switched off. The presolve does
+not check the time limit (issue 5163). So a time limit needs a process that can be killed.
 """
 
 import math
@@ -23,7 +23,7 @@ from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
 
 UNBOUNDED = 2**62
-"""Stands for no bound of a row."""
+"""Value of a row's bound that stands for no bound."""
 
 
 STATUS_MAP = {
@@ -36,16 +36,16 @@ STATUS_MAP = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What CP-SAT has found so far.
+    """The result of CP-SAT so far.
 
     Attributes
     ----------
     verdict
-        INCUMBENT on the way.
+        INCUMBENT while the search is running.
     taken
-        (num_pairs,) whether each pair is taken; meaningless where nothing was found.
+        (num_pairs,) True for the pairs of the solution; all False if no solution was found.
     bound
-        No objective of the whole program, minimised, is below it; −inf if there is none.
+        Lower bound on the objective of the program in whole numbers, which is minimised; −inf if there is none.
     """
 
     verdict: Verdict
@@ -54,16 +54,16 @@ class Outcome:
 
 
 class Engine:
-    """A program in whole numbers in CP-SAT, to be solved, and again with more rows.
+    """A program in whole numbers in CP-SAT that can be solved, and solved again after rows were added.
 
     Parameters
     ----------
     program
-        What to solve.
+        The program.
     num_pairs
-        How many of its first columns are pairs.
+        Number of the first columns that are pairs.
     least
-        (num_pairs,) the columns' lower bounds, 0 or 1.
+        (num_pairs,) lower bounds of these columns, 0 or 1.
     """
 
     def __init__(self, program: WholeProgram, num_pairs: int, least: BoolArray) -> None:
@@ -91,7 +91,7 @@ class Engine:
         linear.domain.extend([least, max(least, most)] if least <= most else [])
 
     def hint(self, taken: BoolArray) -> None:
-        """Give CP-SAT a choice of pairs to start from."""
+        """Give CP-SAT a choice of pairs to start with."""
         hint = self.model.proto.solution_hint
         hint.vars.clear()
         hint.values.clear()
@@ -99,7 +99,7 @@ class Engine:
         hint.values.extend(taken.astype(np.int64).tolist())
 
     def solve(self, *, seconds: float, seed: int, workers: int, gap: float) -> Iterator[Outcome]:
-        """Yield every solution as it is found, then the outcome."""
+        """Yield every solution as soon as it is found, then the final outcome."""
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = workers
         solver.parameters.random_seed = seed % 2**31
@@ -108,6 +108,7 @@ class Engine:
         solver.parameters.presolve_inclusion_work_limit = 0
         if math.isfinite(seconds):
             solver.parameters.max_time_in_seconds = seconds
+        # CP-SAT runs in a thread and puts its solutions into the queue; None ends it.
         found: _Queue = queue.SimpleQueue()
         thread = threading.Thread(target=self._run, args=(solver, found), daemon=True)
         thread.start()
@@ -121,7 +122,7 @@ class Engine:
             thread.join()
 
     def _run(self, solver: cp_model.CpSolver, found: "_Queue") -> None:
-        """Solve; None in the queue ends it."""
+        """Solve, and put the outcome or the error into the queue; a final None marks the end."""
         try:
             status = solver.solve(self.model, _Listener(self.num_pairs, found))
             if status in STATUS_MAP:
@@ -144,13 +145,13 @@ class _Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # OR-
         self.found = found
 
     def on_solution_callback(self) -> None:
-        """Take the solution that was found just now."""
+        """Put the newest solution into the queue."""
         taken = _taken(self.response_proto.solution, self.num_pairs)
         self.found.put(Outcome(Verdict.INCUMBENT, taken, _lowered(self.best_objective_bound)))
 
 
 def _outcome(verdict: Verdict, solver: cp_model.CpSolver, num_pairs: int) -> Outcome:
-    """Read the response; where nothing was found, its bound of 0 is no bound."""
+    """Return the final outcome; without a solution, CP-SAT's bound of 0 has no meaning and is replaced by −inf."""
     response = solver.response_proto
     known = verdict in {Verdict.OPTIMAL, Verdict.INCUMBENT}
     return Outcome(
@@ -165,5 +166,5 @@ def _taken(solution: Iterable[int], num_pairs: int) -> BoolArray:
 
 
 def _lowered(bound: float) -> float:
-    """A bound is a whole number, told as a float: beyond 2^53 it may have been rounded up."""
+    """Return a safe lower bound: beyond 2^53 a whole number may have been rounded up to a float."""
     return bound if abs(bound) <= MAX_INTEGER else bound - 2.0 * EPSILON * abs(bound)

@@ -1,11 +1,15 @@
 """``cpsat``: both classes by OR-Tools CP-SAT, which searches by constraint propagation, clause learning and relaxation.
 
-CP-SAT works in whole numbers only. So the integer program of ``ilp`` is relaxed to whole numbers (:mod:`.whole`) and
-solved. What the rounding let through is cut off by cover inequalities, again and again, until the answer holds. As each
-program is a relaxation, its bound is a bound for the problem, and if it is infeasible, the problem is. The cardinality
-class is polished to a proof by prices on the residual graph. In the general class the proof is CP-SAT's word.
+1. CP-SAT works in whole numbers only. So the integer program of ``ilp`` is relaxed to whole numbers (:mod:`.whole`).
+2. The program is solved. If rounding made an infeasible answer possible, cover inequalities forbid this answer, and the
+   program is solved again, until the answer is feasible.
+3. In the cardinality class the answer is improved on the residual graph to an exact optimum, and prices prove it. In
+   the general class the proof rests on CP-SAT's result alone.
 
-By default one strategy searches alone. That is repeatable, and on two cores no worse than several at once.
+Each program is a relaxation. So its bound is a bound for the problem, and if it is infeasible, the problem is too.
+
+By default CP-SAT runs one search strategy. The answer is then repeatable, and on two cores it is no worse than with
+several strategies at once.
 """
 
 import math
@@ -32,24 +36,28 @@ if TYPE_CHECKING:
     from alignsolve.solvers.ilp.model import Model
 
 MARGIN = 0.1
-"""Share of the time left that CP-SAT does not get: it overruns its limit, and its incumbent and bound are wanted."""
+"""Share of the remaining time that CP-SAT does not get, because it overruns its limit.
+
+Without it CP-SAT would be killed before it returns its incumbent and its bound.
+"""
 SECONDS_PER_PAIR = 2e-6
-"""Seconds that one pair takes to write down."""
+"""Seconds to build the model, per pair."""
 
 
 @dataclass(frozen=True)
 class CpSat:
-    """OR-Tools CP-SAT, both classes.
+    """OR-Tools CP-SAT, for both classes.
 
-    One kind of problem is proven to about 1e-8 only: of the general class, with soft bounds, and with loads that are no
-    multiples of a power of two. All others are proven exactly.
+    One kind of problem is proven only to about 1e-8. It belongs to the general class, has soft bounds, and its loads
+    are not multiples of a power of two. All other problems are proven exactly.
 
     Parameters
     ----------
     gap
-        Relative gap at which it may stop.
+        Relative gap at which CP-SAT may stop.
     workers
-        Strategies that search side by side, each on a thread. With more than one the answer is not repeatable.
+        Number of search strategies that run in parallel, each on a thread. With more than one, the answer is not
+        repeatable.
 
     Examples
     --------
@@ -63,10 +71,10 @@ class CpSat:
     gap: float = 0.0
     workers: int = 1
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # but for the kind of problem named above
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # except for the kind named above
 
     def __post_init__(self) -> None:
-        """Refuse a number of workers that is not 1 or more."""
+        """Refuse a number of workers below 1."""
         if not isinstance(self.workers, int) or self.workers < 1:
             raise ValueError(f"workers is {self.workers!r}; it must be a whole number, 1 or more")
 
@@ -80,7 +88,10 @@ class CpSat:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on."""
+        """Solve a problem; with a deadline, in a child process that can be stopped.
+
+        The greedy answer is the first incumbent.
+        """
         search = _Search(problem, self, seed, deadline)
         return last_answer(lambda: search.answers(warm_start), deadline, progress) or Answer(
             stats={"stopped": "time limit"}
@@ -107,6 +118,7 @@ class _Search:
 
     def answers(self, warm_start: WarmStart) -> Iterator[Answer | Progress]:
         """Yield better and better answers; the last one is the best."""
+        # The greedy answer and the warm start.
         for standing in incumbents(self.problem, warm_start, self.deadline):
             self.best = standing
             self.stats |= standing.stats
@@ -121,7 +133,7 @@ class _Search:
         yield from self._search(warm_start.alignment if self.best.x is None else self.best.x)
 
     def _search(self, hint: Alignment | None) -> Iterator[Answer | Progress]:
-        """Solve the program in whole numbers, with more and more cuts, until its answer holds."""
+        """Solve the program in whole numbers, with more and more cuts, until its answer is feasible."""
         from alignsolve.solvers.cpsat.engine import Engine  # noqa: PLC0415  (only now OR-Tools is needed)
         from alignsolve.solvers.cpsat.whole import in_whole_numbers, whole_row  # noqa: PLC0415
         from alignsolve.solvers.ilp.covers import cuts  # noqa: PLC0415
@@ -133,6 +145,7 @@ class _Search:
         engine = Engine(program, model.num_pairs, model.forced)
         self.stats["build_seconds"] = time.monotonic() - self.started
         while True:
+            # Start from the best alignment, and pass on every better one.
             hint = hint if self.best.x is None else self.best.x
             if hint is not None:
                 engine.hint(hint.to_dense(self.problem.num_experts)[model.clients, model.experts])
@@ -144,12 +157,14 @@ class _Search:
                 if outcome.verdict is Verdict.INCUMBENT and self._take(outcome, model):
                     yield replace(self.best, stats=self._told("time limit"))
                     yield Progress("found", time.monotonic() - self.started, self.reached, self.best.bound)
+            # The end of this program: infeasible, out of time, or optimal.
             if outcome.verdict is Verdict.INFEASIBLE:
                 yield self._infeasible()
                 return
             if outcome.verdict is not Verdict.OPTIMAL:
                 yield self._finished("time limit")
                 return
+            # An optimum that breaks no bound is the answer. Otherwise cuts forbid it.
             self._take(outcome, model)
             wrong = cuts(self.problem, model, outcome.taken)
             if not wrong:
@@ -160,7 +175,7 @@ class _Search:
                 engine.add(whole_row(row))
 
     def _take(self, outcome: "Outcome", model: "Model") -> bool:
-        """Keep the bound if it is lower, and the alignment if it is feasible and better; tell whether it was."""
+        """Keep a lower bound, and a feasible and better alignment; return whether the alignment was kept."""
         self.best = replace(self.best, bound=min(self.best.bound, self._bound(outcome.bound)))
         alignment = _alignment(model, outcome.taken, self.problem.num_clients)
         if violations(self.problem, alignment):
@@ -173,12 +188,12 @@ class _Search:
         return True
 
     def _bound(self, lower: float) -> Number:
-        """CP-SAT's bound in the problem's units; rounded down where objectives are whole numbers."""
+        """Return CP-SAT's bound in the problem's units, rounded down if all objectives are whole numbers."""
         bound = -lower * self.unit
         return math.floor(bound) if self.problem.integral and math.isfinite(bound) else bound
 
     def _finished(self, stopped: str = "") -> Answer:
-        """The final answer, polished to a proof where that is possible."""
+        """Return the final answer; in the cardinality class, improved to a proof."""
         if self.flow and self.best.x is not None:
             alignment, prices, cycles = cancel_negative_cycles(self.problem, self.best.x, self.deadline)
             self.stats["cycles"] = cycles
@@ -186,7 +201,7 @@ class _Search:
         return replace(self.best, stats=self._told(stopped))
 
     def _infeasible(self) -> Answer:
-        """Look for a witness by greedy repair in the cardinality class; in the general class it is CP-SAT's word."""
+        """Return a witness, found by greedy repair, in the cardinality class; in the general class, CP-SAT's result."""
         if not self.flow:
             return Answer(infeasible=True, stats=self._told())
         *_, found = (one for one in GREEDY.answers(self.problem, math.inf, WarmStart()) if isinstance(one, Answer))

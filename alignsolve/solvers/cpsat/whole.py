@@ -1,14 +1,15 @@
-"""An integer program in whole numbers, which is all that CP-SAT takes: a relaxation wherever it must be rounded.
+"""Converts an integer program to whole numbers, the only ones that CP-SAT takes; rounding relaxes the program.
 
-Each row is multiplied by a power of two that makes its coefficients whole, without loss where they have few enough
-digits. Where they have more, coefficients and bound are rounded so that the whole row admits whatever the row admits.
-So the whole program is a relaxation: its bound is a bound for the problem, and if it is infeasible, the problem is.
-The solver finds what it admits too much, and cuts it off. Costs are multiplied by one power of two and rounded down,
-minimising: again a relaxation.
+Each row is multiplied by a power of two. If its coefficients have few enough digits, this makes them whole without
+loss. Otherwise coefficients and bound are rounded, such that the new row allows every choice that the old row allows.
+Costs are multiplied by one power of two and rounded down. The program minimises, so this is a relaxation too.
 
-A soft bound lies at a whole load or between two. Its penalty at whole loads is convex: the first unit beyond the bound
-costs the part of it that lies beyond, every further unit costs a whole one. Two whole columns, the cheaper one of at
-most 1, say that exactly.
+So the whole program is a relaxation. Its bound is a bound for the problem, and if it is infeasible, the problem is too.
+If its answer is not feasible for the problem, the solver adds cuts.
+
+A soft bound lies at a whole load or between two whole loads. At whole loads the penalty is convex. The first unit
+beyond the bound costs only the part of the unit that lies beyond the bound. Every further unit costs a whole penalty.
+Two whole columns describe this exactly: one of at most 1 for the first unit, and one for all further units.
 """
 
 import math
@@ -21,22 +22,22 @@ from alignsolve.solvers.common.sparse_rows import Row, Sense
 from alignsolve.solvers.ilp.model import Model
 
 EXACT_TOTAL = 2**50
-"""Coefficients of a row that add up to no more are taken as they are."""
+"""If a row's whole coefficients add up to at most this, they are not rounded."""
 ROUNDED_TOTAL = 2.0**45
-"""Other coefficients are scaled to add up to about this: a part in 2^45 is far below the tolerance of a row."""
+"""Sum to which other coefficients are scaled; a rounding of one part in 2^45 is far below the tolerance of a row."""
 SOFT_TOTAL = 2.0**27
-"""Coefficients of a soft row add up to about this: its columns have costs, and an objective has few digits."""
+"""Sum to which coefficients of a soft row are scaled; it is smaller, because the row's own columns have costs."""
 TYPICAL_COST = 36
-"""Costs that are not whole are scaled to have about this many binary digits,"""
+"""Number of binary digits to which typical costs are scaled if the costs are not whole."""
 LARGEST_TOTAL = 60
-"""as long as the objective's terms together have no more than this many."""
+"""Largest number of binary digits of the sum of the objective's terms; it limits the scaling of costs."""
 ULPS = 4.0 * float(np.finfo(np.float64).eps)
-"""The bound of a row was computed in floats; it is moved outwards by their rounding error."""
+"""Relative rounding error of a row's bound, which was computed in floats; the bound is relaxed by it."""
 
 
 @dataclass(frozen=True)
 class WholeRow:
-    """least ≤ Σ coefficients·columns ≤ most; None is no bound."""
+    """The row least ≤ Σ coefficients·columns ≤ most; None stands for no bound."""
 
     columns: list[int]
     coefficients: list[int]
@@ -51,13 +52,14 @@ class WholeProgram:
     Attributes
     ----------
     most
-        Largest value of each column; the pairs come first, with 1.
+        Largest value of each column; the pairs come first, and theirs is 1.
     cost
-        Per column, already multiplied by 2^cost_bits and rounded down.
+        Cost of each column, multiplied by 2^cost_bits and rounded down.
     cost_bits
-        The objective in the problem's units is −cost·columns / 2^cost_bits · the model's ``cost_unit``.
+        Binary digits by which costs are scaled. The objective in the problem's units is
+        −cost·columns / 2^cost_bits · the model's ``cost_unit``.
     rows
-        All of them.
+        All rows.
     """
 
     most: list[int]
@@ -68,6 +70,7 @@ class WholeProgram:
 
 def in_whole_numbers(model: Model) -> WholeProgram:
     """Relax an integer program to whole numbers."""
+    # The rows. Every soft row adds two columns with costs of their own.
     program = WholeProgram(most=[1] * model.num_pairs)
     own_costs: list[float] = []
     for row in model.rows:
@@ -75,6 +78,7 @@ def in_whole_numbers(model: Model) -> WholeProgram:
             _add_soft_row(program, row, float(model.cost[row.columns[-1]]), own_costs)
         else:
             program.rows.append(whole_row(row))
+    # The costs of all columns, scaled and rounded down.
     cost = np.concatenate([model.cost[: model.num_pairs], own_costs])
     program.cost_bits = _cost_bits(cost, np.array(program.most, dtype=np.float64))
     program.cost = np.floor(np.ldexp(cost, program.cost_bits)).astype(np.int64).tolist()
@@ -82,7 +86,7 @@ def in_whole_numbers(model: Model) -> WholeProgram:
 
 
 def whole_row(row: Row) -> WholeRow:
-    """Relax one hard row; its coefficients are not negative."""
+    """Relax one hard row to whole numbers; its coefficients must not be negative."""
     bits, exact = _row_bits(row.coefficients, ROUNDED_TOTAL)
     scaled, bound = np.ldexp(row.coefficients, bits), math.ldexp(row.bound, bits)
     least = None if row.sense is Sense.AT_MOST else math.ceil(bound * (1.0 - ULPS))
@@ -92,15 +96,18 @@ def whole_row(row: Row) -> WholeRow:
 
 
 def _add_soft_row(program: WholeProgram, row: Row, cost: float, own_costs: list[float]) -> None:
-    """Relax a row whose last column is what is over (AT_MOST) or short (AT_LEAST), at a cost."""
+    """Relax a soft row, whose last column is the overload (AT_MOST) or the shortfall (AT_LEAST), at a cost."""
+    # Scale and round the weights.
     weights = row.coefficients[:-1]
     bits, exact = _row_bits(weights, SOFT_TOTAL)
     scaled, bound = np.ldexp(weights, bits), math.ldexp(row.bound, bits)
     over = row.sense is Sense.AT_MOST
     rounded = (scaled if exact else np.floor(scaled) if over else np.ceil(scaled)).astype(np.int64)
     total = int(rounded.sum())
+    # ``edge`` is the last whole load within the bound; ``beyond`` is the part of the next unit beyond the bound.
     edge = math.floor(bound) if over else math.ceil(bound)
     beyond = abs(edge + (1 if over else -1) - bound) if edge != bound else 1.0
+    # Two columns: the first unit at its reduced cost, and all further units.
     first = len(program.most)
     program.most += [1, max(total, edge, 1)]
     own_costs += [math.ldexp(cost, -bits) * (beyond if exact else 0.0), math.ldexp(cost, -bits)]
@@ -111,7 +118,7 @@ def _add_soft_row(program: WholeProgram, row: Row, cost: float, own_costs: list[
 
 
 def _row_bits(coefficients: FloatArray, rounded_total: float) -> tuple[int, bool]:
-    """The power of two to multiply by, and whether that makes all coefficients whole."""
+    """Return the exponent of the power of two to multiply by, and whether that makes all coefficients whole."""
     largest = float(coefficients.max(initial=0.0))
     if largest == 0.0:
         return 0, True
@@ -122,7 +129,7 @@ def _row_bits(coefficients: FloatArray, rounded_total: float) -> tuple[int, bool
 
 
 def _digits_after_the_point(values: FloatArray) -> int:
-    """How many binary digits the values have after the point; negative where all are multiples of a power of two."""
+    """Return the number of binary digits after the point; negative if all values are multiples of a power of two."""
     mantissa, exponent = np.frexp(values[values != 0.0])
     whole: IntArray = np.ldexp(mantissa, 53).astype(np.int64)
     trailing = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
@@ -130,7 +137,7 @@ def _digits_after_the_point(values: FloatArray) -> int:
 
 
 def _cost_bits(cost: FloatArray, most: FloatArray) -> int:
-    """The power of two to multiply costs by: 0 if they are whole and their sum is small enough."""
+    """Return the exponent of the power of two to multiply costs by; 0 if they are whole and their sum is small."""
     sizes = np.abs(cost[cost != 0.0])
     if not len(sizes):
         return 0

@@ -1,6 +1,6 @@
-"""HiGHS and CBC behind one door: the model handed over, and their replies read with suspicion.
+"""HiGHS and CBC behind one interface: they get the model, and every reply is checked.
 
-A status that the table below does not name is an error. Both back ends run on one thread.
+A status that is missing in the table below is an error. Both back ends run on one thread.
 """
 
 import math
@@ -24,7 +24,7 @@ Backend = Literal["highs", "cbc"]
 
 STATUS_MAP: dict[Any, Verdict] = {
     highs.Status.kOptimal: Verdict.OPTIMAL,
-    highs.Status.kTimeLimit: Verdict.INCUMBENT,  # or nothing, where it has no feasible values
+    highs.Status.kTimeLimit: Verdict.INCUMBENT,  # NOTHING if there are no feasible values
     highs.Status.kInfeasible: Verdict.INFEASIBLE,
     highs.Status.kUnboundedOrInfeasible: Verdict.INFEASIBLE,  # no column has a negative cost and no upper bound
     highs.Status.kSolveError: Verdict.NOTHING,
@@ -35,12 +35,12 @@ STATUS_MAP: dict[Any, Verdict] = {
     (pulp.LpStatusInfeasible, pulp.LpSolutionNoSolutionFound): Verdict.INFEASIBLE,  # CBC: "Integer infeasible"
     (pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound): Verdict.NOTHING,
 }
-"""HiGHS's model status, or PuLP's status and solution status for CBC."""
+"""Verdict by status: HiGHS's model status, or for CBC PuLP's status and solution status."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a back end."""
+    """The settings of a back end."""
 
     backend: Backend
     gap: float
@@ -51,20 +51,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a back end returned.
+    """The result of a back end.
 
     Attributes
     ----------
     verdict
-        Not to be trusted further than its tolerances.
+        The back end's verdict, which holds within its tolerances only.
     x
-        (num_pairs,) values of the pairs, if there are any.
+        (num_pairs,) values of the pairs; 0 if the back end returned none.
     bound
-        No objective exceeds it, in the problem's units; inf if the back end told none.
+        Upper bound on the objective, in the problem's units; inf if the back end returned none.
     prices
-        (num_experts,) from the duals of the experts' rows; meaningless for integer programs.
+        (num_experts,) prices from the duals of the experts' rows; meaningless for integer programs.
     backend
-        Who answered.
+        The back end that answered.
     """
 
     verdict: Verdict
@@ -75,7 +75,7 @@ class Outcome:
 
 
 class Program:
-    """A model to be solved as it is or relaxed, and again with more rows."""
+    """A model that can be solved, as it is or relaxed, and solved again after rows were added."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
@@ -96,14 +96,16 @@ class Program:
         Raises
         ------
         SolveError
-            If it ends early without an answer, or with a status that no table names.
+            If the back end ends early without an answer, or with a status that is not in the table.
         """
+        # Programs that no back end needs to see: a row that cannot hold, or no columns.
         num_pairs, num_experts = self.model.num_pairs, len(self.model.load_unit)
         backend = self.settings.backend
         if self.rows.contradictory.any():
             return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_experts), backend)
         if not len(self.model.cost):
             return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_experts), backend)
+        # Run the back end, and CBC instead if HiGHS gives up.
         started = time.monotonic()
         reply = self._run(backend, relaxed, seconds)
         verdict = _verdict(reply)
@@ -115,6 +117,7 @@ class Program:
             verdict = _verdict(reply)
         if verdict is None or (verdict is Verdict.NOTHING and early):
             raise SolveError(f"ilp: {backend} ended with status {reply.told}")
+        # The bound in the problem's units. An optimum's own objective is a bound too.
         values = np.zeros(len(self.model.cost)) if reply.values is None else reply.values
         bound = reply.bound
         if verdict is Verdict.OPTIMAL and (relaxed or self.settings.gap == 0.0):
@@ -146,9 +149,8 @@ class Program:
         told = self.settings
         options = highs.options(seed=told.seed, seconds=seconds, relative_gap=told.gap, absolute_gap=0.0, show=told.msg)
         if num_missed and not relaxed:
-            # Where a row has a column for what is short and the same row again one for what is over, the presolve of
-            # HiGHS 1.14 calls integer programs solved at the wrong optimum (Σx + short ≥ 2 beside Σx − over ≤ 1, at
-            # 10 and 1 a unit).
+            # The presolve of HiGHS 1.14 can return a wrong optimum of an integer program with two soft bounds on the
+            # same sum, such as Σx + short ≥ 2 and Σx − over ≤ 1, at costs of 10 and 1 per unit. So it is off.
             options["presolve"] = "off"
         reply = highs.run(program, options)
         return reply if reply.values is None else replace(reply, values=reply.values[place])
@@ -161,7 +163,10 @@ class Program:
         return self.cbc.solve(relaxed=relaxed, seconds=seconds, gap=told.gap, seed=told.seed, show=told.msg)
 
     def _prices(self, reply: Reply) -> FloatArray:
-        """Duals of the experts' rows, unscaled. Minimising, a binding capacity has a dual ≤ 0, and its price is ≥ 0."""
+        """Return prices from the duals of the experts' rows: unscaled, and with the opposite sign.
+
+        The program minimises, so a binding capacity has a dual ≤ 0. Its price is ≥ 0.
+        """
         model = self.model
         prices = np.zeros(len(model.load_unit))
         if reply.duals is not None:
@@ -173,22 +178,25 @@ class Program:
 
 
 def _order(num_pairs: int, num_missed: int) -> IntArray:
-    """The columns in the order of their names: m0, m1, m10, m2, …, then x0, x1, x10, x2, ….
+    """Return the columns in the order of their names: m0, m1, m10, m2, …, then x0, x1, x10, x2, ….
 
-    PuLP gives CBC the columns in this order. HiGHS gets the same one, so that of equally good alignments it chooses the
-    one that it chose when PuLP fed it.
+    PuLP gives CBC the columns in this order. HiGHS gets the same order. The order decides which of several optimal
+    alignments HiGHS returns, and earlier versions, which called HiGHS through PuLP, had this order too.
     """
     return np.concatenate([num_pairs + _alphabetical(num_missed), _alphabetical(num_pairs)])
 
 
 def _alphabetical(number: int) -> IntArray:
-    """The numbers 0, 1, … in the order of their digits as text: padded by zeros to one length, equal ones by length."""
+    """Return the numbers 0, 1, … in alphabetical order of their digits.
+
+    The sort key is the number with zeros appended up to a common length. Numbers with equal keys keep their order.
+    """
     numbers = np.arange(number)
     digits = np.searchsorted(10 ** np.arange(1, 19), numbers, side="right")
     return np.argsort(numbers * 10 ** (digits.max(initial=0) - digits), kind="stable")
 
 
 def _verdict(reply: Reply) -> Verdict | None:
-    """Read a status; None if the table does not name it. An incumbent without feasible values is none."""
+    """Return the verdict of a reply; None if its status is not in the table."""
     verdict = STATUS_MAP.get(reply.status)
     return Verdict.NOTHING if verdict is Verdict.INCUMBENT and not reply.feasible else verdict

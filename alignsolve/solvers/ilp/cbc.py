@@ -1,7 +1,7 @@
-"""CBC through PuLP: one Python object for each column, files there and back.
+"""CBC through PuLP: one Python object for each column, and communication by files.
 
-CBC's answers come as text with eight digits. They are good enough for the columns and the bound, but seldom for prices
-that prove. CBC runs on one thread, for its answer depends on the number of threads.
+CBC's answers are text with eight digits. This precision is enough for the columns and the bound, but seldom for prices
+that prove optimality. CBC runs on one thread, because its answer depends on the number of threads.
 """
 
 import math
@@ -17,13 +17,13 @@ from alignsolve.solvers.common.sparse_rows import SparseRows
 from alignsolve.solvers.ilp.model import Model
 
 TOLERANCE = 1e-9
-"""Of rows, reduced costs and integrality, absolute: the smallest that CBC takes well."""
+"""Absolute tolerance of rows, reduced costs and integrality: the smallest with which CBC works well."""
 DIGITS = 1e-3
-"""CBC prints its bound with three decimals."""
+"""CBC prints its bound with three decimals; the bound is lowered by this."""
 
 
 class Cbc:
-    """A model in PuLP, to be solved as it is or relaxed, and again with more rows."""
+    """A model in PuLP that can be solved, as it is or relaxed, and solved again after rows were added."""
 
     def __init__(self, model: Model, folder: Path) -> None:
         self.folder = folder
@@ -47,8 +47,8 @@ class Cbc:
     def solve(self, *, relaxed: bool, seconds: float, gap: float, seed: int, show: bool) -> Reply:
         """Solve; ``show`` prints CBC's log.
 
-        The reply's status is PuLP's status and solution status. PuLP calls an unproven incumbent "Optimal"; only both
-        together tell.
+        The reply's status is the pair of PuLP's status and solution status. The status alone is not enough: PuLP calls
+        an unproven incumbent "Optimal" too.
         """
         log = self.folder / "cbc.log"
         limit: dict[str, Any] = {"timeLimit": max(seconds, 0.0)} if math.isfinite(seconds) else {}
@@ -70,11 +70,13 @@ class Cbc:
             ],
             **limit,
         )
+        # Run CBC in the given folder.
         solver.tmpDir = str(self.folder)
         self.lp.solve(solver)
         log_text = log.read_text()
         if show:
             print(log_text)
+        # PuLP does not return CBC's bound, so it is read from the log.
         found = re.findall(r"^Lower bound:\s+(\S+)", log_text, flags=re.MULTILINE)
         return Reply(
             status=(self.lp.status, self.lp.sol_status),

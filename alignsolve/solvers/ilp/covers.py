@@ -1,8 +1,8 @@
-"""Cover cuts: rows of ones that forbid exactly what a back end's tolerance let through.
+"""Cover cuts: rows with coefficients of 1 that forbid infeasible choices which a back end's tolerance let through.
 
 A set of pairs whose loads together exceed a capacity is a cover: not all of them may be taken. A set of pairs without
-which the others cannot meet a demand is a cover of the demand: at least one of them must be taken. Such rows have
-coefficients of 1, so that no tolerance blurs them (Balas 1975; Nemhauser and Wolsey, chapter II.2).
+which the others cannot meet a demand is a cover of the demand: at least one of them must be taken. All coefficients of
+these rows are 1, so a tolerance cannot make them inexact (Balas 1975; Nemhauser and Wolsey, chapter II.2).
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,14 @@ from alignsolve.solvers.ilp.model import Model
 
 
 def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]:
-    """Make the rows that forbid a choice of pairs which breaks weighted rows; none where every weighted row holds.
+    """Return rows that forbid a choice of pairs which breaks weighted bounds; none if all of these bounds hold.
 
     Parameters
     ----------
+    problem, model
+        The problem with the exact bounds, and its integer program.
     taken
-        (num_pairs,) the choice.
+        (num_pairs,) True for the chosen pairs.
     """
     return [*_expert_cuts(problem, model, taken), *_budget_cuts(problem, model, taken)]
 
@@ -52,7 +54,7 @@ def _budget_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> I
 
 
 def _exceeds(total: RealArray, limit: FloatArray | float) -> BoolArray:
-    """Whether totals break limits by more than the documented tolerance."""
+    """Return whether totals exceed limits by more than the documented tolerance."""
     return np.isfinite(limit) & (total - limit > FEASIBILITY * np.maximum(limit, total))
 
 
@@ -61,7 +63,11 @@ def _falls_short(total: RealArray, least: FloatArray | float) -> BoolArray:
 
 
 def _cover(columns: IntArray, weight: FloatArray, mine: BoolArray, limit: float) -> Row:
-    """Take chosen pairs, heaviest first, up to the limit, and add all pairs that are as heavy as the heaviest."""
+    """Return the cover cut of a capacity: of these pairs, at most one fewer than the size of the cover.
+
+    The cover consists of the heaviest chosen pairs, just enough to exceed the limit. Then the row is extended by all
+    pairs that weigh at least as much as the heaviest of them.
+    """
     chosen = np.flatnonzero(mine)
     heaviest_first = chosen[np.argsort(-weight[chosen], kind="stable")]
     size = int(np.argmax(_exceeds(np.cumsum(weight[heaviest_first]), limit))) + 1
@@ -71,7 +77,11 @@ def _cover(columns: IntArray, weight: FloatArray, mine: BoolArray, limit: float)
 
 
 def _demand_cover(columns: IntArray, weight: FloatArray, mine: BoolArray, least: float) -> Row:
-    """Add pairs to the chosen ones, lightest first, while the demand is unmet; one of the rest must be taken."""
+    """Return the cover cut of a demand: at least one of these pairs.
+
+    The pairs that were not chosen are added to the chosen ones, lightest first, as long as the demand is not met. At
+    least one of the remaining pairs must be taken.
+    """
     rest = np.flatnonzero(~mine)
     lightest_first = rest[np.argsort(weight[rest], kind="stable")]
     reach = weight[mine].sum() + np.cumsum(weight[lightest_first])

@@ -1,10 +1,11 @@
-"""An alignment problem as an integer program for floating-point back ends: rows of size 1, costs of a moderate size.
+"""An alignment problem as an integer program for floating-point back ends, scaled to suit their tolerances.
 
-Back ends judge rows and costs by absolute tolerances. So every row is divided by the power of two below its largest
-coefficient, and the costs by another power of two: no digit is lost. A weighted bound may be exceeded by a relative
-1e-9 (``numerics.FEASIBILITY``). Its row is given that much room, so that no feasible alignment is cut off. What a back
-end's own tolerance lets through beyond it is cut off afterwards (:mod:`.covers`). A soft bound gets a continuous column
-for what is over or short, at its penalty. Rows that hold for any choice of pairs are left out.
+Back ends check rows and costs with absolute tolerances. So every row is divided by the power of two below its largest
+coefficient, and the costs are divided by another power of two. No digit is lost. A weighted bound may be exceeded by a
+relative 1e-9 (``numerics.FEASIBILITY``). Its row gets that much room, so that no feasible alignment is cut off. A
+choice that only the back end's own tolerance allows is cut off afterwards (:mod:`.covers`). A soft bound gets a
+continuous column for its overload or shortfall, whose cost is the penalty. Rows that hold for any choice of pairs are
+left out.
 """
 
 from dataclasses import dataclass
@@ -17,33 +18,33 @@ from alignsolve.solvers.common.integer_program import IntegerProgram, RowKind, d
 from alignsolve.solvers.common.sparse_rows import Sense, SparseRows
 
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
-"""A load may exceed a bound by 1e-9 of the larger of the two, the load itself."""
+"""Room of a capacity, relative to it: a load may exceed its bound by 1e-9 of the load."""
 LARGEST_COST = 2.0**16
-"""Costs are scaled to this, far above the back ends' absolute tolerances; whole costs up to 2^20 stay as they are."""
+"""Typical size of scaled costs, far above the back ends' absolute tolerances."""
 LARGEST_WHOLE_COST = 2.0**20
 LARGEST_OUTLIER = 2.0**30
 
 
 @dataclass
 class Model:
-    """Minimise cost·columns: the pairs first, then what is over or short.
+    """Minimise cost·columns: the columns are the pairs, then the overloads and shortfalls of soft bounds.
 
     Attributes
     ----------
     clients, experts
-        (num_pairs,) the open pairs.
+        (num_pairs,) client and expert of each pair that can be taken.
     load
-        (num_pairs,) what each pair loads its expert with, in the problem's units.
+        (num_pairs,) load that each pair puts on its expert, in the problem's units.
     forced
         (num_pairs,) whether the pair is required.
     cost
-        (num_columns,) already scaled.
+        (num_columns,) scaled costs.
     cost_unit, load_unit
-        What was divided by: costs, and (num_experts,) the experts' rows.
+        The divisors: of the costs, and (num_experts,) of the experts' rows.
     rows
-        All of them.
+        All rows.
     expert_rows, row_experts
-        Which of the rows bound an expert's load, and the expert of each.
+        Indices of the rows that bound an expert's load, and the expert of each.
     """
 
     clients: IntArray
@@ -59,22 +60,22 @@ class Model:
 
     @property
     def num_pairs(self) -> int:
-        """Binary columns."""
+        """Number of binary columns."""
         return len(self.clients)
 
 
 @dataclass(frozen=True)
 class _Bounds:
-    """Rows of one kind that are written down, each with one bound.
+    """The bounds of one kind of rows that the program contains; each bound becomes a row.
 
     Attributes
     ----------
     row
-        (num_bounds,) which row of the kind.
+        (num_bounds,) index of the row within its kind.
     sense, bound
-        (num_bounds,) unscaled.
+        (num_bounds,) sense and unscaled bound.
     penalty
-        (num_bounds,) the price of a unit beyond the bound; inf where the bound is hard.
+        (num_bounds,) cost of a unit beyond the bound; inf if the bound is hard.
     """
 
     row: IntArray
@@ -88,14 +89,16 @@ class _Bounds:
 
 
 def build(problem: AlignmentProblem) -> Model:
-    """Write the problem down as an integer program."""
+    """Make the integer program of a problem."""
     required = np.zeros(problem.shape, dtype=np.bool_) if problem.required is None else problem.required
     program = describe(problem, _open(problem) | required)
     (expert,) = _named(program, "expert")
     expert_unit, bounds = expert.units(), _expert_bounds(program, room=0.0 if problem.client_load is None else ROOM)
+    # Scale the costs of pairs and of soft bounds together.
     penalties = bounds.penalty[bounds.soft] * expert_unit[bounds.row[bounds.soft]]
     cost = np.concatenate([-program.value, penalties])
     cost_unit = _cost_unit(cost)
+    # The rows: counts of experts, budgets, then the experts' loads.
     parts = [_written(kind, np.ones(len(kind)), _count_bounds(kind)) for kind in _named(program, "client", "group")]
     parts += [_written(kind, kind.units(), _budget_bounds(kind)) for kind in _named(program, "budget")]
     first = sum(len(part) for part in parts)
@@ -114,7 +117,7 @@ def build(problem: AlignmentProblem) -> Model:
 
 
 def _open(problem: AlignmentProblem) -> BoolArray:
-    """Pairs that are eligible and that no bound rules out by themselves."""
+    """Return the eligible pairs, without those that alone would break a bound."""
     open_ = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible.copy()
     if problem.client_load is not None:
         open_ &= ~(problem.client_load > problem.experts.most * (1.0 + ROOM))
@@ -124,12 +127,16 @@ def _open(problem: AlignmentProblem) -> BoolArray:
 
 
 def _named(program: IntegerProgram, *names: str) -> list[RowKind]:
-    """The kinds of these names; budgets are numbered behind theirs."""
+    """Return the kinds of rows with these names; a number after the name, as in budgets, is ignored."""
     return [kind for kind in program.kinds if kind.name.split("_")[0] in names]
 
 
 def _cost_unit(cost: FloatArray) -> float:
-    """What to divide costs by: nothing if they are whole and small; a lone outlier does not squash all others."""
+    """Return the divisor of the costs, a power of two.
+
+    Small integer costs stay as they are. Otherwise typical costs get the size LARGEST_COST. If the largest cost would
+    then exceed LARGEST_OUTLIER, it gets this size instead.
+    """
     sizes = np.abs(cost[cost != 0])
     if not len(sizes):
         return 1.0
@@ -141,7 +148,7 @@ def _cost_unit(cost: FloatArray) -> float:
 
 
 def _count_bounds(kind: RowKind) -> _Bounds:
-    """Bounds on numbers of experts: an equation, or most before least where the pairs alone do not keep them."""
+    """Return bounds on numbers of experts: an equation, or an upper and a lower bound. Redundant ones are left out."""
     size = np.bincount(kind.row, minlength=len(kind))
     equal = kind.least == kind.most
     above = equal | (kind.most < size)
@@ -153,20 +160,22 @@ def _count_bounds(kind: RowKind) -> _Bounds:
 
 
 def _budget_bounds(kind: RowKind) -> _Bounds:
-    """Budgets of the clients who could spend too much."""
+    """Return the budgets of the clients that could exceed them."""
     row = np.flatnonzero(kind.totals() > kind.most)
     return _hard(row, Sense.AT_MOST, kind.most[row] * (1.0 + ROOM))
 
 
 def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
-    """Bounds on experts' loads, expert by expert: capacity, demand, soft capacity, soft demand."""
+    """Return the bounds on experts' loads, expert by expert: capacity, demand, soft capacity, soft demand."""
     (hard,) = _named(program, "expert")
+    # Only bounds that can be broken; a hard bound gets the room of the tolerance.
     over, short = np.flatnonzero(hard.totals() > hard.most), np.flatnonzero(hard.least > 0)
     parts = [
         _hard(over, Sense.AT_MOST, hard.most[over] * (1.0 + room)),
         _hard(short, Sense.AT_LEAST, hard.least[short] * (1.0 - FEASIBILITY)),
         *_soft_bounds(program),
     ]
+    # Sort them by expert.
     row = np.concatenate([part.row for part in parts])
     order = np.argsort(row, kind="stable")
     return _Bounds(
@@ -178,7 +187,7 @@ def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
 
 
 def _soft_bounds(program: IntegerProgram) -> list[_Bounds]:
-    """Soft bounds that cost something to break."""
+    """Return the soft bounds with a penalty above 0."""
     parts = []
     for name, sense in (("soft_capacity", Sense.AT_MOST), ("soft_demand", Sense.AT_LEAST)):
         kind = program.kind(name)
@@ -194,7 +203,8 @@ def _hard(row: IntArray, sense: Sense, bound: FloatArray) -> _Bounds:
 
 
 def _written(kind: RowKind, units: FloatArray, bounds: _Bounds) -> SparseRows:
-    """Rows in arrays, each divided by its unit; a soft row ends with its own column, numbered behind the pairs."""
+    """Return rows in arrays, each divided by its unit; a soft row ends with its own column, which follows the pairs."""
+    # The pairs of each row.
     order = np.argsort(kind.row, kind="stable")
     ends = np.searchsorted(kind.row[order], np.arange(len(kind) + 1))
     size = np.diff(ends)[bounds.row]
@@ -202,6 +212,7 @@ def _written(kind: RowKind, units: FloatArray, bounds: _Bounds) -> SparseRows:
     within = np.arange(len(line)) - np.repeat(np.cumsum(size) - size, size)
     pair = order[np.repeat(ends[bounds.row], size) + within]
     coefficient = kind.coefficient[pair] / units[kind.row[pair]]
+    # Add the column of each soft row, at the row's end.
     soft = np.flatnonzero(bounds.soft)
     lines = np.concatenate([line, soft])
     by_line = np.argsort(lines, kind="stable")

@@ -1,14 +1,15 @@
 """``ilp``: both classes as an integer program, by HiGHS or CBC.
 
-First the linear relaxation is solved. Its duals are the prices. Where its solution is whole, it is the answer; in the
-cardinality class it always is, up to the back end's tolerance. Otherwise the integer program is solved, again and
-again: what the back end's tolerance let through is cut off (:mod:`.covers`) until the answer holds by ours. A back end
-works in floats, so its proof is its own word. The cardinality class is polished to a proof by prices instead, on the
-residual graph.
+1. The linear relaxation is solved. Its duals are the prices. If its solution is integral, it is the answer. In the
+   cardinality class it always is, up to the back end's tolerance.
+2. Otherwise the integer program is solved. If its answer breaks a bound by more than our tolerance, cuts
+   (:mod:`.covers`) forbid this answer, and the program is solved again, until the answer is feasible.
+3. A back end computes in floats, so its proof cannot be checked. In the cardinality class the answer is improved on the
+   residual graph to an exact optimum, and prices prove it.
 
-For an infeasible problem, the relaxation of the elastic problem is solved. Its prices tell where the bounds clash, and
-their level sets hold a witness: always in the cardinality class, often in the general one. Where no witness is found,
-infeasibility is the back end's word.
+For an infeasible problem, the relaxation of the elastic problem is solved. Its prices show which bounds conflict. Their
+level sets contain a witness: always in the cardinality class, often in the general class. If no witness is found,
+infeasibility rests on the back end's result alone.
 """
 
 import math
@@ -40,18 +41,21 @@ from alignsolve.solvers.ilp.covers import cuts
 from alignsolve.solvers.ilp.model import Model, build
 
 MARGIN = 0.1
-"""Share of the time left that a back end does not get: it overruns its limit, and its incumbent is wanted."""
+"""Share of the remaining time that a back end does not get, because back ends overrun their limits.
+
+Without it the back end would be killed before it returns its incumbent.
+"""
 AGREES = 1e-7
-"""Relative difference between a back end's bound and the objective of the x that it calls optimal, at most."""
+"""Largest relative difference between a back end's bound and the objective of its optimal x."""
 WHOLE = 1e-6
-"""A relaxation whose values are this close to 0 or 1 is whole."""
+"""A relaxation is integral if all its values are this close to 0 or 1."""
 SECONDS_PER_PAIR = 5e-6
-"""Seconds that one pair takes to write down for CBC; HiGHS takes less."""
+"""Seconds to build the model for CBC, per pair; HiGHS takes less."""
 
 
 @dataclass(frozen=True)
 class Ilp:
-    """Integer programming by HiGHS (through highspy) or CBC (through PuLP), both classes.
+    """Integer programming by HiGHS (through highspy) or CBC (through PuLP), for both classes.
 
     Parameters
     ----------
@@ -92,9 +96,9 @@ class Ilp:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a process that can be stopped, with the greedy answer to fall back on.
+        """Solve a problem; with a deadline, in a child process that can be stopped.
 
-        Both back ends run on one thread.
+        The greedy answer is the first incumbent. Both back ends run on one thread.
         """
         with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
             settings = Settings(self.backend, self.gap, seed, self.msg, Path(folder))
@@ -107,7 +111,7 @@ class Ilp:
 
 
 def cbc() -> Ilp:
-    """``ilp-cbc``: with CBC."""
+    """Return the solver ``ilp-cbc``: integer programming by CBC."""
     return Ilp(backend="cbc")
 
 
@@ -124,6 +128,7 @@ class _Search:
 
     def answers(self, warm_start: WarmStart) -> Iterator[Answer]:
         """Yield better and better answers; the last one is the best."""
+        # The greedy answer and the warm start.
         best = Answer(stats=self.stats)
         for standing in incumbents(self.problem, warm_start, self.deadline):
             self.stats |= standing.stats
@@ -136,6 +141,7 @@ class _Search:
                 best, stats={**best.stats, "stopped": "too many pairs to write down in the time that is left"}
             )
             return
+        # The linear relaxation, which gives prices and a bound, and the answer if it is integral.
         self.started = time.perf_counter()
         self.model = build(self.problem)
         program = Program(self.model, self.settings)
@@ -162,8 +168,9 @@ class _Search:
         yield from self._integer_answers(program, best)
 
     def _integer_answers(self, program: Program, best: Answer) -> Iterator[Answer]:
-        """Solve the integer program until its answer holds."""
+        """Solve the integer program, with more and more cuts, until its answer is feasible."""
         while True:
+            # Solve, and keep the better bound.
             outcome = self._run(program, relaxed=False)
             if outcome.verdict is Verdict.INFEASIBLE:
                 yield self._infeasible()
@@ -173,6 +180,7 @@ class _Search:
             if outcome.verdict is Verdict.NOTHING:
                 yield best
                 return
+            # An answer that breaks no bound is the last one. Otherwise cuts forbid it.
             taken = outcome.x > 0.5
             wrong = cuts(self.problem, self.model, taken)
             if not wrong:
@@ -183,18 +191,18 @@ class _Search:
             program.add(wrong)
 
     def _last(self, outcome: Outcome, alignment: Alignment, best: Answer) -> Answer:
-        """Put the integer program's answer together."""
+        """Return the final answer of the integer program."""
         if outcome.verdict is not Verdict.OPTIMAL:
             return self._finished(alignment, best)
         best = self._finished(alignment, replace(best, stats=self._told()))
         reached = self.problem.objective(best.x)
         if self.settings.gap == 0.0 and relative_gap(best.bound, reached) <= AGREES:
-            # The back end calls this x optimal. Its bound differs only by the rounding of its x.
+            # The back end calls this x optimal. Its bound differs only because its x is not exactly integral.
             return replace(best, bound=reached)
         return best
 
     def _proven(self, answer: Answer) -> bool:
-        """Whether the answer's bound or its prices prove it."""
+        """Return whether the answer's bound or its prices prove it optimal."""
         assert answer.x is not None
         if self.flow and answer.prices is not None:
             return True
@@ -213,7 +221,10 @@ class _Search:
         return outcome
 
     def _better_prices(self, known: FloatArray | None, found: FloatArray) -> FloatArray:
-        """Keep known prices where their bound is lower: with budgets the relaxation sees fractions of experts."""
+        """Return the prices with the lower bound; in the cardinality class always those of the relaxation.
+
+        With budgets the relaxation's prices may be worse, because it can assign fractions of experts.
+        """
         if known is None or self.flow or self.problem.bound(found) <= self.problem.bound(known):
             return found
         return known
@@ -225,19 +236,19 @@ class _Search:
         return Alignment.from_pairs(self.model.clients[taken], self.model.experts[taken], self.problem.num_clients)
 
     def _feasible(self, alignment: Alignment | None) -> Alignment | None:
-        """Return the alignment if every bound holds."""
+        """Return the alignment if every bound holds, otherwise None."""
         if alignment is None or violations(self.problem, alignment):
             return None
         return alignment
 
     def _whole(self, relaxed: Outcome) -> Alignment | None:
-        """Read the relaxation's solution as an alignment, if it is one."""
+        """Return the relaxation's solution as an alignment, if it is integral and feasible."""
         if np.abs(relaxed.x - np.rint(relaxed.x)).max(initial=0.0) > WHOLE:
             return None
         return self._feasible(self._alignment(relaxed.x > 0.5))
 
     def _finished(self, alignment: Alignment, best: Answer) -> Answer:
-        """The final answer; the better of it and the warm start, polished to a proof where that is possible."""
+        """Return the better of the alignment and the incumbent; in the cardinality class, improved to a proof."""
         if best.x is not None and self.problem.objective(best.x) > self.problem.objective(alignment):
             alignment = best.x
         else:
@@ -252,7 +263,7 @@ class _Search:
         return best if prices is None else replace(best, prices=prices)
 
     def _bound(self, bound: Number) -> Number:
-        """A back end's bound; where objectives are whole numbers, so is the best of them."""
+        """Return a back end's bound, rounded down if all objectives are whole numbers."""
         if self.problem.integral and math.isfinite(bound) and abs(bound) * 1e-6 < 0.5:
             return math.floor(bound + 1e-6 * max(1.0, abs(bound)))
         return bound
@@ -264,7 +275,7 @@ class _Search:
         return Answer(witness=witness, infeasible=witness is None, stats=self._told())
 
     def _witness(self) -> Witness | None:
-        """Look for a witness along the prices of the elastic problem."""
+        """Search for a witness along the prices of the elastic problem."""
         problem = elastic(self.problem)
         model = build(problem)
         outcome = Program(model, self.settings).solve(relaxed=True, seconds=math.inf)
@@ -277,7 +288,7 @@ class _Search:
 
 
 def _exact_prices(problem: AlignmentProblem, model: Model, outcome: Outcome) -> FloatArray:
-    """Prices of an elastic problem of the cardinality class, free of the back end's tolerance."""
+    """Return exact prices of an elastic problem of the cardinality class, without the back end's tolerance."""
     taken = outcome.x > 0.5
     rough = Alignment.from_pairs(model.clients[taken], model.experts[taken], problem.num_clients)
     exact, _, _ = cancel_negative_cycles(problem, rough)
