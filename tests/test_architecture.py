@@ -196,6 +196,12 @@ def test_every_folder_says_what_lives_there_and_what_it_may_import(folder):
     assert "import" in told
 
 
+def test_every_test_file_has_a_name_of_its_own():
+    """Pytest imports test files by their bare names."""
+    names = [path.name for path in FILES if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_one_function_inspects_updates_and_one_file_writes_checkpoints():
     trees = {name: parsed(path) for name, path in MODULES.items()}
     nodes = [(name, node) for name, tree in trees.items() if house(name) == "fedtrain" for node in ast.walk(tree)]
