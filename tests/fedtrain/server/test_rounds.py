@@ -13,6 +13,7 @@ from fedtrain.models import num_bytes, part_to_download, part_to_upload
 from fedtrain.server import initial_state, prepare
 from fedtrain.server.rounds import run_rounds, sample_cohort
 from tests.small_runs import configured
+from tests.updates import same
 
 CLOCKS = {"solve_seconds", "round_seconds", "align_seconds"}
 
@@ -26,10 +27,6 @@ def play(*overrides: str):
 
 def figures(done):
     return {name: value for name, value in done.row._asdict().items() if name not in CLOCKS}
-
-
-def same(left, right):
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
 @pytest.fixture(scope="module")
