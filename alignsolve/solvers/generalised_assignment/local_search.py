@@ -109,7 +109,7 @@ class LocalSearch:
             descents -= now
             for _ in range(self._walks_due() if self.descents >= FIRST else 0):
                 if math.isfinite(self.value) and self.value > goal and time.monotonic() < deadline:
-                    self._step()
+                    self.walk()
 
     def _walks_due(self) -> int:
         """Slices of the walk that are due after a slice of descents."""
@@ -119,7 +119,7 @@ class LocalSearch:
         self._due -= now
         return now
 
-    def _step(self) -> None:
+    def walk(self) -> None:
         """Walk for one slice, from the best or, if that brings nothing better, from another alignment of the pool."""
         walk, elite, least = self._walk, self._elite, float(self._terms.least[0])
         if self.value < walk.value - least and not self._elsewhere:

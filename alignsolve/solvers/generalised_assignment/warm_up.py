@@ -23,6 +23,8 @@ def warm_up_search() -> None:
     program.relax(instance, math.inf)
     local = LocalSearch(instance, np.ones(2), np.zeros(3, dtype=np.int64), 0)
     local.run(10 * FIRST, math.inf)
+    # On so small an instance the descents alone hardly ever lead to a walk.
+    local.walk()
     local.tell(np.array([0, 0, 1]), -8.0)
     multipliers = Multipliers(instance, np.zeros(3))
     multipliers.climb(0.0, math.inf, 2)
