@@ -36,6 +36,7 @@ SOLVERS = {
     "random": "alignsolve.solvers.baseline:Random",
     "regret": "alignsolve.solvers.greedy:Regret",
     "rolling": "alignsolve.solvers.baseline:Rolling",
+    "sift": "alignsolve.solvers.sift:Sift",
     "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""

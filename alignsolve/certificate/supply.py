@@ -4,7 +4,7 @@ import numpy as np
 
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import BoolArray, FloatArray
-from alignsolve.subproblem.dispatch import best_rows
+from alignsolve.subproblem.dispatch import row_engine
 
 
 def most_for(problem: ProblemView, direction: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -22,8 +22,9 @@ def most_for(problem: ProblemView, direction: FloatArray) -> tuple[FloatArray, B
     """
     most = np.zeros(problem.num_clients)
     feasible = np.ones(problem.num_clients, dtype=np.bool_)
+    engine = row_engine(problem)
     for block in problem.blocks():
-        optima = best_rows(block.without_values(), -direction)
+        optima = engine.optimise(block.without_values(), -direction)
         most[block.start : block.stop] = optima.value.astype(np.float64)
         feasible[block.start : block.stop] = optima.feasible
     return most, feasible

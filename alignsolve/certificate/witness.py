@@ -101,11 +101,23 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
         return False
     if not problem.client_demand.any() and (problem.group_demand is None or not problem.group_demand.any()):
         return True
-    if problem.num_groups or (problem.client_demand > problem.client_capacity).any():
+    if (problem.client_demand > problem.client_capacity).any():
         return False
+    if problem.num_groups:
+        return _groups_plainly_fit(problem)
     if problem.eligible is None and problem.client_budget is None:
         return bool((problem.client_demand <= problem.num_experts).all())
     return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
+
+
+def _groups_plainly_fit(problem: ProblemView) -> bool:
+    """Whether it is clear from the sizes of the groups, with every pair eligible, that every row has a choice."""
+    least, most = problem.group_demand, problem.group_capacity
+    if problem.eligible is not None or problem.client_budget is not None or least is None or most is None:
+        return False
+    room = np.minimum(most, np.bincount(problem.expert_group, minlength=problem.num_groups))
+    within = (least <= room).all() and (least.sum(axis=1) <= problem.client_capacity).all()
+    return bool(within and (problem.client_demand <= room.sum(axis=1)).all())
 
 
 def _one_fits(block: ClientBlock) -> bool:

@@ -61,6 +61,16 @@ class ProblemView(Protocol):
         ...
 
     @property
+    def expert_group(self) -> IntArray | None:
+        """(num_experts,) each expert's group; None without groups."""
+        ...
+
+    @property
+    def group_capacity(self) -> IntArray | None:
+        """(num_clients, num_groups) most experts per client and group; None without groups."""
+        ...
+
+    @property
     def group_demand(self) -> IntArray | None:
         """(num_clients, num_groups) fewest experts per client and group; None without groups."""
         ...

@@ -28,6 +28,8 @@ from alignsolve.subproblem.row import RowOptima, greedy_rows
 
 COMPILED_FROM = 1 << 21
 """Pairs from which a problem is large: compiled code on several threads then pays for itself."""
+GROUPED_FROM = 1 << 14
+"""Pairs from which it does where experts have groups: the readable version sorts every group of every client."""
 
 
 def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
@@ -70,8 +72,10 @@ class RowEngine(NamedTuple):
 def row_engine(problem: ProblemView) -> RowEngine:
     """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets."""
     large, budgets = is_large(problem), problem.client_budget is not None
-    if not large or budgets or problem.client_load is not None:
+    if budgets or problem.client_load is not None:
         return RowEngine(best_rows, compiled=False, parallel=large and budgets)
+    if not large and not (problem.num_groups and _pairs(problem) >= GROUPED_FROM):
+        return RowEngine(best_rows, compiled=False, parallel=False)
     from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
 
     return RowEngine(best_rows_compiled, compiled=True, parallel=True)
@@ -79,7 +83,11 @@ def row_engine(problem: ProblemView) -> RowEngine:
 
 def is_large(problem: ProblemView) -> bool:
     """Whether a problem has so many pairs that compiled code pays for itself."""
-    return problem.num_clients * problem.num_experts >= COMPILED_FROM
+    return _pairs(problem) >= COMPILED_FROM
+
+
+def _pairs(problem: ProblemView) -> int:
+    return problem.num_clients * problem.num_experts
 
 
 @dataclass(frozen=True)

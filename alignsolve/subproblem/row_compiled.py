@@ -1,7 +1,8 @@
 """The clients' own problems compiled, for large problems of the cardinality class: the same optimum as :mod:`.row`.
 
 :func:`.row.greedy_rows` is the readable version and the oracle of this one. Without groups each row is read once and
-only its few largest reduced fitnesses are sorted (:mod:`.simd_topk`). With groups the whole row is sorted.
+only its few largest reduced fitnesses are sorted (:mod:`.simd_topk`). Groups have code of their own
+(:mod:`.grouped_rows`).
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import FloatArray, RealArray, fixed
 from alignsolve.runtime.jit import absent, inner, kernel, present
+from alignsolve.subproblem.grouped_rows import grouped_rows
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.reduced_fitness import is_exact_in_integers
 from alignsolve.subproblem.row import RowOptima
@@ -34,13 +36,14 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     allowed = absent(np.bool_) if block.allowed is None else block.allowed
     required = absent(np.bool_) if block.required is None else block.required
     rows = (fixed(value), wanted, fixed(allowed), fixed(required), fixed(block.demand), fixed(block.capacity))
+    limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
     if block.group is None or block.group_capacity is None or block.group_demand is None:
-        limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
         _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
     else:
-        _grouped_rows(
-            *rows, fixed(block.group), fixed(block.group_demand), fixed(block.group_capacity), best, size, feasible
-        )
+        order = np.argsort(block.group, kind="stable")
+        first = np.searchsorted(block.group[order], np.arange(block.group_capacity.shape[1] + 1))
+        groups = (fixed(order), fixed(first), fixed(block.group_demand), fixed(block.group_capacity))
+        grouped_rows(*rows, *groups, best, size, feasible)
     return RowOptima(best, feasible, np.zeros(n) if exact else size, None)
 
 
@@ -98,63 +101,6 @@ def _plain_rows(
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
         feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
-
-
-@kernel
-def _grouped_rows(
-    value: Matrix, prices: Matrix, allowed: Matrix, required: Matrix, demand: Matrix, capacity: Matrix,
-    group: Matrix, group_demand: Matrix, group_capacity: Matrix, best: Matrix, size: Matrix, feasible: Matrix,
-) -> None:  # fmt: skip
-    """Take the required experts, then what each group demands, then the best others while there is room."""
-    n, num_experts = value.shape
-    has_allowed, has_required = present(allowed), present(required)
-    num_groups = group_demand.shape[1]
-    gain = np.empty(num_experts, dtype=prices.dtype)
-    chosen = np.empty(num_experts, dtype=np.bool_)
-    in_group = np.empty(num_groups, dtype=np.int64)
-    dearest = _dearest(prices)
-    for i in range(n):
-        # Phase 1: reduced fitness; required experts are taken.
-        taken = 0
-        possible = True
-        in_group[:] = 0
-        for j in range(num_experts):
-            open_ = not has_allowed or allowed[i, j]
-            chosen[j] = has_required and required[i, j]
-            gain[j] = subtract_price(value[i, j], prices[j], 1) if open_ or chosen[j] else 0
-            if chosen[j]:
-                possible = possible and open_
-                taken += 1
-                in_group[group[j]] += 1
-        # Phase 2: the best experts of each group, until its demand is met.
-        order = np.argsort(-gain, kind="mergesort")
-        for j in order:
-            open_ = not has_allowed or allowed[i, j]
-            if open_ and not chosen[j] and in_group[group[j]] < group_demand[i, group[j]]:
-                chosen[j] = True
-                taken += 1
-                in_group[group[j]] += 1
-        for g in range(num_groups):
-            possible = possible and group_demand[i, g] <= in_group[g] <= group_capacity[i, g]
-        # Phase 3: the best of the others, while the demand asks for them or they are worth something.
-        for j in order:
-            open_ = not has_allowed or allowed[i, j]
-            worth_it = taken < demand[i] or gain[j] > 0
-            room = taken < capacity[i] and in_group[group[j]] < group_capacity[i, group[j]]
-            if open_ and not chosen[j] and worth_it and room:
-                chosen[j] = True
-                taken += 1
-                in_group[group[j]] += 1
-        # Phase 4: sum the choice in the order of the experts.
-        total = prices.dtype.type(0)
-        weight = 0.0
-        for j in range(num_experts):
-            if chosen[j]:
-                total += gain[j]
-                weight += abs(gain[j])
-        best[i] = total
-        size[i] = weight + 2.0 * taken * dearest
-        feasible[i] = possible and demand[i] <= taken <= capacity[i]
 
 
 @inner

@@ -1,0 +1,133 @@
+"""Which pairs the network holds: the most promising ones of each client and of each expert; compiled.
+
+A client's best experts are looked for in each of its groups, so that no layer is left without. The same pass finds what
+was left out: under the potentials of a solved network, a pair outside it that would improve the flow.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from alignsolve.runtime.jit import kernel, present
+
+
+@kernel
+def best_of_groups(
+    value: Any, allowed: Any, inside: Any, group: Any, prices: Any, threshold: Any, count: Any, least: float
+) -> Any:
+    """Find each client's best pairs outside the network, group by group, and put them inside.
+
+    Parameters
+    ----------
+    value
+        (num_clients, num_experts) float64.
+    allowed
+        The same shape, bools; may be absent.
+    inside
+        The same shape, bools: pairs of the network; changed in place.
+    group
+        (num_experts,) the group of each expert.
+    prices
+        (num_experts,)
+    threshold
+        (num_clients, num_groups) what a client gives up for a pair of this group.
+    count
+        (num_clients,) pairs wanted in each group, at most.
+    least
+        Only pairs whose value − price − threshold exceeds this count.
+
+    Returns
+    -------
+    clients, experts
+        The pairs found.
+    """
+    num_clients, num_experts = value.shape
+    num_groups = threshold.shape[1]
+    widest = 0
+    for i in range(num_clients):
+        widest = max(widest, count[i])
+    kept, who = np.empty((num_groups, widest)), np.empty((num_groups, widest), dtype=np.int64)
+    size = np.empty(num_groups, dtype=np.int64)
+    clients, experts = np.empty(1024, dtype=np.int64), np.empty(1024, dtype=np.int64)
+    found = 0
+    for i in range(num_clients):
+        size[:] = 0
+        most = count[i]
+        for j in range(num_experts):
+            g = group[j]
+            gain = value[i, j] - prices[j] - threshold[i, g]
+            n = size[g]
+            if not gain > least or (n == most and (most == 0 or gain <= kept[g, n - 1])):
+                continue
+            if inside[i, j] or (present(allowed) and not allowed[i, j]):
+                continue
+            # Insert into the group's descending list; the last one falls out when it is full.
+            place = n if n < most else n - 1
+            while place > 0 and kept[g, place - 1] < gain:
+                kept[g, place], who[g, place] = kept[g, place - 1], who[g, place - 1]
+                place -= 1
+            kept[g, place], who[g, place] = gain, j
+            size[g] = min(n + 1, most)
+        for g in range(num_groups):
+            if found + size[g] > len(clients):
+                clients = np.concatenate((clients, np.empty(len(clients) + widest, dtype=np.int64)))
+                experts = np.concatenate((experts, np.empty(len(experts) + widest, dtype=np.int64)))
+            for z in range(size[g]):
+                inside[i, who[g, z]] = True
+                clients[found], experts[found] = i, who[g, z]
+                found += 1
+    return clients[:found], experts[:found]
+
+
+@kernel
+def best_of_experts(value: Any, allowed: Any, inside: Any, count: Any) -> Any:
+    """Find each expert's best clients, ``count`` of them, and put the pairs inside that are not yet.
+
+    Arguments and result as in :func:`best_of_groups`; ``count`` is (num_experts,).
+    """
+    num_clients, num_experts = value.shape
+    start = np.zeros(num_experts + 1, dtype=np.int64)
+    for j in range(num_experts):
+        start[j + 1] = start[j] + min(count[j], num_clients)
+    key, who = np.empty(start[-1]), np.empty(start[-1], dtype=np.int64)
+    size, root = np.zeros(num_experts, dtype=np.int64), np.full(num_experts, -np.inf)
+    # A heap for each expert, its least on top; rows are read in order.
+    for i in range(num_clients):
+        for j in range(num_experts):
+            gain, s, room = value[i, j], start[j], start[j + 1] - start[j]
+            full = size[j] == room
+            if (full and gain <= root[j]) or room == 0 or (present(allowed) and not allowed[i, j]):
+                continue
+            if full:
+                # Replace the top and let it sink.
+                place = 0
+                while True:
+                    child = 2 * place + 1
+                    if child >= room:
+                        break
+                    if child + 1 < room and key[s + child + 1] < key[s + child]:
+                        child += 1
+                    if key[s + child] >= gain:
+                        break
+                    key[s + place], who[s + place] = key[s + child], who[s + child]
+                    place = child
+            else:
+                # Append and let it rise.
+                place = size[j]
+                size[j] += 1
+                while place > 0 and key[s + ((place - 1) >> 1)] > gain:
+                    parent = (place - 1) >> 1
+                    key[s + place], who[s + place] = key[s + parent], who[s + parent]
+                    place = parent
+            key[s + place], who[s + place] = gain, i
+            root[j] = key[s]
+    clients, experts = np.empty(start[-1], dtype=np.int64), np.empty(start[-1], dtype=np.int64)
+    found = 0
+    for j in range(num_experts):
+        for z in range(start[j], start[j] + size[j]):
+            i = who[z]
+            if not inside[i, j]:
+                inside[i, j] = True
+                clients[found], experts[found] = i, j
+                found += 1
+    return clients[:found], experts[:found]

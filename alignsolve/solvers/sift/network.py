@@ -1,0 +1,261 @@
+"""The network of a problem on some of its pairs: nodes, arcs, and the flow that an alignment makes.
+
+Nodes: the ground, the clients, the experts, then (client, group) nodes, but only where a group's bound was broken
+without one. A unit flows ground → client (→ its group) → expert → ground for each pair that is chosen.
+
+Bounds are pieces: parallel arcs that fill in the order of their costs. What a hard demand asks for is a piece that
+earns ``reward`` for each unit, so that every flow is feasible, and the demands are met by the best flow if they can be.
+Soft bounds are pieces that earn or cost their penalty. Required pairs have no arcs: they fill the pieces and stay.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.problem import AlignmentProblem
+
+GROUND = 0
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Parallel arcs at some nodes.
+
+    Attributes
+    ----------
+    width
+        (num_pieces, num_nodes) int64: units that each piece holds.
+    cost
+        The same shape: cost of a unit; it rises from piece to piece.
+    """
+
+    width: IntArray
+    cost: FloatArray
+
+    def fill(self, units: IntArray) -> IntArray:
+        """Spread units at each node over its pieces, the cheapest first."""
+        before = np.cumsum(self.width, axis=0) - self.width
+        return np.clip(units - before, 0, self.width)
+
+
+class Terms:
+    """What a problem says of its clients, groups, experts and pairs.
+
+    Attributes
+    ----------
+    value
+        (num_clients, num_experts) float64: fitness minus switching costs.
+    allowed
+        The same shape, bools: pairs that are eligible and not required; None if all are.
+    fixed
+        Clients and experts of the required pairs.
+    group
+        (num_experts,) int64; zeros without groups.
+    client_capacity
+        (num_clients,) at most as many as there are experts.
+    group_demand, group_capacity
+        (num_clients, num_groups); bounds that say nothing, in one group, without groups.
+    fixed_loads, fixed_inside
+        (num_experts,) and (num_clients, num_groups): how many required pairs each has.
+    """
+
+    def __init__(self, problem: AlignmentProblem) -> None:
+        self.problem = problem
+        n, e = problem.shape
+        self.value = np.ascontiguousarray(problem.values(), dtype=np.float64)
+        self.allowed: BoolArray | None = problem.eligible
+        self.fixed = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        if problem.required is not None:
+            self.fixed = np.nonzero(problem.required)
+            self.allowed = ~problem.required if self.allowed is None else self.allowed & ~problem.required
+        self.group = np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group
+        self.client_capacity = np.minimum(problem.client_capacity, e)
+        self.group_demand, self.group_capacity = np.zeros((n, 1), np.int64), np.full((n, 1), e)
+        if problem.expert_group is not None:
+            sizes = np.bincount(self.group, minlength=problem.num_groups)
+            self.group_demand, self.group_capacity = problem.group_demand, np.minimum(problem.group_capacity, sizes)
+        clients, experts = self.fixed
+        self.fixed_loads = np.bincount(experts, minlength=e)
+        self.fixed_inside = self.count(clients * self.group_capacity.shape[1] + self.group[experts])
+
+    def count(self, place: IntArray) -> IntArray:
+        """Count pairs by client and group, (num_clients, num_groups); a place is client · num_groups + group."""
+        return np.bincount(place, minlength=self.group_capacity.size).reshape(self.group_capacity.shape)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of a value or of a finite penalty."""
+        value = self.value if self.allowed is None else self.value[self.allowed]
+        high = max(float(value.max(initial=0.0)), -float(value.min(initial=0.0)))
+        penalties = np.concatenate([self.problem.overload_penalty, self.problem.shortfall_penalty])
+        return max(high, float(penalties[np.isfinite(penalties)].max(initial=0.0)))
+
+    @cached_property
+    def expert_room(self) -> IntArray:
+        """(num_experts,) the most that each expert can take."""
+        room: IntArray = self._expert_bounds.width.sum(axis=0)
+        return room
+
+    def expert_pieces(self, reward: float) -> Pieces:
+        """The bounds and penalties of the experts."""
+        cost = self._expert_bounds.cost.copy()
+        cost[0] = -reward
+        return Pieces(self._expert_bounds.width, cost)
+
+    @cached_property
+    def _expert_bounds(self) -> Pieces:
+        """The pieces of the experts, the hard demand first, at no cost yet."""
+        bounds, n = self.problem.experts, self.problem.num_clients
+        must = bounds.least
+        # An unbounded load ends beyond all that is said of it, so that no flow fills its last piece.
+        beyond = np.nanmax(np.vstack([bounds.breakpoints, must, np.full(len(must), n)]), axis=0) + 1.0
+        end = np.minimum(bounds.most, beyond)
+        points = np.vstack([bounds.breakpoints, must, end])
+        points = np.sort(np.clip(np.where(np.isnan(points), must, points), must, end), axis=0)
+        width = np.diff(points, axis=0)
+        cost = np.diff(bounds.penalty(points), axis=0) / np.maximum(width, 1.0)
+        used = width.any(axis=1)
+        width = np.vstack([must, width[used]]).astype(np.int64)
+        cost = np.vstack([np.zeros(len(must)), cost[used]])
+        return Pieces(width, cost)
+
+    def client_pieces(self, reward: float) -> Pieces:
+        """The bounds of the clients."""
+        return _demand_first(self.problem.client_demand, self.client_capacity, reward)
+
+    def group_pieces(self, rows: IntArray, groups: IntArray, reward: float) -> Pieces:
+        """The bounds of some (client, group) nodes."""
+        return _demand_first(self.group_demand[rows, groups], self.group_capacity[rows, groups], reward)
+
+
+def _demand_first(demand: IntArray, capacity: IntArray, reward: float) -> Pieces:
+    width = np.stack([demand, capacity - demand])
+    return Pieces(width, np.stack([np.full(len(demand), -reward), np.zeros(len(demand))]))
+
+
+def _longer(array: Any, more: Any) -> Any:
+    return np.concatenate([array, more])
+
+
+@dataclass(frozen=True)
+class Arcs:
+    """The arcs of a network, the pairs first.
+
+    Attributes
+    ----------
+    tail, head
+        (num_arcs,) int32 nodes.
+    cost, capacity, flow
+        (num_arcs,)
+    num_nodes
+        Nodes in all.
+    """
+
+    tail: IntArray
+    head: IntArray
+    cost: FloatArray
+    capacity: IntArray
+    flow: IntArray
+    num_nodes: int
+
+
+class Network:
+    """Pairs that may be chosen, and the nodes that their bounds need.
+
+    Attributes
+    ----------
+    clients, experts
+        (num_pairs,) the pairs.
+    place, value
+        (num_pairs,) the pair's client and group as one number, and its value.
+    split
+        (num_clients, num_groups) int64: the node of a (client, group), or that of the client where it has none.
+    """
+
+    def __init__(self, terms: Terms, clients: IntArray, experts: IntArray) -> None:
+        self.terms = terms
+        n, num_groups = terms.group_demand.shape
+        self.first_expert = 1 + n
+        self.num_nodes = 1 + n + len(terms.group)
+        self.split = np.repeat(1 + np.arange(n)[:, None], num_groups, axis=1)
+        self.rows = self.groups = np.zeros(0, dtype=np.int64)
+        self.clients = self.experts = self.place = np.zeros(0, dtype=np.int64)
+        self.value = np.zeros(0)
+        self.add_pairs(clients, experts)
+
+    def add_pairs(self, clients: IntArray, experts: IntArray) -> None:
+        """Let more pairs in."""
+        place = clients * self.split.shape[1] + self.terms.group[experts]
+        self.clients, self.experts = _longer(self.clients, clients), _longer(self.experts, experts)
+        self.place = _longer(self.place, place)
+        self.value = _longer(self.value, self.terms.value[clients, experts])
+
+    def add_groups(self, rows: IntArray, groups: IntArray) -> None:
+        """Give some (client, group) a node of its own."""
+        self.split[rows, groups] = self.num_nodes + np.arange(len(rows))
+        self.num_nodes += len(rows)
+        self.rows, self.groups = np.concatenate([self.rows, rows]), np.concatenate([self.groups, groups])
+
+    def counts(self, chosen: BoolArray) -> tuple[IntArray, IntArray]:
+        """Pairs of each client and group, (num_clients, num_groups), and loads, (num_experts,), required ones too."""
+        terms = self.terms
+        loads = np.bincount(self.experts[chosen], minlength=len(terms.group))
+        return terms.count(self.place[chosen]) + terms.fixed_inside, loads + terms.fixed_loads
+
+    def arcs(self, chosen: BoolArray, reward: float) -> Arcs:
+        """Build the arcs; the flow is that of the chosen pairs, which must not exceed any capacity."""
+        terms = self.terms
+        n, e = terms.value.shape
+        client_nodes, expert_nodes = 1 + np.arange(n), self.first_expert + np.arange(e)
+        tails, heads, costs = [self.split.ravel()[self.place]], [self.first_expert + self.experts], [-self.value]
+        widths, flows = [np.ones(len(self.clients), dtype=np.int64)], [chosen.astype(np.int64)]
+
+        def add(pieces: Pieces, tail: IntArray | int, head: IntArray | int, units: IntArray) -> None:
+            tail, head = (np.broadcast_to(nodes, units.shape) for nodes in (tail, head))
+            for width, cost, flow in zip(pieces.width, pieces.cost, pieces.fill(units), strict=True):
+                wide = np.flatnonzero(width)
+                tails.append(tail[wide])
+                heads.append(head[wide])
+                costs.append(cost[wide])
+                widths.append(width[wide])
+                flows.append(flow[wide])
+
+        inside, loads = self.counts(chosen)
+        add(terms.client_pieces(reward), GROUND, client_nodes, inside.sum(axis=1))
+        if len(self.rows):
+            pieces = terms.group_pieces(self.rows, self.groups, reward)
+            add(pieces, 1 + self.rows, self.split[self.rows, self.groups], inside[self.rows, self.groups])
+        add(terms.expert_pieces(reward), expert_nodes, GROUND, loads)
+        return Arcs(
+            tail=np.concatenate(tails).astype(np.int32),
+            head=np.concatenate(heads).astype(np.int32),
+            cost=np.concatenate(costs),
+            capacity=np.concatenate(widths).astype(np.int32),
+            flow=np.concatenate(flows).astype(np.int32),
+            num_nodes=self.num_nodes,
+        )
+
+    def unmet(self, chosen: BoolArray) -> bool:
+        """Whether the chosen pairs leave a hard demand unmet."""
+        terms = self.terms
+        inside, loads = self.counts(chosen)
+        short = (loads < terms.problem.experts.least).any() or (inside < terms.group_demand).any()
+        return bool(short or (inside.sum(axis=1) < terms.problem.client_demand).any())
+
+    def broken_groups(self, chosen: BoolArray) -> tuple[IntArray, IntArray]:
+        """Clients and groups whose bound the chosen pairs break, for want of a node of their own."""
+        inside, _ = self.counts(chosen)
+        broken = (inside < self.terms.group_demand) | (inside > self.terms.group_capacity)
+        broken[self.rows, self.groups] = False
+        return np.nonzero(broken)
+
+    def fits(self, chosen: BoolArray) -> bool:
+        """Whether the chosen pairs exceed no capacity: of clients, groups with a node, and experts."""
+        terms = self.terms
+        inside, loads = self.counts(chosen)
+        within = inside[self.rows, self.groups] <= terms.group_capacity[self.rows, self.groups]
+        clients = inside.sum(axis=1) <= terms.client_capacity
+        return bool(within.all() and clients.all() and (loads <= terms.expert_room).all())

@@ -1,0 +1,363 @@
+"""``sift``: a min-cost flow on the promising pairs, and a pass over all pairs that shows which were left out.
+
+Where experts are many, a real model with thousands of them, hardly any pair matters: a client's good experts and an
+expert's good clients, a tenth of all or less. The search sifts them:
+
+1. Choose the promising pairs: each client's best in each group, and each expert's best clients (``candidates``).
+2. Build the flow network of these pairs. A group gets nodes only where its bounds would be broken without (``network``).
+3. Find the best flow: first nearly, by cost scaling (``cost_scaling``), then exactly (``repair``). The potentials of the
+   nodes come with it, and those of the experts are prices.
+4. Price all pairs in one pass. A pair outside the network whose fitness exceeds what its client and its expert ask for
+   comes in, and the search goes on from the flow and the potentials that it has.
+5. When no such pair is left, the prices prove the flow to be the best of the whole problem.
+
+Hard demands earn a reward for each unit. If some are unmet at the end, the reward was too small, and it grows; at its
+largest, the problem is infeasible, and the prices lead to a witness.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve.certificate.witness import from_direction
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.jit import absent
+from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
+from alignsolve.solvers.sift.candidates import best_of_experts, best_of_groups
+from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
+from alignsolve.solvers.sift.network import Network, Terms
+from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
+
+WHOLE = 2.0**40
+"""Cost scaling counts in whole numbers: the largest fitness is this many."""
+PRECISE = 1e-4
+"""Tolerance of the last phase of cost scaling, in units of the spread of the values: less would cost more phases, more
+would leave more to repair."""
+NEGLIGIBLE = 1e-12
+"""A reduced cost counts as 0 below this share of the mean value chosen: far below the gap that is a proof."""
+FEW_WRONG = 64
+"""Wrong arcs up to which they are repaired one by one, without cost scaling."""
+FIRST_REWARD, MORE_REWARD, LARGEST_REWARD = 4.0, 64.0, 2.0**18
+"""Reward for a unit of a hard demand, in units of the largest value: at first, growth, and at last."""
+WIDTH, AT_LEAST = 1.5, 4
+"""Pairs of a client in each group: so many times those that it can take there, and some more."""
+HEIGHT = 2.0
+"""Pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
+LET_IN = 4
+"""Pairs of a client and group that come in at once, at most, when they were left out."""
+WARM = 2.0**-6
+"""Tolerance of the first phase after a warm start, in units of the spread of the values. Groups get nodes from this
+tolerance on: before, the flow says little about them."""
+
+
+@dataclass(frozen=True)
+class Sift:
+    """Min-cost flow on the promising pairs, exact on all; cardinality class, made for many experts.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[0.7, 0.2], [0.6, 0.5]], expert_capacity=1)
+    >>> solve(problem, solver=Sift()).x.tolist()
+    [[True, False], [False, True]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one."""
+        search = _Search(problem, warm_start, deadline, progress)
+        if search.overfull.any():
+            return Answer(witness=from_direction(problem, search.overfull.astype(np.float64)))
+        try:
+            search.run()
+        except _TimeUpError:
+            return search.answer(_greedy(problem, warm_start, deadline))
+        if search.unmet:
+            return Answer(prices=search.prices, witness=_witness(problem, search.prices), stats=search.stats)
+        return search.answer(None)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile the search, and the greedy answer that stands in when time is short."""
+        warm_up(self, problem)
+        GREEDY.prepare(problem)
+
+
+def _greedy(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Answer:
+    """The greedy answer; the last of those that are found."""
+    found = Answer()
+    for found in incumbents(problem, warm_start, deadline):
+        if found.witness is not None:
+            break
+    return found
+
+
+def _witness(problem: AlignmentProblem, prices: FloatArray) -> Any:
+    """Find why hard demands cannot be met, from the prices under the largest reward or those of the elastic problem."""
+    witness = from_direction(problem, prices)
+    if witness is not None:
+        return witness
+    search = _Search(elastic(problem), WarmStart(), math.inf, None)
+    search.run()
+    return from_direction(problem, search.prices)
+
+
+class _TimeUpError(Exception):
+    """The deadline has come."""
+
+
+class _Search:
+    """The network, its flow and its potentials, from round to round.
+
+    Attributes
+    ----------
+    network
+        The pairs that are in, and the groups that have nodes.
+    chosen
+        (num_pairs,) the flow: the pairs that are chosen.
+    potential
+        (num_nodes,) float64.
+    inside
+        (num_clients, num_experts) which pairs are in the network.
+    """
+
+    def __init__(
+        self, problem: AlignmentProblem, warm_start: WarmStart, deadline: float, progress: ProgressHook | None
+    ) -> None:
+        self.problem, self.deadline, self.progress = problem, deadline, progress
+        self.started = time.monotonic()
+        self.terms = Terms(problem)
+        self.allowed = absent(np.bool_) if self.terms.allowed is None else self.terms.allowed
+        self.inside = np.zeros(problem.shape, dtype=np.bool_)
+        self.reward = FIRST_REWARD * self._unit
+        self.stats: dict[str, Any] = {"rounds": 0, "phases": 0}
+        self.best: BoolArray | None = None
+        self._begin(warm_start)
+
+    @property
+    def _unit(self) -> float:
+        return self.terms.largest or 1.0
+
+    def _begin(self, warm_start: WarmStart) -> None:
+        """Choose the promising pairs, and begin from what is known, or from nothing."""
+        problem, terms = self.problem, self.terms
+        n, e = problem.shape
+        prices = np.zeros(e) if warm_start.prices is None else problem.experts.project(warm_start.prices)
+        num_groups = terms.group_capacity.shape[1]
+        wanted = np.minimum(terms.client_capacity, terms.group_capacity.sum(axis=1)) - terms.fixed_inside.sum(axis=1)
+        width = np.ceil(WIDTH * wanted / num_groups).astype(np.int64) + AT_LEAST
+        nothing = np.zeros((n, num_groups))
+        clients, experts = best_of_groups(
+            terms.value, self.allowed, self.inside, terms.group, prices, nothing, width, -np.inf
+        )
+        room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
+        others = best_of_experts(
+            terms.value, self.allowed, self.inside, np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
+        )
+        known, given = self._given(warm_start.alignment)
+        clients, experts = (np.concatenate(parts) for parts in zip((clients, experts), others, known, strict=True))
+        self.network = Network(terms, clients, experts)
+        self.chosen = np.zeros(len(clients), dtype=np.bool_)
+        self.potential = np.zeros(self.network.num_nodes)
+        self.warm = warm_start.prices is not None
+        if given is not None:
+            held = np.zeros(problem.shape, dtype=np.bool_)
+            held[given] = True
+            held = held[clients, experts]
+            self.chosen = held if self.network.fits(held) else self.chosen
+        if self.warm:
+            self.potential[self.network.first_expert :] = -prices
+            self.potential[1 : 1 + n] = self._asked(prices)
+
+    def _given(self, alignment: Alignment | None) -> tuple[tuple[IntArray, IntArray], Any]:
+        """Pairs of a known alignment that are not in yet, and all of its pairs that are allowed."""
+        nobody = np.zeros(0, dtype=np.int64)
+        if alignment is None:
+            return (nobody, nobody), None
+        clients, experts = alignment.clients(), alignment.experts
+        if len(self.allowed):
+            open_ = self.allowed[clients, experts]
+            clients, experts = clients[open_], experts[open_]
+        new = ~self.inside[clients, experts]
+        self.inside[clients, experts] = True
+        return (clients[new], experts[new]), (clients, experts)
+
+    def _asked(self, prices: FloatArray) -> FloatArray:
+        """What each client gives up for one more expert under the prices: its first reduced fitness beyond capacity."""
+        network, terms = self.network, self.terms
+        reduced = terms.value[network.clients, network.experts] - prices[network.experts]
+        order = np.lexsort((-reduced, network.clients))
+        ends = np.searchsorted(network.clients[order], np.arange(terms.value.shape[0] + 1))
+        place = ends[:-1] + terms.client_capacity - terms.fixed_inside.sum(axis=1)
+        beyond = place < ends[1:]
+        asked = np.zeros(len(place))
+        asked[beyond] = np.maximum(reduced[order[place[beyond]]], 0.0)
+        return asked
+
+    def run(self) -> None:
+        """Solve, let in what was left out, and solve again, until nothing is."""
+        while True:
+            self.stats["rounds"] += 1
+            self._solve()
+            if self.progress is not None:
+                self.progress(Progress("round", time.monotonic() - self.started))
+            if not (self._add_groups() or self._add_pairs() or self._raise_reward()):
+                break
+        self.stats["pairs"] = len(self.chosen)
+
+    def _solve(self) -> None:
+        """Find the best flow of the network, and its potentials."""
+        net, entry = self._net()
+        number, worst = wrong_arcs(net, self.potential, self._negligible())
+        if number > FEW_WRONG:
+            net, entry = self._scale(net, entry, -worst)
+        self._repair(net, entry)
+        self.warm = True
+
+    def _net(self) -> tuple[Any, Any]:
+        """The network with its flow, stored by node, and the entry of each arc."""
+        arcs = self.network.arcs(self.chosen, self.reward)
+        made: tuple[Any, Any] = adjacency(arcs.tail, arcs.head, arcs.cost, arcs.capacity, arcs.flow, arcs.num_nodes)
+        return made
+
+    def _scale(self, net: Any, entry: Any, worst: float) -> tuple[Any, Any]:
+        """Cost scaling in whole numbers, phase by phase; groups get their nodes between phases, as they are missed."""
+        unit = WHOLE / self._unit
+        spread = float(np.std(self.network.value)) or self._unit
+        last = max(1, int(PRECISE * spread * unit))
+        tolerance = max(last, int(min(worst / SHRINK, WARM * spread if self.warm else math.inf) * unit))
+        self.warm = False
+        while True:
+            self.stats["phases"] += 1
+            self._phase(net, entry, unit, tolerance)
+            if tolerance <= WARM * spread * unit and self._add_groups():
+                net, entry = self._net()
+            elif tolerance == last:
+                return net, entry
+            tolerance = max(tolerance // SHRINK, last)
+
+    def _phase(self, net: Any, entry: Any, unit: float, tolerance: int) -> None:
+        """One phase: flow and potentials become optimal up to a tolerance."""
+        whole = net._replace(cost=np.rint(net.cost * unit).astype(np.int64))
+        potential = np.rint(self.potential * unit).astype(np.int64)
+        work = working_memory(len(potential))
+        begin_phase(whole, potential, tolerance, work)
+        while not run_phase(whole, potential, tolerance, work, WORK):
+            self._look_at_clock()
+        self._read_flow(net, entry)
+        self.potential = potential / unit
+        self._look_at_clock()
+
+    def _repair(self, net: Any, entry: Any) -> None:
+        """Make the flow exactly optimal."""
+        search = search_memory(len(self.potential))
+        late = False
+        while not late and not repair(net, self.potential, self._negligible(), search, WORK):
+            late = time.monotonic() > self.deadline
+        self._read_flow(net, entry)
+        if late:
+            raise _TimeUpError
+
+    def _read_flow(self, net: Any, entry: Any) -> None:
+        self.chosen = net.room[entry[: len(self.chosen)]] == 0
+
+    def _look_at_clock(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise _TimeUpError
+
+    def _negligible(self) -> float:
+        """The reduced cost that counts as 0: a share of the mean value chosen, and at least what rounding makes."""
+        value = self.network.value[self.chosen]
+        mean = float(np.abs(value).mean()) if len(value) else 0.0
+        rounding = 8.0 * EPSILON * max(self._unit, float(np.abs(self.potential).max()))
+        return max(NEGLIGIBLE * mean, rounding)
+
+    def _add_groups(self) -> bool:
+        """Give a node to every client and group whose bound is broken; whether there was one."""
+        rows, groups = self.network.broken_groups(self.chosen)
+        if not len(rows):
+            return False
+        excess = self.network.counts(self.chosen)[0][rows, groups] - self.terms.group_capacity[rows, groups]
+        self.network.add_groups(rows, groups)
+        self.potential = np.concatenate([self.potential, self.potential[1 + rows]])
+        if (excess > 0).any():
+            self._drop(rows, groups, np.maximum(excess, 0))
+        return True
+
+    def _drop(self, rows: IntArray, groups: IntArray, excess: IntArray) -> None:
+        """Give up pairs where a group holds more than its capacity, those worth least."""
+        network, terms = self.network, self.terms
+        too_many = np.zeros(network.split.shape, dtype=np.int64)
+        too_many[rows, groups] = excess
+        held = np.flatnonzero(self.chosen)
+        clients, experts = network.clients[held], network.experts[held]
+        worth = terms.value[clients, experts] + self.potential[network.first_expert + experts]
+        place = clients * too_many.shape[1] + terms.group[experts]
+        order = np.lexsort((worth, place))
+        begin = np.searchsorted(place[order], place[order])
+        dropped = np.arange(len(order)) - begin < too_many.ravel()[place[order]]
+        self.chosen[held[order[dropped]]] = False
+
+    def _add_pairs(self) -> bool:
+        """Price all pairs, and let in those that were left out wrongly; whether there was one."""
+        terms, network = self.terms, self.network
+        n, e = terms.value.shape
+        threshold = self.potential[network.split]
+        price = -self.potential[network.first_expert : network.first_expert + e]
+        most = np.full(n, LET_IN, dtype=np.int64)
+        clients, experts = best_of_groups(
+            terms.value, self.allowed, self.inside, terms.group, price, threshold, most, self._negligible()
+        )
+        network.add_pairs(clients, experts)
+        self.chosen = np.concatenate([self.chosen, np.zeros(len(clients), dtype=np.bool_)])
+        return len(clients) > 0
+
+    def _raise_reward(self) -> bool:
+        """Ask more urgently for hard demands that are unmet; False if none is, or the reward is at its largest."""
+        if not self.unmet or self.reward >= LARGEST_REWARD * self._unit:
+            return False
+        self.reward = min(self.reward * MORE_REWARD, LARGEST_REWARD * self._unit)
+        return True
+
+    @property
+    def overfull(self) -> BoolArray:
+        """(num_experts,) whether required pairs alone exceed the expert's capacity."""
+        return self.terms.fixed_loads > self.terms.expert_room
+
+    @property
+    def unmet(self) -> bool:
+        """Whether the flow leaves a hard demand unmet."""
+        return self.network.unmet(self.chosen)
+
+    @property
+    def prices(self) -> FloatArray:
+        """(num_experts,) from the potentials, counted from the ground."""
+        first = self.network.first_expert
+        return self.potential[0] - self.potential[first : first + self.problem.num_experts]
+
+    def answer(self, other: Answer | None) -> Answer:
+        """The alignment of the flow; where it is not complete, the other answer's with these prices."""
+        network, fixed = self.network, self.terms.fixed
+        if other is not None and (self.unmet or len(network.broken_groups(self.chosen)[0])):
+            return Answer(other.x, self.prices, witness=other.witness, stats={**self.stats, "stopped": "time limit"})
+        clients = np.concatenate([network.clients[self.chosen], fixed[0]])
+        experts = np.concatenate([network.experts[self.chosen], fixed[1]])
+        return Answer(Alignment.from_pairs(clients, experts, self.problem.num_clients), self.prices, stats=self.stats)
