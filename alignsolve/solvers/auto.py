@@ -12,24 +12,17 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solvers.common.pattern import strongest_pattern
 
 PRICE_PAIRS = 1 << 10
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
 CLIENTS_PER_EXPERT, FEW_EXPERTS = 8, 16
 """How many times more clients than experts, or how few experts, make it the faster one on all families together."""
-SAMPLE = 32
-"""Clients and experts whose fitness tells how near it is to rank one."""
 NEARLY_RANK_ONE = 0.7
 """Share of the strongest pattern from which on long chains of moves are to be expected."""
-PASSES = 4
-"""Times that the means are taken out by turns; with every pair eligible the first takes out all."""
-NOISE = 1e-18
-"""Share of the sum of squares up to which what is left without the means is rounding."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
@@ -118,27 +111,7 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
 
 def _needs_long_chains(problem: AlignmentProblem) -> bool:
     """Whether groups or fitness of nearly rank one make ``price`` slow where experts are many."""
-    return problem.expert_group is not None or _strongest_pattern(problem) >= NEARLY_RANK_ONE
-
-
-def _strongest_pattern(problem: AlignmentProblem) -> float:
-    """How near the fitness is to rank one: the share of the largest singular value, squared, in a sample.
-
-    The means of clients and experts are taken out first: a client's constant changes no choice, and an expert's is
-    paid by its price. 0 where nothing is left.
-    """
-    clients, experts = (np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64)) for size in problem.shape)
-    block = problem.pick(clients)
-    value = block.value[:, experts].astype(np.float64)
-    allowed = np.ones(value.shape, dtype=np.bool_) if block.allowed is None else block.allowed[:, experts]
-    value[~allowed] = 0.0
-    rest = value
-    for axis in (0, 1) * PASSES:
-        mean = rest.sum(axis=axis, keepdims=True) / np.maximum(allowed.sum(axis=axis, keepdims=True), 1)
-        rest = np.where(allowed, rest - mean, 0.0)
-    squares = np.linalg.svd(rest, compute_uv=False) ** 2
-    total = float(squares.sum())
-    return float(squares[0]) / total if total > NOISE * float((value**2).sum()) else 0.0
+    return problem.expert_group is not None or strongest_pattern(problem)[1] >= NEARLY_RANK_ONE
 
 
 def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:

@@ -18,7 +18,7 @@ largest, the problem is infeasible, and the prices lead to a witness.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,9 +30,11 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
-from alignsolve.solvers.sift.candidates import best_of_experts, best_of_groups
+from alignsolve.solvers.common.pattern import strongest_pattern
+from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Network, Terms
 from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
@@ -40,10 +42,11 @@ from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
 WHOLE = 2.0**40
 """Cost scaling counts in whole numbers: the largest fitness is this many."""
 PRECISE = 1e-4
-"""Tolerance of the last phase of cost scaling, in units of the spread of the values: less would cost more phases, more
-would leave more to repair."""
+"""Tolerance of cost scaling from which repairing is tried, in units of the spread of the values."""
 NEGLIGIBLE = 1e-12
 """A reduced cost counts as 0 below this share of the mean value chosen: far below the gap that is a proof."""
+POLISHED = 512
+"""Experts up to which the answer is polished where potentials are so large that their rounding shows."""
 FEW_WRONG = 64
 """Wrong arcs up to which they are repaired one by one, without cost scaling."""
 FIRST_REWARD, MORE_REWARD, LARGEST_REWARD = 4.0, 64.0, 2.0**18
@@ -52,6 +55,10 @@ WIDTH, AT_LEAST = 1.5, 4
 """Pairs of a client in each group: so many times those that it can take there, and some more."""
 HEIGHT = 2.0
 """Pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
+QUICKLY = 4.0
+"""Looks at arcs for each entry of the network after which repairing is given up for one more phase."""
+PATTERN = 0.7
+"""Share of a simple pattern in the values from which pairs of like rank are promising as well."""
 LET_IN = 4
 """Pairs of a client and group that come in at once, at most, when they were left out."""
 WARM = 2.0**-6
@@ -93,12 +100,20 @@ class Sift:
             return search.answer(_greedy(problem, warm_start, deadline))
         if search.unmet:
             return Answer(prices=search.prices, witness=_witness(problem, search.prices), stats=search.stats)
-        return search.answer(None)
+        return _polished(problem, search.answer(None), deadline) if search.coarse else search.answer(None)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search, and the greedy answer that stands in when time is short."""
         warm_up(self, problem)
         GREEDY.prepare(problem)
+
+
+def _polished(problem: AlignmentProblem, answer: Answer, deadline: float) -> Answer:
+    """Undo rounding: cancel what negative cycles are left between single experts, where these are not too many."""
+    if answer.x is None or problem.num_experts > POLISHED:
+        return answer
+    alignment, prices, cycles = cancel_negative_cycles(problem, answer.x, deadline)
+    return replace(answer, x=alignment, prices=prices, stats={**answer.stats, "cycles": cycles})
 
 
 def _greedy(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Answer:
@@ -173,7 +188,10 @@ class _Search:
             terms.value, self.allowed, self.inside, np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
         )
         known, given = self._given(warm_start.alignment)
-        clients, experts = (np.concatenate(parts) for parts in zip((clients, experts), others, known, strict=True))
+        found = [(clients, experts), others, known]
+        if max(strongest_pattern(problem)) >= PATTERN:
+            found += [self._enter(*pairs) for pairs in bands(terms, wanted)]
+        clients, experts = (np.concatenate(parts) for parts in zip(*found, strict=True))
         self.network = Network(terms, clients, experts)
         self.chosen = np.zeros(len(clients), dtype=np.bool_)
         self.potential = np.zeros(self.network.num_nodes)
@@ -196,9 +214,15 @@ class _Search:
         if len(self.allowed):
             open_ = self.allowed[clients, experts]
             clients, experts = clients[open_], experts[open_]
+        return self._enter(clients, experts), (clients, experts)
+
+    def _enter(self, clients: IntArray, experts: IntArray) -> tuple[IntArray, IntArray]:
+        """Let pairs in; return those that are allowed and were not in."""
         new = ~self.inside[clients, experts]
-        self.inside[clients, experts] = True
-        return (clients[new], experts[new]), (clients, experts)
+        if len(self.allowed):
+            new &= self.allowed[clients, experts]
+        self.inside[clients, experts] |= new
+        return clients[new], experts[new]
 
     def _asked(self, prices: FloatArray) -> FloatArray:
         """What each client gives up for one more expert under the prices: its first reduced fitness beyond capacity."""
@@ -228,8 +252,9 @@ class _Search:
         net, entry = self._net()
         number, worst = wrong_arcs(net, self.potential, self._negligible())
         if number > FEW_WRONG:
-            net, entry = self._scale(net, entry, -worst)
-        self._repair(net, entry)
+            self._scale(net, entry, -worst)
+        else:
+            self._repair(net, entry, math.inf)
         self.warm = True
 
     def _net(self) -> tuple[Any, Any]:
@@ -238,21 +263,23 @@ class _Search:
         made: tuple[Any, Any] = adjacency(arcs.tail, arcs.head, arcs.cost, arcs.capacity, arcs.flow, arcs.num_nodes)
         return made
 
-    def _scale(self, net: Any, entry: Any, worst: float) -> tuple[Any, Any]:
-        """Cost scaling in whole numbers, phase by phase; groups get their nodes between phases, as they are missed."""
+    def _scale(self, net: Any, entry: Any, worst: float) -> None:
+        """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired.
+
+        Groups get their nodes between phases, as they are missed.
+        """
         unit = WHOLE / self._unit
         spread = float(np.std(self.network.value)) or self._unit
-        last = max(1, int(PRECISE * spread * unit))
-        tolerance = max(last, int(min(worst / SHRINK, WARM * spread if self.warm else math.inf) * unit))
-        self.warm = False
+        precise = max(1, int(PRECISE * spread * unit))
+        tolerance = max(1, int(min(worst / SHRINK, WARM * spread if self.warm else math.inf) * unit))
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
             if tolerance <= WARM * spread * unit and self._add_groups():
                 net, entry = self._net()
-            elif tolerance == last:
-                return net, entry
-            tolerance = max(tolerance // SHRINK, last)
+            elif tolerance <= precise and self._repair(net, entry, QUICKLY * len(net.to) if tolerance > 1 else math.inf):
+                return
+            tolerance = max(tolerance // SHRINK, 1)
 
     def _phase(self, net: Any, entry: Any, unit: float, tolerance: int) -> None:
         """One phase: flow and potentials become optimal up to a tolerance."""
@@ -266,15 +293,18 @@ class _Search:
         self.potential = potential / unit
         self._look_at_clock()
 
-    def _repair(self, net: Any, entry: Any) -> None:
-        """Make the flow exactly optimal."""
+    def _repair(self, net: Any, entry: Any, limit: float) -> bool:
+        """Make the flow exactly optimal; False if it takes longer than the limit on the arcs looked at."""
         search = search_memory(len(self.potential))
-        late = False
-        while not late and not repair(net, self.potential, self._negligible(), search, WORK):
-            late = time.monotonic() > self.deadline
+        done = late = False
+        while not done and not late and limit > 0:
+            portion = int(min(limit, WORK))
+            done = repair(net, self.potential, self._negligible(), search, portion)
+            late, limit = time.monotonic() > self.deadline, limit - portion
         self._read_flow(net, entry)
-        if late:
+        if late and not done:
             raise _TimeUpError
+        return done
 
     def _read_flow(self, net: Any, entry: Any) -> None:
         self.chosen = net.room[entry[: len(self.chosen)]] == 0
@@ -285,10 +315,21 @@ class _Search:
 
     def _negligible(self) -> float:
         """The reduced cost that counts as 0: a share of the mean value chosen, and at least what rounding makes."""
+        return max(self._small_share, self._rounding)
+
+    @property
+    def _small_share(self) -> float:
         value = self.network.value[self.chosen]
-        mean = float(np.abs(value).mean()) if len(value) else 0.0
-        rounding = 8.0 * EPSILON * max(self._unit, float(np.abs(self.potential).max()))
-        return max(NEGLIGIBLE * mean, rounding)
+        return NEGLIGIBLE * float(np.abs(value).mean()) if len(value) else 0.0
+
+    @property
+    def _rounding(self) -> float:
+        return 8.0 * EPSILON * max(self._unit, float(np.abs(self.potential).max()))
+
+    @property
+    def coarse(self) -> bool:
+        """Whether rounding is larger than what counts as 0."""
+        return self._rounding > self._small_share
 
     def _add_groups(self) -> bool:
         """Give a node to every client and group whose bound is broken; whether there was one."""
