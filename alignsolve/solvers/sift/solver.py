@@ -271,12 +271,16 @@ class _Search:
         unit = WHOLE / self._unit
         spread = float(np.std(self.network.value)) or self._unit
         precise = max(1, int(PRECISE * spread * unit))
-        tolerance = max(1, int(min(worst / SHRINK, WARM * spread if self.warm else math.inf) * unit))
+        warm = max(1, int(WARM * spread * unit))
+        tolerance = max(1, int(worst / SHRINK * unit))
+        tolerance = min(tolerance, warm) if self.warm else tolerance
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
-            if tolerance <= WARM * spread * unit and self._add_groups():
+            if tolerance <= warm and (added := self._add_groups()):
                 net, entry = self._net()
+                # Demands that only now show are far from met: small steps would never get there.
+                tolerance = warm * SHRINK if added > FEW_WRONG else tolerance
             elif tolerance <= precise and self._repair(net, entry, QUICKLY * len(net.to) if tolerance > 1 else math.inf):
                 return
             tolerance = max(tolerance // SHRINK, 1)
@@ -331,17 +335,17 @@ class _Search:
         """Whether rounding is larger than what counts as 0."""
         return self._rounding > self._small_share
 
-    def _add_groups(self) -> bool:
-        """Give a node to every client and group whose bound is broken; whether there was one."""
+    def _add_groups(self) -> int:
+        """Give a node to every client and group whose bound is broken; how many there were."""
         rows, groups = self.network.broken_groups(self.chosen)
         if not len(rows):
-            return False
+            return 0
         excess = self.network.counts(self.chosen)[0][rows, groups] - self.terms.group_capacity[rows, groups]
         self.network.add_groups(rows, groups)
         self.potential = np.concatenate([self.potential, self.potential[1 + rows]])
         if (excess > 0).any():
             self._drop(rows, groups, np.maximum(excess, 0))
-        return True
+        return len(rows)
 
     def _drop(self, rows: IntArray, groups: IntArray, excess: IntArray) -> None:
         """Give up pairs where a group holds more than its capacity, those worth least."""
