@@ -58,4 +58,4 @@ KINDS: dict[str, Callable[[np.random.Generator, int, int], RealArray]] = {
     "rank1": _rank1,
     "span": _wide,
 }
-"""Every kind by name."""
+"""Every kind of fitness by name."""

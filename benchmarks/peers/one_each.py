@@ -16,6 +16,23 @@ def refusal(problem: AlignmentProblem) -> str | None:
     return beyond(problem, PLAIN)
 
 
+def one_to_one(problem: AlignmentProblem) -> bool:
+    """Return whether a matching of the fitness as it is solves the problem.
+
+    All pairs are eligible, all capacities are 1, and the smaller side is matched fully, and it alone has demands.
+    """
+    n, e = problem.shape
+    if problem.eligible is not None or problem.required is not None:
+        return False
+    if (problem.client_capacity != 1).any() or (np.floor(np.minimum(problem.expert_capacity, n)) != 1).any():
+        return False
+    clients, experts = problem.client_demand > 0, problem.expert_demand > 0
+    if n == e:
+        return bool(clients.all() or experts.all())
+    smaller, larger = (clients, experts) if n < e else (experts, clients)
+    return bool(smaller.all() and not larger.any())
+
+
 @dataclass(frozen=True)
 class Places:
     """Places at experts, which must or may be filled, and places for clients without an expert.
