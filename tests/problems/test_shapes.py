@@ -40,7 +40,9 @@ def test_counts_and_bytes_of_one_size_are_the_same_problem():
     assert np.array_equal(counted.fitness, weighed.fitness)
     fits = np.floor(weighed.client_budget[:, 0] / weighed.expert_cost[0, 0, 0])
     assert np.array_equal(fits, counted.client_capacity)
-    assert solve(counted, "flow").objective == pytest.approx(solve(weighed, "ilp").objective)
+    best = solve(counted, "flow")
+    assert weighed.violations(best.x) == []
+    assert weighed.objective(best.x) == best.objective
 
 
 def test_every_client_needs_an_expert_of_each_layer_and_popular_experts_are_full():
@@ -103,7 +105,7 @@ def test_a_wide_span_goes_over_twelve_decades_and_keeps_the_order():
     assert wide_span.min() == pytest.approx(1e-6)
     assert wide_span.max() == pytest.approx(1e6)
     assert np.array_equal(np.argsort(plain, axis=None), np.argsort(wide_span, axis=None))
-    assert spread_out(np.array([[2.0, 2.0]])).tolist() == pytest.approx([[2.0, 2.0]])
+    assert spread_out(np.array([[2.0, 2.0]])) == pytest.approx(np.array([[2.0, 2.0]]))
     assert 11.0 < np.ptp(np.log10(draw("span", rng(), 40, 40))) < 12.0
 
 
