@@ -1,6 +1,6 @@
 """Instances of the suites ``shapes`` and ``bytes``: as many experts as clients, many more, or all layers of a model.
 
-``SHAPES`` are families with parameters. A suite names them like the families of :mod:`problems`. The number of experts
+``SHAPES`` are families with parameters. A suite names them like those of ``problems.FAMILIES``. The number of experts
 of a layered instance is that of all layers together.
 """
 

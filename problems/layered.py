@@ -96,14 +96,13 @@ def layered(
         "experts": a client's memory is a number of experts, ``client_capacity``. "bytes": it is ``client_budget`` in
         bytes, and experts have costs in bytes. With experts of one size both are the same problem.
     mixed
-        Whether layers have experts of different widths, from half the model's width up to the whole width, as after
-        pruning by layer. It needs ``totals="bytes"``.
+        Whether layers have experts of different widths, half the model's up to all of it, as after pruning by layer.
+        It needs ``totals="bytes"``.
     seconds
         Whether there is a budget of seconds too, for moving an expert over the client's link and training it. Training
         takes time in proportion to the expert's share of the client's tokens.
     expert_demands
-        Whether experts have demands, 15 % below their mean load. Their capacities are 15 % above it. Both are rounded
-        away from the mean.
+        Whether experts have demands, 15 % below their layer's mean load. Capacities are 15 % above it, always.
     span
         Whether the fitness is stretched over twelve decades, 1e-6 to 1e6.
 
@@ -124,13 +123,9 @@ def layered(
     demand, most = _bounds(planted, sizes)
     expert_bytes = MODELS[model].expert_bytes * (_eighths(rng, len(sizes)) / 8.0 if mixed else np.ones(len(sizes)))
     memory = phones.gigabytes * expert_bytes.sum() * rng.uniform(1.0, SLACK, size=num_clients)
-    resources = []
-    if totals == "bytes":
-        resources.append((np.floor(memory), expert_bytes[layer]))
+    resources = [(np.floor(memory), expert_bytes[layer])] if totals == "bytes" else []
     if seconds:
-        cost = _seconds(phones, expert_bytes[layer], fitness)
-        spent = np.add.reduceat(cost[planted.clients(), planted.experts], planted.indptr[:-1])
-        resources.append((spent * rng.uniform(1.0, SLACK, size=num_clients), cost))
+        resources.append(_seconds(rng, phones, expert_bytes[layer], fitness, planted))
     budget, expert_cost = _stacked(resources, fitness.shape)
     return AlignmentProblem(
         spread_out(fitness) if span else fitness,
@@ -212,17 +207,19 @@ def _bounds(planted: Alignment, sizes: IntArray) -> tuple[FloatArray, FloatArray
     return np.concatenate(demand), np.concatenate(most)
 
 
-def _seconds(phones: Phones, expert_bytes: FloatArray, fitness: FloatArray) -> FloatArray:
-    """Return the seconds that each expert takes of each client, (num_clients, num_experts).
+def _seconds(
+    rng: np.random.Generator, phones: Phones, expert_bytes: FloatArray, fitness: FloatArray, planted: Alignment
+) -> tuple[FloatArray, FloatArray]:
+    """Return each client's budget of seconds, and the seconds that an expert takes, (num_clients, num_experts).
 
     On a typical phone and link, a mean expert takes as long to train as to move; this ratio is chosen.
     """
     moving = np.multiply.outer(phones.seconds_per_byte, expert_bytes)
     typical = np.median(phones.seconds_per_byte) * expert_bytes
-    training: FloatArray = fitness * typical
-    training *= phones.slowness[:, None]
-    training += moving
-    return training
+    training = fitness * typical * phones.slowness[:, None]
+    cost: FloatArray = training + moving
+    spent = np.add.reduceat(cost[planted.clients(), planted.experts], planted.indptr[:-1])
+    return spent * rng.uniform(1.0, SLACK, size=len(spent)), cost
 
 
 def _stacked(

@@ -1,6 +1,6 @@
 """Linear assignment by replication: each place at an expert is one column. The matrix is dense, so sizes are small.
 
-A one-to-one problem needs no replication, and its fitness is passed on as it is.
+Where the largest matching is a best one, the fitness is replicated as it is, and not at all for one place each.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ class Replicated:
         if reason:
             return reason
         places = one_each.places(problem)
-        columns = int((places.must + places.may).sum()) + _num_idle(places)
+        columns = int((places.must + places.may).sum())
+        columns += 0 if one_each.full_places(problem) is not None else places.idle
         size = 8.0 * problem.num_clients * columns
         if size > LARGEST_BYTES:
             return f"the replicated matrix would take {size / 1e9:.0f} GB"
@@ -41,10 +42,12 @@ class Replicated:
 
     def build(self, problem: AlignmentProblem) -> tuple[FloatArray, IntArray]:
         """Replicate columns; places that must be filled have a bonus, forbidden pairs have a penalty."""
-        if one_each.one_to_one(problem):
-            return problem.values().astype(np.float64, copy=False), np.arange(problem.num_experts)
+        full = one_each.full_places(problem)
+        if full is not None:
+            experts = np.repeat(np.arange(problem.num_experts), full)
+            value = problem.values().astype(np.float64, copy=False)
+            return value if (full == 1).all() else np.repeat(value, full, axis=1), experts
         places = one_each.places(problem)
-        num_idle = _num_idle(places)
         large = one_each.penalty(places.value)
         experts = np.repeat(np.arange(problem.num_experts), places.must + places.may)
         place = np.arange(len(experts)) - np.repeat(
@@ -53,9 +56,8 @@ class Replicated:
         value = np.where(places.forbidden, -2.0 * large * problem.num_clients, places.value)[:, experts]
         value[:, place < places.must[experts]] += large
         idle = np.where(places.demanding, -2.0 * large * problem.num_clients, 0.0)
-        if num_idle:
-            value = np.hstack([value, np.repeat(idle[:, None], num_idle, axis=1)])
-        return value, np.concatenate([experts, np.full(num_idle, -1)])
+        value = np.hstack([value, np.repeat(idle[:, None], places.idle, axis=1)])
+        return value, np.concatenate([experts, np.full(places.idle, -1)])
 
     def solve(self, model: tuple[FloatArray, IntArray]) -> Claim:
         """Solve, and map places back to experts."""
@@ -75,13 +77,6 @@ class Replicated:
         _, column_of, _ = lap.lapjv(-value, extend_cost=True)
         served = np.flatnonzero(column_of >= 0)
         return served, column_of[served]
-
-
-def _num_idle(places: one_each.Places) -> int:
-    """Return the number of columns for idle clients: none where it is best to fill as many places as possible."""
-    if not places.demanding.any() and not places.forbidden.any() and places.value.min(initial=0.0) >= 0.0:
-        return 0
-    return places.idle
 
 
 SCIPY, LAPX = Replicated("scipy"), Replicated("lap")

@@ -12,7 +12,7 @@ from benchmarks import instances, report
 from benchmarks.case import Case
 from benchmarks.entrants import find
 from benchmarks.machine import this_machine
-from benchmarks.peers.one_each import one_to_one
+from benchmarks.peers.one_each import full_places
 from benchmarks.rows import Table, make_row
 from benchmarks.shapes import SHAPES, byte_cases, shape_cases
 from benchmarks.solvers import run
@@ -71,16 +71,24 @@ def test_the_flow_peer_takes_capacities_groups_and_demands(name: str) -> None:
     assert found.status == "OPTIMAL for rounded costs"
 
 
-def test_one_to_one_problems_are_told_from_others() -> None:
-    fitness = np.ones((2, 3))
-    assert one_to_one(AlignmentProblem(fitness, client_demand=1, expert_capacity=1))
-    assert one_to_one(AlignmentProblem(fitness.T, expert_demand=1, expert_capacity=1))
-    assert one_to_one(AlignmentProblem(np.ones((2, 2)), expert_demand=1, expert_capacity=1))
-    assert not one_to_one(AlignmentProblem(fitness, expert_capacity=1))
-    assert not one_to_one(AlignmentProblem(fitness, client_demand=1, expert_capacity=2))
-    assert not one_to_one(AlignmentProblem(fitness, client_demand=1, expert_capacity=1, expert_demand=[1, 0, 0]))
-    assert not one_to_one(AlignmentProblem(fitness, 2, client_demand=1, expert_capacity=1))
-    assert not one_to_one(AlignmentProblem(fitness, client_demand=1, expert_capacity=1, eligible=fitness > 0))
+def places_of(fitness: object, *bounds: object, **more: object) -> list[int] | None:
+    places = full_places(AlignmentProblem(fitness, *bounds, **more))
+    return None if places is None else places.tolist()
+
+
+def test_problems_that_the_largest_matching_solves_are_told_from_others() -> None:
+    fitness, negative = np.ones((2, 3)), np.full((2, 3), -1.0)
+    assert places_of(negative, client_demand=1, expert_capacity=1) == [1, 1, 1]
+    assert places_of(negative.T, expert_demand=1, expert_capacity=1) == [1, 1]
+    assert places_of(-np.ones((2, 2)), expert_demand=1, expert_capacity=1) == [1, 1]
+    assert places_of(fitness, expert_capacity=1) == [1, 1, 1]
+    assert places_of(negative, expert_capacity=1) is None
+    assert places_of(fitness, client_demand=1, expert_capacity=2) == [2, 2, 2]
+    assert places_of(fitness.T, client_demand=[1, 0, 0], expert_capacity=1) is None
+    assert places_of(fitness, client_demand=1, expert_capacity=1, expert_demand=[1, 0, 0]) is None
+    assert places_of(fitness, 2, client_demand=1, expert_capacity=1) is None
+    assert places_of(fitness.T, expert_capacity=1, expert_demand=2) is None
+    assert places_of(fitness, client_demand=1, expert_capacity=1, eligible=np.eye(2, 3, dtype=bool)) is None
 
 
 def test_negative_fitness_leaves_places_empty() -> None:
@@ -88,9 +96,11 @@ def test_negative_fitness_leaves_places_empty() -> None:
     assert best_of("scipy-lsa", problem).objective == 2.0
 
 
-def test_what_is_not_square_is_refused_by_the_square_peer() -> None:
-    for name, size in (("rectangular-uniform", (4, 6)), ("wide-c4e1", (4, 4)), ("square-uniform", (6, 4))):
+def test_what_is_no_perfect_matching_is_refused_by_the_peer_for_these() -> None:
+    for name, size in (("rectangular-uniform", (4, 6)), ("wide-c4e1", (4, 4)), ("wide-c1e2", (6, 4))):
         assert find("ortools-lsa").refusal(make(name, *size)) is not None
+    problem = make("square-uniform", 9, 4)
+    assert best_of("ortools-lsa", problem).objective == pytest.approx(solve(problem, "flow").objective, rel=1e-6)
 
 
 def test_every_shape_can_be_made_small_and_the_warm_up_keeps_the_shape() -> None:
