@@ -3,8 +3,9 @@
 A client must have one expert of each layer, or it cannot run a forward pass. Its memory decides how many experts it has
 in all layers together. Clients are mixtures of domains of text, and each domain prefers some experts of each layer.
 
-The skew is fitted to real routing. The share of a domain's tokens that an expert receives is nearly lognormal. Its
-logarithm is a part that all domains share plus a part of the domain's own. The standard deviations of the two parts:
+The skew is fitted to real routing. The share of a domain's tokens that an expert receives is drawn as a lognormal. Its
+logarithm is a part that all domains share plus a part of the domain's own. In real counts the two parts have these
+standard deviations, by the variances within and between the experts of a layer. The real tails are somewhat heavier.
 
 ===============================  =================  =================  =================
 model                            layer 0            layer 7            layer 15
