@@ -10,6 +10,8 @@ from pathlib import Path
 from problems.orlib import Sense
 
 WARM_UP_CLIENTS = 128
+WARM_UP_SHARE = 4
+"""A warm-up instance of the same shape has a quarter of the clients and of the experts."""
 WARM_UP_STORED = 40_000
 """Clients of a warm-up instance that is read from a file: enough to compile the checks of large problems."""
 LIMIT_MARK = "@"
@@ -26,7 +28,7 @@ class Case:
     Parameters
     ----------
     family
-        A name in ``FAMILIES``, or the path of the file that holds the problem.
+        A name in ``FAMILIES`` or ``SHAPES`` (:mod:`benchmarks.shapes`), or the path of the file that holds the problem.
     num_clients, num_experts, seed
         Sizes and seed of the instance; a file has no seed.
     one_each
@@ -38,6 +40,8 @@ class Case:
         Seconds that our solvers are given; None: the limit of the command line.
     sense
         Of a GAP file: whether it holds costs ("min") or profits ("max").
+    same_shape
+        Whether the warm-up instance has fewer experts as well: where the ratio of clients to experts is what counts.
     """
 
     family: str
@@ -48,6 +52,7 @@ class Case:
     stored: str = ""
     time_limit: float | None = None
     sense: Sense | None = None
+    same_shape: bool = False
 
     @property
     def name(self) -> str:
@@ -78,6 +83,9 @@ class Case:
             return Case("gap-a", WARM_UP_CLIENTS // 4, 4)
         if self.from_file:
             return Case("uniform", WARM_UP_CLIENTS, 4)
+        if self.same_shape:
+            clients, experts = (max(size // WARM_UP_SHARE, 1) for size in (self.num_clients, self.num_experts))
+            return replace(self, num_clients=clients, num_experts=experts)
         clients = min(self.num_clients, WARM_UP_STORED if self.stored else WARM_UP_CLIENTS)
         return replace(self, num_clients=clients)
 

@@ -17,6 +17,7 @@ from alignsolve import AlignmentProblem, RowBlocks
 from alignsolve.io import load_problem, save_problem
 from alignsolve.numerics import RealArray
 from benchmarks.case import DIMACS, READABLE, Case
+from benchmarks.shapes import SHAPES
 from problems import FAMILIES, dimacs, orlib
 from problems.planted import balanced
 
@@ -39,7 +40,8 @@ def make(case: Case) -> AlignmentProblem:
 def _make_in_memory(case: Case) -> AlignmentProblem:
     """Make the instance by its family."""
     rng = np.random.default_rng([case.seed, case.num_clients, case.num_experts])
-    problem = FAMILIES[case.family](rng, num_clients=case.num_clients, num_experts=case.num_experts)
+    family = SHAPES[case.family] if case.family in SHAPES else FAMILIES[case.family]
+    problem = family(rng, num_clients=case.num_clients, num_experts=case.num_experts)
     return _one_each(problem) if case.one_each else problem
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alignsolve.numerics import OPTIMALITY
 from benchmarks.case import LIMIT_MARK, limit_of
 from benchmarks.entrants import in_order
+from benchmarks.peers import PEERS
 from benchmarks.summary import CORRECT, Standing, slopes
 
 LARGE = 100.0
@@ -51,6 +52,7 @@ def sections(found: Sequence[Standing], *, reference: str, in_process: bool) -> 
             _time,
         ),
         _against(timed, reference),
+        _best_peers(timed),
         _pivot(
             timed,
             "Peak memory",
@@ -108,6 +110,40 @@ def _against(timed: Sequence[Standing], reference: str) -> Section:
     compared = [one for one in timed if one.instance in base and one.contender != reference]
     note = f"Median total time of {reference} divided by the contender's, on the same instance in the same run."
     return _pivot(compared, f"Against {reference}", note, lambda one: f"{base[one.instance] / one.total:.3g}")
+
+
+def _best_peers(timed: Sequence[Standing]) -> Section:
+    """Return the fastest peer of each instance, and its time divided by that of each other contender."""
+    others = in_order(one.contender for one in timed if one.contender not in PEERS)
+    best: dict[str, Standing] = {}
+    for one in timed:
+        if one.contender in PEERS and one.outcome == "answered":
+            known = best.setdefault(one.instance, one)
+            best[one.instance] = min(known, one, key=lambda each: (each.gap > CORRECT, each.total))
+    totals = {(one.instance, one.contender): one.total for one in timed}
+    cells = [
+        [
+            *(instance, peer.contender, _milliseconds(peer.total)),
+            *(_compared(peer.total, totals.get((instance, name), math.nan)) for name in others),
+        ]
+        for instance, peer in best.items()
+    ]
+    note = (
+        "The fastest peer that reached the best bound of the instance, or the fastest of all where none did; its "
+        "median milliseconds; then for each other contender its own, and the peer's time divided by it. ! marks one "
+        "that is slower than the peer."
+    )
+    return Section("Against the best peer", note, ["instance", "best peer", "ms", *others], cells if others else [])
+
+
+def _compared(peer: float, total: float) -> str:
+    if math.isnan(total):
+        return "—"
+    return f"{_milliseconds(total)} / {peer / total:.3g}" + (" !" if total > peer else "")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}" if seconds < 0.1 else f"{1e3 * seconds:.0f}"
 
 
 def _overhead(found: Sequence[Standing], reference: str) -> Section:

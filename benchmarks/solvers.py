@@ -1,4 +1,4 @@
-"""Race solvers: ``python -m benchmarks.solvers --suite small|scale|hard|peers|memory|overhead|limits|budgets|gap``.
+"""Race solvers: ``python -m benchmarks.solvers --suite NAME``, a suite of :mod:`benchmarks.suites` or ``gap``.
 
 On every instance of the suite the contenders take turns, each in its own process. Answers are judged by the problem's
 own data. Every measurement becomes a raw row at once. A race that is started again resumes where it stopped; choose
@@ -11,6 +11,7 @@ Your own solver (any callable of the Solver protocol) and your own problems, aga
 """
 
 import fnmatch
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import gap, overhead, report
+from benchmarks.case import Case
 from benchmarks.instances import files, make, remove_stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
@@ -30,7 +32,7 @@ QUICK_CLIENTS, QUICK_TIMEOUT = 1000, 20.0
 
 def main(
     suite: Annotated[
-        str, typer.Option(help="small, scale, hard, peers, memory, overhead, limits, budgets, gap")
+        str, typer.Option(help="small, scale, hard, peers, shapes, bytes, memory, overhead, limits, budgets, gap")
     ] = "small",
     repeats: Annotated[int | None, typer.Option(help="Repeats of each contender on each instance.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which an attempt is killed.")] = None,
@@ -92,9 +94,9 @@ def run(
         wanted = [entrant for entrant in suite.contenders if _matches(f"{case.name}/{entrant}", only or ["*"])]
         missing = table.missing(name, case, wanted, suite.repeats)
         for entrant in wanted:
-            slow = table.too_slow(name, case, entrant)
-            if slow is not None and missing[entrant]:
-                skipped = Trial("skipped", f"timed out at {slow.num_clients} clients")
+            reason = _reason_to_skip(name, suite, table, case, entrant)
+            if reason and missing[entrant]:
+                skipped = Trial("skipped", reason)
                 _record(table, make_row(name, case, entrant, missing.pop(entrant)[0], skipped, machine))
         if not any(missing.values()):
             continue
@@ -111,6 +113,15 @@ def run(
         if case.stored:
             remove_stored(case)
             remove_stored(case.warm_up())
+
+
+def _reason_to_skip(name: str, suite: Suite, table: Table, case: Case, entrant: str) -> str:
+    """Return why a contender is not asked for an instance; empty if it is."""
+    most = suite.most_pairs.get(entrant, math.inf)
+    if case.num_clients * case.num_experts > most:
+        return f"asked for at most {most:,} pairs in this suite"
+    slow = table.too_slow(name, case, entrant)
+    return "" if slow is None else f"timed out at {slow.num_clients} clients"
 
 
 def _customised(name: str, own: list[str], folder: Path | None, data: Path | None, *, quick: bool) -> Suite:

@@ -1,6 +1,7 @@
 """The suites: the instances that are raced, and the contenders that race on them. Every suite answers one question."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from alignsolve import SOLVERS, ProblemClass
 from benchmarks.case import Case
 from benchmarks.peers import PEERS
+from benchmarks.shapes import byte_cases, shape_cases
 from problems import FAMILIES
 
 
@@ -25,6 +27,8 @@ class Suite:
         Names of contenders; one that cannot take an instance gets a row that says so.
     repeats, timeout, time_limit
         Defaults of the command line: number of repeats, timeout of each attempt in seconds, time limit of our solvers.
+    most_pairs
+        Contenders that are asked for small instances only: the most pairs (clients × experts) of an instance.
     """
 
     question: str
@@ -33,6 +37,7 @@ class Suite:
     repeats: int = 3
     timeout: float = 60.0
     time_limit: float | None = None
+    most_pairs: Mapping[str, int] = field(default_factory=dict)
 
 
 def cardinality_families() -> tuple[str, ...]:
@@ -54,6 +59,10 @@ GENERAL = tuple(name for name in ("lagrangian", "cpsat", "ilp") if name in SOLVE
 BUDGETS = ((100, 16, 1.0), (1000, 32, 20.0), (10_000, 32, 20.0), (100_000, 64, 60.0), (1_000_000, 64, 90.0))
 """Clients, experts, and time limits in seconds of the suite ``budgets``."""
 REFERENCE = "ortools"
+USUAL = ("scipy-lsa", "lapx", "ortools", "ortools-lsa", "highs-simplex")
+"""The peers that a user would take for an assignment or a flow."""
+SMALL_PAIRS = 1 << 18
+"""Pairs (clients × experts) up to which the suite ``shapes`` asks HiGHS."""
 
 
 def suites() -> dict[str, Suite]:
@@ -95,6 +104,13 @@ def suites() -> dict[str, Suite]:
         ),
         "memory": Suite("How much memory is needed beside the fitness?", memory, ("price",), timeout=600.0),
         "overhead": Suite("What does solve() add to its back end?", overhead, ("flow", REFERENCE), repeats=9),
+        "shapes": Suite(
+            "Is any shape slower than the best tool that a user would take for it?",
+            shape_cases(),
+            ("auto", *USUAL),
+            most_pairs={"highs-simplex": SMALL_PAIRS},
+        ),
+        "bytes": Suite("What does a budget of bytes over all layers cost?", byte_cases(), ("auto",), timeout=150.0),
         "limits": Suite(
             "Which solvers keep a time limit, and how good are their answers?", limits, tuple(SOLVERS), 1, timeout=150.0
         ),

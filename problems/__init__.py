@@ -25,7 +25,9 @@ from problems.infeasible import (
     unaffordable_row,
 )
 from problems.integers import integers
+from problems.layered import layered, layered_bytes, layered_mixed
 from problems.layers import layers, layers_under_one_budget
+from problems.one_to_one import rectangular, square
 from problems.outlier import outlier
 from problems.popular import popular
 from problems.rank1 import rank1
@@ -36,6 +38,7 @@ from problems.ties import ties
 from problems.tight import tight
 from problems.uniform import uniform
 from problems.weighted import weighted, weighted_bytes
+from problems.wide import wide
 
 FAMILIES = {
     "uniform": Family(uniform),
@@ -54,6 +57,12 @@ FAMILIES = {
     "required": Family(required),
     "layers": Family(layers),
     "layers-budget": Family(layers_under_one_budget),
+    "layered": Family(layered),
+    "layered-bytes": Family(layered_bytes),
+    "layered-mixed": Family(layered_mixed),
+    "square": Family(square),
+    "rectangular": Family(rectangular),
+    "wide": Family(wide),
     "soft": Family(soft),
     "weighted": Family(weighted),
     "weighted-bytes": Family(weighted_bytes),

@@ -7,6 +7,7 @@ and the package that it calls.
 
 PEERS = {
     "ortools": "benchmarks.peers.ortools_flow:MIN_COST_FLOW",
+    "ortools-lsa": "benchmarks.peers.ortools_assignment:LINEAR_ASSIGNMENT",
     "highs-ipm": "benchmarks.peers.highs:INTERIOR_POINT",
     "highs-simplex": "benchmarks.peers.highs:SIMPLEX",
     "highs-mip": "benchmarks.peers.highs:MIP",

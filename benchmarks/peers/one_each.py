@@ -16,6 +16,26 @@ def refusal(problem: AlignmentProblem) -> str | None:
     return beyond(problem, PLAIN)
 
 
+def full_places(problem: AlignmentProblem) -> IntArray | None:
+    """Return the number of places at each expert, if a matching that is as large as possible solves the problem.
+
+    That is so where all pairs are eligible, no demand is left out by such a matching, and filling places is never bad.
+    Otherwise None.
+    """
+    if problem.eligible is not None or problem.required is not None or (problem.client_capacity != 1).any():
+        return None
+    n = problem.num_clients
+    most = np.floor(np.minimum(problem.expert_capacity, n)).astype(np.int64)
+    total = int(most.sum())
+    if (n > total and problem.client_demand.any()) or (n < total and problem.expert_demand.any()):
+        return None
+    if (problem.expert_demand > most).any():
+        return None
+    all_clients, all_places = problem.client_demand.all(), (problem.expert_demand == most).all()
+    forced = (n <= total and all_clients) or (n >= total and all_places)
+    return most if forced or problem.values().min(initial=0.0) >= 0.0 else None
+
+
 @dataclass(frozen=True)
 class Places:
     """Places at experts, which must or may be filled, and places for clients without an expert.

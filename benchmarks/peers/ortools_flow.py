@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve import Alignment, AlignmentProblem
+from alignsolve import Alignment, AlignmentProblem, Feature
 from alignsolve.numerics import FloatArray, IntArray
 from benchmarks.contender import Claim, beyond
 from benchmarks.peers.network import TAKES, Network, draw
@@ -22,7 +22,7 @@ class MinCostFlow:
         """Name features that a plain flow cannot express."""
         return beyond(problem, TAKES)
 
-    def build(self, problem: AlignmentProblem) -> tuple[Any, IntArray, Network]:
+    def build(self, problem: AlignmentProblem) -> tuple[Any, IntArray, Network, str]:
         """Add all arcs at once."""
         from ortools.graph.python import min_cost_flow  # noqa: PLC0415
 
@@ -35,17 +35,22 @@ class MinCostFlow:
             whole_costs(network.cost, len(network.supply)),
         )
         flow.set_nodes_supplies(np.arange(len(network.supply), dtype=np.int32), network.supply)
-        return flow, arcs[: len(network.clients)], network
+        return flow, arcs[: len(network.clients)], network, rounding(problem)
 
-    def solve(self, model: tuple[Any, IntArray, Network]) -> Claim:
+    def solve(self, model: tuple[Any, IntArray, Network, str]) -> Claim:
         """Solve, and read the pairs that carry flow."""
-        flow, arcs, network = model
+        flow, arcs, network, note = model
         status = flow.solve()
         if status != flow.OPTIMAL:
             return Claim(status.name)
         chosen = flow.flows(arcs) > 0
         x = Alignment.from_pairs(network.clients[chosen], network.experts[chosen], network.num_clients)
-        return Claim(status.name, x)
+        return Claim(status.name + note, x)
+
+
+def rounding(problem: AlignmentProblem) -> str:
+    """Return the addition to the status of a peer that rounds costs to integers; empty for whole fitness."""
+    return " for rounded costs" if Feature.FRACTIONAL_VALUES in problem.features else ""
 
 
 def whole_costs(cost: FloatArray, num_nodes: int) -> IntArray:

@@ -1,4 +1,7 @@
-"""Linear assignment by replication: each place at an expert is one column. The matrix is dense, so sizes are small."""
+"""Linear assignment by replication: each place at an expert is one column. The matrix is dense, so sizes are small.
+
+Where the largest matching is a best one, the fitness is replicated as it is, and not at all for one place each.
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +33,8 @@ class Replicated:
         if reason:
             return reason
         places = one_each.places(problem)
-        columns = int((places.must + places.may).sum()) + places.idle
+        columns = int((places.must + places.may).sum())
+        columns += 0 if one_each.full_places(problem) is not None else places.idle
         size = 8.0 * problem.num_clients * columns
         if size > LARGEST_BYTES:
             return f"the replicated matrix would take {size / 1e9:.0f} GB"
@@ -38,6 +42,11 @@ class Replicated:
 
     def build(self, problem: AlignmentProblem) -> tuple[FloatArray, IntArray]:
         """Replicate columns; places that must be filled have a bonus, forbidden pairs have a penalty."""
+        full = one_each.full_places(problem)
+        if full is not None:
+            experts = np.repeat(np.arange(problem.num_experts), full)
+            value = problem.values().astype(np.float64, copy=False)
+            return value if (full == 1).all() else np.repeat(value, full, axis=1), experts
         places = one_each.places(problem)
         large = one_each.penalty(places.value)
         experts = np.repeat(np.arange(problem.num_experts), places.must + places.may)

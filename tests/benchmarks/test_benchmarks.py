@@ -23,6 +23,7 @@ from benchmarks.machine import this_machine
 from benchmarks.measure import race
 from benchmarks.peers import PEERS
 from benchmarks.rows import Row, Table, best_bounds, gap, make_row, read
+from benchmarks.shapes import SHAPES
 from benchmarks.solvers import run
 from benchmarks.suites import Suite, suites
 from benchmarks.summary import profile, slopes, standings
@@ -104,8 +105,8 @@ def test_highs_reaches_our_optimum_and_its_prices_prove_it(tmp_path: Path) -> No
 
 
 def test_every_peer_takes_something_that_we_take() -> None:
-    plain = make("uniform", one_each=True)
-    assert [name for name in PEERS if find(name).refusal(plain) is not None] == []
+    plain, square = make("uniform", one_each=True), make("rectangular", 5, 5)
+    assert [name for name in PEERS if find(name).refusal(plain) and find(name).refusal(square)] == []
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_contenders_stand_in_the_same_order_everywhere() -> None:
 
 def test_every_suite_names_families_and_contenders_that_exist() -> None:
     for suite in suites().values():
-        assert {case.family for case in suite.cases} <= FAMILIES.keys()
+        assert {case.family for case in suite.cases} <= FAMILIES.keys() | SHAPES.keys()
         for name in suite.contenders:
             assert find(name) is not None
         sizes = [case.num_clients for case in suite.cases]
