@@ -1,4 +1,4 @@
-"""How near fitness is to a simple pattern, from a small sample: a sum or a product of a client's and an expert's number.
+"""How near fitness is to a sum or a product of a client's and an expert's number, from a small sample.
 
 Then hardly anything tells the clients apart, and prices settle only through long chains of moves.
 """

@@ -4,9 +4,9 @@ Where experts are many, a real model with thousands of them, hardly any pair mat
 expert's good clients, a tenth of all or less. The search sifts them:
 
 1. Choose the promising pairs: each client's best in each group, and each expert's best clients (``candidates``).
-2. Build the flow network of these pairs. A group gets nodes only where its bounds would be broken without (``network``).
-3. Find the best flow: first nearly, by cost scaling (``cost_scaling``), then exactly (``repair``). The potentials of the
-   nodes come with it, and those of the experts are prices.
+2. Build the flow network of these pairs (``network``). A group gets a node only where its bounds are broken without.
+3. Find the best flow: first nearly, by cost scaling (``cost_scaling``), then exactly (``repair``). The potentials of
+   the nodes come with it, and those of the experts are prices.
 4. Price all pairs in one pass. A pair outside the network whose fitness exceeds what its client and its expert ask for
    comes in, and the search goes on from the flow and the potentials that it has.
 5. When no such pair is left, the prices prove the flow to be the best of the whole problem.
@@ -17,7 +17,6 @@ largest, the problem is infeasible, and the prices lead to a witness.
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -30,10 +29,10 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
+from alignsolve.solvers.common.pattern import strongest_pattern
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
-from alignsolve.solvers.common.pattern import strongest_pattern
 from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Network, Terms
@@ -281,8 +280,10 @@ class _Search:
                 net, entry = self._net()
                 # Demands that only now show are far from met: small steps would never get there.
                 tolerance = warm * SHRINK if added > FEW_WRONG else tolerance
-            elif tolerance <= precise and self._repair(net, entry, QUICKLY * len(net.to) if tolerance > 1 else math.inf):
-                return
+            elif tolerance <= precise:
+                limit = QUICKLY * len(net.to) if tolerance > 1 else math.inf
+                if self._repair(net, entry, limit):
+                    return
             tolerance = max(tolerance // SHRINK, 1)
 
     def _phase(self, net: Any, entry: Any, unit: float, tolerance: int) -> None:

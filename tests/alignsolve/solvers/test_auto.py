@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, Answer, Proof, Status, solve
+from alignsolve.data.blocks import RowBlocks
 from alignsolve.solvers import auto
 from alignsolve.solvers.auto import Auto
 from alignsolve.solvers.greedy import Greedy
@@ -52,38 +53,34 @@ def test_infeasible_is_told_without_an_alignment():
 
 @pytest.mark.parametrize(
     ("shape", "chosen"),
-    [((24, 3), "Flow"), ((100, 16), "Price"), ((256, 32), "Price"), ((33, 31), "Flow"), ((64, 64), "Price")],
+    [((24, 3), "Flow"), ((100, 16), "Price"), ((256, 32), "Price"), ((33, 31), "Flow"), ((64, 64), "Sift")],
 )
 def test_the_cardinality_class_goes_to_the_solver_of_its_size(shape, chosen):
     problem = AlignmentProblem(np.random.default_rng(0).random(shape), client_capacity=1, expert_demand=1)
-    answers = {name: solve(problem, name) for name in ("auto", "flow", "price")}
+    answers = {name: solve(problem, name) for name in ("auto", "flow", "price", "sift")}
     assert answers["auto"].stats["chosen"] == chosen
     assert len({answer.objective for answer in answers.values()}) == 1
 
 
-RANK_ONE = np.outer(np.random.default_rng(1).random(80), np.random.default_rng(2).random(40))
-NOISE = np.random.default_rng(3).random((80, 40))
-ADDITIVE = NOISE[:, :1] + NOISE[:1]
-OPEN = NOISE > 0.2
+NOISE = np.random.default_rng(3).random((160, 40))
+LAYERS = np.arange(40) // 10
 
 
 @pytest.mark.parametrize(
     ("problem", "chosen"),
     [
-        (AlignmentProblem(RANK_ONE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(RANK_ONE + 0.01 * NOISE + ADDITIVE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(NOISE, switching_cost=10.0 * RANK_ONE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(np.where(OPEN, RANK_ONE, np.nan), eligible=OPEN, expert_capacity=2), "Flow"),
-        (AlignmentProblem(np.where(OPEN, NOISE, np.nan), eligible=OPEN, expert_capacity=2), "Price"),
-        (AlignmentProblem(NOISE, eligible=np.zeros((80, 40), dtype=bool), expert_capacity=2), "Price"),
-        (AlignmentProblem(ADDITIVE, expert_capacity=2), "Price"),
-        (AlignmentProblem(np.ones((80, 40)), expert_capacity=2), "Price"),
-        (AlignmentProblem(NOISE, expert_capacity=2, expert_group=np.arange(40) // 10, group_capacity=1), "Flow"),
-        (AlignmentProblem(np.repeat(RANK_ONE, 4, axis=0), expert_capacity=8), "Price"),
+        (AlignmentProblem(NOISE, expert_capacity=4), "Price"),
+        (AlignmentProblem(NOISE[:159], expert_capacity=4), "Sift"),
+        (AlignmentProblem(NOISE, expert_capacity=3), "Sift"),
+        (AlignmentProblem(NOISE, expert_capacity=3, overload_penalty=0.1), "Price"),
+        (AlignmentProblem(NOISE[:80], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Price"),
+        (AlignmentProblem(NOISE[:79], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Sift"),
+        (AlignmentProblem(NOISE[:, :16], expert_capacity=1), "Price"),
+        (AlignmentProblem(RowBlocks((40, 40), float, lambda start, stop: NOISE[start:stop])), "Price"),
     ],
-    ids=["rank 1", "near", "switching", "gaps", "sparse", "none", "additive", "constant", "groups", "many clients"],
+    ids=["many clients", "fewer", "few places", "soft", "groups", "fewer with groups", "few experts", "not in memory"],
 )
-def test_where_experts_are_many_fitness_and_groups_tell_the_faster_one(problem, chosen):
+def test_many_experts_for_the_clients_that_they_serve_are_sifted(problem, chosen):
     assert [type(solver).__name__ for solver in Auto().chosen(problem)] == [chosen]
 
 

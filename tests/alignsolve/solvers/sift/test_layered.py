@@ -42,7 +42,8 @@ def layer(rng, n, scale, *, whole, hard):
     if rng.random() < 0.2:
         fields |= {"switching_cost": rng.integers(0, 3, e), "previous": rng.random((n, e)) < 0.3}
     if not hard:
-        fields |= {"overload_penalty": rng.integers(0, 3, e) * scale, "shortfall_penalty": rng.integers(0, 3, e) * scale}
+        over, short = scale * rng.integers(0, 3, (2, e))
+        fields |= {"overload_penalty": over, "shortfall_penalty": short}
     return AlignmentProblem(fitness, **fields)
 
 
