@@ -112,10 +112,11 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
 
 def _groups_plainly_fit(problem: ProblemView) -> bool:
     """Whether it is clear from the sizes of the groups, with every pair eligible, that every row has a choice."""
-    least, most = problem.group_demand, problem.group_capacity
-    if problem.eligible is not None or problem.client_budget is not None or least is None or most is None:
+    least, most, group = problem.group_demand, problem.group_capacity, problem.expert_group
+    if problem.eligible is not None or problem.client_budget is not None:
         return False
-    room = np.minimum(most, np.bincount(problem.expert_group, minlength=problem.num_groups))
+    assert group is not None and least is not None and most is not None  # noqa: PT018  (they come together)
+    room = np.minimum(most, np.bincount(group, minlength=problem.num_groups))
     within = (least <= room).all() and (least.sum(axis=1) <= problem.client_capacity).all()
     return bool(within and (problem.client_demand <= room.sum(axis=1)).all())
 

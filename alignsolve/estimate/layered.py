@@ -7,7 +7,7 @@ layer, without which the client could not run a forward pass, and the rest in pr
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -127,19 +127,24 @@ def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
 def split_reports(reports: Sequence[Report], sizes: tuple[int, ...]) -> list[list[Report]]:
     """Return each layer's part of the reports, with the layer's experts numbered from 0."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    return [[_part(report, int(start), int(stop)) for report in reports] for start, stop in itertools.pairwise(starts)]
+    layer_of = np.repeat(np.arange(len(sizes)), sizes)
+    split = [_parts(report, starts, layer_of) for report in reports]
+    return [[parts[k] for parts in split] for k in range(len(sizes))]
 
 
-def _part(report: Report, start: int, stop: int) -> Report:
-    inside = (report.experts >= start) & (report.experts < stop)
-    return replace(
-        report,
-        experts=report.experts[inside] - start,
-        usage=report.usage[inside],
-        loss=report.loss[inside],
-        accuracy=report.accuracy[inside],
-        router_mass=None if report.router_mass is None else report.router_mass[start:stop],
-    )
+def _parts(report: Report, starts: IntArray, layer_of: IntArray) -> list[Report]:
+    """Return a report's part of every layer; the pairs keep their order."""
+    layers = layer_of[report.experts]
+    order = np.argsort(layers, kind="stable")
+    ends = np.searchsorted(layers[order], np.arange(len(starts)))
+    experts = report.experts[order] - starts[layers[order]]
+    usage, loss, accuracy = report.usage[order], report.loss[order], report.accuracy[order]
+    parts = []
+    for k, (start, stop) in enumerate(itertools.pairwise(starts)):
+        own = slice(ends[k], ends[k + 1])
+        mass = None if report.router_mass is None else report.router_mass[start:stop]
+        parts.append(report.part(experts[own], usage[own], loss[own], accuracy[own], mass))
+    return parts
 
 
 def check_layers(sizes: Sequence[int], num_experts: int | None = None) -> None:

@@ -43,9 +43,7 @@ def grouped_rows(
     num_groups = len(first) - 1
     rest = np.empty(num_experts, dtype=prices.dtype)
     sums, sizes = np.zeros(1, dtype=prices.dtype), np.zeros(1)
-    dearest = 0.0
-    for j in range(num_experts):  # numba's own max takes seconds to compile
-        dearest = max(dearest, abs(float(prices[j])))
+    dearest = largest_size(prices)
     for i in range(n):
         possible = True
         taken, left = 0, 0
@@ -71,13 +69,13 @@ def grouped_rows(
                 possible = False
                 continue
             if need > 0:
-                _to_front(rest, begin, left, need)
+                to_front(rest, begin, left, need)
                 _add(rest, begin, begin + need, sums, sizes)
                 left -= need
                 for q in range(begin, left):
                     rest[q] = rest[q + need]
             if room - need < left - begin:
-                _to_front(rest, begin, left, room - need)
+                to_front(rest, begin, left, room - need)
                 left = begin + room - need
             taken += own + need
         # Step 3: the best of the rest, while the client's demand asks for them or they are worth something.
@@ -92,11 +90,20 @@ def grouped_rows(
             best[i], size[i], feasible[i] = 0, 0.0, False
             continue
         among = worthwhile if number <= worthwhile else left
-        _to_front(rest, 0, among, number)
+        to_front(rest, 0, among, number)
         _add(rest, 0, number, sums, sizes)
         best[i] = sums[0]
         size[i] = sizes[0] + 2.0 * (taken + number) * dearest
         feasible[i] = True
+
+
+@inner
+def largest_size(values: Matrix) -> float:
+    """The largest |value|; numba's own max and sum take seconds to compile."""
+    largest = 0.0
+    for j in range(len(values)):
+        largest = max(largest, abs(float(values[j])))
+    return largest
 
 
 @inner
@@ -108,7 +115,7 @@ def _add(values: Matrix, begin: int, end: int, sums: Matrix, sizes: Matrix) -> N
 
 
 @inner
-def _to_front(values: Matrix, begin: int, end: int, number: int) -> None:
+def to_front(values: Matrix, begin: int, end: int, number: int) -> None:
     """Exchange values until the ``number`` largest of begin..end − 1 stand first."""
     low, high, last = begin, end - 1, begin + number - 1
     if number == 1:

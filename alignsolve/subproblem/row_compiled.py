@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import FloatArray, RealArray, fixed
-from alignsolve.runtime.jit import absent, inner, kernel, present
-from alignsolve.subproblem.grouped_rows import grouped_rows
+from alignsolve.runtime.jit import absent, kernel, present
+from alignsolve.subproblem.grouped_rows import grouped_rows, largest_size
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.reduced_fitness import is_exact_in_integers
 from alignsolve.subproblem.row import RowOptima
@@ -61,7 +61,7 @@ def _plain_rows(
     has_allowed, has_required = present(allowed), present(required)
     rows, marks, enough, likely, kept, tops = desk
     fixed_number = np.zeros(BATCH, dtype=np.int64)
-    dearest = _dearest(prices)
+    dearest = largest_size(prices)
     for i in range(n):
         if i % BATCH == 0:
             # Phase 1, a batch at a time: reduced fitness; required experts are counted and shut; the likely are marked.
@@ -101,15 +101,6 @@ def _plain_rows(
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
         feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
-
-
-@inner
-def _dearest(prices: Matrix) -> float:
-    """The largest size of a price."""
-    dearest = 0.0
-    for j in range(len(prices)):  # numba's own max and sum take seconds to compile
-        dearest = max(dearest, abs(float(prices[j])))
-    return dearest
 
 
 def readable(values: RealArray) -> RealArray:

@@ -12,6 +12,8 @@ import numpy as np
 from alignsolve.numerics import IntArray
 from alignsolve.runtime.jit import kernel, present
 from alignsolve.solvers.sift.network import Terms
+from alignsolve.subproblem.grouped_rows import to_front
+from alignsolve.subproblem.reduced_compiled import subtract_price
 
 BESIDE = 3
 """Experts on either side of a client's place."""
@@ -61,7 +63,7 @@ def best_of_groups(
         most = count[i]
         for j in range(num_experts):
             g = group[j]
-            gain = value[i, j] - prices[j] - threshold[i, g]
+            gain = subtract_price(value[i, j], prices[j], 1.0) - threshold[i, g]
             n = size[g]
             if not gain > least or (n == most and (most == 0 or gain <= kept[g, n - 1])):
                 continue
@@ -137,6 +139,25 @@ def best_of_experts(value: Any, allowed: Any, inside: Any, count: Any) -> Any:
                 clients[found], experts[found] = i, j
                 found += 1
     return clients[:found], experts[:found]
+
+
+@kernel
+def beyond_capacity(value: Any, allowed: Any, prices: Any, capacity: Any) -> Any:
+    """Each client's first value − price beyond its capacity, (num_clients,): what one more expert would bring; ≥ 0."""
+    num_clients, num_experts = value.shape
+    asked, row = np.zeros(num_clients), np.empty(num_experts)
+    for i in range(num_clients):
+        worthwhile = 0
+        for j in range(num_experts):
+            gain = subtract_price(value[i, j], prices[j], 1.0)
+            if gain > 0.0 and (not present(allowed) or allowed[i, j]):
+                row[worthwhile] = gain
+                worthwhile += 1
+        if worthwhile > capacity[i]:
+            to_front(row, 0, worthwhile, capacity[i])
+            for q in range(capacity[i], worthwhile):
+                asked[i] = max(asked[i], row[q])
+    return asked
 
 
 def bands(terms: Terms, wanted: IntArray) -> Iterator[tuple[IntArray, IntArray]]:

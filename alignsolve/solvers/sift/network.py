@@ -67,7 +67,7 @@ class Terms:
         n, e = problem.shape
         self.value = np.ascontiguousarray(problem.values(), dtype=np.float64)
         self.allowed: BoolArray | None = problem.eligible
-        self.fixed = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        self.fixed: tuple[IntArray, ...] = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         if problem.required is not None:
             self.fixed = np.nonzero(problem.required)
             self.allowed = ~problem.required if self.allowed is None else self.allowed & ~problem.required
@@ -245,7 +245,7 @@ class Network:
         short = (loads < terms.problem.experts.least).any() or (inside < terms.group_demand).any()
         return bool(short or (inside.sum(axis=1) < terms.problem.client_demand).any())
 
-    def broken_groups(self, chosen: BoolArray) -> tuple[IntArray, IntArray]:
+    def broken_groups(self, chosen: BoolArray) -> tuple[IntArray, ...]:
         """Clients and groups whose bound the chosen pairs break, for want of a node of their own."""
         inside, _ = self.counts(chosen)
         broken = (inside < self.terms.group_demand) | (inside > self.terms.group_capacity)

@@ -33,7 +33,7 @@ from alignsolve.solvers.common.pattern import strongest_pattern
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
-from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups
+from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups, beyond_capacity
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Network, Terms
 from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
@@ -202,7 +202,7 @@ class _Search:
             self.chosen = held if self.network.fits(held) else self.chosen
         if self.warm:
             self.potential[self.network.first_expert :] = -prices
-            self.potential[1 : 1 + n] = self._asked(prices)
+            self.potential[1 : 1 + n] = beyond_capacity(terms.value, self.allowed, prices, wanted)
 
     def _given(self, alignment: Alignment | None) -> tuple[tuple[IntArray, IntArray], Any]:
         """Pairs of a known alignment that are not in yet, and all of its pairs that are allowed."""
@@ -222,18 +222,6 @@ class _Search:
             new &= self.allowed[clients, experts]
         self.inside[clients, experts] |= new
         return clients[new], experts[new]
-
-    def _asked(self, prices: FloatArray) -> FloatArray:
-        """What each client gives up for one more expert under the prices: its first reduced fitness beyond capacity."""
-        network, terms = self.network, self.terms
-        reduced = terms.value[network.clients, network.experts] - prices[network.experts]
-        order = np.lexsort((-reduced, network.clients))
-        ends = np.searchsorted(network.clients[order], np.arange(terms.value.shape[0] + 1))
-        place = ends[:-1] + terms.client_capacity - terms.fixed_inside.sum(axis=1)
-        beyond = place < ends[1:]
-        asked = np.zeros(len(place))
-        asked[beyond] = np.maximum(reduced[order[place[beyond]]], 0.0)
-        return asked
 
     def run(self) -> None:
         """Solve, let in what was left out, and solve again, until nothing is."""
@@ -356,7 +344,7 @@ class _Search:
         held = np.flatnonzero(self.chosen)
         clients, experts = network.clients[held], network.experts[held]
         worth = terms.value[clients, experts] + self.potential[network.first_expert + experts]
-        place = clients * too_many.shape[1] + terms.group[experts]
+        place = clients * terms.group_capacity.shape[1] + terms.group[experts]
         order = np.lexsort((worth, place))
         begin = np.searchsorted(place[order], place[order])
         dropped = np.arange(len(order)) - begin < too_many.ravel()[place[order]]
@@ -402,7 +390,7 @@ class _Search:
     def answer(self, other: Answer | None) -> Answer:
         """The alignment of the flow; where it is not complete, the other answer's with these prices."""
         network, fixed = self.network, self.terms.fixed
-        if other is not None and (self.unmet or len(network.broken_groups(self.chosen)[0])):
+        if other is not None and (self.unmet or network.broken_groups(self.chosen)[0].size):
             return Answer(other.x, self.prices, witness=other.witness, stats={**self.stats, "stopped": "time limit"})
         clients = np.concatenate([network.clients[self.chosen], fixed[0]])
         experts = np.concatenate([network.experts[self.chosen], fixed[1]])
