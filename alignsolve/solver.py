@@ -26,7 +26,7 @@ class Capabilities:
     exact
         Whether, given time, it proves its answer optimal wherever the problem's class allows it.
     presolve
-        Whether it may get a simpler problem with the same optimum in the place of the problem as given: other bounds, or
+        Whether it may get a simpler problem with the same optimum in place of the problem as given: other bounds, or
         parts of it. A method that is defined by the bounds as they are given, such as a baseline, says no.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from alignsolve.numerics import BoolArray, slack
 from alignsolve.presolve.reduction import Reduction, Rewritten, able, changed, portions
+from alignsolve.presolve.spending import holds
 from alignsolve.problem import AlignmentProblem
 
 
@@ -34,14 +35,16 @@ def drop_impossible_pairs(problem: AlignmentProblem) -> Reduction | None:
 
 def _too_dear(problem: AlignmentProblem, rows: slice) -> BoolArray:
     """Which eligible pairs of these clients, required ones apart, cost more than the budget: (rows, num_experts)."""
-    cost, budget = problem.expert_cost[rows], problem.client_budget[rows, None, :]
-    dearer = (cost > budget).any(axis=2)
-    if dearer.any():
-        i, j = np.nonzero(dearer)
-        excess = cost[i, j] - budget[i, 0]
-        dearer[i, j] = (excess > slack(budget[i, 0], cost[i, j])).any(axis=1)
     possible = able(problem, rows)
     if problem.required is not None:
         possible = possible & ~problem.required[rows]
-    impossible: BoolArray = dearer & possible
+    dear = np.zeros(possible.shape, dtype=np.bool_)
+    for r in range(problem.client_budget.shape[1]):
+        cost, budget = problem.expert_cost[rows, :, r], problem.client_budget[rows, r]
+        beyond = cost > (budget + 2.0 * slack(budget, budget))[:, None]
+        # Near the budget the tolerance's own arithmetic decides.
+        i, j = np.nonzero((cost > budget[:, None]) ^ beyond)
+        beyond[i, j] = ~holds(cost[i, j], budget[i])
+        dear |= beyond
+    impossible: BoolArray = dear & possible
     return impossible

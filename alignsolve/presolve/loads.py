@@ -26,10 +26,11 @@ def count_loads(problem: AlignmentProblem) -> Reduction | None:
     weight = _common_loads(problem, bounded)
     if weight is None:
         return None
-    soft = _soft_bounds(problem, weight)
-    if soft is None:
+    above = _counted(bounds.capacity, bounds.overload, weight, np.isfinite(bounds.overload + bounds.capacity))
+    below = _counted(bounds.demand, bounds.shortfall, weight, np.isfinite(bounds.shortfall) & (bounds.demand > 0))
+    if above is None or below is None:
         return None
-    capacity, demand, overload, shortfall = soft
+    (capacity, overload), (demand, shortfall) = above, below
     capacity = np.where(bounds.hard_capacity, _most_clients(problem, weight), capacity)
     demand = np.where(bounds.hard_demand, _fewest_clients(problem, weight), demand)
     if (bounds.hard_demand & (demand > np.minimum(capacity, problem.num_clients))).any():
@@ -58,22 +59,16 @@ def _common_loads(problem: AlignmentProblem, bounded: BoolArray) -> FloatArray |
     return weight if (weight > 0).all() else None
 
 
-def _soft_bounds(problem: AlignmentProblem, weight: FloatArray) -> tuple[FloatArray, ...] | None:
-    """Soft capacities and demands in clients, and their penalties per client; None unless exact."""
-    bounds = problem.experts
-    counted: list[FloatArray] = []
-    penalties: list[FloatArray] = []
-    for bound, penalty in ((bounds.capacity, bounds.overload), (bounds.demand, bounds.shortfall)):
-        priced = np.isfinite(penalty) & np.isfinite(bound) & ((bound > 0) | (bound is bounds.capacity))
-        count = np.where(priced, np.rint(bound / weight), bound)
-        per_client = np.where(priced, penalty * weight, penalty)
-        if not all(_is_product(*each) for each in zip(bound[priced], count[priced], weight[priced], strict=True)):
+def _counted(
+    bound: FloatArray, penalty: FloatArray, weight: FloatArray, soft: BoolArray
+) -> tuple[FloatArray, FloatArray] | None:
+    """Soft bounds in clients and their penalties per client, others unchanged: (num_experts,); None unless exact."""
+    count = np.where(soft, np.rint(bound / weight), bound)
+    per_client = np.where(soft, penalty * np.where(soft, weight, 1.0), penalty)
+    for j in np.flatnonzero(soft):
+        if not _is_product(bound[j], count[j], weight[j]) or not _is_product(per_client[j], penalty[j], weight[j]):
             return None
-        if not all(_is_product(*each) for each in zip(per_client[priced], penalty[priced], weight[priced], strict=True)):
-            return None
-        counted.append(count)
-        penalties.append(per_client)
-    return (*counted, *penalties)
+    return count, per_client
 
 
 def _is_product(product: float, factor: float, other: float) -> bool:

@@ -27,7 +27,7 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 
-PRESOLVE_PAIRS = 1 << 10
+PRESOLVE_PAIRS = 1 << 8
 """Pairs (clients × experts) from which a presolve is worth its time."""
 RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bounds, count_loads, drop_groups)
 """The reductions, in their order."""
