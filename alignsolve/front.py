@@ -74,9 +74,8 @@ def solve(
     seed, threads, progress
         As in :class:`~alignsolve.solver.Solver`.
     presolve
-        Whether the solver may get a simpler problem with the same optimum, if it allows that
-        (:class:`~alignsolve.Capabilities`). The answer is checked on the problem as given. ``stats["presolve"]`` tells
-        what was simplified.
+        Whether a solver that allows it gets a simpler problem with the same optimum. The answer is checked on the
+        problem as given. ``stats["presolve"]`` tells what was simplified.
     throw
         Raise when there is no alignment to return. If False, the solution tells why instead.
 
@@ -107,22 +106,17 @@ def solve(
     name, call = resolve(solver, gap=gap)
     began = time.monotonic()
     simpler = simplify(problem, call) if presolve else Presolved(problem)
-    simplified = time.monotonic()
+    seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
         _prepare(simpler, call)
-    started = time.monotonic() - (simplified - began)
+    started = time.monotonic() - seconds
     answer = _answer_without_solver(problem)
     if answer is None:
         kept_back = checking_seconds(problem, limit, threads) if limit < math.inf else 0.0
-        ask = _asking(name, call, seed)
-        try:
-            answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
-        except SolveError as error:
-            if throw or isinstance(error, UnsupportedError):
-                raise
-            answer = Answer(stats={"stopped": str(error)})
+        ask = _asking(name, call, seed, throw)
+        answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
     solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
@@ -138,9 +132,11 @@ def prepare(problem: AlignmentProblem, solver: Solver) -> None:
 
 def _prepare(simpler: Presolved, solver: Solver) -> None:
     own = getattr(solver, "prepare", None)
-    for problem in simpler.asked() if own is not None else ():
-        own(problem)
-    prepare_checks(simpler.given)
+    if own is not None:
+        for asked in simpler.asked():
+            own(asked)
+    for problem in dict.fromkeys((simpler.given, simpler.problem)):
+        prepare_checks(problem)
 
 
 def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
@@ -186,13 +182,18 @@ def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
     return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
 
 
-def _asking(name: str, call: Solver, seed: int) -> pipeline.Ask:
-    """How the presolved problem, or a part of it, is given to the solver."""
+def _asking(name: str, call: Solver, seed: int, throw: bool) -> pipeline.Ask:
+    """How the presolved problem, or a part of it, is given to the solver; a failure is an answer, unless to throw."""
 
     def ask(
         problem: AlignmentProblem, deadline: float, warm: WarmStart, threads: int | None, progress: ProgressHook | None
     ) -> Answer:
-        answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        try:
+            answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        except SolveError as error:
+            if throw or isinstance(error, UnsupportedError):
+                raise
+            answer = Answer(stats={"stopped": str(error)})
         if not isinstance(answer, Answer):
             raise TypeError(f"solver {name!r} must return an Answer, not {type(answer).__name__}")
         return answer

@@ -177,6 +177,12 @@ def _positions(chosen: IntArray, size: int) -> IntArray:
 
 
 def _joined_stats(answers: Sequence[Answer]) -> dict[str, Any]:
-    """The stats of the parts, in order, and why the first one that stopped early did so."""
-    stopped = [answer.stats["stopped"] for answer in answers if "stopped" in answer.stats]
-    return {"parts": [dict(answer.stats) for answer in answers], **({"stopped": stopped[0]} if stopped else {})}
+    """Seconds added up, texts that all parts share, why the first one that stopped did so, and the parts' own stats."""
+    told = [dict(answer.stats) for answer in answers]
+    joined: dict[str, Any] = {}
+    for name, value in ((name, value) for stats in told for name, value in stats.items()):
+        if name.endswith("_seconds"):
+            joined[name] = joined.get(name, 0.0) + value
+        elif name == "stopped" or (isinstance(value, str) and all(stats.get(name) == value for stats in told)):
+            joined.setdefault(name, value)
+    return {**joined, "parts": told}

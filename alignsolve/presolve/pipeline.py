@@ -32,6 +32,9 @@ PRESOLVE_PAIRS = 1 << 8
 RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bounds, count_loads, drop_groups)
 """The reductions, in their order."""
 
+PART_SECONDS = 0.1
+"""Time that the smallest part should have: child processes and checks take hundredths of a second."""
+
 Ask = Callable[[AlignmentProblem, float, WarmStart, int | None, ProgressHook | None], Answer]
 """Asks the solver: ``ask(problem, deadline, warm_start, threads, progress)``."""
 
@@ -63,12 +66,12 @@ class Presolved:
     @property
     def told(self) -> list[str]:
         """What was simplified, in words."""
-        apart = [f"{len(self.parts)} parts are solved apart"] if self.parts else []
+        apart = [f"falls apart into {len(self.parts)} parts"] if self.parts else []
         return [*(reduction.told for reduction in self.reductions), *apart]
 
     def asked(self) -> list[AlignmentProblem]:
-        """The problems that the solver gets."""
-        return [part.problem for part in self.parts] or [self.problem]
+        """The problems that the solver may get: the parts, or all in one where time is short."""
+        return [self.problem, *(part.problem for part in self.parts)]
 
     def answer(
         self, ask: Ask, warm: WarmStart, *, deadline: float, threads: int | None, progress: ProgressHook | None
@@ -86,10 +89,10 @@ class Presolved:
         """
         for reduction in self.reductions:
             warm = reduction.lower_warm_start(warm)
-        if self.split is None:
-            answer = ask(self.problem, deadline, warm, threads, progress)
-        else:
+        if self.split is not None and _leaves_time(self.split, deadline):
             answer = self._answer_apart(self.split, ask, warm, deadline, threads, progress)
+        else:
+            answer = ask(self.problem, deadline, warm, threads, progress)
         if any(reduction.proves_more for reduction in self.reductions):
             answer = _with_claims(self.problem, answer, threads, deadline)
         for reduction in reversed(self.reductions):
@@ -130,6 +133,14 @@ class Presolved:
             if is_infeasible(answer):
                 break
         return split.join(answers)
+
+
+def _leaves_time(split: Split, deadline: float) -> bool:
+    """Whether the smallest part's share of the time is long enough."""
+    if math.isinf(deadline):
+        return True
+    pairs = [part.pairs for part in split.parts]
+    return min(pairs) * (deadline - time.monotonic()) >= PART_SECONDS * sum(pairs)
 
 
 def presolve(problem: AlignmentProblem, *, rules: tuple[Rule, ...] = RULES, apart: bool = True) -> Presolved:

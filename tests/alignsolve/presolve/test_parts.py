@@ -144,7 +144,7 @@ def test_a_part_has_its_share_of_every_field():
 @pytest.mark.parametrize("problem", [blocks((6, 3), (5, 2), (4, 4), (3, 1)), layered(6)])
 def test_parts_are_solved_and_joined(problem, threads):
     apart = solve(problem, "flow", threads=threads)
-    assert apart.stats["presolve"][-1].endswith("parts are solved apart")
+    assert apart.stats["presolve"][-1].startswith("falls apart into")
     whole = solve(problem, "flow", presolve=False)
     assert (apart.objective, str(apart.proof), apart.gap) == (whole.objective, "PRICES", 0)
     again = solve(problem, "flow", threads=2, warm_start=whole)
@@ -181,6 +181,16 @@ def test_answers_that_lack_something_are_joined():
     strange = split.join([first, Answer([[2, 0], [0, 0]])])
     assert strange.x is None
     assert "is not an alignment" in strange.stats["rejected"]
+
+
+def test_stats_of_parts_are_joined():
+    answers = [
+        Answer(stats={"chosen": "Flow", "solver_seconds": 1.0, "found_by": "a", "rounds": 3}),
+        Answer(stats={"chosen": "Flow", "solver_seconds": 2.0, "found_by": "b", "rounds": 3, "stopped": "time limit"}),
+    ]
+    stats = split_in_two().join(answers).stats
+    assert stats.pop("parts") == [answer.stats for answer in answers]
+    assert stats == {"chosen": "Flow", "solver_seconds": 3.0, "stopped": "time limit"}
 
 
 def test_bounds_are_added_up_in_the_general_class():
@@ -240,6 +250,13 @@ def test_a_time_limit_is_shared_out_by_pairs():
     assert {given["threads"] for _, given, *_ in solver.given} == {4}
 
 
+def test_with_little_time_the_whole_is_solved_at_once():
+    solver = Recording()
+    solution = solve(blocks((6, 3), (5, 2), (4, 4)), solver, time_limit=0.2)
+    assert [shape for shape, *_ in solver.given] == [(15, 9)]
+    assert solution.stats["presolve"] == ["falls apart into 3 parts"]
+
+
 def test_without_a_time_limit_threads_are_shared():
     solver = Recording()
     solve(blocks((6, 3), (5, 2), (4, 4)), solver, threads=6)
@@ -261,5 +278,5 @@ def test_parts_are_simplified_in_their_turn():
     load = np.array([2.0, 2.0, 2.0, 1.0, 2.0, 3.0])
     fields = {"eligible": eligible, "client_load": load, "expert_capacity": 4.0}
     simpler = presolve(AlignmentProblem(np.arange(24.0).reshape(6, 4), **fields))
-    assert simpler.told == ["2 parts are solved apart"]
+    assert simpler.told == ["falls apart into 2 parts"]
     assert [each.class_ for each in simpler.asked()] == [ProblemClass.CARDINALITY, ProblemClass.GENERAL]
