@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignsolve.certificate.bound import bound
+from alignsolve.certificate.exact_bound import exact_bound
 from alignsolve.certificate.witness import confirm
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.numerics import is_proven
 from alignsolve.presolve.budgets import count_budgets
-from alignsolve.presolve.components import components
+from alignsolve.presolve.components import components, couples
 from alignsolve.presolve.groups import drop_groups
 from alignsolve.presolve.idle_bounds import drop_idle_bounds
 from alignsolve.presolve.impossible_pairs import drop_impossible_pairs
@@ -173,12 +175,18 @@ def presolve(problem: AlignmentProblem, *, rules: tuple[Rule, ...] = RULES, apar
 def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None, deadline: float) -> Answer:
     """Add what prices and witness prove about the simpler problem, as claims about the one before.
 
-    They count in the general class only, as a back end's word does: there the same prices may prove less.
+    They count in the general class only, as a back end's word does: there the same prices may prove less, and no exact
+    sums are made where rounding decides. The price of an expert without bounds becomes 0, which proves the most.
     """
     if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
         return replace(answer, infeasible=True)
-    prices = usable_prices(problem, answer)
-    if prices is None or (problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound)):
+    given = usable_prices(problem, answer)
+    if given is None:
         return answer
-    claimed = bound(problem, prices, threads=threads, deadline=deadline).value
-    return replace(answer, bound=min(answer.bound, claimed))
+    prices = np.where(couples(problem), problem.experts.project(given), 0.0)
+    if problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound):
+        return replace(answer, prices=prices)
+    claimed, lifted = bound(problem, prices, threads=threads, deadline=deadline)
+    if problem.class_ is ProblemClass.CARDINALITY and not is_proven(claimed, claimed - 2.0 * lifted, 0.0):
+        claimed = min(claimed, exact_bound(problem, prices))
+    return replace(answer, prices=prices, bound=min(answer.bound, claimed))

@@ -208,3 +208,13 @@ def test_an_answer_of_another_kind_is_refused():
 
     with pytest.raises(TypeError, match="must return an Answer"):
         solve(counted(), Odd())
+
+
+def test_rounding_at_a_huge_price_decides_nothing():
+    """Flow prices the expert without bounds at -1e6; the bound of the problem as given is rounded up at that scale."""
+    problem = AlignmentProblem([[-1e6, 0.5]], client_budget=[np.inf], expert_cost=[0.0, 0.0])
+    solution = solve(problem, "flow")
+    assert (solution.status, str(solution.proof)) == (Status.OPTIMAL, "PRICES")
+    assert solution.prices.tolist() == [0.0, 0.0]
+    bounded = AlignmentProblem([[-1e6, 0.5]] * 3, client_budget=3.0, expert_cost=[2.0, 2.0], expert_demand=[1.0, 0.0])
+    assert solve(bounded, "flow").status is Status.OPTIMAL
