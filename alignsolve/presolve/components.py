@@ -17,6 +17,9 @@ from alignsolve.problem import AlignmentProblem, ProblemClass
 PART_PAIRS = {ProblemClass.CARDINALITY: 1 << 12, ProblemClass.GENERAL: 1 << 8}
 """Pairs (clients × experts) that a part should have at least. A search through alignments gains more than a flow."""
 
+FIRST_CLIENTS = 1 << 8
+"""Clients that usually couple all experts, so that the others need not be looked at."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -46,13 +49,23 @@ def components(problem: AlignmentProblem) -> list[Part]:
     if n * e < 2 * PART_PAIRS[problem.class_]:
         return []
     apart = n * e >= problem.num_groups * PART_PAIRS[problem.class_] and _groups_are_apart(problem)
-    if problem.eligible is None and not apart:
+    if not apart and _plainly_one(problem):
         return []
     groups = range(problem.num_groups) if apart else [None]
     parts = [part for group in groups for part in _packed(_components(problem, group), problem, group)]
     if len(parts) < 2 or not all(part.pairs for part in parts):
         return []  # experts whose bounds no client can serve are left to the solver's witness
     return parts
+
+
+def _plainly_one(problem: AlignmentProblem) -> bool:
+    """Whether it is clear from the first clients that all are coupled."""
+    if problem.eligible is None:
+        return True
+    if not couples(problem).all():
+        return False
+    _, label = _labels(problem.eligible[:FIRST_CLIENTS])
+    return not label.any()
 
 
 def _groups_are_apart(problem: AlignmentProblem) -> bool:
@@ -78,7 +91,8 @@ def _components(problem: AlignmentProblem, group: int | None) -> list[tuple[IntA
     everybody = np.arange(problem.num_clients)
     if problem.eligible is None:
         return [(everybody, bounded)] if len(experts) else []
-    client_label, expert_label = _labels(problem.eligible[:, bounded])
+    whole = len(bounded) == problem.num_experts
+    client_label, expert_label = _labels(problem.eligible if whole else problem.eligible[:, bounded])
     found = [
         (np.flatnonzero(client_label == label), bounded[expert_label == label])
         for label in range(int(expert_label.max(initial=-1)) + 1)

@@ -65,6 +65,14 @@ def test_blocks_fall_apart():
     assert components(blocks((5, 4))) == []
 
 
+def test_one_late_client_can_couple_all():
+    eligible = np.eye(3, dtype=bool)[np.arange(400) % 3]
+    apart = AlignmentProblem(np.ones((400, 3)), eligible=eligible, expert_capacity=50.0)
+    assert len(components(apart)) == 3
+    eligible[-1] = True
+    assert components(AlignmentProblem(np.ones((400, 3)), eligible=eligible, expert_capacity=50.0)) == []
+
+
 def test_experts_without_bounds_couple_nobody():
     eligible = [[True, False, True], [True, False, False], [False, True, True], [False, False, True]]
     problem = AlignmentProblem(np.ones((4, 3)), eligible=eligible, expert_capacity=[1.0, 1.0, np.inf])

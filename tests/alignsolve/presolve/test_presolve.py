@@ -168,6 +168,14 @@ def test_a_solver_that_cannot_take_what_presolve_makes_gets_the_problem_as_given
     assert solve(problem, Narrow()).objective == 0
 
 
+def test_without_an_eligible_pair_nothing_is_left():
+    nonsense = np.full((3, 2), np.nan)
+    fields = {"client_load": nonsense, "expert_cost": nonsense, "client_budget": 0.0, "expert_capacity": 1.0}
+    problem = AlignmentProblem(nonsense, eligible=np.zeros((3, 2), bool), **fields)
+    assert presolve(problem).problem.class_ is ProblemClass.CARDINALITY
+    assert (solve(problem, "flow").objective, str(solve(problem, "flow").proof)) == (0.0, "PRICES")
+
+
 def test_fitness_in_blocks_is_not_read():
     def read(start, stop):
         reads.append((start, stop))
