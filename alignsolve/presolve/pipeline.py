@@ -112,6 +112,8 @@ class Presolved:
     ) -> Answer:
         """Ask for every part.
 
+        A solver that may stop at a relative gap does so in each part.
+
         Without a deadline, the parts are solved on several threads. With one, they follow one another, and each has the
         share of the time that its pairs have: solvers that can be stopped run in child processes, and a fork beside
         other threads at work may hang (:mod:`alignsolve.runtime.child_process`).

@@ -53,6 +53,7 @@ def layered(num_clients=4, **fields):
 
 
 def test_every_field_is_known_to_the_parts():
+    """A new field may couple what fell apart before: look at every reduction, not only at the parts."""
     assert set(FIELDS) == {*CLIENTS, *EXPERTS, *PAIRS, *SWITCHING, *GROUPS}
 
 
@@ -158,6 +159,20 @@ def test_parts_are_solved_and_joined(problem, threads):
     again = solve(problem, "flow", threads=2, warm_start=whole)
     assert np.array_equal(again.assigned.experts, apart.assigned.experts)
     assert np.array_equal(again.prices, apart.prices)
+
+
+@pytest.mark.parametrize("solver", ["auto", "cpsat", "greedy", "ilp", "networkx"])
+def test_the_number_of_threads_changes_nothing(solver):
+    problem = blocks((12, 3), (9, 2), (8, 4), (7, 3), client_capacity=1, expert_capacity=3.0)
+    if solver == "auto":
+        weights = np.random.default_rng(2).integers(1, 4, problem.shape)
+        problem = AlignmentProblem(problem.fitness, 1, 0, 7.0, eligible=problem.eligible, client_load=weights)
+    one, *others = (solve(problem, solver, threads=threads) for threads in (1, 2, 4))
+    assert len(one.stats["parts"]) == 4
+    for other in others:
+        assert (other.objective, other.bound, other.status) == (one.objective, one.bound, one.status)
+        assert np.array_equal(other.assigned.experts, one.assigned.experts)
+        assert np.array_equal(other.prices, one.prices)
 
 
 def test_the_witness_of_a_part_is_that_of_the_whole():
