@@ -206,6 +206,13 @@ def test_answers_that_lack_something_are_joined():
     assert "is not an alignment" in strange.stats["rejected"]
 
 
+def test_experts_without_bounds_are_free():
+    """Such an expert can be in several parts, each with a price of its own; 0 is valid for all of them."""
+    split = split_in_two(expert_capacity=[1.0, 1.0, np.inf])
+    joined = split.join([Answer(prices=np.array([0.5])), Answer(prices=np.array([0.25, -3.0]))])
+    assert joined.prices.tolist() == [0.5, 0.25, 0.0]
+
+
 def test_stats_of_parts_are_joined():
     answers = [
         Answer(stats={"chosen": "Flow", "solver_seconds": 1.0, "found_by": "a", "rounds": 3}),
