@@ -99,7 +99,7 @@ def _prepared(
             raise ValueError("--time-limit must be a number of seconds")
         call = front.resolve(solver, gap=gap)[1]
         problem = load_problem(path)
-        front.refuse_unsupported(problem, solver, call)
+        front.refuse_unsupported(front.simplify(problem, call).problem, solver, call)
     except ValueError as error:
         _fail(error)
     return problem

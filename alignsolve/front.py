@@ -1,7 +1,7 @@
 """The front door: :func:`solve` asks a solver and rechecks its answer.
 
-It finds the solver by its name, refuses what the solver cannot take, keeps back time for the check, and lets
-:func:`alignsolve.certificate.judge.judge` decide what is known.
+It finds the solver by its name, simplifies the problem, refuses what the solver cannot take, keeps back time for the
+check, and lets :func:`alignsolve.certificate.judge.judge` decide what is known of the problem as given.
 """
 
 import importlib
@@ -18,6 +18,8 @@ from alignsolve.certificate.judge import judge
 from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
 from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.presolve import pipeline
+from alignsolve.presolve.pipeline import Presolved
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
@@ -52,6 +54,7 @@ def solve(
     seed: int = 0,
     threads: int | None = None,
     progress: ProgressHook | None = None,
+    presolve: bool = True,
     throw: bool = True,
 ) -> Solution:
     """Find the best alignment and check it.
@@ -71,6 +74,9 @@ def solve(
         An earlier solution, alignment or (num_experts,) prices of a similar problem. Only speed depends on it.
     seed, threads, progress
         As in :class:`~alignsolve.solver.Solver`.
+    presolve
+        Whether a solver that allows it gets a simpler problem with the same optimum. The answer is checked on the
+        problem as given. ``stats["presolve"]`` tells what was simplified.
     throw
         Raise when there is no alignment to return. If False, the solution tells why instead.
 
@@ -99,22 +105,19 @@ def solve(
     limit = _checked_limit(time_limit)
     _check_arguments(problem, seed, threads)
     name, call = resolve(solver, gap=gap)
-    refuse_unsupported(problem, name, call)
+    began = time.monotonic()
+    simpler = simplify(problem, call) if presolve else Presolved(problem)
+    seconds = time.monotonic() - began
+    refuse_unsupported(simpler.problem, name, call)
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
-        prepare(problem, call)
-    started = time.monotonic()
+        _prepare(simpler, call)
+    started = time.monotonic() - seconds
     answer = _answer_without_solver(problem)
     if answer is None:
         kept_back = checking_seconds(problem, limit, threads) if limit < math.inf else 0.0
-        deadline = started + limit - kept_back
-        try:
-            answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
-        except SolveError as error:
-            if throw or isinstance(error, UnsupportedError):
-                raise
-            answer = Answer(stats={"stopped": str(error)})
-        _refuse_other_answers(name, answer)
+        ask = _asking(name, call, seed, throw)
+        answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
     solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
@@ -125,10 +128,29 @@ def solve(
 
 def prepare(problem: AlignmentProblem, solver: Solver) -> None:
     """Compile what the solver and the check of its answer need; ``solve()`` does this before a limit's clock starts."""
+    _prepare(simplify(problem, solver), solver)
+
+
+def _prepare(simpler: Presolved, solver: Solver) -> None:
     own = getattr(solver, "prepare", None)
     if own is not None:
-        own(problem)
-    prepare_checks(problem)
+        for asked in simpler.asked():
+            own(asked)
+    for problem in dict.fromkeys((simpler.given, simpler.problem)):
+        prepare_checks(problem)
+
+
+def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
+    """Presolve a problem for a solver.
+
+    The problem stays as it is if it is small, if the solver does not allow a presolve, or if it could not take what
+    the presolve makes.
+    """
+    declared = capabilities(solver)
+    if not declared.presolve or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS:
+        return Presolved(problem)
+    simpler = pipeline.presolve(problem)
+    return simpler if simpler.problem.features <= declared.takes else Presolved(problem)
 
 
 def _checked_limit(time_limit: float | None) -> float:
@@ -161,9 +183,23 @@ def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
     return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
 
 
-def _refuse_other_answers(name: str, answer: Any) -> None:
-    if not isinstance(answer, Answer):
-        raise TypeError(f"solver {name!r} must return an Answer, not {type(answer).__name__}")
+def _asking(name: str, call: Solver, seed: int, throw: bool) -> pipeline.Ask:
+    """How the presolved problem, or a part of it, is given to the solver; a failure is an answer, unless to throw."""
+
+    def ask(
+        problem: AlignmentProblem, deadline: float, warm: WarmStart, threads: int | None, progress: ProgressHook | None
+    ) -> Answer:
+        try:
+            answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        except SolveError as error:
+            if throw or isinstance(error, UnsupportedError):
+                raise
+            answer = Answer(stats={"stopped": str(error)})
+        if not isinstance(answer, Answer):
+            raise TypeError(f"solver {name!r} must return an Answer, not {type(answer).__name__}")
+        return answer
+
+    return ask
 
 
 def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:

@@ -25,10 +25,14 @@ class Capabilities:
         Features of problems that it respects. A problem that asks for another is refused before the solver starts.
     exact
         Whether, given time, it proves its answer optimal wherever the problem's class allows it.
+    presolve
+        Whether it may get a simpler problem with the same optimum in place of the problem as given: other bounds, or
+        parts of it. A method that is defined by the bounds as they are given, such as a baseline, says no.
     """
 
     takes: frozenset[Feature] = EVERYTHING
     exact: bool = False
+    presolve: bool = False
 
 
 class WarmStart(NamedTuple):

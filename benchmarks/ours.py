@@ -27,7 +27,8 @@ class Ours:
     def refusal(self, problem: AlignmentProblem) -> str | None:
         """Return the refusal of ``solve()``."""
         try:
-            front.refuse_unsupported(problem, *front.resolve(self.solver))
+            name, call = front.resolve(self.solver)
+            front.refuse_unsupported(front.simplify(problem, call).problem, name, call)
         except UnsupportedError as error:
             return str(error).partition(";")[0]
         return None

@@ -189,3 +189,33 @@ def switching_fields(draw: Draw, n: int, e: int) -> dict[str, Any]:
 def prices(num_experts: int) -> st.SearchStrategy[Any]:
     """Draw prices: whole, fractional, or far outside their box."""
     return arrays([0.0, 0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1], (num_experts,))
+
+
+@st.composite
+def simplifiable_problems(draw: Draw, *, max_clients: int = 5, max_experts: int = 4) -> AlignmentProblem:
+    """Draw problems that a presolve can simplify: equal costs and loads, idle bounds, blocks, groups apart."""
+    n, e = draw(st.integers(1, max_clients)), draw(st.integers(1, max_experts))
+    given = draw(fitness_fields(n, e)) | draw(client_fields(n, e))
+    if draw(st.booleans()):
+        given |= draw(group_fields(n, e))
+        if draw(st.booleans()):
+            given |= {"client_capacity": e, "client_demand": 0}
+    unit = 1.0
+    if draw(st.integers(0, 2)):
+        unit = draw(st.sampled_from([1.0, 0.01, BYTE_UNIT]))
+        steps = draw(arrays([1, 2, 3], (e,), np.int64))
+        given["client_load"] = np.tile(steps / 100 if unit == 0.01 else steps * unit, (n, 1))
+    given |= draw(expert_fields(n, e, unit))
+    if draw(st.integers(0, 2)):
+        unit = draw(st.sampled_from([1.0, 0.01, BYTE_UNIT]))
+        r = draw(st.integers(1, 2))
+        steps = draw(arrays([0, 1, 2, 3], (n, 1, r), np.int64)) * np.ones((n, e, r), np.int64)
+        if draw(st.booleans()) and "expert_group" in given:
+            steps = steps * (given["expert_group"] == draw(st.integers(0, 1)))[:, None]
+        budget = draw(arrays([*range(10), np.inf], (n, r)))
+        given["expert_cost"] = steps / 100 if unit == 0.01 else steps * unit
+        given["client_budget"] = budget / 100 if unit == 0.01 else budget * unit
+    if draw(st.booleans()):
+        blocks = draw(arrays([0, 1], (n,), np.int64))[:, None] == draw(arrays([0, 1], (e,), np.int64))
+        given["eligible"] = blocks & np.broadcast_to(given.get("eligible", True), (n, e))
+    return AlignmentProblem(**given)

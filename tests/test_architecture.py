@@ -36,6 +36,7 @@ ROOMS = {
         "certificate.judge",
         "certificate.verify",
         "solvers.common",
+        "presolve",
         "solvers",
         "front",
         "io",

@@ -8,6 +8,7 @@ import pytest
 
 from alignsolve import SOLVERS, InfeasibleError, ProblemClass, Proof, Status, UnsupportedError, solve
 from alignsolve.front import describe_solvers
+from alignsolve.presolve import components, pipeline
 from alignsolve.problem import FIELDS
 from problems import FAMILIES
 from tests import oracle
@@ -153,6 +154,20 @@ def test_a_warm_start_changes_nothing_but_speed(solver, family):
         warm = solve(problem, solver, warm_start=start)
         assert warm.status is Status.OPTIMAL
         assert warm.objective == pytest.approx(cold.objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_presolve_changes_neither_optimum_nor_status(family, monkeypatch):
+    monkeypatch.setattr(pipeline, "PRESOLVE_PAIRS", 1)
+    monkeypatch.setattr(components, "PART_PAIRS", dict.fromkeys(ProblemClass, 1))
+    problem = instance(family, (12, 4))
+    before = copies(problem)
+    simplified, plain = (solve(problem, presolve=presolve, throw=False) for presolve in (True, False))
+    unchanged(problem, before)
+    assert (simplified.status, simplified.proof) == (plain.status, plain.proof)
+    assert simplified.objective == (None if plain.objective is None else pytest.approx(plain.objective, rel=1e-9))
+    if plain.witness is not None:
+        assert simplified.witness.side == plain.witness.side
 
 
 def instance_solution(family):

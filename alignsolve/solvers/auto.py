@@ -51,7 +51,7 @@ class Auto:
 
     gap: float = 0.0
 
-    capabilities: ClassVar[Capabilities] = Capabilities(exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(exact=True, presolve=True)
 
     def __call__(
         self,

@@ -43,7 +43,7 @@ class Flow:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
 
     def __call__(
         self,

@@ -38,7 +38,9 @@ class NetworkX:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY - {Feature.FRACTIONAL_VALUES}, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=CARDINALITY - {Feature.FRACTIONAL_VALUES}, exact=True, presolve=True
+    )
 
     def __call__(
         self,

@@ -71,7 +71,7 @@ class CpSat:
     gap: float = 0.0
     workers: int = 1
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)  # except for the kind named above
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)  # except as named above
 
     def __post_init__(self) -> None:
         """Refuse a number of workers below 1."""

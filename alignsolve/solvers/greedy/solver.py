@@ -60,7 +60,7 @@ class Greedy:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)
 
     def __call__(
         self,
@@ -108,7 +108,7 @@ class Regret:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)
 
     def __call__(
         self,

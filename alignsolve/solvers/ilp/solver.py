@@ -79,7 +79,7 @@ class Ilp:
     gap: float = 0.0
     msg: bool = False
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True, presolve=True)
 
     def __post_init__(self) -> None:
         """Refuse a back end that does not exist."""

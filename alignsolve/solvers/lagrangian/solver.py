@@ -85,7 +85,7 @@ class Lagrangian:
     rounds: int = 40
     core_pairs: int = 4000
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)
 
     def __call__(
         self,

@@ -106,7 +106,7 @@ class Price:
     core_share: float = 0.45
     most_moves: int = 1 << 21
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
 
     def __call__(
         self,

@@ -1,0 +1,113 @@
+"""What a reduction is: a simpler problem, and the way back for answers; and how a problem's fields are rewritten.
+
+A reduction is exact. The simpler problem has the same pairs and the same objective, and an alignment is feasible in one
+exactly if it is feasible in the other, in the tolerance's own arithmetic. So an alignment needs no way back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from alignsolve.data.blocks import block_rows
+from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.problem import FIELDS, AlignmentProblem
+from alignsolve.solver import Answer, WarmStart
+
+FIRST_ROWS = 32
+"""Clients that are looked at first: the usual answer is that there is nothing to simplify, and they show it."""
+
+
+class Reduction(Protocol):
+    """A simpler problem with the same optimum, and the way back."""
+
+    @property
+    def problem(self) -> AlignmentProblem:
+        """The simpler problem."""
+        ...
+
+    @property
+    def told(self) -> str:
+        """What was simplified, in a few words: a line of ``stats["presolve"]``."""
+        ...
+
+    @property
+    def proves_more(self) -> bool:
+        """Whether prices or a witness may prove more about the simpler problem than about the one before it.
+
+        Then the bound and the infeasibility that they prove there are passed on as claims.
+        """
+        ...
+
+    def lift_answer(self, answer: Answer) -> Answer:
+        """Return the answer to the problem before from an answer to the simpler one."""
+        ...
+
+    def lower_warm_start(self, warm: WarmStart) -> WarmStart:
+        """Return the warm start of the simpler problem."""
+        ...
+
+
+Rule = Callable[[AlignmentProblem], Reduction | None]
+"""A way to simplify; None where there is nothing to simplify."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """The reduction of most rules: other bounds on the same pairs.
+
+    Attributes
+    ----------
+    problem, told, proves_more
+        As in :class:`Reduction`.
+    unit
+        (num_experts,) what a load of 1 in the simpler problem is before: a price there is ``unit`` times the price
+        before. 0 where the simpler problem has no bound on the expert: its price before is 0. None: all are 1.
+    """
+
+    problem: AlignmentProblem
+    told: str
+    proves_more: bool = False
+    unit: FloatArray | None = None
+
+    def lift_answer(self, answer: Answer) -> Answer:
+        """Divide the prices by the units. Prices that are none are left for the judge to reject."""
+        prices = answer.prices
+        if self.unit is None or prices is None or np.shape(prices) != self.unit.shape:
+            return answer
+        lifted = np.zeros(len(self.unit))
+        np.divide(prices, self.unit, out=lifted, where=self.unit > 0)
+        return replace(answer, prices=lifted)
+
+    def lower_warm_start(self, warm: WarmStart) -> WarmStart:
+        """Multiply the prices by the units."""
+        if self.unit is None or warm.prices is None:
+            return warm
+        return warm._replace(prices=warm.prices * self.unit)
+
+
+def changed(problem: AlignmentProblem, **fields: Any) -> AlignmentProblem:
+    """Return a problem with some fields replaced by arrays of their full shape, or by None.
+
+    The fields are not validated again, which would be a pass over the fitness.
+    """
+    new = object.__new__(AlignmentProblem)
+    for name in FIELDS:
+        object.__setattr__(new, name, fields[name] if name in fields else getattr(problem, name))
+    return new
+
+
+def portions(problem: AlignmentProblem) -> list[slice]:
+    """Split the clients into rows to look at: a few first, then blocks."""
+    first, step = min(FIRST_ROWS, problem.num_clients), block_rows(problem.num_experts)
+    return [slice(0, first), *(slice(at, at + step) for at in range(first, problem.num_clients, step))]
+
+
+def able(problem: AlignmentProblem, rows: slice) -> BoolArray:
+    """Which pairs of these clients may be chosen, (rows, num_experts)."""
+    if problem.eligible is not None:
+        mask: BoolArray = problem.eligible[rows]
+        return mask
+    num_rows = len(range(*rows.indices(problem.num_clients)))
+    return np.broadcast_to(np.ones(1, dtype=np.bool_), (num_rows, problem.num_experts))
