@@ -253,7 +253,7 @@ class _Search:
     def _scale(self, net: Any, entry: Any, worst: float) -> None:
         """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired.
 
-        Groups get their nodes between phases, as they are missed.
+        Groups get their nodes in between, once the flow tells which are missed.
         """
         unit = WHOLE / self._unit
         spread = float(np.std(self.network.value)) or self._unit
@@ -261,13 +261,15 @@ class _Search:
         warm = max(1, int(WARM * spread * unit))
         tolerance = max(1, int(worst / SHRINK * unit))
         tolerance = min(tolerance, warm) if self.warm else tolerance
+        looked = False
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
-            if tolerance <= warm and (added := self._add_groups()):
-                net, entry = self._net()
-                # Demands that only now show are far from met: small steps would never get there.
-                tolerance = warm * SHRINK if added > FEW_WRONG else tolerance
+            if tolerance <= warm and not looked:
+                looked = True
+                if self._add_groups():
+                    # Demands that only now show are far from met: from a small tolerance the way there is long.
+                    net, entry, tolerance = *self._net(), warm * SHRINK
             elif tolerance <= precise:
                 limit = QUICKLY * len(net.to) if tolerance > 1 else math.inf
                 if self._repair(net, entry, limit):
