@@ -246,11 +246,19 @@ class Network:
         return bool(short or (inside.sum(axis=1) < terms.problem.client_demand).any())
 
     def broken_groups(self, chosen: BoolArray) -> tuple[IntArray, ...]:
-        """Clients and groups whose bound the chosen pairs break, for want of a node of their own."""
+        """Clients and groups whose bound the chosen pairs break, for want of a node of their own.
+
+        With them come the client's other groups that are at a bound: what mends the one might break the other.
+        """
         inside, _ = self.counts(chosen)
-        broken = (inside < self.terms.group_demand) | (inside > self.terms.group_capacity)
+        least, most = self.terms.group_demand, self.terms.group_capacity
+        broken = (inside < least) | (inside > most)
         broken[self.rows, self.groups] = False
-        return np.nonzero(broken)
+        clients = np.flatnonzero(broken.any(axis=1))
+        tight = np.zeros_like(broken)
+        tight[clients] = (inside[clients] <= least[clients]) | (inside[clients] >= most[clients])
+        tight[self.rows, self.groups] = False
+        return np.nonzero(tight)
 
     def fits(self, chosen: BoolArray) -> bool:
         """Whether the chosen pairs exceed no capacity: of clients, groups with a node, and experts."""

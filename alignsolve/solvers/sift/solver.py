@@ -58,7 +58,9 @@ QUICKLY = 4.0
 """Looks at arcs for each entry of the network after which repairing is given up for one more phase."""
 PATTERN = 0.7
 """Share of a simple pattern in the values from which pairs of like rank are promising as well."""
-LET_IN = 4
+LOOKS = 8
+"""Times that pairs may come in before the flow is made precise: as long as they are many."""
+LET_IN = 8
 """Pairs of a client and group that come in at once, at most, when they were left out."""
 WARM = 2.0**-6
 """Tolerance of the first phase after a warm start, in units of the spread of the values. Groups get nodes from this
@@ -230,7 +232,7 @@ class _Search:
             self._solve()
             if self.progress is not None:
                 self.progress(Progress("round", time.monotonic() - self.started))
-            if not (self._add_groups() or self._add_pairs() or self._raise_reward()):
+            if not (self._add_groups() or self._add_pairs(self._negligible()) or self._raise_reward()):
                 break
         self.stats["pairs"] = len(self.chosen)
 
@@ -253,7 +255,7 @@ class _Search:
     def _scale(self, net: Any, entry: Any, worst: float) -> None:
         """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired.
 
-        Groups get their nodes in between, once the flow tells which are missed.
+        In between, once the flow tells something, missed groups get their nodes, and pairs that were left out come in.
         """
         unit = WHOLE / self._unit
         spread = float(np.std(self.network.value)) or self._unit
@@ -261,15 +263,17 @@ class _Search:
         warm = max(1, int(WARM * spread * unit))
         tolerance = max(1, int(worst / SHRINK * unit))
         tolerance = min(tolerance, warm) if self.warm else tolerance
-        looked = False
+        looks = LOOKS
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
-            if tolerance <= warm and not looked:
-                looked = True
-                if self._add_groups():
-                    # Demands that only now show are far from met: from a small tolerance the way there is long.
+            if tolerance <= warm and looks:
+                looks -= 1
+                added = self._add_groups() + self._add_pairs(tolerance / unit)
+                if added:
+                    # What only now shows is far from settled: from a small tolerance the way there is long.
                     net, entry, tolerance = *self._net(), warm * SHRINK
+                looks = looks if added > FEW_WRONG else 0
             elif tolerance <= precise:
                 limit = QUICKLY * len(net.to) if tolerance > 1 else math.inf
                 if self._repair(net, entry, limit):
@@ -352,19 +356,19 @@ class _Search:
         dropped = np.arange(len(order)) - begin < too_many.ravel()[place[order]]
         self.chosen[held[order[dropped]]] = False
 
-    def _add_pairs(self) -> bool:
-        """Price all pairs, and let in those that were left out wrongly; whether there was one."""
+    def _add_pairs(self, least: float) -> int:
+        """Price all pairs, and let in those left out that would gain more than ``least``; how many there were."""
         terms, network = self.terms, self.network
         n, e = terms.value.shape
         threshold = self.potential[network.split]
         price = -self.potential[network.first_expert : network.first_expert + e]
         most = np.full(n, LET_IN, dtype=np.int64)
         clients, experts = best_of_groups(
-            terms.value, self.allowed, self.inside, terms.group, price, threshold, most, self._negligible()
+            terms.value, self.allowed, self.inside, terms.group, price, threshold, most, least
         )
         network.add_pairs(clients, experts)
         self.chosen = np.concatenate([self.chosen, np.zeros(len(clients), dtype=np.bool_)])
-        return len(clients) > 0
+        return len(clients)
 
     def _raise_reward(self) -> bool:
         """Ask more urgently for hard demands that are unmet; False if none is, or the reward is at its largest."""
