@@ -1,0 +1,109 @@
+"""Short lists: for each row the few columns of largest reduced worth, and a level that no other column exceeds.
+
+Prices only rise, so that the reduced worth of a column only falls. A level that holds once holds for ever. So a row's
+list answers for the whole row as long as nothing below the level is asked for. Then the row is read anew, under the
+prices of that moment.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.runtime.jit import inner, kernel
+from alignsolve.subproblem.reduced_compiled import subtract_price
+from alignsolve.subproblem.simd_topk import LANES, Desk, desk, lane_tops, listed, mark
+
+Array = npt.NDArray[Any]
+
+WIDTH = 48
+"""Columns of a list, at most, beyond those that its row can hold."""
+FRESH = -1
+"""Stands in ``read_at`` for a row that was never read."""
+
+
+class ShortLists(NamedTuple):
+    """The lists of all rows, and room to make one.
+
+    Attributes
+    ----------
+    columns, worth
+        (num_rows, width): the columns listed, in no order, and their worth, without prices.
+    number
+        (num_rows,) how many columns are listed.
+    beyond
+        (num_rows,) the reduced worth that no other column exceeds; ``shut`` where all eligible ones are listed.
+    read_at
+        (num_rows,) number of the search in which the row was last read.
+    desk
+        Room to read a row.
+    limits
+        (3,) shut, lowest, far: see :class:`.side.Limits`.
+    """
+
+    columns: Array
+    worth: Array
+    number: Array
+    beyond: Array
+    read_at: Array
+    desk: Desk
+    limits: Array
+
+    @classmethod
+    def make(cls, num_rows: int, num_columns: int, most: int, limits: Array) -> "ShortLists":
+        """Make empty lists for rows that hold at most so many columns."""
+        width = min(num_columns, WIDTH + most)
+        return cls(
+            columns=np.zeros((num_rows, width), dtype=np.int32),
+            worth=np.zeros((num_rows, width), dtype=limits.dtype),
+            number=np.zeros(num_rows, dtype=np.int64),
+            beyond=np.full(num_rows, limits[0]),
+            read_at=np.full(num_rows, FRESH, dtype=np.int64),
+            desk=desk(num_columns, limits.dtype, limits[0]),
+            limits=limits,
+        )
+
+
+@kernel
+def list_rows(worth: Array, prices: Array, lists: ShortLists, first: int, last: int) -> None:
+    """Make the lists of rows first..last-1."""
+    for i in range(first, last):
+        read_row(worth, prices, lists, i)
+
+
+@inner
+def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
+    """Make the list of a row under the prices; its reduced worth is left in ``desk.rows[0]``."""
+    shut, lowest, num_columns = lists.limits[0], lists.limits[1], worth.shape[1]
+    row, words, tops, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.tops, lists.desk.likely
+    width = lists.columns.shape[1]
+    for j in range(num_columns):
+        row[j] = subtract_price(worth[i, j], prices[j], 1)
+    # The level: low enough for some columns in all lanes, but not for more than the list can hold.
+    level = lowest
+    if num_columns > width:
+        lane_tops(row, tops)
+        level = max(tops[LANES - 1], lowest)
+    number = mark(row, level, words)
+    rank = LANES - 1
+    while number > width and rank > 0:
+        rank = rank >> 1
+        level = max(tops[rank], lowest)
+        number = mark(row, level, words)
+    # If more tie than the list can hold, any of them will do; each row begins at another place.
+    lists.beyond[i] = level if level > lowest or number > width else shut
+    number = listed(words, num_columns, i % num_columns, min(number, width), found)
+    for t in range(number):
+        lists.columns[i, t] = found[t]
+        lists.worth[i, t] = worth[i, found[t]]
+    lists.number[i] = number
+
+
+@inner
+def keep_listed(lists: ShortLists, i: int, j: int, reduced: Any) -> None:
+    """Lift a row's level for a column that it gives up, unless the column is listed."""
+    if reduced > lists.beyond[i]:
+        for t in range(lists.number[i]):
+            if lists.columns[i, t] == j:
+                return
+        lists.beyond[i] = reduced

@@ -1,0 +1,177 @@
+"""``augment``: shortest augmenting paths with duals, for problems in which most clients and experts take only one.
+
+Rows are the clients and columns the experts, or the other way round: the side with fewer units to place gives the rows.
+
+1. *Lists* (:mod:`.short_lists`). Read each row once, and keep its few best columns.
+2. *Bids* (:mod:`.bids`), for one-to-one problems. Rows bid for columns, and prices rise, until few rows are left.
+3. *Paths* (:mod:`.search`). Place each row that is left along a shortest augmenting path. Prices and surplus are the
+   potentials of the search, so that no step has a negative length.
+4. *Demands of the columns*, where any are unmet. The columns become the rows, and step 3 is done once more.
+
+The prices of the experts prove the alignment. They are never negative, except at an expert that holds just its demand,
+and 0 at an expert with room left. If a row cannot be placed, the columns that its search reached are the witness.
+
+Lists make this fast on large squares. The search reads few rows in full, and only where it needs more than their lists.
+Whole numbers are computed exactly, floats as they are. A warm start is not used.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import from_direction
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import FloatArray
+from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.shortest_paths.bids import bid
+from alignsolve.solvers.shortest_paths.match import NONE, Match
+from alignsolve.solvers.shortest_paths.search import SEARCH, Tree, settle
+from alignsolve.solvers.shortest_paths.short_lists import ShortLists, list_rows
+from alignsolve.solvers.shortest_paths.side import Limits, Side
+
+ROWS_AT_ONCE = 64
+"""Rows that are placed between two looks at the clock."""
+PAIRS_AT_ONCE = 1 << 22
+"""Pairs that are read between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Exact solver by shortest augmenting paths: cardinality class without groups and soft bounds.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[0.7, 0.2], [0.6, 0.5]], expert_capacity=1)
+    >>> solve(problem, solver=Augment()).x.tolist()
+    [[True, False], [False, True]]
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=CARDINALITY - {Feature.GROUPS, Feature.SOFT_BOUNDS}, exact=True
+    )
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; neither seed nor threads are needed."""
+        started = time.monotonic()
+        clients = Side.of_clients(problem)
+        crossed = clients.column_least > clients.column_most
+        if crossed.any():
+            return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
+        overfull = clients.column_most < 0
+        if overfull.any():
+            return Answer(witness=from_direction(problem, overfull.astype(np.float64)))
+        fewer_at_experts = clients.column_most.sum() < clients.most.sum()
+        placing = _Placing(clients.turned() if fewer_at_experts else clients, deadline)
+        done = placing.place_rows() and placing.place_columns()
+        if progress is not None:
+            progress(Progress("placed", time.monotonic() - started))
+        stats = {"searches": placing.searches, "bids": placing.bids, "solver_seconds": time.monotonic() - started}
+        if placing.stuck:
+            return Answer(witness=from_direction(problem, placing.direction()), stats=stats)
+        alignment = placing.alignment(problem)
+        if not done and violations(problem, alignment):
+            return Answer(_feasible(problem, warm_start), placing.prices(), stats={"stopped": "time limit", **stats})
+        return Answer(alignment, placing.prices(), stats=stats)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile the code for problems with this type of fitness."""
+        warm_up(self, problem)
+
+
+class _Placing:
+    """The rows of a side, and then its columns, being placed."""
+
+    def __init__(self, side: Side, deadline: float) -> None:
+        self.side, self.deadline = side, deadline
+        self.dtype = np.dtype(np.int64 if side.worth.dtype.kind == "i" else np.float64)
+        self.match = Match.make(side.least, side.most, side.column_most, self.dtype)
+        self.bids = self.searches = 0
+        self.stuck = False
+
+    def place_rows(self) -> bool:
+        """Place all rows, first by bids; False if the deadline came first or a row cannot be placed."""
+        lists = self._lists()
+        if lists is None:
+            return False
+        if self.side.is_one_to_one:
+            self.bids = bid(self.side.worth, self.match, lists)
+        return self._settle(lists)
+
+    def place_columns(self) -> bool:
+        """Meet the demands of the columns, as rows of the other side; False as in ``place_rows``."""
+        if (self.match.load >= self.side.column_least).all():
+            return True
+        self.side, self.match = self.side.turned(), self.match.turned(self.side.column_least)
+        lists = self._lists()
+        return lists is not None and self._settle(lists)
+
+    def _lists(self) -> ShortLists | None:
+        """Read all rows; None if the deadline came first."""
+        side = self.side
+        limits = Limits.of(self.dtype)
+        bounds = np.array([limits.shut, limits.lowest, limits.far], dtype=self.dtype)
+        lists = ShortLists.make(*side.worth.shape, int(side.most.max(initial=0)), bounds)
+        step = max(1, PAIRS_AT_ONCE // side.worth.shape[1])
+        for first in range(0, len(side.most), step):
+            if time.monotonic() > self.deadline:
+                return None
+            list_rows(side.worth, self.match.price, lists, first, min(first + step, len(side.most)))
+        return lists
+
+    def _settle(self, lists: ShortLists) -> bool:
+        """Search for a place for each row that has none."""
+        num_rows = len(self.side.most)
+        self.tree = Tree.make(*self.side.worth.shape, lists.limits[2], self.dtype)
+        step = num_rows if self.deadline == math.inf else ROWS_AT_ONCE
+        for first in range(0, num_rows, step):
+            if time.monotonic() > self.deadline:
+                return False
+            row = settle(self.side.worth, self.match, lists, self.tree, first, min(first + step, num_rows))
+            if row != NONE:
+                self.stuck = True
+                return False
+        self.searches += int(self.tree.counts[SEARCH])
+        return True
+
+    def direction(self) -> FloatArray:
+        """Return the direction of prices, of a search without a path, along which the bound falls without end."""
+        if self.side.experts_are_rows:
+            return -self.tree.visited.astype(np.float64)
+        reached = self.tree.column_distance < Limits.of(self.dtype).far
+        return reached.astype(np.float64)
+
+    def prices(self) -> FloatArray:
+        """The experts' prices: of the columns, or the surplus of the rows."""
+        match = self.match
+        return (match.surplus if self.side.experts_are_rows else match.price).astype(np.float64)
+
+    def alignment(self, problem: AlignmentProblem) -> Alignment:
+        """The pairs that are held and those that are required."""
+        rows, columns = self.match.pairs()
+        clients, experts = (columns, rows) if self.side.experts_are_rows else (rows, columns)
+        if problem.required is not None:
+            more = np.nonzero(problem.required)
+            clients, experts = np.concatenate([clients, more[0]]), np.concatenate([experts, more[1]])
+        return Alignment.from_pairs(clients, experts, problem.num_clients)
+
+
+def _feasible(problem: AlignmentProblem, warm_start: WarmStart) -> Any:
+    """The alignment of a warm start, if it is feasible."""
+    known = warm_start.alignment
+    return None if known is None or violations(problem, known) else known
