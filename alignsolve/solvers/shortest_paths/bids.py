@@ -8,11 +8,9 @@ their price of 0.
 
 from typing import Any
 
-import numpy as np
-
-from alignsolve.runtime.jit import inner, kernel
-from alignsolve.solvers.shortest_paths.match import NONE, Array, Match, hold, release
-from alignsolve.solvers.shortest_paths.short_lists import ShortLists, read_row
+from alignsolve.runtime.jit import kernel, part
+from alignsolve.solvers.shortest_paths.board import NONE, Array, Board, hold, release
+from alignsolve.solvers.shortest_paths.short_lists import LOWEST, SHUT, read_row
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 SWEEPS = 3
@@ -22,12 +20,13 @@ BIDS_PER_ROW = 8
 
 
 @kernel
-def bid(worth: Array, match: Match, lists: ShortLists) -> int:
+def bid(worth: Array, board: Board) -> int:
     """Let all rows bid; return how many bids there were."""
-    waiting = np.empty(len(match.most), dtype=np.int64)
+    rows, columns, places, price, waiting = board.rows, board.columns, board.places, board.price, board.waiting
+    beyond, lowest = board.lists.beyond, board.lists.limits[LOWEST]
     number, bids = 0, 0
-    for i in range(len(match.most)):
-        if match.most[i] > 0:
+    for i in range(len(rows)):
+        if rows[i].most > 0:
             waiting[number] = i
             number += 1
     for _ in range(SWEEPS):
@@ -37,9 +36,31 @@ def bid(worth: Array, match: Match, lists: ShortLists) -> int:
             # One row after the other is outbid, until one finds a free column, stays out or has to wait.
             while row != NONE:
                 bids += 1
-                outbid, at_once = _bid_once(worth, match, lists, row)
-                if outbid != NONE and (not at_once or bids >= BIDS_PER_ROW * len(match.most)):
-                    waiting[later] = outbid  # later <= k: this place was read already
+                best, second, column, other = _best_two(board, row)
+                if second < beyond[row]:
+                    read_row(worth, price, board.lists, row)
+                    best, second, column, other = _best_two(board, row)
+                if rows[row].least == 0:
+                    if best <= 0:  # it stays out
+                        rows[row].surplus = 0
+                        break
+                    second = max(second, 0)
+                if column == NONE or second < lowest:  # no choice: a bid would have no limit
+                    break
+                if best == second and other != NONE and columns[column].first != NONE:
+                    column = other
+                price[column] += best - second
+                rows[row].surplus = second
+                place = columns[column].first
+                outbid = NONE
+                if place != NONE:
+                    outbid = places[place].row
+                    rows[outbid].held = 0
+                    release(columns, places, place)
+                hold(columns, places, rows[row].start, column)
+                rows[row].held = 1
+                if outbid != NONE and (best == second or bids >= BIDS_PER_ROW * len(rows)):
+                    waiting[later] = outbid  # later <= k: this entry was read already
                     later += 1
                     outbid = NONE
                 row = outbid
@@ -47,45 +68,15 @@ def bid(worth: Array, match: Match, lists: ShortLists) -> int:
     return bids
 
 
-@inner
-def _bid_once(worth: Array, match: Match, lists: ShortLists, row: int) -> Any:
-    """Let a row bid for its best column; return the row that was outbid, or NONE, and whether it bids at once."""
-    lowest = lists.limits[1]
-    best, second, column, other = _best_two(match, lists, row)
-    if second < lists.beyond[row]:
-        read_row(worth, match.price, lists, row)
-        best, second, column, other = _best_two(match, lists, row)
-    if match.least[row] == 0:
-        if best <= 0:
-            match.surplus[row] = 0
-            return NONE, False
-        second = max(second, 0)
-    if column == NONE or second < lowest:  # no choice: a bid would have no limit
-        return NONE, False
-    lead = best - second
-    if lead == 0 and other != NONE and match.first[column] != NONE:
-        column = other
-    place = match.first[column]
-    match.price[column] += lead
-    match.surplus[row] = second
-    outbid = NONE
-    if place != NONE:
-        outbid = match.row[place]
-        match.held[outbid] = 0
-        release(match, place)
-    hold(match, match.start[row], column)
-    match.held[row] = 1
-    return outbid, lead > 0
-
-
-@inner
-def _best_two(match: Match, lists: ShortLists, row: int) -> Any:
+@part
+def _best_two(board: Board, row: int) -> Any:
     """The largest and the second largest reduced worth in a row's list, and their columns."""
-    best, second = lists.limits[0], lists.limits[0]
+    listed, worth, price = board.lists.columns, board.lists.worth, board.price
+    best, second = board.lists.limits[SHUT], board.lists.limits[SHUT]
     column, other = NONE, NONE
-    for t in range(lists.number[row]):
-        j = lists.columns[row, t]
-        reduced = subtract_price(lists.worth[row, t], match.price[j], 1)
+    for t in range(board.lists.number[row]):
+        j = listed[row, t]
+        reduced = subtract_price(worth[row, t], price[j], 1)
         if reduced > best:
             second, other = best, column
             best, column = reduced, j

@@ -21,287 +21,233 @@ problems, Computing 38 (1987); D. F. Crouse, On implementing 2D rectangular assi
 Aerospace and Electronic Systems 52 (2016).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from alignsolve.runtime.jit import inner, kernel
-from alignsolve.solvers.shortest_paths.heap import Heap, clear, pop, push
-from alignsolve.solvers.shortest_paths.match import NONE, Array, Match, empty_place, hold, holds, release
-from alignsolve.solvers.shortest_paths.short_lists import ShortLists, keep_listed, read_row
+from alignsolve.runtime.jit import inner, kernel, part
+from alignsolve.solvers.shortest_paths.board import (
+    COLUMNS,
+    END_COLUMN,
+    END_FROM,
+    END_ROW,
+    HEAP,
+    NONE,
+    ROWS,
+    SEARCH,
+    Array,
+    Board,
+    hold,
+    place_of,
+    release,
+)
+from alignsolve.solvers.shortest_paths.heap import OUT, pop, push
+from alignsolve.solvers.shortest_paths.short_lists import FAR, LOWEST, SHUT, keep_listed, read_row
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import listed, mark
 
-ROW, COLUMN, FROM = 0, 1, 2
-"""Entries of ``Tree.end``: the row at which the best path ends, or the column and the row before it."""
-
-
-class Tree(NamedTuple):
-    """The tree of shortest paths of one search.
-
-    Attributes
-    ----------
-    heap
-        Nodes to visit: columns, then rows, then once more the rows, to look at the columns beyond their lists.
-    row_distance, column_distance
-        (num_rows,), (num_columns,) from the root; ``far`` where not reached.
-    from_place, from_row
-        (num_rows,) the place by whose column a row was reached, NONE for the root; (num_columns,) the row.
-    rows, columns
-        The rows and columns that were visited, in turn.
-    touched
-        The columns that have a distance.
-    visited
-        (num_rows,) bools.
-    counts
-        (4,) numbers of rows visited, columns visited, columns touched, and of the search.
-    length
-        (1,) of the best path so far.
-    end
-        (3,) where it ends.
-    """
-
-    heap: Heap
-    row_distance: Array
-    column_distance: Array
-    from_place: Array
-    from_row: Array
-    rows: Array
-    columns: Array
-    touched: Array
-    visited: Array
-    counts: Array
-    length: Array
-    end: Array
-
-    @classmethod
-    def make(cls, num_rows: int, num_columns: int, far: Any, dtype: npt.DTypeLike) -> "Tree":
-        """Make room for searches."""
-        return cls(
-            heap=Heap.make(num_columns + 2 * num_rows, dtype),
-            row_distance=np.full(num_rows, far, dtype=dtype),
-            column_distance=np.full(num_columns, far, dtype=dtype),
-            from_place=np.full(num_rows, NONE, dtype=np.int64),
-            from_row=np.full(num_columns, NONE, dtype=np.int64),
-            rows=np.zeros(num_rows, dtype=np.int64),
-            columns=np.zeros(num_columns, dtype=np.int64),
-            touched=np.zeros(num_columns, dtype=np.int64),
-            visited=np.zeros(num_rows, dtype=np.bool_),
-            counts=np.zeros(4, dtype=np.int64),
-            length=np.full(1, far, dtype=dtype),
-            end=np.full(3, NONE, dtype=np.int64),
-        )
-
-
-VISITED_ROWS, VISITED_COLUMNS, TOUCHED, SEARCH = 0, 1, 2, 3
-
 
 @kernel
-def settle(worth: Array, match: Match, lists: ShortLists, tree: Tree, first: int, last: int) -> int:
-    """Place rows first..last-1; return the first that cannot be placed, its tree left as it is, or NONE."""
+def settle(worth: Array, board: Board, first: int, last: int) -> int:
+    """Place rows first..last-1; return the first that cannot be placed, its search left as it is, or NONE."""
+    rows = board.rows
     for row in range(first, last):
-        if match.held[row] == 0 and match.most[row] > 0:
-            _set_surplus(worth, match, lists, row)
-        while match.held[row] < match.least[row] or (match.held[row] < match.most[row] and match.surplus[row] > 0):
-            if not _grow(worth, match, lists, tree, row):
+        if rows[row].held == 0 and rows[row].most > 0:
+            rows[row].surplus = _best_worth(worth, board, row)
+        while rows[row].held < rows[row].least or (rows[row].held < rows[row].most and rows[row].surplus > 0):
+            length = _search(worth, board, row)
+            if length >= board.lists.limits[FAR]:
                 return row
-            _move_duals(match, tree)
-            _move_along(match, lists, tree, worth, row)
-            _forget(tree, lists.limits[2])
+            _move_duals(board, length)
+            _move_along(worth, board, row)
+            _forget(board)
     return NONE
 
 
-@inner
-def _set_surplus(worth: Array, match: Match, lists: ShortLists, row: int) -> None:
-    """Set the dual of a row that holds nothing to what its best choice is worth."""
-    for _ in range(2):
-        best = lists.limits[0]
+@part
+def _best_worth(worth: Array, board: Board, row: int) -> Any:
+    """What the best choice of a row that holds nothing is worth: its dual."""
+    lists, price = board.lists, board.price
+    best = lists.limits[SHUT]
+    for attempt in range(2):
+        best = lists.limits[SHUT]
         for t in range(lists.number[row]):
-            best = max(best, subtract_price(lists.worth[row, t], match.price[lists.columns[row, t]], 1))
-        if best >= lists.beyond[row]:
-            break
-        read_row(worth, match.price, lists, row)
-    if match.least[row] == 0:
+            best = max(best, subtract_price(lists.worth[row, t], price[lists.columns[row, t]], 1))
+        if best < lists.beyond[row] and attempt == 0:
+            read_row(worth, price, lists, row)
+    if board.rows[row].least == 0:
         best = max(best, 0)
-    match.surplus[row] = best if best >= lists.limits[1] else 0
+    return best if best >= lists.limits[LOWEST] else price.dtype.type(0)
 
 
 @inner
-def _grow(worth: Array, match: Match, lists: ShortLists, tree: Tree, root: int) -> bool:
-    """Visit rows and columns by their distance, until the end of the best path is nearest; whether there is a path."""
-    num_rows, num_columns = len(match.most), len(match.room)
-    heap = tree.heap
-    tree.counts[SEARCH] += 1
-    tree.from_place[root] = NONE
-    if match.held[root] >= match.least[root]:
-        tree.length[0], tree.end[ROW] = match.surplus[root], root
-    _visit_row(match, lists, tree, root, lists.limits[1] * 0)
-    while heap.size[0] > 0 and heap.keys[0] < tree.length[0]:
-        distance = heap.keys[0]
-        node = pop(heap)
-        if node < num_columns:
-            _visit_column(worth, match, lists, tree, node)
-        elif node < num_columns + num_rows:
-            if not tree.visited[node - num_columns]:
-                _visit_row(match, lists, tree, node - num_columns, distance)
-        else:
-            _look_beyond(worth, match, lists, tree, node - num_columns - num_rows)
-    return tree.length[0] < lists.limits[2]
-
-
-@inner
-def _visit_column(worth: Array, match: Match, lists: ShortLists, tree: Tree, column: int) -> None:
-    """Go on to the rows that hold a column."""
-    distance = tree.column_distance[column]
-    tree.columns[tree.counts[VISITED_COLUMNS]] = column
-    tree.counts[VISITED_COLUMNS] += 1
-    place = match.first[column]
-    while place != NONE:
-        row = match.row[place]
-        if not tree.visited[row]:
-            if match.most[row] == 1:  # its surplus is what this column is worth to it
-                tree.from_place[row] = place
-                _visit_row(match, lists, tree, row, distance)
+def _search(worth: Array, board: Board, root: int) -> Any:
+    """Visit rows and columns by their distance from the root, until the end of the best path is nearest; its length."""
+    rows, columns, places, price, distance = board.rows, board.columns, board.places, board.price, board.distance
+    heap, where, waiting, state = board.heap, board.where, board.waiting, board.state
+    num_columns, num_rows = len(columns), len(rows)
+    length = board.lists.limits[FAR]
+    state[SEARCH] += 1
+    rows[root].distance = 0
+    board.reached_rows[0], state[ROWS] = root, 1
+    if rows[root].held >= rows[root].least:  # it may do without
+        length, state[END_ROW] = rows[root].surplus, root
+    waiting[0], number = root, 1
+    while True:
+        # Rows that were reached: go on to their columns.
+        for k in range(number):
+            length = _visit_row(board, waiting[k], length)
+        number = 0
+        if state[HEAP] == 0 or heap[0].key >= length:
+            return length
+        away, node = heap[0].key, pop(heap, where, state[HEAP])
+        state[HEAP] -= 1
+        if node >= num_columns + num_rows:
+            # A row whose list is exhausted: read it anew, or try all of its columns.
+            row = node - num_columns - num_rows
+            if board.lists.read_at[row] != state[SEARCH]:
+                board.lists.read_at[row] = state[SEARCH]
+                read_row(worth, price, board.lists, row)
+                waiting[0], number = row, 1
             else:
-                lost = subtract_price(worth[row, column], match.price[column], 1) - match.surplus[row]
-                away = distance + max(lost, 0)
-                if away < tree.row_distance[row] and away < tree.length[0]:
-                    tree.row_distance[row] = away
-                    tree.from_place[row] = place
-                    push(tree.heap, len(match.room) + row, away)
-        place = match.following[place]
+                length = _try_all(worth, board, row, length)
+        elif node >= num_columns:
+            waiting[0], number = node - num_columns, 1
+        else:
+            # A column: go on to the rows that hold it.
+            place = columns[node].first
+            while place != NONE:
+                row = places[place].row
+                lost = price.dtype.type(0)
+                if rows[row].most > 1:  # otherwise its surplus is what this column is worth to it
+                    lost = max(subtract_price(worth[row, node], price[node], 1) - rows[row].surplus, 0)
+                if away + lost < min(rows[row].distance, length):
+                    if rows[row].distance >= board.lists.limits[FAR]:
+                        board.reached_rows[state[ROWS]] = row
+                        state[ROWS] += 1
+                    rows[row].distance, rows[row].came = away + lost, place
+                    if lost > 0:
+                        state[HEAP] = push(heap, where, state[HEAP], num_columns + row, away + lost)
+                    else:
+                        waiting[number] = row
+                        number += 1
+                place = places[place].following
 
 
-@inner
-def _visit_row(match: Match, lists: ShortLists, tree: Tree, row: int, distance: Any) -> None:
-    """Go on to the columns that a row may take, those of its list; or end here, if it may give up a column."""
-    tree.row_distance[row] = distance
-    tree.visited[row] = True
-    tree.rows[tree.counts[VISITED_ROWS]] = row
-    tree.counts[VISITED_ROWS] += 1
-    if tree.from_place[row] != NONE and match.held[row] > match.least[row]:
-        length = distance + max(match.surplus[row], 0)
-        if length < tree.length[0]:
-            tree.length[0], tree.end[ROW] = length, row
-    _try_list(match, lists, tree, row)
-
-
-@inner
-def _try_list(match: Match, lists: ShortLists, tree: Tree, row: int) -> None:
-    """Try the columns of a row's list, and note at what distance others may follow."""
-    start = tree.row_distance[row] + match.surplus[row]
+@part
+def _visit_row(board: Board, row: int, length: Any) -> Any:
+    """Try the columns of a row's list, or end here if the row may give up a column; the length of the best path."""
+    rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
+    away = rows[row].distance
+    if rows[row].came != NONE and rows[row].held > rows[row].least and away + max(rows[row].surplus, 0) < length:
+        length, board.state[END_ROW] = away + max(rows[row].surplus, 0), row
+    start = away + rows[row].surplus
     for t in range(lists.number[row]):
         j = lists.columns[row, t]
-        _try_column(match, tree, row, j, start - subtract_price(lists.worth[row, t], match.price[j], 1))
-    if lists.beyond[row] >= lists.limits[1]:
-        distance = max(start - lists.beyond[row], tree.row_distance[row])
-        if distance < tree.length[0]:
-            push(tree.heap, len(match.room) + len(match.most) + row, distance)
+        there = max(start - subtract_price(lists.worth[row, t], price[j], 1), away)
+        if there < length and there < distance[j]:
+            length = _reach(
+                rows, board.columns, board.places, price, distance, board.reached_columns, board.heap, board.where,
+                board.state, row, j, there, length,
+            )  # fmt: skip
+    beyond = max(start - lists.beyond[row], away)
+    if lists.beyond[row] >= lists.limits[LOWEST] and beyond < length:  # the others may follow from there on
+        board.state[HEAP] = push(board.heap, board.where, board.state[HEAP], len(price) + len(rows) + row, beyond)
+    return length
 
 
 @inner
-def _try_column(match: Match, tree: Tree, row: int, column: int, distance: Any) -> None:
-    """Keep a path to a column if it is the shortest; end there if the column has room."""
-    distance = max(distance, tree.row_distance[row])  # rounding
-    if distance >= tree.length[0] or distance >= tree.column_distance[column]:
-        return
-    if match.most[row] > 1 and holds(match, row, column):
-        return
-    if match.load[column] < match.room[column]:
-        length = distance - min(match.price[column], 0)
-        if length < tree.length[0]:
-            tree.length[0] = length
-            tree.end[ROW], tree.end[COLUMN], tree.end[FROM] = NONE, column, row
-        if match.price[column] >= 0:
-            return
-    if tree.from_row[column] == NONE:
-        tree.touched[tree.counts[TOUCHED]] = column
-        tree.counts[TOUCHED] += 1
-    tree.column_distance[column] = distance
-    tree.from_row[column] = row
-    push(tree.heap, column, distance)
+def _reach(
+    rows: Array, columns: Array, places: Array, price: Array, distance: Array, reached: Array, heap: Array,
+    where: Array, state: Array, row: int, column: int, there: Any, length: Any,
+) -> Any:  # fmt: skip
+    """Keep a path to a column that is the shortest so far; end there if the column has room. The best path's length."""
+    if rows[row].most > 1 and place_of(places, rows[row].start, rows[row].most, column) != NONE:
+        return length
+    if columns[column].load < columns[column].room:
+        ended = there - min(price[column], 0)
+        if ended < length:
+            length, state[END_ROW], state[END_COLUMN], state[END_FROM] = ended, NONE, column, row
+        if price[column] >= 0:
+            return length
+    if columns[column].came == NONE:
+        reached[state[COLUMNS]] = column
+        state[COLUMNS] += 1
+    distance[column] = there
+    columns[column].came = row
+    state[HEAP] = push(heap, where, state[HEAP], column, there)
+    return length
 
 
 @inner
-def _look_beyond(worth: Array, match: Match, lists: ShortLists, tree: Tree, row: int) -> None:
-    """Read a row anew, and try its new list; if that was done in this search, try all its columns."""
-    start = tree.row_distance[row] + match.surplus[row]
-    if lists.read_at[row] != tree.counts[SEARCH]:
-        lists.read_at[row] = tree.counts[SEARCH]
-        read_row(worth, match.price, lists, row)
-        _try_list(match, lists, tree, row)
-        return
-    row_worth, words, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.likely
-    num_columns = len(match.room)
-    for j in range(num_columns):
-        row_worth[j] = subtract_price(worth[row, j], match.price[j], 1)
-    number = mark(row_worth, max(start - tree.length[0], lists.limits[1]), words)
-    number = listed(words, num_columns, 0, number, found)
+def _try_all(worth: Array, board: Board, row: int, length: Any) -> Any:
+    """Try all columns of a row that can be on a better path; the length of the best path."""
+    rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
+    reduced, words, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.likely
+    start = rows[row].distance + rows[row].surplus
+    for j in range(len(price)):
+        reduced[j] = subtract_price(worth[row, j], price[j], 1)
+    number = mark(reduced, max(start - length, lists.limits[LOWEST]), words)
+    number = listed(words, len(price), 0, number, found)
     for t in range(number):
-        _try_column(match, tree, row, found[t], start - row_worth[found[t]])
+        j = found[t]
+        there = max(start - reduced[j], rows[row].distance)
+        if there < length and there < distance[j]:
+            length = _reach(
+                rows, board.columns, board.places, price, distance, board.reached_columns, board.heap, board.where,
+                board.state, row, j, there, length,
+            )  # fmt: skip
+    return length
 
 
-@inner
-def _move_duals(match: Match, tree: Tree) -> None:
+@part
+def _move_duals(board: Board, length: Any) -> None:
     """Raise the prices of the columns nearer than the end, and lower the surplus of the rows, by as much."""
-    length = tree.length[0]
-    for k in range(tree.counts[VISITED_COLUMNS]):
-        column = tree.columns[k]
-        match.price[column] += length - tree.column_distance[column]
-    for k in range(tree.counts[VISITED_ROWS]):
-        row = tree.rows[k]
-        match.surplus[row] -= length - tree.row_distance[row]
+    for k in range(board.state[COLUMNS]):
+        column = board.reached_columns[k]
+        board.price[column] += max(length - board.distance[column], 0)
+    for k in range(board.state[ROWS]):
+        row = board.reached_rows[k]
+        board.rows[row].surplus -= max(length - board.rows[row].distance, 0)
 
 
-@inner
-def _move_along(match: Match, lists: ShortLists, tree: Tree, worth: Array, root: int) -> None:
+@part
+def _move_along(worth: Array, board: Board, root: int) -> None:
     """Let everybody on the path move on by one, from its end to its root."""
-    column, row = tree.end[COLUMN], tree.end[FROM]
-    if tree.end[ROW] != NONE:
-        last = tree.end[ROW]
-        if last == root:  # it takes no more
-            return
-        column = _give_up(match, lists, worth, last, tree.from_place[last])
-        match.held[last] -= 1
-        row = tree.from_row[column]
+    rows, columns, places, state = board.rows, board.columns, board.places, board.state
+    row, column = state[END_FROM], state[END_COLUMN]
+    if state[END_ROW] == root:  # it does without
+        return
+    if state[END_ROW] != NONE:
+        rows[state[END_ROW]].held -= 1
+        column = _give_up(worth, board, state[END_ROW])
+        row = columns[column].came
     while row != root:
-        place = tree.from_place[row]
-        left = _give_up(match, lists, worth, row, place)
-        hold(match, place, column)
-        column, row = left, tree.from_row[left]
-    hold(match, empty_place(match, root), column)
-    match.held[root] += 1
+        left = _give_up(worth, board, row)
+        hold(columns, places, rows[row].came, column)
+        row, column = columns[left].came, left
+    hold(columns, places, place_of(places, rows[root].start, rows[root].most, NONE), column)
+    rows[root].held += 1
 
 
 @inner
-def _give_up(match: Match, lists: ShortLists, worth: Array, row: int, place: int) -> int:
-    """Empty a place of a row; return the column that it held."""
-    column = release(match, place)
-    keep_listed(lists, row, column, subtract_price(worth[row, column], match.price[column], 1))
+def _give_up(worth: Array, board: Board, row: int) -> int:
+    """Let a row give up the column by which it was reached; return the column."""
+    column = release(board.columns, board.places, board.rows[row].came)
+    reduced = subtract_price(worth[row, column], board.price[column], 1)
+    keep_listed(board.lists.columns, board.lists.number, board.lists.beyond, row, column, reduced)
     return column
 
 
-@inner
-def _forget(tree: Tree, far: Any) -> None:
-    """Clear the tree for the next search."""
-    first_row, num_rows = len(tree.column_distance), len(tree.row_distance)
-    for k in range(tree.heap.size[0]):
-        row = tree.heap.nodes[k] - first_row
-        if 0 <= row < num_rows:
-            tree.row_distance[row] = far
-            tree.from_place[row] = NONE
-    clear(tree.heap)
-    for k in range(tree.counts[TOUCHED]):
-        column = tree.touched[k]
-        tree.column_distance[column] = far
-        tree.from_row[column] = NONE
-    for k in range(tree.counts[VISITED_ROWS]):
-        row = tree.rows[k]
-        tree.visited[row] = False
-        tree.row_distance[row] = far
-        tree.from_place[row] = NONE
-    for k in range(3):
-        tree.counts[k] = 0
-        tree.end[k] = NONE
-    tree.length[0] = far
+@part
+def _forget(board: Board) -> None:
+    """Clear the board for the next search."""
+    state, far = board.state, board.lists.limits[FAR]
+    for k in range(state[HEAP]):
+        board.where[board.heap[k].node] = OUT
+    for k in range(state[COLUMNS]):
+        column = board.reached_columns[k]
+        board.distance[column] = far
+        board.columns[column].came = NONE
+    for k in range(state[ROWS]):
+        row = board.reached_rows[k]
+        board.rows[row].distance, board.rows[row].came = far, NONE
+    state[ROWS], state[COLUMNS], state[HEAP], state[END_ROW] = 0, 0, 0, NONE

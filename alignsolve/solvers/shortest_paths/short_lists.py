@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.runtime.jit import inner, kernel
+from alignsolve.solvers.shortest_paths.side import Limits
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import LANES, Desk, desk, lane_tops, listed, mark
 
@@ -18,8 +19,10 @@ Array = npt.NDArray[Any]
 
 WIDTH = 48
 """Columns of a list, at most, beyond those that its row can hold."""
-FRESH = -1
-"""Stands in ``read_at`` for a row that was never read."""
+NEVER = -1
+"""Stands for the search in which a row was read that no search has read."""
+SHUT, LOWEST, FAR = range(3)
+"""Entries of ``ShortLists.limits``, see :class:`.side.Limits`."""
 
 
 class ShortLists(NamedTuple):
@@ -34,11 +37,11 @@ class ShortLists(NamedTuple):
     beyond
         (num_rows,) the reduced worth that no other column exceeds; ``shut`` where all eligible ones are listed.
     read_at
-        (num_rows,) number of the search in which the row was last read.
+        (num_rows,) number of the search that read the row last.
     desk
         Room to read a row.
     limits
-        (3,) shut, lowest, far: see :class:`.side.Limits`.
+        (3,) see ``SHUT`` and the other names.
     """
 
     columns: Array
@@ -50,17 +53,18 @@ class ShortLists(NamedTuple):
     limits: Array
 
     @classmethod
-    def make(cls, num_rows: int, num_columns: int, most: int, limits: Array) -> "ShortLists":
+    def make(cls, num_rows: int, num_columns: int, most: int, limits: Limits, dtype: npt.DTypeLike) -> "ShortLists":
         """Make empty lists for rows that hold at most so many columns."""
         width = min(num_columns, WIDTH + most)
+        bounds = np.array([limits.shut, limits.lowest, limits.far], dtype=dtype)
         return cls(
             columns=np.zeros((num_rows, width), dtype=np.int32),
-            worth=np.zeros((num_rows, width), dtype=limits.dtype),
+            worth=np.zeros((num_rows, width), dtype=dtype),
             number=np.zeros(num_rows, dtype=np.int64),
-            beyond=np.full(num_rows, limits[0]),
-            read_at=np.full(num_rows, FRESH, dtype=np.int64),
-            desk=desk(num_columns, limits.dtype, limits[0]),
-            limits=limits,
+            beyond=np.full(num_rows, bounds[SHUT]),
+            read_at=np.full(num_rows, NEVER, dtype=np.int64),
+            desk=desk(num_columns, dtype, bounds[SHUT]),
+            limits=bounds,
         )
 
 
@@ -70,11 +74,10 @@ def list_rows(worth: Array, prices: Array, lists: ShortLists, first: int, last: 
     for i in range(first, last):
         read_row(worth, prices, lists, i)
 
-
 @inner
 def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
     """Make the list of a row under the prices; its reduced worth is left in ``desk.rows[0]``."""
-    shut, lowest, num_columns = lists.limits[0], lists.limits[1], worth.shape[1]
+    shut, lowest, num_columns = lists.limits[SHUT], lists.limits[LOWEST], worth.shape[1]
     row, words, tops, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.tops, lists.desk.likely
     width = lists.columns.shape[1]
     for j in range(num_columns):
@@ -100,10 +103,10 @@ def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
 
 
 @inner
-def keep_listed(lists: ShortLists, i: int, j: int, reduced: Any) -> None:
+def keep_listed(columns: Array, number: Array, beyond: Array, i: int, j: int, reduced: Any) -> None:
     """Lift a row's level for a column that it gives up, unless the column is listed."""
-    if reduced > lists.beyond[i]:
-        for t in range(lists.number[i]):
-            if lists.columns[i, t] == j:
+    if reduced > beyond[i]:
+        for t in range(number[i]):
+            if columns[i, t] == j:
                 return
-        lists.beyond[i] = reduced
+        beyond[i] = reduced

@@ -30,10 +30,10 @@ from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.shortest_paths.bids import bid
-from alignsolve.solvers.shortest_paths.match import NONE, Match
-from alignsolve.solvers.shortest_paths.search import SEARCH, Tree, settle
-from alignsolve.solvers.shortest_paths.short_lists import ShortLists, list_rows
-from alignsolve.solvers.shortest_paths.side import Limits, Side
+from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, Board
+from alignsolve.solvers.shortest_paths.search import settle
+from alignsolve.solvers.shortest_paths.short_lists import FAR, list_rows
+from alignsolve.solvers.shortest_paths.side import Side
 
 ROWS_AT_ONCE = 64
 """Rows that are placed between two looks at the clock."""
@@ -99,71 +99,64 @@ class _Placing:
 
     def __init__(self, side: Side, deadline: float) -> None:
         self.side, self.deadline = side, deadline
-        self.dtype = np.dtype(np.int64 if side.worth.dtype.kind == "i" else np.float64)
-        self.match = Match.make(side.least, side.most, side.column_most, self.dtype)
+        self.board = Board.of(side)
         self.bids = self.searches = 0
         self.stuck = False
 
     def place_rows(self) -> bool:
         """Place all rows, first by bids; False if the deadline came first or a row cannot be placed."""
-        lists = self._lists()
-        if lists is None:
+        if not self._read():
             return False
         if self.side.is_one_to_one:
-            self.bids = bid(self.side.worth, self.match, lists)
-        return self._settle(lists)
+            self.bids = bid(self.side.worth, self.board)
+        return self._settle()
 
     def place_columns(self) -> bool:
         """Meet the demands of the columns, as rows of the other side; False as in ``place_rows``."""
-        if (self.match.load >= self.side.column_least).all():
+        if (self.board.columns["load"] >= self.side.column_least).all():
             return True
-        self.side, self.match = self.side.turned(), self.match.turned(self.side.column_least)
-        lists = self._lists()
-        return lists is not None and self._settle(lists)
+        self.side = self.side.turned()
+        self.board = self.board.turned(self.side)
+        return self._read() and self._settle()
 
-    def _lists(self) -> ShortLists | None:
-        """Read all rows; None if the deadline came first."""
-        side = self.side
-        limits = Limits.of(self.dtype)
-        bounds = np.array([limits.shut, limits.lowest, limits.far], dtype=self.dtype)
-        lists = ShortLists.make(*side.worth.shape, int(side.most.max(initial=0)), bounds)
-        step = max(1, PAIRS_AT_ONCE // side.worth.shape[1])
-        for first in range(0, len(side.most), step):
+    def _read(self) -> bool:
+        """Read all rows; False if the deadline came first."""
+        num_rows, num_columns = self.side.worth.shape
+        step = max(1, PAIRS_AT_ONCE // num_columns)
+        for first in range(0, num_rows, step):
             if time.monotonic() > self.deadline:
-                return None
-            list_rows(side.worth, self.match.price, lists, first, min(first + step, len(side.most)))
-        return lists
+                return False
+            list_rows(self.side.worth, self.board.price, self.board.lists, first, min(first + step, num_rows))
+        return True
 
-    def _settle(self, lists: ShortLists) -> bool:
+    def _settle(self) -> bool:
         """Search for a place for each row that has none."""
         num_rows = len(self.side.most)
-        self.tree = Tree.make(*self.side.worth.shape, lists.limits[2], self.dtype)
         step = num_rows if self.deadline == math.inf else ROWS_AT_ONCE
         for first in range(0, num_rows, step):
             if time.monotonic() > self.deadline:
                 return False
-            row = settle(self.side.worth, self.match, lists, self.tree, first, min(first + step, num_rows))
-            if row != NONE:
+            if settle(self.side.worth, self.board, first, min(first + step, num_rows)) != NONE:
                 self.stuck = True
                 return False
-        self.searches += int(self.tree.counts[SEARCH])
+        self.searches += int(self.board.state[SEARCH])
         return True
 
     def direction(self) -> FloatArray:
         """Return the direction of prices, of a search without a path, along which the bound falls without end."""
+        far = self.board.lists.limits[FAR]
         if self.side.experts_are_rows:
-            return -self.tree.visited.astype(np.float64)
-        reached = self.tree.column_distance < Limits.of(self.dtype).far
-        return reached.astype(np.float64)
+            return -(self.board.rows["distance"] < far).astype(np.float64)
+        return (self.board.distance < far).astype(np.float64)
 
     def prices(self) -> FloatArray:
         """The experts' prices: of the columns, or the surplus of the rows."""
-        match = self.match
-        return (match.surplus if self.side.experts_are_rows else match.price).astype(np.float64)
+        prices = self.board.rows["surplus"] if self.side.experts_are_rows else self.board.price
+        return prices.astype(np.float64)
 
     def alignment(self, problem: AlignmentProblem) -> Alignment:
         """The pairs that are held and those that are required."""
-        rows, columns = self.match.pairs()
+        rows, columns = self.board.pairs()
         clients, experts = (columns, rows) if self.side.experts_are_rows else (rows, columns)
         if problem.required is not None:
             more = np.nonzero(problem.required)

@@ -1,0 +1,174 @@
+"""The board: an alignment under way, its duals, and the state of a search, in few arrays of records.
+
+Compiled code counts the references of each array that a function is given, and that costs more than a small function
+does. So what belongs together lies in one array.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alignsolve.numerics import IntArray
+from alignsolve.runtime.jit import inner, kernel
+from alignsolve.solvers.shortest_paths.short_lists import ShortLists
+from alignsolve.solvers.shortest_paths.side import Limits, Side
+
+Array = npt.NDArray[Any]
+
+NONE = -1
+"""No column, no row, no place."""
+SEARCH, ROWS, COLUMNS, HEAP, END_ROW, END_COLUMN, END_FROM = range(7)
+"""Entries of ``Board.state``: number of the search; rows and columns that it reached; nodes in the heap; where the best
+path ends: at a row, or at a column and the row before it."""
+
+
+def row_type(number: npt.DTypeLike) -> npt.DTypeLike:
+    """The record of a row."""
+    return [
+        ("least", np.int64),  # fewest and most columns
+        ("most", np.int64),
+        ("held", np.int64),  # columns that it holds
+        ("start", np.int64),  # its first place
+        ("came", np.int64),  # the place by whose column the search reached it; NONE for the root
+        ("surplus", number),  # its dual: what its worst choice is worth after prices
+        ("distance", number),  # from the root of the search
+    ]
+
+
+COLUMN = np.dtype([
+    ("room", np.int64),  # most rows
+    ("load", np.int64),  # rows that hold it
+    ("first", np.int64),  # the first of the places that hold it, or NONE
+    ("came", np.int64),  # the row by which the search reached it
+])  # fmt: skip
+PLACE = np.dtype([
+    ("row", np.int64),
+    ("column", np.int64),  # NONE: the place is empty
+    ("following", np.int64),  # the next place that holds the same column, and the one before
+    ("before", np.int64),
+])  # fmt: skip
+
+
+class Board(NamedTuple):
+    """Each row has as many places as it may hold columns. The places that hold a column are chained.
+
+    Attributes
+    ----------
+    rows, columns, places
+        (num_rows,), (num_columns,), (num_places,) records.
+    price, distance
+        (num_columns,) the columns' duals, and their distances from the root of the search.
+    reached_rows, reached_columns
+        The rows and columns that the search reached, in turn.
+    heap
+        Nodes to visit, by their distance: columns, then rows, then the rows once more, to look beyond their lists.
+    where
+        (num_columns + 2·num_rows,) where each node stands in the heap, or NONE.
+    waiting
+        (num_rows,) rows to be visited at once.
+    state
+        (7,) see ``SEARCH`` and the other names.
+    lists
+        The rows' short lists.
+    """
+
+    rows: Array
+    columns: Array
+    places: Array
+    price: Array
+    distance: Array
+    reached_rows: Array
+    reached_columns: Array
+    heap: Array
+    where: Array
+    waiting: Array
+    state: Array
+    lists: ShortLists
+
+    @classmethod
+    def of(cls, side: Side) -> "Board":
+        """Make a board on which nothing is held, at prices 0."""
+        n, m, places = len(side.most), len(side.column_most), int(side.most.sum())
+        number = np.dtype(np.int64 if side.worth.dtype.kind == "i" else np.float64)
+        limits = Limits.of(number)
+        rows, columns = np.zeros(n, dtype=row_type(number)), np.zeros(m, dtype=COLUMN)
+        rows["least"], rows["most"], rows["came"], rows["distance"] = side.least, side.most, NONE, limits.far
+        rows["start"][1:] = np.cumsum(side.most)[:-1]
+        columns["room"], columns["first"], columns["came"] = side.column_most, NONE, NONE
+        held = np.full(places, NONE, dtype=PLACE)
+        held["row"] = np.repeat(np.arange(n), side.most)
+        return cls(
+            rows=rows,
+            columns=columns,
+            places=held,
+            price=np.zeros(m, dtype=number),
+            distance=np.full(m, limits.far, dtype=number),
+            reached_rows=np.zeros(n, dtype=np.int64),
+            reached_columns=np.zeros(m, dtype=np.int64),
+            heap=np.zeros(m + 2 * n, dtype=[("key", number), ("node", np.int64)]),
+            where=np.full(m + 2 * n, NONE, dtype=np.int64),
+            waiting=np.zeros(n, dtype=np.int64),
+            state=np.array([0, 0, 0, 0, NONE, NONE, NONE], dtype=np.int64),
+            lists=ShortLists.make(n, m, int(side.most.max(initial=0)), limits, number),
+        )
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Return the rows and the columns of all pairs that are held."""
+        held = self.places[self.places["column"] != NONE]
+        return held["row"], held["column"]
+
+    def turned(self, side: Side) -> "Board":
+        """Return the same alignment and duals, on the board of the other side."""
+        rows, columns = self.pairs()
+        other = Board.of(side)
+        hold_all(other.rows, other.columns, other.places, columns, rows)
+        other.price[:] = self.rows["surplus"]
+        other.rows["surplus"] = self.price
+        return other
+
+
+@kernel
+def hold_all(rows: Array, columns: Array, places: Array, holders: Array, held: Array) -> None:
+    """Let rows that hold nothing hold columns, pair by pair."""
+    for k in range(len(holders)):
+        row = holders[k]
+        hold(columns, places, rows[row].start + rows[row].held, held[k])
+        rows[row].held += 1
+
+
+@inner
+def hold(columns: Array, places: Array, place: int, column: int) -> None:
+    """Let an empty place hold a column."""
+    head = columns[column].first
+    places[place].column = column
+    places[place].following = head
+    places[place].before = NONE
+    if head != NONE:
+        places[head].before = place
+    columns[column].first = place
+    columns[column].load += 1
+
+
+@inner
+def release(columns: Array, places: Array, place: int) -> int:
+    """Empty a place; return the column that it held."""
+    column, after, before = places[place].column, places[place].following, places[place].before
+    if before == NONE:
+        columns[column].first = after
+    else:
+        places[before].following = after
+    if after != NONE:
+        places[after].before = before
+    places[place].column = NONE
+    columns[column].load -= 1
+    return column
+
+
+@inner
+def place_of(places: Array, start: int, most: int, column: int) -> int:
+    """The place of a row that holds a column, NONE where none does; for NONE the first empty place."""
+    for place in range(start, start + most):
+        if places[place].column == column:
+            return place
+    return NONE
