@@ -13,14 +13,16 @@ from alignsolve.numerics import IntArray
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.shortest_paths.short_lists import ShortLists
 from alignsolve.solvers.shortest_paths.side import Limits, Side
+from alignsolve.subproblem.simd_topk import LANES
 
 Array = npt.NDArray[Any]
 
 NONE = -1
 """No column, no row, no place."""
-SEARCH, ROWS, COLUMNS, HEAP, END_ROW, END_COLUMN, END_FROM = range(7)
+SEARCH, ROWS, COLUMNS, HEAP, END_ROW, END_COLUMN, END_FROM, WHOLE, SINGLE = range(9)
 """Entries of ``Board.state``: number of the search; rows and columns that it reached; nodes in the heap; where the best
-path ends: at a row, or at a column and the row before it."""
+path ends: at a row, or at a column and the row before it; rows that were read whole in a search by lists; whether no
+row has more than one place."""
 
 
 def row_type(number: npt.DTypeLike) -> npt.DTypeLike:
@@ -67,8 +69,11 @@ class Board(NamedTuple):
         (num_columns + 2·num_rows,) where each node stands in the heap, or NONE.
     waiting
         (num_rows,) rows to be visited at once.
+    toll, nearness, came
+        (num_columns, and padding) for searches that read whole rows: prices, ``far`` for columns that were visited;
+        minus the distance of the others; by which row.
     state
-        (7,) see ``SEARCH`` and the other names.
+        (9,) see ``SEARCH`` and the other names.
     lists
         The rows' short lists.
     """
@@ -83,6 +88,9 @@ class Board(NamedTuple):
     heap: Array
     where: Array
     waiting: Array
+    toll: Array
+    nearness: Array
+    came: Array
     state: Array
     lists: ShortLists
 
@@ -109,7 +117,10 @@ class Board(NamedTuple):
             heap=np.zeros(m + 2 * n, dtype=[("key", number), ("node", np.int64)]),
             where=np.full(m + 2 * n, NONE, dtype=np.int64),
             waiting=np.zeros(n, dtype=np.int64),
-            state=np.array([0, 0, 0, 0, NONE, NONE, NONE], dtype=np.int64),
+            toll=np.zeros(m, dtype=number),
+            nearness=np.full(-(-m // LANES) * LANES, limits.shut, dtype=number),
+            came=np.full(m, NONE, dtype=np.int64),
+            state=np.array([0, 0, 0, 0, NONE, NONE, NONE, 0, (side.most <= 1).all()], dtype=np.int64),
             lists=ShortLists.make(n, m, int(side.most.max(initial=0)), limits, number),
         )
 

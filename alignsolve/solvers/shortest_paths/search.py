@@ -33,6 +33,8 @@ from alignsolve.solvers.shortest_paths.board import (
     NONE,
     ROWS,
     SEARCH,
+    SINGLE,
+    WHOLE,
     Array,
     Board,
     hold,
@@ -40,9 +42,15 @@ from alignsolve.solvers.shortest_paths.board import (
     release,
 )
 from alignsolve.solvers.shortest_paths.heap import OUT, pop, push
-from alignsolve.solvers.shortest_paths.short_lists import FAR, LOWEST, SHUT, keep_listed, read_row
+from alignsolve.solvers.shortest_paths.short_lists import FAR, LOWEST, keep_listed, read_row
+from alignsolve.solvers.shortest_paths.whole_rows import search_whole
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import listed, mark
+
+VISITS_PER_LIST = 4
+"""Visits of a row from which a new list is worth its time."""
+WHOLE_ROWS = 32
+"""Rows that a search by lists reads whole before it is given up for :mod:`.whole_rows`."""
 
 
 @kernel
@@ -51,9 +59,16 @@ def settle(worth: Array, board: Board, first: int, last: int) -> int:
     rows = board.rows
     for row in range(first, last):
         if rows[row].held == 0 and rows[row].most > 0:
-            rows[row].surplus = _best_worth(worth, board, row)
+            rows[row].surplus = _best_worth(board, row)
         while rows[row].held < rows[row].least or (rows[row].held < rows[row].most and rows[row].surplus > 0):
-            length = _search(worth, board, row)
+            length = board.lists.limits[FAR]
+            by_lists = board.state[WHOLE] <= WHOLE_ROWS or board.state[SINGLE] == 0
+            if by_lists:
+                length = _search(worth, board, row)
+            if board.state[SINGLE] == 1 and board.state[WHOLE] > WHOLE_ROWS:
+                if by_lists:
+                    _forget(board)
+                length = search_whole(worth, board, row)
             if length >= board.lists.limits[FAR]:
                 return row
             _move_duals(board, length)
@@ -63,19 +78,15 @@ def settle(worth: Array, board: Board, first: int, last: int) -> int:
 
 
 @part
-def _best_worth(worth: Array, board: Board, row: int) -> Any:
-    """What the best choice of a row that holds nothing is worth: its dual."""
+def _best_worth(board: Board, row: int) -> Any:
+    """What the best choice of a row that holds nothing is worth at most: a dual that no column exceeds."""
     lists, price = board.lists, board.price
-    best = lists.limits[SHUT]
-    for attempt in range(2):
-        best = lists.limits[SHUT]
-        for t in range(lists.number[row]):
-            best = max(best, subtract_price(lists.worth[row, t], price[lists.columns[row, t]], 1))
-        if best < lists.beyond[row] and attempt == 0:
-            read_row(worth, price, lists, row)
-    if board.rows[row].least == 0:
+    best = lists.beyond[row]
+    for t in range(lists.number[row]):
+        best = max(best, subtract_price(lists.worth[row, t], price[lists.columns[row, t]], 1))
+    if board.rows[row].least == 0 or best < lists.limits[LOWEST]:
         best = max(best, 0)
-    return best if best >= lists.limits[LOWEST] else price.dtype.type(0)
+    return best
 
 
 @inner
@@ -86,6 +97,8 @@ def _search(worth: Array, board: Board, root: int) -> Any:
     num_columns, num_rows = len(columns), len(rows)
     length = board.lists.limits[FAR]
     state[SEARCH] += 1
+    state[WHOLE] = 0
+    most_whole = WHOLE_ROWS if state[SINGLE] == 1 else len(rows)
     rows[root].distance = 0
     board.reached_rows[0], state[ROWS] = root, 1
     if rows[root].held >= rows[root].least:  # it may do without
@@ -96,19 +109,14 @@ def _search(worth: Array, board: Board, root: int) -> Any:
         for k in range(number):
             length = _visit_row(board, waiting[k], length)
         number = 0
-        if state[HEAP] == 0 or heap[0].key >= length:
+        if state[HEAP] == 0 or heap[0].key >= length or state[WHOLE] > most_whole:
             return length
         away, node = heap[0].key, pop(heap, where, state[HEAP])
         state[HEAP] -= 1
         if node >= num_columns + num_rows:
-            # A row whose list is exhausted: read it anew, or try all of its columns.
-            row = node - num_columns - num_rows
-            if board.lists.read_at[row] != state[SEARCH]:
-                board.lists.read_at[row] = state[SEARCH]
-                read_row(worth, price, board.lists, row)
-                waiting[0], number = row, 1
-            else:
-                length = _try_all(worth, board, row, length)
+            # A row whose list is exhausted.
+            state[WHOLE] += 1
+            length = _try_all(worth, board, node - num_columns - num_rows, length)
         elif node >= num_columns:
             waiting[0], number = node - num_columns, 1
         else:
@@ -137,6 +145,7 @@ def _visit_row(board: Board, row: int, length: Any) -> Any:
     """Try the columns of a row's list, or end here if the row may give up a column; the length of the best path."""
     rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
     away = rows[row].distance
+    lists.visits[row] += 1
     if rows[row].came != NONE and rows[row].held > rows[row].least and away + max(rows[row].surplus, 0) < length:
         length, board.state[END_ROW] = away + max(rows[row].surplus, 0), row
     start = away + rows[row].surplus
@@ -177,19 +186,20 @@ def _reach(
     return length
 
 
-@inner
+@part
 def _try_all(worth: Array, board: Board, row: int, length: Any) -> Any:
-    """Try all columns of a row that can be on a better path; the length of the best path."""
+    """Try all columns of a row; the length of the best path. Now and then its list is made anew."""
     rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
-    reduced, words, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.likely
+    nearer, words, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.likely
+    if lists.visits[row] >= VISITS_PER_LIST:
+        read_row(worth, price, lists, row)
     start = rows[row].distance + rows[row].surplus
     for j in range(len(price)):
-        reduced[j] = subtract_price(worth[row, j], price[j], 1)
-    number = mark(reduced, max(start - length, lists.limits[LOWEST]), words)
-    number = listed(words, len(price), 0, number, found)
+        nearer[j] = subtract_price(worth[row, j], price[j], 1) + min(distance[j], length)
+    number = listed(words, len(price), 0, mark(nearer, start, words), found)
     for t in range(number):
         j = found[t]
-        there = max(start - reduced[j], rows[row].distance)
+        there = max(start - subtract_price(worth[row, j], price[j], 1), rows[row].distance)
         if there < length and there < distance[j]:
             length = _reach(
                 rows, board.columns, board.places, price, distance, board.reached_columns, board.heap, board.where,

@@ -19,8 +19,6 @@ Array = npt.NDArray[Any]
 
 WIDTH = 48
 """Columns of a list, at most, beyond those that its row can hold."""
-NEVER = -1
-"""Stands for the search in which a row was read that no search has read."""
 SHUT, LOWEST, FAR = range(3)
 """Entries of ``ShortLists.limits``, see :class:`.side.Limits`."""
 
@@ -36,8 +34,8 @@ class ShortLists(NamedTuple):
         (num_rows,) how many columns are listed.
     beyond
         (num_rows,) the reduced worth that no other column exceeds; ``shut`` where all eligible ones are listed.
-    read_at
-        (num_rows,) number of the search that read the row last.
+    visits
+        (num_rows,) how often a search has used the list.
     desk
         Room to read a row.
     limits
@@ -48,7 +46,7 @@ class ShortLists(NamedTuple):
     worth: Array
     number: Array
     beyond: Array
-    read_at: Array
+    visits: Array
     desk: Desk
     limits: Array
 
@@ -62,7 +60,7 @@ class ShortLists(NamedTuple):
             worth=np.zeros((num_rows, width), dtype=dtype),
             number=np.zeros(num_rows, dtype=np.int64),
             beyond=np.full(num_rows, bounds[SHUT]),
-            read_at=np.full(num_rows, NEVER, dtype=np.int64),
+            visits=np.zeros(num_rows, dtype=np.int64),
             desk=desk(num_columns, dtype, bounds[SHUT]),
             limits=bounds,
         )
@@ -100,6 +98,7 @@ def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
         lists.columns[i, t] = found[t]
         lists.worth[i, t] = worth[i, found[t]]
     lists.number[i] = number
+    lists.visits[i] = 0
 
 
 @inner

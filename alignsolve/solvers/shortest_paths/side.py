@@ -17,7 +17,7 @@ from alignsolve.subproblem.row_compiled import readable
 
 Array = npt.NDArray[Any]
 
-LARGEST_SUM = 2.0**60
+LARGEST_SUM = 2.0**57
 """Whole numbers are computed exactly if every sum along a path stays below this."""
 TILE = 16
 """Rows and columns of a tile in which a matrix is turned, so that reading and writing both stay in the cache."""
@@ -117,7 +117,7 @@ class Limits:
     def of(cls, dtype: npt.DTypeLike) -> "Limits":
         """Whole numbers are of a size at which sums cannot overflow; floats are infinite."""
         if np.dtype(dtype).kind == "i":
-            return cls(-(2**62), -(2**61), 2**62)
+            return cls(-(2**60), -(2**59), 2**60)
         return cls(-np.inf, float(np.finfo(np.float64).min), np.inf)
 
 
