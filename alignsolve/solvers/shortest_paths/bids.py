@@ -10,7 +10,8 @@ from typing import Any
 
 from alignsolve.runtime.jit import kernel, part
 from alignsolve.solvers.shortest_paths.board import NONE, Array, Board, hold, release
-from alignsolve.solvers.shortest_paths.short_lists import LOWEST, SHUT, read_row
+from alignsolve.solvers.shortest_paths.short_lists import read_row
+from alignsolve.solvers.shortest_paths.side import LOWEST, SHUT
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 SWEEPS = 3
@@ -23,7 +24,7 @@ BIDS_PER_ROW = 8
 def bid(worth: Array, board: Board) -> int:
     """Let all rows bid; return how many bids there were."""
     rows, columns, places, price, waiting = board.rows, board.columns, board.places, board.price, board.waiting
-    beyond, lowest = board.lists.beyond, board.lists.limits[LOWEST]
+    beyond = board.lists.beyond
     number, bids = 0, 0
     for i in range(len(rows)):
         if rows[i].most > 0:
@@ -42,10 +43,10 @@ def bid(worth: Array, board: Board) -> int:
                     best, second, column, other = _best_two(board, row)
                 if rows[row].least == 0:
                     if best <= 0:  # it stays out
-                        rows[row].surplus = 0
+                        rows[row].surplus = 0.0
                         break
-                    second = max(second, 0)
-                if column == NONE or second < lowest:  # no choice: a bid would have no limit
+                    second = max(second, 0.0)
+                if column == NONE or second < LOWEST:  # no choice: a bid would have no limit
                     break
                 if best == second and other != NONE and columns[column].first != NONE:
                     column = other
@@ -72,7 +73,7 @@ def bid(worth: Array, board: Board) -> int:
 def _best_two(board: Board, row: int) -> Any:
     """The largest and the second largest reduced worth in a row's list, and their columns."""
     listed, worth, price = board.lists.columns, board.lists.worth, board.price
-    best, second = board.lists.limits[SHUT], board.lists.limits[SHUT]
+    best, second = SHUT, SHUT
     column, other = NONE, NONE
     for t in range(board.lists.number[row]):
         j = listed[row, t]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alignsolve.numerics import IntArray
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.shortest_paths.short_lists import ShortLists
-from alignsolve.solvers.shortest_paths.side import Limits, Side
+from alignsolve.solvers.shortest_paths.side import FAR, SHUT, Side
 from alignsolve.subproblem.simd_topk import LANES
 
 Array = npt.NDArray[Any]
@@ -25,19 +25,15 @@ path ends: at a row, or at a column and the row before it; rows that were read w
 row has more than one place."""
 
 
-def row_type(number: npt.DTypeLike) -> npt.DTypeLike:
-    """The record of a row."""
-    return [
-        ("least", np.int64),  # fewest and most columns
-        ("most", np.int64),
-        ("held", np.int64),  # columns that it holds
-        ("start", np.int64),  # its first place
-        ("came", np.int64),  # the place by whose column the search reached it; NONE for the root
-        ("surplus", number),  # its dual: what its worst choice is worth after prices
-        ("distance", number),  # from the root of the search
-    ]
-
-
+ROW = np.dtype([
+    ("least", np.int64),  # fewest and most columns
+    ("most", np.int64),
+    ("held", np.int64),  # columns that it holds
+    ("start", np.int64),  # its first place
+    ("came", np.int64),  # the place by whose column the search reached it; NONE for the root
+    ("surplus", np.float64),  # its dual: what its worst choice is worth after prices
+    ("distance", np.float64),  # from the root of the search
+])  # fmt: skip
 COLUMN = np.dtype([
     ("room", np.int64),  # most rows
     ("load", np.int64),  # rows that hold it
@@ -50,6 +46,7 @@ PLACE = np.dtype([
     ("following", np.int64),  # the next place that holds the same column, and the one before
     ("before", np.int64),
 ])  # fmt: skip
+ENTRY = np.dtype([("key", np.float64), ("node", np.int64)])
 
 
 class Board(NamedTuple):
@@ -70,7 +67,7 @@ class Board(NamedTuple):
     waiting
         (num_rows,) rows to be visited at once.
     toll, nearness, came
-        (num_columns, and padding) for searches that read whole rows: prices, ``far`` for columns that were visited;
+        (num_columns, and padding) for searches that read whole rows: prices, FAR for columns that were visited;
         minus the distance of the others; by which row.
     state
         (9,) see ``SEARCH`` and the other names.
@@ -98,10 +95,8 @@ class Board(NamedTuple):
     def of(cls, side: Side) -> "Board":
         """Make a board on which nothing is held, at prices 0."""
         n, m, places = len(side.most), len(side.column_most), int(side.most.sum())
-        number = np.dtype(np.int64 if side.worth.dtype.kind == "i" else np.float64)
-        limits = Limits.of(number)
-        rows, columns = np.zeros(n, dtype=row_type(number)), np.zeros(m, dtype=COLUMN)
-        rows["least"], rows["most"], rows["came"], rows["distance"] = side.least, side.most, NONE, limits.far
+        rows, columns = np.zeros(n, dtype=ROW), np.zeros(m, dtype=COLUMN)
+        rows["least"], rows["most"], rows["came"], rows["distance"] = side.least, side.most, NONE, FAR
         rows["start"][1:] = np.cumsum(side.most)[:-1]
         columns["room"], columns["first"], columns["came"] = side.column_most, NONE, NONE
         held = np.full(places, NONE, dtype=PLACE)
@@ -110,18 +105,18 @@ class Board(NamedTuple):
             rows=rows,
             columns=columns,
             places=held,
-            price=np.zeros(m, dtype=number),
-            distance=np.full(m, limits.far, dtype=number),
+            price=np.zeros(m),
+            distance=np.full(m, FAR),
             reached_rows=np.zeros(n, dtype=np.int64),
             reached_columns=np.zeros(m, dtype=np.int64),
-            heap=np.zeros(m + 2 * n, dtype=[("key", number), ("node", np.int64)]),
+            heap=np.zeros(m + 2 * n, dtype=ENTRY),
             where=np.full(m + 2 * n, NONE, dtype=np.int64),
             waiting=np.zeros(n, dtype=np.int64),
-            toll=np.zeros(m, dtype=number),
-            nearness=np.full(-(-m // LANES) * LANES, limits.shut, dtype=number),
+            toll=np.zeros(m),
+            nearness=np.full(-(-m // LANES) * LANES, SHUT),
             came=np.full(m, NONE, dtype=np.int64),
             state=np.array([0, 0, 0, 0, NONE, NONE, NONE, 0, (side.most <= 1).all()], dtype=np.int64),
-            lists=ShortLists.make(n, m, int(side.most.max(initial=0)), limits, number),
+            lists=ShortLists.make(n, m, int(side.most.max(initial=0))),
         )
 
     def pairs(self) -> tuple[IntArray, IntArray]:

@@ -21,8 +21,6 @@ problems, Computing 38 (1987); D. F. Crouse, On implementing 2D rectangular assi
 Aerospace and Electronic Systems 52 (2016).
 """
 
-from typing import Any
-
 from alignsolve.runtime.jit import inner, kernel, part
 from alignsolve.solvers.shortest_paths.board import (
     COLUMNS,
@@ -42,7 +40,8 @@ from alignsolve.solvers.shortest_paths.board import (
     release,
 )
 from alignsolve.solvers.shortest_paths.heap import OUT, pop, push
-from alignsolve.solvers.shortest_paths.short_lists import FAR, LOWEST, keep_listed, read_row
+from alignsolve.solvers.shortest_paths.short_lists import keep_listed, read_row
+from alignsolve.solvers.shortest_paths.side import FAR, LOWEST
 from alignsolve.solvers.shortest_paths.whole_rows import search_whole
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import listed, mark
@@ -58,10 +57,10 @@ def settle(worth: Array, board: Board, first: int, last: int) -> int:
     """Place rows first..last-1; return the first that cannot be placed, its search left as it is, or NONE."""
     rows = board.rows
     for row in range(first, last):
-        if rows[row].held == 0 and rows[row].most > 0:
+        if rows[row].held == 0:
             rows[row].surplus = _best_worth(board, row)
         while rows[row].held < rows[row].least or (rows[row].held < rows[row].most and rows[row].surplus > 0):
-            length = board.lists.limits[FAR]
+            length = FAR
             by_lists = board.state[WHOLE] <= WHOLE_ROWS or board.state[SINGLE] == 0
             if by_lists:
                 length = _search(worth, board, row)
@@ -69,7 +68,7 @@ def settle(worth: Array, board: Board, first: int, last: int) -> int:
                 if by_lists:
                     _forget(board)
                 length = search_whole(worth, board, row)
-            if length >= board.lists.limits[FAR]:
+            if length >= FAR:
                 return row
             _move_duals(board, length)
             _move_along(worth, board, row)
@@ -78,28 +77,28 @@ def settle(worth: Array, board: Board, first: int, last: int) -> int:
 
 
 @part
-def _best_worth(board: Board, row: int) -> Any:
+def _best_worth(board: Board, row: int) -> float:
     """What the best choice of a row that holds nothing is worth at most: a dual that no column exceeds."""
     lists, price = board.lists, board.price
     best = lists.beyond[row]
     for t in range(lists.number[row]):
         best = max(best, subtract_price(lists.worth[row, t], price[lists.columns[row, t]], 1))
-    if board.rows[row].least == 0 or best < lists.limits[LOWEST]:
-        best = max(best, 0)
+    if board.rows[row].least == 0 or best < LOWEST:
+        best = max(best, 0.0)
     return best
 
 
 @inner
-def _search(worth: Array, board: Board, root: int) -> Any:
+def _search(worth: Array, board: Board, root: int) -> float:
     """Visit rows and columns by their distance from the root, until the end of the best path is nearest; its length."""
     rows, columns, places, price, distance = board.rows, board.columns, board.places, board.price, board.distance
     heap, where, waiting, state = board.heap, board.where, board.waiting, board.state
     num_columns, num_rows = len(columns), len(rows)
-    length = board.lists.limits[FAR]
+    length = FAR
     state[SEARCH] += 1
     state[WHOLE] = 0
     most_whole = WHOLE_ROWS if state[SINGLE] == 1 else len(rows)
-    rows[root].distance = 0
+    rows[root].distance = 0.0
     board.reached_rows[0], state[ROWS] = root, 1
     if rows[root].held >= rows[root].least:  # it may do without
         length, state[END_ROW] = rows[root].surplus, root
@@ -124,11 +123,11 @@ def _search(worth: Array, board: Board, root: int) -> Any:
             place = columns[node].first
             while place != NONE:
                 row = places[place].row
-                lost = price.dtype.type(0)
+                lost = 0.0
                 if rows[row].most > 1:  # otherwise its surplus is what this column is worth to it
-                    lost = max(subtract_price(worth[row, node], price[node], 1) - rows[row].surplus, 0)
+                    lost = max(subtract_price(worth[row, node], price[node], 1) - rows[row].surplus, 0.0)
                 if away + lost < min(rows[row].distance, length):
-                    if rows[row].distance >= board.lists.limits[FAR]:
+                    if rows[row].distance >= FAR:
                         board.reached_rows[state[ROWS]] = row
                         state[ROWS] += 1
                     rows[row].distance, rows[row].came = away + lost, place
@@ -141,13 +140,13 @@ def _search(worth: Array, board: Board, root: int) -> Any:
 
 
 @part
-def _visit_row(board: Board, row: int, length: Any) -> Any:
+def _visit_row(board: Board, row: int, length: float) -> float:
     """Try the columns of a row's list, or end here if the row may give up a column; the length of the best path."""
     rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
     away = rows[row].distance
     lists.visits[row] += 1
-    if rows[row].came != NONE and rows[row].held > rows[row].least and away + max(rows[row].surplus, 0) < length:
-        length, board.state[END_ROW] = away + max(rows[row].surplus, 0), row
+    if rows[row].came != NONE and rows[row].held > rows[row].least and away + max(rows[row].surplus, 0.0) < length:
+        length, board.state[END_ROW] = away + max(rows[row].surplus, 0.0), row
     start = away + rows[row].surplus
     for t in range(lists.number[row]):
         j = lists.columns[row, t]
@@ -158,7 +157,7 @@ def _visit_row(board: Board, row: int, length: Any) -> Any:
                 board.state, row, j, there, length,
             )  # fmt: skip
     beyond = max(start - lists.beyond[row], away)
-    if lists.beyond[row] >= lists.limits[LOWEST] and beyond < length:  # the others may follow from there on
+    if lists.beyond[row] >= LOWEST and beyond < length:  # the others may follow from there on
         board.state[HEAP] = push(board.heap, board.where, board.state[HEAP], len(price) + len(rows) + row, beyond)
     return length
 
@@ -166,13 +165,13 @@ def _visit_row(board: Board, row: int, length: Any) -> Any:
 @inner
 def _reach(
     rows: Array, columns: Array, places: Array, price: Array, distance: Array, reached: Array, heap: Array,
-    where: Array, state: Array, row: int, column: int, there: Any, length: Any,
-) -> Any:  # fmt: skip
+    where: Array, state: Array, row: int, column: int, there: float, length: float,
+) -> float:  # fmt: skip
     """Keep a path to a column that is the shortest so far; end there if the column has room. The best path's length."""
     if rows[row].most > 1 and place_of(places, rows[row].start, rows[row].most, column) != NONE:
         return length
     if columns[column].load < columns[column].room:
-        ended = there - min(price[column], 0)
+        ended = there - min(price[column], 0.0)
         if ended < length:
             length, state[END_ROW], state[END_COLUMN], state[END_FROM] = ended, NONE, column, row
         if price[column] >= 0:
@@ -187,7 +186,7 @@ def _reach(
 
 
 @part
-def _try_all(worth: Array, board: Board, row: int, length: Any) -> Any:
+def _try_all(worth: Array, board: Board, row: int, length: float) -> float:
     """Try all columns of a row; the length of the best path. Now and then its list is made anew."""
     rows, price, distance, lists = board.rows, board.price, board.distance, board.lists
     nearer, words, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.likely
@@ -209,14 +208,14 @@ def _try_all(worth: Array, board: Board, row: int, length: Any) -> Any:
 
 
 @part
-def _move_duals(board: Board, length: Any) -> None:
+def _move_duals(board: Board, length: float) -> None:
     """Raise the prices of the columns nearer than the end, and lower the surplus of the rows, by as much."""
     for k in range(board.state[COLUMNS]):
         column = board.reached_columns[k]
-        board.price[column] += max(length - board.distance[column], 0)
+        board.price[column] += max(length - board.distance[column], 0.0)
     for k in range(board.state[ROWS]):
         row = board.reached_rows[k]
-        board.rows[row].surplus -= max(length - board.rows[row].distance, 0)
+        board.rows[row].surplus -= max(length - board.rows[row].distance, 0.0)
 
 
 @part
@@ -250,7 +249,7 @@ def _give_up(worth: Array, board: Board, row: int) -> int:
 @part
 def _forget(board: Board) -> None:
     """Clear the board for the next search."""
-    state, far = board.state, board.lists.limits[FAR]
+    state, far = board.state, FAR
     for k in range(state[HEAP]):
         board.where[board.heap[k].node] = OUT
     for k in range(state[COLUMNS]):

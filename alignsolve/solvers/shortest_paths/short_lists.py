@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.runtime.jit import inner, kernel
-from alignsolve.solvers.shortest_paths.side import Limits
+from alignsolve.solvers.shortest_paths.side import LOWEST, SHUT
 from alignsolve.subproblem.reduced_compiled import subtract_price
 from alignsolve.subproblem.simd_topk import LANES, Desk, desk, lane_tops, listed, mark
 
@@ -19,8 +19,6 @@ Array = npt.NDArray[Any]
 
 WIDTH = 48
 """Columns of a list, at most, beyond those that its row can hold."""
-SHUT, LOWEST, FAR = range(3)
-"""Entries of ``ShortLists.limits``, see :class:`.side.Limits`."""
 
 
 class ShortLists(NamedTuple):
@@ -33,13 +31,11 @@ class ShortLists(NamedTuple):
     number
         (num_rows,) how many columns are listed.
     beyond
-        (num_rows,) the reduced worth that no other column exceeds; ``shut`` where all eligible ones are listed.
+        (num_rows,) the reduced worth that no other column exceeds; SHUT where all eligible ones are listed.
     visits
         (num_rows,) how often a search has used the list.
     desk
         Room to read a row.
-    limits
-        (3,) see ``SHUT`` and the other names.
     """
 
     columns: Array
@@ -48,21 +44,18 @@ class ShortLists(NamedTuple):
     beyond: Array
     visits: Array
     desk: Desk
-    limits: Array
 
     @classmethod
-    def make(cls, num_rows: int, num_columns: int, most: int, limits: Limits, dtype: npt.DTypeLike) -> "ShortLists":
+    def make(cls, num_rows: int, num_columns: int, most: int) -> "ShortLists":
         """Make empty lists for rows that hold at most so many columns."""
         width = min(num_columns, WIDTH + most)
-        bounds = np.array([limits.shut, limits.lowest, limits.far], dtype=dtype)
         return cls(
             columns=np.zeros((num_rows, width), dtype=np.int32),
-            worth=np.zeros((num_rows, width), dtype=dtype),
+            worth=np.zeros((num_rows, width)),
             number=np.zeros(num_rows, dtype=np.int64),
-            beyond=np.full(num_rows, bounds[SHUT]),
+            beyond=np.full(num_rows, SHUT),
             visits=np.zeros(num_rows, dtype=np.int64),
-            desk=desk(num_columns, dtype, bounds[SHUT]),
-            limits=bounds,
+            desk=desk(num_columns, np.float64, SHUT),
         )
 
 
@@ -75,24 +68,23 @@ def list_rows(worth: Array, prices: Array, lists: ShortLists, first: int, last: 
 @inner
 def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
     """Make the list of a row under the prices; its reduced worth is left in ``desk.rows[0]``."""
-    shut, lowest, num_columns = lists.limits[SHUT], lists.limits[LOWEST], worth.shape[1]
+    num_columns, width = worth.shape[1], lists.columns.shape[1]
     row, words, tops, found = lists.desk.rows[0], lists.desk.marks[0], lists.desk.tops, lists.desk.likely
-    width = lists.columns.shape[1]
     for j in range(num_columns):
         row[j] = subtract_price(worth[i, j], prices[j], 1)
     # The level: low enough for some columns in all lanes, but not for more than the list can hold.
-    level = lowest
+    level = LOWEST
     if num_columns > width:
         lane_tops(row, tops)
-        level = max(tops[LANES - 1], lowest)
+        level = max(tops[LANES - 1], LOWEST)
     number = mark(row, level, words)
     rank = LANES - 1
     while number > width and rank > 0:
         rank = rank >> 1
-        level = max(tops[rank], lowest)
+        level = max(tops[rank], LOWEST)
         number = mark(row, level, words)
     # If more tie than the list can hold, any of them will do; each row begins at another place.
-    lists.beyond[i] = level if level > lowest or number > width else shut
+    lists.beyond[i] = level if level > LOWEST or number > width else SHUT
     number = listed(words, num_columns, i % num_columns, min(number, width), found)
     for t in range(number):
         lists.columns[i, t] = found[t]

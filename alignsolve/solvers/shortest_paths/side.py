@@ -4,21 +4,21 @@ The search is the same from both sides. It adds one row after the other, so it i
 to place. And demands of the columns are met by a second search in which they are the rows.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import FloatArray, IntArray, RealArray, fixed
+from alignsolve.numerics import FloatArray, IntArray, fixed
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import kernel
-from alignsolve.subproblem.row_compiled import readable
 
 Array = npt.NDArray[Any]
 
-LARGEST_SUM = 2.0**57
-"""Whole numbers are computed exactly if every sum along a path stays below this."""
+SHUT, LOWEST, FAR = -math.inf, float(np.finfo(np.float64).min), math.inf
+"""The worth of a pair that may not be chosen; what no other worth falls below; a distance that no path has."""
 TILE = 16
 """Rows and columns of a tile in which a matrix is turned, so that reading and writing both stay in the cache."""
 
@@ -30,7 +30,7 @@ class Side:
     Attributes
     ----------
     worth
-        (num_rows, num_columns): fitness minus switching costs; ``limits.shut`` where a pair may not be chosen.
+        (num_rows, num_columns): fitness minus switching costs; SHUT where a pair may not be chosen.
     least, most
         (num_rows,) int64: fewest and most columns of each row.
     column_least, column_most
@@ -39,7 +39,7 @@ class Side:
         Whether the rows are the experts.
     """
 
-    worth: RealArray
+    worth: FloatArray
     least: IntArray
     most: IntArray
     column_least: IntArray
@@ -60,65 +60,26 @@ class Side:
         return cls(_worth(problem), least, most, fewest, capacity)
 
     @property
-    def is_one_to_one(self) -> bool:
-        """Whether rows and columns all have room for at most one."""
-        return bool((self.most <= 1).all() and (self.column_most <= 1).all())
+    def allows_bids(self) -> bool:
+        """Whether it is one-to-one: no row has more than one place, and each column has just one."""
+        return bool((self.most <= 1).all() and (self.column_most == 1).all())
 
     def turned(self) -> "Side":
         """Return the problem seen from the other side."""
-        worth = np.empty(self.worth.shape[::-1], dtype=self.worth.dtype)
+        worth = np.empty(self.worth.shape[::-1])
         _turn(self.worth, worth)
         return Side(
             fixed(worth), self.column_least, self.column_most, self.least, self.most, not self.experts_are_rows
         )
 
 
-def _worth(problem: AlignmentProblem) -> RealArray:
-    """Values of all pairs, of a type that compiled code reads; pairs that may not be chosen are shut."""
-    worth = readable(problem.values())
+def _worth(problem: AlignmentProblem) -> FloatArray:
+    """Values of all pairs as floats, which hold whole numbers exactly; pairs that may not be chosen are shut."""
+    worth = problem.values().astype(np.float64, copy=False)
     allowed = problem.eligible
     if problem.required is not None:
         allowed = ~problem.required if allowed is None else allowed & ~problem.required
-    if worth.dtype.kind in "iu" and not _sums_are_exact(worth, allowed):
-        worth = worth.astype(np.float64)
-    if allowed is not None:
-        worth = np.where(allowed, worth, worth.dtype.type(Limits.of(worth.dtype).shut))
-    return fixed(worth)
-
-
-def _sums_are_exact(worth: RealArray, allowed: Any) -> bool:
-    """Whether no sum of values along a path can leave the range in which whole numbers are exact."""
-    if worth.dtype.kind == "u":
-        return False
-    open_ = True if allowed is None else allowed
-    largest = max(-float(worth.min(initial=0, where=open_)), float(worth.max(initial=0, where=open_)))
-    return largest * (sum(worth.shape) + 2) < LARGEST_SUM
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Numbers that stand for something else, of the type of the prices.
-
-    Attributes
-    ----------
-    shut
-        The worth of a pair that may not be chosen.
-    lowest
-        What no reduced worth of an eligible pair falls below.
-    far
-        A distance that no path has.
-    """
-
-    shut: float
-    lowest: float
-    far: float
-
-    @classmethod
-    def of(cls, dtype: npt.DTypeLike) -> "Limits":
-        """Whole numbers are of a size at which sums cannot overflow; floats are infinite."""
-        if np.dtype(dtype).kind == "i":
-            return cls(-(2**60), -(2**59), 2**60)
-        return cls(-np.inf, float(np.finfo(np.float64).min), np.inf)
+    return fixed(worth if allowed is None else np.where(allowed, worth, SHUT))
 
 
 @kernel
@@ -130,6 +91,3 @@ def _turn(matrix: Array, turned: Array) -> None:
             for j in range(left, min(left + TILE, m)):
                 for i in range(top, min(top + TILE, n)):
                     turned[j, i] = matrix[i, j]
-
-
-__all__ = ["Array", "FloatArray", "Limits", "Side"]

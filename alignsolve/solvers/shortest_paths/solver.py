@@ -12,7 +12,7 @@ The prices of the experts prove the alignment. They are never negative, except a
 and 0 at an expert with room left. If a row cannot be placed, the columns that its search reached are the witness.
 
 Lists make this fast on large squares. The search reads few rows in full, and only where it needs more than their lists.
-Whole numbers are computed exactly, floats as they are. A warm start is not used.
+All numbers are floats. Whole numbers stay exact while sums along a path are below 2⁵³. A warm start is not used.
 """
 
 import math
@@ -32,8 +32,8 @@ from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.shortest_paths.bids import bid
 from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, Board
 from alignsolve.solvers.shortest_paths.search import settle
-from alignsolve.solvers.shortest_paths.short_lists import FAR, list_rows
-from alignsolve.solvers.shortest_paths.side import Side
+from alignsolve.solvers.shortest_paths.short_lists import list_rows
+from alignsolve.solvers.shortest_paths.side import FAR, Side
 
 ROWS_AT_ONCE = 64
 """Rows that are placed between two looks at the clock."""
@@ -70,12 +70,11 @@ class Augment:
         """Solve; neither seed nor threads are needed."""
         started = time.monotonic()
         clients = Side.of_clients(problem)
-        crossed = clients.column_least > clients.column_most
-        if crossed.any():
-            return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
         overfull = clients.column_most < 0
-        if overfull.any():
-            return Answer(witness=from_direction(problem, overfull.astype(np.float64)))
+        crossed = clients.column_least > clients.column_most
+        if overfull.any() or crossed.any():
+            direction = overfull if overfull.any() else -crossed.astype(np.float64)
+            return Answer(witness=from_direction(problem, direction.astype(np.float64)))
         fewer_at_experts = clients.column_most.sum() < clients.most.sum()
         placing = _Placing(clients.turned() if fewer_at_experts else clients, deadline)
         done = placing.place_rows() and placing.place_columns()
@@ -107,7 +106,7 @@ class _Placing:
         """Place all rows, first by bids; False if the deadline came first or a row cannot be placed."""
         if not self._read():
             return False
-        if self.side.is_one_to_one:
+        if self.side.allows_bids:
             self.bids = bid(self.side.worth, self.board)
         return self._settle()
 
@@ -144,15 +143,14 @@ class _Placing:
 
     def direction(self) -> FloatArray:
         """Return the direction of prices, of a search without a path, along which the bound falls without end."""
-        far = self.board.lists.limits[FAR]
         if self.side.experts_are_rows:
-            return -(self.board.rows["distance"] < far).astype(np.float64)
-        return (self.board.distance < far).astype(np.float64)
+            return -(self.board.rows["distance"] < FAR).astype(np.float64)
+        return (self.board.distance < FAR).astype(np.float64)
 
     def prices(self) -> FloatArray:
         """The experts' prices: of the columns, or the surplus of the rows."""
         prices = self.board.rows["surplus"] if self.side.experts_are_rows else self.board.price
-        return prices.astype(np.float64)
+        return np.array(prices)
 
     def alignment(self, problem: AlignmentProblem) -> Alignment:
         """The pairs that are held and those that are required."""
