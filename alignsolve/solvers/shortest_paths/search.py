@@ -48,6 +48,7 @@ from alignsolve.subproblem.simd_topk import listed, mark
 
 VISITS_PER_LIST = 4
 """Visits of a row from which a new list is worth its time."""
+NO_LIMIT = 1 << 62
 WHOLE_ROWS = 32
 """Rows that a search by lists reads whole before it is given up for :mod:`.whole_rows`."""
 
@@ -97,7 +98,7 @@ def _search(worth: Array, board: Board, root: int) -> float:
     length = FAR
     state[SEARCH] += 1
     state[WHOLE] = 0
-    most_whole = WHOLE_ROWS if state[SINGLE] == 1 else len(rows)
+    most_whole = WHOLE_ROWS if state[SINGLE] == 1 else NO_LIMIT
     rows[root].distance = 0.0
     board.reached_rows[0], state[ROWS] = root, 1
     if rows[root].held >= rows[root].least:  # it may do without

@@ -6,21 +6,14 @@ to place. And demands of the columns are met by a second search in which they ar
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from alignsolve.numerics import FloatArray, IntArray, fixed
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.jit import kernel
-
-Array = npt.NDArray[Any]
 
 SHUT, LOWEST, FAR = -math.inf, float(np.finfo(np.float64).min), math.inf
 """The worth of a pair that may not be chosen; what no other worth falls below; a distance that no path has."""
-TILE = 16
-"""Rows and columns of a tile in which a matrix is turned, so that reading and writing both stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +59,8 @@ class Side:
 
     def turned(self) -> "Side":
         """Return the problem seen from the other side."""
-        worth = np.empty(self.worth.shape[::-1])
-        _turn(self.worth, worth)
         return Side(
-            fixed(worth), self.column_least, self.column_most, self.least, self.most, not self.experts_are_rows
+            fixed(self.worth.T), self.column_least, self.column_most, self.least, self.most, not self.experts_are_rows
         )
 
 
@@ -80,14 +71,3 @@ def _worth(problem: AlignmentProblem) -> FloatArray:
     if problem.required is not None:
         allowed = ~problem.required if allowed is None else allowed & ~problem.required
     return fixed(worth if allowed is None else np.where(allowed, worth, SHUT))
-
-
-@kernel
-def _turn(matrix: Array, turned: Array) -> None:
-    """Copy a matrix into its transpose, tile by tile."""
-    n, m = matrix.shape
-    for top in range(0, n, TILE):
-        for left in range(0, m, TILE):
-            for j in range(left, min(left + TILE, m)):
-                for i in range(top, min(top + TILE, n)):
-                    turned[j, i] = matrix[i, j]
