@@ -1,4 +1,4 @@
-"""The search: rows are placed one by one, each along a shortest augmenting path (Dijkstra with the duals as potentials).
+"""The search: rows are placed one by one, each along a shortest augmenting path (Dijkstra, the duals as potentials).
 
 A path leads from the row to a column, from a column to a row that holds it, and so on. The length of a step from row i
 to column j is surplus_i + price_j − worth_ij, which is not negative, and the step back is free where a row has one
@@ -48,9 +48,10 @@ from alignsolve.subproblem.simd_topk import listed, mark
 
 VISITS_PER_LIST = 4
 """Visits of a row from which a new list is worth its time."""
-NO_LIMIT = 1 << 62
 WHOLE_ROWS = 32
 """Rows that a search by lists reads whole before it is given up for :mod:`.whole_rows`."""
+NO_LIMIT = 1 << 62
+"""The same where rows have several places, for which there is no other search."""
 
 
 @kernel
@@ -92,7 +93,7 @@ def _best_worth(board: Board, row: int) -> float:
 @inner
 def _search(worth: Array, board: Board, root: int) -> float:
     """Visit rows and columns by their distance from the root, until the end of the best path is nearest; its length."""
-    rows, columns, places, price, distance = board.rows, board.columns, board.places, board.price, board.distance
+    rows, columns, places, price = board.rows, board.columns, board.places, board.price
     heap, where, waiting, state = board.heap, board.where, board.waiting, board.state
     num_columns, num_rows = len(columns), len(rows)
     length = FAR

@@ -65,6 +65,7 @@ def list_rows(worth: Array, prices: Array, lists: ShortLists, first: int, last: 
     for i in range(first, last):
         read_row(worth, prices, lists, i)
 
+
 @inner
 def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
     """Make the list of a row under the prices; its reduced worth is left in ``desk.rows[0]``."""

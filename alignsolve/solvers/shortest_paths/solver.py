@@ -18,6 +18,7 @@ All numbers are floats. Whole numbers stay exact while sums along a path are bel
 import math
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +29,6 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.shortest_paths.bids import bid
 from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, Board
 from alignsolve.solvers.shortest_paths.search import settle
@@ -89,8 +89,17 @@ class Augment:
         return Answer(alignment, placing.prices(), stats=stats)
 
     def prepare(self, problem: AlignmentProblem) -> None:
-        """Compile the code for problems with this type of fitness."""
-        warm_up(self, problem)
+        """Compile the code, which is the same for all problems."""
+        _compile()
+
+
+@cache
+def _compile() -> None:
+    """Place two clients with one expert each; then an expert's demand is unmet, so that both searches are compiled."""
+    problem = AlignmentProblem([[3.0, 2.0, -9.0], [3.0, 1.0, -9.0]], expert_capacity=1, expert_demand=[0, 0, 1])
+    placing = _Placing(Side.of_clients(problem), math.inf)
+    placing.place_rows()
+    placing.place_columns()
 
 
 class _Placing:

@@ -1,4 +1,4 @@
-"""The search where lists do not help: every row that is visited is read whole, and no heap is kept (Dijkstra's own form).
+"""The search where lists do not help: every row visited is read whole, and no heap is kept (Dijkstra's own form).
 
 Where fitness is nearly of rank one, all rows want the same columns, and a path can lead from anywhere to anywhere. One
 pass over a row then shortens the distances of most columns; a heap would be rebuilt in each step. Here a step is three

@@ -70,21 +70,37 @@ OPEN = NOISE > 0.2
 @pytest.mark.parametrize(
     ("problem", "chosen"),
     [
-        (AlignmentProblem(RANK_ONE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(RANK_ONE + 0.01 * NOISE + ADDITIVE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(NOISE, switching_cost=10.0 * RANK_ONE, expert_capacity=2), "Flow"),
-        (AlignmentProblem(np.where(OPEN, RANK_ONE, np.nan), eligible=OPEN, expert_capacity=2), "Flow"),
-        (AlignmentProblem(np.where(OPEN, NOISE, np.nan), eligible=OPEN, expert_capacity=2), "Price"),
-        (AlignmentProblem(NOISE, eligible=np.zeros((80, 40), dtype=bool), expert_capacity=2), "Price"),
-        (AlignmentProblem(ADDITIVE, expert_capacity=2), "Price"),
-        (AlignmentProblem(np.ones((80, 40)), expert_capacity=2), "Price"),
-        (AlignmentProblem(NOISE, expert_capacity=2, expert_group=np.arange(40) // 10, group_capacity=1), "Flow"),
+        (AlignmentProblem(RANK_ONE, expert_capacity=5), "Flow"),
+        (AlignmentProblem(RANK_ONE + 0.01 * NOISE + ADDITIVE, expert_capacity=5), "Flow"),
+        (AlignmentProblem(NOISE, switching_cost=10.0 * RANK_ONE, expert_capacity=5), "Flow"),
+        (AlignmentProblem(np.where(OPEN, RANK_ONE, np.nan), eligible=OPEN, expert_capacity=5), "Flow"),
+        (AlignmentProblem(np.where(OPEN, NOISE, np.nan), eligible=OPEN, expert_capacity=5), "Price"),
+        (AlignmentProblem(NOISE, eligible=np.zeros((80, 40), dtype=bool), expert_capacity=5), "Price"),
+        (AlignmentProblem(ADDITIVE, expert_capacity=5), "Price"),
+        (AlignmentProblem(np.ones((80, 40)), expert_capacity=5), "Price"),
+        (AlignmentProblem(NOISE, expert_capacity=5, expert_group=np.arange(40) // 10, group_capacity=1), "Flow"),
         (AlignmentProblem(np.repeat(RANK_ONE, 4, axis=0), expert_capacity=8), "Price"),
     ],
     ids=["rank 1", "near", "switching", "gaps", "sparse", "none", "additive", "constant", "groups", "many clients"],
 )
 def test_where_experts_are_many_fitness_and_groups_tell_the_faster_one(problem, chosen):
     assert [type(solver).__name__ for solver in Auto().chosen(problem)] == [chosen]
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({"expert_capacity": 1}, "Augment"),
+        ({"expert_capacity": 1, "client_capacity": 4, "client_demand": 1}, "Augment"),
+        ({"expert_capacity": 2, "client_capacity": 2, "expert_demand": 1}, "Augment"),
+        ({"expert_capacity": 3, "client_capacity": 2}, "Price"),
+        ({"client_capacity": 1}, "Price"),
+        ({"expert_capacity": 1, "overload_penalty": 1.0}, "Price"),
+        ({"expert_capacity": 1, "expert_group": np.arange(40) // 10}, "Flow"),
+    ],
+)
+def test_one_to_one_problems_and_nearly_so_go_to_shortest_augmenting_paths(given, chosen):
+    assert [type(solver).__name__ for solver in Auto().chosen(AlignmentProblem(NOISE[:40], **given))] == [chosen]
 
 
 def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
