@@ -28,6 +28,8 @@ from alignsolve.subproblem.row import RowOptima, greedy_rows
 
 COMPILED_FROM = 1 << 21
 """Pairs from which a problem is large: compiled code on several threads then pays for itself."""
+SINGLES_FROM = 1 << 18
+"""Pairs from which compiled code, on one thread, pays for itself where no client takes more than one expert."""
 
 
 def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
@@ -68,13 +70,23 @@ class RowEngine(NamedTuple):
 
 
 def row_engine(problem: ProblemView) -> RowEngine:
-    """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets."""
+    """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets.
+
+    Where each client takes one expert at most, compiled code is used from ``SINGLES_FROM`` pairs on.
+    """
     large, budgets = is_large(problem), problem.client_budget is not None
-    if not large or budgets or problem.client_load is not None:
+    if not (large or _has_many_singles(problem)) or budgets or problem.client_load is not None:
         return RowEngine(best_rows, compiled=False, parallel=large and budgets)
     from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
 
-    return RowEngine(best_rows_compiled, compiled=True, parallel=True)
+    return RowEngine(best_rows_compiled, compiled=True, parallel=large)
+
+
+def _has_many_singles(problem: ProblemView) -> bool:
+    """Whether no client takes more than one expert, without groups and required pairs, and there are many pairs."""
+    plain = problem.num_groups == 0 and problem.required is None
+    many = problem.num_clients * problem.num_experts >= SINGLES_FROM
+    return plain and many and bool(problem.client_capacity.max() <= 1)
 
 
 def is_large(problem: ProblemView) -> bool:
