@@ -8,7 +8,7 @@ their price of 0.
 
 from typing import Any
 
-from alignsolve.runtime.jit import kernel, part
+from alignsolve.runtime.jit import kernel, part, present
 from alignsolve.solvers.shortest_paths.board import NONE, Array, Board, hold, release
 from alignsolve.solvers.shortest_paths.short_lists import read_row
 from alignsolve.solvers.shortest_paths.side import LOWEST, SHUT
@@ -39,6 +39,8 @@ def bid(worth: Array, board: Board) -> int:
                 bids += 1
                 best, second, column, other = _best_two(board, row)
                 if second < beyond[row]:
+                    if not present(worth):  # the search will place it
+                        break
                     read_row(worth, price, board.lists, row)
                     best, second, column, other = _best_two(board, row)
                 if rows[row].least == 0:

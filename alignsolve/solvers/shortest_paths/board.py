@@ -19,10 +19,10 @@ Array = npt.NDArray[Any]
 
 NONE = -1
 """No column, no row, no place."""
-SEARCH, ROWS, COLUMNS, HEAP, END_ROW, END_COLUMN, END_FROM, WHOLE, SINGLE = range(9)
+SEARCH, ROWS, COLUMNS, HEAP, END_ROW, END_COLUMN, END_FROM, WHOLE, SINGLE, WANTED = range(10)
 """Entries of ``Board.state``: number of the search; rows and columns that it reached; nodes in the heap; where the best
 path ends: at a row, or at a column and the row before it; rows that were read whole in a search by lists; whether no
-row has more than one place."""
+row has more than one place; whether the search stopped because it wants the worth, which is absent."""
 
 
 ROW = np.dtype([
@@ -70,7 +70,7 @@ class Board(NamedTuple):
         (num_columns, and padding) for searches that read whole rows: prices, FAR for columns that were visited;
         minus the distance of the others; by which row.
     state
-        (9,) see ``SEARCH`` and the other names.
+        (10,) see ``SEARCH`` and the other names.
     lists
         The rows' short lists.
     """
@@ -115,7 +115,7 @@ class Board(NamedTuple):
             toll=np.zeros(m),
             nearness=np.full(-(-m // LANES) * LANES, SHUT),
             came=np.full(m, NONE, dtype=np.int64),
-            state=np.array([0, 0, 0, 0, NONE, NONE, NONE, 0, (side.most <= 1).all()], dtype=np.int64),
+            state=np.array([0, 0, 0, 0, NONE, NONE, NONE, 0, (side.most <= 1).all(), 0], dtype=np.int64),
             lists=ShortLists.make(n, m, int(side.most.max(initial=0))),
         )
 

@@ -21,7 +21,7 @@ problems, Computing 38 (1987); D. F. Crouse, On implementing 2D rectangular assi
 Aerospace and Electronic Systems 52 (2016).
 """
 
-from alignsolve.runtime.jit import inner, kernel, part
+from alignsolve.runtime.jit import inner, kernel, part, present
 from alignsolve.solvers.shortest_paths.board import (
     COLUMNS,
     END_COLUMN,
@@ -32,6 +32,7 @@ from alignsolve.solvers.shortest_paths.board import (
     ROWS,
     SEARCH,
     SINGLE,
+    WANTED,
     WHOLE,
     Array,
     Board,
@@ -40,7 +41,7 @@ from alignsolve.solvers.shortest_paths.board import (
     release,
 )
 from alignsolve.solvers.shortest_paths.heap import OUT, pop, push
-from alignsolve.solvers.shortest_paths.short_lists import keep_listed, read_row
+from alignsolve.solvers.shortest_paths.short_lists import is_listed, read_row
 from alignsolve.solvers.shortest_paths.side import FAR, LOWEST
 from alignsolve.solvers.shortest_paths.whole_rows import search_whole
 from alignsolve.subproblem.reduced_compiled import subtract_price
@@ -58,6 +59,7 @@ NO_LIMIT = 1 << 62
 def settle(worth: Array, board: Board, first: int, last: int) -> int:
     """Place rows first..last-1; return the first that cannot be placed, its search left as it is, or NONE."""
     rows = board.rows
+    _forget(board)
     for row in range(first, last):
         if rows[row].held == 0:
             rows[row].surplus = _best_worth(board, row)
@@ -116,6 +118,9 @@ def _search(worth: Array, board: Board, root: int) -> float:
         state[HEAP] -= 1
         if node >= num_columns + num_rows:
             # A row whose list is exhausted.
+            if not present(worth):
+                state[WANTED] = 1
+                return FAR
             state[WHOLE] += 1
             length = _try_all(worth, board, node - num_columns - num_rows, length)
         elif node >= num_columns:
@@ -243,12 +248,14 @@ def _move_along(worth: Array, board: Board, root: int) -> None:
 def _give_up(worth: Array, board: Board, row: int) -> int:
     """Let a row give up the column by which it was reached; return the column."""
     column = release(board.columns, board.places, board.rows[row].came)
-    reduced = subtract_price(worth[row, column], board.price[column], 1)
-    keep_listed(board.lists.columns, board.lists.number, board.lists.beyond, row, column, reduced)
+    lists = board.lists
+    if not is_listed(lists.columns, lists.number, row, column):
+        reduced = subtract_price(worth[row, column], board.price[column], 1)
+        lists.beyond[row] = max(lists.beyond[row], reduced)
     return column
 
 
-@part
+@inner
 def _forget(board: Board) -> None:
     """Clear the board for the next search."""
     state, far = board.state, FAR

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.shortest_paths.side import LOWEST, SHUT
 from alignsolve.subproblem.reduced_compiled import subtract_price
-from alignsolve.subproblem.simd_topk import LANES, Desk, desk, lane_tops, listed, mark
+from alignsolve.subproblem.simd_topk import LANES, WORD, Desk, desk, lane_tops, listed, mark
 
 Array = npt.NDArray[Any]
 
@@ -95,10 +95,49 @@ def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
 
 
 @inner
-def keep_listed(columns: Array, number: Array, beyond: Array, i: int, j: int, reduced: Any) -> None:
-    """Lift a row's level for a column that it gives up, unless the column is listed."""
-    if reduced > beyond[i]:
-        for t in range(number[i]):
-            if columns[i, t] == j:
-                return
-        beyond[i] = reduced
+def is_listed(columns: Array, number: Array, i: int, j: int) -> bool:
+    """Whether a column is in the list of a row."""
+    for t in range(number[i]):
+        if columns[i, t] == j:
+            return True
+    return False
+
+
+@kernel
+def list_from_transpose(transpose: Array, lists: ShortLists) -> None:
+    """Make all lists at prices 0 from the transpose, (num_columns, num_rows), in two passes along its memory."""
+    num_columns, num_rows = transpose.shape
+    width, beyond = lists.columns.shape[1], lists.beyond
+    # The levels: the smallest of the maxima of eight lanes.
+    tops = np.full((LANES, num_rows), SHUT)
+    for j in range(num_columns):
+        lane = tops[j % LANES]
+        for i in range(num_rows):
+            lane[i] = transpose[j, i] if transpose[j, i] > lane[i] else lane[i]
+    for i in range(num_rows):
+        beyond[i] = LOWEST
+        if num_columns > width:
+            least = tops[0, i]
+            for k in range(1, LANES):
+                least = min(least, tops[k, i])
+            beyond[i] = max(least, LOWEST)
+    # List what reaches them; what finds no room in a list lifts its level.
+    over = np.full(-(-num_rows // LANES) * LANES, SHUT)
+    words, found = np.zeros(-(-num_rows // WORD), dtype=np.uint64), np.zeros(num_rows + LANES, dtype=np.int32)
+    levels = beyond.copy()
+    lists.number[:] = 0
+    for j in range(num_columns):
+        for i in range(num_rows):
+            over[i] = transpose[j, i] - levels[i]
+        if mark(over, 0.0, words) > 0:
+            for t in range(listed(words, num_rows, 0, num_rows, found)):
+                i = found[t]
+                at = lists.number[i]
+                if at < width:
+                    lists.columns[i, at], lists.worth[i, at] = j, transpose[j, i]
+                    lists.number[i] += 1
+                else:
+                    beyond[i] = max(beyond[i], transpose[j, i])
+    for i in range(num_rows):
+        if beyond[i] == LOWEST:
+            beyond[i] = SHUT

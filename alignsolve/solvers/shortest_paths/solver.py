@@ -30,9 +30,9 @@ from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.shortest_paths.bids import bid
-from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, Board
+from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, WANTED, Board
 from alignsolve.solvers.shortest_paths.search import settle
-from alignsolve.solvers.shortest_paths.short_lists import list_rows
+from alignsolve.solvers.shortest_paths.short_lists import list_from_transpose, list_rows
 from alignsolve.solvers.shortest_paths.side import FAR, Side
 
 ROWS_AT_ONCE = 64
@@ -95,11 +95,13 @@ class Augment:
 
 @cache
 def _compile() -> None:
-    """Place two clients with one expert each; then an expert's demand is unmet, so that both searches are compiled."""
+    """Place two clients with one expert each; then an expert's demand is unmet. All kernels are used."""
     problem = AlignmentProblem([[3.0, 2.0, -9.0], [3.0, 1.0, -9.0]], expert_capacity=1, expert_demand=[0, 0, 1])
     placing = _Placing(Side.of_clients(problem), math.inf)
     placing.place_rows()
     placing.place_columns()
+    placing = _Placing(Side.of_clients(problem).turned(), math.inf)
+    placing.place_rows()
 
 
 class _Placing:
@@ -123,13 +125,17 @@ class _Placing:
         """Meet the demands of the columns, as rows of the other side; False as in ``place_rows``."""
         if (self.board.columns["load"] >= self.side.column_least).all():
             return True
-        self.side = self.side.turned()
+        self.side = self.side.turned().whole()
         self.board = self.board.turned(self.side)
         return self._read() and self._settle()
 
     def _read(self) -> bool:
         """Read all rows; False if the deadline came first."""
-        num_rows, num_columns = self.side.worth.shape
+        num_rows, num_columns = self.side.shape
+        if self.side.allows_bids and num_rows * num_columns <= PAIRS_AT_ONCE and len(self.side.transpose):
+            list_from_transpose(self.side.transpose, self.board.lists)
+            return True
+        self.side = self.side.whole()
         step = max(1, PAIRS_AT_ONCE // num_columns)
         for first in range(0, num_rows, step):
             if time.monotonic() > self.deadline:
@@ -141,10 +147,16 @@ class _Placing:
         """Search for a place for each row that has none."""
         num_rows = len(self.side.most)
         step = num_rows if self.deadline == math.inf else ROWS_AT_ONCE
-        for first in range(0, num_rows, step):
+        state, first = self.board.state, 0
+        while first < num_rows:
             if time.monotonic() > self.deadline:
                 return False
-            if settle(self.side.worth, self.board, first, min(first + step, num_rows)) != NONE:
+            row = settle(self.side.worth, self.board, first, min(first + step, num_rows))
+            if row == NONE:
+                first += step
+            elif state[WANTED]:
+                self.side, first, state[WANTED] = self.side.whole(), row, 0
+            else:
                 self.stuck = True
                 return False
         self.searches += int(self.board.state[SEARCH])
