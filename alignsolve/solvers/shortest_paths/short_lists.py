@@ -17,8 +17,13 @@ from alignsolve.subproblem.simd_topk import LANES, WORD, Desk, desk, lane_tops, 
 
 Array = npt.NDArray[Any]
 
-WIDTH = 48
+WIDTH = 96
 """Columns of a list, at most, beyond those that its row can hold."""
+
+ALL = 48
+"""Columns up to which all are listed."""
+SLICES = 10
+"""Slices of a column that set the level of a list made from the transpose: the lists have then about 29 entries."""
 
 
 class ShortLists(NamedTuple):
@@ -75,7 +80,7 @@ def read_row(worth: Array, prices: Array, lists: ShortLists, i: int) -> None:
         row[j] = subtract_price(worth[i, j], prices[j], 1)
     # The level: low enough for some columns in all lanes, but not for more than the list can hold.
     level = LOWEST
-    if num_columns > width:
+    if num_columns > min(width, ALL):
         lane_tops(row, tops)
         level = max(tops[LANES - 1], LOWEST)
     number = mark(row, level, words)
@@ -108,17 +113,17 @@ def list_from_transpose(transpose: Array, lists: ShortLists) -> None:
     """Make all lists at prices 0 from the transpose, (num_columns, num_rows), in two passes along its memory."""
     num_columns, num_rows = transpose.shape
     width, beyond = lists.columns.shape[1], lists.beyond
-    # The levels: the smallest of the maxima of eight lanes.
-    tops = np.full((LANES, num_rows), SHUT)
+    # The levels: the smallest of the maxima of some slices.
+    tops = np.full((SLICES, num_rows), SHUT)
     for j in range(num_columns):
-        lane = tops[j % LANES]
+        lane = tops[j % SLICES]
         for i in range(num_rows):
             lane[i] = transpose[j, i] if transpose[j, i] > lane[i] else lane[i]
     for i in range(num_rows):
         beyond[i] = LOWEST
-        if num_columns > width:
+        if num_columns > min(width, ALL):
             least = tops[0, i]
-            for k in range(1, LANES):
+            for k in range(1, SLICES):
                 least = min(least, tops[k, i])
             beyond[i] = max(least, LOWEST)
     # List what reaches them; what finds no room in a list lifts its level.
