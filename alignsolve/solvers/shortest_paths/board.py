@@ -95,11 +95,12 @@ class Board(NamedTuple):
     def of(cls, side: Side) -> "Board":
         """Make a board on which nothing is held, at prices 0."""
         n, m, places = len(side.most), len(side.column_most), int(side.most.sum())
-        rows, columns = np.zeros(n, dtype=ROW), np.zeros(m, dtype=COLUMN)
+        rows, columns = records(n, ROW), records(m, COLUMN)
         rows["least"], rows["most"], rows["came"], rows["distance"] = side.least, side.most, NONE, FAR
         rows["start"][1:] = np.cumsum(side.most)[:-1]
         columns["room"], columns["first"], columns["came"] = side.column_most, NONE, NONE
-        held = np.full(places, NONE, dtype=PLACE)
+        held = records(places, PLACE)
+        held["column"] = held["following"] = held["before"] = NONE
         held["row"] = np.repeat(np.arange(n), side.most)
         return cls(
             rows=rows,
@@ -109,7 +110,7 @@ class Board(NamedTuple):
             distance=np.full(m, FAR),
             reached_rows=np.zeros(n, dtype=np.int64),
             reached_columns=np.zeros(m, dtype=np.int64),
-            heap=np.zeros(m + 2 * n, dtype=ENTRY),
+            heap=records(m + 2 * n, ENTRY),
             where=np.full(m + 2 * n, NONE, dtype=np.int64),
             waiting=np.zeros(n, dtype=np.int64),
             toll=np.zeros(m),
@@ -132,6 +133,11 @@ class Board(NamedTuple):
         other.price[:] = self.rows["surplus"]
         other.rows["surplus"] = self.price
         return other
+
+
+def records(number: int, kind: npt.DTypeLike) -> Array:
+    """Make an array of records whose fields are attributes in Python too, and all 0."""
+    return np.zeros(number, dtype=kind).view(np.recarray)
 
 
 @kernel
