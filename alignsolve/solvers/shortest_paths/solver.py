@@ -127,6 +127,11 @@ class _Placing:
             return True
         self.side = self.side.turned().whole()
         self.board = self.board.turned(self.side)
+        # The search takes the surplus of a row with one place to be exactly what its column is worth to it.
+        rows, columns = self.board.pairs()
+        single = self.board.rows["most"][rows] == 1
+        rows, columns = rows[single], columns[single]
+        self.board.rows["surplus"][rows] = self.side.worth[rows, columns] - self.board.price[columns]
         return self._read() and self._settle()
 
     def _read(self) -> bool:

@@ -105,6 +105,14 @@ def test_capacities_above_one_are_taken():
     assert proven(problem).objective == pytest.approx(solve(problem, "flow").objective)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_second_search_starts_from_tight_duals(seed):
+    rng = np.random.default_rng(seed)
+    fitness, least = rng.random((18, 67)), rng.integers(0, 2, 67) * (rng.random(67) < 0.5)
+    proven(AlignmentProblem(fitness, client_capacity=2, expert_capacity=1, expert_demand=least))
+    proven(AlignmentProblem(fitness.T, expert_capacity=2, client_demand=least))
+
+
 @pytest.mark.kernels
 @pytest.mark.parametrize("kind", ["floats", "integers", "ties", "rank one"])
 def test_short_lists_and_whole_rows_lead_to_the_same_end(kind, monkeypatch):
