@@ -25,6 +25,7 @@ from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, U
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
 
 SOLVERS = {
+    "augment": "alignsolve.solvers.shortest_paths:Augment",
     "auto": "alignsolve.solvers.auto:Auto",
     "cpsat": "alignsolve.solvers.cpsat:CpSat",
     "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",

@@ -13,7 +13,7 @@ from alignsolve.data.blocks import KNAPSACKS, ClientBlock
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import EPSILON, FloatArray, Number, RealArray, total
 from alignsolve.runtime.threads import map_in_order
-from alignsolve.subproblem.dispatch import RowEngine, row_engine
+from alignsolve.subproblem.dispatch import RowEngine, is_large, row_engine
 
 ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
@@ -75,7 +75,7 @@ def _row_totals(
 
 def adder(problem: ProblemView, engine: RowEngine) -> Callable[[RealArray], Number]:
     """Choose how the optima of a block are summed: compiled where they are many floats, exactly otherwise."""
-    if problem.integral or not engine.compiled:
+    if problem.integral or not (engine.compiled and is_large(problem)):
         return total
     from alignsolve.certificate.sums_compiled import summed  # noqa: PLC0415  (loads numba)
 

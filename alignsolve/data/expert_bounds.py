@@ -40,6 +40,11 @@ class ExpertBounds:
         return np.isinf(self.shortfall) & (self.demand > 0)
 
     @cached_property
+    def any_soft(self) -> bool:
+        """Whether any penalty is finite."""
+        return bool(np.isfinite(self.overload).any() or np.isfinite(self.shortfall).any())
+
+    @cached_property
     def most(self) -> FloatArray:
         """The largest load that no hard bound forbids; inf where there is none."""
         hard = np.where(self.hard_capacity, self.capacity, np.inf)
@@ -53,6 +58,8 @@ class ExpertBounds:
 
     def penalty(self, loads: FloatArray) -> FloatArray:
         """Fitness lost by soft bounds at the given loads, (…, num_experts); hard bounds add nothing here."""
+        if not self.any_soft:
+            return np.zeros(np.broadcast_shapes(np.shape(loads), self.capacity.shape))
         over = np.maximum(loads - self.capacity, 0.0)
         short = np.maximum(self.demand - loads, 0.0)
         soft_overload = np.where(np.isfinite(self.overload), self.overload, 0.0)
@@ -93,7 +100,8 @@ class ExpertBounds:
     def breakpoints(self) -> FloatArray:
         """Loads at which the penalty bends, (num_bends, num_experts); NaN where there is none or it is forbidden."""
         bends = [self.capacity, self.demand, self.most, self.least]
-        if self.unit_loads:
+        whole = (np.floor(self.capacity) == self.capacity) & (np.floor(self.demand) == self.demand)
+        if self.unit_loads and not whole.all():
             bends += [np.floor(self.capacity), np.ceil(self.capacity), np.floor(self.demand), np.ceil(self.demand)]
         points = np.stack(bends)
         if self.unit_loads:

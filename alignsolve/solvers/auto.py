@@ -1,11 +1,14 @@
 """``auto``: picks solvers by class and size.
 
-- Cardinality class: ``sift`` where experts are many: more than ``FEW_EXPERTS``, and fewer than
-  ``CLIENTS_PER_EXPERT`` clients for each, of those that the experts have places for. All others go to ``price`` from
-  ``PRICE_PAIRS`` pairs on, and to ``flow`` below: tiny problems take neither long, and ``flow`` has nothing to compile
-  on its first use. All three are exact. Measured in CPU time on 60 instances of 1,000 to 9 million pairs, of 11 kinds:
-  with as many experts as clients ``sift`` takes a tenth to a half of the time of ``price``; with four times as many
-  clients both take about the same; with more, ``price`` is up to five times as fast.
+- Cardinality class: ``flow`` below ``PRICE_PAIRS`` pairs: tiny problems take nobody long, and ``flow`` has nothing to
+  compile on its first use. Above, ``augment`` for one-to-one problems and nearly so, without groups and soft bounds:
+  a client's capacity times an expert's is at most ``ONE_TO_ONE``. If the fitness is nearly a sum or a product, they go
+  to ``sift`` as well.
+- ``sift`` where experts are many: more than ``FEW_EXPERTS``, and fewer than ``CLIENTS_PER_EXPERT`` clients for each, of
+  those that the experts have places for. All others go to ``price``. All four are exact. Measured in CPU time on 60
+  instances of 1,000 to 9 million pairs, of 11 kinds: with as many experts as clients ``sift`` takes a tenth to a half
+  of the time of ``price``; with four times as many clients both take about the same; with more, ``price`` is up to
+  five times as fast.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
   ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
@@ -18,8 +21,9 @@ import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import OPTIMALITY, relative_gap
-from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solvers.common.pattern import has_simple_pattern
 
 PRICE_PAIRS = 1 << 10
 """Pairs (clients × experts) from which our own solver is worth its compilation."""
@@ -27,6 +31,8 @@ FEW_EXPERTS = 16
 """Experts up to which prices settle at once, however few clients there are."""
 CLIENTS_PER_EXPERT, WITH_GROUPS = 4, 2
 """Clients for each expert up to which experts are many, and the same where experts have groups."""
+ONE_TO_ONE = 4
+"""Largest product of a client's and an expert's capacity at which shortest augmenting paths were the fastest."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
@@ -106,13 +112,27 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
         from alignsolve.solvers.flow import Flow  # noqa: PLC0415
 
         return Flow()
-    if has_many_experts(problem):
+    one_to_one = is_nearly_one_to_one(problem)
+    if one_to_one and not has_simple_pattern(problem):
+        from alignsolve.solvers.shortest_paths import Augment  # noqa: PLC0415
+
+        return Augment()
+    if one_to_one or has_many_experts(problem):
         from alignsolve.solvers.sift import Sift  # noqa: PLC0415
 
         return Sift()
     from alignsolve.solvers.price import Price  # noqa: PLC0415
 
     return Price()
+
+
+def is_nearly_one_to_one(problem: AlignmentProblem) -> bool:
+    """Whether no client and no expert takes more than a few, without groups and soft bounds; fitness is in memory."""
+    unfit = problem.features & {Feature.GROUPS, Feature.SOFT_BOUNDS}
+    if unfit or isinstance(problem.fitness, RowBlocks):
+        return False
+    client = min(int(problem.client_capacity.max()), problem.num_experts)
+    return bool(client * problem.experts.most.max() <= ONE_TO_ONE)
 
 
 def has_many_experts(problem: AlignmentProblem) -> bool:

@@ -30,6 +30,8 @@ COMPILED_FROM = 1 << 21
 """Pairs from which a problem is large: compiled code on several threads then pays for itself."""
 GROUPED_FROM = 1 << 14
 """Pairs from which it does where experts have groups: the readable version sorts every group of every client."""
+SINGLES_FROM = 1 << 18
+"""Pairs from which compiled code, on one thread, pays for itself where no client takes more than one expert."""
 
 
 def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
@@ -70,15 +72,25 @@ class RowEngine(NamedTuple):
 
 
 def row_engine(problem: ProblemView) -> RowEngine:
-    """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets."""
+    """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets.
+
+    What is large depends: on groups, and on whether clients take more than one expert.
+    """
     large, budgets = is_large(problem), problem.client_budget is not None
     if budgets or problem.client_load is not None:
         return RowEngine(best_rows, compiled=False, parallel=large and budgets)
-    if not large and not (problem.num_groups and _pairs(problem) >= GROUPED_FROM):
+    grouped = problem.num_groups > 0 and _pairs(problem) >= GROUPED_FROM
+    if not (large or grouped or _has_many_singles(problem)):
         return RowEngine(best_rows, compiled=False, parallel=False)
     from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
 
-    return RowEngine(best_rows_compiled, compiled=True, parallel=True)
+    return RowEngine(best_rows_compiled, compiled=True, parallel=large)
+
+
+def _has_many_singles(problem: ProblemView) -> bool:
+    """Whether no client takes more than one expert, without groups and required pairs, and there are many pairs."""
+    plain = problem.num_groups == 0 and problem.required is None
+    return plain and _pairs(problem) >= SINGLES_FROM and bool(problem.client_capacity.max() <= 1)
 
 
 def is_large(problem: ProblemView) -> bool:

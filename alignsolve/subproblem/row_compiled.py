@@ -38,7 +38,11 @@ def best_rows_compiled(block: ClientBlock, prices: FloatArray) -> RowOptima:
     rows = (fixed(value), wanted, fixed(allowed), fixed(required), fixed(block.demand), fixed(block.capacity))
     limits = (np.int64(SHUT), np.int64(SHUT + 1)) if exact else (-np.inf, -np.finfo(np.float64).max)
     if block.group is None or block.group_capacity is None or block.group_demand is None:
-        _plain_rows(*rows, *limits, desk(block.num_experts, wanted.dtype, limits[0]), best, size, feasible)
+        room = desk(block.num_experts, wanted.dtype, limits[0])
+        if block.required is None and block.capacity.max(initial=0) <= 1:
+            _single_rows(fixed(value), wanted, *rows[2:3], *rows[4:], *limits, room, best, size, feasible)
+        else:
+            _plain_rows(*rows, *limits, room, best, size, feasible)
     else:
         order = np.argsort(block.group, kind="stable")
         first = np.searchsorted(block.group[order], np.arange(block.group_capacity.shape[1] + 1))
@@ -101,6 +105,27 @@ def _plain_rows(
         best[i] = total
         size[i] = weight + 2.0 * taken * dearest
         feasible[i] = feasible[i] and room >= 0 and found >= need and need <= room
+
+
+@kernel
+def _single_rows(
+    value: Matrix, prices: Matrix, allowed: Matrix, demand: Matrix, capacity: Matrix, shut: Any, lowest: Any,
+    desk: Desk, best: Matrix, size: Matrix, feasible: Matrix,
+) -> None:  # fmt: skip
+    """Take the best expert of clients that take one at most, if it is demanded or worth something."""
+    gain, tops, has_allowed, dearest = desk.rows[0], desk.tops, present(allowed), largest_size(prices)
+    for i in range(len(best)):
+        for j in range(len(prices)):
+            gain[j] = subtract_price(value[i, j], prices[j], 1)
+        if has_allowed:
+            for j in range(len(prices)):
+                gain[j] = gain[j] if allowed[i, j] else shut
+        lane_tops(gain, tops)
+        taken = capacity[i] > 0 and tops[0] >= lowest and (demand[i] > 0 or tops[0] > 0)
+        best[i], size[i] = 0, 0.0
+        if taken:
+            best[i], size[i] = tops[0], abs(tops[0]) + 2.0 * dearest
+        feasible[i] = demand[i] == 0 or (taken and demand[i] <= 1)
 
 
 def readable(values: RealArray) -> RealArray:

@@ -15,30 +15,31 @@ NOISE = 1e-18
 """Share of the sum of squares up to which what is left without the means is rounding."""
 
 
-def strongest_pattern(problem: AlignmentProblem) -> tuple[float, float]:
-    """Measure how near the fitness is to a sum and to a product of a client's and an expert's number.
+NEARLY_A_SUM, NEARLY_A_PRODUCT = 0.98, 0.7
+"""Shares of the sum of squares from which long chains are to be expected."""
 
-    The means of clients and experts are taken out first: a client's constant changes no choice, and an expert's is
-    paid by its price.
 
-    Returns
-    -------
-    additive, rank_one
-        Shares of the sum of squares: what the means explain, and, of what they leave, what the largest singular value
-        does. The second is 0 where nothing is left.
+def has_simple_pattern(problem: AlignmentProblem) -> bool:
+    """Whether the fitness is nearly a sum or a product of a client's and an expert's number, as far as a sample tells.
+
+    A sum is what the means of clients and experts explain. Of what they leave, a product is what the largest singular
+    value explains.
     """
     clients, experts = (np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64)) for size in problem.shape)
     block = problem.pick(clients)
-    value = block.value[:, experts].astype(np.float64)
-    allowed = np.ones(value.shape, dtype=np.bool_) if block.allowed is None else block.allowed[:, experts]
-    value[~allowed] = 0.0
+    allowed = np.ones((len(clients), len(experts)), dtype=np.bool_)
+    if block.allowed is not None:
+        allowed = block.allowed[:, experts]
+    if not allowed.any():
+        return False
+    value = np.where(allowed, block.value[:, experts].astype(np.float64), 0.0)
+    whole = np.where(allowed, value - value.sum() / allowed.sum(), 0.0)
     rest = value
     for axis in (0, 1) * PASSES:
         mean = rest.sum(axis=axis, keepdims=True) / np.maximum(allowed.sum(axis=axis, keepdims=True), 1)
         rest = np.where(allowed, rest - mean, 0.0)
-    whole = float((value**2).sum())
-    squares = np.linalg.svd(rest, compute_uv=False) ** 2
-    left = float(squares.sum())
-    if left <= NOISE * whole:
-        return 1.0, 0.0
-    return 1.0 - left / whole, float(squares[0]) / left
+    left = float((rest**2).sum())
+    if left <= (1.0 - NEARLY_A_SUM) * float((whole**2).sum()) + NOISE * float((value**2).sum()):
+        return True
+    strongest = float(np.linalg.svd(rest, compute_uv=False)[0]) ** 2
+    return strongest >= NEARLY_A_PRODUCT * left

@@ -70,7 +70,6 @@ def repair(net: Any, potential: Any, tolerance: float, search: Any, limit: int) 
     u, k = search.place
     while u < len(potential):
         end = net.first[u + 1]
-        looked += end - k
         while k < end:
             wrong = potential[net.to[k]] - net.cost[k] - potential[u]
             if net.room[k] <= 0 or wrong <= tolerance:
@@ -86,6 +85,7 @@ def repair(net: Any, potential: Any, tolerance: float, search: Any, limit: int) 
             _lower(potential, search, number, search.distance[u] if reached else wrong)
             if not reached:
                 k += 1
+        looked += end - net.first[u]
         u += 1
         k = end
     search.place[0], search.place[1] = u, k

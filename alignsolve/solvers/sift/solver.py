@@ -29,7 +29,7 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
-from alignsolve.solvers.common.pattern import strongest_pattern
+from alignsolve.solvers.common.pattern import has_simple_pattern
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
@@ -56,8 +56,6 @@ HEIGHT = 2.0
 """Pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
 QUICKLY = 4.0
 """Looks at arcs for each entry of the network after which repairing is given up for one more phase."""
-PATTERN = 0.7
-"""Share of a simple pattern in the values from which pairs of like rank are promising as well."""
 LOOKS = 8
 """Times that pairs may come in before the flow is made precise: as long as they are many."""
 LET_IN = 8
@@ -79,7 +77,7 @@ class Sift:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
 
     def __call__(
         self,
@@ -190,7 +188,7 @@ class _Search:
         )
         known, given = self._given(warm_start.alignment)
         found = [(clients, experts), others, known]
-        if max(strongest_pattern(problem)) >= PATTERN:
+        if has_simple_pattern(problem):
             found += [self._enter(*pairs) for pairs in bands(terms, wanted)]
         clients, experts = (np.concatenate(parts) for parts in zip(*found, strict=True))
         self.network = Network(terms, clients, experts)

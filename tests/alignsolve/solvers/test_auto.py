@@ -69,19 +69,37 @@ LAYERS = np.arange(40) // 10
 @pytest.mark.parametrize(
     ("problem", "chosen"),
     [
-        (AlignmentProblem(NOISE, expert_capacity=4), "Price"),
-        (AlignmentProblem(NOISE[:159], expert_capacity=4), "Sift"),
-        (AlignmentProblem(NOISE, expert_capacity=3), "Sift"),
+        (AlignmentProblem(NOISE, client_capacity=2, expert_capacity=4), "Price"),
+        (AlignmentProblem(NOISE[:159], client_capacity=2, expert_capacity=4), "Sift"),
+        (AlignmentProblem(NOISE, client_capacity=2, expert_capacity=3), "Sift"),
+        (AlignmentProblem(NOISE[:40] + NOISE[:40, :1], expert_capacity=1), "Augment"),
+        (AlignmentProblem(NOISE[:40, :1] + NOISE[:1], expert_capacity=1), "Sift"),
+        (AlignmentProblem(NOISE[:40, :1] * NOISE[:1], expert_capacity=1), "Sift"),
         (AlignmentProblem(NOISE, expert_capacity=3, overload_penalty=0.1), "Price"),
         (AlignmentProblem(NOISE[:80], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Price"),
         (AlignmentProblem(NOISE[:79], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Sift"),
-        (AlignmentProblem(NOISE[:, :16], expert_capacity=1), "Price"),
+        (AlignmentProblem(NOISE[:, :16], expert_capacity=5), "Price"),
         (AlignmentProblem(RowBlocks((40, 40), float, lambda start, stop: NOISE[start:stop])), "Price"),
     ],
-    ids=["many clients", "fewer", "few places", "soft", "groups", "fewer with groups", "few experts", "not in memory"],
 )
 def test_many_experts_for_the_clients_that_they_serve_are_sifted(problem, chosen):
     assert [type(solver).__name__ for solver in Auto().chosen(problem)] == [chosen]
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({"expert_capacity": 1}, "Augment"),
+        ({"expert_capacity": 1, "client_capacity": 4, "client_demand": 1}, "Augment"),
+        ({"expert_capacity": 2, "client_capacity": 2, "expert_demand": 1}, "Augment"),
+        ({"expert_capacity": 3, "client_capacity": 2}, "Sift"),
+        ({"client_capacity": 1}, "Sift"),
+        ({"expert_capacity": 1, "overload_penalty": 1.0}, "Sift"),
+        ({"expert_capacity": 1, "expert_group": np.arange(40) // 10}, "Sift"),
+    ],
+)
+def test_one_to_one_problems_and_nearly_so_go_to_shortest_augmenting_paths(given, chosen):
+    assert [type(solver).__name__ for solver in Auto().chosen(AlignmentProblem(NOISE[:40], **given))] == [chosen]
 
 
 def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
