@@ -66,12 +66,12 @@ class Search:
     ) -> None:
         self.problem, self.deadline, self.progress = problem, deadline, progress
         self.started = time.monotonic()
+        self._look_at_clock()
         self.terms = Terms(problem)
         self.allowed = absent(np.bool_) if self.terms.allowed is None else self.terms.allowed
         self.inside = np.zeros(problem.shape, dtype=np.bool_)
         self.reward = FIRST_REWARD * self._unit
         self.stats: dict[str, Any] = {"rounds": 0, "phases": 0}
-        self.best: BoolArray | None = None
         self._begin(warm_start)
 
     @property
@@ -90,10 +90,12 @@ class Search:
         clients, experts = best_of_groups(
             terms.value, self.allowed, self.inside, terms.group, prices, nothing, width, -np.inf
         )
+        self._look_at_clock()
         room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
         others = best_of_experts(
             terms.value, self.allowed, self.inside, np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
         )
+        self._look_at_clock()
         known, given = self._given(warm_start.alignment)
         found = [(clients, experts), others, known]
         if has_simple_pattern(problem):
@@ -299,11 +301,11 @@ class Search:
         first = self.network.first_expert
         return self.potential[0] - self.potential[first : first + self.problem.num_experts]
 
-    def answer(self, other: Answer | None) -> Answer:
-        """The alignment of the flow; where it is not complete, the other answer's with these prices."""
+    def answer(self) -> Answer:
+        """The alignment of the flow, and its prices; no alignment if the flow leaves a bound broken."""
         network, fixed = self.network, self.terms.fixed
-        if other is not None and (self.unmet or network.broken_groups(self.chosen)[0].size):
-            return Answer(other.x, self.prices, witness=other.witness, stats={**self.stats, "stopped": "time limit"})
+        if self.unmet or network.broken_groups(self.chosen)[0].size:
+            return Answer(prices=self.prices, stats=self.stats)
         clients = np.concatenate([network.clients[self.chosen], fixed[0]])
         experts = np.concatenate([network.experts[self.chosen], fixed[1]])
         return Answer(Alignment.from_pairs(clients, experts, self.problem.num_clients), self.prices, stats=self.stats)

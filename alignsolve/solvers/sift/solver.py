@@ -17,11 +17,11 @@ largest, the problem is infeasible, and the prices lead to a witness.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from alignsolve.certificate.witness import from_direction
+from alignsolve.certificate.witness import Witness, from_direction
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
@@ -60,16 +60,22 @@ class Sift:
         progress: ProgressHook | None,
     ) -> Answer:
         """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one."""
-        search = Search(problem, warm_start, deadline, progress)
+        standing = _greedy(problem, warm_start, deadline) if deadline < math.inf else Answer()
+        if standing.witness is not None:
+            return standing
+        try:
+            search = Search(problem, warm_start, deadline, progress)
+        except TimeUpError:
+            return _better(problem, Answer(), standing)
         if search.overfull.any():
             return Answer(witness=from_direction(problem, search.overfull.astype(np.float64)))
         try:
             search.run()
         except TimeUpError:
-            return search.answer(_greedy(problem, warm_start, deadline))
+            return _better(problem, search.answer(), standing)
         if search.unmet:
-            return Answer(prices=search.prices, witness=_witness(problem, search.prices), stats=search.stats)
-        return _polished(problem, search.answer(None), deadline) if search.coarse else search.answer(None)
+            return Answer(prices=search.prices, witness=_witness(problem, search.prices, deadline), stats=search.stats)
+        return _polished(problem, search.answer(), deadline) if search.coarse else search.answer()
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search, and the greedy answer that stands in when time is short."""
@@ -85,6 +91,14 @@ def _polished(problem: AlignmentProblem, answer: Answer, deadline: float) -> Ans
     return replace(answer, x=alignment, prices=prices, stats={**answer.stats, "cycles": cycles})
 
 
+def _better(problem: AlignmentProblem, answer: Answer, standing: Answer) -> Answer:
+    """The better alignment of two; prices and numbers are those of the first, if it has any."""
+    known = [x for x in (answer.x, standing.x) if x is not None]
+    best = max(known, key=problem.objective, default=None)
+    prices = standing.prices if answer.prices is None else answer.prices
+    return replace(answer, x=best, prices=prices, stats={**answer.stats, "stopped": "time limit"})
+
+
 def _greedy(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Answer:
     """The greedy answer; the last of those that are found."""
     found = Answer()
@@ -94,11 +108,14 @@ def _greedy(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -
     return found
 
 
-def _witness(problem: AlignmentProblem, prices: FloatArray) -> Any:
+def _witness(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> Witness | None:
     """Find why hard demands cannot be met, from the prices under the largest reward or those of the elastic problem."""
     witness = from_direction(problem, prices)
     if witness is not None:
         return witness
-    search = Search(elastic(problem), WarmStart(), math.inf, None)
-    search.run()
+    search = Search(elastic(problem), WarmStart(), deadline, None)
+    try:
+        search.run()
+    except TimeUpError:
+        return None
     return from_direction(problem, search.prices)
