@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from alignsolve import ProblemClass
+from alignsolve.presolve import components, pipeline
 from alignsolve.solvers.ilp.solver import Ilp
 
 settings.register_profile(
@@ -19,3 +21,12 @@ settings.load_profile("alignsolve")
 def ilp(request: pytest.FixtureRequest) -> Ilp:
     """The integer programs, with each back end."""
     return Ilp(backend=request.param)
+
+
+@pytest.fixture(scope="module")
+def small_problems_are_presolved():
+    """Presolve problems of every size, and solve parts of every size apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "PRESOLVE_PAIRS", 1)
+        patch.setattr(components, "PART_PAIRS", dict.fromkeys(ProblemClass, 1))
+        yield

@@ -184,7 +184,7 @@ def test_bad_input_is_told_on_stderr_with_exit_code_2(small, tmp_path):
     refused("has the suffix '.csv'", "solve", tmp_path / "absent.csv")
     (tmp_path / "cut.json").write_text(small.read_text()[:-20])
     refused("cut.json: is not valid JSON, or truncated", "solve", tmp_path / "cut.json", "--json")
-    refused("unknown solver 'magic'; there are: auto", "solve", small, "--solver", "magic")
+    refused("unknown solver 'magic'; there are: augment", "solve", small, "--solver", "magic")
     refused("gap is inf", "solve", small, "--gap", "inf")
     refused("gap", "solve", small, "--gap", "nan")
     refused("--time-limit", "solve", small, "--time-limit", "nan")

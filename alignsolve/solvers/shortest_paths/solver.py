@@ -54,7 +54,7 @@ class Augment:
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        takes=CARDINALITY - {Feature.GROUPS, Feature.SOFT_BOUNDS}, exact=True
+        takes=CARDINALITY - {Feature.GROUPS, Feature.SOFT_BOUNDS}, exact=True, presolve=True
     )
 
     def __call__(

@@ -7,6 +7,8 @@ from alignsolve import AlignmentProblem, ProblemClass
 from alignsolve.presolve.budgets import count_budgets
 from alignsolve.presolve.spending import dearest, largest_count
 
+pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
+
 
 def posed(cost, budget, **fields):
     """Return a problem with these costs and budgets, and no other bounds than those given."""

@@ -8,6 +8,8 @@ import pytest
 from alignsolve import AlignmentProblem, Answer, ProblemClass, WarmStart
 from alignsolve.presolve.loads import count_loads
 
+pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
+
 
 def posed(weight, num_clients=5, **fields):
     """Return a problem in which every client loads expert j by ``weight[j]``."""

@@ -8,6 +8,8 @@ from alignsolve.presolve.groups import drop_groups
 from alignsolve.presolve.idle_bounds import drop_idle_bounds
 from alignsolve.presolve.impossible_pairs import drop_impossible_pairs
 
+pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
+
 
 def posed(num_clients, num_experts, **fields):
     return AlignmentProblem(np.ones((num_clients, num_experts)), **fields)

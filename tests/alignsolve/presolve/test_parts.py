@@ -25,6 +25,8 @@ from alignsolve.presolve.parts import CLIENTS, EXPERTS, PAIRS, SWITCHING, Split,
 from alignsolve.presolve.pipeline import presolve
 from alignsolve.problem import FIELDS
 
+pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
+
 GROUPS = {"expert_group", "group_capacity", "group_demand"}
 
 

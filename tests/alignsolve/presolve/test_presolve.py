@@ -14,6 +14,8 @@ from alignsolve.presolve.pipeline import RULES, presolve
 from alignsolve.solver import EVERYTHING
 from tests import oracle, strategies
 
+pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
+
 BLIND = {"topk", "random", "rolling", "expert-choice"}
 
 
