@@ -103,6 +103,9 @@ FOUND = {
     "costs of very different sizes, on which HiGHS gives up": AlignmentProblem(
         [[1e6, 1e6, 0.5], [0.5, 1e6, 0.5], [0.5, 1e6, 0.5]], client_load=[0.01] * 3, expert_demand=0.01
     ),
+    "more places than clients, beside an expert without places": AlignmentProblem(
+        np.array([[0, 0, 1]], dtype=np.int8), client_capacity=3, expert_capacity=[np.inf, 0.5, 2.0]
+    ),
     "no clients, a demand": AlignmentProblem(np.zeros((0, 2)), expert_demand=[0, 1]),
 }
 

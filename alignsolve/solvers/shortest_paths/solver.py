@@ -85,8 +85,10 @@ class Augment:
             return Answer(witness=from_direction(problem, placing.direction()), stats=stats)
         alignment = placing.alignment(problem)
         if not done and violations(problem, alignment):
-            return Answer(_feasible(problem, warm_start), placing.prices(), stats={"stopped": "time limit", **stats})
-        return Answer(alignment, placing.prices(), stats=stats)
+            return Answer(
+                _feasible(problem, warm_start), placing.prices(problem), stats={"stopped": "time limit", **stats}
+            )
+        return Answer(alignment, placing.prices(problem), stats=stats)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the code, which is the same for all problems."""
@@ -173,10 +175,14 @@ class _Placing:
             return -(self.board.rows["distance"] < FAR).astype(np.float64)
         return (self.board.distance < FAR).astype(np.float64)
 
-    def prices(self) -> FloatArray:
-        """The experts' prices: of the columns, or the surplus of the rows."""
+    def prices(self, problem: AlignmentProblem) -> FloatArray:
+        """The experts' prices: of the columns, or the surplus of the rows.
+
+        An expert with more places than there are clients is never full, so it asks nothing. Where it has them all, each
+        client keeps it at no price as well.
+        """
         prices = self.board.rows["surplus"] if self.side.experts_are_rows else self.board.price
-        return np.array(prices)
+        return np.where(problem.experts.most > problem.num_clients, np.minimum(prices, 0.0), prices)
 
     def alignment(self, problem: AlignmentProblem) -> Alignment:
         """The pairs that are held and those that are required."""
