@@ -118,7 +118,8 @@ class Terms:
         width = np.diff(points, axis=0)
         cost = np.diff(bounds.penalty(points), axis=0) / np.maximum(width, 1.0)
         used = width.any(axis=1)
-        width = np.vstack([must, width[used]]).astype(np.int64)
+        # Wider than all clients is never full, however wide; so widths fit 32 bits.
+        width = np.minimum(np.vstack([must, width[used]]), n + 1).astype(np.int64)
         cost = np.vstack([np.zeros(len(must)), cost[used]])
         return Pieces(width, cost)
 

@@ -139,3 +139,16 @@ def test_hard_kinds_are_proven(kind):
     other = solve(found.problem, "flow")
     assert found.status is Status.OPTIMAL
     assert found.objective == pytest.approx(other.objective, rel=1e-12)
+
+
+@pytest.mark.parametrize("penalty", [None, 0.25])
+def test_bounds_far_beyond_all_clients_are_bounds_that_never_bind(penalty):
+    fitness = np.random.default_rng(2).random((12, 20))
+    problem = AlignmentProblem(
+        fitness, client_capacity=3, expert_capacity=1e12, expert_demand=1, overload_penalty=penalty, shortfall_penalty=9
+    )
+    found = solve(problem, Sift())
+    assert found.status is Status.OPTIMAL
+    assert found.objective == pytest.approx(solve(problem, "flow").objective, rel=1e-12)
+    short = solve(AlignmentProblem(fitness, expert_demand=[1e12] + 19 * [0]), Sift(), throw=False)
+    assert (short.status, short.witness.side) == (Status.INFEASIBLE, "demand")
