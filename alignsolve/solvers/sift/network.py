@@ -10,7 +10,6 @@ Soft bounds are pieces that earn or cost their penalty. Required pairs have no a
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -137,10 +136,6 @@ def _demand_first(demand: IntArray, capacity: IntArray, reward: float) -> Pieces
     return Pieces(width, np.stack([np.full(len(demand), -reward), np.zeros(len(demand))]))
 
 
-def _longer(array: Any, more: Any) -> Any:
-    return np.concatenate([array, more])
-
-
 @dataclass(frozen=True)
 class Arcs:
     """The arcs of a network, the pairs first.
@@ -190,9 +185,10 @@ class Network:
     def add_pairs(self, clients: IntArray, experts: IntArray) -> None:
         """Let more pairs in."""
         place = clients * self.split.shape[1] + self.terms.group[experts]
-        self.clients, self.experts = _longer(self.clients, clients), _longer(self.experts, experts)
-        self.place = _longer(self.place, place)
-        self.value = _longer(self.value, self.terms.value[clients, experts])
+        self.clients = np.concatenate([self.clients, clients])
+        self.experts = np.concatenate([self.experts, experts])
+        self.place = np.concatenate([self.place, place])
+        self.value = np.concatenate([self.value, self.terms.value[clients, experts]])
 
     def add_groups(self, rows: IntArray, groups: IntArray) -> None:
         """Give some (client, group) a node of its own."""
