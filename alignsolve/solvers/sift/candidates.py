@@ -1,7 +1,8 @@
-"""Which pairs the network holds: the most promising ones of each client and of each expert; compiled.
+"""Which pairs the network holds: those on which an estimate of the prices leaves doubt; compiled.
 
-A client's best experts are looked for in each of its groups, so that no layer is left without. The same pass finds what
-was left out: under the potentials of a solved network, a pair outside it that would improve the flow.
+Most pairs are out, or held outside the network: both sides agree on them. Where all take few, no estimate is needed:
+the best few of each client and of each expert are fewer still. After each flow a pass over all pairs finds those that
+were sorted wrongly: under the potentials of the solved network they would improve it.
 """
 
 from collections.abc import Iterator
@@ -182,6 +183,65 @@ def misplaced(
                     clients[found], experts[found], held[found] = i, j, True
                     found += 1
     return clients[:found], experts[:found], held[:found]
+
+
+@kernel
+def best_of_experts(value: Any, allowed: Any, role: Any, count: Any) -> Any:
+    """Find each expert's best clients, ``count`` of them, and put those pairs in that are out.
+
+    Arguments as in :func:`sort_pairs`; ``count`` is (num_experts,).
+
+    Returns
+    -------
+    clients, experts
+        The pairs put in.
+    """
+    num_clients, num_experts = value.shape
+    start = np.zeros(num_experts + 1, dtype=np.int64)
+    for j in range(num_experts):
+        start[j + 1] = start[j] + min(count[j], num_clients)
+    key, who = np.empty(start[-1]), np.empty(start[-1], dtype=np.int64)
+    size, root = np.zeros(num_experts, dtype=np.int64), np.full(num_experts, -np.inf)
+    # A heap for each expert, its least on top; rows are read in order.
+    for i in range(num_clients):
+        for j in range(num_experts):
+            gain, s, room = value[i, j], start[j], start[j + 1] - start[j]
+            full = size[j] == room
+            if (full and gain <= root[j]) or room == 0 or (present(allowed) and not allowed[i, j]):
+                continue
+            if full:
+                # Replace the top and let it sink.
+                place = 0
+                while True:
+                    child = 2 * place + 1
+                    if child >= room:
+                        break
+                    if child + 1 < room and key[s + child + 1] < key[s + child]:
+                        child += 1
+                    if key[s + child] >= gain:
+                        break
+                    key[s + place], who[s + place] = key[s + child], who[s + child]
+                    place = child
+            else:
+                # Append and let it rise.
+                place = size[j]
+                size[j] += 1
+                while place > 0 and key[s + ((place - 1) >> 1)] > gain:
+                    parent = (place - 1) >> 1
+                    key[s + place], who[s + place] = key[s + parent], who[s + parent]
+                    place = parent
+            key[s + place], who[s + place] = gain, i
+            root[j] = key[s]
+    clients, experts = np.empty(start[-1], dtype=np.int64), np.empty(start[-1], dtype=np.int64)
+    found = 0
+    for j in range(num_experts):
+        for z in range(start[j], start[j] + size[j]):
+            i = who[z]
+            if role[i, j] == OUT:
+                role[i, j] = IN
+                clients[found], experts[found] = i, j
+                found += 1
+    return clients[:found], experts[:found]
 
 
 @kernel

@@ -12,7 +12,17 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
-from alignsolve.solvers.sift.candidates import HELD, IN, OUT, bands, best_out, misplaced, pairs_in, sort_pairs
+from alignsolve.solvers.sift.candidates import (
+    HELD,
+    IN,
+    OUT,
+    bands,
+    best_of_experts,
+    best_out,
+    misplaced,
+    pairs_in,
+    sort_pairs,
+)
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.estimate import by_turns
 from alignsolve.solvers.sift.network import Network, Terms
@@ -26,6 +36,14 @@ FEW_WRONG = 128
 """Wrong arcs up to which they are repaired one by one, without cost scaling."""
 FIRST_REWARD, MORE_REWARD, LARGEST_REWARD = 4.0, 64.0, 2.0**18
 """Reward for a unit of a hard demand, in units of the largest value: at first, growth, and at last."""
+FEW = 0.1
+"""Share of all pairs up to which the promising ones are few, so that no estimate is made."""
+WIDTH, AT_LEAST = 1.5, 4
+"""Promising pairs of a client in each group: so many times those that it can take there, and some more."""
+HEIGHT = 2.0
+"""Promising pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
+TELLING = 2.0**-6
+"""Tolerance from which on a flow tells something, in units of the spread of the values: where nothing is estimated."""
 TURNS, KNOWN_TURNS = 5, 1
 """Turns of the estimate, from nothing and from the prices of a warm start."""
 QUICKLY, NOT_AGAIN = 4.0, 20.0
@@ -69,7 +87,7 @@ class Search:
         self.role = np.zeros(problem.shape, dtype=np.uint8)
         self.reward = FIRST_REWARD * self._unit
         self.stats: dict[str, Any] = {"rounds": 0, "phases": 0}
-        self.scaled = False
+        self.scaled, self.telling = False, math.inf
         self._begin(warm_start)
 
     @property
@@ -77,17 +95,48 @@ class Search:
         return self.terms.largest or 1.0
 
     def _begin(self, warm_start: WarmStart) -> None:
-        """Estimate prices, choose the uncertain pairs, and begin from what both sides agree on."""
+        """Choose the pairs of the network: the best few of each side if they are few, or else the uncertain ones."""
         problem, terms = self.problem, self.terms
-        e = problem.num_experts
-        known = warm_start.prices is not None
-        prices = np.zeros(e) if warm_start.prices is None else problem.experts.project(warm_start.prices)
-        estimate = by_turns(terms, prices, KNOWN_TURNS if known else TURNS, self.reward)
+        n, e = problem.shape
+        spare = terms.client_capacity - terms.fixed_inside.sum(axis=1)
+        wanted = np.minimum(spare, terms.group_capacity.sum(axis=1) - terms.fixed_inside.sum(axis=1))
+        width = math.ceil(WIDTH * int(wanted.max(initial=0)) / terms.group_capacity.shape[1]) + AT_LEAST
+        room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
+        height = np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
+        promising = n * terms.group_capacity.shape[1] * width + int(height.sum())
+        if warm_start.prices is not None:
+            self._estimate(problem.experts.project(warm_start.prices), spare, KNOWN_TURNS)
+        elif promising > FEW * n * e:
+            self._estimate(np.zeros(e), spare, TURNS)
+        else:
+            self._promise(width, height)
+        if has_simple_pattern(problem):
+            for pairs in bands(terms, spare):
+                self._enter(*pairs)
+
+    def _promise(self, width: int, height: IntArray) -> None:
+        """Begin with each client's best ``width`` experts in each group, and each expert's best ``height`` clients."""
+        terms = self.terms
+        e = terms.value.shape[1]
+        nothing = np.zeros(terms.group_capacity.shape)
+        best = misplaced(terms.value, self.allowed, self.role, terms.group, np.zeros(e), nothing, width, -np.inf)
+        self._look_at_clock()
+        others = best_of_experts(terms.value, self.allowed, self.role, height)
+        self._look_at_clock()
+        clients, experts = (np.concatenate(both) for both in zip(best[:2], others, strict=True))
+        nobody = np.zeros(0, dtype=np.int64)
+        self.network = Network(terms, clients, experts, (nobody, nobody))
+        self.chosen = np.zeros(len(clients), dtype=np.bool_)
+        self.potential = np.zeros(self.network.num_nodes)
+        self.telling = TELLING * (float(np.std(self.network.value)) or self._unit)
+
+    def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
+        """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""
+        terms = self.terms
+        estimate = by_turns(terms, prices, turns, self.reward)
         self._look_at_clock()
         number = sort_pairs(terms.value, self.allowed, terms.group, estimate, self.role)
-        spare = terms.client_capacity - terms.fixed_inside.sum(axis=1)
-        most = terms.group_capacity - terms.fixed_inside
-        places = terms.expert_room - terms.fixed_loads
+        most, places = terms.group_capacity - terms.fixed_inside, terms.expert_room - terms.fixed_loads
         clients, experts, self.chosen = pairs_in(
             terms.value, terms.group, estimate, self.role, number, spare.copy(), most, places
         )
@@ -96,9 +145,6 @@ class Search:
         own = np.nonzero(estimate.clients.middle != estimate.total[:, None])
         self.network.add_groups(*own)
         self.potential = np.concatenate([[0.0], estimate.total, -estimate.experts.middle, estimate.clients.middle[own]])
-        if has_simple_pattern(problem):
-            for pairs in bands(terms, spare):
-                self._enter(*pairs)
 
     def _enter(self, clients: IntArray, experts: IntArray) -> None:
         """Let pairs in that are out and allowed."""
@@ -147,7 +193,7 @@ class Search:
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
-            if looks:
+            if looks and tolerance <= max(1, int(min(self.telling, typical) * unit)):
                 looks -= 1
                 added = self._add_groups() + self._add_pairs(tolerance / unit)
                 if added:
