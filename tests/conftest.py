@@ -25,17 +25,37 @@ COVERED = [Path(__file__).parents[1] / "alignsolve", Path(__file__).parent / "al
 """Where tests are about the lines of `alignsolve`; the contract is, too."""
 
 
+ASKED_BY_AUTO = {"auto", "price", "greedy", "regret", "lagrangian"}
+"""Solvers that compile the same code."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage where it costs little: Python that is traced takes half as long again, and oracles are Python.
+    """Measure coverage where it is cheap, and keep tests together that compile the same code."""
+    for item in items:
+        if not is_covered(item):
+            item.add_marker(pytest.mark.no_cover)
+        alone = item.get_closest_marker("slow") or item.get_closest_marker("engine")
+        if not alone and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(worker_group(item)))
+
+
+def is_covered(item: pytest.Item) -> bool:
+    """Whether coverage is measured: Python that is traced takes half as long again, and oracles are Python.
 
     Tests of other packages, and tests with random examples, need reach no line that the others do not reach. Those of
     compiled code are the exception.
     """
-    for item in items:
-        ours = item.path.name == "test_contract.py" or any(item.path.is_relative_to(folder) for folder in COVERED)
-        random = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if not ours or (random and not item.get_closest_marker("kernels")):
-            item.add_marker(pytest.mark.no_cover)
+    ours = item.path.name == "test_contract.py" or any(item.path.is_relative_to(folder) for folder in COVERED)
+    random = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    return ours and (not random or item.get_closest_marker("kernels") is not None)
+
+
+def worker_group(item: pytest.Item) -> str:
+    """Name the tests that one worker runs: those of a file, or those of a solver where all are asked the same."""
+    solver = getattr(getattr(item, "callspec", None), "params", {}).get("solver")
+    if item.path.name not in ("test_contract.py", "test_hypothesis.py") or not isinstance(solver, str):
+        return str(item.path)
+    return "auto" if solver in ASKED_BY_AUTO else solver
 
 
 @pytest.fixture(scope="session", autouse=True)
