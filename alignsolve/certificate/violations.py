@@ -35,16 +35,20 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
     n = block.num_clients
     about_pairs = (block.allowed, block.required, block.group, block.budget)
     rows = count[:0] if all(part is None for part in about_pairs) else np.repeat(np.arange(n), count)
+    columns = experts if all(part is None for part in about_pairs) else block.columns(rows, experts)
     if block.allowed is not None:
-        barred = np.flatnonzero(~block.allowed[rows, experts])
+        barred = columns < 0
+        barred[~barred] = ~block.allowed[rows[~barred], columns[~barred]]
+        barred = np.flatnonzero(barred)
         if len(barred):
             i, j = block.start + rows[barred[0]], experts[barred[0]]
             yield f"client {i} is assigned expert {j}, for which it is not eligible"
     if block.required is not None:
         lacking = block.required.copy()
-        lacking[rows, experts] = False
+        lacking[rows[columns >= 0], columns[columns >= 0]] = False
         if lacking.any():
             i, j = np.argwhere(lacking)[0]
+            j = j if block.experts is None else block.experts[i, j]
             yield f"client {block.start + i} lacks expert {j}, which is required"
     yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
     yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
