@@ -312,6 +312,8 @@ class AlignmentProblem:
         """Fitness minus switching costs of all pairs, (num_clients, num_experts); of a sparse problem (num_pairs,)."""
         if self.stored is None:
             return self.block(0, self.num_clients).value
+        if not self.has_switching_costs:
+            return self.stored.values
         return np.concatenate([block.value[block.allowed] for block in self.blocks()] or [self.stored.values])
 
     def to_dense(self) -> "AlignmentProblem":

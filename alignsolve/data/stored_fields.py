@@ -6,7 +6,7 @@ import numpy as np
 
 from alignsolve.data import validation
 from alignsolve.data.stored import StoredPairs, is_sparse, read_stored
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import MAX_FLOAT, FloatArray, IntArray
 
 REFUSED = {
     "eligible": "the pairs that the fitness stores are the eligible ones; remove the others from it",
@@ -57,7 +57,7 @@ def stored_amounts(field: str, given: Any, pairs: StoredPairs) -> StoredPairs | 
     if is_sparse(given):
         amounts, places = _read(field, given, pairs)
         numbers = validation.numbers(field, amounts.values)
-        bad = np.flatnonzero(~(np.abs(numbers) <= validation.MAX_FLOAT) & (places >= 0))
+        bad = np.flatnonzero(~(np.abs(numbers) <= MAX_FLOAT) & (places >= 0))
         if len(bad):
             client, expert = amounts.client_of(bad[0]), amounts.experts[bad[0]]
             raise ValueError(f"{field} of client {client}, expert {expert} is {numbers[bad[0]]}; "
