@@ -133,7 +133,7 @@ class ClientBlock:
         row = np.repeat(np.arange(self.num_clients), count)
         stored, asked = _in_order(row, self.experts[self.allowed]), _in_order(rows, experts)
         place = np.searchsorted(stored, asked)
-        found = np.isin(asked, stored)
+        found = np.append(stored, -1)[place] == asked
         return np.where(found, place - (np.cumsum(count) - count)[rows], -1)
 
     def valued(self, value: RealArray) -> "ClientBlock":

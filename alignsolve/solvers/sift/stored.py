@@ -1,7 +1,14 @@
-"""The search of ``sift`` for sparse problems: their pairs are few, so that the network holds all from the start.
+"""The search of ``sift`` for sparse problems: all pairs are in the network at first, and most soon leave it.
 
-Nothing is left out, so nothing is priced afterwards. Cost scaling and repair are those of the other problems. A group
-has a node from the start wherever its bound can break.
+A flow that is optimal up to a tolerance ε tells much about the best one: pairs whose reduced cost is many times ε away
+from 0 hardly ever change again. So after each phase of cost scaling such pairs are decided: held if they are chosen,
+else left out. The next phase, with a smaller ε, has a fraction of them. In the end all pairs are looked at: those that
+were decided wrongly come back, and the search goes on from the flow and the potentials that it has.
+
+Cost scaling and repair are those of the other problems. A group has a node from the start wherever its bound can break.
+
+Source: the arcs that are left out of sight are those of "price-out" heuristics, A. V. Goldberg, An efficient
+implementation of a scaling minimum-cost flow algorithm, J. Algorithms 22 (1997), section 5.
 """
 
 import math
@@ -10,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Terms
-from alignsolve.solvers.sift.repair import repair, search_memory
+from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
 from alignsolve.solvers.sift.search import (
+    FEW_WRONG,
     FIRST_REWARD,
     LARGEST_REWARD,
     MORE_REWARD,
@@ -29,9 +36,28 @@ from alignsolve.solvers.sift.search import (
 )
 from alignsolve.solvers.sift.stored_network import StoredNetwork
 
+START = 0.3
+"""First tolerance, in units of the spread of the values."""
+MARGIN = 6.0
+"""Tolerances from 0 beyond which a reduced cost decides its pair. At 8 none was decided wrongly until late."""
+MORE_CAREFUL = 4.0
+"""Growth of the margin from round to round, so that an end comes."""
+WORTHWHILE = 0.7
+"""Share of the open pairs that may stay open at most for the network to be laid out anew."""
+
 
 class StoredSearch:
-    """The network of a sparse problem, its flow and its potentials; attributes as in :class:`.search.Search`."""
+    """The network of a sparse problem, its flow and its potentials.
+
+    Attributes
+    ----------
+    network
+        The pairs with their roles, and the nodes.
+    potential
+        (num_nodes,) float64.
+    coarse
+        Whether rounding in the potentials is to be undone: never.
+    """
 
     coarse = False
 
@@ -43,48 +69,60 @@ class StoredSearch:
         self._look_at_clock()
         self.terms = Terms(problem)
         self.network = StoredNetwork(problem, self.terms)
-        self.chosen: BoolArray = np.zeros(len(self.network.pairs), dtype=np.bool_)
-        self.reward = FIRST_REWARD * self._unit
+        self.reward = FIRST_REWARD * self._largest
         self.potential = np.zeros(self.network.num_nodes)
         if warm_start.prices is not None:
-            end = self.network.first_expert + problem.num_experts
-            self.potential[self.network.first_expert : end] = -problem.experts.project(warm_start.prices)
-        self.stats: dict[str, Any] = {"rounds": 0, "phases": 0, "pairs": len(self.chosen)}
+            first = self.network.first_expert
+            self.potential[first : first + problem.num_experts] = -problem.experts.project(warm_start.prices)
+        self.network.thresholds(self.potential)
+        self.stats: dict[str, Any] = {"rounds": 0, "phases": 0, "pairs": len(self.terms.value)}
 
     @property
-    def _unit(self) -> float:
+    def _largest(self) -> float:
         return self.terms.largest or 1.0
 
     def run(self) -> None:
-        """Find the best flow, and ask more urgently for hard demands as long as some are unmet."""
-        arcs = self.network.bound_arcs(self.reward)
-        net = self.network.residual(arcs)
+        """Solve, open what was decided wrongly, and solve again, until nothing is and all demands are met."""
         while True:
             self.stats["rounds"] += 1
-            self._solve(net, arcs)
+            self._solve(START if self.stats["rounds"] == 1 else math.inf)
             if self.progress is not None:
                 self.progress(Progress("round", time.monotonic() - self.started))
-            if not self.unmet or self.reward >= LARGEST_REWARD * self._unit:
+            if not (self.network.reopen(self.potential, self._negligible()) or self._raise_reward()):
                 break
-            self.reward = min(self.reward * MORE_REWARD, LARGEST_REWARD * self._unit)
-            arcs = self.network.bound_arcs(self.reward)
 
-    def _solve(self, net: Any, arcs: Any) -> None:
+    def _solve(self, start: float) -> None:
         """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired."""
-        unit = WHOLE / self._unit
-        spread = float(np.std(self.terms.value)) or self._unit
+        unit = WHOLE / self._largest
+        spread = (float(np.std(self.terms.value)) if len(self.terms.value) else 0.0) or self._largest
         precise = max(1, int(PRECISE * spread * unit))
-        tolerance = max(1, int(self.reward * unit / SHRINK))
+        margin = MARGIN * MORE_CAREFUL ** (self.stats["rounds"] - 1)
+        bounds, net = self._laid()
+        net = self.network.with_costs(net, bounds, None)
+        wrong, worst = wrong_arcs(net, self.potential, self._negligible())
+        if wrong <= FEW_WRONG:
+            self._repair(net, math.inf)
+            return
+        tolerance = max(1, int(min(-worst / SHRINK, start * spread) * unit))
+        net = self.network.with_costs(net, bounds, unit)
         while True:
             self.stats["phases"] += 1
-            self.network.write_costs(net, arcs, unit)
             self._phase(net, unit, tolerance)
             if tolerance <= precise:
-                limit = QUICKLY * len(net.to) if tolerance > 1 else math.inf
-                self.network.write_costs(net, arcs, 0.0)
-                if self._repair(net._replace(cost=net.cost.view(np.float64)), limit):
+                net = self.network.with_costs(net, bounds, None)
+                if self._repair(net, QUICKLY * len(net.to) if tolerance > 1 else math.inf):
                     return
+                net = self.network.with_costs(net, bounds, unit)
+            elif self.network.decide(self.potential, margin * tolerance / unit, WORTHWHILE):
+                del net  # before the next one is made
+                bounds, net = self._laid()
+                net = self.network.with_costs(net, bounds, unit)
             tolerance = max(tolerance // SHRINK, 1)
+
+    def _laid(self) -> tuple[Any, Any]:
+        """The arcs of the bounds, and the network with its flow."""
+        bounds = self.network.bounds(self.reward)
+        return bounds, self.network.residual(bounds)
 
     def _phase(self, net: Any, unit: float, tolerance: int) -> None:
         """One phase: flow and potentials become optimal up to a tolerance."""
@@ -93,7 +131,7 @@ class StoredSearch:
         begin_phase(net, potential, tolerance, work)
         while not run_phase(net, potential, tolerance, work, WORK):
             self._look_at_clock()
-        self.chosen = self.network.chosen(net)
+        self.network.read_flow(net)
         self.potential = potential / unit
         self._look_at_clock()
 
@@ -105,7 +143,7 @@ class StoredSearch:
             portion = int(min(limit, WORK))
             done = repair(net, self.potential, self._negligible(), search, portion)
             late, limit = time.monotonic() > self.deadline, limit - portion
-        self.chosen = self.network.chosen(net)
+        self.network.read_flow(net)
         if late and not done:
             raise TimeUpError
         return done
@@ -116,9 +154,17 @@ class StoredSearch:
 
     def _negligible(self) -> float:
         """The reduced cost that counts as 0: a share of the mean value chosen, and at least what rounding makes."""
-        value = self.terms.value[self.chosen]
+        value = self.terms.value[self.network.pairs.chosen]
         share = NEGLIGIBLE * float(np.abs(value).mean()) if len(value) else 0.0
-        return max(share, 8.0 * EPSILON * max(self._unit, float(np.abs(self.potential).max())))
+        return max(share, 8.0 * EPSILON * max(self._largest, float(np.abs(self.potential).max())))
+
+    def _raise_reward(self) -> bool:
+        """Ask more urgently for hard demands that are unmet; False if none is, or the reward is at its largest."""
+        if not self.unmet or self.reward >= LARGEST_REWARD * self._largest:
+            return False
+        self.reward = min(self.reward * MORE_REWARD, LARGEST_REWARD * self._largest)
+        self.network.open_all()
+        return True
 
     @property
     def overfull(self) -> BoolArray:
@@ -128,13 +174,9 @@ class StoredSearch:
     @property
     def unmet(self) -> bool:
         """Whether the flow leaves a hard demand unmet."""
-        terms, found = self.terms, self._alignment()
-        loads = np.bincount(found.experts, minlength=len(terms.group))
-        count = np.diff(found.indptr)
-        if (loads < self.problem.experts.least).any() or (count < self.problem.client_demand).any():
-            return True
-        inside = terms.count(found.clients() * terms.group_demand.shape[1] + terms.group[found.experts])
-        return bool((inside < terms.group_demand).any())
+        inside, loads = self.network.counts()
+        short = (loads < self.problem.experts.least).any() or (inside < self.terms.group_demand).any()
+        return bool(short or (inside.sum(axis=1) < self.problem.client_demand).any())
 
     @property
     def prices(self) -> FloatArray:
@@ -144,11 +186,4 @@ class StoredSearch:
 
     def answer(self) -> Answer:
         """The alignment of the flow, and its prices; no alignment if the flow leaves a demand unmet."""
-        return Answer(None if self.unmet else self._alignment(), self.prices, stats=self.stats)
-
-    def _alignment(self) -> Alignment:
-        """The pairs that carry flow, and the required ones."""
-        pairs, allowed = self.network.pairs, self.terms.allowed
-        held = self.chosen if allowed is None else self.chosen | ~allowed
-        before = np.concatenate([[0], np.cumsum(held)])
-        return Alignment(before[pairs.indptr], pairs.experts[held].astype(np.int64))
+        return Answer(None if self.unmet else self.network.alignment(), self.prices, stats=self.stats)
