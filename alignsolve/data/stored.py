@@ -41,9 +41,13 @@ class Slots(NamedTuple):
     place: IntArray
 
     def read(self, field: Any) -> Any:
-        """Return a field of the pairs, (n, width): StoredPairs of one pattern, or a value spread over all pairs."""
+        """Return a field of the pairs, (n, width): StoredPairs of one pattern, or a value spread over all pairs.
+
+        Empty slots hold any value; of bools, False.
+        """
         if isinstance(field, StoredPairs):
-            return field.values[self.place]
+            values = field.values[self.place]
+            return values & self.filled if field.dtype == np.bool_ else values
         return field[self.clients[:, None], self.experts]
 
 

@@ -36,7 +36,7 @@ from alignsolve.solvers.sift.search import (
 )
 from alignsolve.solvers.sift.stored_network import StoredNetwork
 
-START = 0.3
+START = 0.1
 """First tolerance, in units of the spread of the values."""
 MARGIN = 6.0
 """Tolerances from 0 beyond which a reduced cost decides its pair. At 8 none was decided wrongly until late."""
