@@ -144,11 +144,15 @@ def _prepare(simpler: Presolved, solver: Solver) -> None:
 def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
     """Presolve a problem for a solver.
 
-    The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not take what
-    the presolve makes.
+    The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not
+    take what the presolve makes.
     """
     declared = capabilities(solver)
-    if not declared.presolve or problem.stored is not None or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS:
+    if (
+        not declared.presolve
+        or problem.stored is not None
+        or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS
+    ):
         return Presolved(problem)
     simpler = pipeline.presolve(problem)
     return simpler if simpler.problem.features <= declared.takes else Presolved(problem)

@@ -14,12 +14,12 @@ from alignsolve.certificate.violations import violations as find_violations
 from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
-from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
+from alignsolve.data.blocks import ClientBlock, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
-from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
+from alignsolve.numerics import FloatArray, IntArray, Number, RealArray
 
 
 class ProblemClass(StrEnum):

@@ -1,4 +1,4 @@
-"""Sparse: each client lists about twenty experts, as students list courses and reviewers papers; a few are in demand."""
+"""Sparse: each client lists about twenty experts, as students list courses; a few experts are on most lists."""
 
 import numpy as np
 from scipy.sparse import csr_array

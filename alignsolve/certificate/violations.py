@@ -8,7 +8,7 @@ from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import IntArray, RealArray, slack
+from alignsolve.numerics import BoolArray, IntArray, RealArray, slack
 
 
 def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
@@ -37,9 +37,7 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
     rows = count[:0] if all(part is None for part in about_pairs) else np.repeat(np.arange(n), count)
     columns = experts if all(part is None for part in about_pairs) else block.columns(rows, experts)
     if block.allowed is not None:
-        barred = columns < 0
-        barred[~barred] = ~block.allowed[rows[~barred], columns[~barred]]
-        barred = np.flatnonzero(barred)
+        barred = np.flatnonzero(~_allowed(block.allowed, rows, columns))
         if len(barred):
             i, j = block.start + rows[barred[0]], experts[barred[0]]
             yield f"client {i} is assigned expert {j}, for which it is not eligible"
@@ -64,6 +62,13 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
             budget = block.budget[:, r]
             excess = np.where(spent - budget > slack(budget, spent), spent - budget, 0.0)
             yield _worst_client(block, excess, spent, budget, f"of resource {r}, its budget is")
+
+
+def _allowed(allowed: BoolArray, rows: IntArray, columns: IntArray) -> BoolArray:
+    """Whether pairs are allowed; those without a column are not."""
+    found: BoolArray = columns >= 0
+    found[found] = allowed[rows[found], columns[found]]
+    return found
 
 
 def _worst_client(

@@ -156,20 +156,18 @@ def read_stored(field: str, given: Any) -> StoredPairs:
         If the format cannot be read, an index lies outside of the matrix, or a pair is stored twice.
     """
     if isinstance(given, StoredPairs):
-        indptr, experts, values, shape = given.indptr, given.experts, given.values, given.shape
-    elif given.format not in FORMATS or len(given.shape) != 2:
+        return _checked(field, given.indptr, given.experts, given.values, given.shape)
+    if given.format not in FORMATS or len(given.shape) != 2:
         raise ValueError(
             f"{field} is a sparse matrix of format {given.format!r} and shape {given.shape}; it must be one of "
             f"{', '.join(FORMATS)}, (num_clients, num_experts): convert it with {field}.tocsr()"
         )
-    elif given.format == "csr":
-        indptr, experts, values, shape = given.indptr, given.indices, given.data, given.shape
-    else:
-        indptr, experts, values, shape = *_by_rows(field, given.tocoo(copy=False)), given.shape
-    return _checked(field, np.asarray(indptr), np.asarray(experts), np.asarray(values), shape)
+    if given.format == "csr":
+        return _checked(field, given.indptr, given.indices, given.data, given.shape)
+    return _checked(field, *_by_rows(field, given.tocoo(copy=False)), given.shape)
 
 
-def _by_rows(field: str, matrix: Any) -> tuple[IntArray, IntArray, RealArray]:
+def _by_rows(field: str, matrix: Any) -> tuple[IntArray, npt.NDArray[Any], RealArray]:
     """Sort pairs by client; scipy's own conversion would add up what is stored twice."""
     clients, experts = (np.asarray(axis) for axis in (matrix.row, matrix.col))
     if len(clients) and not (clients.min() >= 0 and clients.max() < matrix.shape[0]):

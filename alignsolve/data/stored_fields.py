@@ -53,7 +53,7 @@ def stored_flags(field: str, given: Any, pairs: StoredPairs, *, inside: bool) ->
 
 
 def stored_amounts(field: str, given: Any, pairs: StoredPairs) -> StoredPairs | FloatArray:
-    """Read finite numbers for the stored pairs: a sparse matrix, one number, or one for each expert; 0 where missing."""
+    """Read finite numbers: a sparse matrix, 0 where it stores nothing; or one number, or one for each expert."""
     if is_sparse(given):
         amounts, places = _read(field, given, pairs)
         numbers = validation.numbers(field, amounts.values)

@@ -57,9 +57,7 @@ class Auto:
 
     gap: float = 0.0
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        takes=EVERYTHING | {Feature.SPARSE}, exact=True, presolve=True
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | {Feature.SPARSE}, exact=True, presolve=True)
 
     def __call__(
         self,

@@ -48,9 +48,7 @@ class Sift:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        takes=CARDINALITY | {Feature.SPARSE}, exact=True, presolve=True
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY | {Feature.SPARSE}, exact=True, presolve=True)
 
     def __call__(
         self,
@@ -63,7 +61,9 @@ class Sift:
         progress: ProgressHook | None,
     ) -> Answer:
         """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one."""
-        standing = _greedy(problem, warm_start, deadline) if deadline < math.inf and problem.stored is None else Answer()
+        standing = (
+            _greedy(problem, warm_start, deadline) if deadline < math.inf and problem.stored is None else Answer()
+        )
         if standing.witness is not None:
             return standing
         try:

@@ -88,8 +88,11 @@ class StoredNetwork:
             split[self.rows, self.groups] = self.num_nodes + np.arange(len(self.rows))
             self.num_nodes += len(self.rows)
         required = np.zeros(len(stored), dtype=np.bool_) if terms.allowed is None else ~terms.allowed
-        rows = (fixed(array) for array in (stored.indptr, stored.experts, terms.value, terms.group, split))
-        self.pairs = Pairs(*rows, np.where(required, np.uint8(REQUIRED), np.uint8(OPEN)), required)
+        role = np.where(required, np.uint8(REQUIRED), np.uint8(OPEN))
+        indptr, experts, value, group, split = map(
+            fixed, (stored.indptr, stored.experts, terms.value, terms.group, split)
+        )
+        self.pairs = Pairs(indptr, experts, value, group, split, role, chosen=required)
 
     def alignment(self) -> Alignment:
         """The pairs that are chosen."""
@@ -139,7 +142,7 @@ class StoredNetwork:
         return bool(decide(self.pairs, potential, self.first_expert, margin, share))
 
     def reopen(self, potential: FloatArray, least: float) -> bool:
-        """Open the pairs that were decided wrongly by more than ``least``, and those nearby; False if there are none."""
+        """Open the pairs that were decided wrongly by more than ``least``, and those nearby; False: there are none."""
         worst = worst_decided(self.pairs, potential, self.first_expert)
         if worst <= least:
             return False
