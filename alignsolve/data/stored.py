@@ -191,7 +191,8 @@ def _checked(
     num_pairs = int(indptr[-1])
     if num_pairs > min(len(experts), len(values)) or experts.ndim != 1 or values.ndim != 1:
         raise ValueError(f"{field} holds fewer pairs than the {num_pairs} that its indptr names")
-    experts, values = experts[:num_pairs], values[:num_pairs]
+    if num_pairs < max(len(experts), len(values)):
+        experts, values = experts[:num_pairs], values[:num_pairs]
     if num_pairs and not (experts.min() >= 0 and experts.max() < shape[1]):
         wrong = int(np.argmax((experts < 0) | (experts >= shape[1])))
         client = int(np.searchsorted(indptr, wrong, side="right")) - 1
