@@ -34,9 +34,7 @@ def sparse_of(problem):
     flags = {name: stored(getattr(problem, name), everywhere) for name in ("required", "previous")
              if getattr(problem, name) is not None}  # fmt: skip
     switching = stored(problem.switching_cost, everywhere)
-    return replace(
-        problem, fitness=stored(problem.fitness, eligible), eligible=None, switching_cost=switching, **flags
-    )
+    return replace(problem, fitness=stored(problem.fitness, eligible), eligible=None, switching_cost=switching, **flags)
 
 
 @st.composite
