@@ -1,6 +1,7 @@
 """Sparse problems: the stored pairs are the eligible ones, and everything is as in the full problem with them."""
 
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -242,3 +243,25 @@ def test_bad_files_are_refused(text, told, tmp_path):
     path.write_text(f'{{"format": "alignsolve problem", "version": 1, "fitness": [1.5], {text}}}')
     with pytest.raises(FileError, match=re.escape(told)):
         load_problem(path)
+
+
+def test_nothing_of_the_full_size_is_made(tmp_path):
+    n = 30_000  # n × n bools would take 900 MB, floats eight times as much
+    diagonals = [np.arange(1.0, n + 1), np.full(n - 1, 0.5)]
+    problem = AlignmentProblem(
+        sp.diags_array(diagonals, offsets=[0, 1], shape=(n, n)).tocsr(), expert_capacity=1, expert_demand=0
+    )
+    solve(AlignmentProblem(PAIRS))
+    tracemalloc.start()
+    solution = solve(problem)
+    save_problem(problem, tmp_path / "p.npz")
+    again = load_problem(tmp_path / "p.npz")
+    assert again.violations(solution.assigned) == []
+    assert again.bound(solution.prices) == solution.bound
+    short = solve(replace(problem, client_demand=3, client_capacity=3), throw=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert solution.status is Status.OPTIMAL
+    assert solution.objective == n * (n + 1) / 2
+    assert "client 0 demands 3 experts, it is eligible for 2" in short.explain()
+    assert peak < 200e6

@@ -30,7 +30,7 @@ from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 from alignsolve.solvers.sift.search import Search, TimeUpError
-from alignsolve.solvers.sift.stored import StoredSearch
+from alignsolve.solvers.sift.stored import StoredSearch, compile_search
 
 POLISHED = 512
 """Experts up to which the answer is polished where potentials are so large that their rounding shows."""
@@ -82,6 +82,9 @@ class Sift:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search, and the greedy answer that stands in when time is short."""
+        if problem.stored is not None:
+            compile_search()
+            return
         warm_up(self, problem)
         GREEDY.prepare(problem)
 

@@ -13,10 +13,12 @@ implementation of a scaling minimum-cost flow algorithm, J. Algorithms 22 (1997)
 
 import math
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from alignsolve.data.stored import StoredPairs
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
@@ -187,3 +189,14 @@ class StoredSearch:
     def answer(self) -> Answer:
         """The alignment of the flow, and its prices; no alignment if the flow leaves a demand unmet."""
         return Answer(None if self.unmet else self.network.alignment(), self.prices, stats=self.stats)
+
+
+@cache
+def compile_search() -> None:
+    """Run the search once on a small problem that takes all of its paths."""
+    n, e = 2 * FEW_WRONG, 4
+    experts, values = np.tile(np.arange(e, dtype=np.int32), n), np.arange(float(n * e)) * 7 % 11
+    pairs = StoredPairs((n, e), np.arange(n + 1) * e, experts, values)
+    search = StoredSearch(AlignmentProblem(pairs, expert_capacity=n / e), WarmStart(), math.inf, None)
+    search.run()
+    search.network.reopen(np.zeros_like(search.potential), 0.0)

@@ -132,7 +132,7 @@ class StoredNetwork:
 
     def read_flow(self, net: Adjacency) -> None:
         """Mark the open pairs that carry flow as chosen."""
-        read_flow(self.pairs, net)
+        read_flow(self.pairs, net.first, net.room)
 
     def decide(self, potential: FloatArray, margin: float, share: float) -> bool:
         """Hold or leave out open pairs whose reduced cost is beyond the margin; False, and nothing done, where few are.
@@ -227,14 +227,14 @@ def write_costs(pairs: Any, bounds: Any, net: Any, first_expert: int, unit: floa
 
 
 @kernel
-def read_flow(pairs: Any, net: Any) -> None:
+def read_flow(pairs: Any, first: Any, room: Any) -> None:
     """Mark the open pairs that carry flow as chosen."""
-    free = net.first[:-1].copy()
+    free = first[:-1].copy()
     for i in range(len(pairs.indptr) - 1):
         for p in range(pairs.indptr[i], pairs.indptr[i + 1]):
             if pairs.role[p] == OPEN:
                 u = pairs.split[i, pairs.group[pairs.experts[p]]]
-                pairs.chosen[p] = net.room[free[u]] == 0
+                pairs.chosen[p] = room[free[u]] == 0
                 free[u] += 1
 
 
