@@ -40,6 +40,8 @@ from alignsolve.solvers.sift.stored_network import StoredNetwork
 
 START = 0.1
 """First tolerance, in units of the spread of the values."""
+TURNS = 8
+"""Turns of the estimate that the search begins with."""
 MARGIN = 6.0
 """Tolerances from 0 beyond which a reduced cost decides its pair. At 8 none was decided wrongly until late."""
 MORE_CAREFUL = 4.0
@@ -76,7 +78,7 @@ class StoredSearch:
         if warm_start.prices is not None:
             first = self.network.first_expert
             self.potential[first : first + problem.num_experts] = -problem.experts.project(warm_start.prices)
-        self.network.thresholds(self.potential)
+        self.network.estimate(self.potential, TURNS)
         self.stats: dict[str, Any] = {"rounds": 0, "phases": 0, "pairs": len(self.terms.value)}
 
     @property

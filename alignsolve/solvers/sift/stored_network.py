@@ -149,9 +149,17 @@ class StoredNetwork:
         reopen(self.pairs, potential, self.first_expert, NEARBY * worst)
         return True
 
-    def thresholds(self, potential: FloatArray) -> None:
-        """Give the clients potentials that fit those of the experts: what one more expert would bring."""
-        thresholds(self.pairs, potential, self.first_expert, fixed(self.terms.client_capacity))
+    def estimate(self, potential: FloatArray, turns: int) -> None:
+        """Begin with potentials that clients and experts find by turns.
+
+        A client's potential is what one more expert would bring it. The price of an expert that too many clients want
+        rises until no more want it than it has places for. Both are answered again, as all change at once.
+        """
+        capacity, room = fixed(self.terms.client_capacity), fixed(self.terms.expert_room)
+        thresholds(self.pairs, potential, self.first_expert, capacity)
+        for _ in range(turns):
+            raise_prices(self.pairs, potential, self.first_expert, room)
+            thresholds(self.pairs, potential, self.first_expert, capacity)
 
     def open_all(self) -> None:
         """Open every pair that is not required."""
@@ -319,3 +327,34 @@ def thresholds(pairs: Any, potential: Any, first_expert: int, capacity: Any) -> 
         potential[1 + i] = asked
         for g in range(pairs.split.shape[1]):
             potential[pairs.split[i, g]] = asked
+
+
+@kernel
+def raise_prices(pairs: Any, potential: Any, first_expert: int, room: Any) -> None:
+    """Lower the potential of each expert that more clients want than it has room for, until no more do."""
+    start = np.zeros(len(room) + 1, dtype=np.int64)
+    gains = np.empty(0)
+    for fill in (False, True):
+        free = start[:-1].copy()
+        for i in range(len(pairs.indptr) - 1):
+            for p in range(pairs.indptr[i], pairs.indptr[i + 1]):
+                j = pairs.experts[p]
+                above = pairs.value[p] - potential[pairs.split[i, pairs.group[j]]]
+                if above + potential[first_expert + j] > 0.0:
+                    if fill:
+                        gains[free[j]] = above
+                        free[j] += 1
+                    else:
+                        start[j + 1] += 1
+        if not fill:
+            for j in range(len(room)):
+                start[j + 1] += start[j]
+            gains = np.empty(start[-1])
+    for j in range(len(room)):
+        begin, end = start[j], start[j + 1]
+        if end - begin > room[j]:
+            to_front(gains, begin, end, room[j])
+            price = 0.0
+            for q in range(begin + room[j], end):
+                price = max(price, gains[q])
+            potential[first_expert + j] = min(potential[first_expert + j], -price)
