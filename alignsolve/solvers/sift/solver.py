@@ -11,6 +11,8 @@ expert's good clients, a tenth of all or less. The search sifts them:
    comes in, and the search goes on from the flow and the potentials that it has.
 5. When no such pair is left, the prices prove the flow to be the best of the whole problem.
 
+Sparse problems have a search of their own (``stored``): it begins with all stored pairs, and most are settled early.
+
 Hard demands earn a reward for each unit. If some are unmet at the end, the reward was too small, and it grows; at its
 largest, the problem is infeasible, and the prices lead to a witness.
 """
