@@ -6,7 +6,7 @@ into two floats whose sum it is exactly, and one correctly rounded sum is taken 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -48,12 +48,33 @@ def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: Fl
     return math.fsum((chosen * np.maximum(error.max(axis=1, initial=0.0), 0.0)).tolist())
 
 
-def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterator[float]:
+SHORT = 2.0**26
+"""A load below this has so few bits that its product with half of the bits of a price is exact."""
+SPLIT = 2.0**27 + 1.0
+"""Times this, a float gives away the higher half of its bits (Veltkamp)."""
+SPLITTABLE = 2.0**990
+"""Prices up to which that does not overflow."""
+
+
+def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterable[float]:
     """The experts' terms, each as two floats that sum to it exactly."""
-    for best in experts_exactly(problem, prices):
-        high = float(best)
+    bounds = problem.experts
+    if not bounds.any_soft:
+        # Without penalties the best load is the largest or the smallest one.
+        loads = np.where(prices > 0.0, np.nanmax(bounds.breakpoints, axis=0), np.nanmin(bounds.breakpoints, axis=0))
+        if (loads < SHORT).all() and (np.abs(prices) < SPLITTABLE).all():
+            scaled = SPLIT * prices
+            high = scaled - (scaled - prices)
+            return [*(high * loads).tolist(), *((prices - high) * loads).tolist()]
+    return _split(experts_exactly(problem, prices))
+
+
+def _split(numbers: Iterable[Fraction]) -> Iterator[float]:
+    """Each number as two floats that sum to it exactly."""
+    for number in numbers:
+        high = float(number)
         yield high
-        yield float(best - Fraction(high))
+        yield float(number - Fraction(high))
 
 
 def experts_exactly(problem: ProblemView, prices: FloatArray) -> Iterator[Fraction]:

@@ -125,7 +125,7 @@ def to_front(values: Matrix, begin: int, end: int, number: int) -> None:
                 top = q
         values[begin], values[top] = values[top], values[begin]
         return
-    if number <= 0:
+    if number <= 0 or number >= end - begin:
         return
     while low < high:
         # The median of three is the pivot.

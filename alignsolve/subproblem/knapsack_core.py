@@ -88,17 +88,18 @@ def solve_by_deviations(
     filled = _fill(worth, weight, use, limit, per_limit[2], whole[3], m)
     if filled > value:
         value = filled
-        chosen[:m] = whole[3, :m]
+        for t in range(m):
+            chosen[t] = whole[3, t]
     # The core, unless the first choice reaches the bound.
     status = SOLVED
     if value < root * (1.0 - CLOSE):
         value, status = _search(worth, weight, use, limit, rate, chosen, tree, root, value, m, steps)
 
     # The choice, required experts included; does it meet the demands?
-    best[:] = required
     total = fixed
     count = 0
     for j in range(len(reduced)):
+        best[j] = required[j]
         count += required[j]
     for t in range(m):
         if chosen[t]:

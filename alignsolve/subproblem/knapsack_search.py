@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.runtime.jit import inner
+from alignsolve.subproblem.falling_order import falling_order
 
 STEPS = 1_000_000
 """Steps of one row's search, about 0.1 s; rows with up to 16 experts never need as many."""
@@ -94,7 +95,7 @@ def _ranked(reduced: Matrix, allowed: Matrix, required: Matrix) -> Matrix:
     """The open experts, those that are allowed and not required, in falling order of reduced fitness."""
     open_ = np.empty(len(reduced), dtype=np.int64)
     m = 0
-    for j in np.argsort(-reduced, kind="mergesort"):
+    for j in falling_order(reduced):
         if allowed[j] and not required[j]:
             open_[m] = j
             m += 1
@@ -128,7 +129,8 @@ def _left_from(cost: Matrix, group: Matrix, num_groups: int, open_: Matrix) -> A
     after = np.zeros((m + 1, num_groups), dtype=np.int64)
     cheapest = np.full((m + 1, num_resources), np.inf)
     for t in range(m - 1, -1, -1):
-        after[t] = after[t + 1]
+        for g in range(num_groups):
+            after[t, g] = after[t + 1, g]
         after[t, group[open_[t]]] += 1
         for r in range(num_resources):
             cheapest[t, r] = min(cheapest[t + 1, r], cost[open_[t], r])
@@ -259,7 +261,7 @@ def _fractional_rate(reduced: Matrix, cost: Matrix, open_: Matrix, room: float) 
         j = open_[t]
         if reduced[j] > 0.0 and cost[j] > 0.0:
             ratio[t] = reduced[j] / cost[j]
-    for t in np.argsort(-ratio, kind="mergesort"):
+    for t in falling_order(ratio):
         if ratio[t] < 0.0:
             break
         room -= cost[open_[t]]

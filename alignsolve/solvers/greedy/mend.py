@@ -30,6 +30,7 @@ from alignsolve.solvers.greedy.state import (
     penalty,
     take,
 )
+from alignsolve.subproblem.falling_order import falling_order
 
 SPARE, SPARE_MORE = 2.0, 64.0
 """Movers listed for each unit of violation, and some more; the rest waits for the next round."""
@@ -84,25 +85,25 @@ def mend(s: State, unit: Any, v: int, stride: int) -> None:
     status, experts = s.status, s.experts
     over = experts[v, LOAD] > experts[v, MOST]
     movers = np.empty(n, dtype=np.int64)
-    harms = np.empty(n)
+    gains = np.empty(n)
     number = 0
     # Phase 1: list the clients with a helpful move.
     for i in range(v % stride, n, stride):
         if status[i, v] == (HELD if over else FREE):
             harm, _ = _best_move(s, unit, i, v, over)
             if harm < 0.0:
-                movers[number], harms[number] = i, harm
+                movers[number], gains[number] = i, -harm
                 number += 1
-    movers, harms = movers[:number], harms[:number]
+    movers, gains = movers[:number], gains[:number]
     # Phase 2: keep the best of them.
     wanted = int(min(float(n), SPARE * violation(s, unit, v, experts[v, LOAD]) + SPARE_MORE))
-    order = np.argsort(harms, kind="mergesort")
-    last = harms[order[wanted]] if wanted < number else np.inf
+    order = falling_order(gains)
+    last = gains[order[wanted]] if wanted < number else -np.inf
     # Phase 3: make the moves, each judged anew.
     for t in order:
         if violation(s, unit, v, experts[v, LOAD]) == 0.0 or over != (experts[v, LOAD] > experts[v, MOST]):
             return
-        if harms[t] > last:
+        if gains[t] < last:
             return
         i = movers[t]
         harm, k = _best_move(s, unit, i, v, over)

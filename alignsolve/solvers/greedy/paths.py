@@ -51,6 +51,7 @@ from alignsolve.solvers.greedy.state import (
     take,
     toll,
 )
+from alignsolve.subproblem.falling_order import falling_order
 
 
 def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
@@ -227,7 +228,7 @@ def mend_directly(s: State, arcs: Any, v: int, forward: bool) -> bool:
     """Repair expert v by single moves, best first; False if there was none."""
     clients, others, worths = _single_moves(s, arcs, v, forward)
     moved = False
-    for t in np.argsort(-worths, kind="mergesort"):
+    for t in falling_order(worths):
         i = clients[t]
         j, k = (v, others[t]) if forward else (others[t], v)
         if not _wrong(s, v, forward):
@@ -320,7 +321,10 @@ def push(s: State, arcs: Any, path: Any, forward: bool) -> None:
     # Sort the clients of each arc by gain.
     for t in range(last):
         movers = _movers(s, path[t], path[t + 1])
-        queues.append(movers[np.argsort(-_worths(s, movers, path[t], path[t + 1]), kind="mergesort")])
+        order = falling_order(_worths(s, movers, path[t], path[t + 1]))
+        for u in range(len(order)):
+            order[u] = movers[order[u]]
+        queues.append(order)
     start, end = path[0], path[last]
     clients = np.empty(last, dtype=np.int64)
     # Send one unit after the other. Only the first is known to be possible: later ones are checked, and undone if they

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.numerics import fixed
 from alignsolve.runtime.jit import absent, inner
 from alignsolve.solvers.price.slopes import fixed_point
 
@@ -108,7 +109,7 @@ def quantised(rows: CoreRows, exponent: int, step: int, group: Array | None) -> 
         ground=fixed_point(rows.ground, exponent, step),
         room=rows.room.copy(),
         spare=rows.spare.copy(),
-        group=absent(np.int64, 1) if group is None else np.ascontiguousarray(group),
+        group=fixed(absent(np.int64, 1) if group is None else group),
         group_room=rows.group_room.copy(),
         group_spare=rows.group_spare.copy(),
         stamp=np.zeros(len(rows.client), dtype=np.int32),

@@ -173,10 +173,14 @@ class Network:
         (num_pairs,) the pair's client and group as one number, and its value.
     split
         (num_clients, num_groups) int64: the node of a (client, group), or that of the client where it has none.
+    held_inside, held_loads
+        (num_clients, num_groups) and (num_experts,): pairs that are chosen and have no arcs, required ones among them.
     """
 
-    def __init__(self, terms: Terms, clients: IntArray, experts: IntArray) -> None:
+    def __init__(self, terms: Terms, clients: IntArray, experts: IntArray, held: tuple[IntArray, IntArray]) -> None:
         self.terms = terms
+        self.held_inside, self.held_loads = terms.fixed_inside.copy(), terms.fixed_loads.copy()
+        self._hold(*held, 1)
         n, num_groups = terms.group_demand.shape
         self.first_expert = 1 + n
         self.num_nodes = 1 + n + len(terms.group)
@@ -194,6 +198,15 @@ class Network:
         self.place = np.concatenate([self.place, place])
         self.value = np.concatenate([self.value, self.terms.value[clients, experts]])
 
+    def give_up(self, clients: IntArray, experts: IntArray) -> None:
+        """Pairs that were held are now among the pairs."""
+        self._hold(clients, experts, -1)
+
+    def _hold(self, clients: IntArray, experts: IntArray, number: int) -> None:
+        inside = self.terms.count(clients * self.held_inside.shape[1] + self.terms.group[experts])
+        self.held_inside += number * inside
+        self.held_loads += number * np.bincount(experts, minlength=len(self.held_loads))
+
     def add_groups(self, rows: IntArray, groups: IntArray) -> None:
         """Give some (client, group) a node of its own."""
         self.split[rows, groups] = self.num_nodes + np.arange(len(rows))
@@ -204,7 +217,7 @@ class Network:
         """Pairs of each client and group, (num_clients, num_groups), and loads, (num_experts,), required ones too."""
         terms = self.terms
         loads = np.bincount(self.experts[chosen], minlength=len(terms.group))
-        return terms.count(self.place[chosen]) + terms.fixed_inside, loads + terms.fixed_loads
+        return terms.count(self.place[chosen]) + self.held_inside, loads + self.held_loads
 
     def arcs(self, chosen: BoolArray, reward: float) -> Arcs:
         """Build the arcs; the flow is that of the chosen pairs, which must not exceed any capacity."""

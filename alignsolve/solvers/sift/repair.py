@@ -36,17 +36,23 @@ def search_memory(num_nodes: int) -> Search:
 
 
 @kernel
-def wrong_arcs(net: Any, potential: Any, tolerance: float) -> Any:
-    """Count the arcs with room left whose reduced cost is below −tolerance; return the worst as well."""
-    number, worst = 0, 0.0
+def wrong_arcs(net: Any, potential: Any, tolerance: float, large: float) -> Any:
+    """Count the arcs with room left whose reduced cost is below −tolerance; return by how much, typically, as well.
+
+    The geometric mean tells what is typical, of those that are wrong by less than ``large`` if there are any.
+    """
+    number, few, logarithms, worst = 0, 0, 0.0, 0.0
     for u in range(len(potential)):
         for k in range(net.first[u], net.first[u + 1]):
             if net.room[k] > 0:
-                reduced = net.cost[k] + potential[u] - potential[net.to[k]]
-                if reduced < -tolerance:
+                wrong = potential[net.to[k]] - net.cost[k] - potential[u]
+                if wrong > tolerance:
                     number += 1
-                    worst = min(worst, reduced)
-    return number, worst
+                    worst = max(worst, wrong)
+                    if wrong < large:
+                        few += 1
+                        logarithms += np.log(wrong)
+    return number, np.exp(logarithms / few) if few > 0 else worst
 
 
 @kernel

@@ -12,34 +12,49 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
-from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups, beyond_capacity
+from alignsolve.solvers.sift.candidates import (
+    HELD,
+    IN,
+    OUT,
+    bands,
+    best_of_experts,
+    best_out,
+    misplaced,
+    pairs_in,
+    sort_pairs,
+)
 from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
+from alignsolve.solvers.sift.estimate import by_turns
 from alignsolve.solvers.sift.network import Network, Terms
 from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
 
 WHOLE = 2.0**40
 """Cost scaling counts in whole numbers: the largest fitness is this many."""
-PRECISE = 1e-4
-"""Tolerance of cost scaling from which repairing is tried, in units of the spread of the values."""
 NEGLIGIBLE = 1e-12
 """A reduced cost counts as 0 below this share of the mean value chosen: far below the gap that is a proof."""
-FEW_WRONG = 64
+FEW_WRONG = 128
 """Wrong arcs up to which they are repaired one by one, without cost scaling."""
 FIRST_REWARD, MORE_REWARD, LARGEST_REWARD = 4.0, 64.0, 2.0**18
 """Reward for a unit of a hard demand, in units of the largest value: at first, growth, and at last."""
+FEW = 0.1
+"""Share of all pairs up to which the promising ones are few, so that no estimate is made."""
 WIDTH, AT_LEAST = 1.5, 4
-"""Pairs of a client in each group: so many times those that it can take there, and some more."""
+"""Promising pairs of a client in each group: so many times those that it can take there, and some more."""
 HEIGHT = 2.0
-"""Pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
-QUICKLY = 4.0
-"""Looks at arcs for each entry of the network after which repairing is given up for one more phase."""
+"""Promising pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
+TELLING = 2.0**-6
+"""Tolerance from which on a flow tells something, in units of the spread of the values: where nothing is estimated."""
+TURNS, KNOWN_TURNS = 5, 1
+"""Turns of the estimate, from nothing and from the prices of a warm start."""
+QUICKLY, NOT_AGAIN = 4.0, 20.0
+"""Looks at arcs for each entry of the network after which repairing is given up for one more phase, or for phases at
+all where the network has been solved before."""
 LOOKS = 8
 """Times that pairs may come in before the flow is made precise: as long as they are many."""
+OFFERED = 4
+"""Pairs that come in with a group's node, the best ones: so that its demand need not look far."""
 LET_IN = 8
 """Pairs of a client and group that come in at once, at most, when they were left out."""
-WARM = 2.0**-6
-"""Tolerance of the first phase after a warm start, in units of the spread of the values. Groups get nodes from this
-tolerance on: before, the flow says little about them."""
 
 
 class TimeUpError(Exception):
@@ -57,8 +72,8 @@ class Search:
         (num_pairs,) the flow: the pairs that are chosen.
     potential
         (num_nodes,) float64.
-    inside
-        (num_clients, num_experts) which pairs are in the network.
+    role
+        (num_clients, num_experts) uint8: what becomes of each pair, ``OUT``, ``IN`` the network, or ``HELD``.
     """
 
     def __init__(
@@ -69,9 +84,10 @@ class Search:
         self._look_at_clock()
         self.terms = Terms(problem)
         self.allowed = absent(np.bool_) if self.terms.allowed is None else self.terms.allowed
-        self.inside = np.zeros(problem.shape, dtype=np.bool_)
+        self.role = np.zeros(problem.shape, dtype=np.uint8)
         self.reward = FIRST_REWARD * self._unit
         self.stats: dict[str, Any] = {"rounds": 0, "phases": 0}
+        self.scaled, self.telling = False, math.inf
         self._begin(warm_start)
 
     @property
@@ -79,59 +95,66 @@ class Search:
         return self.terms.largest or 1.0
 
     def _begin(self, warm_start: WarmStart) -> None:
-        """Choose the promising pairs, and begin from what is known, or from nothing."""
+        """Choose the pairs of the network: the best few of each side if they are few, or else the uncertain ones."""
         problem, terms = self.problem, self.terms
         n, e = problem.shape
-        prices = np.zeros(e) if warm_start.prices is None else problem.experts.project(warm_start.prices)
-        num_groups = terms.group_capacity.shape[1]
-        wanted = np.minimum(terms.client_capacity, terms.group_capacity.sum(axis=1)) - terms.fixed_inside.sum(axis=1)
-        width = np.ceil(WIDTH * wanted / num_groups).astype(np.int64) + AT_LEAST
-        nothing = np.zeros((n, num_groups))
-        clients, experts = best_of_groups(
-            terms.value, self.allowed, self.inside, terms.group, prices, nothing, width, -np.inf
-        )
-        self._look_at_clock()
+        spare = terms.client_capacity - terms.fixed_inside.sum(axis=1)
+        wanted = np.minimum(spare, terms.group_capacity.sum(axis=1) - terms.fixed_inside.sum(axis=1))
+        width = math.ceil(WIDTH * int(wanted.max(initial=0)) / terms.group_capacity.shape[1]) + AT_LEAST
         room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
-        others = best_of_experts(
-            terms.value, self.allowed, self.inside, np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
-        )
-        self._look_at_clock()
-        known, given = self._given(warm_start.alignment)
-        found = [(clients, experts), others, known]
+        height = np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
+        promising = n * terms.group_capacity.shape[1] * width + int(height.sum())
+        if warm_start.prices is not None:
+            self._estimate(problem.experts.project(warm_start.prices), spare, KNOWN_TURNS)
+        elif promising > FEW * n * e:
+            self._estimate(np.zeros(e), spare, TURNS)
+        else:
+            self._promise(width, height)
         if has_simple_pattern(problem):
-            found += [self._enter(*pairs) for pairs in bands(terms, wanted)]
-        clients, experts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        self.network = Network(terms, clients, experts)
+            for pairs in bands(terms, spare):
+                self._enter(*pairs)
+
+    def _promise(self, width: int, height: IntArray) -> None:
+        """Begin with each client's best ``width`` experts in each group, and each expert's best ``height`` clients."""
+        terms = self.terms
+        e = terms.value.shape[1]
+        nothing = np.zeros(terms.group_capacity.shape)
+        best = misplaced(terms.value, self.allowed, self.role, terms.group, np.zeros(e), nothing, width, -np.inf)
+        self._look_at_clock()
+        others = best_of_experts(terms.value, self.allowed, self.role, height)
+        self._look_at_clock()
+        clients, experts = (np.concatenate(both) for both in zip(best[:2], others, strict=True))
+        nobody = np.zeros(0, dtype=np.int64)
+        self.network = Network(terms, clients, experts, (nobody, nobody))
         self.chosen = np.zeros(len(clients), dtype=np.bool_)
         self.potential = np.zeros(self.network.num_nodes)
-        self.warm = warm_start.prices is not None
-        if given is not None:
-            held = np.zeros(problem.shape, dtype=np.bool_)
-            held[given] = True
-            held = held[clients, experts]
-            self.chosen = held if self.network.fits(held) else self.chosen
-        if self.warm:
-            self.potential[self.network.first_expert :] = -prices
-            self.potential[1 : 1 + n] = beyond_capacity(terms.value, self.allowed, prices, wanted)
+        self.telling = TELLING * (float(np.std(self.network.value)) or self._unit)
 
-    def _given(self, alignment: Alignment | None) -> tuple[tuple[IntArray, IntArray], Any]:
-        """Pairs of a known alignment that are not in yet, and all of its pairs that are allowed."""
-        nobody = np.zeros(0, dtype=np.int64)
-        if alignment is None:
-            return (nobody, nobody), None
-        clients, experts = alignment.clients(), alignment.experts
-        if len(self.allowed):
-            open_ = self.allowed[clients, experts]
-            clients, experts = clients[open_], experts[open_]
-        return self._enter(clients, experts), (clients, experts)
+    def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
+        """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""
+        terms = self.terms
+        estimate = by_turns(terms, prices, turns, self.reward)
+        self._look_at_clock()
+        number = sort_pairs(terms.value, self.allowed, terms.group, estimate, self.role)
+        most, places = terms.group_capacity - terms.fixed_inside, terms.expert_room - terms.fixed_loads
+        clients, experts, self.chosen = pairs_in(
+            terms.value, terms.group, estimate, self.role, number, spare.copy(), most, places
+        )
+        held_clients, held_experts = np.nonzero(self.role == HELD)
+        self.network = Network(terms, clients, experts, (held_clients, held_experts))
+        own = np.nonzero(estimate.clients.middle != estimate.total[:, None])
+        self.network.add_groups(*own)
+        self.potential = np.concatenate([[0.0], estimate.total, -estimate.experts.middle, estimate.clients.middle[own]])
 
-    def _enter(self, clients: IntArray, experts: IntArray) -> tuple[IntArray, IntArray]:
-        """Let pairs in; return those that are allowed and were not in."""
-        new = ~self.inside[clients, experts]
+    def _enter(self, clients: IntArray, experts: IntArray) -> None:
+        """Let pairs in that are out and allowed."""
+        new = self.role[clients, experts] == OUT
         if len(self.allowed):
             new &= self.allowed[clients, experts]
-        self.inside[clients, experts] |= new
-        return clients[new], experts[new]
+        clients, experts = clients[new], experts[new]
+        self.role[clients, experts] = IN
+        self.network.add_pairs(clients, experts)
+        self.chosen = np.concatenate([self.chosen, np.zeros(len(clients), dtype=np.bool_)])
 
     def run(self) -> None:
         """Solve, let in what was left out, and solve again, until nothing is."""
@@ -147,12 +170,11 @@ class Search:
     def _solve(self) -> None:
         """Find the best flow of the network, and its potentials."""
         net, entry = self._net()
-        number, worst = wrong_arcs(net, self.potential, self._negligible())
-        if number > FEW_WRONG:
-            self._scale(net, entry, -worst)
-        else:
+        number, typical = wrong_arcs(net, self.potential, self._negligible(), 0.5 * self.reward)
+        if number <= FEW_WRONG:
             self._repair(net, entry, math.inf)
-        self.warm = True
+        elif not (self.scaled and self._repair(net, entry, NOT_AGAIN * len(net.to))):
+            self._scale(net, entry, typical)
 
     def _net(self) -> tuple[Any, Any]:
         """The network with its flow, stored by node, and the entry of each arc."""
@@ -160,32 +182,27 @@ class Search:
         made: tuple[Any, Any] = adjacency(arcs.tail, arcs.head, arcs.cost, arcs.capacity, arcs.flow, arcs.num_nodes)
         return made
 
-    def _scale(self, net: Any, entry: Any, worst: float) -> None:
+    def _scale(self, net: Any, entry: Any, typical: float) -> None:
         """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired.
 
-        In between, once the flow tells something, missed groups get their nodes, and pairs that were left out come in.
+        In between, missed groups get their nodes, and pairs that were left out come in.
         """
         unit = WHOLE / self._unit
-        spread = float(np.std(self.network.value)) or self._unit
-        precise = max(1, int(PRECISE * spread * unit))
-        warm = max(1, int(WARM * spread * unit))
-        tolerance = max(1, int(worst / SHRINK * unit))
-        tolerance = min(tolerance, warm) if self.warm else tolerance
-        looks = LOOKS
+        coarse = max(1, int(typical / SHRINK * unit))
+        tolerance, looks, self.scaled = coarse, LOOKS, True
         while True:
             self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
-            if tolerance <= warm and looks:
+            if looks and tolerance <= max(1, int(min(self.telling, typical) * unit)):
                 looks -= 1
                 added = self._add_groups() + self._add_pairs(tolerance / unit)
                 if added:
-                    # What only now shows is far from settled: from a small tolerance the way there is long.
-                    net, entry, tolerance = *self._net(), warm * SHRINK
-                looks = looks if added > FEW_WRONG else 0
-            elif tolerance <= precise:
-                limit = QUICKLY * len(net.to) if tolerance > 1 else math.inf
-                if self._repair(net, entry, limit):
-                    return
+                    net, entry = self._net()
+                if added > FEW_WRONG:
+                    continue
+                looks = 0
+            if self._repair(net, entry, QUICKLY * len(net.to) if tolerance > 1 else math.inf):
+                return
             tolerance = max(tolerance // SHRINK, 1)
 
     def _phase(self, net: Any, entry: Any, unit: float, tolerance: int) -> None:
@@ -246,6 +263,9 @@ class Search:
         excess = self.network.counts(self.chosen)[0][rows, groups] - self.terms.group_capacity[rows, groups]
         self.network.add_groups(rows, groups)
         self.potential = np.concatenate([self.potential, self.potential[1 + rows]])
+        prices = -self.potential[self.network.first_expert : self.network.first_expert + len(self.terms.group)]
+        found = best_out(self.terms.value, self.allowed, self.role, self.terms.group, prices, rows, groups, OFFERED)
+        self._enter(*found)
         if (excess > 0).any():
             self._drop(rows, groups, np.maximum(excess, 0))
         return len(rows)
@@ -267,15 +287,15 @@ class Search:
     def _add_pairs(self, least: float) -> int:
         """Price all pairs, and let in those left out that would gain more than ``least``; how many there were."""
         terms, network = self.terms, self.network
-        n, e = terms.value.shape
+        e = terms.value.shape[1]
         threshold = self.potential[network.split]
         price = -self.potential[network.first_expert : network.first_expert + e]
-        most = np.full(n, LET_IN, dtype=np.int64)
-        clients, experts = best_of_groups(
-            terms.value, self.allowed, self.inside, terms.group, price, threshold, most, least
+        clients, experts, held = misplaced(
+            terms.value, self.allowed, self.role, terms.group, price, threshold, LET_IN, least
         )
+        network.give_up(clients[held], experts[held])
         network.add_pairs(clients, experts)
-        self.chosen = np.concatenate([self.chosen, np.zeros(len(clients), dtype=np.bool_)])
+        self.chosen = np.concatenate([self.chosen, held])
         return len(clients)
 
     def _raise_reward(self) -> bool:
@@ -306,6 +326,7 @@ class Search:
         network, fixed = self.network, self.terms.fixed
         if self.unmet or network.broken_groups(self.chosen)[0].size:
             return Answer(prices=self.prices, stats=self.stats)
-        clients = np.concatenate([network.clients[self.chosen], fixed[0]])
-        experts = np.concatenate([network.experts[self.chosen], fixed[1]])
+        held = np.nonzero(self.role == HELD)
+        clients = np.concatenate([network.clients[self.chosen], held[0], fixed[0]])
+        experts = np.concatenate([network.experts[self.chosen], held[1], fixed[1]])
         return Answer(Alignment.from_pairs(clients, experts, self.problem.num_clients), self.prices, stats=self.stats)

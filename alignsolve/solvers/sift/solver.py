@@ -1,14 +1,16 @@
 """``sift``: a min-cost flow on the promising pairs, and a pass over all pairs that shows which were left out.
 
-Where experts are many, a real model with thousands of them, hardly any pair matters: a client's good experts and an
-expert's good clients, a tenth of all or less. The search sifts them:
+Where experts are many, a real model with thousands of them, hardly any pair is in doubt: most are so bad that nobody
+wants them, or so good that both sides do. The search sifts them:
 
-1. Choose the promising pairs: each client's best in each group, and each expert's best clients (``candidates``).
-2. Build the flow network of these pairs (``network``). A group gets a node only where its bounds are broken without.
+1. Estimate the experts' prices and what each client asks of one more expert (``estimate``). The pairs that neither side
+   wants are out, those that both sides want are held, and the others, a tenth of all or less, are uncertain
+   (``candidates``).
+2. Build the flow network of the uncertain pairs (``network``). A group gets a node only where its bounds bind.
 3. Find the best flow: first nearly, by cost scaling (``cost_scaling``), then exactly (``repair``). The potentials of
    the nodes come with it, and those of the experts are prices.
-4. Price all pairs in one pass. A pair outside the network whose fitness exceeds what its client and its expert ask for
-   comes in, and the search goes on from the flow and the potentials that it has.
+4. Price all pairs in one pass. A pair that is out but worth more than its client and its expert ask for comes in, and
+   so does a pair that is held but worth less. The search goes on from the flow and the potentials that it has.
 5. When no such pair is left, the prices prove the flow to be the best of the whole problem.
 
 Sparse problems have a search of their own (``stored``): it begins with all stored pairs, and most are settled early.

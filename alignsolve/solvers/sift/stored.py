@@ -31,7 +31,6 @@ from alignsolve.solvers.sift.search import (
     LARGEST_REWARD,
     MORE_REWARD,
     NEGLIGIBLE,
-    PRECISE,
     QUICKLY,
     WHOLE,
     TimeUpError,
@@ -40,6 +39,8 @@ from alignsolve.solvers.sift.stored_network import StoredNetwork
 
 START = 0.1
 """First tolerance, in units of the spread of the values."""
+PRECISE = 1e-4
+"""Tolerance of cost scaling from which repairing is tried, in units of the spread of the values."""
 TURNS = 8
 """Turns of the estimate that the search begins with."""
 MARGIN = 6.0
@@ -103,11 +104,11 @@ class StoredSearch:
         margin = MARGIN * MORE_CAREFUL ** (self.stats["rounds"] - 1)
         bounds, net = self._laid()
         net = self.network.with_costs(net, bounds, None)
-        wrong, worst = wrong_arcs(net, self.potential, self._negligible())
+        wrong, typical = wrong_arcs(net, self.potential, self._negligible(), math.inf)
         if wrong <= FEW_WRONG:
             self._repair(net, math.inf)
             return
-        tolerance = max(1, int(min(-worst / SHRINK, start * spread) * unit))
+        tolerance = max(1, int(min(typical, start * spread) * unit))
         net = self.network.with_costs(net, bounds, unit)
         while True:
             self.stats["phases"] += 1

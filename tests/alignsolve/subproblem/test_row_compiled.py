@@ -13,8 +13,6 @@ from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.row_compiled import best_rows_compiled
 from problems import FAMILIES
 
-pytestmark = pytest.mark.kernels
-
 
 @st.composite
 def grouped_or_plain(draw):
@@ -43,6 +41,7 @@ def grouped_or_plain(draw):
     return AlignmentProblem(fitness, **fields), prices
 
 
+@pytest.mark.kernels
 @given(grouped_or_plain())
 @settings(max_examples=300, deadline=None)
 def test_compiled_rows_equal_the_readable_ones(case):

@@ -1,13 +1,12 @@
-"""The parts of ``sift``: flows by cost scaling, their repair, the promising pairs; against plain versions of each."""
+"""The flows of ``sift``: cost scaling, repair, and the network of all kinds of bounds; against other solvers."""
 
 import networkx as nx
 import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, Status, solve
-from alignsolve.runtime.jit import absent
 from alignsolve.solvers.sift import Sift
-from alignsolve.solvers.sift.candidates import bands, best_of_experts, best_of_groups, beyond_capacity
+from alignsolve.solvers.sift.candidates import bands
 from alignsolve.solvers.sift.cost_scaling import adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Terms
 from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
@@ -34,6 +33,16 @@ def cheapest(tail, head, cost, capacity):
     return nx.min_cost_flow_cost(graph)
 
 
+def test_wrong_arcs_are_counted_with_their_geometric_mean():
+    tail, head = np.array([0, 1, 2], np.int32), np.array([1, 2, 0], np.int32)
+    capacity = np.ones(3, np.int32)
+    net, _ = adjacency(tail, head, np.array([-1.0, -4.0, -100.0]), capacity, np.zeros_like(capacity), 3)
+    number, typical = wrong_arcs(net, np.zeros(3), 1e-9, 50.0)
+    assert number == 3
+    assert typical == pytest.approx(2.0)
+    assert wrong_arcs(net, np.zeros(3), 1e-9, 0.5) == (3, 100.0)
+
+
 def conserved(tail, head, flow):
     return np.array_equal(np.bincount(tail, flow, NODES), np.bincount(head, flow, NODES))
 
@@ -48,7 +57,7 @@ def test_cost_scaling_ends_with_the_cheapest_circulation(seed):
         begin_phase(net, potential, tolerance, work)
         while not run_phase(net, potential, tolerance, work, 10):
             pass
-        assert wrong_arcs(net, potential.astype(np.float64), tolerance)[0] == 0
+        assert wrong_arcs(net, potential.astype(np.float64), tolerance, np.inf)[0] == 0
     flow = capacity - net.room[entry]
     assert conserved(tail, head, flow)
     assert flow @ cost == cheapest(tail, head, cost, capacity)
@@ -61,53 +70,10 @@ def test_repair_makes_any_circulation_the_cheapest(seed):
     potential, search = np.zeros(NODES), search_memory(NODES)
     while not repair(net, potential, 1e-9, search, 5):
         pass
-    assert wrong_arcs(net, potential, 1e-9) == (0, 0.0)
+    assert wrong_arcs(net, potential, 1e-9, np.inf) == (0, 0.0)
     flow = capacity - net.room[entry]
     assert conserved(tail, head, flow)
     assert flow @ cost == cheapest(tail, head, cost, capacity)
-
-
-def drawn(seed, n=6, e=12):
-    rng = np.random.default_rng(seed)
-    return rng.random((n, e)), rng.random((n, e)) < 0.8, np.arange(e) % 3, rng
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_best_pairs_of_groups_are_those_of_a_sort(seed):
-    value, allowed, group, rng = drawn(seed)
-    prices, threshold = rng.random(12), rng.random((6, 3))
-    inside = rng.random((6, 12)) < 0.2
-    gain = np.where(allowed & ~inside, value - prices - threshold[:, group], -np.inf)
-    wanted = {
-        (i, j)
-        for i in range(6)
-        for g in range(3)
-        for j in sorted(np.flatnonzero(group == g), key=lambda j: -gain[i, j])[: i % 3]
-        if gain[i, j] > -0.5
-    }
-    found = best_of_groups(value, allowed, inside, group, prices, threshold, np.arange(6) % 3, -0.5)
-    assert set(zip(*(part.tolist() for part in found), strict=True)) == wanted
-    assert all(inside[pair] for pair in wanted)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_best_clients_of_experts_are_those_of_a_sort(seed):
-    value, allowed, _, rng = drawn(seed, n=15, e=5)
-    inside, count = np.zeros((15, 5), dtype=bool), rng.integers(0, 18, 5)
-    wanted = {
-        (i, j) for j in range(5) for i in sorted(np.flatnonzero(allowed[:, j]), key=lambda i: -value[i, j])[: count[j]]
-    }
-    found = best_of_experts(value, allowed, inside, count)
-    assert set(zip(*(part.tolist() for part in found), strict=True)) == wanted
-    assert inside.sum() == len(wanted)
-
-
-def test_what_one_more_expert_would_bring():
-    value = np.array([[5.0, 4.0, 3.0, 2.0], [1.0, 1.0, 9.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
-    prices = np.array([1.0, 1.0, 1.0, 3.0])
-    assert beyond_capacity(value, absent(np.bool_), prices, np.array([1, 0, 4])).tolist() == [3.0, 8.0, 0.0]
-    closed = np.array([[True, False, True, True]] * 3)
-    assert beyond_capacity(value, closed, prices, np.array([1, 1, 0])).tolist() == [2.0, 0.0, 0.0]
 
 
 def test_like_ranks_are_side_by_side():
