@@ -20,7 +20,7 @@ from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
 
@@ -144,11 +144,15 @@ def _prepare(simpler: Presolved, solver: Solver) -> None:
 def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
     """Presolve a problem for a solver.
 
-    The problem stays as it is if it is small, if the solver does not allow a presolve, or if it could not take what
-    the presolve makes.
+    The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not
+    take what the presolve makes.
     """
     declared = capabilities(solver)
-    if not declared.presolve or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS:
+    if (
+        not declared.presolve
+        or problem.stored is not None
+        or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS
+    ):
         return Presolved(problem)
     simpler = pipeline.presolve(problem)
     return simpler if simpler.problem.features <= declared.takes else Presolved(problem)
@@ -237,6 +241,8 @@ def refuse_unsupported(problem: AlignmentProblem, name: str, solver: Solver) -> 
         return
     able = [other for other in SOLVERS if problem.features <= capabilities(resolve(other)[1]).takes]
     advice = f"solvers that can: {', '.join(sorted(able))}" if able else "no solver can"
+    if Feature.SPARSE in missing:
+        advice += "; or make it a full one with problem.to_dense(), if that fits into memory"
     if any("hard" in feature for feature in missing):
         advice += "; or soften the experts' bounds with problem.soften(...)"
     raise UnsupportedError(f"solver {name!r} cannot take {' or '.join(sorted(missing))}; {advice}")

@@ -219,6 +219,8 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
             raise ValueError(f"layer {k} has {layer.num_clients} clients, layer 0 has {layers[0].num_clients}")
         if layer.num_experts == 0:
             raise ValueError(f"layer {k} has no experts")
+        if layer.stored is not None:
+            raise ValueError(f"layer {k} is sparse, but layers are joined as full matrices: give layer.to_dense()")
         if isinstance(layer.fitness, RowBlocks):
             raise ValueError(f"layer {k}: fitness is read in blocks, but layers are joined in memory")
         if layer.expert_group is not None:

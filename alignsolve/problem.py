@@ -14,9 +14,12 @@ from alignsolve.certificate.violations import violations as find_violations
 from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
-from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
+from alignsolve.data.blocks import ClientBlock, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
-from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number, RealArray
+from alignsolve.data.rows import client_block, distinct, whole_or_infinite
+from alignsolve.data.stored import StoredPairs
+from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
+from alignsolve.numerics import FloatArray, IntArray, Number, RealArray
 
 
 class ProblemClass(StrEnum):
@@ -42,6 +45,7 @@ class Feature(StrEnum):
     SWITCHING_COSTS = "switching costs"
     WEIGHTED_LOADS = "weighted loads"
     BUDGETS = "budgets"
+    SPARSE = "stored pairs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,9 @@ class AlignmentProblem:
     ----------
     fitness
         (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`.
+        Or a matrix of :mod:`scipy.sparse`: then only stored pairs are eligible, a stored 0 too, and nothing of the full
+        size is made. ``required``, ``previous`` and a ``switching_cost`` for each pair are sparse matrices as well;
+        there are no client loads and no budgets.
     client_capacity, client_demand
         Scalar or (num_clients,), whole numbers: most and fewest experts per client.
     expert_capacity, expert_demand
@@ -124,17 +131,28 @@ class AlignmentProblem:
             self._set(field, validation.amounts(field, given, (e,), experts, infinite=True))
         demand = validation.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
         self._set("expert_demand", demand)
+        self._validate_groups()
+        if self.stored is not None:
+            self._validate_stored(self.stored)
+            return
         for field in ("eligible", "required", "previous"):
             if getattr(self, field) is not None:
                 self._set(field, validation.flags(field, getattr(self, field), (n, e)))
         validation.check_fitness(self.fitness, self.eligible)
-        self._validate_groups()
         self._validate_loads()
         self._validate_budgets()
         switching = validation.amounts(
             "switching_cost", self.switching_cost, (n, e), pairs, infinite=False, signed=True
         )
         self._set("switching_cost", switching)
+
+    def _validate_stored(self, pairs: StoredPairs) -> None:
+        refuse_full_fields(self)
+        for field in ("required", "previous"):
+            if getattr(self, field) is not None:
+                inside = field == "required"
+                self._set(field, stored_flags(field, getattr(self, field), pairs, inside=inside))
+        self._set("switching_cost", stored_amounts("switching_cost", self.switching_cost, pairs))
 
     def _set(self, field: str, value: Any) -> None:
         object.__setattr__(self, field, value)
@@ -210,6 +228,11 @@ class AlignmentProblem:
         return self.shape[1]
 
     @property
+    def stored(self) -> StoredPairs | None:
+        """The stored pairs of a sparse problem; None where the fitness is a full matrix."""
+        return self.fitness if isinstance(self.fitness, StoredPairs) else None
+
+    @property
     def num_groups(self) -> int:
         """Groups of experts; 0 where the problem has none."""
         return 0 if self.expert_group is None else int(self.group_capacity.shape[1])
@@ -234,7 +257,7 @@ class AlignmentProblem:
     @cached_property
     def has_switching_costs(self) -> bool:
         """Whether any switching cost is not zero."""
-        return bool(validation.unspread(self.switching_cost).any())
+        return bool(distinct(self.switching_cost).any())
 
     @cached_property
     def integral(self) -> bool:
@@ -243,7 +266,7 @@ class AlignmentProblem:
         if np.isfinite(self.overload_penalty).any() or np.isfinite(self.shortfall_penalty).any():
             data += [self.expert_capacity, self.expert_demand]
             data += [] if self.client_load is None else [self.client_load]
-        return np.dtype(self.fitness.dtype).kind in "iu" and all(_whole_or_infinite(values) for values in data)
+        return np.dtype(self.fitness.dtype).kind in "iu" and all(whole_or_infinite(values) for values in data)
 
     @cached_property
     def features(self) -> frozenset[Feature]:
@@ -253,8 +276,8 @@ class AlignmentProblem:
         soft_demand = np.isfinite(self.shortfall_penalty) & (self.expert_demand > 0)
         asks = {
             Feature.FRACTIONAL_VALUES: not self.integral,
-            Feature.ELIGIBILITY: self.eligible is not None,
-            Feature.REQUIRED_PAIRS: self.required is not None and bool(self.required.any()),
+            Feature.ELIGIBILITY: self.eligible is not None or self.stored is not None,
+            Feature.REQUIRED_PAIRS: self.required is not None and bool(distinct(self.required).any()),
             Feature.CLIENT_DEMANDS: bool(self.client_demand.any()),
             Feature.GROUPS: self.expert_group is not None,
             Feature.HARD_EXPERT_CAPACITIES: bool(experts.hard_capacity.any()),
@@ -263,59 +286,39 @@ class AlignmentProblem:
             Feature.SWITCHING_COSTS: self.has_switching_costs,
             Feature.WEIGHTED_LOADS: self.client_load is not None,
             Feature.BUDGETS: self.client_budget is not None,
+            Feature.SPARSE: self.stored is not None,
         }
         return frozenset(feature for feature, asked in asks.items() if asked)
 
     def block(self, start: int, stop: int) -> ClientBlock:
         """Rows start..stop-1, ready to compute with; views where possible."""
         rows = slice(start, min(stop, self.num_clients))
-        return self._block(self.fitness[rows], rows, rows.start, rows.stop)
+        return client_block(self, rows, rows.start, rows.stop)
 
     def pick(self, rows: IntArray) -> ClientBlock:
         """Rows of an ascending index array, numbered from 0 on; the rows between them are not kept in memory."""
-        chunked = isinstance(self.fitness, RowBlocks)
-        return self._block(self.fitness.pick(rows) if chunked else self.fitness[rows], rows, 0, len(rows))
-
-    def _block(self, fitness: RealArray, rows: slice | IntArray, start: int, stop: int) -> ClientBlock:
-        grouped = self.expert_group is not None
-        return ClientBlock(
-            start=start,
-            stop=stop,
-            fitness=fitness,
-            value=self._values(fitness, rows),
-            allowed=None if self.eligible is None else self.eligible[rows],
-            required=None if self.required is None else self.required[rows],
-            load=None if self.client_load is None else self.client_load[rows],
-            capacity=self.client_capacity[rows],
-            demand=self.client_demand[rows],
-            group=self.expert_group,
-            group_capacity=self.group_capacity[rows] if grouped else None,
-            group_demand=self.group_demand[rows] if grouped else None,
-            budget=None if self.client_budget is None else self.client_budget[rows],
-            cost=None if self.expert_cost is None else self.expert_cost[rows],
-        )
-
-    def _values(self, fitness: RealArray, rows: slice | IntArray) -> RealArray:
-        """Fitness minus switching costs; the fitness itself, uncopied, where nothing is switched."""
-        if not self.has_switching_costs:
-            return fitness
-        switching: FloatArray = self.switching_cost[rows]
-        if self.previous is not None:
-            switching = np.where(self.previous[rows], 0.0, switching)
-        if fitness.dtype.kind in "iu" and _whole_or_infinite(self.switching_cost):
-            whole: IntArray = fitness.astype(np.int64) - switching.astype(np.int64)
-            return whole
-        return np.subtract(fitness, switching, dtype=np.float64)
+        return client_block(self, rows, 0, len(rows))
 
     def blocks(self) -> Iterator[ClientBlock]:
         """All clients, in blocks of a size that stays in the cache."""
+        if self.stored is not None:
+            yield from (self.block(start, stop) for start, stop in self.stored.cuts())
+            return
         step = block_rows(self.num_experts)
         for start in range(0, self.num_clients, step):
             yield self.block(start, start + step)
 
     def values(self) -> RealArray:
-        """Fitness minus switching costs of all pairs, (num_clients, num_experts), in one array."""
-        return self.block(0, self.num_clients).value
+        """Fitness minus switching costs of all pairs, (num_clients, num_experts); of a sparse problem (num_pairs,)."""
+        if self.stored is None:
+            return self.block(0, self.num_clients).value
+        if not self.has_switching_costs:
+            return self.stored.values
+        return np.concatenate([block.value[block.allowed] for block in self.blocks()] or [self.stored.values])
+
+    def to_dense(self) -> "AlignmentProblem":
+        """Return the same problem with full matrices: num_clients · num_experts numbers each. Only on request."""
+        return self if self.stored is None else replace(self, **dense_fields(self))
 
     def objective(self, x: Any) -> Number:
         """Objective of an alignment: a matrix of bools or (indptr, experts). Only eligible pairs are read."""
@@ -359,9 +362,3 @@ class AlignmentProblem:
 
 
 FIELDS = tuple(field.name for field in fields(AlignmentProblem))
-
-
-def _whole_or_infinite(values: FloatArray) -> bool:
-    distinct = validation.unspread(values)
-    finite: BoolArray = np.isfinite(distinct)
-    return bool((~finite | (distinct == np.floor(distinct)) & (np.abs(distinct) <= 2.0**53)).all())

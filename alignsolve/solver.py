@@ -10,7 +10,8 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import AlignmentProblem, Feature
 
-EVERYTHING = frozenset(Feature)
+EVERYTHING = frozenset(Feature) - {Feature.SPARSE}
+"""All features of problems whose fitness is a full matrix. A solver of sparse problems says so: it adds that one."""
 CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}
 CLIENT_SIDE = EVERYTHING - {Feature.HARD_EXPERT_CAPACITIES, Feature.HARD_EXPERT_DEMANDS}
 
@@ -23,6 +24,7 @@ class Capabilities:
     ----------
     takes
         Features of problems that it respects. A problem that asks for another is refused before the solver starts.
+        Sparse problems are not among the default, as a solver must read them in another way.
     exact
         Whether, given time, it proves its answer optimal wherever the problem's class allows it.
     presolve

@@ -10,6 +10,7 @@ from problems.additive import additive
 from problems.budgets import memory_and_time_budgets, memory_budget
 from problems.clustered import clustered
 from problems.constant import constant, zeros
+from problems.courses import courses
 from problems.duplicated import duplicated
 from problems.exact_fit import exact_bytes, exact_decimals
 from problems.family import Family, Reason, every_expert, no_expert
@@ -54,6 +55,7 @@ FAMILIES = {
     "integers": Family(integers),
     "tight": Family(tight),
     "sparse": Family(sparse),
+    "courses": Family(courses),
     "required": Family(required),
     "layers": Family(layers),
     "layers-budget": Family(layers_under_one_budget),

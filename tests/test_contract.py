@@ -12,6 +12,7 @@ from alignsolve.presolve import components, pipeline
 from alignsolve.problem import FIELDS
 from problems import FAMILIES
 from tests import oracle
+from tests.problem_fields import arrays
 
 SIZES = [(12, 4), (5, 6), (1, 3), (7, 1)]
 DECLARED = describe_solvers()
@@ -32,7 +33,7 @@ def optimum(family, size):
     found = [solve(problem, name, throw=False) for name in EXACT if takes(name, problem)]
     values = [Fraction(solution.objective) for solution in found if solution.objective is not None]
     if size[1] <= 6 and size[0] * 2 ** size[1] <= 400:
-        values.append(oracle.best(problem).objective)
+        values.append(oracle.best(problem.to_dense()).objective)
     return max(values)
 
 
@@ -54,12 +55,13 @@ def refused(solver, problem):
 
 
 def copies(problem):
-    return {field: np.array(getattr(problem, field), copy=True) for field in FIELDS}
+    return {field: [np.array(part, copy=True) for part in arrays(getattr(problem, field))] for field in FIELDS}
 
 
 def unchanged(problem, before):
     for field, kept in before.items():
-        np.testing.assert_array_equal(np.array(getattr(problem, field)), kept, err_msg=field)
+        for part, one in zip(arrays(getattr(problem, field)), kept, strict=True):
+            np.testing.assert_array_equal(np.array(part), one, err_msg=field)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -77,10 +79,10 @@ def test_a_feasible_family_is_solved_or_refused(solver, family, size):
     if solution.assigned is None:
         assert not DECLARED[solver].exact
         return
-    choices = oracle.chosen(solution.x)
-    assert oracle.feasible(problem, choices)
-    scale = oracle.magnitude(problem, choices)
-    assert abs(Fraction(solution.objective) - oracle.objective(problem, choices)) <= 1e-13 * scale
+    choices, full = oracle.chosen(solution.x), problem.to_dense()
+    assert oracle.feasible(full, choices)
+    scale = oracle.magnitude(full, choices)
+    assert abs(Fraction(solution.objective) - oracle.objective(full, choices)) <= 1e-13 * scale
     assert solution.objective <= solution.bound
     judge_optimality(solver, solution, optimum(family, size), scale)
     again = solve(problem, solver, seed=3, threads=1, throw=False)
@@ -128,7 +130,7 @@ def test_an_infeasible_family_is_refused_or_told_why(solver, family, size):
         solve(problem, solver)
 
 
-@pytest.mark.parametrize("family", ["uniform", "layers", "soft", "weighted", "budgets"])
+@pytest.mark.parametrize("family", ["uniform", "layers", "soft", "courses", "weighted", "budgets"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_time_limit_is_taken(solver, family):
     problem = instance(family, (12, 4))
@@ -136,14 +138,14 @@ def test_a_time_limit_is_taken(solver, family):
         return
     solution = solve(problem, solver, time_limit=30, throw=False)
     if solution.assigned is not None:
-        assert oracle.feasible(problem, oracle.chosen(solution.x))
+        assert oracle.feasible(problem.to_dense(), oracle.chosen(solution.x))
         assert solution.objective <= solution.bound
     at_once = solve(problem, solver, time_limit=0, throw=False)
     assert at_once.status is not Status.INFEASIBLE
     assert at_once.assigned is None or at_once.objective <= at_once.bound
 
 
-@pytest.mark.parametrize("family", ["popular", "soft", "weighted"])
+@pytest.mark.parametrize("family", ["popular", "soft", "courses", "weighted"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_warm_start_changes_nothing_but_speed(solver, family):
     problem = instance(family, (12, 4))

@@ -28,9 +28,10 @@ def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
         if not optima.feasible.all():
             return -math.inf
         value = block.value.astype(np.float64)
-        reduced = subtract_prices(value, prices)
+        asked = block.by_column(prices)
+        reduced = subtract_prices(value, asked)
         terms += reduced[optima.chosen].tolist()
-        lost += _lost(block, value, prices, reduced, optima.chosen.sum(axis=1))
+        lost += _lost(block, value, asked, reduced, optima.chosen.sum(axis=1))
     summed = math.fsum(terms)
     if lost == 0.0 and math.fsum([*terms, -summed]) == 0.0:
         return summed

@@ -7,7 +7,6 @@ import numpy as np
 from alignsolve.certificate.bound import adder
 from alignsolve.certificate.worth import sums_are_compiled
 from alignsolve.data.alignment import Alignment
-from alignsolve.data.blocks import block_rows
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.runtime.threads import available_threads
 from alignsolve.subproblem.dispatch import row_engine
@@ -42,11 +41,11 @@ def checking_seconds(problem: ProblemView, limit: float, threads: int | None) ->
     if problem.num_clients * problem.num_experts <= NEGLIGIBLE:
         return 0.0
     knapsacks = problem.client_budget is not None
-    rows = min(problem.num_clients, TIMED_KNAPSACKS if knapsacks else block_rows(problem.num_experts))
-    block, engine = problem.block(0, rows), row_engine(problem)
+    block = problem.block(0, TIMED_KNAPSACKS) if knapsacks else next(problem.blocks())
+    engine = row_engine(problem)
     started = time.perf_counter()
     engine.optimise(block, np.zeros(problem.num_experts))
-    seconds = (time.perf_counter() - started) * problem.num_clients / rows
+    seconds = (time.perf_counter() - started) * problem.num_clients / block.num_clients
     if knapsacks:
         seconds /= min(2, available_threads(threads))
     return min(AS_MUCH_AGAIN * seconds, LARGEST_SHARE * limit)

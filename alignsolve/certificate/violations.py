@@ -8,7 +8,7 @@ from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import IntArray, RealArray, slack
+from alignsolve.numerics import BoolArray, IntArray, RealArray, slack
 
 
 def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
@@ -35,16 +35,18 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
     n = block.num_clients
     about_pairs = (block.allowed, block.required, block.group, block.budget)
     rows = count[:0] if all(part is None for part in about_pairs) else np.repeat(np.arange(n), count)
+    columns = experts if all(part is None for part in about_pairs) else block.columns(rows, experts)
     if block.allowed is not None:
-        barred = np.flatnonzero(~block.allowed[rows, experts])
+        barred = np.flatnonzero(~_allowed(block.allowed, rows, columns))
         if len(barred):
             i, j = block.start + rows[barred[0]], experts[barred[0]]
             yield f"client {i} is assigned expert {j}, for which it is not eligible"
     if block.required is not None:
         lacking = block.required.copy()
-        lacking[rows, experts] = False
+        lacking[rows[columns >= 0], columns[columns >= 0]] = False
         if lacking.any():
             i, j = np.argwhere(lacking)[0]
+            j = j if block.experts is None else block.experts[i, j]
             yield f"client {block.start + i} lacks expert {j}, which is required"
     yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
     yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
@@ -60,6 +62,13 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
             budget = block.budget[:, r]
             excess = np.where(spent - budget > slack(budget, spent), spent - budget, 0.0)
             yield _worst_client(block, excess, spent, budget, f"of resource {r}, its budget is")
+
+
+def _allowed(allowed: BoolArray, rows: IntArray, columns: IntArray) -> BoolArray:
+    """Whether pairs are allowed; those without a column are not."""
+    found: BoolArray = columns >= 0
+    found[found] = allowed[rows[found], columns[found]]
+    return found
 
 
 def _worst_client(

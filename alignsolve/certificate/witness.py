@@ -105,7 +105,7 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
         return False
     if problem.num_groups:
         return _groups_plainly_fit(problem)
-    if problem.eligible is None and problem.client_budget is None:
+    if problem.eligible is None and problem.stored is None and problem.client_budget is None:
         return bool((problem.client_demand <= problem.num_experts).all())
     return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
 
@@ -113,7 +113,7 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
 def _groups_plainly_fit(problem: ProblemView) -> bool:
     """Whether it is clear from the sizes of the groups, with every pair eligible, that every row has a choice."""
     least, most, group = problem.group_demand, problem.group_capacity, problem.expert_group
-    if problem.eligible is not None or problem.client_budget is not None:
+    if problem.eligible is not None or problem.stored is not None or problem.client_budget is not None:
         return False
     assert group is not None and least is not None and most is not None  # noqa: PT018  (they come together)
     room = np.minimum(most, np.bincount(group, minlength=problem.num_groups))
@@ -134,8 +134,8 @@ def row_reason(problem: ProblemView, i: int) -> str:
     """Tell in words why client i has no choice that meets its own bounds."""
     block = problem.block(i, i + 1)
     capacity, demand = int(block.capacity[0]), int(block.demand[0])
-    eligible = np.ones(problem.num_experts, dtype=np.bool_) if block.allowed is None else block.allowed[0]
-    required = np.zeros(problem.num_experts, dtype=np.bool_) if block.required is None else block.required[0]
+    eligible = _marked(problem, block, block.allowed, missing=True)
+    required = _marked(problem, block, block.required, missing=False)
     if demand > capacity:
         return f"client {i} demands {demand} experts, its capacity is {capacity}"
     if (required & ~eligible).any():
@@ -163,6 +163,17 @@ def row_reason(problem: ProblemView, i: int) -> str:
     if block.budget is not None and block.cost is not None:
         return _budget_reason(i, demand, block.budget[0], block.cost[0], eligible, required)
     return f"client {i} has no choice that meets all its bounds together"
+
+
+def _marked(problem: ProblemView, block: ClientBlock, flags: BoolArray | None, *, missing: bool) -> BoolArray:
+    """The experts that are marked in a block of one client, (num_experts,); ``missing`` where nothing says."""
+    if flags is None:
+        return np.full(problem.num_experts, missing)
+    if block.experts is None:
+        return flags[0]
+    marked = np.zeros(problem.num_experts, dtype=np.bool_)
+    marked[block.experts[0, flags[0]]] = True
+    return marked
 
 
 def _budget_reason(

@@ -46,15 +46,20 @@ def worth(problem: ProblemView, alignment: Alignment, *, threads: int | None = N
 
 def sums_are_compiled(problem: ProblemView) -> bool:
     """Whether the selected values are summed by compiled code: many floats."""
-    return is_large(problem) and not problem.integral
+    return is_large(problem) and not problem.integral and problem.stored is None
 
 
 def _selected_totals(problem: ProblemView, alignment: Alignment) -> tuple[list[Number], list[float]]:
     """Per block: the sum of the selected values, and of the sizes of their fitness."""
     values, sizes = [], []
     for block, rows, experts in selected(problem, alignment):
-        value = block.value[rows, experts]
-        fitness = value if block.value is block.fitness else block.fitness[rows, experts]
+        columns = block.columns(rows, experts)
+        if columns.min(initial=0) < 0:
+            unstored = int(columns.argmin())
+            raise ValueError(f"x assigns client {block.start + rows[unstored]} expert {experts[unstored]}, "
+                             "a pair that the problem does not store: it is not eligible")  # fmt: skip
+        value = block.value[rows, columns]
+        fitness = value if block.value is block.fitness else block.fitness[rows, columns]
         values.append(total(value))
         sizes.append(float(np.abs(fitness.astype(np.float64)).sum()))
     return values, sizes

@@ -87,6 +87,10 @@ class ClientBlock:
         (num_experts,) int64 and (n, num_groups) int64, or None where the problem has no groups.
     budget, cost
         (n, num_resources) and (n, num_experts, num_resources) float64, or None where the problem has no budgets.
+    experts
+        (n, width) int32: the expert of each column, row by row, where the problem is sparse. Then the arrays above have
+        ``width`` columns in place of num_experts, and columns that hold no pair are not allowed. None: column j is
+        expert j.
     """
 
     start: int
@@ -103,6 +107,7 @@ class ClientBlock:
     group_demand: IntArray | None
     budget: FloatArray | None
     cost: FloatArray | None
+    experts: npt.NDArray[np.int32] | None = None
 
     @property
     def num_clients(self) -> int:
@@ -111,8 +116,25 @@ class ClientBlock:
 
     @property
     def num_experts(self) -> int:
-        """Columns of the problem."""
+        """Columns: the experts of the problem, or the slots of a sparse one."""
         return int(self.value.shape[1])
+
+    def by_column(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Spread a value of each expert, (num_experts,), over the columns: as it is, or (n, width) by the slots."""
+        return values if self.experts is None else values[self.experts]
+
+    def columns(self, rows: IntArray, experts: IntArray) -> IntArray:
+        """Find the columns of pairs of rows and experts; −1 where a sparse problem does not store the pair."""
+        if self.experts is None:
+            return experts
+        assert self.allowed is not None
+        # The slots of all rows, one row after the other, are in ascending order.
+        count = self.allowed.sum(axis=1)
+        row = np.repeat(np.arange(self.num_clients), count)
+        stored, asked = _in_order(row, self.experts[self.allowed]), _in_order(rows, experts)
+        place = np.searchsorted(stored, asked)
+        found = np.append(stored, -1)[place] == asked
+        return np.where(found, place - (np.cumsum(count) - count)[rows], -1)
 
     def valued(self, value: RealArray) -> "ClientBlock":
         """Return the same rows with other values: zeros to test feasibility alone, perturbed ones to explore."""
@@ -120,7 +142,7 @@ class ClientBlock:
 
     def pick(self, rows: slice | IntArray) -> "ClientBlock":
         """Return some of the rows, numbered from 0 on: by their positions or by a slice."""
-        optional = ("allowed", "required", "load", "group_capacity", "group_demand", "budget", "cost")
+        optional = ("allowed", "required", "load", "group_capacity", "group_demand", "budget", "cost", "experts")
         given = {field: getattr(self, field) for field in optional}
         picked: dict[str, Any] = {field: None if array is None else array[rows] for field, array in given.items()}
         for field in ("fitness", "value", "capacity", "demand"):
@@ -131,6 +153,11 @@ class ClientBlock:
         """Return the same rows with every value 0: only feasibility counts then."""
         zero = np.broadcast_to(np.zeros(1, dtype=np.int64), self.value.shape)
         return self.valued(zero)
+
+
+def _in_order(rows: IntArray, experts: npt.NDArray[Any]) -> IntArray:
+    """Pairs as numbers that rise by row, then by expert."""
+    return rows * np.int64(1 << 32) + experts
 
 
 def block_rows(num_experts: int) -> int:

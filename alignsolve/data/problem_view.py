@@ -9,6 +9,7 @@ from typing import Protocol
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.stored import StoredPairs
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
 
@@ -56,7 +57,12 @@ class ProblemView(Protocol):
         ...
 
     @property
-    def required(self) -> BoolArray | None:
+    def stored(self) -> StoredPairs | None:
+        """The stored pairs of a sparse problem, the only eligible ones; None where the fitness is a full matrix."""
+        ...
+
+    @property
+    def required(self) -> BoolArray | StoredPairs | None:
         """(num_clients, num_experts) pairs that must be chosen; None: none."""
         ...
 

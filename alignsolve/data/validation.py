@@ -6,20 +6,43 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import RowBlocks, block_rows
+from alignsolve.data.stored import StoredPairs, is_sparse, read_stored
 from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, IntArray, RealArray
 
 
-def fitness(given: Any) -> RealArray | RowBlocks:
+def fitness(given: Any) -> RealArray | RowBlocks | StoredPairs:
     """Read the fitness matrix: float16/32/64 or integers, (num_clients, num_experts), not copied."""
+    if is_sparse(given):
+        return _stored_fitness(read_stored("fitness", given))
     matrix: RealArray | RowBlocks = given if isinstance(given, RowBlocks) else _array("fitness", given)
     if len(matrix.shape) != 2:
         raise ValueError(f"fitness must have shape (num_clients, num_experts), not {matrix.shape}")
     dtype = np.dtype(matrix.dtype)
     if dtype.kind == "b" and isinstance(matrix, np.ndarray):
         return matrix.view(np.int8)
+    _refuse_type(dtype)
+    return matrix
+
+
+def _refuse_type(dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise ValueError(f"fitness must be float16, float32, float64 or an integer type, not {dtype}")
-    return matrix
+
+
+def _stored_fitness(pairs: StoredPairs) -> StoredPairs:
+    """Check that the fitness of every stored pair is finite and of a size that sums can hold."""
+    if pairs.dtype.kind == "b":
+        return pairs.valued(pairs.values.view(np.int8))
+    _refuse_type(pairs.dtype)
+    limit = MAX_INTEGER if pairs.dtype.kind in "iu" else MAX_FLOAT
+    low, high = pairs.values.min(initial=0).item(), pairs.values.max(initial=0).item()
+    if not (low >= -limit and high <= limit):
+        wide = pairs.values if pairs.dtype.kind in "iu" else pairs.values.astype(np.float64)
+        place = int(np.argmin((wide >= -limit) & (wide <= limit)))
+        _refuse_entry(
+            "fitness", pairs.values[place], limit, pairs.client_of(place), int(pairs.experts[place]), "remove the pair"
+        )
+    return pairs
 
 
 def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
@@ -41,10 +64,12 @@ def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> 
             _refuse_entry("fitness", block[i, j], limit, int(start + i), int(j))
 
 
-def _refuse_entry(field: str, value: Any, limit: float, i: int, j: int) -> None:
+def _refuse_entry(
+    field: str, value: Any, limit: float, i: int, j: int, instead: str = "mark the pair ineligible"
+) -> None:
     where = f"{field} of client {i}, expert {j} is {value}"
     if np.isnan(value) or np.isinf(value):
-        raise ValueError(f"{where}; it must be finite where the pair is eligible (mark the pair ineligible instead)")
+        raise ValueError(f"{where}; it must be finite where the pair is eligible ({instead} instead)")
     raise ValueError(f"{where}; sizes above {limit:.3g} cannot be summed exactly: rescale {field}")
 
 

@@ -19,7 +19,7 @@ from alignsolve.diagnose.worth import Worth, solved_again, worth_of
 from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solution import Solution, Status
+from alignsolve.solution import Solution, Status, UnsupportedError
 from alignsolve.solver import Answer, Solver
 
 SHARE = 0.5
@@ -128,7 +128,7 @@ def diagnose(
     Raises
     ------
     UnsupportedError
-        If the solver cannot take the problem, or, for a repair, the problem with soft bounds.
+        If the solver cannot take the problem, or, for a repair, the problem with soft bounds. If the problem is sparse.
     ValueError
         If weights or solution do not fit the problem, or another argument is wrong.
 
@@ -151,6 +151,8 @@ def diagnose(
     one more of the capacity of client 1 gains at most 3
     one more of the capacity of client 0 gains at most 2
     """
+    if problem.stored is not None:
+        raise UnsupportedError("a sparse problem cannot be diagnosed; give problem.to_dense(), if it fits into memory")
     means = Means(solver, _deadline(time_limit), seed, threads)
     priced = Weights.read(weights).spread(problem)
     if solution is None:

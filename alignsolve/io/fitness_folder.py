@@ -100,7 +100,7 @@ def _prepare_folder(target: Path, *, overwrite: bool) -> bool:
 def _blocks(fitness: Any, chunk_rows: int | None) -> Iterator[RealArray]:
     """Yield the fitness in blocks, at least one, and check that all have one dtype and width."""
     if isinstance(fitness, (RowBlocks, np.ndarray)):
-        whole = validation.fitness(fitness)
+        whole: Any = validation.fitness(fitness)
         step = chunk_rows or _default_rows(whole.shape[1], np.dtype(whole.dtype))
         fitness = (whole[start : start + step] for start in range(0, max(1, whole.shape[0]), step))
     first = None

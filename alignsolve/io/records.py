@@ -5,6 +5,9 @@ write one by hand: ``{"format": "alignsolve problem", "version": 1, "fitness": [
 stored once: a scalar capacity is one number, not one per client. A fitness that is too large for the record is a folder
 (:mod:`alignsolve.io.fitness_folder`). The record then holds the folder's path, ``"fitness": "large.fitness"``, relative
 to the record's folder; it must not lead out of that folder.
+
+The record of a sparse problem has the rows of its stored pairs, ``indptr`` and ``experts``. ``stored`` names the fields
+that hold one value for each of these pairs, the fitness among them.
 """
 
 import difflib
@@ -18,6 +21,7 @@ import numpy.typing as npt
 from alignsolve.certificate.verify import Claim
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.data.stored import StoredPairs, read_stored
 from alignsolve.io.fitness_folder import DTYPES, load_fitness, save_fitness
 from alignsolve.io.record_file import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
 from alignsolve.problem import FIELDS, AlignmentProblem
@@ -25,6 +29,8 @@ from alignsolve.solution import Proof, Solution, Status
 
 WHOLE = ("eligible", "required", "previous")
 """Fields that, like the fitness, the problem does not broadcast; they are broadcast to ``shape`` when read."""
+ROWS = ("indptr", "experts", "stored")
+"""What the record of a sparse problem holds besides the fields."""
 SIDES = ("demand", "capacity", "row")
 
 
@@ -60,7 +66,14 @@ def save_problem(
     check_output(path, overwrite=overwrite)
     fields = {name: getattr(problem, name) for name in FIELDS if getattr(problem, name) is not None}
     values = {"shape": list(problem.shape), "fitness_dtype": np.dtype(problem.fitness.dtype).name}
-    if chunked:
+    if chunked and problem.stored is not None:
+        raise FileError(path, "a sparse fitness is not written in chunks: it is small enough for the record")
+    if problem.stored is not None:
+        stored = [name for name, value in fields.items() if isinstance(value, StoredPairs)]
+        values["stored"] = stored
+        fields |= {name: fields[name].values for name in stored}
+        fields |= {"indptr": problem.stored.indptr, "experts": problem.stored.experts}
+    elif chunked:
         folder = Path(path).with_suffix(".fitness")
         save_fitness(fields.pop("fitness"), folder, overwrite=overwrite)
         values["fitness"] = folder.name
@@ -94,16 +107,19 @@ def load_problem(path: str | Path) -> AlignmentProblem:
     """
     record = read_record(path, "problem")
     shape, dtype = record.pop("shape", None), record.pop("fitness_dtype", None)
-    _check_names(path, record, known=FIELDS, needed=("fitness",))
-    fitness = record.pop("fitness")
+    _check_names(path, record, known=(*FIELDS, *ROWS), needed=("fitness",))
+    fitness, stored = record.pop("fitness"), record.pop("stored", None)
     fields: dict[str, Any] = {name: as_array(path, name, value) for name, value in record.items()}
     size = None if shape is None else _read_shape(path, shape)
-    if isinstance(fitness, str):
+    if stored is not None or not fields.keys().isdisjoint(ROWS):
+        fields["fitness"] = _read_fitness(path, fitness, None, dtype)
+        fields = _read_stored(path, fields, stored, size)
+    elif isinstance(fitness, str):
         fields["fitness"] = _read_folder(path, fitness, size, dtype)
     else:
         fields["fitness"] = _read_fitness(path, fitness, size, dtype)
     if size is not None:
-        others = [name for name in WHOLE if fields.get(name) is not None]
+        others = [name for name in WHOLE if isinstance(fields.get(name), np.ndarray)]
         fields |= {name: _spread(path, name, fields[name], size) for name in others}
     try:
         return AlignmentProblem(**fields)
@@ -128,6 +144,27 @@ def _read_fitness(path: str | Path, value: Any, size: tuple[int, int] | None, dt
         raise FileError(path, "the field 'fitness' is missing")
     fitness = _restored(path, fitness, dtype)
     return fitness if size is None else _spread(path, "fitness", fitness, size)
+
+
+def _read_stored(path: str | Path, fields: dict[str, Any], stored: Any, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Read the rows of the stored pairs; the fields that have a value for each of them become sparse ones."""
+    indptr, experts = fields.pop("indptr", None), fields.pop("experts", None)
+    if size is None or indptr is None or experts is None:
+        raise FileError(path, "a sparse problem needs the fields 'shape', 'indptr' and 'experts'")
+    named = stored if isinstance(stored, list) else []
+    if "fitness" not in named or not all(name in FIELDS and fields.get(name) is not None for name in named):
+        raise FileError(path, f"stored is {stored!r:.80}; it must list the fitness and other fields of the file")
+    if not experts.size:
+        experts = experts.astype(np.int32)
+    for name in named:
+        if fields[name].shape != experts.shape:
+            raise FileError(
+                path, f"{name} has shape {fields[name].shape}, experts has {experts.shape}; they must agree"
+            )
+    try:
+        return fields | {name: read_stored(name, StoredPairs(size, indptr, experts, fields[name])) for name in named}
+    except ValueError as error:
+        raise FileError(path, f"is not a problem: {error}") from error
 
 
 def _read_folder(path: str | Path, name: str, size: tuple[int, int] | None, dtype: Any) -> RowBlocks:

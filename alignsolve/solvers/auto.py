@@ -8,6 +8,7 @@
   those that the experts have places for. All others go to ``price``. All four are exact. In CPU time, with as many
   experts as clients or more ``sift`` takes 0.02 to 0.7 of the time of ``price`` (docs/solvers.md); with four times as
   many clients both take about the same; with more, ``price`` is up to five times as fast.
+- Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
   ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
@@ -21,7 +22,7 @@ import numpy as np
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
-from alignsolve.solver import Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
 PRICE_PAIRS = 1 << 10
@@ -56,7 +57,7 @@ class Auto:
 
     gap: float = 0.0
 
-    capabilities: ClassVar[Capabilities] = Capabilities(exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | {Feature.SPARSE}, exact=True, presolve=True)
 
     def __call__(
         self,
@@ -107,6 +108,10 @@ class Auto:
 
 def flow_solver(problem: AlignmentProblem) -> Solver:
     """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
+    if problem.stored is not None:
+        from alignsolve.solvers.sift import Sift  # noqa: PLC0415
+
+        return Sift()
     if problem.num_clients * problem.num_experts < PRICE_PAIRS:
         from alignsolve.solvers.flow import Flow  # noqa: PLC0415
 

@@ -74,8 +74,11 @@ class RowEngine(NamedTuple):
 def row_engine(problem: ProblemView) -> RowEngine:
     """Choose for all clients of a problem: compiled code if it is large and has neither loads nor budgets.
 
-    What is large depends: on groups, and on whether clients take more than one expert.
+    What is large depends: on groups, and on whether clients take more than one expert. The rows of a sparse problem are
+    short, so that NumPy is fast enough.
     """
+    if problem.stored is not None:
+        return RowEngine(best_rows, compiled=False, parallel=False)
     large, budgets = is_large(problem), problem.client_budget is not None
     if budgets or problem.client_load is not None:
         return RowEngine(best_rows, compiled=False, parallel=large and budgets)
@@ -99,7 +102,7 @@ def is_large(problem: ProblemView) -> bool:
 
 
 def _pairs(problem: ProblemView) -> int:
-    return problem.num_clients * problem.num_experts
+    return problem.num_clients * problem.num_experts if problem.stored is None else len(problem.stored)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ LARGEST_EXACT = 2**62
 def reduced_fitness(block: ClientBlock, prices: FloatArray) -> RealArray:
     """Fitness − price·load, (n, num_experts): int64 if exact in integers, else float64; meaningless if not allowed."""
     exact = is_exact_in_integers(block, prices)
-    return subtract_prices(block.value, prices, block.load, dtype=np.int64 if exact else np.float64)
+    return subtract_prices(block.value, block.by_column(prices), block.load, dtype=np.int64 if exact else np.float64)
 
 
 def subtract_prices(

@@ -101,24 +101,35 @@ class _Greedy:
         assert block.group_demand is not None
         left = np.full_like(candidates, self.shut)
         for g in range(block.group_capacity.shape[1]):
-            members = np.flatnonzero(block.group == g)
+            members, inside = self._members(g)
+            own = candidates[:, members]
+            if inside is not None:
+                own = np.where(inside, own, self.shut)
             already: IntArray = np.zeros(block.num_clients, dtype=np.int64)
             if block.required is not None:
-                already = block.required[:, members].sum(axis=1)
+                held = block.required[:, members]
+                already = (held if inside is None else held & inside).sum(axis=1)
             need = np.maximum(block.group_demand[:, g] - already, 0)
             room = block.group_capacity[:, g] - already
             self.feasible &= (room >= need) & (room >= 0)
-            order = np.argsort(-candidates[:, members], axis=1, kind="stable")
-            best = np.take_along_axis(candidates[:, members], order, axis=1)
-            rank = np.arange(len(members))
+            order = np.argsort(-own, axis=1, kind="stable")
+            best = np.take_along_axis(own, order, axis=1)
+            rank = np.arange(own.shape[1])
             must = rank < need[:, None]
             self.feasible &= (best > self.shut).sum(axis=1) >= need
             self._count(np.where(must & (best > self.shut), best, 0), need)
             may = np.where(~must & (rank < room[:, None]), best, self.shut)
-            left[:, members] = _unsorted(may, order)
+            left[:, members] = np.maximum(left[:, members], _unsorted(may, order))
             if chosen is not None:
                 chosen[:, members] |= _unsorted(must & (best > self.shut), order)
         return left
+
+    def _members(self, g: int) -> tuple[slice | IntArray, BoolArray | None]:
+        """The columns of a group; where rows differ, all columns, and (n, width) which of them are in the group."""
+        assert self.block.group is not None
+        if self.block.experts is None:
+            return np.flatnonzero(self.block.group == g), None
+        return slice(None), self.block.by_column(self.block.group) == g
 
     def _take(self, candidates: RealArray, need: IntArray, room: IntArray, chosen: BoolArray | None) -> None:
         """Step 3: take the best candidates: ``need`` of them in any case, more while they are worth something."""

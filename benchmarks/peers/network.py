@@ -56,7 +56,7 @@ def draw(problem: AlignmentProblem) -> Network:
     supply[:n] = capacity
     supply[first_expert:sink] = -least
     parts = [
-        (pair_tails, first_expert + experts, np.ones_like(clients), -problem.values()[clients, experts]),
+        (pair_tails, first_expert + experts, np.ones_like(clients), -_values(problem, clients, experts)),
         (np.arange(n), np.full(n, sink), capacity - demand, np.zeros(n)),
         (np.arange(first_expert, sink), np.full(e, sink), most - least, np.zeros(e)),
     ]
@@ -73,8 +73,16 @@ def draw(problem: AlignmentProblem) -> Network:
 
 def _pairs(problem: AlignmentProblem) -> tuple[IntArray, IntArray]:
     """Return clients and experts of all eligible pairs."""
+    if problem.stored is not None:
+        return problem.stored.clients().astype(np.int64), problem.stored.experts.astype(np.int64)
     if problem.eligible is not None:
         clients, experts = np.nonzero(problem.eligible)
         return clients, experts
     n, e = problem.shape
     return np.repeat(np.arange(n), e), np.tile(np.arange(e), n)
+
+
+def _values(problem: AlignmentProblem, clients: IntArray, experts: IntArray) -> FloatArray:
+    """Return the values of the pairs that :func:`_pairs` returns."""
+    values = problem.values()
+    return values if problem.stored is not None else values[clients, experts]

@@ -19,10 +19,13 @@ from alignsolve.solvers.common.residual import prices_of
 
 def elastic(problem: AlignmentProblem) -> AlignmentProblem:
     """Build the elastic problem: fitness 0; a penalty of 1 per unit for each hard expert bound, none for soft ones."""
-    bounds = problem.experts
+    bounds, stored = problem.experts, problem.stored
+    nothing = np.zeros(1, dtype=np.int8)
     return replace(
         problem,
-        fitness=np.broadcast_to(np.zeros(1, dtype=np.int8), problem.shape),
+        fitness=np.broadcast_to(nothing, problem.shape)
+        if stored is None
+        else stored.valued(np.broadcast_to(nothing, len(stored))),
         switching_cost=0.0,
         previous=None,
         expert_capacity=np.where(bounds.hard_capacity, bounds.most, np.inf),

@@ -46,7 +46,7 @@ class Terms:
     Attributes
     ----------
     value
-        (num_clients, num_experts) float64: fitness minus switching costs.
+        (num_clients, num_experts) float64: fitness minus switching costs; of a sparse problem (num_pairs,).
     allowed
         The same shape, bools: pairs that are eligible and not required; None if all are.
     fixed
@@ -67,7 +67,11 @@ class Terms:
         self.value = np.ascontiguousarray(problem.values(), dtype=np.float64)
         self.allowed: BoolArray | None = problem.eligible
         self.fixed: tuple[IntArray, ...] = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-        if problem.required is not None:
+        if problem.stored is not None and problem.required is not None:
+            required = problem.required.values
+            self.fixed = (problem.stored.clients()[required], problem.stored.experts[required])
+            self.allowed = ~required
+        elif problem.required is not None:
             self.fixed = np.nonzero(problem.required)
             self.allowed = ~problem.required if self.allowed is None else self.allowed & ~problem.required
         self.group = np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group

@@ -13,6 +13,8 @@ wants them, or so good that both sides do. The search sifts them:
    so does a pair that is held but worth less. The search goes on from the flow and the potentials that it has.
 5. When no such pair is left, the prices prove the flow to be the best of the whole problem.
 
+Sparse problems have a search of their own (``stored``): it begins with all stored pairs, and most are settled early.
+
 Hard demands earn a reward for each unit. If some are unmet at the end, the reward was too small, and it grows; at its
 largest, the problem is infeasible, and the prices lead to a witness.
 """
@@ -25,13 +27,14 @@ import numpy as np
 
 from alignsolve.certificate.witness import Witness, from_direction
 from alignsolve.numerics import FloatArray
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 from alignsolve.solvers.sift.search import Search, TimeUpError
+from alignsolve.solvers.sift.stored import StoredSearch, compile_search
 
 POLISHED = 512
 """Experts up to which the answer is polished where potentials are so large that their rounding shows."""
@@ -49,7 +52,7 @@ class Sift:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY | {Feature.SPARSE}, exact=True, presolve=True)
 
     def __call__(
         self,
@@ -62,11 +65,13 @@ class Sift:
         progress: ProgressHook | None,
     ) -> Answer:
         """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one."""
-        standing = _greedy(problem, warm_start, deadline) if deadline < math.inf else Answer()
+        standing = (
+            _greedy(problem, warm_start, deadline) if deadline < math.inf and problem.stored is None else Answer()
+        )
         if standing.witness is not None:
             return standing
         try:
-            search = Search(problem, warm_start, deadline, progress)
+            search = _search(problem, warm_start, deadline, progress)
         except TimeUpError:
             return _better(problem, Answer(), standing)
         if search.overfull.any():
@@ -81,8 +86,19 @@ class Sift:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search, and the greedy answer that stands in when time is short."""
+        if problem.stored is not None:
+            compile_search()
+            return
         warm_up(self, problem)
         GREEDY.prepare(problem)
+
+
+def _search(
+    problem: AlignmentProblem, warm_start: WarmStart, deadline: float, progress: ProgressHook | None
+) -> Search | StoredSearch:
+    """The search that fits the problem: on all stored pairs where it is sparse."""
+    kind = Search if problem.stored is None else StoredSearch
+    return kind(problem, warm_start, deadline, progress)
 
 
 def _polished(problem: AlignmentProblem, answer: Answer, deadline: float) -> Answer:
@@ -115,7 +131,7 @@ def _witness(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> 
     witness = from_direction(problem, prices)
     if witness is not None:
         return witness
-    search = Search(elastic(problem), WarmStart(), deadline, None)
+    search = _search(elastic(problem), WarmStart(), deadline, None)
     try:
         search.run()
     except TimeUpError:

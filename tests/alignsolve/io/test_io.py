@@ -19,6 +19,7 @@ from alignsolve.io.record_file import FileError
 from alignsolve.numerics import MAX_FLOAT
 from alignsolve.problem import FIELDS
 from problems import FAMILIES
+from tests.problem_fields import arrays as arrays_of
 
 SUFFIXES = [".npz", ".json"]
 
@@ -29,11 +30,12 @@ def assert_same_problem(a: AlignmentProblem, b: AlignmentProblem) -> None:
         if one is None or other is None:
             assert one is other, name
             continue
-        assert one.dtype == other.dtype, name
-        assert one.shape == other.shape, name
-        assert one.tobytes() == other.tobytes(), name
-        axes = [axis for axis, size in enumerate(one.shape) if size > 1]
-        assert [one.strides[axis] == 0 for axis in axes] == [other.strides[axis] == 0 for axis in axes], name
+        for part, again in zip(arrays_of(one), arrays_of(other), strict=True):
+            assert part.dtype == again.dtype, name
+            assert part.shape == again.shape, name
+            assert part.tobytes() == again.tobytes(), name
+            axes = [axis for axis, size in enumerate(part.shape) if size > 1]
+            assert [part.strides[axis] == 0 for axis in axes] == [again.strides[axis] == 0 for axis in axes], name
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
