@@ -74,11 +74,15 @@ class LayeredLoad:
         return _update_each(self.layer, self.sizes, state, reports)
 
     def bounds(self, state: PartStates, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Return the layers' bounds side by side; one penalty, the largest, holds for all experts."""
+        """Return the layers' bounds side by side; one penalty, the largest, holds for all experts.
+
+        A client may give up an expert of one layer for one of another. So the penalty depends on the fitness of all
+        layers: each layer sees two rows with the least and the greatest fitness of every expert.
+        """
         capacities = shared_out(client_capacity, self.sizes)
+        ends = np.stack([fitness.min(axis=0), fitness.max(axis=0)]) if len(fitness) else fitness
         parts = [
-            self.layer.bounds(known, capacity, fitness)
-            for known, capacity in zip(state.parts, capacities.T, strict=True)
+            self.layer.bounds(known, capacity, ends) for known, capacity in zip(state.parts, capacities.T, strict=True)
         ]
         return LoadBounds(
             share=np.concatenate([part.share for part in parts]),
@@ -114,13 +118,13 @@ def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
     """
     size = np.array(sizes)
     total = np.where(capacity < len(size), 0, np.minimum(capacity, size.sum()))
-    given = np.minimum(total, 1)[:, None] * np.ones_like(size)
-    for _ in range(int(size.sum()) - len(size)):
-        waiting = given.sum(axis=1) < total
-        if not waiting.any():
-            break
-        fullness = np.where(given < size, given / size, np.inf)
-        given[np.flatnonzero(waiting), fullness.argmin(axis=1)[waiting]] += 1
+    # Each further place goes to the layer that is the least full; the first layer goes first among equals.
+    layer = np.repeat(np.arange(len(size)), size - 1)
+    fullness = np.concatenate([np.arange(1, one) / one for one in sizes])
+    queue = layer[np.lexsort((layer, fullness))]
+    given = np.zeros((len(total), len(size)), dtype=np.int64)
+    for number in np.unique(total[total > 0]):
+        given[total == number] = 1 + np.bincount(queue[: number - len(size)], minlength=len(size))
     return given
 
 
