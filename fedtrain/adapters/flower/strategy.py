@@ -61,6 +61,13 @@ class AlignedStrategy(Session, Strategy):
     router_down, router_up
         The rows of the router that a client is sent, and those that it returns: the rows of its experts (``held``) or
         ``all``. If all clients return the whole router, it is averaged like the shared part.
+    memory
+        Scalar or (num_clients,): bytes that each client's device can spend on training, without activations. A client
+        gets as many experts of all layers together as fit into it. None: the aligner's own capacity and budget are the
+        only limits.
+    copies
+        How often each parameter is in a client's memory: itself, its gradient, and the optimiser's moments. 4 for Adam,
+        3 for SGD with momentum, 2 without.
     layout
         The mapping from tensors to experts; None: it is detected from names and shapes.
     rule, bad_share
