@@ -83,5 +83,6 @@ def print_layered_rounds(rounds: int) -> None:
         proofs = sorted({cost.solution.proof.value for cost in later})
         print(
             f"{clients} x ({layers} x {experts}), bytes, {model}: align {align:.3f} s, observe {observe:.3f} s, "
-            f"together {align + observe:.3f} s a round, at most {slowest:.3f} s; admit {1e3 * admit:.2f} ms; proof: {', '.join(proofs)}"
+            f"together {align + observe:.3f} s a round, at most {slowest:.3f} s; admit {1e3 * admit:.2f} ms; "
+            f"proof: {', '.join(proofs)}"
         )

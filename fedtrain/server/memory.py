@@ -48,6 +48,12 @@ def within_memory(aligner: Aligner, layout: Layout, footprint: Footprint, memory
     return replace(aligner, budget=budget, layers=layers)
 
 
+def needed_memory(layout: Layout, footprint: Footprint, layer_demand: int) -> float:
+    """Return the bytes of training the shared part and the cheapest experts that a client needs of every layer."""
+    nothing = Budgets(np.zeros(1), footprint.expert_bytes[None, :].astype(np.float64))
+    return footprint.shared_bytes + float(missing_for_every_layer(nothing, layout.layer_sizes, layer_demand)[0])
+
+
 def refuse_other_layers(aligner: Aligner, layout: Layout) -> None:
     """Raise a ValueError if the model has several layers of experts, and the aligner's ``layers`` differ from them."""
     if len(layout.layer_sizes) > 1 and aligner.layers != layout.layer_sizes:
@@ -59,9 +65,8 @@ def refuse_other_layers(aligner: Aligner, layout: Layout) -> None:
 
 def _refuse_small_clients(memory: FloatArray, layout: Layout, footprint: Footprint, layer_demand: int) -> None:
     """Raise an error if a client has too little memory for the shared part and the experts that it needs."""
-    nothing = Budgets(np.zeros(1), footprint.expert_bytes[None, :].astype(np.float64))
-    cheapest = float(missing_for_every_layer(nothing, layout.layer_sizes, layer_demand)[0])
-    needed = footprint.shared_bytes + cheapest
+    needed = needed_memory(layout, footprint, layer_demand)
+    cheapest = needed - footprint.shared_bytes
     short = np.flatnonzero(memory < needed)
     if not len(short):
         return

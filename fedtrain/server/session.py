@@ -22,9 +22,11 @@ from fedtrain.partial import footprint
 from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
-from fedtrain.server.memory import refuse_other_layers, within_memory
+from fedtrain.server.memory import needed_memory, refuse_other_layers, within_memory
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
 
+REPORTED = "reported"
+"""The memory of a session whose clients report their memory themselves; see :meth:`Session.declare`."""
 Sample = Callable[[int, IntArray], IntArray | None]
 
 
@@ -53,8 +55,8 @@ class Session:
         The rows of the router that a client is sent, and those that it returns.
     memory
         Scalar or (num_clients,): bytes that each client's device can spend on training, without activations. A client
-        gets as many experts of all layers together as fit into it. None: the aligner's own capacity and budget are the
-        only limits.
+        gets as many experts of all layers together as fit into it. ``"reported"``: see :meth:`declare`. None: the
+        aligner's own capacity and budget are the only limits.
     copies
         How often each parameter is in a client's memory: itself, its gradient, and the optimiser's moments. 4 for Adam,
         3 for SGD with momentum, 2 without.
@@ -66,6 +68,8 @@ class Session:
         Folder in which the state is saved after every round, and from which the run is resumed.
     also
         Further settings that must be equal in a run that resumes a saved state.
+    least_memory
+        The bytes that a client must report at least, if clients report their memory; None: they need not.
     state, history
         The state that the next round starts from (None before :meth:`resume`), and every round's figures.
     """
@@ -88,13 +92,21 @@ class Session:
     also: Mapping[str, Any] = field(default_factory=dict)
     state: ServerState | None = field(default=None, init=False)
     history: list[dict[str, float]] = field(default_factory=list, init=False)
+    least_memory: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         least, most, share = self.min_clients, self.num_clients, self.cohort_fraction
         check("min_clients", least, 1 <= least <= most, f"from 1 to num_clients, which is {most}")
         check("cohort_fraction", share, 0.0 < share <= 1.0, "above 0 and at most 1")
+        known = not isinstance(self.memory, str) or self.memory == REPORTED
+        check("memory", self.memory, known, f"bytes, or {REPORTED!r}")
         self._given = self.aligner
         self.aggregation = AggregationConfig(self.rule, self.bad_share)
+
+    @property
+    def reports_memory(self) -> bool:
+        """Whether the clients report their memory themselves."""
+        return isinstance(self.memory, str)
 
     @property
     def rounds_done(self) -> int:
@@ -127,7 +139,10 @@ class Session:
         layout = self.layout or detect(weights)
         if self.memory is not None:
             whole = footprint(weights, layout, copies=self.copies, router_rows=self.router_down)
-            self.aligner = within_memory(self._given, layout, whole, self.memory)
+            least = needed_memory(layout, whole, self.aligner.layer_demand)
+            self.least_memory = least if self.reports_memory else None
+            memory = least if self.reports_memory else self.memory
+            self.aligner = within_memory(self._given, layout, whole, memory)
         refuse_other_layers(self.aligner, layout)
         self.server = Server(self.aligner, layout, self.router_down, self.router_up, self.aggregation)
         known = self.aligner.init(self.num_clients, layout.num_experts, seed=self.seed)
@@ -136,6 +151,16 @@ class Session:
             found = checkpoint.load(Path(self.state_dir), self.aligner, self._about(), weights)
             self.state, self.history = found or (self.state, self.history)
         return self.state.tensors
+
+    def declare(self, memory: Mapping[int, int]) -> None:
+        """Take what the devices report of their memory, in bytes by client; all others get no experts.
+
+        An adapter calls it before :meth:`begin` if ``memory`` is ``"reported"``.
+        """
+        budget: Any = self.aligner.budget
+        told = np.array([memory.get(client, 0) for client in range(self.num_clients)], dtype=np.float64)
+        self.aligner = replace(self.aligner, budget=replace(budget, memory=told))
+        self.server = replace(self.server, aligner=self.aligner)
 
     def begin(self, weights: Weights, here: Sequence[int], *, patience: float) -> Pending:
         """Align a round's clients.
