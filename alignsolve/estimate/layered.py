@@ -8,17 +8,20 @@ layer, without which the client could not run a forward pass, and the rest in pr
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.estimator import FitnessEstimator, LoadEstimator
+from alignsolve.estimate.fitness import LossFitness, PairFitness, RouterFitness
 from alignsolve.estimate.load import LoadBounds
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.sums import PartStates
 from alignsolve.numerics import FloatArray, IntArray
 
+ROW_BY_ROW = (LossFitness, RouterFitness)
+"""Estimators whose state is a :class:`PairFitness`, and whose fitness of a client depends on its own row alone."""
 Layer: TypeAlias = FitnessEstimator[Any] | LoadEstimator[Any]
 
 
@@ -47,7 +50,15 @@ class LayeredFitness:
 
     def fitness(self, state: PartStates, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of all layers side by side, (len(cohort), num_experts)."""
+        if type(self.layer) in ROW_BY_ROW and len(set(self.sizes)) == 1:
+            return self._in_one_pass(cast("tuple[PairFitness, ...]", state.parts), cohort, rng)
         return np.concatenate([self.layer.fitness(part, cohort, rng=rng) for part in state.parts], axis=1)
+
+    def _in_one_pass(self, parts: tuple[PairFitness, ...], cohort: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Return the fitness of layers of one size: every layer of every client is a row."""
+        known = np.stack([part.value[cohort] for part in parts], axis=1).reshape(-1, self.sizes[0])
+        rows = self.layer.fitness(PairFitness(known, parts[0].prior), np.arange(len(known)), rng=rng)
+        return rows.reshape(len(cohort), -1)
 
 
 @dataclass(frozen=True)

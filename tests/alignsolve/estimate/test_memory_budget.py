@@ -3,8 +3,19 @@
 import numpy as np
 import pytest
 
-from alignsolve import Aligner, CapacityProfiler, LoadMonitor, MemoryBudget, Proof, RandomFitness, Status
-from alignsolve.estimate.layered import LayeredLoad, shared_out
+from alignsolve import (
+    Aligner,
+    CapacityProfiler,
+    LoadMonitor,
+    LossFitness,
+    MemoryBudget,
+    Proof,
+    RandomFitness,
+    Report,
+    RouterFitness,
+    Status,
+)
+from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, shared_out
 from alignsolve.estimate.limits import client_limits, missing_for_every_layer
 
 
@@ -101,3 +112,18 @@ def test_the_price_of_imbalance_covers_a_change_between_layers():
     load = LayeredLoad(LoadMonitor(), (2, 1))
     bounds = load.bounds(load.init(2, 3), np.array([2, 3]), fitness)
     assert bounds.penalty == LoadMonitor()._price(fitness) == 36.0
+
+
+@pytest.mark.parametrize("layer", [RouterFitness(), RouterFitness(scaling="none", purpose="repair"), LossFitness()])
+def test_layers_of_one_size_are_estimated_in_one_pass_as_one_by_one(layer):
+    rng, num_clients = np.random.default_rng(0), 5
+    layered = LayeredFitness(layer, (3, 3, 3, 3))
+    state = layered.init(num_clients, 12)
+    told = [
+        Report(i, [i, 7], usage=[1, 1], loss=rng.random(2), accuracy=[0.5, 0.5], router_mass=rng.random(12))
+        for i in (0, 2, 3)
+    ]
+    state = layered.update(state, told)
+    cohort = np.array([1, 2, 4])
+    one_by_one = [layer.fitness(part, cohort, rng=rng) for part in state.parts]
+    np.testing.assert_array_equal(layered.fitness(state, cohort, rng=rng), np.concatenate(one_by_one, axis=1))
