@@ -21,7 +21,7 @@ from alignsolve.estimate.estimator import (
     SwitchingEstimator,
 )
 from alignsolve.estimate.fitness import LossFitness
-from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, check_layers
+from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, LayeredReports, check_layers
 from alignsolve.estimate.limits import client_limits
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.privacy import Ledger, Privacy
@@ -316,7 +316,8 @@ class Aligner:
             rng = _numbers(state.seed, state.round, int(ledger.releases.sum()), PRIVACY)
             ordered, ledger = self.privacy.apply(ledger, ordered, rng=rng)
             state = replace(state, privacy=ledger)
-        learned = {field: one.update(getattr(state, field), ordered) for field, one in self._estimators().items()}
+        told = ordered if self.layers is None else LayeredReports.of(ordered, self.layers)
+        learned = {field: one.update(getattr(state, field), told) for field, one in self._estimators().items()}
         freed = np.concatenate([np.zeros(0, dtype=np.int64), *(report.experts for report in reports)])
         room = state.room + np.bincount(freed, minlength=state.num_experts)
         return replace(state, room=room, **learned)

@@ -110,7 +110,8 @@ def _init_each(layer: Layer, sizes: tuple[int, ...], num_clients: int, num_exper
 
 
 def _update_each(layer: Layer, sizes: tuple[int, ...], state: PartStates, reports: Sequence[Report]) -> PartStates:
-    parts = zip(state.parts, split_reports(reports, sizes), strict=True)
+    split = reports.by_layer if isinstance(reports, LayeredReports) else split_reports(reports, sizes)
+    parts = zip(state.parts, split, strict=True)
     return PartStates(tuple(layer.update(known, part) for known, part in parts))
 
 
@@ -137,6 +138,25 @@ def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
     for number in np.unique(total[total > 0]):
         given[total == number] = 1 + np.bincount(queue[: number - len(size)], minlength=len(size))
     return given
+
+
+class LayeredReports(tuple[Report, ...]):
+    """A round's reports with their parts of every layer, which are made once for all estimators.
+
+    Attributes
+    ----------
+    by_layer
+        The parts of the reports, layer by layer.
+    """
+
+    by_layer: list[list[Report]]
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], sizes: tuple[int, ...]) -> "LayeredReports":
+        """Split the reports by layers of these sizes."""
+        layered = cls(reports)
+        layered.by_layer = split_reports(reports, sizes)
+        return layered
 
 
 def split_reports(reports: Sequence[Report], sizes: tuple[int, ...]) -> list[list[Report]]:
