@@ -4,7 +4,8 @@ The root holds the public face: problem, solution, solver protocol, front door, 
 hold their parts. It imports no other house of this repository, and never torch (but one engine for GPUs, lazily).
 """
 
-from alignsolve.aligner import Aligner, AlignerState
+from alignsolve.admission import AdmissionError
+from alignsolve.aligner import Aligner
 from alignsolve.aligner_file import load_state, save_state
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
@@ -19,6 +20,7 @@ from alignsolve.estimate import (
     LoadMonitor,
     LossFitness,
     LowRankFitness,
+    MemoryBudget,
     MemoryLearner,
     NeededFitness,
     OortFitness,
@@ -32,6 +34,7 @@ from alignsolve.estimate import (
     SwitchingCost,
     TimeBudget,
 )
+from alignsolve.estimate.aligner_state import AlignerState
 from alignsolve.front import SOLVERS, solve
 from alignsolve.layers import LayeredProblem, LayerSolution, join_layers
 from alignsolve.policies import POLICIES, Parts
@@ -44,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "POLICIES",
     "SOLVERS",
+    "AdmissionError",
     "AffinityFitness",
     "Aligner",
     "AlignerState",
@@ -64,6 +68,7 @@ __all__ = [
     "LoadMonitor",
     "LossFitness",
     "LowRankFitness",
+    "MemoryBudget",
     "MemoryLearner",
     "NeededFitness",
     "OortFitness",

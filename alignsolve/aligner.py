@@ -7,90 +7,35 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.admission import Arrival
 from alignsolve.estimate import checks
 from alignsolve.estimate import state as states
+from alignsolve.estimate.aligner_state import ESTIMATORS, AlignerState
 from alignsolve.estimate.capacity import CapacityProfiler
+from alignsolve.estimate.deadline import Budgets
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
-    EstimatorState,
     FitnessEstimator,
     LoadEstimator,
     SwitchingEstimator,
 )
 from alignsolve.estimate.fitness import LossFitness
-from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, check_layers
+from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, LayeredReports, check_layers
 from alignsolve.estimate.limits import client_limits
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.privacy import Ledger, Privacy
-from alignsolve.estimate.report import Report
+from alignsolve.estimate.report import Report, check_reports
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
 from alignsolve.solver import Solver, WarmStart
 
-PRIVACY = 7
-"""Key of the random numbers for privacy noise, which must differ from those that break ties."""
-ESTIMATORS = ("fitness", "load", "capacity", "budget", "switching")
-
-
-@dataclass(frozen=True, eq=False)
-class AlignerState:
-    """Everything that an aligner knows between two rounds. The value is never changed; each step returns a new one.
-
-    Attributes
-    ----------
-    num_clients, num_experts
-        Number of clients and of experts; :meth:`grow` adds clients.
-    seed
-        Seed of all random numbers (ties, estimators); seed and ``round`` fix the random numbers of a round.
-    round
-        Number of rounds aligned so far.
-    clipped_rounds
-        Number of rounds in which the cohort could not supply the loads that the load estimator asked for.
-    softened_rounds
-        Number of rounds whose alignment broke a soft load bound.
-    prices
-        (num_experts,) prices of the last round, the start of the next; all 0 until a solver has returned prices.
-    fitness, load, capacity, budget, switching
-        States of the estimators.
-    privacy
-        How often each client's reports were released, if privacy noise is used.
-    """
-
-    num_clients: int
-    num_experts: int
-    seed: int
-    round: int
-    clipped_rounds: int
-    softened_rounds: int
-    prices: FloatArray
-    fitness: EstimatorState
-    load: EstimatorState
-    capacity: EstimatorState
-    budget: EstimatorState = field(default_factory=states.NoState)
-    switching: EstimatorState = field(default_factory=states.NoState)
-    privacy: Ledger | states.NoState = field(default_factory=states.NoState)
-
-    def grow(self, num_clients: int) -> "AlignerState":
-        """Return a copy with room for clients that joined; ``num_clients`` is the new total.
-
-        Raises
-        ------
-        ValueError
-            If ``num_clients`` is below the present number.
-        """
-        if num_clients < self.num_clients:
-            raise ValueError(
-                f"cannot grow from {self.num_clients} clients to {num_clients}: clients are never forgotten"
-            )
-        parts = {field: getattr(self, field).grow(num_clients) for field in (*ESTIMATORS, "privacy")}
-        return replace(self, num_clients=num_clients, **parts)
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state as named arrays for a checkpoint; :meth:`Aligner.from_arrays` reads them."""
-        return states.to_arrays(self)
+PRIVACY, ADMISSION = 7, 11
+"""Keys of the random numbers for privacy noise and for admissions, which must differ from those of a round."""
+ONE_EXPERT, NO_LIMIT = (CapacityProfiler(client_capacity=most) for most in (1, 1 << 40))
+"""The default capacity: one expert per client; with a budget, as many as it pays for."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +45,8 @@ class Aligner:
     Parameters
     ----------
     fitness, load, capacity
-        Estimators (:mod:`alignsolve.estimate`).
+        Estimators (:mod:`alignsolve.estimate`). Default of the capacity: one expert per client; with a budget, as many
+        as it pays for.
     solver
         As in :func:`alignsolve.solve`. If the solver has a parameter ``round``, the round's number is added to it.
     time_limit
@@ -109,8 +55,9 @@ class Aligner:
         Largest seeded noise added to the fitness. It breaks ties, which would otherwise always favour low indices, as
         in the first round. It should be far below any relevant difference in fitness; 0 turns it off.
     budget
-        Estimator of the clients' budgets, such as :class:`~alignsolve.TimeBudget`; None: no budgets. A client that
-        cannot pay for the common demand gets fewer experts.
+        Estimator of the clients' budgets over all layers, :class:`~alignsolve.MemoryBudget` in bytes or
+        :class:`~alignsolve.TimeBudget` in seconds; None: no budgets. A client that cannot pay for the common demand
+        gets fewer experts.
     switching
         Estimator of the cost of fetching experts, such as :class:`~alignsolve.SwitchingCost`; None: no cost.
     layers
@@ -119,6 +66,9 @@ class Aligner:
         together. None: one layer, without this demand.
     privacy
         Noise that clients add to their reports; None: no noise.
+    layer_demand
+        Fewest experts of each layer that a client needs for a forward pass, 1 or more; without ``layers`` it is not
+        used.
 
     Examples
     --------
@@ -134,7 +84,7 @@ class Aligner:
 
     fitness: FitnessEstimator[Any] = field(default_factory=LossFitness)
     load: LoadEstimator[Any] = field(default_factory=LoadMonitor)
-    capacity: CapacityEstimator[Any] = field(default_factory=lambda: CapacityProfiler(client_capacity=1))
+    capacity: CapacityEstimator[Any] = ONE_EXPERT
     solver: str | Solver = "auto"
     time_limit: float | None = None
     tie_break: float = 1e-6
@@ -142,10 +92,14 @@ class Aligner:
     switching: SwitchingEstimator[Any] | None = None
     layers: tuple[int, ...] | None = None
     privacy: Privacy | None = None
+    layer_demand: int = 1
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         checks.amount("tie_break", self.tie_break)
+        checks.whole("layer_demand", self.layer_demand, 1)
+        if self.budget is not None and self.capacity is ONE_EXPERT:
+            object.__setattr__(self, "capacity", NO_LIMIT)
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(self.layers))
             check_layers(self.layers)
@@ -190,6 +144,7 @@ class Aligner:
             clipped_rounds=0,
             softened_rounds=0,
             prices=np.zeros(num_experts),
+            room=np.zeros(num_experts),
             privacy=states.NoState() if self.privacy is None else self.privacy.init(num_clients),
             **{field: one.init(num_clients, num_experts) for field, one in self._estimators().items()},
         )
@@ -218,7 +173,7 @@ class Aligner:
         SolveError
             If the solver found no alignment. InfeasibleError if none exists, which needs hard bounds.
         """
-        clients = _read_cohort(cohort, state.num_clients)
+        clients = checks.cohort(cohort, state.num_clients)
         rng = _numbers(state.seed, state.round)
         problem, bounds = self._pose(state, clients, rng)
         solution = solve(
@@ -237,20 +192,82 @@ class Aligner:
             clipped_rounds=state.clipped_rounds + int(bounds.clipped),
             softened_rounds=state.softened_rounds + int(softened.any()),
             prices=state.prices if solution.prices is None else solution.prices,
+            room=bounds.capacity - loads,
         )
+
+    def admit(self, state: AlignerState, client: int) -> tuple[IntArray, AlignerState]:
+        """Give one client that arrives between two rounds its experts, at the prices of the last round.
+
+        The client gets its best experts at these prices, among those that have room: it maximises fitness minus prices
+        minus the cost of fetching, within its capacity, its demands and its budget. Nobody else is moved. Takes about
+        as long as reading the client's fitness, for federations whose clients do not wait for rounds.
+
+        Parameters
+        ----------
+        state
+            From :meth:`align`, :meth:`observe` or :meth:`admit`, after the first round. It is not changed.
+        client
+            Index of the client. It may be new to the federation (:meth:`AlignerState.grow`) or not in the last round.
+            A client must not be admitted while it is at work: its first experts would keep their places, too.
+
+        Returns
+        -------
+        experts
+            (k,) the client's experts, ascending, numbered through the layers. The same state and client give the same
+            experts.
+        state
+            The state with less room; the client's report in :meth:`observe` gives its places back. The round's number
+            stays.
+
+        Raises
+        ------
+        ValueError
+            If the client is unknown, or no round has been aligned.
+        AdmissionError
+            If the client cannot get an expert of every layer; the message names the client, the layer, and what is
+            missing in places or in the budget's unit.
+        """
+        cohort = checks.cohort([client], state.num_clients)
+        if state.round == 0:
+            raise ValueError("no round has been aligned, so there are no prices: admit() follows align()")
+        rng = _numbers(state.seed, state.round, client, ADMISSION)
+        fitness, switching = self._estimated(state, cohort, rng)
+        value = self._without_ties(fitness, rng)
+        if switching:
+            value = np.where(switching["previous"], value, value - switching["switching_cost"])
+        limits = self._declared(state, cohort)
+        experts = Arrival(client, value, *limits, self.layers, self.layer_demand).choose(state.prices, state.room >= 1)
+        room = state.room.copy()
+        room[experts] -= 1
+        return experts, replace(state, room=room)
+
+    def _declared(self, state: AlignerState, cohort: IntArray) -> tuple[IntArray, IntArray, Budgets | None]:
+        """Return the most and the fewest experts of each client, and the budgets."""
+        budgets = None if self.budget is None else self.budget.budgets(state.budget, cohort)
+        return *self.capacity.capacity(state.capacity, cohort), budgets
+
+    def _estimated(
+        self, state: AlignerState, cohort: IntArray, rng: np.random.Generator
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        """Return the fitness, and the fields of the problem that say what fetching an expert costs."""
+        fitness = self._fitness.fitness(state.fitness, cohort, rng=rng)
+        if self.switching is None:
+            return fitness, {}
+        previous, cost = self.switching.previous(state.switching, cohort), self.switching.costs(state.num_experts)
+        return fitness, {"previous": previous, "switching_cost": cost}
 
     def _pose(
         self, state: AlignerState, cohort: IntArray, rng: np.random.Generator
     ) -> tuple[AlignmentProblem, LoadBounds]:
         """Combine the estimates into the round's problem."""
-        fitness = self._fitness.fitness(state.fitness, cohort, rng=rng)
-        capacity, demand = self.capacity.capacity(state.capacity, cohort)
-        budgets = None if self.budget is None else self.budget.budgets(state.budget, cohort)
-        limits = client_limits(capacity, demand, state.num_experts, budgets=budgets, layers=self.layers)
-        switching, value = {}, fitness
-        if self.switching is not None:
-            previous, cost = self.switching.previous(state.switching, cohort), self.switching.costs(state.num_experts)
-            switching, value = {"previous": previous, "switching_cost": cost}, fitness - np.where(previous, 0.0, cost)
+        fitness, switching = self._estimated(state, cohort, rng)
+        capacity, demand, budgets = self._declared(state, cohort)
+        limits = client_limits(
+            capacity, demand, state.num_experts, budgets=budgets, layers=self.layers, layer_demand=self.layer_demand
+        )
+        value = fitness
+        if switching:
+            value = fitness - np.where(switching["previous"], 0.0, switching["switching_cost"])
         bounds = self._load.bounds(state.load, limits.capacity, value)
         problem = AlignmentProblem(
             self._without_ties(fitness, rng),
@@ -293,14 +310,17 @@ class Aligner:
             If a client reports twice, or a report names an unknown client or expert.
         """
         ordered = sorted(reports, key=lambda report: report.client)
-        _check_reports(ordered, state)
+        check_reports(ordered, state.num_clients, state.num_experts)
         if self.privacy is not None:
             ledger = cast("Ledger", state.privacy)
             rng = _numbers(state.seed, state.round, int(ledger.releases.sum()), PRIVACY)
             ordered, ledger = self.privacy.apply(ledger, ordered, rng=rng)
             state = replace(state, privacy=ledger)
-        learned = {field: one.update(getattr(state, field), ordered) for field, one in self._estimators().items()}
-        return replace(state, **learned)
+        told = ordered if self.layers is None else LayeredReports.of(ordered, self.layers)
+        learned = {field: one.update(getattr(state, field), told) for field, one in self._estimators().items()}
+        freed = np.concatenate([np.zeros(0, dtype=np.int64), *(report.experts for report in reports)])
+        room = state.room + np.bincount(freed, minlength=state.num_experts)
+        return replace(state, room=room, **learned)
 
     def from_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> AlignerState:
         """Read a state back from :meth:`AlignerState.to_arrays`.
@@ -314,7 +334,7 @@ class Aligner:
         if missing:
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
         like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
-        return states.from_arrays(like, arrays)
+        return states.from_arrays(like, {"room": like.room, **arrays})  # older files have no room
 
 
 def _numbers(seed: int, *key: int) -> np.random.Generator:
@@ -328,39 +348,3 @@ def _in_round(solver: str | Solver, number: int) -> str | Solver:
     if "round" not in getattr(call, "__dataclass_fields__", ()):
         return solver
     return cast("Solver", replace(call, round=call.round + number))
-
-
-def _read_cohort(cohort: npt.ArrayLike, num_clients: int) -> IntArray:
-    clients = np.asarray(cohort)
-    if clients.ndim != 1 or not len(clients):
-        raise ValueError(f"cohort must be a list of at least one client index; its shape is {clients.shape}")
-    if clients.dtype.kind not in "iu":
-        raise ValueError(f"cohort must be integers, not {clients.dtype}")
-    clients = clients.astype(np.int64)
-    if clients.min() < 0 or clients.max() >= num_clients:
-        raise ValueError(
-            f"cohort names clients {clients.min()}..{clients.max()}, there are 0..{num_clients - 1}; "
-            "state.grow makes room for clients that join"
-        )
-    unsorted = np.flatnonzero(np.diff(clients) <= 0)
-    if len(unsorted):
-        r = int(unsorted[0])
-        raise ValueError(
-            f"cohort must be ascending, each client once: client {clients[r + 1]} follows client {clients[r]}"
-        )
-    return clients
-
-
-def _check_reports(ordered: Sequence[Report], state: AlignerState) -> None:
-    last = -1
-    for report in ordered:
-        if report.client == last:
-            raise ValueError(f"client {report.client} reports twice in one round")
-        if report.client >= state.num_clients:
-            raise ValueError(f"a report names client {report.client}, there are 0..{state.num_clients - 1}")
-        if report.experts.max(initial=-1) >= state.num_experts:
-            raise ValueError(
-                f"report of client {report.client} names expert {report.experts.max()}, "
-                f"there are 0..{state.num_experts - 1}"
-            )
-        last = report.client

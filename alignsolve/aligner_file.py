@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from alignsolve.aligner import Aligner, AlignerState
+from alignsolve.aligner import Aligner
 from alignsolve.estimate import state as states
+from alignsolve.estimate.aligner_state import AlignerState
 from alignsolve.io.record_file import FileError, as_array, read_record, write_record
 
 KIND = "aligner state"

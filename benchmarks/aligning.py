@@ -1,7 +1,8 @@
 """The cost of a round's alignment: ``Aligner.align`` of many clients, beside ``solve`` of the problem that it builds.
 
 ``python -m benchmarks.aligning`` alternates the two and prints medians of wall-clock and processor time. It does so
-once before any report (random fitness within load bounds) and once with a learned fitness.
+once before any report (random fitness within load bounds) and once with a learned fitness. Then it prints what a round
+costs with the layers of real models (:mod:`.aligning_layers`).
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ import typer
 
 from alignsolve import POLICIES, AlignerState, CapacityProfiler, NeededFitness, Parts, RouterFitness, solve
 from alignsolve.numerics import FloatArray
+from benchmarks.aligning_layers import print_layered_rounds
 
 NUM_DOMAINS = 8
 
@@ -24,8 +26,9 @@ def race(
     clients: Annotated[int, typer.Option(min=1, help="Number of clients in the round.")] = 100_000,
     experts: Annotated[int, typer.Option(min=1, help="Number of experts.")] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats, after one for warm-up.")] = 5,
+    rounds: Annotated[int, typer.Option(min=0, help="Rounds with layers, after the first; 0: none.")] = 5,
 ) -> None:
-    """Print the times of aligning and of solving alone."""
+    """Print the times of aligning and of solving alone, and those of rounds with layers."""
     rng = np.random.default_rng(0)
     capacity = CapacityProfiler(client_capacity=rng.integers(1, 5, clients))
     aligner = POLICIES["ours"](Parts(capacity, NeededFitness(RouterFitness())))
@@ -44,6 +47,8 @@ def race(
         for contender, measured in times.items():
             wall, processor = (statistics.median(column) for column in zip(*measured[1:], strict=True))
             print(f"{clients} x {experts}, {name}: {contender} {wall:.3f} s, {processor:.3f} s of processor time")
+    if rounds:
+        print_layered_rounds(rounds)
 
 
 def _router_mass(rng: np.random.Generator, clients: int, experts: int) -> FloatArray:

@@ -43,6 +43,7 @@ ROOMS = {
         "layers",
         "diagnose",
         "estimate",
+        "admission",
         "aligner",
         "aligner_file",
         "policies",

@@ -24,6 +24,7 @@ from alignsolve.estimate.fitness import LossFitness, RouterFitness
 from alignsolve.estimate.layered import LayeredFitness, LayeredLoad
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.memory import MemoryLearner
+from alignsolve.estimate.memory_budget import MemoryBudget
 from alignsolve.estimate.need_switch import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.optimism import OptimisticFitness
@@ -50,6 +51,7 @@ __all__ = [
     "LoadMonitor",
     "LossFitness",
     "LowRankFitness",
+    "MemoryBudget",
     "MemoryLearner",
     "NeededFitness",
     "OortFitness",

@@ -26,14 +26,15 @@ from alignsolve.numerics import FloatArray, IntArray
 
 
 class Budgets(NamedTuple):
-    """The time budgets of a round's clients, and what experts cost them.
+    """The budgets of a round's clients in seconds or in bytes, and what experts cost them.
 
     Attributes
     ----------
     budget
-        (num_clients,) seconds, not negative.
+        (num_clients,) in seconds or bytes, not negative.
     cost
-        Seconds: (num_clients, 1) if all experts cost a client the same, else (num_clients, num_experts).
+        In the budget's unit: (num_clients, 1) if all experts cost a client the same, else (num_clients, num_experts).
+        One row instead of num_clients if an expert costs all clients the same.
     """
 
     budget: FloatArray

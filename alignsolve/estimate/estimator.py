@@ -54,7 +54,10 @@ class LoadEstimator(Protocol[S]):
         ...
 
     def bounds(self, state: S, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Return the bounds of a round, given its clients' capacities (len(cohort),) and fitness."""
+        """Return the bounds of a round, given its clients' capacities (len(cohort),) and fitness.
+
+        With several layers, ``fitness`` has two rows: the least and the greatest fitness of every expert of all layers.
+        """
         ...
 
 

@@ -8,17 +8,20 @@ layer, without which the client could not run a forward pass, and the rest in pr
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from alignsolve.estimate import checks
 from alignsolve.estimate.estimator import FitnessEstimator, LoadEstimator
+from alignsolve.estimate.fitness import LossFitness, PairFitness, RouterFitness
 from alignsolve.estimate.load import LoadBounds
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.sums import PartStates
 from alignsolve.numerics import FloatArray, IntArray
 
+ROW_BY_ROW = (LossFitness, RouterFitness)
+"""Estimators whose state is a :class:`PairFitness`, and whose fitness of a client depends on its own row alone."""
 Layer: TypeAlias = FitnessEstimator[Any] | LoadEstimator[Any]
 
 
@@ -47,7 +50,15 @@ class LayeredFitness:
 
     def fitness(self, state: PartStates, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of all layers side by side, (len(cohort), num_experts)."""
+        if type(self.layer) in ROW_BY_ROW and len(set(self.sizes)) == 1:
+            return self._in_one_pass(cast("tuple[PairFitness, ...]", state.parts), cohort, rng)
         return np.concatenate([self.layer.fitness(part, cohort, rng=rng) for part in state.parts], axis=1)
+
+    def _in_one_pass(self, parts: tuple[PairFitness, ...], cohort: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Return the fitness of layers of one size: every layer of every client is a row."""
+        known = np.stack([part.value[cohort] for part in parts], axis=1).reshape(-1, self.sizes[0])
+        rows = self.layer.fitness(PairFitness(known, parts[0].prior), np.arange(len(known)), rng=rng)
+        return rows.reshape(len(cohort), -1)
 
 
 @dataclass(frozen=True)
@@ -74,11 +85,15 @@ class LayeredLoad:
         return _update_each(self.layer, self.sizes, state, reports)
 
     def bounds(self, state: PartStates, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
-        """Return the layers' bounds side by side; one penalty, the largest, holds for all experts."""
+        """Return the layers' bounds side by side; one penalty, the largest, holds for all experts.
+
+        A client may give up an expert of one layer for one of another. So the penalty depends on the fitness of all
+        layers: each layer sees two rows with the least and the greatest fitness of every expert.
+        """
         capacities = shared_out(client_capacity, self.sizes)
+        ends = np.stack([fitness.min(axis=0), fitness.max(axis=0)]) if len(fitness) else fitness
         parts = [
-            self.layer.bounds(known, capacity, fitness)
-            for known, capacity in zip(state.parts, capacities.T, strict=True)
+            self.layer.bounds(known, capacity, ends) for known, capacity in zip(state.parts, capacities.T, strict=True)
         ]
         return LoadBounds(
             share=np.concatenate([part.share for part in parts]),
@@ -95,7 +110,8 @@ def _init_each(layer: Layer, sizes: tuple[int, ...], num_clients: int, num_exper
 
 
 def _update_each(layer: Layer, sizes: tuple[int, ...], state: PartStates, reports: Sequence[Report]) -> PartStates:
-    parts = zip(state.parts, split_reports(reports, sizes), strict=True)
+    split = reports.by_layer if isinstance(reports, LayeredReports) else split_reports(reports, sizes)
+    parts = zip(state.parts, split, strict=True)
     return PartStates(tuple(layer.update(known, part) for known, part in parts))
 
 
@@ -114,14 +130,33 @@ def shared_out(capacity: IntArray, sizes: tuple[int, ...]) -> IntArray:
     """
     size = np.array(sizes)
     total = np.where(capacity < len(size), 0, np.minimum(capacity, size.sum()))
-    given = np.minimum(total, 1)[:, None] * np.ones_like(size)
-    for _ in range(int(size.sum()) - len(size)):
-        waiting = given.sum(axis=1) < total
-        if not waiting.any():
-            break
-        fullness = np.where(given < size, given / size, np.inf)
-        given[np.flatnonzero(waiting), fullness.argmin(axis=1)[waiting]] += 1
+    # Each further place goes to the layer that is the least full; the first layer goes first among equals.
+    layer = np.repeat(np.arange(len(size)), size - 1)
+    fullness = np.concatenate([np.arange(1, one) / one for one in sizes])
+    queue = layer[np.lexsort((layer, fullness))]
+    given = np.zeros((len(total), len(size)), dtype=np.int64)
+    for number in np.unique(total[total > 0]):
+        given[total == number] = 1 + np.bincount(queue[: number - len(size)], minlength=len(size))
     return given
+
+
+class LayeredReports(tuple[Report, ...]):
+    """A round's reports with their parts of every layer, which are made once for all estimators.
+
+    Attributes
+    ----------
+    by_layer
+        The parts of the reports, layer by layer.
+    """
+
+    by_layer: list[list[Report]]
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], sizes: tuple[int, ...]) -> "LayeredReports":
+        """Split the reports by layers of these sizes."""
+        layered = cls(reports)
+        layered.by_layer = split_reports(reports, sizes)
+        return layered
 
 
 def split_reports(reports: Sequence[Report], sizes: tuple[int, ...]) -> list[list[Report]]:

@@ -116,13 +116,15 @@ class LoadMonitor:
     def update(self, state: CumulativeLoad, reports: Sequence[Report]) -> CumulativeLoad:
         """Add the loads of completed reports; no other reports count."""
         load, done = state.load.copy(), [report for report in reports if report.completed]
-        for report in done:
-            load[report.experts] += self._weights(report)
-        return CumulativeLoad(load, state.pairs + sum(len(report.experts) for report in done))
+        if not done:
+            return state
+        experts = np.concatenate([report.experts for report in done])
+        counts = self.measure == "assignments"
+        np.add.at(load, experts, 1.0 if counts else np.concatenate([self._weights(report) for report in done]))
+        return CumulativeLoad(load, state.pairs + len(experts))
 
-    def _weights(self, report: Report) -> FloatArray | float:
-        if self.measure == "assignments":
-            return 1.0
+    def _weights(self, report: Report) -> FloatArray:
+        """Return the load that a report puts on each of its experts, in shares of use or in examples."""
         weights: FloatArray = report.usage / max(report.usage.sum(), np.finfo(np.float64).tiny)
         return weights if self.measure == "usage" else weights * report.num_examples
 

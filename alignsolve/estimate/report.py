@@ -188,3 +188,18 @@ def completed_pairs(reports: Sequence[Report]) -> Pairs:
         loss=joined([report.loss for report in done], np.float64),
         accuracy=joined([report.accuracy for report in done], np.float64),
     )
+
+
+def check_reports(ordered: Sequence[Report], num_clients: int, num_experts: int) -> None:
+    """Refuse a client that reports twice, and an unknown client or expert; reports are ascending by client."""
+    last = -1
+    for report in ordered:
+        if report.client == last:
+            raise ValueError(f"client {report.client} reports twice in one round")
+        if report.client >= num_clients:
+            raise ValueError(f"a report names client {report.client}, there are 0..{num_clients - 1}")
+        if report.experts.max(initial=-1) >= num_experts:
+            raise ValueError(
+                f"report of client {report.client} names expert {report.experts.max()}, there are 0..{num_experts - 1}"
+            )
+        last = report.client

@@ -8,11 +8,13 @@ All rooms above and users may call it. Torch is not needed. It imports config, l
 """
 
 from fedtrain.layouts import RouterRows
+from fedtrain.partial.footprint import Footprint, footprint
 from fedtrain.partial.merging import Merged, merge
 from fedtrain.partial.slicing import Traffic, assignments, slice_weights, traffic
 from fedtrain.partial.update import Measured, PartialUpdate, find_fault
 
 __all__ = [
+    "Footprint",
     "Measured",
     "Merged",
     "PartialUpdate",
@@ -20,6 +22,7 @@ __all__ = [
     "Traffic",
     "assignments",
     "find_fault",
+    "footprint",
     "merge",
     "slice_weights",
     "traffic",

@@ -18,11 +18,15 @@ from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
 from fedtrain.config.checks import check
 from fedtrain.layouts import Layout, RouterRows, Weights, detect
+from fedtrain.partial import footprint
 from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
+from fedtrain.server.memory import needed_memory, refuse_other_layers, within_memory
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
 
+REPORTED = "reported"
+"""The memory of a session whose clients report their memory themselves; see :meth:`Session.declare`."""
 Sample = Callable[[int, IntArray], IntArray | None]
 
 
@@ -49,6 +53,13 @@ class Session:
         Share of all clients that takes part in a round.
     router_down, router_up
         The rows of the router that a client is sent, and those that it returns.
+    memory
+        Scalar or (num_clients,): bytes that each client's device can spend on training, without activations. A client
+        gets as many experts of all layers together as fit into it. ``"reported"``: see :meth:`declare`. None: the
+        aligner's own capacity and budget are the only limits.
+    copies
+        How often each parameter is in a client's memory: itself, its gradient, and the optimiser's moments. 4 for Adam,
+        3 for SGD with momentum, 2 without.
     layout
         The mapping from tensors to experts; None: it is detected from the tensors.
     rule, bad_share
@@ -57,6 +68,8 @@ class Session:
         Folder in which the state is saved after every round, and from which the run is resumed.
     also
         Further settings that must be equal in a run that resumes a saved state.
+    least_memory
+        The bytes that a client must report at least, if clients report their memory; None: they need not.
     state, history
         The state that the next round starts from (None before :meth:`resume`), and every round's figures.
     """
@@ -70,6 +83,8 @@ class Session:
     cohort_fraction: float = 1.0
     router_down: RouterRows = "held"
     router_up: RouterRows = "held"
+    memory: Any = None
+    copies: int = 4
     layout: Layout | None = None
     rule: str = "mean"
     bad_share: float = 0.3
@@ -77,12 +92,21 @@ class Session:
     also: Mapping[str, Any] = field(default_factory=dict)
     state: ServerState | None = field(default=None, init=False)
     history: list[dict[str, float]] = field(default_factory=list, init=False)
+    least_memory: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         least, most, share = self.min_clients, self.num_clients, self.cohort_fraction
         check("min_clients", least, 1 <= least <= most, f"from 1 to num_clients, which is {most}")
         check("cohort_fraction", share, 0.0 < share <= 1.0, "above 0 and at most 1")
+        known = not isinstance(self.memory, str) or self.memory == REPORTED
+        check("memory", self.memory, known, f"bytes, or {REPORTED!r}")
+        self._given = self.aligner
         self.aggregation = AggregationConfig(self.rule, self.bad_share)
+
+    @property
+    def reports_memory(self) -> bool:
+        """Whether the clients report their memory themselves."""
+        return isinstance(self.memory, str)
 
     @property
     def rounds_done(self) -> int:
@@ -107,16 +131,19 @@ class Session:
         LayoutError
             If the model has no experts, or its experts cannot be detected.
         ValueError
-            If the model has several layers of experts, and the aligner's ``layers`` differ from them.
+            If the model has several layers of experts, and the aligner's ``layers`` differ from them. If a client has
+            too little memory for an expert of every layer; the message names it, with the missing bytes and a proposal.
         SavedStateError
             If the folder holds another run's state, or the state cannot be read.
         """
         layout = self.layout or detect(weights)
-        if len(layout.layer_sizes) > 1 and self.aligner.layers != layout.layer_sizes:
-            raise ValueError(
-                f"the model has layers of {layout.layer_sizes} experts, and the aligner's layers are "
-                f"{self.aligner.layers}; with Aligner(layers={layout.layer_sizes}) every client gets an expert of each"
-            )
+        if self.memory is not None:
+            whole = footprint(weights, layout, copies=self.copies, router_rows=self.router_down)
+            least = needed_memory(layout, whole, self.aligner.layer_demand)
+            self.least_memory = least if self.reports_memory else None
+            memory = least if self.reports_memory else self.memory
+            self.aligner = within_memory(self._given, layout, whole, memory)
+        refuse_other_layers(self.aligner, layout)
         self.server = Server(self.aligner, layout, self.router_down, self.router_up, self.aggregation)
         known = self.aligner.init(self.num_clients, layout.num_experts, seed=self.seed)
         self.state, self.history = ServerState(0, dict(weights), known), []
@@ -124,6 +151,16 @@ class Session:
             found = checkpoint.load(Path(self.state_dir), self.aligner, self._about(), weights)
             self.state, self.history = found or (self.state, self.history)
         return self.state.tensors
+
+    def declare(self, memory: Mapping[int, int]) -> None:
+        """Take what the devices report of their memory, in bytes by client; all others get no experts.
+
+        An adapter calls it before :meth:`begin` if ``memory`` is ``"reported"``.
+        """
+        budget: Any = self.aligner.budget
+        told = np.array([memory.get(client, 0) for client in range(self.num_clients)], dtype=np.float64)
+        self.aligner = replace(self.aligner, budget=replace(budget, memory=told))
+        self.server = replace(self.server, aligner=self.aligner)
 
     def begin(self, weights: Weights, here: Sequence[int], *, patience: float) -> Pending:
         """Align a round's clients.

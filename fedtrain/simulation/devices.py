@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
+from fedtrain import partial
 from fedtrain.config import ConfigError, RunConfig, TierConfig, TrainingConfig
-from fedtrain.models import Tensors, expert_of, num_bytes
+from fedtrain.layouts import detect
+from fedtrain.models import Tensors
 from fedtrain.randomness import Purpose, generator
 from fedtrain.simulation.trace import TraceRow, Windows, read_trace
 
@@ -134,15 +136,12 @@ def assign_tiers(rng: np.random.Generator, num_clients: int, tiers: Sequence[Tie
 def footprint(tensors: Tensors, training: TrainingConfig) -> Footprint:
     """Return the memory that training takes: for the shared part with the whole router, and for one expert.
 
-    Every parameter counts with its gradient and its optimiser state. Activations are not counted.
+    Every parameter counts with its gradient and its optimiser state. Activations are not counted. All experts of these
+    models have one size, in all layers; so a budget of bytes is a number of experts of all layers together.
     """
     slots = 2 if training.optimizer == "adam" else int(training.momentum > 0.0)
-    copies = 2 + slots
-    one_expert = {
-        name: value for name, value in tensors.items() if name.startswith("experts.") and expert_of(name) == 0
-    }
-    shared = {name: value for name, value in tensors.items() if not name.startswith("experts.")}
-    return Footprint(copies * num_bytes(shared), copies * num_bytes(one_expert))
+    found = partial.footprint(tensors, detect(tensors), copies=2 + slots, router_rows="all")
+    return Footprint(found.shared_bytes, int(found.expert_bytes.max()))
 
 
 def _from_tiers(config: RunConfig, least_bytes: int) -> Fleet:

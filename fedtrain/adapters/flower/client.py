@@ -39,7 +39,11 @@ Train: TypeAlias = Callable[[dict[str, Array], tuple[int, ...], Task], tuple[Map
 
 
 def client_app(
-    train: Train, *, num_examples: Callable[[Context], int] | None = None, mods: Sequence[Any] = ()
+    train: Train,
+    *,
+    num_examples: Callable[[Context], int] | None = None,
+    memory: Callable[[Context], int] | None = None,
+    mods: Sequence[Any] = (),
 ) -> ClientApp:
     """Make a ClientApp that reports its client's index to the server and trains the experts that it is sent.
 
@@ -50,6 +54,9 @@ def client_app(
     num_examples
         Returns the client's number of examples. The server then refuses an update that claims more. None: the number is
         not reported.
+    memory
+        Returns the bytes that the client's device can spend on training, without activations. A strategy with
+        ``memory="reported"`` needs it. None: the memory is not reported.
     mods
         Flower's modifiers of the app.
 
@@ -79,6 +86,8 @@ def client_app(
         said: dict[str, Any] = {"client": _client(context)}
         if num_examples is not None:
             said["num-examples"] = num_examples(context)
+        if memory is not None:
+            said["memory-bytes"] = int(memory(context))
         return Message(RecordDict({wire.MEASURES: MetricRecord(said)}), reply_to=message)
 
     @app.train()

@@ -30,12 +30,18 @@ class Roster:
         Number of clients; their indices are 0 .. num_clients - 1.
     max_examples
         The maximum number of examples that a client may report.
+    least_memory
+        The bytes of memory that a client needs. None: memory need not be reported.
     examples
         By client: the number of examples that it reported, or ``max_examples`` if it reported none.
+    memory
+        By client: the bytes of memory that it reported; 0 if it reported none.
     """
 
     num_clients: int
     max_examples: int
+    least_memory: float | None = None
+    memory: dict[int, int] = field(default_factory=dict)
     examples: dict[int, int] = field(default_factory=dict)
     _node_of: dict[int, int] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)  # nodes that have not answered yet, by the id of the query
@@ -104,16 +110,20 @@ class Roster:
 
     def _admit(self, node: int, said: RecordDict) -> str | None:
         """Add a node to the roster; return the reason if it is refused, else None."""
-        client, num_examples = wire.read_who(said)
+        client, num_examples, memory = wire.read_who(said)
         if type(client) is not int or type(num_examples) not in (int, type(None)):
             return f"says that it is client {client!r} with {num_examples!r} examples"
         if not 0 <= client < self.num_clients:
             return f"says that it is client {client}; there are 0..{self.num_clients - 1}"
         if num_examples is not None and not 0 < num_examples <= self.max_examples:
             return f"says that it has {num_examples} examples; it must be more than 0 and at most {self.max_examples}"
+        if self.least_memory is not None and not (type(memory) is int and memory >= self.least_memory):
+            missing = f": {self.least_memory - memory:,.0f} are missing" if type(memory) is int else ""
+            return f"says that it has {memory!r} bytes of memory; training takes {self.least_memory:,.0f}{missing}"
         if client in self._node_of:
             return f"says that it is client {client}, as node {self._node_of[client]} did, which is still there"
         self._node_of[client] = node
         self.examples[client] = self.max_examples if num_examples is None else num_examples
+        self.memory[client] = memory if type(memory) is int else 0
         LOG.info("node %s is client %s", node, client)
         return None

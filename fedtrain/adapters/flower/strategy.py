@@ -61,6 +61,14 @@ class AlignedStrategy(Session, Strategy):
     router_down, router_up
         The rows of the router that a client is sent, and those that it returns: the rows of its experts (``held``) or
         ``all``. If all clients return the whole router, it is averaged like the shared part.
+    memory
+        Scalar or (num_clients,): bytes that each client's device can spend on training, without activations. A client
+        gets as many experts of all layers together as fit into it. ``"reported"``: each device reports its memory
+        (``client_app(memory=...)``), and a node with too little takes no part. None: the aligner's own capacity and
+        budget are the only limits.
+    copies
+        How often each parameter is in a client's memory: itself, its gradient, and the optimiser's moments. 4 for Adam,
+        3 for SGD with momentum, 2 without.
     layout
         The mapping from tensors to experts; None: it is detected from names and shapes.
     rule, bad_share
@@ -132,6 +140,8 @@ class AlignedStrategy(Session, Strategy):
     ) -> Iterable[Message]:
         """Align the connected clients, and write a message for each of them."""
         node_of, done = self._gather(grid), self.rounds_done
+        if self.reports_memory:
+            self.declare(self.roster.memory)
         pending = self.begin(unpack(arrays), list(node_of), patience=self.patience)
         messages = []
         for client, experts in pending.assigned.items():
@@ -172,6 +182,7 @@ class AlignedStrategy(Session, Strategy):
         """Return the saved model if there is one, else the initial model."""
         self._first = True
         weights = self.resume(unpack(initial))
+        self.roster.least_memory = self.least_memory
         if not self.rounds_done:
             return initial
         LOG.info("\t──> going on after round %s, saved in %s", self.rounds_done, self.state_dir)

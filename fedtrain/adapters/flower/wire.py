@@ -44,10 +44,10 @@ def write_sent(sent: Sent) -> RecordDict:
     return RecordDict({WEIGHTS: pack(sent.weights), MEASURES: MetricRecord(sent.said)})
 
 
-def read_who(content: RecordDict) -> tuple[Any, Any]:
-    """Return a node's claims: the client's index, and its number of examples. They are not checked yet."""
+def read_who(content: RecordDict) -> tuple[Any, Any, Any]:
+    """Return a node's claims, not checked yet: the client's index, its number of examples, and its memory in bytes."""
     said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
-    return said.get("client"), said.get("num-examples")
+    return said.get("client"), said.get("num-examples"), said.get("memory-bytes")
 
 
 def read_sent(client: int, content: RecordDict) -> Answer:

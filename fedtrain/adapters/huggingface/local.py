@@ -50,6 +50,11 @@ class Training:
         """Check the values."""
         check_fields(self, "")
 
+    @property
+    def copies(self) -> int:
+        """How often a trained parameter is in memory: itself, its gradient, and AdamW's two moments."""
+        return 4 if self.optimizer == "adamw" else 2
+
 
 def windows(texts: Iterable[npt.ArrayLike], length: int) -> Tensor:
     """Join a client's texts, one after the other, and cut them into windows. An incomplete last window is dropped.
@@ -145,7 +150,8 @@ def predict(model: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
 def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.SGD
-    return kind(trained, lr=training.learning_rate, weight_decay=training.weight_decay)
+    # Fused: a step makes no copies of all weights, which would count in the peak of memory.
+    return kind(trained, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
 
 class _Gauge:

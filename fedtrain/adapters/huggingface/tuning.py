@@ -10,9 +10,9 @@ from torch import Tensor
 from fedtrain.adapters.huggingface.local import Training, train
 from fedtrain.adapters.huggingface.lora import Lora, adapter_weights, add_adapters, load_adapters
 from fedtrain.adapters.huggingface.models import weights_of
-from fedtrain.adapters.huggingface.submodel import sub_model
+from fedtrain.adapters.huggingface.submodel import fewest_experts, sub_model
 from fedtrain.layouts import Layout, Weights, detect
-from fedtrain.partial import Measured, PartialUpdate, Traffic, slice_weights, traffic
+from fedtrain.partial import Footprint, Measured, PartialUpdate, Traffic, footprint, slice_weights, traffic
 
 
 class Download(NamedTuple):
@@ -100,6 +100,30 @@ class FineTuning:
         trained = traffic(self.initial, self.trained_layout, experts)
         base = traffic(self.base, self.layout, experts)
         return Traffic(*(one + other for one, other in zip(trained, base, strict=True))), trained
+
+    @property
+    def fewest_experts(self) -> int:
+        """The fewest experts per layer that a client can train.
+
+        It is that of a forward pass, with one exception. PEFT takes a single expert for a plain matrix, and turns the
+        product of its adapter the wrong way round if the fused tensors are transposed. So GPT-OSS needs two with LoRA.
+        """
+        transposed = self.lora is not None and self.layout.name == "fused-transposed"
+        return max(fewest_experts(self.config), 2 if transposed else 1)
+
+    def footprint(self, training: Training) -> Footprint:
+        """Return the memory that training takes at a client: of the shared part, and of each expert.
+
+        Parameters, gradients and the optimiser's moments are counted, each with the type of the parameter. Activations
+        are not: they depend on the batch. With LoRA, PEFT adds the product of an adapter's matrices to the frozen
+        tensor of the experts. The sums of all layers are in memory at once, and the gradient of one layer's sum.
+        """
+        trained = footprint(self.initial, self.trained_layout, copies=training.copies)
+        if self.lora is None:
+            return trained
+        base, num_layers = footprint(self.base, self.layout), len(self.layout.layers)
+        sums = base.expert_bytes + base.expert_bytes // num_layers
+        return Footprint(trained.shared_bytes + base.shared_bytes, trained.expert_bytes + base.expert_bytes + sums)
 
     def build(self, download: Download) -> Any:
         """Build a client's model from its download. Training the model may change the tensors of the download.

@@ -59,6 +59,13 @@ class AlignedController(ModelController):  # type: ignore[misc]
     router_down, router_up
         The rows of the router that a client is sent, and those that it returns: the rows of its experts (``held``) or
         ``all``. If all clients return the whole router, it is averaged like the shared part.
+    memory
+        Bytes that each site can spend on training, without activations: one number for all, or one per site. A site
+        gets as many experts of all layers together as fit into it. None: the aligner's own capacity and budget are the
+        only limits.
+    copies
+        How often each parameter is in a site's memory: itself, its gradient, and the optimiser's moments. 4 for Adam, 3
+        for SGD with momentum, 2 without.
     rule, bad_share
         The rule for merging updates, a name in ``fedtrain.aggregate.RULES``; and the share of bad updates among an
         expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate.
@@ -86,6 +93,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
     task_name: str = "train"
     rule: str = "mean"
     bad_share: float = 0.3
+    memory: float | Sequence[float] | None = None
+    copies: int = 4
 
     def __post_init__(self) -> None:
         # There is no persistor, because this class saves the state. An error of a client never ends the job.
@@ -167,7 +176,18 @@ class AlignedController(ModelController):  # type: ignore[misc]
 
     def _new_session(self) -> Session:
         """Return a session with the settings of this controller."""
-        same = ("min_clients", "seed", "sample", "cohort_fraction", "router_down", "router_up", "rule", "bad_share")
+        same = (
+            "min_clients",
+            "seed",
+            "sample",
+            "cohort_fraction",
+            "router_down",
+            "router_up",
+            "rule",
+            "bad_share",
+            "memory",
+            "copies",
+        )
         settings: dict[str, Any] = {name: getattr(self, name) for name in (*same, "state_dir")}
         also = {"clients": self.clients}
         return Session(self.make_aligner(), num_clients=len(self.clients), also=also, **settings)

@@ -179,7 +179,7 @@ def test_usage_and_losses_are_those_of_the_tokens_routed(family):
 def test_rounds_learn_and_move_only_what_was_assigned(kind):
     tuning, _ = start("mixtral", kind)
     clients = [windows([np.arange(200) * step % 7], 16) for step in (1, 2, 3)]
-    aligner = Aligner(capacity=CapacityProfiler(client_capacity=[1, 2, 3]))
+    aligner = Aligner(capacity=CapacityProfiler(client_capacity=[2, 4, 6]), layers=(NUM_EXPERTS,) * NUM_LAYERS)
     weights, losses = tuning.initial, []
     for done in run_rounds(tuning, clients, aligner, rounds=4, training=Training(learning_rate=0.01), cohort_size=2):
         assert not done.faults
@@ -204,7 +204,7 @@ def test_the_same_seed_gives_the_same_weights():
     for _ in range(2):
         tuning, _ = start("qwen3_moe")
         clients = [draw_tokens(seed) for seed in range(3)]
-        aligner = Aligner(capacity=CapacityProfiler(client_capacity=2))
+        aligner = Aligner(capacity=CapacityProfiler(client_capacity=4), layers=(NUM_EXPERTS,) * NUM_LAYERS)
         *_, last = run_rounds(tuning, clients, aligner, rounds=2, seed=5)
         results.append(last.weights)
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 import torch
 from nvflare.apis.signal import Signal
 
-from alignsolve import Outcome
+from alignsolve import Aligner, Outcome
 from fedtrain.adapters.nvflare import AlignedExecutor, SavedStateError, TooFewClientsError, load_weights
 from fedtrain.config.file import read_config
 from fedtrain.layouts import LayoutError
@@ -183,3 +183,17 @@ def test_a_job_that_is_aborted_merges_nothing_more(tmp_path):
 def test_settings_that_make_no_sense_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Server(**options)
+
+
+def test_sites_get_what_fits_into_their_bytes():
+    expert, rest = 4 * 3 * 2 * 4, 4 * (NUM_EXPERTS * 3 * 4 + 3 * 8)
+
+    class Weighed(Server):
+        def make_aligner(self):
+            return Aligner()
+
+    memory = [rest + (1 + k % 3) * expert for k in range(NUM_CLIENTS)]
+    server = Sites(Adding()).run(Weighed(num_rounds=1, memory=memory))
+    state = server.session.aligner
+    pending, _ = state.align(state.init(NUM_CLIENTS, NUM_EXPERTS), np.arange(NUM_CLIENTS))
+    assert pending.x.sum(axis=1).tolist() == [1, 2, 3, 1, 2]
