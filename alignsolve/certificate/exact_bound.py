@@ -56,17 +56,21 @@ SPLITTABLE = 2.0**990
 """Prices up to which that does not overflow."""
 
 
-def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterable[float]:
-    """The experts' terms, each as two floats that sum to it exactly."""
+def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterator[float]:
+    """The experts' terms, each as two floats that sum to it exactly.
+
+    A projected price is no dearer than breaking a bound. So the best load is the capacity where the price is positive,
+    and the demand where it is negative, if there are whole loads between the two.
+    """
     bounds = problem.experts
-    if not bounds.any_soft:
-        # Without penalties the best load is the largest or the smallest one.
-        loads = np.where(prices > 0.0, np.nanmax(bounds.breakpoints, axis=0), np.nanmin(bounds.breakpoints, axis=0))
-        if (loads < SHORT).all() and (np.abs(prices) < SPLITTABLE).all():
-            scaled = SPLIT * prices
-            high = scaled - (scaled - prices)
-            return [*(high * loads).tolist(), *((prices - high) * loads).tolist()]
-    return _split(experts_exactly(problem, prices))
+    loads = np.where(prices > 0.0, bounds.capacity, bounds.demand)
+    plain = (bounds.demand <= bounds.capacity) & (np.floor(loads) == loads) & (loads < SHORT)
+    plain &= np.abs(prices) < SPLITTABLE
+    scaled = SPLIT * prices[plain]
+    high = scaled - (scaled - prices[plain])
+    yield from (high * loads[plain]).tolist()
+    yield from ((prices[plain] - high) * loads[plain]).tolist()
+    yield from _split(experts_exactly(problem, prices, np.flatnonzero(~plain)))
 
 
 def _split(numbers: Iterable[Fraction]) -> Iterator[float]:
@@ -77,12 +81,14 @@ def _split(numbers: Iterable[Fraction]) -> Iterator[float]:
         yield float(number - Fraction(high))
 
 
-def experts_exactly(problem: ProblemView, prices: FloatArray) -> Iterator[Fraction]:
-    """Max over the loads of price·load − penalty for every expert."""
+def experts_exactly(
+    problem: ProblemView, prices: FloatArray, experts: Iterable[int] | None = None
+) -> Iterator[Fraction]:
+    """Max over the loads of price·load − penalty for some experts, or for every one."""
     bounds = problem.experts
     points = bounds.breakpoints
-    for j, price in enumerate(prices):
-        worth = []
+    for j in range(len(prices)) if experts is None else experts:
+        price, worth = prices[j], []
         for load in points[:, j]:
             if not math.isnan(load):
                 over = _excess(load, bounds.capacity[j])

@@ -44,7 +44,7 @@ HEIGHT = 2.0
 """Promising pairs of an expert: so many times those that it takes, and ``AT_LEAST`` more."""
 TELLING = 2.0**-6
 """Tolerance from which on a flow tells something, in units of the spread of the values: where nothing is estimated."""
-TURNS, KNOWN_TURNS = 5, 1
+TURNS, KNOWN_TURNS = 5, 2
 """Turns of the estimate, from nothing and from the prices of a warm start."""
 QUICKLY, NOT_AGAIN = 4.0, 20.0
 """Looks at arcs for each entry of the network after which repairing is given up for one more phase, or for phases at
@@ -171,9 +171,8 @@ class Search:
         """Find the best flow of the network, and its potentials."""
         net, entry = self._net()
         number, typical = wrong_arcs(net, self.potential, self._negligible(), 0.5 * self.reward)
-        if number <= FEW_WRONG:
-            self._repair(net, entry, math.inf)
-        elif not (self.scaled and self._repair(net, entry, NOT_AGAIN * len(net.to))):
+        hopeful = self.scaled or number <= FEW_WRONG
+        if not (hopeful and self._repair(net, entry, NOT_AGAIN * len(net.to))):
             self._scale(net, entry, typical)
 
     def _net(self) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""The exact bound: without penalties, experts' terms in plain floats are those in fractions."""
+"""The exact bound: experts' terms in plain floats are those in fractions."""
 
 from fractions import Fraction
 
@@ -24,4 +24,18 @@ def test_terms_without_penalties_sum_exactly_to_the_fractions(scale):
 def test_loads_of_many_bits_keep_their_exact_terms():
     problem = AlignmentProblem(np.zeros((2, 3)), expert_capacity=[2.0**40 + 1.0, 2.0**26 + 1.0, 1.0])
     prices = np.array([0.1, 1.0 / 3.0, 0.7])
+    assert sum(map(Fraction, _expert_terms(problem, prices))) == sum(experts_exactly(problem, prices))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_terms_with_penalties_sum_exactly_to_the_fractions(seed):
+    rng = np.random.default_rng(seed)
+    bounds = {
+        "expert_capacity": rng.choice([0.0, 1.0, 2.5, 4.0, np.inf], 30),
+        "expert_demand": rng.choice([0.0, 1.0, 1.5, 3.0], 30),
+        "overload_penalty": rng.choice([0.0, 0.3, 7.0], 30),
+        "shortfall_penalty": rng.choice([0.0, 0.1, 9.0], 30),
+    }
+    problem = AlignmentProblem(np.zeros((5, 30)), **bounds)
+    prices = problem.experts.project(rng.choice([-20.0, -0.05, 0.0, 1.0 / 3.0, 20.0], 30))
     assert sum(map(Fraction, _expert_terms(problem, prices))) == sum(experts_exactly(problem, prices))
