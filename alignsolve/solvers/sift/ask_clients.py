@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from alignsolve.runtime.jit import inner, kernel, present
-from alignsolve.solvers.sift.places import around, between, common_amount, edge, few_beside, look_nearby, suffices
+from alignsolve.solvers.sift.places import around, between, edge, few_beside, look_nearby, suffices
 from alignsolve.subproblem.grouped_rows import to_front
 from alignsolve.subproblem.reduced_compiled import subtract_price
 
 
 @kernel
 def ask_clients(
-    value: Any, allowed: Any, order: Any, first: Any, least: Any, most: Any, room: Any, places: int, prices: Any,
-    band: Any, near: Any, final: bool,
-) -> None:  # fmt: skip
-    """Solve each client's own problem under prices, and write where its decisions change.
+    value: Any, allowed: Any, order: Any, first: Any, least: Any, most: Any, room: Any, prices: Any, band: Any,
+    near: Any, balanced: bool, final: bool, begin: int, end: int,
+) -> Any:  # fmt: skip
+    """Solve the own problems of clients begin..end − 1 under prices, and write where their decisions change.
 
     Parameters
     ----------
@@ -27,25 +27,28 @@ def ask_clients(
         (num_clients, num_groups)
     room
         (num_clients,)
-    places
-        What all experts can take. Where all clients could take more, prices are raised by a common amount first.
     prices
-        (num_experts,) changed by the common amount.
+        (num_experts,)
     band, near
         The :class:`Band` and the :class:`Near` of the clients, filled.
+    balanced
+        Whether all clients together could take more than there are places.
     final
         Whether the bands must be whole.
+
+    Returns
+    -------
+    pool, beyond
+        The values near 0 that clients would take if they had to be full, and how many they would take beside these;
+        nothing unless balanced.
     """
-    num_clients, num_experts = value.shape
+    num_experts = value.shape[1]
     row, rest, edges = np.empty(num_experts), np.empty(num_experts + 1), np.empty((4, len(first) - 1))
-    wanted = demanded = 0
-    for i in range(num_clients):
-        wanted += min(room[i], num_experts)
-        for g in range(len(first) - 1):
-            demanded += min(least[i, g], first[g + 1] - first[g])
-    balanced = wanted > places
-    pool, pooled, beyond = np.empty(wanted + demanded if balanced else 0), 0, 0
-    for i in range(num_clients):
+    size = 0
+    for i in range(begin, end):
+        size += min(room[i], num_experts)
+    pool, pooled, beyond = np.empty(size if balanced else 0), 0, 0
+    for i in range(begin, end):
         bottom, top = near.bottom[i], near.top[i]
         sure = balanced and bottom > near.margin[0]
         if balanced and not sure:
@@ -70,20 +73,14 @@ def ask_clients(
         if sure:
             beyond += spare + taken
         elif balanced:
-            # All that the client would take if it had to be full.
-            beyond += min(spare, above)
-            pooled = _pour(rest, left, spare - above, first, least, edges, i, pool, pooled)
-    shift = common_amount(pool, pooled, places - beyond, near)
-    for j in range(num_experts):
-        prices[j] += shift
-    for i in range(num_clients):
-        near.middle[i] = max(near.middle[i] - shift, 0.0)
-        near.bottom[i] -= shift
-        near.top[i] -= shift
-        for g in range(len(first) - 1):
-            band.middle[i, g] = max(band.middle[i, g] - shift, min(band.middle[i, g], 0.0))
-            band.low[i, g] -= shift
-            band.high[i, g] -= shift
+            # All that the client would take if it had to be full; what groups demand is taken in any case.
+            number = min(max(spare - above, 0), left)
+            beyond += taken + min(spare, above)
+            to_front(rest, 0, left, number)
+            for q in range(number):
+                pool[pooled] = rest[q]
+                pooled += 1
+    return pool[:pooled], beyond
 
 
 @inner
@@ -132,21 +129,6 @@ def _keep_nearby(
             above += gain > top
         edges[0, g], edges[1, g], edges[2, g], edges[3, g] = best, second, np.inf, -np.inf
     return taken, above, left
-
-
-@inner
-def _pour(rest: Any, left: int, spare: int, first: Any, least: Any, edges: Any, i: int, pool: Any, pooled: int) -> int:
-    """Add to a pool what a client takes of the values kept, and what its groups demand; return the pool's new size."""
-    number = min(max(spare, 0), left)
-    to_front(rest, 0, left, number)
-    for q in range(number):
-        pool[pooled] = rest[q]
-        pooled += 1
-    for g in range(len(first) - 1):
-        for _ in range(min(least[i, g], first[g + 1] - first[g])):
-            pool[pooled] = edges[0, g]
-            pooled += 1
-    return pooled
 
 
 @inner

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.runtime.jit import inner, kernel, present
-from alignsolve.solvers.sift.places import around, between, common_amount, few_beside, look_nearby, suffices
+from alignsolve.solvers.sift.places import around, between, few_beside, look_nearby, suffices
 from alignsolve.subproblem.grouped_rows import to_front
 
 AT_ONCE = 16
@@ -14,10 +14,10 @@ AT_ONCE = 16
 
 @kernel
 def ask_experts(
-    value: Any, allowed: Any, group: Any, ends: Any, cost: Any, wanted: int, clients: Any, near_clients: Any,
-    band: Any, near: Any, final: bool,
-) -> None:  # fmt: skip
-    """Let each expert choose its best clients under their thresholds, and write where its decisions change.
+    value: Any, allowed: Any, group: Any, threshold: Any, ends: Any, cost: Any, edges: Any, band: Any, near: Any,
+    balanced: bool, final: bool, begin: int, end: int,
+) -> Any:  # fmt: skip
+    """Let experts begin..end − 1 choose their best clients, and write where their decisions change.
 
     Parameters
     ----------
@@ -28,64 +28,67 @@ def ask_experts(
     ends, cost
         (num_pieces, num_experts) the load at which each piece of an expert's bounds ends, at most num_clients, and what
         a unit in it costs.
-    wanted
-        What all clients can take. Where all experts could take more, thresholds are raised by a common amount.
-    clients, near_clients
-        The :class:`Band` and the :class:`Near` of the clients; thresholds are changed by the common amount.
+    threshold
+        (num_clients, num_groups) what a pair must bring a client.
+    edges
+        (2, num_pieces, num_experts) the last value taken in each piece, and the best one after it; filled.
     band, near
         The :class:`Band` and the :class:`Near` of the experts, filled.
+    balanced
+        Whether all experts together could take more than clients would.
     final
         Whether the bands must be whole.
+
+    Returns
+    -------
+    pool, beyond
+        As of the clients.
     """
     num_clients, num_experts = value.shape
     column, left, above = np.empty((AT_ONCE, num_clients)), np.zeros(AT_ONCE, np.int64), np.zeros(AT_ONCE, np.int64)
-    last, next_ = np.empty((len(ends), num_experts)), np.empty((len(ends), num_experts))
-    places = 0
-    for j in range(num_experts):
-        places += ends[-1, j]
-    balanced = places > wanted
-    pool, pooled, beyond = np.empty(places if balanced else 0), 0, 0
+    size = 0
+    for j in range(begin, end):
+        size += ends[-1, j]
+    pool, pooled, beyond = np.empty(size if balanced else 0), 0, 0
     bottom, top, sure = near.bottom.copy(), near.top.copy(), np.empty(num_experts, dtype=np.bool_)
-    for j in range(num_experts):
+    for j in range(begin, end):
         sure[j] = bottom[j] > near.margin[0]
         if balanced and not sure[j]:
             bottom[j], top[j] = min(bottom[j], -near.margin[0]), max(top[j], near.margin[0])
-    for begin in range(0, num_experts, AT_ONCE):
-        end = min(begin + AT_ONCE, num_experts)
-        _gather(value, allowed, group, clients.middle, bottom, top, begin, end, column, left, above)
-        for j in range(begin, end):
-            c = j - begin
+    for first in range(begin, end, AT_ONCE):
+        after = min(first + AT_ONCE, end)
+        _gather(value, allowed, group, threshold, bottom, top, first, after, column, left, above)
+        for j in range(first, after):
+            c = j - first
             while True:
-                place = _settle(column[c], left[c], above[c], ends, cost, j, last, next_)
+                place = _settle(column[c], left[c], above[c], ends, cost, j, edges)
                 few = few_beside(place, above[c], left[c], final)
                 if suffices(above[c], left[c], place, few, bottom[j]):
                     break
                 bottom[j], top[j] = -np.inf, np.inf
-                _gather(value, allowed, group, clients.middle, bottom, top, j, j + 1, column[c:], left[c:], above[c:])
+                _gather(value, allowed, group, threshold, bottom, top, j, j + 1, column[c:], left[c:], above[c:])
             if balanced and sure[j]:
                 beyond += ends[-1, j]
             elif balanced:
+                # All that the expert would take if it had to be full; what it demands is taken in any case.
                 number = min(max(ends[-1, j] - above[c], 0), left[c])
-                beyond += min(ends[-1, j], above[c])
+                need = min(max(ends[0, j] - above[c], 0), number) if cost[0, j] < 0.0 else 0
+                beyond += need + min(ends[-1, j], above[c])
                 to_front(column[c], 0, left[c], number)
-                for q in range(number):
+                to_front(column[c], 0, number, need)
+                for q in range(need, number):
                     pool[pooled] = column[c, q]
                     pooled += 1
             inside, outside, band.low[j], band.high[j] = around(column[c], left[c], place - above[c], few)
-            look_nearby(near, j, _price(last, next_, ends, cost, j, 0.0), inside, outside, band.low[j], band.high[j])
-    shift = common_amount(pool, pooled, wanted - beyond, near)
-    for j in range(num_experts):
-        band.middle[j] = near.middle[j] = _price(last, next_, ends, cost, j, shift)
-        band.low[j] -= shift
-        band.high[j] -= shift
-        near.bottom[j] -= shift
-        near.top[j] -= shift
-    for i in range(num_clients):
-        near_clients.middle[i] += shift
-        near_clients.bottom[i] += shift
-        near_clients.top[i] += shift
-        for g in range(clients.middle.shape[1]):
-            clients.middle[i, g] += shift
+            look_nearby(near, j, _price(edges, ends, cost, j, 0.0), inside, outside, band.low[j], band.high[j])
+    return pool[:pooled], beyond
+
+
+@kernel
+def prices_after(edges: Any, ends: Any, cost: Any, shift: float, prices: Any) -> None:
+    """Write the price of each expert, (num_experts,), when all thresholds have risen by ``shift``."""
+    for j in range(len(prices)):
+        prices[j] = _price(edges, ends, cost, j, shift)
 
 
 @inner
@@ -109,24 +112,27 @@ def _gather(
 
 
 @inner
-def _settle(own: Any, left: int, above: int, ends: Any, cost: Any, j: int, last: Any, next_: Any) -> int:
+def _settle(own: Any, left: int, above: int, ends: Any, cost: Any, j: int, edges: Any) -> int:
     """Write the values at the ends of an expert's pieces; return how many clients it takes at its price."""
     few = few_beside(ends[-1, j], above, left, True)
     for k in range(len(ends)):
-        last[k, j] = next_[k, j] = np.inf
+        edges[0, k, j] = edges[1, k, j] = np.inf
+    for k in range(len(ends) - 1, -1, -1):
         if ends[k, j] >= above and (ends[k, j] > 0 or k == len(ends) - 1):
-            last[k, j], next_[k, j], _, _ = around(own, left, min(ends[k, j] - above, left), few)
-    price, place = _price(last, next_, ends, cost, j, 0.0), above
+            edges[0, k, j], edges[1, k, j], _, _ = around(own, left, min(ends[k, j] - above, left), few)
+            if edges[0, k, j] > cost[k, j]:
+                break  # the piece is full, and so are those before it
+    price, place = _price(edges, ends, cost, j, 0.0), above
     for q in range(left):
         place += own[q] > price
     return min(place, ends[-1, j])
 
 
 @inner
-def _price(last: Any, next_: Any, ends: Any, cost: Any, j: int, shift: float) -> float:
+def _price(edges: Any, ends: Any, cost: Any, j: int, shift: float) -> float:
     """The price at which an expert's load is what its clients want, when all thresholds have risen by ``shift``."""
     for k in range(len(ends)):
         above = cost[k + 1, j] if k + 1 < len(ends) else np.inf
-        if ends[k, j] > 0 and next_[k, j] - shift <= above:
-            return min(max(between(last[k, j], next_[k, j]) - shift, cost[k, j]), above)
-    return max(next_[-1, j] - shift, 0.0)
+        if ends[k, j] > 0 and edges[1, k, j] - shift <= above:
+            return min(max(between(edges[0, k, j], edges[1, k, j]) - shift, cost[k, j]), above)
+    return max(edges[1, -1, j] - shift, 0.0)

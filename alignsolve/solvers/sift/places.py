@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from alignsolve.runtime.jit import inner
+from alignsolve.runtime.jit import inner, kernel
 from alignsolve.subproblem.grouped_rows import to_front
 
 AT_LEAST, SPREAD = 3.0, 0.5
@@ -57,19 +57,37 @@ class Near(NamedTuple):
     top: FloatArray
     margin: FloatArray
 
+    @classmethod
+    def unknown(cls, size: int) -> "Near":
+        """Keep everything, before the first turn."""
+        return cls(np.full(size, np.nan), np.full(size, -np.inf), np.full(size, np.inf), np.full(1, np.inf))
 
-@inner
-def common_amount(pool: Any, size: int, number: int, near: Any) -> float:
-    """The amount by which all values must fall so that only the ``number`` largest stay above 0; 0 if fewer are.
+    def rise(self, amount: float) -> None:
+        """All values and thresholds have risen by an amount."""
+        self.middle[:] += amount
+        self.bottom[:] += amount
+        self.top[:] += amount
 
-    It is cut off at the margin, and the next margin follows from it.
+
+@kernel
+def common_amount(pool: Any, number: int, margin: Any) -> float:
+    """Find the amount by which all values must fall so that only the ``number`` largest stay above 0; 0 if fewer are.
+
+    Parameters
+    ----------
+    pool
+        The values; reordered.
+    number
+        How many there is room for.
+    margin
+        (1,) the amount is cut off there, either way; the next margin follows from it.
     """
-    shift, margin = 0.0, near.margin[0]
+    shift, most, size = 0.0, margin[0], len(pool)
     if 0 <= number < size:
         to_front(pool, 0, size, number)
         last, next_ = edge(pool, 0, size, number)
-        shift = max(min(between(last, next_), margin), -margin)
-    near.margin[0] = SETTLING * (max(abs(shift), margin) if margin < np.inf else abs(shift))
+        shift = max(min(between(last, next_), most), -most)
+    margin[0] = SETTLING * (max(abs(shift), most) if most < np.inf else abs(shift))
     return shift
 
 

@@ -77,9 +77,14 @@ class Search:
     """
 
     def __init__(
-        self, problem: AlignmentProblem, warm_start: WarmStart, deadline: float, progress: ProgressHook | None
+        self,
+        problem: AlignmentProblem,
+        warm_start: WarmStart,
+        deadline: float,
+        progress: ProgressHook | None = None,
+        threads: int | None = None,
     ) -> None:
-        self.problem, self.deadline, self.progress = problem, deadline, progress
+        self.problem, self.deadline, self.progress, self.threads = problem, deadline, progress, threads
         self.started = time.monotonic()
         self._look_at_clock()
         self.terms = Terms(problem)
@@ -133,7 +138,7 @@ class Search:
     def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
         """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""
         terms = self.terms
-        estimate = by_turns(terms, prices, turns, self.reward)
+        estimate = by_turns(terms, prices, turns, self.reward, self.threads)
         self._look_at_clock()
         number = sort_pairs(terms.value, self.allowed, terms.group, estimate, self.role)
         most, places = terms.group_capacity - terms.fixed_inside, terms.expert_room - terms.fixed_loads

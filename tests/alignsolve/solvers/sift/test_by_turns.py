@@ -5,12 +5,10 @@ import pytest
 
 from alignsolve import AlignmentProblem, Proof, solve
 from alignsolve.solvers.sift import places, search
-from alignsolve.solvers.sift.ask_clients import ask_clients
-from alignsolve.solvers.sift.ask_experts import ask_experts
 from alignsolve.solvers.sift.candidates import HELD, IN, OUT, best_of_experts, best_out, misplaced, pairs_in, sort_pairs
-from alignsolve.solvers.sift.estimate import by_turns
+from alignsolve.solvers.sift.estimate import Turns, by_turns
 from alignsolve.solvers.sift.network import Terms
-from alignsolve.solvers.sift.places import Band, Near
+from alignsolve.solvers.sift.places import Near
 
 pytestmark = pytest.mark.kernels
 N, E, GROUPS = 8, 24, 3
@@ -30,45 +28,20 @@ def layered(seed, **bounds):
     return AlignmentProblem(rng.normal(0.5, 1.0, (N, E)), **fields | bounds)
 
 
-def nothing_known(size):
-    return Near(np.full(size, np.nan), np.full(size, -np.inf), np.full(size, np.inf), np.full(1, np.inf))
+def turns(problem, threads=1):
+    return Turns(Terms(problem), np.zeros(problem.num_experts), 10.0, threads)
 
 
-class Turns:
-    """Turns of a problem, with what they know of the last one, or without."""
-
-    def __init__(self, problem):
-        self.terms = Terms(problem)
-        n, e = problem.shape
-        self.clients, self.experts = Band(*np.zeros((3, n, problem.num_groups))), Band(*np.zeros((3, e)))
-        self.near_clients, self.near_experts = nothing_known(n), nothing_known(e)
-        self.order = np.argsort(self.terms.group, kind="stable")
-        self.first = np.searchsorted(self.terms.group[self.order], np.arange(problem.num_groups + 1))
-        pieces = self.terms.expert_pieces(10.0)
-        self.ends, self.cost = np.minimum(np.cumsum(pieces.width, axis=0), n), pieces.cost
-
-    def forget(self):
-        """Know nothing of the last turn."""
-        self.near_clients, self.near_experts = nothing_known(N), nothing_known(E)
-
-    def take(self):
-        """Let clients answer, and then experts."""
-        terms, asked = self.terms, self.experts.middle.copy()
-        ask_clients(
-            terms.value, terms.allowed, self.order, self.first, terms.group_demand, terms.group_capacity,
-            terms.client_capacity, int(self.ends[-1].sum()), asked, self.clients, self.near_clients, True,
-        )  # fmt: skip
-        ask_experts(
-            terms.value, terms.allowed, terms.group, self.ends, self.cost, int(terms.client_capacity.sum()),
-            self.clients, self.near_clients, self.experts, self.near_experts, True,
-        )  # fmt: skip
+def take(play):
+    play.ask_clients(final=True)
+    play.ask_experts(final=True)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_client_takes_its_own_optimum_above_its_thresholds(seed):
     problem = layered(seed)
-    play = Turns(problem)
-    play.take()
+    play = turns(problem)
+    take(play)
     value = np.where(problem.eligible, problem.fitness, -np.inf)
     for i in range(N):
         # Plainly: what groups demand, then the best of the rest within their capacities.
@@ -86,8 +59,8 @@ def test_a_client_takes_its_own_optimum_above_its_thresholds(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_an_experts_price_leaves_it_its_best_clients(seed):
-    play = Turns(layered(seed, expert_demand=1))
-    play.take()
+    play = turns(layered(seed, expert_demand=1))
+    take(play)
     worth = play.terms.value - play.clients.middle[:, play.terms.group]
     worth = np.where(play.terms.allowed, worth, -np.inf)
     takes = (worth > play.experts.middle).sum(axis=0)
@@ -98,15 +71,24 @@ def test_an_experts_price_leaves_it_its_best_clients(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_sorting_only_what_is_nearby_changes_nothing(seed):
-    knowing, forgetting = Turns(layered(seed)), Turns(layered(seed))
+    knowing, forgetting = turns(layered(seed)), turns(layered(seed))
     for _ in range(4):
-        knowing.take()
-        forgetting.forget()
-        forgetting.take()
+        take(knowing)
+        forgetting.near_clients, forgetting.near_experts = Near.unknown(N), Near.unknown(E)
+        take(forgetting)
         for known, whole in zip(
             [*knowing.clients, *knowing.experts], [*forgetting.clients, *forgetting.experts], strict=True
         ):
             np.testing.assert_array_equal(known, whole)
+
+
+def test_threads_change_nothing():
+    alone, together = turns(layered(0, client_capacity=7)), turns(layered(0, client_capacity=7), threads=3)
+    for _ in range(3):
+        take(alone)
+        take(together)
+        for one, other in zip([*alone.clients, *alone.experts], [*together.clients, *together.experts], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(("client_capacity", "expert_capacity"), [(3, 5), (9, 1)])
