@@ -27,6 +27,16 @@ COVERED = [Path(__file__).parents[1] / "alignsolve", Path(__file__).parent / "al
 
 ASKED_BY_AUTO = {"auto", "price", "greedy", "regret", "lagrangian"}
 """Solvers that compile the same code."""
+COMPILED_FIRST = {
+    "solvers/price": "price",
+    "solvers/lagrangian": "general",
+    "solvers/generalised_assignment": "general",
+    "subproblem": "general",
+    "solvers/sift": "flows",
+    "solvers/shortest_paths": "flows",
+}
+"""Folders of tests/alignsolve whose tests come first, and the group of each: the first two groups run at the same time,
+and compile different code. All others find most of it in the cache."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         alone = item.get_closest_marker("slow") or item.get_closest_marker("engine")
         if not alone and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(worker_group(item)))
+    first = list(dict.fromkeys(COMPILED_FIRST.values()))
+    items.sort(key=lambda item: first.index(group) if (group := compiled_first(item)) else len(first))
 
 
 def is_covered(item: pytest.Item) -> bool:
@@ -50,8 +62,17 @@ def is_covered(item: pytest.Item) -> bool:
     return ours and (not random or item.get_closest_marker("kernels") is not None)
 
 
+def compiled_first(item: pytest.Item) -> str:
+    """Name the group of a test that comes first; empty for all others."""
+    folder = item.path.parent.as_posix()
+    return next((group for end, group in COMPILED_FIRST.items() if folder.endswith(f"tests/alignsolve/{end}")), "")
+
+
 def worker_group(item: pytest.Item) -> str:
     """Name the tests that one worker runs: those of a file, or those of a solver where all are asked the same."""
+    first = compiled_first(item)
+    if first:
+        return first
     solver = getattr(getattr(item, "callspec", None), "params", {}).get("solver")
     if item.path.name not in ("test_contract.py", "test_hypothesis.py") or not isinstance(solver, str):
         return str(item.path)

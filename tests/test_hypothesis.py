@@ -119,7 +119,7 @@ def test_what_was_wrong_once(solver, name):
 @pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
 def test_exact_solvers_agree_with_enumeration(solver, class_):
     problems = CLASSES[class_](max_clients=4, max_experts=4, empty=True)
-    for_all(problems, 200, check_exact, solver)
+    for_all(problems, 120, check_exact, solver)
 
 
 @pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))

@@ -45,7 +45,7 @@ def test_slack_is_a_share_of_the_row_and_has_no_floor():
     assert slack(np.array([1e-9, np.inf, 0.0]), np.array([2e-9, 5.0, 0.0])).tolist() == [2e-18, 5e-9, 0.0]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(strategies.problems(max_clients=2, max_experts=3), st.data())
 def test_penalties_and_hard_bounds_are_the_oracles(problem, data):
     unit = 1.0 if problem.client_load is None else max(1e-2, float(problem.client_load.max()) / 3)

@@ -10,7 +10,7 @@ from alignsolve.certificate.witness import confirm, contradiction, from_directio
 from tests import oracle, strategies
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_confirm_agrees_with_adding_up_by_hand(data):
     problem = data.draw(strategies.problems(max_clients=3, max_experts=3))

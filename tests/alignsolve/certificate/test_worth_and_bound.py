@@ -30,7 +30,7 @@ def price_scale(problem, prices):
     return float(value + (np.abs(prices) @ (np.nansum(load, axis=0) + most)) + (finite[0] + finite[1]) @ most) + 1e-300
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_objective_loads_and_violations_are_the_oracles(data):
     problem = data.draw(strategies.problems(empty=True))
@@ -49,7 +49,7 @@ def _csr(x):
     return np.concatenate([[0], np.cumsum(x.sum(axis=1))]).astype(np.int64), np.nonzero(x)[1]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_bound_is_the_enumerated_lagrangian_and_never_below_it(data):
     problem = data.draw(strategies.problems(empty=True))
@@ -62,7 +62,7 @@ def test_bound_is_the_enumerated_lagrangian_and_never_below_it(data):
         assert Fraction(bound) - expected <= 1e-12 * price_scale(problem, prices)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_no_alignment_exceeds_any_bound(data):
     problem = data.draw(strategies.problems(max_clients=3, max_experts=3))

@@ -17,7 +17,7 @@ BLIND = ("topk", "random", "rolling")
 
 @pytest.mark.parametrize("name", NAMES)
 @given(problem=problems(max_clients=4, max_experts=4), seed=st.integers(0, 3))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_answers_are_feasible_whatever_is_asked_of_what_they_take(name, problem, seed):
     if not problem.features <= capabilities(resolve(name)[1]).takes:
         with pytest.raises(UnsupportedError, match=name):

@@ -71,7 +71,7 @@ def crowded(draw):
 
 @pytest.mark.kernels
 @given(problem=crowded())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_crowded_problems_are_repaired_exactly_when_a_flow_exists(problem):
     flow = solve(problem, "flow", throw=False)
     for name in SOLVERS:

@@ -28,7 +28,7 @@ def assert_best(problem: AlignmentProblem) -> Status:
     return solution.status
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(strategies.cardinality_problems(max_clients=4, max_experts=4))
 def test_it_agrees_with_the_oracle(problem: AlignmentProblem):
     assume(Feature.FRACTIONAL_VALUES not in problem.features)

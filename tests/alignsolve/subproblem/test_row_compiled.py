@@ -43,7 +43,7 @@ def grouped_or_plain(draw):
 
 @pytest.mark.kernels
 @given(grouped_or_plain())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_compiled_rows_equal_the_readable_ones(case):
     problem, prices = case
     block = problem.block(0, problem.num_clients)
