@@ -1,16 +1,15 @@
 """The search of ``sift``: its network, flow and potentials from round to round; ``solver.py`` tells the whole."""
 
 import math
-import time
 from typing import Any
 
 import numpy as np
 
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
+from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
-from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
+from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 from alignsolve.solvers.sift.candidates import (
     HELD,
@@ -23,19 +22,12 @@ from alignsolve.solvers.sift.candidates import (
     pairs_in,
     sort_pairs,
 )
-from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, adjacency, begin_phase, run_phase, working_memory
+from alignsolve.solvers.sift.cost_scaling import SHRINK, adjacency
 from alignsolve.solvers.sift.estimate import by_turns
-from alignsolve.solvers.sift.network import Network, Terms
-from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
+from alignsolve.solvers.sift.flow_search import FEW_WRONG, QUICKLY, WHOLE, FlowSearch
+from alignsolve.solvers.sift.network import Network
+from alignsolve.solvers.sift.repair import wrong_arcs
 
-WHOLE = 2.0**40
-"""Cost scaling counts in whole numbers: the largest fitness is this many."""
-NEGLIGIBLE = 1e-12
-"""A reduced cost counts as 0 below this share of the mean value chosen: far below the gap that is a proof."""
-FEW_WRONG = 128
-"""Wrong arcs up to which they are repaired one by one, without cost scaling."""
-FIRST_REWARD, MORE_REWARD, LARGEST_REWARD = 4.0, 64.0, 2.0**18
-"""Reward for a unit of a hard demand, in units of the largest value: at first, growth, and at last."""
 FEW = 0.1
 """Share of all pairs up to which the promising ones are few, so that no estimate is made."""
 WIDTH, AT_LEAST = 1.5, 4
@@ -46,9 +38,8 @@ TELLING = 2.0**-6
 """Tolerance from which on a flow tells something, in units of the spread of the values: where nothing is estimated."""
 TURNS, KNOWN_TURNS = 5, 2
 """Turns of the estimate, from nothing and from the prices of a warm start."""
-QUICKLY, NOT_AGAIN = 4.0, 20.0
-"""Looks at arcs for each entry of the network after which repairing is given up for one more phase, or for phases at
-all where the network has been solved before."""
+NOT_AGAIN = 20.0
+"""Looks at arcs for each entry of the network after which repairing is given up where it is tried before any phase."""
 LOOKS = 8
 """Times that pairs may come in before the flow is made precise: as long as they are many."""
 OFFERED = 4
@@ -57,11 +48,7 @@ LET_IN = 8
 """Pairs of a client and group that come in at once, at most, when they were left out."""
 
 
-class TimeUpError(Exception):
-    """The deadline has come."""
-
-
-class Search:
+class Search(FlowSearch):
     """The network, its flow and its potentials, from round to round.
 
     Attributes
@@ -70,8 +57,6 @@ class Search:
         The pairs that are in, and the groups that have nodes.
     chosen
         (num_pairs,) the flow: the pairs that are chosen.
-    potential
-        (num_nodes,) float64.
     role
         (num_clients, num_experts) uint8: what becomes of each pair, ``OUT``, ``IN`` the network, or ``HELD``.
     """
@@ -84,20 +69,12 @@ class Search:
         progress: ProgressHook | None = None,
         threads: int | None = None,
     ) -> None:
-        self.problem, self.deadline, self.progress, self.threads = problem, deadline, progress, threads
-        self.started = time.monotonic()
-        self._look_at_clock()
-        self.terms = Terms(problem)
+        super().__init__(problem, deadline, progress)
+        self.threads = threads
         self.allowed = absent(np.bool_) if self.terms.allowed is None else self.terms.allowed
         self.role = np.zeros(problem.shape, dtype=np.uint8)
-        self.reward = FIRST_REWARD * self._unit
-        self.stats: dict[str, Any] = {"rounds": 0, "phases": 0}
-        self.scaled, self.telling = False, math.inf
+        self.scaled, self.telling, self.first_expert = False, math.inf, 1 + problem.num_clients
         self._begin(warm_start)
-
-    @property
-    def _unit(self) -> float:
-        return self.terms.largest or 1.0
 
     def _begin(self, warm_start: WarmStart) -> None:
         """Choose the pairs of the network: the best few of each side if they are few, or else the uncertain ones."""
@@ -133,7 +110,7 @@ class Search:
         self.network = Network(terms, clients, experts, (nobody, nobody))
         self.chosen = np.zeros(len(clients), dtype=np.bool_)
         self.potential = np.zeros(self.network.num_nodes)
-        self.telling = TELLING * (float(np.std(self.network.value)) or self._unit)
+        self.telling = TELLING * (float(np.std(self.network.value)) or self.unit)
 
     def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
         """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""
@@ -166,8 +143,7 @@ class Search:
         while True:
             self.stats["rounds"] += 1
             self._solve()
-            if self.progress is not None:
-                self.progress(Progress("round", time.monotonic() - self.started))
+            self._tell()
             if not (self._add_groups() or self._add_pairs(self._negligible()) or self._raise_reward()):
                 break
         self.stats["pairs"] = len(self.chosen)
@@ -191,11 +167,10 @@ class Search:
 
         In between, missed groups get their nodes, and pairs that were left out come in.
         """
-        unit = WHOLE / self._unit
+        unit = WHOLE / self.unit
         coarse = max(1, int(typical / SHRINK * unit))
         tolerance, looks, self.scaled = coarse, LOOKS, True
         while True:
-            self.stats["phases"] += 1
             self._phase(net, entry, unit, tolerance)
             if looks and tolerance <= max(1, int(min(self.telling, typical) * unit)):
                 looks -= 1
@@ -211,48 +186,23 @@ class Search:
 
     def _phase(self, net: Any, entry: Any, unit: float, tolerance: int) -> None:
         """One phase: flow and potentials become optimal up to a tolerance."""
-        whole = net._replace(cost=np.rint(net.cost * unit).astype(np.int64))
-        potential = np.rint(self.potential * unit).astype(np.int64)
-        work = working_memory(len(potential))
-        begin_phase(whole, potential, tolerance, work)
-        while not run_phase(whole, potential, tolerance, work, WORK):
-            self._look_at_clock()
+        self._push(net._replace(cost=np.rint(net.cost * unit).astype(np.int64)), unit, tolerance)
         self._read_flow(net, entry)
-        self.potential = potential / unit
         self._look_at_clock()
 
     def _repair(self, net: Any, entry: Any, limit: float) -> bool:
         """Make the flow exactly optimal; False if it takes longer than the limit on the arcs looked at."""
-        search = search_memory(len(self.potential))
-        done = late = False
-        while not done and not late and limit > 0:
-            portion = int(min(limit, WORK))
-            done = repair(net, self.potential, self._negligible(), search, portion)
-            late, limit = time.monotonic() > self.deadline, limit - portion
+        done = self._mend(net, limit)
         self._read_flow(net, entry)
-        if late and not done:
-            raise TimeUpError
+        if not done:
+            self._look_at_clock()
         return done
 
     def _read_flow(self, net: Any, entry: Any) -> None:
         self.chosen = net.room[entry[: len(self.chosen)]] == 0
 
-    def _look_at_clock(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise TimeUpError
-
-    def _negligible(self) -> float:
-        """The reduced cost that counts as 0: a share of the mean value chosen, and at least what rounding makes."""
-        return max(self._small_share, self._rounding)
-
-    @property
-    def _small_share(self) -> float:
-        value = self.network.value[self.chosen]
-        return NEGLIGIBLE * float(np.abs(value).mean()) if len(value) else 0.0
-
-    @property
-    def _rounding(self) -> float:
-        return 8.0 * EPSILON * max(self._unit, float(np.abs(self.potential).max()))
+    def _chosen_values(self) -> FloatArray:
+        return self.network.value[self.chosen]
 
     @property
     def coarse(self) -> bool:
@@ -302,28 +252,10 @@ class Search:
         self.chosen = np.concatenate([self.chosen, held])
         return len(clients)
 
-    def _raise_reward(self) -> bool:
-        """Ask more urgently for hard demands that are unmet; False if none is, or the reward is at its largest."""
-        if not self.unmet or self.reward >= LARGEST_REWARD * self._unit:
-            return False
-        self.reward = min(self.reward * MORE_REWARD, LARGEST_REWARD * self._unit)
-        return True
-
-    @property
-    def overfull(self) -> BoolArray:
-        """(num_experts,) whether required pairs alone exceed the expert's capacity."""
-        return self.terms.fixed_loads > self.terms.expert_room
-
     @property
     def unmet(self) -> bool:
         """Whether the flow leaves a hard demand unmet."""
         return self.network.unmet(self.chosen)
-
-    @property
-    def prices(self) -> FloatArray:
-        """(num_experts,) from the potentials, counted from the ground."""
-        first = self.network.first_expert
-        return self.potential[0] - self.potential[first : first + self.problem.num_experts]
 
     def answer(self) -> Answer:
         """The alignment of the flow, and its prices; no alignment if the flow leaves a bound broken."""

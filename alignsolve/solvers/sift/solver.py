@@ -33,7 +33,8 @@ from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
-from alignsolve.solvers.sift.search import Search, TimeUpError
+from alignsolve.solvers.sift.flow_search import TimeUpError
+from alignsolve.solvers.sift.search import Search
 from alignsolve.solvers.sift.stored import StoredSearch, compile_search
 
 POLISHED = 512

@@ -12,29 +12,18 @@ implementation of a scaling minimum-cost flow algorithm, J. Algorithms 22 (1997)
 """
 
 import math
-import time
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from alignsolve.data.stored import StoredPairs
-from alignsolve.numerics import EPSILON, BoolArray, FloatArray
+from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import Answer, Progress, ProgressHook, WarmStart
-from alignsolve.solvers.sift.cost_scaling import SHRINK, WORK, begin_phase, run_phase, working_memory
-from alignsolve.solvers.sift.network import Terms
-from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
-from alignsolve.solvers.sift.search import (
-    FEW_WRONG,
-    FIRST_REWARD,
-    LARGEST_REWARD,
-    MORE_REWARD,
-    NEGLIGIBLE,
-    QUICKLY,
-    WHOLE,
-    TimeUpError,
-)
+from alignsolve.solver import Answer, ProgressHook, WarmStart
+from alignsolve.solvers.sift.cost_scaling import SHRINK
+from alignsolve.solvers.sift.flow_search import FEW_WRONG, QUICKLY, WHOLE, FlowSearch
+from alignsolve.solvers.sift.repair import wrong_arcs
 from alignsolve.solvers.sift.stored_network import StoredNetwork
 
 START = 0.1
@@ -51,15 +40,13 @@ WORTHWHILE = 0.7
 """Share of the open pairs that may stay open at most for the network to be laid out anew."""
 
 
-class StoredSearch:
+class StoredSearch(FlowSearch):
     """The network of a sparse problem, its flow and its potentials.
 
     Attributes
     ----------
     network
         The pairs with their roles, and the nodes.
-    potential
-        (num_nodes,) float64.
     coarse
         Whether rounding in the potentials is to be undone: never.
     """
@@ -69,37 +56,29 @@ class StoredSearch:
     def __init__(
         self, problem: AlignmentProblem, warm_start: WarmStart, deadline: float, progress: ProgressHook | None
     ) -> None:
-        self.problem, self.deadline, self.progress = problem, deadline, progress
-        self.started = time.monotonic()
-        self._look_at_clock()
-        self.terms = Terms(problem)
+        super().__init__(problem, deadline, progress)
         self.network = StoredNetwork(problem, self.terms)
-        self.reward = FIRST_REWARD * self._largest
+        self.first_expert = self.network.first_expert
         self.potential = np.zeros(self.network.num_nodes)
         if warm_start.prices is not None:
-            first = self.network.first_expert
+            first = self.first_expert
             self.potential[first : first + problem.num_experts] = -problem.experts.project(warm_start.prices)
         self.network.estimate(self.potential, TURNS)
-        self.stats: dict[str, Any] = {"rounds": 0, "phases": 0, "pairs": len(self.terms.value)}
-
-    @property
-    def _largest(self) -> float:
-        return self.terms.largest or 1.0
+        self.stats["pairs"] = len(self.terms.value)
 
     def run(self) -> None:
         """Solve, open what was decided wrongly, and solve again, until nothing is and all demands are met."""
         while True:
             self.stats["rounds"] += 1
             self._solve(START if self.stats["rounds"] == 1 else math.inf)
-            if self.progress is not None:
-                self.progress(Progress("round", time.monotonic() - self.started))
+            self._tell()
             if not (self.network.reopen(self.potential, self._negligible()) or self._raise_reward()):
                 break
 
     def _solve(self, start: float) -> None:
         """Cost scaling in whole numbers, phase by phase, until what is left is quickly repaired."""
-        unit = WHOLE / self._largest
-        spread = (float(np.std(self.terms.value)) if len(self.terms.value) else 0.0) or self._largest
+        unit = WHOLE / self.unit
+        spread = (float(np.std(self.terms.value)) if len(self.terms.value) else 0.0) or self.unit
         precise = max(1, int(PRECISE * spread * unit))
         margin = MARGIN * MORE_CAREFUL ** (self.stats["rounds"] - 1)
         bounds, net = self._laid()
@@ -111,7 +90,6 @@ class StoredSearch:
         tolerance = max(1, int(min(typical, start * spread) * unit))
         net = self.network.with_costs(net, bounds, unit)
         while True:
-            self.stats["phases"] += 1
             self._phase(net, unit, tolerance)
             if tolerance <= precise:
                 net = self.network.with_costs(net, bounds, None)
@@ -131,50 +109,27 @@ class StoredSearch:
 
     def _phase(self, net: Any, unit: float, tolerance: int) -> None:
         """One phase: flow and potentials become optimal up to a tolerance."""
-        potential = np.rint(self.potential * unit).astype(np.int64)
-        work = working_memory(len(potential))
-        begin_phase(net, potential, tolerance, work)
-        while not run_phase(net, potential, tolerance, work, WORK):
-            self._look_at_clock()
+        self._push(net, unit, tolerance)
         self.network.read_flow(net)
-        self.potential = potential / unit
         self._look_at_clock()
 
     def _repair(self, net: Any, limit: float) -> bool:
         """Make the flow exactly optimal; False if it takes longer than the limit on the arcs looked at."""
-        search = search_memory(len(self.potential))
-        done = late = False
-        while not done and not late and limit > 0:
-            portion = int(min(limit, WORK))
-            done = repair(net, self.potential, self._negligible(), search, portion)
-            late, limit = time.monotonic() > self.deadline, limit - portion
+        done = self._mend(net, limit)
         self.network.read_flow(net)
-        if late and not done:
-            raise TimeUpError
+        if not done:
+            self._look_at_clock()
         return done
 
-    def _look_at_clock(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise TimeUpError
-
-    def _negligible(self) -> float:
-        """The reduced cost that counts as 0: a share of the mean value chosen, and at least what rounding makes."""
-        value = self.terms.value[self.network.pairs.chosen]
-        share = NEGLIGIBLE * float(np.abs(value).mean()) if len(value) else 0.0
-        return max(share, 8.0 * EPSILON * max(self._largest, float(np.abs(self.potential).max())))
+    def _chosen_values(self) -> FloatArray:
+        chosen: FloatArray = self.terms.value[self.network.pairs.chosen]
+        return chosen
 
     def _raise_reward(self) -> bool:
-        """Ask more urgently for hard demands that are unmet; False if none is, or the reward is at its largest."""
-        if not self.unmet or self.reward >= LARGEST_REWARD * self._largest:
-            return False
-        self.reward = min(self.reward * MORE_REWARD, LARGEST_REWARD * self._largest)
-        self.network.open_all()
-        return True
-
-    @property
-    def overfull(self) -> BoolArray:
-        """(num_experts,) whether required pairs alone exceed the expert's capacity."""
-        return self.terms.fixed_loads > self.terms.expert_room
+        raised = super()._raise_reward()
+        if raised:
+            self.network.open_all()
+        return raised
 
     @property
     def unmet(self) -> bool:
@@ -182,12 +137,6 @@ class StoredSearch:
         inside, loads = self.network.counts()
         short = (loads < self.problem.experts.least).any() or (inside < self.terms.group_demand).any()
         return bool(short or (inside.sum(axis=1) < self.problem.client_demand).any())
-
-    @property
-    def prices(self) -> FloatArray:
-        """(num_experts,) from the potentials, counted from the ground."""
-        first = self.network.first_expert
-        return self.potential[0] - self.potential[first : first + self.problem.num_experts]
 
     def answer(self) -> Answer:
         """The alignment of the flow, and its prices; no alignment if the flow leaves a demand unmet."""
