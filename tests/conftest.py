@@ -37,8 +37,11 @@ COMPILED_FIRST = {
 }
 """Folders of tests/alignsolve whose tests come first, and the group of each: the first two groups run at the same time,
 and compile different code. All others find most of it in the cache."""
+BY_SOLVER = ("test_contract.py", "test_hypothesis.py")
+"""Files in which all solvers are asked the same. They take long, so they do not come last."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measure coverage where it is cheap, and keep tests together that compile the same code."""
     for item in items:
@@ -48,7 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not alone and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(worker_group(item)))
     first = list(dict.fromkeys(COMPILED_FIRST.values()))
-    items.sort(key=lambda item: first.index(group) if (group := compiled_first(item)) else len(first))
+
+    def rank(item: pytest.Item) -> int:
+        group = compiled_first(item)
+        return first.index(group) if group else len(first) + (item.path.name not in BY_SOLVER)
+
+    items.sort(key=rank)
 
 
 def is_covered(item: pytest.Item) -> bool:
@@ -74,7 +82,7 @@ def worker_group(item: pytest.Item) -> str:
     if first:
         return first
     solver = getattr(getattr(item, "callspec", None), "params", {}).get("solver")
-    if item.path.name not in ("test_contract.py", "test_hypothesis.py") or not isinstance(solver, str):
+    if item.path.name not in BY_SOLVER or not isinstance(solver, str):
         return str(item.path)
     return "auto" if solver in ASKED_BY_AUTO else solver
 
