@@ -10,8 +10,8 @@ run: setup
 	$(BIN)/fedtrain run --set name=$(RUN) --overwrite
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m kernels --cov --cov-append --cov-report=
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m kernels --cov --cov-append --cov-report=
 	$(BIN)/python -m coverage report --include='alignsolve/*' --fail-under=95
 
 lint: setup

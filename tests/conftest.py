@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from numba.core.dispatcher import Dispatcher
+from xdist.scheduler import LoadScopeScheduling
 
-from alignsolve import ProblemClass
+from alignsolve import SOLVERS, ProblemClass
 from alignsolve.presolve import components, pipeline
 from alignsolve.solvers.ilp.solver import Ilp
 
@@ -28,33 +30,42 @@ COVERED = [Path(__file__).parents[1] / "alignsolve", Path(__file__).parent / "al
 ASKED_BY_AUTO = {"auto", "price", "greedy", "regret", "lagrangian"}
 """Solvers that compile the same code."""
 COMPILED_FIRST = {
-    "solvers/price": "price",
-    "solvers/lagrangian": "general",
-    "solvers/generalised_assignment": "general",
-    "subproblem": "general",
-    "solvers/sift": "flows",
-    "solvers/shortest_paths": "flows",
+    "tests/alignsolve/solvers/price/": "price",
+    "tests/alignsolve/solvers/lagrangian/": "general",
+    "tests/alignsolve/solvers/generalised_assignment/": "general",
+    "tests/alignsolve/subproblem/": "general",
+    "tests/alignsolve/solvers/sift/": "flows",
+    "tests/alignsolve/solvers/shortest_paths/": "flows",
 }
-"""Folders of tests/alignsolve whose tests come first, and the group of each: the first two groups run at the same time,
-and compile different code. All others find most of it in the cache."""
-BY_SOLVER = ("test_contract.py", "test_hypothesis.py")
+"""Folders whose tests come first, and the group of each: the first two groups run at the same time, and compile
+different code. All others find most of it in the cache."""
+BY_SOLVER = ("tests/test_contract.py", "tests/test_hypothesis.py")
 """Files in which all solvers are asked the same. They take long, so they do not come last."""
+SERVERS = "tests/fedtrain/adapters/"
+"""Tests of servers, which may use the same ports."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker run all tests of a group; xdist's own marker for groups has no effect with pytest 9.2."""
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return worker_group(nodeid)
+
+    return ByGroup(config, log) if config.getoption("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage where it is cheap, and keep tests together that compile the same code."""
+    """Measure coverage where it is cheap, and put those tests first that compile most."""
     for item in items:
         if not is_covered(item):
             item.add_marker(pytest.mark.no_cover)
-        alone = item.get_closest_marker("slow") or item.get_closest_marker("engine")
-        if not alone and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(worker_group(item)))
     first = list(dict.fromkeys(COMPILED_FIRST.values()))
 
     def rank(item: pytest.Item) -> int:
-        group = compiled_first(item)
-        return first.index(group) if group else len(first) + (item.path.name not in BY_SOLVER)
+        group = compiled_first(item.nodeid)
+        return first.index(group) if group else len(first) + (not item.nodeid.startswith(BY_SOLVER))
 
     items.sort(key=rank)
 
@@ -70,21 +81,20 @@ def is_covered(item: pytest.Item) -> bool:
     return ours and (not random or item.get_closest_marker("kernels") is not None)
 
 
-def compiled_first(item: pytest.Item) -> str:
+def compiled_first(nodeid: str) -> str:
     """Name the group of a test that comes first; empty for all others."""
-    folder = item.path.parent.as_posix()
-    return next((group for end, group in COMPILED_FIRST.items() if folder.endswith(f"tests/alignsolve/{end}")), "")
+    return next((group for folder, group in COMPILED_FIRST.items() if nodeid.startswith(folder)), "")
 
 
-def worker_group(item: pytest.Item) -> str:
+def worker_group(nodeid: str) -> str:
     """Name the tests that one worker runs: those of a file, or those of a solver where all are asked the same."""
-    first = compiled_first(item)
-    if first:
-        return first
-    solver = getattr(getattr(item, "callspec", None), "params", {}).get("solver")
-    if item.path.name not in BY_SOLVER or not isinstance(solver, str):
-        return str(item.path)
-    return "auto" if solver in ASKED_BY_AUTO else solver
+    if nodeid.startswith(SERVERS):
+        return "servers"
+    file, _, parameters = nodeid.partition("[")
+    if nodeid.startswith(BY_SOLVER) and parameters:
+        solver = max((name for name in SOLVERS if parameters.startswith(name)), key=len, default="none")
+        return "auto" if solver in ASKED_BY_AUTO else solver
+    return compiled_first(nodeid) or file.split("::")[0]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from fedtrain.compare.comparison import execute
 from tests.browser import open_browser
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("comparison")]  # they share a page that takes long to make
+pytestmark = pytest.mark.engine
 
 PLAN = """
 name = "pages"

@@ -9,7 +9,7 @@ from fedtrain.report import write_report
 from tests.browser import open_browser
 from tests.run_folder import write_run
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("report")]  # they share a page that takes long to make
+pytestmark = pytest.mark.engine
 ARROW_LEFT, ARROW_RIGHT, HOME = 37, 39, 36
 
 

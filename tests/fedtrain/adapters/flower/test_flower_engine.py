@@ -14,7 +14,7 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'aligns
 
 from tests.own_loop import assert_same_model, history, own_loop
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("flower")]  # they share servers, and the last one kills
+pytestmark = pytest.mark.engine
 
 APP = Path(__file__).parents[4] / "examples" / "flower"
 PATIENCE = 600.0

@@ -14,7 +14,7 @@ pytest.importorskip("nvflare", reason="NVFlare is not installed: pip install 'al
 
 from tests.own_loop import assert_same_model, history, own_loop
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("nvflare")]  # its ports are chosen when it starts
+pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[4]
 PATIENCE = 300.0
