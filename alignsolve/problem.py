@@ -60,7 +60,7 @@ class AlignmentProblem:
     ----------
     fitness
         (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`.
-        Or a matrix of :mod:`scipy.sparse`: then only stored pairs are eligible, a stored 0 too, and nothing of the full
+        Or a matrix of ``scipy.sparse``: then only stored pairs are eligible, a stored 0 too, and nothing of the full
         size is made. ``required``, ``previous`` and a ``switching_cost`` for each pair are sparse matrices as well;
         there are no client loads and no budgets.
     client_capacity, client_demand

@@ -41,8 +41,11 @@ COMPILED_FIRST = {
 different code. All others find most of it in the cache."""
 BY_SOLVER = ("tests/test_contract.py", "tests/test_hypothesis.py")
 """Files in which all solvers are asked the same. They take long, so they do not come last."""
-SERVERS = "tests/fedtrain/adapters/"
-"""Tests of servers, which may use the same ports."""
+SERVERS = (
+    "tests/fedtrain/adapters/flower/test_flower_engine.py",
+    "tests/fedtrain/adapters/nvflare/test_nvflare_engine.py",
+)
+"""Tests of servers, which wait for each other's ports. They take longest of the slow ones, so they begin."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,6 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = list(dict.fromkeys(COMPILED_FIRST.values()))
 
     def rank(item: pytest.Item) -> int:
+        if item.nodeid.startswith(SERVERS):
+            return -1
         group = compiled_first(item.nodeid)
         return first.index(group) if group else len(first) + (not item.nodeid.startswith(BY_SOLVER))
 
