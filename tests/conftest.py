@@ -133,3 +133,13 @@ def small_problems_are_presolved():
         patch.setattr(pipeline, "PRESOLVE_PAIRS", 1)
         patch.setattr(components, "PART_PAIRS", dict.fromkeys(ProblemClass, 1))
         yield
+
+
+@pytest.fixture
+def one_thread():
+    """Let torch use one thread: tiny tensors are slower on two."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -217,9 +217,8 @@ class Search(FlowSearch):
         excess = self.network.counts(self.chosen)[0][rows, groups] - self.terms.group_capacity[rows, groups]
         self.network.add_groups(rows, groups)
         self.potential = np.concatenate([self.potential, self.potential[1 + rows]])
-        prices = -self.potential[self.network.first_expert : self.network.first_expert + len(self.terms.group)]
-        found = best_out(self.terms.value, self.allowed, self.role, self.terms.group, prices, rows, groups, OFFERED)
-        self._enter(*found)
+        terms, prices = self.terms, self._asked()
+        self._enter(*best_out(terms.value, self.allowed, self.role, terms.group, prices, rows, groups, OFFERED))
         if (excess > 0).any():
             self._drop(rows, groups, np.maximum(excess, 0))
         return len(rows)
@@ -231,7 +230,7 @@ class Search(FlowSearch):
         too_many[rows, groups] = excess
         held = np.flatnonzero(self.chosen)
         clients, experts = network.clients[held], network.experts[held]
-        worth = terms.value[clients, experts] + self.potential[network.first_expert + experts]
+        worth = terms.value[clients, experts] + self.potential[self.first_expert + experts]
         place = clients * terms.group_capacity.shape[1] + terms.group[experts]
         order = np.lexsort((worth, place))
         begin = np.searchsorted(place[order], place[order])
@@ -241,16 +240,18 @@ class Search(FlowSearch):
     def _add_pairs(self, least: float) -> int:
         """Price all pairs, and let in those left out that would gain more than ``least``; how many there were."""
         terms, network = self.terms, self.network
-        e = terms.value.shape[1]
-        threshold = self.potential[network.split]
-        price = -self.potential[network.first_expert : network.first_expert + e]
+        threshold, prices = self.potential[network.split], self._asked()
         clients, experts, held = misplaced(
-            terms.value, self.allowed, self.role, terms.group, price, threshold, LET_IN, least
+            terms.value, self.allowed, self.role, terms.group, prices, threshold, LET_IN, least
         )
         network.give_up(clients[held], experts[held])
         network.add_pairs(clients, experts)
         self.chosen = np.concatenate([self.chosen, held])
         return len(clients)
+
+    def _asked(self) -> FloatArray:
+        """(num_experts,) prices on the scale of the clients' potentials."""
+        return -self.potential[self.first_expert : self.first_expert + self.problem.num_experts]
 
     @property
     def unmet(self) -> bool:

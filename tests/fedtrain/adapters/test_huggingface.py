@@ -39,18 +39,10 @@ EVEN = (1, 4, 5, 6, 9, 11)  # three experts in each of the two layers
 UNEVEN = (0, 2, 6, 7, 8, 10)
 NARROW = (3, 5, 7, 10)  # fewer than a token is routed to
 SGD = Training(optimizer="sgd", learning_rate=0.5, batch_size=4)
+pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = {"whole": None, "lora": Lora(rank=2)}
 every_family = pytest.mark.parametrize("family", CONFIGS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Use one thread: tiny tensors are slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def draw_tokens(seed=0, number=4, length=12):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 pytest.importorskip("transformers", reason="the extra [hf] is not installed: transformers")
@@ -13,19 +12,11 @@ from fedtrain.adapters.huggingface import FineTuning, Lora, Training, load_model
 from fedtrain.adapters.huggingface.local import train
 from tests.tiny_models import CONFIGS, NUM_EXPERTS, NUM_LAYERS, VOCABULARY
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = {"whole": None, "lora": Lora(rank=2)}
 LAYERS = (NUM_EXPERTS,) * NUM_LAYERS
 every_family = pytest.mark.parametrize("family", CONFIGS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Use one thread: tiny tensors are slower on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def texts(number, length=8):
