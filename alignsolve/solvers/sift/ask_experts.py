@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.runtime.jit import inner, kernel, present
-from alignsolve.solvers.sift.places import around, between, few_beside, look_nearby, suffices
-from alignsolve.subproblem.grouped_rows import to_front
+from alignsolve.solvers.sift.places import BY_INSERTION, beside, between, few_beside, look_nearby, sort_best, suffices
 
 AT_ONCE = 16
 """Experts whose columns are gathered together: a cache line holds the values of several."""
@@ -55,31 +54,37 @@ def ask_experts(
         sure[j] = bottom[j] > near.margin[0]
         if balanced and not sure[j]:
             bottom[j], top[j] = min(bottom[j], -near.margin[0]), max(top[j], near.margin[0])
+        if ends[-1, j] <= BY_INSERTION:
+            top[j] = np.inf
     for first in range(begin, end, AT_ONCE):
         after = min(first + AT_ONCE, end)
         _gather(value, allowed, group, threshold, bottom, top, first, after, column, left, above)
         for j in range(first, after):
             c = j - first
+            own, last = column[c], ends[-1, j]
+            kept, over = left[c], above[c]
             while True:
-                place = _settle(column[c], left[c], above[c], ends, cost, j, edges)
-                few = few_beside(place, above[c], left[c], final)
-                if suffices(above[c], left[c], place, few, bottom[j]):
+                # All places that are asked for lie among the best.
+                most = few_beside(last, over, kept, True)
+                sort_best(own, kept, max(last - over, 0) + most)
+                place = _settle(own, kept, over, ends, cost, j, edges)
+                few = few_beside(place, over, kept, final)
+                if suffices(over, kept, place, few, bottom[j]):
                     break
                 bottom[j], top[j] = -np.inf, np.inf
                 _gather(value, allowed, group, threshold, bottom, top, j, j + 1, column[c:], left[c:], above[c:])
+                kept, over = left[c], above[c]
             if balanced and sure[j]:
-                beyond += ends[-1, j]
+                beyond += last
             elif balanced:
                 # All that the expert would take if it had to be full; what it demands is taken in any case.
-                number = min(max(ends[-1, j] - above[c], 0), left[c])
-                need = min(max(ends[0, j] - above[c], 0), number) if cost[0, j] < 0.0 else 0
-                beyond += need + min(ends[-1, j], above[c])
-                to_front(column[c], 0, left[c], number)
-                to_front(column[c], 0, number, need)
+                number = min(max(last - over, 0), kept)
+                need = min(max(ends[0, j] - over, 0), number) if cost[0, j] < 0.0 else 0
+                beyond += need + min(last, over)
                 for q in range(need, number):
-                    pool[pooled] = column[c, q]
+                    pool[pooled] = own[q]
                     pooled += 1
-            inside, outside, band.low[j], band.high[j] = around(column[c], left[c], place - above[c], few)
+            inside, outside, band.low[j], band.high[j] = beside(own, kept, place - over, few)
             look_nearby(near, j, _price(edges, ends, cost, j, 0.0), inside, outside, band.low[j], band.high[j])
     return pool[:pooled], beyond
 
@@ -113,19 +118,24 @@ def _gather(
 
 @inner
 def _settle(own: Any, left: int, above: int, ends: Any, cost: Any, j: int, edges: Any) -> int:
-    """Write the values at the ends of an expert's pieces; return how many clients it takes at its price."""
-    few = few_beside(ends[-1, j], above, left, True)
+    """Write the values at the ends of an expert's pieces; return how many clients it takes at its price.
+
+    The best values stand first in falling order, beyond the last end.
+    """
     for k in range(len(ends)):
         edges[0, k, j] = edges[1, k, j] = np.inf
     for k in range(len(ends) - 1, -1, -1):
         if ends[k, j] >= above and (ends[k, j] > 0 or k == len(ends) - 1):
-            edges[0, k, j], edges[1, k, j], _, _ = around(own, left, min(ends[k, j] - above, left), few)
+            place = min(ends[k, j] - above, left)
+            edges[0, k, j] = own[place - 1] if place > 0 else np.inf
+            edges[1, k, j] = own[place] if place < left else -np.inf
             if edges[0, k, j] > cost[k, j]:
                 break  # the piece is full, and so are those before it
-    price, place = _price(edges, ends, cost, j, 0.0), above
-    for q in range(left):
-        place += own[q] > price
-    return min(place, ends[-1, j])
+    price, last = _price(edges, ends, cost, j, 0.0), min(ends[-1, j] - above, left)
+    place = 0
+    while place < last and own[place] > price:
+        place += 1
+    return min(above + place, ends[-1, j])
 
 
 @inner

@@ -19,6 +19,8 @@ REACH, WIDER = 2.0, 1.0
 """How far values are kept beyond the last band: so many times its last change, and so many times its width."""
 FIRST_CHANGE = 0.1
 """What the second turn is expected to change, as a share of what the first one found."""
+BY_INSERTION = 16
+"""Values that are sorted among all others; of more, the best are selected first."""
 SETTLING = 0.25
 """The next common amount is expected to be at most this many times the last one; more is cut off."""
 
@@ -94,7 +96,7 @@ def common_amount(pool: Any, number: int, margin: Any) -> float:
 @inner
 def suffices(above: int, left: int, place: int, few: int, bottom: float) -> bool:
     """Whether the values kept reach a few places beyond the place on both sides, or are all that there are."""
-    return bottom == -np.inf or ((above == 0 or few < place - above) and place - above + few < left)
+    return (above == 0 or few < place - above) and (bottom == -np.inf or place - above + few < left)
 
 
 @inner
@@ -104,6 +106,37 @@ def look_nearby(near: Any, v: int, middle: float, last: float, next_: float, low
     width = min(high, last) - max(low, next_)
     more = REACH * change + (WIDER * width if width < np.inf else 0.0)
     near.middle[v], near.bottom[v], near.top[v] = middle, low - more, high + more
+
+
+@inner
+def sort_best(values: Any, size: int, number: int) -> None:
+    """Put the ``number`` largest values first, in falling order; others may be lost."""
+    number = min(number, size)
+    if number > BY_INSERTION:
+        to_front(values, 0, size, number)
+        size = number
+    found = 0
+    for q in range(size):
+        value = values[q]
+        if found < number:
+            found += 1
+        elif value <= values[number - 1]:
+            continue
+        place = found - 1
+        while place > 0 and values[place - 1] < value:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = value
+
+
+@inner
+def beside(values: Any, size: int, place: int, few: int) -> Any:
+    """What :func:`around` tells, of values in falling order."""
+    last = values[place - 1] if place > 0 else np.inf
+    next_ = values[place] if place < size else -np.inf
+    low = values[place + few - 1] if size - place > few else -np.inf
+    high = values[place - few] if place > few else np.inf
+    return last, next_, low, high
 
 
 @inner
@@ -123,7 +156,12 @@ def around(values: Any, size: int, place: int, few: int) -> Any:
 def few_beside(place: int, above: int, left: int, final: bool) -> int:
     """How many places beside a threshold are uncertain; before the last turn at most those that are at hand."""
     few = int(AT_LEAST + SPREAD * np.sqrt(place))
-    return few if final else max(min(few, place - above - 1, left - (place - above) - 1), 1)
+    if final:
+        return few
+    at_hand = left - (place - above) - 1
+    if above > 0:
+        at_hand = min(at_hand, place - above - 1)
+    return max(min(few, at_hand), 1)
 
 
 @inner
