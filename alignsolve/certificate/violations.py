@@ -51,11 +51,13 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
     yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
     yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
     if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
-        for g in range(block.group_capacity.shape[1]):
-            count = np.bincount(rows[block.group[experts] == g], minlength=n)
-            most, least = block.group_capacity[:, g], block.group_demand[:, g]
-            yield _worst_client(block, count - most, count, most, f"experts of group {g}, its capacity there is")
-            yield _worst_client(block, least - count, count, least, f"experts of group {g}, its demand there is")
+        num_groups = block.group_capacity.shape[1]
+        inside = np.bincount(rows * num_groups + block.group[experts], minlength=n * num_groups).reshape(n, num_groups)
+        over, short = inside - block.group_capacity, block.group_demand - inside
+        for g in np.flatnonzero(((over > 0) | (short > 0)).any(axis=0)):
+            most, least, has = block.group_capacity[:, g], block.group_demand[:, g], inside[:, g]
+            yield _worst_client(block, over[:, g], has, most, f"experts of group {g}, its capacity there is")
+            yield _worst_client(block, short[:, g], has, least, f"experts of group {g}, its demand there is")
     if block.budget is not None and block.cost is not None:
         for r in range(block.budget.shape[1]):
             spent = np.bincount(rows, weights=block.cost[rows, experts, r], minlength=n).astype(np.float64)

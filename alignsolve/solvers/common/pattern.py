@@ -5,12 +5,13 @@ Then hardly anything tells the clients apart, and prices settle only through lon
 
 import numpy as np
 
+from alignsolve.numerics import IntArray
 from alignsolve.problem import AlignmentProblem
 
 SAMPLE = 32
 """Clients and experts in the sample."""
 PASSES = 4
-"""Times that the means are taken out by turns; with every pair eligible the first takes out all."""
+"""Times that the means are taken out by turns; with every pair eligible once takes out all."""
 NOISE = 1e-18
 """Share of the sum of squares up to which what is left without the means is rounding."""
 
@@ -25,7 +26,7 @@ def has_simple_pattern(problem: AlignmentProblem) -> bool:
     A sum is what the means of clients and experts explain. Of what they leave, a product is what the largest singular
     value explains.
     """
-    clients, experts = (np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64)) for size in problem.shape)
+    clients, experts = (_spread_over(size) for size in problem.shape)
     block = problem.pick(clients)
     allowed = np.ones((len(clients), len(experts)), dtype=np.bool_)
     if block.allowed is not None:
@@ -35,7 +36,7 @@ def has_simple_pattern(problem: AlignmentProblem) -> bool:
     value = np.where(allowed, block.value[:, experts].astype(np.float64), 0.0)
     whole = np.where(allowed, value - value.sum() / allowed.sum(), 0.0)
     rest = value
-    for axis in (0, 1) * PASSES:
+    for axis in (0, 1) * (1 if block.allowed is None else PASSES):
         mean = rest.sum(axis=axis, keepdims=True) / np.maximum(allowed.sum(axis=axis, keepdims=True), 1)
         rest = np.where(allowed, rest - mean, 0.0)
     left = float((rest**2).sum())
@@ -43,3 +44,9 @@ def has_simple_pattern(problem: AlignmentProblem) -> bool:
         return True
     strongest = float(np.linalg.svd(rest, compute_uv=False)[0]) ** 2
     return strongest >= NEARLY_A_PRODUCT * left
+
+
+def _spread_over(size: int) -> IntArray:
+    """Positions from first to last, as many as the sample has."""
+    number = min(size, SAMPLE)
+    return np.arange(number) * (size - 1) // max(number - 1, 1)

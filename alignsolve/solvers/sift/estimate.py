@@ -26,6 +26,9 @@ from alignsolve.solvers.sift.places import Band, Near, common_amount
 SHARED = 2**17
 """Pairs from which on threads share a pass."""
 
+OVERSHOOT = 0.2
+"""Prices go on in the direction of the last turn by this share of their change: the turns approach from one side."""
+
 
 class Estimate(NamedTuple):
     """The bands of both sides: thresholds of clients by group, and prices of experts.
@@ -100,7 +103,8 @@ class Turns:
 
     def ask_clients(self, *, final: bool) -> None:
         """Let clients answer the prices; raise these by a common amount where all clients could take more."""
-        self.asked = self.experts.middle.copy()
+        answered = self.experts.middle
+        self.asked = answered + OVERSHOOT * np.where(answered != 0.0, answered - self.asked, 0.0)
         band, near, balanced = self.clients, self.near_clients, self.wanted > self.places
         given = (self.terms.value, self.allowed, self.order, self.first, self.least, self.most, self.room, self.asked)
         pool, beyond = self._share(ask_clients, (*given, band, near, balanced, final), len(self.room))
@@ -128,6 +132,9 @@ class Turns:
 
     def _share(self, ask: Any, given: tuple[Any, ...], size: int) -> tuple[FloatArray, int]:
         """Let each thread ask some; return the pool of all, and how many are beyond it."""
+        if self.threads == 1:
+            answer: tuple[FloatArray, int] = ask(*given, 0, size)
+            return answer
         bounds = np.linspace(0, size, self.threads + 1).astype(np.int64)
         answers = map_in_order(lambda k: ask(*given, bounds[k], bounds[k + 1]), range(self.threads), self.threads)
         pools, beyond = zip(*answers, strict=True)

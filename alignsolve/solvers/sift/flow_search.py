@@ -62,8 +62,8 @@ class FlowSearch(ABC):
         """Whether the flow leaves a hard demand unmet."""
 
     @abstractmethod
-    def _chosen_values(self) -> FloatArray:
-        """The values of the pairs that the flow chooses."""
+    def _mean_chosen(self) -> float:
+        """The mean size of the values of the pairs that the flow chooses; 0 without any."""
 
     def _push(self, net: Any, unit: float, tolerance: int) -> None:
         """One phase on whole costs, ``unit`` to one of the values: flow and potentials become ε-optimal."""
@@ -100,8 +100,7 @@ class FlowSearch(ABC):
 
     @property
     def _small_share(self) -> float:
-        value = self._chosen_values()
-        return NEGLIGIBLE * float(np.abs(value).mean()) if len(value) else 0.0
+        return NEGLIGIBLE * self._mean_chosen()
 
     @property
     def _rounding(self) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.solvers.sift.arcs import Arcs, count_chosen, lay_bounds, lay_pairs
 
 GROUND = 0
 
@@ -113,6 +114,12 @@ class Terms:
         """The pieces of the experts, the hard demand first, at no cost yet."""
         bounds, n = self.problem.experts, self.problem.num_clients
         must = bounds.least
+        if not bounds.any_soft:
+            # The usual case, without bends in between.
+            end = np.minimum(bounds.most, np.maximum(must, n) + 1.0)
+            must = np.minimum(must, end)
+            width = np.minimum(np.stack([must, end - must]), n + 1).astype(np.int64)
+            return Pieces(width, np.zeros(width.shape))
         # An unbounded load ends beyond all that is said of it, so that no flow fills its last piece.
         beyond = np.nanmax(np.vstack([bounds.breakpoints, must, np.full(len(must), n)]), axis=0) + 1.0
         end = np.minimum(bounds.most, beyond)
@@ -138,28 +145,6 @@ class Terms:
 def _demand_first(demand: IntArray, capacity: IntArray, reward: float) -> Pieces:
     width = np.stack([demand, capacity - demand])
     return Pieces(width, np.stack([np.full(len(demand), -reward), np.zeros(len(demand))]))
-
-
-@dataclass(frozen=True)
-class Arcs:
-    """The arcs of a network, the pairs first.
-
-    Attributes
-    ----------
-    tail, head
-        (num_arcs,) int32 nodes.
-    cost, capacity, flow
-        (num_arcs,)
-    num_nodes
-        Nodes in all.
-    """
-
-    tail: IntArray
-    head: IntArray
-    cost: FloatArray
-    capacity: IntArray
-    flow: IntArray
-    num_nodes: int
 
 
 class Network:
@@ -215,42 +200,26 @@ class Network:
 
     def counts(self, chosen: BoolArray) -> tuple[IntArray, IntArray]:
         """Pairs of each client and group, (num_clients, num_groups), and loads, (num_experts,), required ones too."""
-        terms = self.terms
-        loads = np.bincount(self.experts[chosen], minlength=len(terms.group))
-        return terms.count(self.place[chosen]) + self.held_inside, loads + self.held_loads
+        inside, loads = self.held_inside.copy(), self.held_loads.copy()
+        count_chosen(self.place, self.experts, chosen, inside.ravel(), loads)
+        return inside, loads
 
     def arcs(self, chosen: BoolArray, reward: float) -> Arcs:
         """Build the arcs; the flow is that of the chosen pairs, which must not exceed any capacity."""
         terms = self.terms
         n, e = terms.value.shape
-        client_nodes, expert_nodes = 1 + np.arange(n), self.first_expert + np.arange(e)
-        tails, heads, costs = [self.split.ravel()[self.place]], [self.first_expert + self.experts], [-self.value]
-        widths, flows = [np.ones(len(self.clients), dtype=np.int64)], [chosen.astype(np.int64)]
-
-        def add(pieces: Pieces, tail: IntArray | int, head: IntArray | int, units: IntArray) -> None:
-            tail, head = (np.broadcast_to(nodes, units.shape) for nodes in (tail, head))
-            for width, cost, flow in zip(pieces.width, pieces.cost, pieces.fill(units), strict=True):
-                wide = np.flatnonzero(width)
-                tails.append(tail[wide])
-                heads.append(head[wide])
-                costs.append(cost[wide])
-                widths.append(width[wide])
-                flows.append(flow[wide])
-
         inside, loads = self.counts(chosen)
-        add(terms.client_pieces(reward), GROUND, client_nodes, inside.sum(axis=1))
-        if len(self.rows):
-            pieces = terms.group_pieces(self.rows, self.groups, reward)
-            add(pieces, 1 + self.rows, self.split[self.rows, self.groups], inside[self.rows, self.groups])
-        add(terms.expert_pieces(reward), expert_nodes, GROUND, loads)
-        return Arcs(
-            tail=np.concatenate(tails).astype(np.int32),
-            head=np.concatenate(heads).astype(np.int32),
-            cost=np.concatenate(costs),
-            capacity=np.concatenate(widths).astype(np.int32),
-            flow=np.concatenate(flows).astype(np.int32),
-            num_nodes=self.num_nodes,
-        )
+        clients, experts = terms.client_pieces(reward), terms.expert_pieces(reward)
+        groups = terms.group_pieces(self.rows, self.groups, reward)
+        own, in_groups = self.split[self.rows, self.groups], inside[self.rows, self.groups]
+        number = len(chosen) + clients.width.size + groups.width.size + experts.width.size
+        arcs, split = Arcs.room_for(number), self.split.ravel()
+        ground, nodes = np.full(max(n, e), GROUND), 1 + np.arange(n + e)
+        at = lay_pairs(arcs, self.place, self.experts, self.value, chosen, split, self.first_expert)
+        at = lay_bounds(arcs, at, clients.width, clients.cost, inside.sum(axis=1), ground, nodes)
+        at = lay_bounds(arcs, at, groups.width, groups.cost, in_groups, 1 + self.rows, own)
+        at = lay_bounds(arcs, at, experts.width, experts.cost, loads, nodes[n:], ground)
+        return arcs.first(at)
 
     def unmet(self, chosen: BoolArray) -> bool:
         """Whether the chosen pairs leave a hard demand unmet."""

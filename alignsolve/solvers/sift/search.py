@@ -11,6 +11,7 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
+from alignsolve.solvers.sift.arcs import mean_size
 from alignsolve.solvers.sift.candidates import (
     HELD,
     IN,
@@ -159,7 +160,7 @@ class Search(FlowSearch):
     def _net(self) -> tuple[Any, Any]:
         """The network with its flow, stored by node, and the entry of each arc."""
         arcs = self.network.arcs(self.chosen, self.reward)
-        made: tuple[Any, Any] = adjacency(arcs.tail, arcs.head, arcs.cost, arcs.capacity, arcs.flow, arcs.num_nodes)
+        made: tuple[Any, Any] = adjacency(*arcs, self.network.num_nodes)
         return made
 
     def _scale(self, net: Any, entry: Any, typical: float) -> None:
@@ -201,8 +202,8 @@ class Search(FlowSearch):
     def _read_flow(self, net: Any, entry: Any) -> None:
         self.chosen = net.room[entry[: len(self.chosen)]] == 0
 
-    def _chosen_values(self) -> FloatArray:
-        return self.network.value[self.chosen]
+    def _mean_chosen(self) -> float:
+        return float(mean_size(self.network.value, self.chosen))
 
     @property
     def coarse(self) -> bool:

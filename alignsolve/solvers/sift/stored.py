@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from alignsolve.data.stored import StoredPairs
-from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, ProgressHook, WarmStart
+from alignsolve.solvers.sift.arcs import mean_size
 from alignsolve.solvers.sift.cost_scaling import SHRINK
 from alignsolve.solvers.sift.flow_search import FEW_WRONG, QUICKLY, WHOLE, FlowSearch
 from alignsolve.solvers.sift.repair import wrong_arcs
@@ -121,9 +121,8 @@ class StoredSearch(FlowSearch):
             self._look_at_clock()
         return done
 
-    def _chosen_values(self) -> FloatArray:
-        chosen: FloatArray = self.terms.value[self.network.pairs.chosen]
-        return chosen
+    def _mean_chosen(self) -> float:
+        return float(mean_size(self.terms.value, self.network.pairs.chosen))
 
     def _raise_reward(self) -> bool:
         raised = super()._raise_reward()
