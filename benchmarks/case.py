@@ -42,6 +42,8 @@ class Case:
         Of a GAP file: whether it holds costs ("min") or profits ("max").
     same_shape
         Whether the warm-up instance has fewer experts as well: where the ratio of clients to experts is what counts.
+    asked
+        The contenders that are asked for this instance; none named: all of the suite.
     """
 
     family: str
@@ -53,6 +55,7 @@ class Case:
     time_limit: float | None = None
     sense: Sense | None = None
     same_shape: bool = False
+    asked: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ crashes or exceeds the timeout leaves the race with a row that says so.
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -23,6 +24,8 @@ from benchmarks.trial import Trial
 
 LOADING = 600.0
 """Seconds for making or reading an instance; this time does not count for the contender."""
+GONE = ("timeout", "crashed")
+"""Outcomes of an attempt that its process did not survive."""
 PROGRAM = (sys.executable, "-m", "benchmarks.worker")
 
 
@@ -116,6 +119,7 @@ def race(
     *,
     timeout: float,
     time_limit: float | None = None,
+    once_from: float = math.inf,
 ) -> Iterator[tuple[str, int, Trial]]:
     """Run the missing repeats; yield (contender, repeat, trial) one at a time.
 
@@ -131,6 +135,8 @@ def race(
         Seconds for each attempt.
     time_limit
         Seconds, passed to our solvers as their time limit.
+    once_from
+        Seconds from which on one attempt is enough: its contender gets no further repeats.
     """
     runners: dict[str, Runner] = {}
     try:
@@ -149,10 +155,12 @@ def race(
                 if repeat not in missing[name]:
                     continue
                 try:
-                    yield name, repeat, runners[name].attempt()
+                    trial = runners[name].attempt()
                 except LeftRaceError as left:
+                    trial = left.trial
+                if trial.outcome in GONE or trial.total_seconds >= once_from:
                     runners.pop(name).close()
-                    yield name, repeat, left.trial
+                yield name, repeat, trial
     finally:
         for runner in runners.values():
             runner.close()

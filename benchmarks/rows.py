@@ -96,11 +96,16 @@ class Table:
             for row in self.rows if whole else [new]:
                 writer.writerow({name: _written(value) for name, value in asdict(row).items()})
 
-    def missing(self, suite: str, case: Case, contenders: Iterable[str], repeats: int) -> dict[str, list[int]]:
-        """Return the repeats of each contender without a row; none for contenders that have left the race."""
+    def missing(
+        self, suite: str, case: Case, contenders: Iterable[str], repeats: int, once_from: float = math.inf
+    ) -> dict[str, list[int]]:
+        """Return the repeats of each contender without a row.
+
+        None are missing of contenders that have left the race, or that once took ``once_from`` seconds or more.
+        """
         here = (suite, case.name)
         there = [row for row in self.rows if (row.suite, row.instance) == here and row.outcome != "missing"]
-        left = {row.contender for row in there if row.outcome in FINAL}
+        left = {row.contender for row in there if row.outcome in FINAL or row.total_seconds >= once_from}
         done = {(row.contender, row.repeat) for row in there}
         return {
             name: [] if name in left else [r for r in range(repeats) if (name, r) not in done] for name in contenders

@@ -11,7 +11,7 @@ from benchmarks.entrants import in_order
 from benchmarks.peers import PEERS
 from benchmarks.summary import CORRECT, Standing, slopes
 
-LARGE = 100.0
+LARGE = 25.0
 """Least size of a fitness in MB for memory ratios; below it the memory of the process itself dominates."""
 OVERRUN, GRACE = 0.1, 0.2
 """A time limit is kept if the excess is at most this share of the limit, plus this many seconds."""
@@ -178,8 +178,9 @@ def _shares(timed: Sequence[Standing]) -> Section:
         if one.fitness >= LARGE
     ]
     note = (
-        "MB of the fitness; rise of resident memory above the loaded instance, answer included; their ratio; and the "
-        "largest resident memory. Pages of a mapped fitness count as a rise once they are read."
+        "MB of the fitness, and of a sparse instance those of its stored pairs; rise of resident memory above the "
+        "loaded instance, answer included; their ratio; and the largest resident memory. Pages of a mapped fitness "
+        "count as a rise once they are read."
     )
     header = ["instance", "contender", "fitness", "extra", "extra / fitness", "resident", "seconds"]
     return Section("Memory against the fitness", note, header, cells)

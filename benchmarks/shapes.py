@@ -4,6 +4,7 @@
 of a layered instance is that of all layers together.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.case import Case
@@ -16,6 +17,9 @@ from problems.wide import wide
 
 FIXED = ((4, 1), (4, 2), (1, 2), (2, 2), (1, 3))
 """Capacities of a client and of an expert that all have in common."""
+
+SPARSE = (100_000, 10_000)
+"""Clients and experts of the sparse case; a client lists about 20 experts."""
 
 SHAPES: dict[str, Make] = {f"square-{kind}": partial(square, fitness=kind) for kind in KINDS}
 SHAPES |= {f"rectangular-{kind}": partial(rectangular, fitness=kind) for kind in KINDS}
@@ -43,7 +47,7 @@ def shape_cases() -> tuple[Case, ...]:
     cases += [_whole("olmoe-1b-7b", n, more) for n in (20, 100, 1000) for more in ("", "-demands")]
     cases += [_whole(model, 100, more) for model in ("qwen3-30b-a3b", "deepseek-v3") for more in ("", "-demands")]
     cases += [_whole("olmoe-1b-7b", 100, "-span"), _whole("qwen3-30b-a3b", 100, "-span")]
-    cases += [_whole("kimi-k2", 100), _whole("qwen3-30b-a3b", 1000)]
+    cases += [_whole("kimi-k2", 100), _whole("qwen3-30b-a3b", 1000), _case("courses", *SPARSE)]
     return _by_clients(cases)
 
 
@@ -54,6 +58,15 @@ def byte_cases() -> tuple[Case, ...]:
     cases += [_whole("qwen3-30b-a3b", n, "-mixed", limit) for n, limit in ((100, 10.0), (1000, 60.0))]
     cases += [_whole("olmoe-1b-7b", 100, "-seconds", 20.0)]
     return _by_clients(cases)
+
+
+def limited_cases(limits: tuple[float, ...]) -> tuple[Case, ...]:
+    """Return layered cases with time limits for ``auto``: counts, bytes, and sizes that differ."""
+    wanted = [("olmoe-1b-7b", n, more) for n, more in ((100, ""), (100, "-bytes"), (100, "-mixed"))]
+    wanted += [("qwen3-30b-a3b", 100, more) for more in ("", "-bytes", "-mixed")]
+    wanted += [("qwen3-30b-a3b", 1000, more) for more in ("", "-mixed")]
+    cases = (_whole(model, n, more, limit) for model, n, more in wanted for limit in limits)
+    return tuple(replace(case, asked=("auto",)) for case in cases)
 
 
 def _case(family: str, num_clients: int, num_experts: int, time_limit: float | None = None) -> Case:

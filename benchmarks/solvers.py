@@ -91,8 +91,9 @@ def run(
     """
     machine = this_machine()
     for case in suite.cases:
-        wanted = [entrant for entrant in suite.contenders if _matches(f"{case.name}/{entrant}", only or ["*"])]
-        missing = table.missing(name, case, wanted, suite.repeats)
+        asked = [entrant for entrant in suite.contenders if entrant in (case.asked or suite.contenders)]
+        wanted = [entrant for entrant in asked if _matches(f"{case.name}/{entrant}", only or ["*"])]
+        missing = table.missing(name, case, wanted, suite.repeats, suite.once_from)
         for entrant in wanted:
             reason = _reason_to_skip(name, suite, table, case, entrant)
             if reason and missing[entrant]:
@@ -107,7 +108,7 @@ def run(
         else:
             default = suite.time_limit if time_limit is None else time_limit
             limit = default if case.time_limit is None else case.time_limit
-            trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=limit)
+            trials = race(case, wanted, missing, timeout=suite.timeout, time_limit=limit, once_from=suite.once_from)
         for entrant, repeat, trial in trials:
             _record(table, make_row(name, case, entrant, repeat, trial, machine))
         if case.stored:
@@ -117,6 +118,9 @@ def run(
 
 def _reason_to_skip(name: str, suite: Suite, table: Table, case: Case, entrant: str) -> str:
     """Return why a contender is not asked for an instance; empty if it is."""
+    for pattern, reason in suite.left_out.items():
+        if _matches(f"{case.name}/{entrant}", [pattern]):
+            return f"left out: {reason}"
     most = suite.most_pairs.get(entrant, math.inf)
     if case.num_clients * case.num_experts > most:
         return f"asked for at most {most:,} pairs in this suite"

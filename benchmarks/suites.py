@@ -1,5 +1,6 @@
 """The suites: the instances that are raced, and the contenders that race on them. Every suite answers one question."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +10,7 @@ import numpy as np
 from alignsolve import SOLVERS, ProblemClass
 from benchmarks.case import Case
 from benchmarks.peers import PEERS
-from benchmarks.shapes import byte_cases, shape_cases
+from benchmarks.shapes import byte_cases, limited_cases, shape_cases
 from problems import FAMILIES
 
 
@@ -29,6 +30,10 @@ class Suite:
         Defaults of the command line: number of repeats, timeout of each attempt in seconds, time limit of our solvers.
     most_pairs
         Contenders that are asked for small instances only: the most pairs (clients × experts) of an instance.
+    left_out
+        Globs for INSTANCE/CONTENDER that are not asked, with the reason that their rows give.
+    once_from
+        Seconds from which on one attempt of a contender is enough.
     """
 
     question: str
@@ -38,6 +43,8 @@ class Suite:
     timeout: float = 60.0
     time_limit: float | None = None
     most_pairs: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    once_from: float = math.inf
 
 
 def cardinality_families() -> tuple[str, ...]:
@@ -52,6 +59,8 @@ def cardinality_families() -> tuple[str, ...]:
 
 LIMITED = ((100, 16, 0.1), (10_000, 32, 1.0), (100_000, 64, 5.0), (100_000, 64, 60.0))
 """Clients, experts, and time limits in seconds of the suite ``limits``."""
+LAYERED_LIMITS = (1.0, 5.0, 60.0)
+"""Seconds for all layers of a model, in the suite ``limits``."""
 LIMITED_FAMILIES = ("popular", "soft", "integers", "weighted", "budgets")
 TYPICAL = ("uniform", "popular", "clustered")
 EXACT = tuple(name for name in ("auto", "price", "flow") if name in SOLVERS)
@@ -63,6 +72,14 @@ USUAL = ("scipy-lsa", "lapx", "ortools", "ortools-lsa", "highs-simplex")
 """The peers that a user would take for an assignment or a flow."""
 SMALL_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which the suite ``shapes`` asks HiGHS."""
+PADDED = "it pads the matrix to a square of 5,000 × 5,000, which took 130 s"
+HOPELESS = {
+    "rectangular-uniform-200x5000/lapx": PADDED,
+    "rectangular-uniform-5000x200/lapx": PADDED,
+    "square-rank1-2000x2000/lapx": "it took a minute where the others take seconds",
+    "wide-c1e3-10000x256/lapx": "it had no answer after a minute",
+}
+"""Entrants of the suite ``shapes`` that are known to take minutes."""
 
 
 def suites() -> dict[str, Suite]:
@@ -90,6 +107,7 @@ def suites() -> dict[str, Suite]:
         for clients, experts, limit in LIMITED
         for family in LIMITED_FAMILIES
     )
+    limits = tuple(sorted((*limits, *limited_cases(LAYERED_LIMITS)), key=lambda case: case.num_clients))
     return {
         "budgets": Suite(
             "How far from the optimum are answers under budgets of bytes and seconds?", budgets, GENERAL, 1, 400.0
@@ -109,6 +127,8 @@ def suites() -> dict[str, Suite]:
             shape_cases(),
             ("auto", *USUAL),
             most_pairs={"highs-simplex": SMALL_PAIRS},
+            left_out=HOPELESS,
+            once_from=10.0,
         ),
         "bytes": Suite("What does a budget of bytes over all layers cost?", byte_cases(), ("auto",), timeout=150.0),
         "limits": Suite(

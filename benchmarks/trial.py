@@ -35,7 +35,7 @@ class Trial:
     resident_mb
         Largest resident memory in MB, the instance and mapped files included.
     fitness_mb
-        Size of the fitness in MB.
+        Size of the fitness in MB; of a sparse problem, of the arrays of its stored pairs.
     feasible, objective
         Recomputed from the problem's own data; the objective is None if the answer breaks a constraint.
     bound, proof
@@ -81,7 +81,7 @@ def attempt(contender: Contender, problem: AlignmentProblem) -> Trial:
         solve_seconds=solved - built,
         peak_mb=peak,
         resident_mb=resident,
-        fitness_mb=problem.num_clients * problem.num_experts * np.dtype(problem.fitness.dtype).itemsize / 1e6,
+        fitness_mb=_fitness_mb(problem),
         argmax_seconds=_argmax_seconds(problem),
     )
 
@@ -100,12 +100,19 @@ def judgement(problem: AlignmentProblem, claim: Claim) -> Trial:
     return known("answered", feasible=True, objective=problem.objective(claim.x))
 
 
+def _fitness_mb(problem: AlignmentProblem) -> float:
+    """Return the size of the fitness in MB."""
+    pairs = problem.stored
+    if pairs is not None:
+        return (pairs.values.nbytes + pairs.experts.nbytes + pairs.indptr.nbytes) / 1e6
+    return problem.num_clients * problem.num_experts * np.dtype(problem.fitness.dtype).itemsize / 1e6
+
+
 def _argmax_seconds(problem: AlignmentProblem) -> float:
     """Return the seconds of one pass over the fitness, block by block."""
     seconds = 0.0
     for block in problem.blocks():
-        fitness = problem.fitness[block.start : block.stop]
         started = time.perf_counter()
-        fitness.argmax(axis=1)
+        block.fitness.argmax(axis=1)
         seconds += time.perf_counter() - started
     return seconds

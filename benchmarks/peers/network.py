@@ -12,7 +12,7 @@ from alignsolve import AlignmentProblem, Feature
 from alignsolve.numerics import FloatArray, IntArray
 from benchmarks.contender import PLAIN
 
-TAKES = PLAIN | {Feature.GROUPS}
+TAKES = PLAIN | {Feature.GROUPS, Feature.SPARSE}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from benchmarks.rows import Table, make_row
 from benchmarks.shapes import SHAPES, byte_cases, shape_cases
 from benchmarks.solvers import run
 from benchmarks.suites import Suite, suites
-from benchmarks.trial import Trial, judgement
+from benchmarks.trial import Trial, attempt, judgement
 from problems import FAMILIES
 
 MACHINE = this_machine()
@@ -131,6 +131,35 @@ def test_a_slow_peer_is_asked_for_small_instances_only(tmp_path: Path) -> None:
     assert found["wide-c4e1-6x8", "ortools"][0] == "answered"
     assert found["wide-c4e1-8x16", "ortools"] == ("skipped", "asked for at most 50 pairs in this suite")
     assert found["wide-c4e1-8x16", "flow"][0] == "answered"
+
+
+def test_a_hopeless_entrant_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    case = Case("wide-c4e1", 6, 8, same_shape=True)
+    suite = Suite("Is it asked?", (case,), ("flow", "ortools"), repeats=1, left_out={"wide-*/ortools": "it never ends"})
+    table = Table(tmp_path / "rows.csv")
+    run("test", suite, table, in_process=True)
+    found = {row.contender: (row.outcome, row.reason) for row in table.rows}
+    assert found["ortools"] == ("skipped", "left out: it never ends")
+    assert found["flow"][0] == "answered"
+
+
+def test_one_slow_attempt_is_enough(tmp_path: Path) -> None:
+    case = Case("square-uniform", 20, 20, same_shape=True)
+    suite = Suite("How often is it asked?", (case,), ("flow",), repeats=3, once_from=0.0)
+    table = Table(tmp_path / "rows.csv")
+    for _ in range(2):
+        run("test", suite, table)
+        assert [row.repeat for row in table.rows] == [0]
+
+
+def test_a_sparse_case_is_raced_on_the_same_arcs() -> None:
+    case = Case("courses", 60, 30, same_shape=True)
+    problem = instances.make(case)
+    ours, theirs = (attempt(find(name), problem) for name in ("auto", "ortools"))
+    assert ours.objective == pytest.approx(theirs.objective, rel=1e-5)
+    assert ours.fitness_mb == theirs.fitness_mb < 60 * 30 * 8 / 1e6
+    assert "stored pairs" in (find("highs-simplex").refusal(problem) or "")
+    assert any(found.family == "courses" for found in shape_cases())
 
 
 def test_the_report_names_the_best_peer_and_what_is_slower(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import FloatArray
 from alignsolve.runtime.jit import kernel
 
 
@@ -21,11 +21,11 @@ class Arcs(NamedTuple):
         (num_arcs,) int32
     """
 
-    tail: IntArray
-    head: IntArray
+    tail: Any
+    head: Any
     cost: FloatArray
-    capacity: IntArray
-    flow: IntArray
+    capacity: Any
+    flow: Any
 
     @classmethod
     def room_for(cls, number: int) -> "Arcs":

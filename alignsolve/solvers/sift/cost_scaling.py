@@ -18,8 +18,6 @@ import numpy as np
 from alignsolve.numerics import IntArray
 from alignsolve.runtime.jit import inner, kernel
 
-SHRINK = 16
-"""By how much the tolerance shrinks from phase to phase."""
 BUCKETS = 4096
 """Distances, in units of the tolerance, that a fall of all potentials tells apart."""
 WORK = 20_000_000

@@ -23,7 +23,7 @@ from alignsolve.solvers.sift.candidates import (
     pairs_in,
     sort_pairs,
 )
-from alignsolve.solvers.sift.cost_scaling import SHRINK, adjacency
+from alignsolve.solvers.sift.cost_scaling import adjacency
 from alignsolve.solvers.sift.estimate import by_turns
 from alignsolve.solvers.sift.flow_search import FEW_WRONG, QUICKLY, WHOLE, FlowSearch
 from alignsolve.solvers.sift.network import Network
@@ -39,6 +39,8 @@ TELLING = 2.0**-6
 """Tolerance from which on a flow tells something, in units of the spread of the values: where nothing is estimated."""
 TURNS, KNOWN_TURNS = 5, 2
 """Turns of the estimate, from nothing and from the prices of a warm start."""
+SHRINK = 16
+"""By how much the tolerance of cost scaling shrinks from phase to phase; and the first below what is typical."""
 NOT_AGAIN = 20.0
 """Looks at arcs for each entry of the network after which repairing is given up where it is tried before any phase."""
 LOOKS = 8

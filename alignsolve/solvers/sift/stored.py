@@ -21,7 +21,6 @@ from alignsolve.data.stored import StoredPairs
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.sift.arcs import mean_size
-from alignsolve.solvers.sift.cost_scaling import SHRINK
 from alignsolve.solvers.sift.flow_search import FEW_WRONG, QUICKLY, WHOLE, FlowSearch
 from alignsolve.solvers.sift.repair import wrong_arcs
 from alignsolve.solvers.sift.stored_network import StoredNetwork
@@ -30,6 +29,8 @@ START = 0.1
 """First tolerance, in units of the spread of the values."""
 PRECISE = 1e-4
 """Tolerance of cost scaling from which repairing is tried, in units of the spread of the values."""
+SHRINK = 8
+"""By how much the tolerance shrinks from phase to phase: at 16, fewer pairs are decided in between."""
 TURNS = 8
 """Turns of the estimate that the search begins with."""
 MARGIN = 6.0
