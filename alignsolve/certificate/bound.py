@@ -19,6 +19,9 @@ ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
 these) and one more for every expert of its row; the rest is summed exactly."""
 
+SHORT = 0.01
+"""Seconds of some clients' knapsacks up to which twice as many may follow before the clock is looked at."""
+
 
 class Bound(NamedTuple):
     """An upper bound on every alignment's objective, and how much of it is rounding up."""
@@ -63,14 +66,33 @@ def _row_totals(
     engine = row_engine(problem)
     add = adder(problem, engine)
 
-    def sum_up(block: ClientBlock) -> tuple[Number, float]:
-        late = block.budget is not None and time.monotonic() > deadline
-        optima = engine.optimise(replace(block, budget=None, cost=None) if late else block, prices)
-        if not optima.feasible.all():
-            return -math.inf, 0.0
-        return add(optima.value), float(optima.magnitude.sum())
+    def sum_up(block: ClientBlock) -> list[tuple[Number, float]]:
+        found: list[tuple[Number, float]] = []
+        for part in _in_time(block, deadline):
+            optima = engine.optimise(part, prices)
+            if not optima.feasible.all():
+                return [(-math.inf, 0.0)]
+            found.append((add(optima.value), float(optima.magnitude.sum())))
+        return found
 
-    return map_in_order(sum_up, _portions(problem), threads if engine.parallel else 1)
+    for found in map_in_order(sum_up, _portions(problem), threads if engine.parallel else 1):
+        yield from found
+
+
+def _in_time(block: ClientBlock, deadline: float) -> Iterator[ClientBlock]:
+    """Cut a block of knapsacks so that the clock is looked at often, however long each takes; the late lose budgets."""
+    if block.budget is None or deadline == math.inf:
+        yield block
+        return
+    at, step = 0, 1
+    while at < block.num_clients:
+        began = time.monotonic()
+        if began > deadline:
+            yield replace(block.pick(slice(at, block.num_clients)), budget=None, cost=None)
+            return
+        yield block.pick(slice(at, min(at + step, block.num_clients)))
+        at += step
+        step = 2 * step if time.monotonic() - began < SHORT else 1
 
 
 def adder(problem: ProblemView, engine: RowEngine) -> Callable[[RealArray], Number]:

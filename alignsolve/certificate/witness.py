@@ -113,12 +113,40 @@ def _rows_plainly_fit(problem: ProblemView) -> bool:
 def _groups_plainly_fit(problem: ProblemView) -> bool:
     """Whether it is clear from the sizes of the groups, with every pair eligible, that every row has a choice."""
     least, most, group = problem.group_demand, problem.group_capacity, problem.expert_group
+    assert group is not None and least is not None and most is not None  # noqa: PT018  (they come together)
+    if problem.client_budget is not None and problem.stored is None:
+        # Long searches are left to rows that cannot pay for the cheapest expert of each group.
+        few = least.max() <= 1 and (least <= most).all() and (least.sum(axis=1) <= problem.client_capacity).all()
+        enough = (problem.client_demand <= least.sum(axis=1)).all()
+        return bool(few and enough and all(_cheapest_fit(block) for block in problem.blocks()))
     if problem.eligible is not None or problem.stored is not None or problem.client_budget is not None:
         return False
-    assert group is not None and least is not None and most is not None  # noqa: PT018  (they come together)
     room = np.minimum(most, np.bincount(group, minlength=problem.num_groups))
     within = (least <= room).all() and (least.sum(axis=1) <= problem.client_capacity).all()
     return bool(within and (problem.client_demand <= room.sum(axis=1)).all())
+
+
+def _cheapest_fit(block: ClientBlock) -> bool:
+    """Whether each client can pay for the cheapest experts that its groups demand, one in each."""
+    cost, budget, group, least = block.cost, block.budget, block.group, block.group_demand
+    assert cost is not None and budget is not None and group is not None and least is not None  # noqa: PT018
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(cost > 0.0, cost / budget[:, None, :], 0.0).max(axis=2)
+    if block.allowed is not None:
+        share = np.where(block.allowed, share, np.inf)
+    spent, rows = np.zeros(budget.shape), np.arange(block.num_clients)
+    for g in range(least.shape[1]):
+        members = np.flatnonzero(group == g)
+        wanted = rows[least[:, g] > 0]
+        if not len(wanted):
+            continue
+        if not len(members):
+            return False
+        best = members[share[np.ix_(wanted, members)].argmin(axis=1)]
+        if not np.isfinite(share[wanted, best]).all():
+            return False
+        spent[wanted] += cost[wanted, best]
+    return bool((spent <= budget).all())
 
 
 def _one_fits(block: ClientBlock) -> bool:

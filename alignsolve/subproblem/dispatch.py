@@ -5,7 +5,8 @@ Four versions stand behind it, all of them exact.
 - :mod:`.row`, plain NumPy: the readable version and the oracle of the compiled ones. It needs no compiler, and small
   problems are done before numba would be loaded.
 - :mod:`.row_compiled`: the same optimum for large problems without loads and budgets, on several threads.
-- :mod:`.knapsack`, compiled: with budgets each client is a small knapsack, whatever the size of the problem.
+- :mod:`.knapsack`, compiled: with budgets each client is a small knapsack, whatever the size of the problem. Budgets
+  that only count are places instead (:mod:`.counted_budgets`).
 - :mod:`.client_demand`, compiled: values and loads of the clients for searches that ask under hundreds of prices. It
   keeps no exact integers and no error terms, so its sums guide a search and prove nothing. It knows no budgets.
 
@@ -23,6 +24,7 @@ import numpy as np
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.subproblem.counted_budgets import without_budgets
 from alignsolve.subproblem.reduced_fitness import reduced_fitness
 from alignsolve.subproblem.row import RowOptima, greedy_rows
 
@@ -48,6 +50,13 @@ def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -
     """
     if block.budget is None:
         return greedy_rows(block, prices, choose=choose)
+    counted = without_budgets(block)
+    if counted is not None:
+        if choose or counted.load is not None:
+            return greedy_rows(counted, prices, choose=choose)
+        from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
+
+        return best_rows_compiled(counted, prices)
     from alignsolve.subproblem.knapsack import knapsack_rows  # noqa: PLC0415  (loads numba)
 
     return knapsack_rows(block, prices, choose=choose)

@@ -9,6 +9,7 @@ import pytest
 from alignsolve import AlignmentProblem, Answer, solve
 from alignsolve.certificate.bound import bound
 from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
+from alignsolve.certificate.witness import contradiction
 from problems import FAMILIES
 
 
@@ -51,3 +52,16 @@ def test_the_solver_is_told_a_deadline_before_the_limit_where_checking_takes_lon
     assert 0.0 < seen["left"] < 4.0
     solve(paid(20_000), curious, throw=False)
     assert seen["left"] == math.inf
+
+
+def test_rows_that_can_pay_for_their_layers_are_seen_at_once_and_others_by_their_knapsacks():
+    rng = np.random.default_rng(0)
+    cost = rng.uniform(1.0, 2.0, (5, 12))
+    cheapest = cost.reshape(5, 4, 3).min(axis=2).sum(axis=1)
+    layers = {"client_capacity": 12, "expert_group": np.arange(12) // 3, "group_demand": 1, "expert_cost": cost}
+    fits = AlignmentProblem(rng.random((5, 12)), client_budget=cheapest * 1.01, **layers)
+    assert contradiction(fits) is None
+    budget = cheapest * np.array([1.01, 1.01, 0.99, 1.01, 1.01])
+    found = contradiction(AlignmentProblem(rng.random((5, 12)), client_budget=budget, **layers))
+    assert found is not None
+    assert found.clients.tolist() == [False, False, True, False, False]
