@@ -1,5 +1,6 @@
 """Settings of all tests: random examples are the same in every run and on every machine."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 from alignsolve import SOLVERS, ProblemClass
 from alignsolve.presolve import components, pipeline
 from alignsolve.solvers.ilp.solver import Ilp
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""For torch, here and in all processes that tests start: tiny tensors are slower on two threads."""
 
 settings.register_profile(
     "alignsolve",
@@ -133,13 +137,3 @@ def small_problems_are_presolved():
         patch.setattr(pipeline, "PRESOLVE_PAIRS", 1)
         patch.setattr(components, "PART_PAIRS", dict.fromkeys(ProblemClass, 1))
         yield
-
-
-@pytest.fixture
-def one_thread():
-    """Let torch use one thread: tiny tensors are slower on two."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

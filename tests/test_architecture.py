@@ -173,6 +173,12 @@ def test_one_function_inspects_updates_and_one_file_writes_checkpoints():
     assert called == {"fedtrain.server.checkpoint"}
 
 
+def test_what_runs_without_the_compiler_lies_where_make_looks_for_it():
+    marked = [path for path in FILES if "pytest.mark." + "kernels" in path.read_text(encoding="utf-8")]
+    assert marked
+    assert [str(path) for path in marked if not path.is_relative_to(ROOT / "tests" / "alignsolve")] == []
+
+
 def test_tests_mirror_the_rooms():
     folders = [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and list(path.glob("test_*.py"))]
     strange = [path for path in folders if not (ROOT / path.relative_to(ROOT / "tests")).is_dir()]

@@ -64,10 +64,14 @@ def unchanged(problem, before):
             np.testing.assert_array_equal(np.array(part), one, err_msg=field)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("family", FEASIBLE)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_feasible_family_is_solved_or_refused(solver, family, size):
+def test_a_feasible_family_is_solved_or_refused(solver, family):
+    for size in SIZES:
+        judge_feasible(solver, family, size)
+
+
+def judge_feasible(solver, family, size):
     problem = instance(family, size)
     if refused(solver, problem):
         return
@@ -103,10 +107,14 @@ def judge_optimality(solver, solution, best, scale):
         assert solution.proof is not Proof.SOLVER
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("family", INFEASIBLE)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_an_infeasible_family_is_refused_or_told_why(solver, family, size):
+def test_an_infeasible_family_is_refused_or_told_why(solver, family):
+    for size in SIZES:
+        judge_infeasible(solver, family, size)
+
+
+def judge_infeasible(solver, family, size):
     problem = instance(family, size)
     if refused(solver, problem):
         return

@@ -140,4 +140,4 @@ def test_heuristics_never_beat_the_oracle(solver, class_):
 def test_every_solver_on_thousands(solver, class_, sizes):
     check = check_exact if DECLARED[solver].exact else check_inexact
     problems = CLASSES[class_](max_clients=sizes[0], max_experts=sizes[1])
-    for_all(problems, 300, check, solver)
+    for_all(problems, 200, check, solver)
