@@ -181,6 +181,16 @@ def test_a_window_below_a_quantum_is_widened() -> None:
     assert check(problem, SMALL) == "optimal"
 
 
+def test_a_window_may_be_wider_than_64_bits() -> None:
+    """Where nobody has room, windows grow without end; random problems ended in an OverflowError."""
+    rng = np.random.default_rng(11)
+    fitness = rng.integers(-(2**53), 2**53, (2, 6))
+    fitness[0, 4], fitness[1, 0] = -8968996448768193, 8953331776140941
+    demand = [0, 1]
+    problem = AlignmentProblem(fitness, expert_capacity=0, client_capacity=demand, client_demand=demand)
+    assert check(problem, Price()) == check(problem, SMALL) == "infeasible"
+
+
 def bounded(fitness: Any, **options: Any) -> AlignmentProblem:
     """Return a problem with client capacities 1..3 and experts' bounds 15 % around the mean load."""
     n, e = fitness.shape
