@@ -32,8 +32,14 @@ def read_imports(path, lazy):
             base = ".".join(package[: len(package) - node.level]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
             yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "__import__"}:
+        elif isinstance(node, ast.Call) and imports_by_name(node.func):
             yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
+
+
+def imports_by_name(called):
+    """Whether this is ``importlib.import_module`` or ``__import__``; few calls need to be written out to know."""
+    name = getattr(called, "attr", getattr(called, "id", ""))
+    return name in {"import_module", "__import__"} and ast.unparse(called) in {"importlib.import_module", "__import__"}
 
 
 def eager(node):
