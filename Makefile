@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= digits
 
+# Without files of compiled Python, every process that a test starts would compile ours again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test lint docs evidence pages setup clean
 
 run: setup
@@ -11,7 +14,7 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m kernels --cov --cov-append --cov-report=
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m kernels tests/alignsolve --cov --cov-append --cov-report=
 	$(BIN)/python -m coverage report --include='alignsolve/*' --fail-under=95
 
 lint: setup

@@ -1,5 +1,7 @@
 """Settings of all tests: random examples are the same in every run and on every machine."""
 
+import gc
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 from alignsolve import SOLVERS, ProblemClass
 from alignsolve.presolve import components, pipeline
 from alignsolve.solvers.ilp.solver import Ilp
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""For torch, here and in all processes that tests start: tiny tensors are slower on two threads."""
 
 settings.register_profile(
     "alignsolve",
@@ -75,6 +80,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def pytest_collection_finish() -> None:
+    """Take what is imported by now, millions of objects, out of garbage collection; ``gc.collect()`` took seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 def is_covered(item: pytest.Item) -> bool:
     """Whether coverage is measured: Python that is traced takes half as long again, and oracles are Python.
 
@@ -133,13 +144,3 @@ def small_problems_are_presolved():
         patch.setattr(pipeline, "PRESOLVE_PAIRS", 1)
         patch.setattr(components, "PART_PAIRS", dict.fromkeys(ProblemClass, 1))
         yield
-
-
-@pytest.fixture
-def one_thread():
-    """Let torch use one thread: tiny tensors are slower on two."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

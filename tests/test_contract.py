@@ -27,10 +27,20 @@ def instance(family, size):
 
 
 @cache
+def solved(solver, family, size):
+    """Solve once for all who ask; the problem stays as it is."""
+    problem = instance(family, size)
+    before = copies(problem)
+    solution = solve(problem, solver, seed=3, throw=False)
+    unchanged(problem, before)
+    return solution
+
+
+@cache
 def optimum(family, size):
     """Return the best objective of the exact solvers, checked by the oracle on small problems."""
     problem = instance(family, size)
-    found = [solve(problem, name, throw=False) for name in EXACT if takes(name, problem)]
+    found = [solved(name, family, size) for name in EXACT if takes(name, problem)]
     values = [Fraction(solution.objective) for solution in found if solution.objective is not None]
     if size[1] <= 6 and size[0] * 2 ** size[1] <= 400:
         values.append(oracle.best(problem.to_dense()).objective)
@@ -64,16 +74,18 @@ def unchanged(problem, before):
             np.testing.assert_array_equal(np.array(part), one, err_msg=field)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("family", FEASIBLE)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_feasible_family_is_solved_or_refused(solver, family, size):
+def test_a_feasible_family_is_solved_or_refused(solver, family):
+    for size in SIZES:
+        judge_feasible(solver, family, size)
+
+
+def judge_feasible(solver, family, size):
     problem = instance(family, size)
     if refused(solver, problem):
         return
-    before = copies(problem)
-    solution = solve(problem, solver, seed=3, throw=False)
-    unchanged(problem, before)
+    solution = solved(solver, family, size)
     assert solution.status in {Status.OPTIMAL, Status.FEASIBLE, Status.UNKNOWN}, solution
     assert (solution.status is Status.OPTIMAL) == (solution.proof is not Proof.NONE)
     if solution.assigned is None:
@@ -103,10 +115,14 @@ def judge_optimality(solver, solution, best, scale):
         assert solution.proof is not Proof.SOLVER
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("family", INFEASIBLE)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_an_infeasible_family_is_refused_or_told_why(solver, family, size):
+def test_an_infeasible_family_is_refused_or_told_why(solver, family):
+    for size in SIZES:
+        judge_infeasible(solver, family, size)
+
+
+def judge_infeasible(solver, family, size):
     problem = instance(family, size)
     if refused(solver, problem):
         return

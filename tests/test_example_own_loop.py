@@ -13,7 +13,7 @@ EXAMPLE = ROOT / "examples" / "own_loop.py"
 
 
 def test_it_learns():
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, EXAMPLE], capture_output=True, text=True, check=True, env=environment)
     found = re.fullmatch(
         r"accuracy (\d\.\d+), updates refused 0,\nclient 0 was sent (\d+) bytes for experts \((.*)\)\n", done.stdout

@@ -4,7 +4,6 @@ A page is marked by a comment that names this file, and may say which packages i
 name of a file, as a comment, is also written to that file, beside what else the page writes.
 """
 
-import importlib
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,8 +34,6 @@ def test_every_block_of_a_guide_runs(name, tmp_path, monkeypatch):
     missing = [package for package in (needs or "").split(", ") if package and find_spec(package) is None]
     if missing:
         pytest.skip(f"{name}.md needs {', '.join(missing)}")
-    if find_spec("torch"):
-        importlib.import_module("torch").set_num_threads(1)  # tiny tensors are slower on two
     monkeypatch.chdir(tmp_path)
     for block in FENCE.finditer(page):
         if file := FILE.match(block[1]):

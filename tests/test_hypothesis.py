@@ -79,7 +79,10 @@ def rounding(problem, solution, best):
 
 
 def for_all(problems, max_examples, check, solver):
-    """Check a solver on random problems, different for every solver and the same in every run."""
+    """Check a solver on random problems, different for every solver and the same in every run.
+
+    The fast tests ask tens of problems for each solver and class, the slow one hundreds: together thousands.
+    """
     limited = settings(max_examples=max_examples)(given(problems)(lambda problem: check(problem, solver)))
     seed(zlib.crc32(solver.encode()))(limited)()
 
@@ -119,19 +122,19 @@ def test_what_was_wrong_once(solver, name):
 @pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
 def test_exact_solvers_agree_with_enumeration(solver, class_):
     problems = CLASSES[class_](max_clients=4, max_experts=4, empty=True)
-    for_all(problems, 120, check_exact, solver)
+    for_all(problems, 50, check_exact, solver)
 
 
 @pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
 def test_exact_solvers_agree_with_a_milp(solver, class_):
     problems = CLASSES[class_](max_clients=8, max_experts=6)
-    for_all(problems, 80, check_exact, solver)
+    for_all(problems, 30, check_exact, solver)
 
 
 @pytest.mark.parametrize(("solver", "class_"), pairs(INEXACT))
 def test_heuristics_never_beat_the_oracle(solver, class_):
     problems = CLASSES[class_](max_clients=4, max_experts=4, empty=True)
-    for_all(problems, 80, check_inexact, solver)
+    for_all(problems, 40, check_inexact, solver)
 
 
 @pytest.mark.slow
@@ -140,4 +143,4 @@ def test_heuristics_never_beat_the_oracle(solver, class_):
 def test_every_solver_on_thousands(solver, class_, sizes):
     check = check_exact if DECLARED[solver].exact else check_inexact
     problems = CLASSES[class_](max_clients=sizes[0], max_experts=sizes[1])
-    for_all(problems, 300, check, solver)
+    for_all(problems, 200, check, solver)

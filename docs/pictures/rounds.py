@@ -16,6 +16,8 @@ from problems import FAMILIES
 EXPERTS = 32
 LARGE = 100_000
 FLOOR = 1e-12
+NUMBERS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+"""Clients in the picture of cores by size."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,13 @@ def core() -> Figure:
 
 def sizes() -> Figure:
     """Draw how window, core and searches grow with the number of clients."""
-    numbers = [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
-    last = [watched(popular(number))[-1] for number in numbers]
+    last = [watched(popular(number))[-1] for number in NUMBERS]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0), layout="constrained")
-    left.plot(numbers, [100.0 * turn.core / turn.num_clients for turn in last], "o-")
+    left.plot(NUMBERS, [100.0 * turn.core / turn.num_clients for turn in last], "o-")
     left.set(xscale="log", ylim=(0, 105), title="core, % of the clients", xlabel="clients")
-    right.plot(numbers, [turn.core for turn in last], "o-", label="clients in the core")
-    right.plot(numbers, [turn.searches for turn in last], "s-", label="shortest paths searched")
-    right.plot(numbers, numbers, "--", color="gray", label="all clients")
+    right.plot(NUMBERS, [turn.core for turn in last], "o-", label="clients in the core")
+    right.plot(NUMBERS, [turn.searches for turn in last], "s-", label="shortest paths searched")
+    right.plot(NUMBERS, NUMBERS, "--", color="gray", label="all clients")
     right.set(xscale="log", yscale="log", title="last round", xlabel="clients")
     right.legend()
     return figure

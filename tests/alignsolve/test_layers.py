@@ -69,7 +69,7 @@ def test_the_joint_optimum_is_that_of_all_combinations(data):
     assert all(np.array_equal(a, b) for a, b in zip(together, solution.assigned, strict=True))
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.data())
 def test_without_a_shared_budget_the_layers_are_solved_as_if_alone(data):
     layers = [data.draw(layer_problems(3)) for _ in range(2)]

@@ -62,6 +62,7 @@ class NumbaEngine:
         self, block: ClientBlock, prices: RealArray, grain: float, priced: Priced, windows: Windows
     ) -> CoreRows:
         """List the clients with another choice within the window, and the experts between which they waver."""
+        far = FAR[prices.dtype.kind]  # windows may be whole numbers beyond 64 bits
         near = (priced.margin <= windows.swap) | (priced.ground_margin <= windows.ground)
         grouped = block.group is not None
         client = np.flatnonzero(near)
@@ -71,8 +72,8 @@ class NumbaEngine:
         m, num_groups = len(client), 1 if block.group_capacity is None else block.group_capacity.shape[1]
         rows = (block.value, *_masks(block), fixed(block.capacity), fixed(block.demand))
         asked = (
-            *(prices, grain, FAR[prices.dtype.kind], client, first, priced.expert),
-            *(prices.dtype.type(windows.swap), prices.dtype.type(windows.ground)),
+            *(prices, grain, far, client, first, priced.expert),
+            *(prices.dtype.type(min(window, far)) for window in windows),
             min(windows) >= WIDEST[prices.dtype.kind],
         )
         size, room, spare = (np.empty(m, dtype=np.int64) for _ in range(3))

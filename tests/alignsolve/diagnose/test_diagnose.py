@@ -65,7 +65,7 @@ def check_repair(problem, diagnosis, least):
             assert (before is None and after is None) or np.array_equal(before, after, equal_nan=True)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_the_cheapest_repair_of_a_flow_costs_the_elastic_optimum(data):
     problem = data.draw(strategies.cardinality_problems(max_clients=4, max_experts=4))
@@ -81,7 +81,7 @@ def test_the_cheapest_repair_of_a_flow_costs_the_elastic_optimum(data):
         assert elastic_optimum(problem, weights, integer=False) == pytest.approx(least, abs=1e-7)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_the_repair_of_weighted_loads_and_budgets_is_no_dearer_than_it_says(data):
     problem = data.draw(strategies.general_problems(max_clients=3, max_experts=3))
@@ -94,7 +94,7 @@ def test_the_repair_of_weighted_loads_and_budgets_is_no_dearer_than_it_says(data
     assert solve(diagnosis.repaired).assigned is not None
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(strategies.problems(max_clients=3, max_experts=3))
 def test_no_unit_gains_more_than_it_is_said_to(problem):
     best = oracle.best(problem)

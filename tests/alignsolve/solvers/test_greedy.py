@@ -30,7 +30,7 @@ def assert_feasible(problem, solution):
 @pytest.mark.kernels
 @pytest.mark.parametrize("name", SOLVERS)
 @given(problem=cardinality_problems(max_clients=4, max_experts=4))
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_in_the_cardinality_class_feasible_exactly_when_the_problem_is(name, problem):
     best = oracle.best(problem)
     solution = solve(problem, name, throw=False)
@@ -71,7 +71,7 @@ def crowded(draw):
 
 @pytest.mark.kernels
 @given(problem=crowded())
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_crowded_problems_are_repaired_exactly_when_a_flow_exists(problem):
     flow = solve(problem, "flow", throw=False)
     for name in SOLVERS:
@@ -88,7 +88,7 @@ def test_crowded_problems_are_repaired_exactly_when_a_flow_exists(problem):
 @pytest.mark.kernels
 @pytest.mark.parametrize("name", SOLVERS)
 @given(problem=general_problems(max_clients=4, max_experts=4))
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_in_the_general_class_answers_are_feasible_and_seldom_missed(name, problem):
     best = oracle.best(problem)
     solution = solve(problem, name, throw=False)

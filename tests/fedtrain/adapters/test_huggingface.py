@@ -39,7 +39,6 @@ EVEN = (1, 4, 5, 6, 9, 11)  # three experts in each of the two layers
 UNEVEN = (0, 2, 6, 7, 8, 10)
 NARROW = (3, 5, 7, 10)  # fewer than a token is routed to
 SGD = Training(optimizer="sgd", learning_rate=0.5, batch_size=4)
-pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = {"whole": None, "lora": Lora(rank=2)}
 every_family = pytest.mark.parametrize("family", CONFIGS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -354,7 +353,7 @@ def test_a_gpu_trains_as_the_cpu_does(kind):
 @pytest.mark.slow
 def test_memory_of_a_client_grows_with_its_experts():
     """Measured in separate processes: the peak of resident memory minus its value before."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, ROOT / "examples" / "huggingface_memory.py", "2", "16"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     (few, few_mb, few_peak), (every, every_mb, every_peak) = (

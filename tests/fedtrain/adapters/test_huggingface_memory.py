@@ -12,7 +12,6 @@ from fedtrain.adapters.huggingface import FineTuning, Lora, Training, load_model
 from fedtrain.adapters.huggingface.local import train
 from tests.tiny_models import CONFIGS, NUM_EXPERTS, NUM_LAYERS, VOCABULARY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = {"whole": None, "lora": Lora(rank=2)}
 LAYERS = (NUM_EXPERTS,) * NUM_LAYERS
 every_family = pytest.mark.parametrize("family", CONFIGS)

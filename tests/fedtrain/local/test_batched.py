@@ -17,12 +17,6 @@ from tests.small_runs import configured
 SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Use one thread: more threads slow tiny tensors down."""
-    torch.set_num_threads(1)
-
-
 def examples(number, seed, dtype):
     rng = np.random.default_rng(seed)
     inputs = torch.from_numpy(rng.standard_normal((number, 2, 3))).to(dtype)

@@ -19,12 +19,6 @@ from fedtrain.models import (
 SPEC = MLPSpec(num_inputs=6, num_classes=3, num_features=10, num_hidden=7, num_experts=5, top_k=2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Use one thread: more threads slow tiny tensors down."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def tensors():
     return initial_tensors(SPEC, torch.Generator().manual_seed(3))

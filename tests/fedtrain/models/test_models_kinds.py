@@ -59,12 +59,6 @@ class Case:
         return [k for k, j in enumerate(experts) if self.spec.expert_group[j] == layer]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Use one thread: more threads slow tiny tensors down."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(params=CASES)
 def case(request):
     return Case(request.param)

@@ -70,17 +70,17 @@ def downloads(workspace):
 
 
 def test_the_simulated_job_is_fedtrains_own_loop(simulator, tmp_path):
-    assert simulator().wait(PATIENCE) == 0
+    assert simulator("--rounds", "2").wait(PATIENCE) == 0
     assert not processes(tmp_path)
-    rows, state = own_loop(4, 3)
+    rows, state = own_loop(4, 2)
     assert_same_model(tmp_path / "state", state)
     figures = history(tmp_path / "state")
-    assert [(round_["clients"], round_["merged"]) for round_ in figures] == [(4, 4)] * 3
+    assert [(round_["clients"], round_["merged"]) for round_ in figures] == [(4, 4)] * 2
     assert [(round_["bytes-down"], round_["bytes-up"]) for round_ in figures] == [
         (row.bytes_down, row.bytes_up) for row in rows
     ]
     count, size = downloads(tmp_path / "workspace")
-    assert count == 3 * 4
+    assert count == 2 * 4
     assert size == pytest.approx(sum(row.bytes_down for row in rows), rel=0.01)
 
 
@@ -111,7 +111,7 @@ def test_a_killed_job_goes_on_from_the_last_whole_round(simulator, tmp_path):
 
 
 def test_a_killed_site_costs_one_round_its_update_and_the_others_go_on(simulator, tmp_path):
-    started = simulator("--clients", "3", "--rounds", "8", "--timeout", "20", "--set", *FASTER)
+    started = simulator("--clients", "3", "--rounds", "5", "--timeout", "20", "--set", *FASTER)
     wait_for_round(1, tmp_path / "state", started)
     commands = processes(tmp_path).items()
     (site,) = [pid for pid, command in commands if "simulator_worker" in command and "--client site-2 " in command]
@@ -119,5 +119,5 @@ def test_a_killed_site_costs_one_round_its_update_and_the_others_go_on(simulator
     assert started.wait(PATIENCE) == 0
     rounds = [(round_["clients"], round_["merged"], round_["dropped"]) for round_ in history(tmp_path / "state")]
     before = rounds.index((3, 2, 1))
-    assert before >= 1
-    assert rounds == [(3, 3, 0)] * before + [(3, 2, 1)] + [(2, 2, 0)] * (7 - before)
+    assert 1 <= before < 4
+    assert rounds == [(3, 3, 0)] * before + [(3, 2, 1)] + [(2, 2, 0)] * (4 - before)
