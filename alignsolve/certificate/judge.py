@@ -15,10 +15,10 @@ from alignsolve.certificate.bound import bound as price_bound
 from alignsolve.certificate.exact_bound import exact_bound
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, confirm, contradiction
-from alignsolve.certificate.worth import Worth, worth
+from alignsolve.certificate.worth import Worth, is_optimum, worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
-from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
+from alignsolve.numerics import REFUTED, FloatArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
@@ -58,6 +58,11 @@ def judge(
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
     if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
         prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
+    stats = {"solver": name, **answer.stats}
+    if proof is Proof.SOLVER:
+        stats.setdefault("confirmed_by", [])
+    else:
+        stats.pop("confirmed_by", None)
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
         problem=problem,
@@ -70,7 +75,7 @@ def judge(
         prices=prices,
         witness=witness,
         runtime=time.monotonic() - started,
-        stats={"solver": name, **answer.stats, **({"rejected": rejected} if rejected else {})},
+        stats=stats | ({"rejected": rejected} if rejected else {}),
     )
 
 
@@ -122,7 +127,7 @@ def _best_bound(
     if prices is None:
         return price_bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
     value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
-    if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
+    if checked and not is_optimum(problem, value, checked.worth):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
             value = min(value, exact_bound(problem, prices))
@@ -151,11 +156,11 @@ def _decide(
         if general and answer.infeasible:
             return Status.INFEASIBLE, Proof.SOLVER, -math.inf
         return Status.UNKNOWN, Proof.NONE, min(bound, claimed)
-    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    objective = checked.worth.objective
     if general:  # a load within its tolerance above a capacity earns more than prices allow for
         bound = max(bound, objective)
-    if is_proven(bound, objective, magnitude):
+    if is_optimum(problem, bound, checked.worth):
         return Status.OPTIMAL, Proof.PRICES, bound
-    if is_proven(claimed, objective, magnitude):
+    if is_optimum(problem, claimed, checked.worth):
         return Status.OPTIMAL, Proof.SOLVER, claimed
     return Status.FEASIBLE, Proof.NONE, min(bound, claimed)

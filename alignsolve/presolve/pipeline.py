@@ -37,6 +37,9 @@ RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bound
 PART_SECONDS = 0.1
 """Time that the smallest part should have: child processes and checks take hundredths of a second."""
 
+SIMPLER = "prices of the simpler problem"
+"""What ``stats["confirmed_by"]`` says where our own bound of the simpler problem closes the gap."""
+
 Ask = Callable[[AlignmentProblem, float, WarmStart, int | None, ProgressHook | None], Answer]
 """Asks the solver: ``ask(problem, deadline, warm_start, threads, progress)``."""
 
@@ -181,7 +184,7 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     sums are made where rounding decides. The price of an expert without bounds becomes 0, which proves the most.
     """
     if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
-        return replace(answer, infeasible=True)
+        return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [SIMPLER]})
     given = usable_prices(problem, answer)
     if given is None:
         return answer
@@ -189,6 +192,8 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     if problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound):
         return replace(answer, prices=prices)
     claimed, lifted = bound(problem, prices, threads=threads, deadline=deadline)
+    if claimed <= answer.bound:
+        answer = replace(answer, stats={**answer.stats, "confirmed_by": [SIMPLER]})
     if problem.class_ is ProblemClass.CARDINALITY and not is_proven(claimed, claimed - 2.0 * lifted, 0.0):
         claimed = min(claimed, exact_bound(problem, prices))
     return replace(answer, prices=prices, bound=min(answer.bound, claimed))

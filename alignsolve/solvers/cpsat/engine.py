@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -21,6 +21,9 @@ from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
+
+if TYPE_CHECKING:
+    from alignsolve.solvers.cpsat.search import Settings
 
 UNBOUNDED = 2**62
 """Value of a row's bound that stands for no bound."""
@@ -98,12 +101,13 @@ class Engine:
         hint.vars.extend(list(range(self.num_pairs)))
         hint.values.extend(taken.astype(np.int64).tolist())
 
-    def solve(self, *, seconds: float, seed: int, workers: int, gap: float) -> Iterator[Outcome]:
+    def solve(self, settings: "Settings", *, seconds: float) -> Iterator[Outcome]:
         """Yield every solution as soon as it is found, then the final outcome."""
         solver = cp_model.CpSolver()
-        solver.parameters.num_workers = workers
-        solver.parameters.random_seed = seed % 2**31
-        solver.parameters.relative_gap_limit = gap
+        solver.parameters.num_workers = settings.workers
+        solver.parameters.random_seed = settings.seed % 2**31
+        solver.parameters.relative_gap_limit = settings.gap
+        solver.parameters.cp_model_presolve = settings.presolve
         solver.parameters.absolute_gap_limit = 0.0
         solver.parameters.presolve_inclusion_work_limit = 0
         if math.isfinite(seconds):

@@ -1,0 +1,88 @@
+"""The second opinions on a claim of one back end, and what our own methods know of it.
+
+HiGHS and CP-SAT confirm each other. HiGHS with and without its presolve are two opinions as well, and so are CP-SAT
+with and without its own: their known faults lie in one of the two only. Where the numbers of a problem are of very
+different sizes, HiGHS's tolerances hide the small ones. Then CP-SAT, which computes in whole numbers, is asked first.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import RealArray
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solver import Answer, WarmStart
+from alignsolve.solvers.common.second_opinion import Opinion
+from alignsolve.solvers.greedy.incumbent import GREEDY
+
+TAME = 2.0**20
+"""Largest ratio of two numbers of one kind in a problem that a back end's tolerances of 1e-6 to 1e-7 suit."""
+
+
+def opinions(problem: AlignmentProblem, *, besides: str, seed: int) -> list[Opinion]:
+    """List the opinions on a claim, the likeliest to be quick and right first.
+
+    Parameters
+    ----------
+    problem
+        What is solved.
+    besides
+        Who made the claim: "highs", "cbc" or "cpsat".
+    seed
+        For the back ends' random numbers.
+    """
+    return sorted(_all(problem, besides, seed), key=lambda opinion: _is_whole(opinion) != is_wild(problem))
+
+
+def own_answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
+    """Yield what our own methods know of a problem that is called infeasible: alignments, or a witness."""
+    yield Answer(Alignment.from_pairs([], [], problem.num_clients))
+    for answer in GREEDY.answers(problem, deadline, WarmStart()):
+        if isinstance(answer, Answer):
+            yield answer
+
+
+def is_wild(problem: AlignmentProblem) -> bool:
+    """Whether numbers of one kind differ so much in size that a back end's tolerances may hide some of them."""
+    allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
+    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
+    kinds = [np.concatenate([problem.values()[allowed].astype(np.float64), penalties[np.isfinite(penalties)]])]
+    if problem.client_load is not None:
+        kinds.append(problem.client_load[allowed])
+    if problem.expert_cost is not None:
+        kinds += [problem.expert_cost[allowed][:, r] for r in range(problem.expert_cost.shape[2])]
+    return any(_spread(kind) > TAME for kind in kinds)
+
+
+def _spread(values: RealArray) -> float:
+    """The largest size of some numbers as a multiple of the smallest one that is not 0."""
+    sizes = np.abs(values[values != 0])
+    return float(sizes.max() / sizes.min()) if len(sizes) else 1.0
+
+
+def _is_whole(opinion: Opinion) -> bool:
+    return opinion.name.startswith("cpsat")
+
+
+def _all(problem: AlignmentProblem, besides: str, seed: int) -> list[Opinion]:
+    from alignsolve.solvers.cpsat import search as cpsat  # noqa: PLC0415  (back ends are loaded when they are asked)
+    from alignsolve.solvers.ilp import search as ilp  # noqa: PLC0415
+    from alignsolve.solvers.ilp.backends import Settings  # noqa: PLC0415
+
+    def highs(name: str, *, other: bool) -> Opinion:
+        settings = Settings("highs", 0.0, seed, msg=False, folder=Path(), other=other)
+        return Opinion(name, partial(ilp.Search.last, problem, settings))
+
+    def whole(name: str, *, presolve: bool) -> Opinion:
+        settings = cpsat.Settings(seed=seed, presolve=presolve)
+        return Opinion(name, partial(cpsat.Search.last, problem, settings))
+
+    mine = {
+        "highs": [highs("highs, presolve turned", other=True), whole("cpsat", presolve=True)],
+        "cbc": [highs("highs", other=False), whole("cpsat", presolve=True)],
+        "cpsat": [highs("highs", other=False)],
+    }[besides]
+    return [*mine, whole("cpsat, no presolve", presolve=False)]
