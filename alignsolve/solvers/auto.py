@@ -19,8 +19,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import OPTIMALITY, relative_gap
+from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
@@ -102,8 +103,8 @@ class Auto:
             return True
         if answer.x is None or answer.prices is None:
             return False
-        gap = relative_gap(problem.bound(answer.prices), problem.objective(answer.x))
-        return gap <= max(self.gap, OPTIMALITY)
+        bound, reached = problem.bound(answer.prices), worth(problem, answer.x)
+        return relative_gap(bound, reached.objective) <= self.gap or is_optimum(problem, bound, reached)
 
 
 def flow_solver(problem: AlignmentProblem) -> Solver:

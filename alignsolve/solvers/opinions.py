@@ -69,6 +69,7 @@ def _is_whole(opinion: Opinion) -> bool:
 
 def _all(problem: AlignmentProblem, besides: str, seed: int) -> list[Opinion]:
     from alignsolve.solvers.cpsat import search as cpsat  # noqa: PLC0415  (back ends are loaded when they are asked)
+    from alignsolve.solvers.cpsat.settings import Settings as WholeSettings  # noqa: PLC0415
     from alignsolve.solvers.ilp import search as ilp  # noqa: PLC0415
     from alignsolve.solvers.ilp.backends import Settings  # noqa: PLC0415
 
@@ -77,7 +78,7 @@ def _all(problem: AlignmentProblem, besides: str, seed: int) -> list[Opinion]:
         return Opinion(name, partial(ilp.Search.last, problem, settings))
 
     def whole(name: str, *, presolve: bool) -> Opinion:
-        settings = cpsat.Settings(seed=seed, presolve=presolve)
+        settings = WholeSettings(seed=seed, presolve=presolve)
         return Opinion(name, partial(cpsat.Search.last, problem, settings))
 
     mine = {

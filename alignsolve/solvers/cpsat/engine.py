@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -20,10 +20,8 @@ from ortools.sat.python.cp_model_helper import CpSolverStatus
 from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common.integer_program import Verdict
+from alignsolve.solvers.cpsat.settings import Settings
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
-
-if TYPE_CHECKING:
-    from alignsolve.solvers.cpsat.search import Settings
 
 UNBOUNDED = 2**62
 """Value of a row's bound that stands for no bound."""
@@ -101,7 +99,7 @@ class Engine:
         hint.vars.extend(list(range(self.num_pairs)))
         hint.values.extend(taken.astype(np.int64).tolist())
 
-    def solve(self, settings: "Settings", *, seconds: float) -> Iterator[Outcome]:
+    def solve(self, settings: Settings, *, seconds: float) -> Iterator[Outcome]:
         """Yield every solution as soon as it is found, then the final outcome."""
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = settings.workers

@@ -7,7 +7,7 @@ Other solvers ask this search for theirs.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alignsolve.certificate.violations import violations
@@ -20,6 +20,7 @@ from alignsolve.solver import Answer, Progress, WarmStart
 from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles
+from alignsolve.solvers.cpsat.settings import Settings
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 if TYPE_CHECKING:
@@ -33,16 +34,6 @@ Without it CP-SAT would be killed before it returns its incumbent and its bound.
 """
 SECONDS_PER_PAIR = 2e-6
 """Seconds to build the model, per pair."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of CP-SAT: ``gap``, ``workers`` and ``seed`` as in ``CpSat``; whether it simplifies the program."""
-
-    gap: float = 0.0
-    workers: int = 1
-    seed: int = 0
-    presolve: bool = True
 
 
 class Search:

@@ -20,7 +20,8 @@ from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.second_opinion import with_second_opinion
-from alignsolve.solvers.cpsat.search import Search, Settings
+from alignsolve.solvers.cpsat.search import Search
+from alignsolve.solvers.cpsat.settings import Settings
 from alignsolve.solvers.greedy.incumbent import GREEDY
 from alignsolve.solvers.opinions import opinions, own_answers
 

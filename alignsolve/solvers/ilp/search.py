@@ -38,6 +38,8 @@ Without it the back end would be killed before it returns its incumbent.
 """
 AGREES = 1e-7
 """Largest relative difference between a back end's bound and the objective of its optimal x."""
+NEARLY_ONE = 0.5
+"""Largest difference between the two where objectives are whole numbers: they differ by 1 at least."""
 WHOLE = 1e-6
 """A relaxation is integral if all its values are this close to 0 or 1."""
 SECONDS_PER_PAIR = 5e-6
@@ -137,7 +139,10 @@ class Search:
             return self._finished(alignment, best)
         best = self._finished(alignment, replace(best, stats=self._told()))
         reached = self.problem.objective(best.x)
-        if self.settings.gap == 0.0 and relative_gap(best.bound, reached) <= AGREES:
+        near = relative_gap(best.bound, reached) <= AGREES
+        if self.problem.integral:
+            near = near and best.bound - reached < NEARLY_ONE
+        if self.settings.gap == 0.0 and near:
             # The back end calls this x optimal. Its bound differs only because its x is not exactly integral.
             return replace(best, bound=reached)
         return best
