@@ -18,6 +18,7 @@ from alignsolve.certificate.judge import judge
 from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
 from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.validation import is_number
 from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved
 from alignsolve.problem import AlignmentProblem, Feature
@@ -161,8 +162,8 @@ def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
 def _checked_limit(time_limit: float | None) -> float:
     if time_limit is None:
         return math.inf
-    if not time_limit >= 0:
-        raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
+    if not is_number(time_limit) or not time_limit >= 0:
+        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
 
 
@@ -170,7 +171,7 @@ def _check_arguments(problem: Any, seed: Any, threads: Any) -> None:
     if not isinstance(problem, AlignmentProblem):
         kind = type(problem).__name__
         raise TypeError(f"problem must be an AlignmentProblem, not {kind}; make one: AlignmentProblem(fitness)")
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}; it must be a whole number, 0 or more")
     if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
         raise ValueError(f"threads is {threads!r}; it must be a whole number, 1 or more, or None for all cores")
@@ -221,8 +222,8 @@ def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
             raise ValueError(f"a solver is a name or a callable, not {name}")
         if isinstance(solver, type):
             raise ValueError(f"{name} is a class; make an instance: {name}()")
-    if not 0.0 <= gap < math.inf:
-        raise ValueError(f"gap is {gap}; it must be 0 or more, and finite")
+    if not is_number(gap) or not 0.0 <= gap < math.inf:
+        raise ValueError(f"gap is {gap!r}; it must be 0 or more, and finite")
     if gap and is_dataclass(call) and not isinstance(call, type) and any(f.name == "gap" for f in fields(call)):
         call = replace(call, gap=gap)
     return name, call

@@ -16,6 +16,7 @@ from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
 from alignsolve.data.blocks import ClientBlock, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.labels import matched
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
@@ -91,7 +92,9 @@ class AlignmentProblem:
     Raises
     ------
     ValueError
-        If an argument cannot be part of a problem; the message names the field, the client and the expert.
+        If an argument cannot be part of a problem; the message names the field, the client and the expert. Masked
+        arrays are refused, as their mask would be lost. A labelled array (a Series, a data frame) is matched by its
+        labels, and refused if they are not those of the fitness.
 
     Examples
     --------
@@ -120,6 +123,8 @@ class AlignmentProblem:
 
     def __post_init__(self) -> None:
         """Broadcast and validate every field; after that each is an array of its full shape, or None."""
+        for field, array in matched(self.__dict__).items():
+            self._set(field, array)
         self._set("fitness", validation.fitness(self.fitness))
         n, e = self.shape
         clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
@@ -165,7 +170,7 @@ class AlignmentProblem:
             return
         n, e = self.shape
         group = validation.counts("expert_group", self.expert_group, (e,), ("num_experts",))
-        num_groups = int(group.max(initial=-1)) + 1
+        num_groups = validation.number_of_groups(group, (self.group_capacity, self.group_demand))
         shape, axes = (n, num_groups), ("num_clients", "num_groups")
         capacity = e if self.group_capacity is None else self.group_capacity
         demand = 0 if self.group_demand is None else self.group_demand
