@@ -19,6 +19,7 @@ from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
 from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.validation import is_number
+from alignsolve.data.watched import LateError, Watch
 from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved
 from alignsolve.problem import AlignmentProblem, Feature
@@ -108,24 +109,24 @@ def solve(
     _check_arguments(problem, seed, threads)
     name, call = resolve(solver, gap=gap)
     began = time.monotonic()
-    simpler = simplify(problem, call) if presolve else Presolved(problem)
+    watch, watched = Watch.of(problem)
+    simpler = simplify(watched, call) if presolve else Presolved(watched)
     seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
         _prepare(simpler, call)
     started = time.monotonic() - seconds
-    answer = _answer_without_solver(problem)
+    watch.until = started + limit
+    answer = _answer_without_solver(problem.unread())
     if answer is None:
-        kept_back = checking_seconds(problem, limit, threads) if limit < math.inf else 0.0
+        kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
         ask = _asking(name, call, seed, throw)
         answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
     solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
-    if throw:
-        _raise_failure(solution)
-    return solution
+    return _raise_failure(solution) if throw else solution
 
 
 def prepare(problem: AlignmentProblem, solver: Solver) -> None:
@@ -197,6 +198,8 @@ def _asking(name: str, call: Solver, seed: int, throw: bool) -> pipeline.Ask:
     ) -> Answer:
         try:
             answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        except LateError as error:
+            answer = Answer(stats={"stopped": str(error)})
         except SolveError as error:
             if throw or isinstance(error, UnsupportedError):
                 raise
@@ -271,11 +274,12 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
     return WarmStart(alignment, prices)
 
 
-def _raise_failure(solution: Solution) -> None:
+def _raise_failure(solution: Solution) -> Solution:
     if solution.status is Status.INFEASIBLE:
         raise InfeasibleError(solution.explain(), solution)
     if solution.assigned is None:
         raise SolveError(solution.explain(), solution)
+    return solution
 
 
 def describe_solvers() -> Mapping[str, Capabilities]:

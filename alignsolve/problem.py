@@ -14,7 +14,7 @@ from alignsolve.certificate.violations import violations as find_violations
 from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
-from alignsolve.data.blocks import ClientBlock, block_rows
+from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.labels import matched
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
@@ -320,6 +320,18 @@ class AlignmentProblem:
         if not self.has_switching_costs:
             return self.stored.values
         return np.concatenate([block.value[block.allowed] for block in self.blocks()] or [self.stored.values])
+
+    def with_fitness(self, fitness: RealArray | RowBlocks) -> "AlignmentProblem":
+        """Return the same problem with a fitness of the same shape and kind, which is not validated again."""
+        other = object.__new__(AlignmentProblem)
+        other.__dict__.update(self.__dict__, fitness=fitness)
+        return other
+
+    def unread(self) -> "AlignmentProblem":
+        """Return the same problem for what needs no fitness: all are 0 if they would be read in blocks."""
+        if not isinstance(self.fitness, RowBlocks):
+            return self
+        return self.with_fitness(np.broadcast_to(np.zeros(1, dtype=self.fitness.dtype), self.shape))
 
     def to_dense(self) -> "AlignmentProblem":
         """Return the same problem with full matrices: num_clients · num_experts numbers each. Only on request."""

@@ -18,10 +18,15 @@ from alignsolve.certificate.witness import Witness, confirm, contradiction
 from alignsolve.certificate.worth import Worth, is_optimum, worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.watched import LateError, Watch
 from alignsolve.numerics import REFUTED, FloatArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
+
+GRACE, LEAST_GRACE = 0.5, 1.0
+"""How much longer than a time limit the check may read fitness that is not in memory: a share of the limit, and the
+fewest seconds. An alignment that was found is worth that much."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,16 @@ def judge(
     deadline the bound is computed more cheaply, and may be higher.
     """
     started = time.monotonic() if started is None else started
-    checked, broken = _check_alignment(problem, answer, threads)
-    witness = None if checked else _check_witness(problem, answer)
+    given, unread = problem, problem.unread()
+    grace = 0.0 if answer.x is None else max(GRACE * (deadline - started), LEAST_GRACE)
+    _, problem = Watch.of(problem, until=deadline + grace, compares=True)
+    checked, broken = _check_alignment(problem, unread, answer, threads)
+    witness = None if checked else _check_witness(unread, answer)
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
     bound = math.inf if witness else _best_bound(problem, prices, checked, threads, deadline)
     if bound == -math.inf and not checked:
-        witness = contradiction(problem)
+        witness = contradiction(unread)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
     if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
         prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
@@ -65,7 +73,7 @@ def judge(
         stats.pop("confirmed_by", None)
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
-        problem=problem,
+        problem=given,
         status=status,
         proof=proof,
         assigned=checked.alignment if checked else None,
@@ -79,18 +87,23 @@ def judge(
     )
 
 
-def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
-    """Check the alignment; None, and the reason, if it is not feasible."""
+def _check_alignment(
+    problem: AlignmentProblem, unread: AlignmentProblem, answer: Answer, threads: int | None
+) -> tuple[_Checked | None, str]:
+    """Check the alignment; None, and the reason, if it is not feasible, or the fitness was not read in time."""
     if answer.x is None:
         return None, ""
     try:
         alignment = as_alignment(answer.x, *problem.shape)
     except ValueError as error:
         return None, f"what it returned is not an alignment: {error}"
-    broken = violations(problem, alignment)
+    broken = violations(unread, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
-    return _Checked(alignment, worth(problem, alignment, threads=threads)), ""
+    try:
+        return _Checked(alignment, worth(problem, alignment, threads=threads)), ""
+    except LateError as error:
+        return None, f"the alignment it returned is feasible, but its objective is unknown: {error}"
 
 
 def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
@@ -123,10 +136,14 @@ def _best_bound(
     threads: int | None,
     deadline: float,
 ) -> Number:
-    """Return the bound from the prices, or from prices of zero, which are always valid."""
+    """Return the bound from the prices, or from prices of zero, which are always valid; inf if it took too long."""
     if prices is None:
-        return price_bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
-    value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
+        prices = np.zeros(problem.num_experts)
+        checked = None
+    try:
+        value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
+    except LateError:
+        return math.inf
     if checked and not is_optimum(problem, value, checked.worth):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:

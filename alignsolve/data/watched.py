@@ -1,0 +1,94 @@
+"""Fitness that is read in blocks, watched: reads keep a time limit, and values that change between reads are noticed.
+
+A certificate compares an objective and a bound that come from two passes over the fitness. They prove something only if
+both passes have seen the same values. And a source may be so slow that one pass takes longer than the time limit.
+"""
+
+import math
+import time
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from alignsolve.data.blocks import RowBlocks
+from alignsolve.numerics import BoolArray, IntArray, RealArray
+
+Watchable = TypeVar("Watchable", bound=Any)
+
+
+class LateError(TimeoutError):
+    """The time is up, and the fitness is not read to the end."""
+
+
+@dataclass
+class Watch:
+    """Watches the reads of one fitness.
+
+    Attributes
+    ----------
+    fitness
+        What is read.
+    eligible
+        (num_clients, num_experts) the pairs whose fitness must be finite; None: all.
+    until
+        On the clock of :func:`time.monotonic`: a read that begins later raises :class:`LateError`.
+    compares
+        Whether each block must be as it was when it was read before.
+    sums
+        The checksum of each block that was read, by its first client and the client after its last.
+    """
+
+    fitness: RowBlocks
+    eligible: BoolArray | None = None
+    until: float = math.inf
+    compares: bool = False
+    sums: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, problem: Watchable, **settings: Any) -> "tuple[Watch, Watchable]":
+        """Return a watch, and the problem with its fitness watched; the problem itself if that is in memory."""
+        watch = cls(problem.fitness, problem.eligible, **settings)
+        return watch, problem.with_fitness(watch.watched()) if isinstance(problem.fitness, RowBlocks) else problem
+
+    def watched(self) -> RowBlocks:
+        """Return the same fitness; every read is watched."""
+        take = None if self.fitness.take is None else self._take
+        return replace(self.fitness, read=self._read, take=take)
+
+    def _read(self, start: int, stop: int) -> RealArray:
+        self._look_at_the_clock()
+        block = self.fitness[start:stop]
+        self._check_finite(block, np.arange(start, stop))
+        if self.compares:
+            known = self.sums.setdefault((start, stop), found := zlib.crc32(np.ascontiguousarray(block).data))
+            if known != found:
+                raise ValueError(f"fitness of clients {start} .. {stop - 1} changed between two reads; RowBlocks.read "
+                                 "must return the same values every time")  # fmt: skip
+        return block
+
+    def _take(self, rows: IntArray) -> RealArray:
+        self._look_at_the_clock()
+        block = self.fitness.pick(rows)
+        self._check_finite(block, rows)
+        return block
+
+    def _look_at_the_clock(self) -> None:
+        if time.monotonic() > self.until:
+            raise LateError("the time limit came before the fitness was read")
+
+    def _check_finite(self, block: RealArray, rows: IntArray) -> None:
+        """Refuse NaN and infinity of eligible pairs: there were none when the problem was made."""
+        if block.dtype.kind in "iu":
+            return
+        with np.errstate(invalid="ignore"):
+            if np.isfinite(block.sum(dtype=np.float64)):
+                return
+        bad = ~np.isfinite(block)
+        if self.eligible is not None:
+            bad &= self.eligible[rows]
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            raise ValueError(f"fitness of client {rows[i]}, expert {j} was read as {block[i, j]}; it was finite when "
+                             "the problem was made, and RowBlocks must return the same values every time")  # fmt: skip
