@@ -60,7 +60,8 @@ class AlignmentProblem:
     Parameters
     ----------
     fitness
-        (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`.
+        (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`:
+        then only the first block is read here, and the values of each other one are checked whenever it is read.
         Or a matrix of ``scipy.sparse``: then only stored pairs are eligible, a stored 0 too, and nothing of the full
         size is made. ``required``, ``previous`` and a ``switching_cost`` for each pair are sparse matrices as well;
         there are no client loads and no budgets.

@@ -51,22 +51,31 @@ def _stored_fitness(pairs: StoredPairs) -> StoredPairs:
 
 
 def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
-    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible."""
-    limit = MAX_INTEGER if np.dtype(matrix.dtype).kind in "iu" else MAX_FLOAT
+    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible.
+
+    Of a fitness that is not in memory only the first block is read; the others are checked whenever they are read.
+    """
     num_clients, num_experts = matrix.shape
     step = block_rows(num_experts)
-    for start in range(0, num_clients, step):
-        block = matrix[start : start + step]
-        low, high = block.min(initial=0).item(), block.max(initial=0).item()
-        if low >= -limit and high <= limit:
-            continue
-        wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
-        bad = ~((wide >= -limit) & (wide <= limit))
-        if eligible is not None:
-            bad &= eligible[start : start + step]
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            _refuse_entry("fitness", block[i, j], limit, int(start + i), int(j))
+    for start in range(0, min(num_clients, step) if isinstance(matrix, RowBlocks) else num_clients, step):
+        rows = slice(start, min(start + step, num_clients))
+        check_block(matrix[rows], None if eligible is None else eligible[rows], rows)
+
+
+def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntArray) -> None:
+    """Check the fitness of some clients; ``rows`` names them."""
+    limit = MAX_INTEGER if block.dtype.kind in "iu" else MAX_FLOAT
+    low, high = block.min(initial=0).item(), block.max(initial=0).item()
+    if low >= -limit and high <= limit:
+        return
+    wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
+    bad = ~((wide >= -limit) & (wide <= limit))
+    if eligible is not None:
+        bad &= eligible
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        client = rows.start + i if isinstance(rows, slice) else rows[i]
+        _refuse_entry("fitness", block[i, j], limit, int(client), int(j))
 
 
 def _refuse_entry(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import BoolArray, IntArray, RealArray
+from alignsolve.numerics import IntArray, RealArray
 
 Watchable = TypeVar("Watchable", bound=Any)
 
@@ -30,8 +30,6 @@ class Watch:
     ----------
     fitness
         What is read.
-    eligible
-        (num_clients, num_experts) the pairs whose fitness must be finite; None: all.
     until
         On the clock of :func:`time.monotonic`: a read that begins later raises :class:`LateError`.
     compares
@@ -41,7 +39,6 @@ class Watch:
     """
 
     fitness: RowBlocks
-    eligible: BoolArray | None = None
     until: float = math.inf
     compares: bool = False
     sums: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -49,7 +46,7 @@ class Watch:
     @classmethod
     def of(cls, problem: Watchable, **settings: Any) -> "tuple[Watch, Watchable]":
         """Return a watch, and the problem with its fitness watched; the problem itself if that is in memory."""
-        watch = cls(problem.fitness, problem.eligible, **settings)
+        watch = cls(problem.fitness, **settings)
         return watch, problem.with_fitness(watch.watched()) if isinstance(problem.fitness, RowBlocks) else problem
 
     def watched(self) -> RowBlocks:
@@ -60,7 +57,6 @@ class Watch:
     def _read(self, start: int, stop: int) -> RealArray:
         self._look_at_the_clock()
         block = self.fitness[start:stop]
-        self._check_finite(block, np.arange(start, stop))
         if self.compares:
             known = self.sums.setdefault((start, stop), found := zlib.crc32(np.ascontiguousarray(block).data))
             if known != found:
@@ -70,25 +66,8 @@ class Watch:
 
     def _take(self, rows: IntArray) -> RealArray:
         self._look_at_the_clock()
-        block = self.fitness.pick(rows)
-        self._check_finite(block, rows)
-        return block
+        return self.fitness.pick(rows)
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() > self.until:
             raise LateError("the time limit came before the fitness was read")
-
-    def _check_finite(self, block: RealArray, rows: IntArray) -> None:
-        """Refuse NaN and infinity of eligible pairs: there were none when the problem was made."""
-        if block.dtype.kind in "iu":
-            return
-        with np.errstate(invalid="ignore"):
-            if np.isfinite(block.sum(dtype=np.float64)):
-                return
-        bad = ~np.isfinite(block)
-        if self.eligible is not None:
-            bad &= self.eligible[rows]
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            raise ValueError(f"fitness of client {rows[i]}, expert {j} was read as {block[i, j]}; it was finite when "
-                             "the problem was made, and RowBlocks must return the same values every time")  # fmt: skip
