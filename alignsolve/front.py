@@ -21,6 +21,7 @@ from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.validation import is_number
 from alignsolve.data.watched import LateError, Watch
 from alignsolve.presolve import pipeline
+from alignsolve.presolve.far_bounds import move_far_bounds
 from alignsolve.presolve.pipeline import Presolved
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
@@ -45,6 +46,10 @@ SOLVERS = {
     "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
+
+
+LARGEST_PRICE, FEW_CLIENTS = 1e6, 1024
+"""Prices of a warm start above this many times the fitness, as the first clients show it, are not used."""
 
 
 def solve(
@@ -110,7 +115,7 @@ def solve(
     name, call = resolve(solver, gap=gap)
     began = time.monotonic()
     watch, watched = Watch.of(problem)
-    simpler = simplify(watched, call) if presolve else Presolved(watched)
+    simpler = simplify(watched, call, wanted=presolve)
     seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
     warm = _read_warm_start(problem, warm_start)
@@ -143,21 +148,26 @@ def _prepare(simpler: Presolved, solver: Solver) -> None:
         prepare_checks(problem)
 
 
-def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
+def simplify(problem: AlignmentProblem, solver: Solver, *, wanted: bool = True) -> Presolved:
     """Presolve a problem for a solver.
 
     The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not
-    take what the presolve makes.
+    take what the presolve makes. Only bounds far beyond any load are moved in any case, for most back ends cannot count
+    so far.
     """
     declared = capabilities(solver)
+    moved = move_far_bounds(problem) if declared.presolve else None
+    near, before = (problem, ()) if moved is None else (moved.problem, (moved,))
     if (
-        not declared.presolve
+        not (declared.presolve and wanted)
         or problem.stored is not None
         or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS
     ):
-        return Presolved(problem)
-    simpler = pipeline.presolve(problem)
-    return simpler if simpler.problem.features <= declared.takes else Presolved(problem)
+        return Presolved(problem, before)
+    simpler = pipeline.presolve(near)
+    if not simpler.problem.features <= declared.takes:
+        return Presolved(problem, before)
+    return replace(simpler, given=problem, reductions=(*before, *simpler.reductions))
 
 
 def _checked_limit(time_limit: float | None) -> float:
@@ -271,7 +281,19 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
         prices = np.asarray(prices, dtype=np.float64)
         if prices.shape != (problem.num_experts,) or not np.isfinite(prices).all():
             raise ValueError(f"warm_start prices must be {problem.num_experts} finite numbers, one per expert")
+        unit_loads = problem.client_load is None
+        if unit_loads and np.abs(prices).max(initial=0.0) > LARGEST_PRICE * _scale(problem):
+            prices = None  # they would blur the fitness, and say nothing about it
     return WarmStart(alignment, prices)
+
+
+def _scale(problem: AlignmentProblem) -> float:
+    """The size of the fitness of the first clients, and of the penalties: what prices are made of."""
+    block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
+    value = block.value if block.allowed is None else block.value[block.allowed]
+    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
+    sizes = np.concatenate([np.abs(value.astype(np.float64)).ravel(), penalties[np.isfinite(penalties)]])
+    return float(sizes.max(initial=0.0))
 
 
 def _raise_failure(solution: Solution) -> Solution:
