@@ -21,8 +21,7 @@ from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.validation import is_number
 from alignsolve.data.watched import LateError, Watch
 from alignsolve.presolve import pipeline
-from alignsolve.presolve.far_bounds import move_far_bounds
-from alignsolve.presolve.pipeline import Presolved
+from alignsolve.presolve.pipeline import Presolved, tamed
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
@@ -152,12 +151,11 @@ def simplify(problem: AlignmentProblem, solver: Solver, *, wanted: bool = True) 
     """Presolve a problem for a solver.
 
     The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not
-    take what the presolve makes. Only bounds far beyond any load are moved in any case, for most back ends cannot count
-    so far.
+    take what the presolve makes. Only extreme numbers are scaled and bounds far beyond any load are moved in any case,
+    as most back ends cannot compute with them.
     """
     declared = capabilities(solver)
-    moved = move_far_bounds(problem) if declared.presolve else None
-    near, before = (problem, ()) if moved is None else (moved.problem, (moved,))
+    near, before = tamed(problem) if declared.presolve else (problem, ())
     if (
         not (declared.presolve and wanted)
         or problem.stored is not None

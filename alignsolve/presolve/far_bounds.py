@@ -27,7 +27,8 @@ def move_far_bounds(problem: AlignmentProblem) -> Reduction | None:
     if problem.client_load is None and not _are_far(bounds.demand, bounds.capacity, float(problem.num_clients)):
         return None
     load = largest_loads(problem)
-    near = np.maximum(np.ceil(2.0 * load), 1.0)
+    near = 2.0 * load if problem.client_load is not None and not problem.integral else np.ceil(2.0 * load)
+    near = np.where(load > 0, near, 1.0)
     far_demand = soft_demand & (bounds.demand > FAR * near)
     far_capacity = finite & (bounds.capacity > FAR * near)
     if not (far_demand | far_capacity).any():

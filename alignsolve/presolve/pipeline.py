@@ -18,6 +18,7 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import is_proven
 from alignsolve.presolve.budgets import count_budgets
 from alignsolve.presolve.components import components, couples
+from alignsolve.presolve.far_bounds import move_far_bounds
 from alignsolve.presolve.groups import drop_groups
 from alignsolve.presolve.idle_bounds import drop_idle_bounds
 from alignsolve.presolve.impossible_pairs import drop_impossible_pairs
@@ -25,6 +26,7 @@ from alignsolve.presolve.joint_progress import JointProgress
 from alignsolve.presolve.loads import count_loads
 from alignsolve.presolve.parts import Split, is_infeasible, usable_prices
 from alignsolve.presolve.reduction import Reduction, Rule
+from alignsolve.presolve.scale import scale_extremes
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import Answer, ProgressHook, WarmStart
@@ -140,6 +142,17 @@ class Presolved:
             if is_infeasible(answer):
                 break
         return split.join(answers)
+
+
+def tamed(problem: AlignmentProblem) -> tuple[AlignmentProblem, tuple[Reduction, ...]]:
+    """Scale extreme numbers and move far bounds: what back ends cannot compute with; itself if it is tame."""
+    reductions: list[Reduction] = []
+    for rule in (move_far_bounds, scale_extremes):
+        reduction = rule(problem)
+        if reduction is not None:
+            reductions.append(reduction)
+            problem = reduction.problem
+    return problem, tuple(reductions)
 
 
 def _leaves_time(split: Split, deadline: float) -> bool:

@@ -191,4 +191,4 @@ class Network:
         limit = np.iinfo(np.int64).max / (4.0 * (len(self.supply) + 2) ** 2)
         if largest == 0.0 or (largest <= limit and np.array_equal(cost, np.floor(cost))):
             return cost.astype(np.int64)
-        return np.rint(np.ldexp(cost, math.floor(math.log2(limit / largest)))).astype(np.int64)
+        return np.rint(np.ldexp(cost, math.floor(math.log2(limit) - math.log2(largest)))).astype(np.int64)
