@@ -82,7 +82,8 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
         fields |= {name: np.ldexp(getattr(problem, name), -load) for name in ("expert_capacity", "expert_demand")}
         fields["client_load"] = np.ldexp(problem.client_load, -load)
     if cost is not None and cost.any():
-        fields["client_budget"] = np.ldexp(problem.client_budget, -cost)
+        budget = np.ldexp(problem.client_budget, -cost)
+        fields["client_budget"] = np.where(budget > 2.0**MOST, np.inf, budget)  # no costs come near
         fields["expert_cost"] = np.ldexp(problem.expert_cost, -cost[:, None, :])
     return Rescaled(changed(problem, **fields), value, load)
 
