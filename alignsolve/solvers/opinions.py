@@ -5,8 +5,8 @@ with and without its own: their known faults lie in one of the two only. Where t
 different sizes, HiGHS's tolerances hide the small ones. Then CP-SAT, which computes in whole numbers, is asked first.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from alignsolve.solver import Answer, WarmStart
 from alignsolve.solvers.common.second_opinion import Opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
 
+WHOLE = "cpsat"
+"""How the names of opinions begin that come from computing with whole numbers."""
 TAME = 2.0**20
 """Largest ratio of two numbers of one kind in a problem that a back end's tolerances of 1e-6 to 1e-7 suit."""
 
@@ -45,6 +47,12 @@ def own_answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
             yield answer
 
 
+def trusted(problem: AlignmentProblem) -> Callable[[str], bool]:
+    """Return a test whether the arithmetic of a back end suits a problem: CP-SAT's does, others' if it is tame."""
+    wild = cache(lambda: is_wild(problem))
+    return lambda name: name.startswith(WHOLE) or not wild()
+
+
 def is_wild(problem: AlignmentProblem) -> bool:
     """Whether numbers of one kind differ so much in size that a back end's tolerances may hide some of them."""
     allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
@@ -64,7 +72,7 @@ def _spread(values: RealArray) -> float:
 
 
 def _is_whole(opinion: Opinion) -> bool:
-    return opinion.name.startswith("cpsat")
+    return opinion.name.startswith(WHOLE)
 
 
 def _all(problem: AlignmentProblem, besides: str, seed: int) -> list[Opinion]:

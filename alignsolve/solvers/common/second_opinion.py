@@ -47,6 +47,7 @@ def with_second_opinion(
     first: str,
     others: Callable[[], Sequence[Opinion]],
     witnesses: Callable[[], Iterator[Answer]],
+    trusted: Callable[[str], bool],
     deadline: float,
 ) -> Iterator[Answer | Progress]:
     """Pass on what a back end yields; a claim that ends the search is held back until another opinion agrees.
@@ -62,8 +63,10 @@ def with_second_opinion(
     others
         Called when there is a claim: the opinions to ask, in this order, until one agrees.
     witnesses
-        Called when there is a claim of infeasibility: answers of our own methods, any of which may contradict it by an
-        alignment, or prove it by a witness.
+        Called when there is a claim: answers of our own methods, any of which may contradict it by an alignment, or
+        prove infeasibility by a witness.
+    trusted
+        Whether the arithmetic of a back end, given its name, suits this problem. One of those who agree must be such.
     deadline
         On the clock of :func:`time.monotonic`. The others share the time that the first one left.
 
@@ -82,7 +85,7 @@ def with_second_opinion(
         else:
             yield message
     if last is not None and _is_claim(problem, last):
-        yield from _Inquiry(problem, first, last, deadline).answers(others(), witnesses)
+        yield from _Inquiry(problem, first, last, deadline).answers(others(), witnesses(), trusted)
 
 
 class _Inquiry:
@@ -95,14 +98,15 @@ class _Inquiry:
         self.worth: Worth | None = None
         self._take(claim.x)
 
-    def answers(self, others: Sequence[Opinion], witnesses: Callable[[], Iterator[Answer]]) -> Iterator[Answer]:
+    def answers(
+        self, others: Sequence[Opinion], witnesses: Iterator[Answer], trusted: Callable[[str], bool]
+    ) -> Iterator[Answer]:
         """Ask one after the other, until two agree; yield what is known after each."""
-        if self.best is None:
-            for own in witnesses():
-                if self._is_proof(own):
-                    yield replace(own, stats={**self.claim.stats, **own.stats})
-                    return
-                self._take(own.x)
+        for own in witnesses:
+            if self._is_proof(own):
+                yield replace(own, stats={**self.claim.stats, **own.stats})
+                return
+            self._take(own.x)
         for k, other in enumerate(others):
             now = time.monotonic()
             if now >= self.deadline:
@@ -118,12 +122,12 @@ class _Inquiry:
             self._take(found.x)
             self.opinions[other.name] = found
             agreed = self._agreed()
-            if agreed is not None:
+            if agreed is not None and any(map(trusted, self._agreeing())):
                 yield agreed
                 return
             yield self._known()
         alone = self._agreeing()
-        doubt = f"only {alone[0]} says so" if alone else "the back ends disagree"
+        doubt = f"only {' and '.join(alone)} says so" if alone else "the back ends disagree"
         known = self._known()
         yield replace(known, stats={**known.stats, "doubted": doubt})
 

@@ -23,7 +23,7 @@ from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.cpsat.search import Search
 from alignsolve.solvers.cpsat.settings import Settings
 from alignsolve.solvers.greedy.incumbent import GREEDY
-from alignsolve.solvers.opinions import opinions, own_answers
+from alignsolve.solvers.opinions import opinions, own_answers, trusted
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class CpSat:
                 first="cpsat",
                 others=lambda: opinions(problem, besides="cpsat", seed=seed),
                 witnesses=lambda: own_answers(problem, deadline),
+                trusted=trusted(problem),
                 deadline=deadline,
             )
 

@@ -25,7 +25,7 @@ from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
 from alignsolve.solvers.ilp.backends import Backend, Settings
 from alignsolve.solvers.ilp.search import Search
-from alignsolve.solvers.opinions import opinions, own_answers
+from alignsolve.solvers.opinions import opinions, own_answers, trusted
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Ilp:
                     first=self.backend,
                     others=lambda: opinions(problem, besides=self.backend, seed=seed),
                     witnesses=lambda: own_answers(problem, deadline),
+                    trusted=trusted(problem),
                     deadline=deadline,
                 )
 

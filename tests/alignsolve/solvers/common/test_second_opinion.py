@@ -23,7 +23,9 @@ def found(x: list[list[bool]] | BoolArray | None = None, **claim: object) -> Ans
     return Answer(alignment, **claim)  # type: ignore[arg-type]
 
 
-def asked(first: Answer, *others: Answer | SolveError, own: tuple[Answer, ...] = ()) -> Answer:
+def asked(
+    first: Answer, *others: Answer | SolveError, own: tuple[Answer, ...] = (), distrusted: tuple[str, ...] = ()
+) -> Answer:
     """Return the last answer after these opinions; the ones before it claim nothing."""
 
     def opinion(name: str, answer: Answer | SolveError) -> Opinion:
@@ -35,7 +37,9 @@ def asked(first: Answer, *others: Answer | SolveError, own: tuple[Answer, ...] =
         return Opinion(name, ask)
 
     named = [opinion(f"other {k}", answer) for k, answer in enumerate(others)]
-    *before, last = with_second_opinion(PROBLEM, iter([first]), "first", lambda: named, lambda: iter(own), math.inf)
+    *before, last = with_second_opinion(
+        PROBLEM, iter([first]), "first", lambda: named, lambda: iter(own), lambda name: name not in distrusted, math.inf
+    )
     assert all(isinstance(each, Answer) and not each.infeasible for each in before)
     assert isinstance(last, Answer)
     return last
@@ -72,10 +76,38 @@ def test_infeasibility_needs_two_words_and_no_alignment():
     assert refuted.x is not None
 
 
+def test_what_our_own_methods_know_refutes_an_optimum_on_which_two_agree():
+    wrong = found(BEST[0], bound=WORSE)
+    answer = asked(wrong, wrong, own=(found(BEST[1]),))
+    assert PROBLEM.objective(answer.x) == OPTIMUM
+    assert "confirmed_by" not in answer.stats
+
+
+def test_one_of_those_who_agree_must_be_trusted():
+    claim = found(BEST[1], bound=OPTIMUM)
+    assert "confirmed_by" not in asked(claim, claim, distrusted=("first", "other 0")).stats
+    assert asked(claim, claim, claim, distrusted=("first", "other 0")).stats["confirmed_by"][-1] == "other 1"
+
+
+@pytest.mark.parametrize("solver", ["ilp", "ilp-cbc", "cpsat", "auto"])
+def test_penalties_beyond_all_fitness_do_not_hide_the_empty_alignment(solver: str):
+    """HiGHS with and without its presolve called an objective of -5.6e35 optimal; nothing taken costs nothing."""
+    problem = AlignmentProblem(
+        [[700.0, 2e-4, 700.0], [5e-5, -5.0, 5.0], [2e-5, 2e-3, 300.0]],
+        client_capacity=[1, 0, 2],
+        client_load=[3e91, 3e92, 5e91],
+        expert_capacity=[3e-202, 2e-201, 5e-202],
+        overload_penalty=[3e42, 1.5e45, 7e-57],
+    )
+    solution = solve(problem, solver)
+    assert solution.bound >= 0.0
+    assert solution.status is not Status.OPTIMAL or solution.objective == 0.0
+
+
 def test_the_cardinality_class_needs_no_opinions():
     problem = AlignmentProblem([[1.0, 2.0]])
     word = Answer(infeasible=True)
-    assert list(with_second_opinion(problem, iter([word]), "first", list, lambda: iter(()), math.inf)) == [word]
+    assert list(with_second_opinion(problem, iter([word]), "first", list, lambda: iter(()), bool, math.inf)) == [word]
 
 
 @pytest.mark.parametrize("name", ["ilp", "ilp-cbc", "cpsat", "auto"])
