@@ -95,7 +95,8 @@ def relative_gap(bound: Number, objective: Number) -> float:
 def is_proven(bound: Number, objective: Number, magnitude: float, *, whole: bool = False) -> bool:
     """Whether ``bound`` proves ``objective`` optimal; ``magnitude`` is the sum of |fitness| over selected pairs.
 
-    Where all objectives are ``whole`` numbers there is no tolerance: a better one would be better by 1 at least.
+    Where all objectives are ``whole`` numbers the tolerance is the last digit of a float: a better one would be better
+    by 1 at least.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def is_proven(bound: Number, objective: Number, magnitude: float, *, whole: bool
     (True, False)
     """
     if whole:
-        return bool(bound < objective + 1)
+        return bool(bound < objective + 1) or relative_gap(bound, objective) <= EPSILON
     if relative_gap(bound, objective) <= OPTIMALITY:
         return True
     return bool(bound - objective <= CANCELLATION * magnitude)

@@ -76,9 +76,9 @@ def contradiction(problem: ProblemView) -> Witness | None:
     bounds = problem.experts
     # Each such expert alone is a contradiction, so all together are one.
     crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least
-    crossed |= bounds.least > _most_that_all_give(problem) * (1.0 + FEASIBILITY)
-    if crossed.any():
-        found = confirm(problem, crossed, "demand")
+    starved = bounds.least > _most_that_all_give(problem) * (1.0 + FEASIBILITY)
+    for experts in (crossed, starved):
+        found = confirm(problem, experts, "demand") if experts.any() else None
         if found is not None:
             return found
     return row_witness(problem)
