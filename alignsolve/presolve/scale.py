@@ -2,7 +2,7 @@
 
 A fitness of 1e-300 or 1e139 is a fitness like any other in another unit. But back ends compare with tolerances such as
 1e-7, multiply and add. Fitness and penalties have one unit, the loads of an expert have one, and so have a client's
-costs of a resource. No digit is lost, except of numbers that are smaller than others by a factor of 10³⁰⁰.
+costs of a resource. No digit is lost: where the smallest number would become too small to be kept, all stay larger.
 """
 
 import math
@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import BoolArray, IntArray, RealArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, changed
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, WarmStart
 
 EXTREME = 64
 """Binary digits above and below 1 within which nothing is scaled."""
+DEEPEST = 1000
+"""Binary digits below 1 that a number may have after scaling: 1021 keep all digits."""
 MOST = 400
 """Binary digits above 1 that no number has after scaling; 465 are allowed."""
 FEW_CLIENTS = 1024
@@ -67,7 +69,7 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
         return None
     load = np.zeros(problem.num_experts, dtype=np.int64)
     if problem.client_load is not None:
-        load = _exponents(np.where(_allowed(problem), problem.client_load, 0.0).max(axis=0, initial=0.0))
+        load = _exponents(np.where(_allowed(problem), problem.client_load, 0.0), axis=0)
     value = _unit_of_values(problem, load)
     cost = None if problem.expert_cost is None else _units_of_costs(problem)
     if not value and not load.any() and (cost is None or not cost.any()):
@@ -97,7 +99,11 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
         return 0
     block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
     sizes = np.abs(block.value if block.allowed is None else np.where(block.allowed, block.value, 0.0))
-    value = int(_exponents(np.array([sizes.max(initial=0.0)]))[0])
+    value = int(_exponents(sizes.astype(np.float64).ravel(), axis=0))
+    if value and not np.array_equal(
+        np.ldexp(np.ldexp(problem.fitness, -value), value), problem.fitness, equal_nan=True
+    ):
+        return 0
     penalties = np.stack([problem.overload_penalty, problem.shortfall_penalty])
     paid = np.isfinite(penalties) & (penalties > 0)
     largest = int(np.where(paid, np.frexp(np.where(paid, penalties, 1.0))[1] + load, -MOST).max(initial=-MOST))
@@ -107,9 +113,11 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
 def _units_of_costs(problem: AlignmentProblem) -> IntArray:
     """(num_clients, num_resources) exponents of the largest cost, or of a smaller budget."""
     allowed = _allowed(problem)[:, :, None]
-    largest = np.where(allowed, problem.expert_cost, 0.0).max(axis=1, initial=0.0)
+    cost = np.where(allowed, problem.expert_cost, 0.0)
+    largest = cost.max(axis=1, initial=0.0)
     budget = np.where(np.isfinite(problem.client_budget), problem.client_budget, 0.0)
-    exponents = _exponents(np.where(budget > 0, np.minimum(largest, budget), largest))
+    within = np.where((budget > 0)[:, None, :], np.minimum(cost, budget[:, None, :]), cost)
+    exponents = _exponents(within, axis=1)
     too_large = np.frexp(largest)[1] - exponents > MOST
     return np.where(too_large, np.frexp(largest)[1] - MOST, exponents)
 
@@ -118,10 +126,17 @@ def _allowed(problem: AlignmentProblem) -> BoolArray:
     return np.ones((1, 1), dtype=np.bool_) if problem.eligible is None else problem.eligible
 
 
-def _exponents(sizes: RealArray) -> IntArray:
-    """Exponents of the powers of two next to some sizes; 0 where these are not extreme."""
-    exponents = np.frexp(sizes)[1].astype(np.int64)
-    return np.where((sizes > 0) & (np.abs(exponents) > EXTREME), exponents, 0)
+def _exponents(sizes: FloatArray, *, axis: int) -> IntArray:
+    """Exponents of the largest sizes along an axis; 0 where these are not extreme.
+
+    A smaller one where the smallest size above 0 would lose its digits.
+    """
+    largest = sizes.max(axis=axis, initial=0.0)
+    smallest = np.where(sizes > 0, sizes, np.inf).min(axis=axis, initial=np.inf)
+    exponents = np.frexp(largest)[1].astype(np.int64)
+    least = np.frexp(np.where(np.isfinite(smallest), smallest, 1.0))[1].astype(np.int64)
+    scaled = np.where((largest > 0) & (np.abs(exponents) > EXTREME), np.minimum(exponents, least + DEEPEST), 0)
+    return scaled.astype(np.int64)
 
 
 def _times_two_to(number: float, exponent: int) -> float:

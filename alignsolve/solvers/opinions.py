@@ -18,6 +18,8 @@ from alignsolve.solver import Answer, WarmStart
 from alignsolve.solvers.common.second_opinion import Opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
 
+LOST = 2.0**500
+"""Ratio beyond which no back end is believed: dividing by a unit would turn the small numbers into 0."""
 WHOLE = "cpsat"
 """How the names of opinions begin that come from computing with whole numbers."""
 TAME = 2.0**20
@@ -49,12 +51,17 @@ def own_answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
 
 def trusted(problem: AlignmentProblem) -> Callable[[str], bool]:
     """Return a test whether the arithmetic of a back end suits a problem: CP-SAT's does, others' if it is tame."""
-    wild = cache(lambda: is_wild(problem))
-    return lambda name: name.startswith(WHOLE) or not wild()
+    spread = cache(lambda: _largest_spread(problem))
+    return lambda name: spread() <= (LOST if name.startswith(WHOLE) else TAME)
 
 
 def is_wild(problem: AlignmentProblem) -> bool:
     """Whether numbers of one kind differ so much in size that a back end's tolerances may hide some of them."""
+    return _largest_spread(problem) > TAME
+
+
+def _largest_spread(problem: AlignmentProblem) -> float:
+    """The largest ratio of two numbers of one kind: of values and penalties, of loads, or of the costs of a resource."""
     allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
     penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
     kinds = [np.concatenate([problem.values()[allowed].astype(np.float64), penalties[np.isfinite(penalties)]])]
@@ -62,13 +69,14 @@ def is_wild(problem: AlignmentProblem) -> bool:
         kinds.append(problem.client_load[allowed])
     if problem.expert_cost is not None:
         kinds += [problem.expert_cost[allowed][:, r] for r in range(problem.expert_cost.shape[2])]
-    return any(_spread(kind) > TAME for kind in kinds)
+    return max(map(_spread, kinds))
 
 
 def _spread(values: RealArray) -> float:
     """The largest size of some numbers as a multiple of the smallest one that is not 0."""
     sizes = np.abs(values[values != 0])
-    return float(sizes.max() / sizes.min()) if len(sizes) else 1.0
+    with np.errstate(over="ignore"):
+        return float(sizes.max() / sizes.min()) if len(sizes) else 1.0
 
 
 def _is_whole(opinion: Opinion) -> bool:

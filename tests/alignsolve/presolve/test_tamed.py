@@ -103,3 +103,12 @@ def test_tame_problems_stay_as_they_are():
     assert tamed(problem) == (problem, ())
     assert move_far_bounds(problem) is None
     assert scale_extremes(problem) is None
+
+
+@pytest.mark.parametrize("solver", ["auto", "ilp", "cpsat"])
+def test_no_number_becomes_0(solver: str):
+    """A fitness of 1.5e-214 beside -1e119 is something; scaled to the latter it would be nothing."""
+    problem = AlignmentProblem([[1.5e-214, -1e119]], client_budget=1.0, expert_cost=[1.0, 0.5])
+    solution = solve(problem, solver)
+    assert solution.bound >= 1.5e-214
+    assert solution.status is not Status.OPTIMAL or solution.objective == 1.5e-214
