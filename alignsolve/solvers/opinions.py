@@ -61,7 +61,7 @@ def is_wild(problem: AlignmentProblem) -> bool:
 
 
 def _largest_spread(problem: AlignmentProblem) -> float:
-    """The largest ratio of two numbers of one kind: of values and penalties, of loads, or of the costs of a resource."""
+    """The largest ratio of two numbers of one kind: of values and penalties, of loads, or of costs."""
     allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
     penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
     kinds = [np.concatenate([problem.values()[allowed].astype(np.float64), penalties[np.isfinite(penalties)]])]
