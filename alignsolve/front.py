@@ -18,8 +18,10 @@ from alignsolve.certificate.judge import judge
 from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
 from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.validation import is_number
+from alignsolve.data.watched import LateError, Watch
 from alignsolve.presolve import pipeline
-from alignsolve.presolve.pipeline import Presolved
+from alignsolve.presolve.pipeline import Presolved, tamed
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
@@ -43,6 +45,10 @@ SOLVERS = {
     "topk": "alignsolve.solvers.baseline:TopK",
 }
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
+
+
+LARGEST_PRICE, FEW_CLIENTS = 1e6, 1024
+"""Prices of a warm start above this many times the fitness, as the first clients show it, are not used."""
 
 
 def solve(
@@ -107,24 +113,24 @@ def solve(
     _check_arguments(problem, seed, threads)
     name, call = resolve(solver, gap=gap)
     began = time.monotonic()
-    simpler = simplify(problem, call) if presolve else Presolved(problem)
+    watch, watched = Watch.of(problem)
+    simpler = simplify(watched, call, wanted=presolve)
     seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
         _prepare(simpler, call)
     started = time.monotonic() - seconds
-    answer = _answer_without_solver(problem)
+    watch.until = started + limit
+    answer = _answer_without_solver(problem.unread())
     if answer is None:
-        kept_back = checking_seconds(problem, limit, threads) if limit < math.inf else 0.0
+        kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
         ask = _asking(name, call, seed, throw)
         answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
     solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
-    if throw:
-        _raise_failure(solution)
-    return solution
+    return _raise_failure(solution) if throw else solution
 
 
 def prepare(problem: AlignmentProblem, solver: Solver) -> None:
@@ -141,28 +147,32 @@ def _prepare(simpler: Presolved, solver: Solver) -> None:
         prepare_checks(problem)
 
 
-def simplify(problem: AlignmentProblem, solver: Solver) -> Presolved:
+def simplify(problem: AlignmentProblem, solver: Solver, *, wanted: bool = True) -> Presolved:
     """Presolve a problem for a solver.
 
     The problem stays as it is if it is small or sparse, if the solver does not allow a presolve, or if it could not
-    take what the presolve makes.
+    take what the presolve makes. Only extreme numbers are scaled and bounds far beyond any load are moved in any case,
+    as most back ends cannot compute with them.
     """
     declared = capabilities(solver)
+    near, before = tamed(problem) if declared.presolve else (problem, ())
     if (
-        not declared.presolve
+        not (declared.presolve and wanted)
         or problem.stored is not None
         or problem.num_clients * problem.num_experts < pipeline.PRESOLVE_PAIRS
     ):
-        return Presolved(problem)
-    simpler = pipeline.presolve(problem)
-    return simpler if simpler.problem.features <= declared.takes else Presolved(problem)
+        return Presolved(problem, before)
+    simpler = pipeline.presolve(near)
+    if not simpler.problem.features <= declared.takes:
+        return Presolved(problem, before)
+    return replace(simpler, given=problem, reductions=(*before, *simpler.reductions))
 
 
 def _checked_limit(time_limit: float | None) -> float:
     if time_limit is None:
         return math.inf
-    if not time_limit >= 0:
-        raise ValueError(f"time_limit is {time_limit}; it must be a number of seconds, 0 or more, or None")
+    if not is_number(time_limit) or not time_limit >= 0:
+        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds, 0 or more, or None")
     return float(time_limit)
 
 
@@ -170,7 +180,7 @@ def _check_arguments(problem: Any, seed: Any, threads: Any) -> None:
     if not isinstance(problem, AlignmentProblem):
         kind = type(problem).__name__
         raise TypeError(f"problem must be an AlignmentProblem, not {kind}; make one: AlignmentProblem(fitness)")
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}; it must be a whole number, 0 or more")
     if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
         raise ValueError(f"threads is {threads!r}; it must be a whole number, 1 or more, or None for all cores")
@@ -196,6 +206,8 @@ def _asking(name: str, call: Solver, seed: int, throw: bool) -> pipeline.Ask:
     ) -> Answer:
         try:
             answer = call(problem, deadline=deadline, warm_start=warm, seed=seed, threads=threads, progress=progress)
+        except LateError as error:
+            answer = Answer(stats={"stopped": str(error)})
         except SolveError as error:
             if throw or isinstance(error, UnsupportedError):
                 raise
@@ -221,8 +233,8 @@ def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
             raise ValueError(f"a solver is a name or a callable, not {name}")
         if isinstance(solver, type):
             raise ValueError(f"{name} is a class; make an instance: {name}()")
-    if not 0.0 <= gap < math.inf:
-        raise ValueError(f"gap is {gap}; it must be 0 or more, and finite")
+    if not is_number(gap) or not 0.0 <= gap < math.inf:
+        raise ValueError(f"gap is {gap!r}; it must be 0 or more, and finite")
     if gap and is_dataclass(call) and not isinstance(call, type) and any(f.name == "gap" for f in fields(call)):
         call = replace(call, gap=gap)
     return name, call
@@ -267,14 +279,27 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
         prices = np.asarray(prices, dtype=np.float64)
         if prices.shape != (problem.num_experts,) or not np.isfinite(prices).all():
             raise ValueError(f"warm_start prices must be {problem.num_experts} finite numbers, one per expert")
+        unit_loads = problem.client_load is None
+        if unit_loads and np.abs(prices).max(initial=0.0) > LARGEST_PRICE * _scale(problem):
+            prices = None  # they would blur the fitness, and say nothing about it
     return WarmStart(alignment, prices)
 
 
-def _raise_failure(solution: Solution) -> None:
+def _scale(problem: AlignmentProblem) -> float:
+    """The size of the fitness of the first clients, and of the penalties: what prices are made of."""
+    block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
+    value = block.value if block.allowed is None else block.value[block.allowed]
+    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
+    sizes = np.concatenate([np.abs(value.astype(np.float64)).ravel(), penalties[np.isfinite(penalties)]])
+    return float(sizes.max(initial=0.0))
+
+
+def _raise_failure(solution: Solution) -> Solution:
     if solution.status is Status.INFEASIBLE:
         raise InfeasibleError(solution.explain(), solution)
     if solution.assigned is None:
         raise SolveError(solution.explain(), solution)
+    return solution
 
 
 def describe_solvers() -> Mapping[str, Capabilities]:

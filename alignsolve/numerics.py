@@ -92,8 +92,19 @@ def relative_gap(bound: Number, objective: Number) -> float:
     return float((bound - objective) / max(abs(bound), abs(objective)))
 
 
-def is_proven(bound: Number, objective: Number, magnitude: float) -> bool:
-    """Whether ``bound`` proves ``objective`` optimal; ``magnitude`` is the sum of |fitness| over selected pairs."""
+def is_proven(bound: Number, objective: Number, magnitude: float, *, whole: bool = False) -> bool:
+    """Whether ``bound`` proves ``objective`` optimal; ``magnitude`` is the sum of |fitness| over selected pairs.
+
+    Where all objectives are ``whole`` numbers the tolerance is the last digit of a float: a better one would be better
+    by 1 at least.
+
+    Examples
+    --------
+    >>> is_proven(2_000_000_005.1, 2_000_000_004, 2e9), is_proven(2_000_000_005.1, 2_000_000_004, 2e9, whole=True)
+    (True, False)
+    """
+    if whole:
+        return bool(bound < objective + 1) or relative_gap(bound, objective) <= EPSILON
     if relative_gap(bound, objective) <= OPTIMALITY:
         return True
     return bool(bound - objective <= CANCELLATION * magnitude)

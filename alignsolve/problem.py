@@ -14,8 +14,9 @@ from alignsolve.certificate.violations import violations as find_violations
 from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
-from alignsolve.data.blocks import ClientBlock, block_rows
+from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.labels import matched
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
@@ -59,7 +60,8 @@ class AlignmentProblem:
     Parameters
     ----------
     fitness
-        (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`.
+        (num_clients, num_experts), floats or integers, finite where eligible, higher is better. Or :class:`RowBlocks`:
+        then only the first block is read here, and the values of each other one are checked whenever it is read.
         Or a matrix of ``scipy.sparse``: then only stored pairs are eligible, a stored 0 too, and nothing of the full
         size is made. ``required``, ``previous`` and a ``switching_cost`` for each pair are sparse matrices as well;
         there are no client loads and no budgets.
@@ -91,7 +93,9 @@ class AlignmentProblem:
     Raises
     ------
     ValueError
-        If an argument cannot be part of a problem; the message names the field, the client and the expert.
+        If an argument cannot be part of a problem; the message names the field, the client and the expert. Masked
+        arrays are refused, as their mask would be lost. A labelled array (a Series, a data frame) is matched by its
+        labels, and refused if they are not those of the fitness.
 
     Examples
     --------
@@ -120,6 +124,8 @@ class AlignmentProblem:
 
     def __post_init__(self) -> None:
         """Broadcast and validate every field; after that each is an array of its full shape, or None."""
+        for field, array in matched(self.__dict__).items():
+            self._set(field, array)
         self._set("fitness", validation.fitness(self.fitness))
         n, e = self.shape
         clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
@@ -165,7 +171,7 @@ class AlignmentProblem:
             return
         n, e = self.shape
         group = validation.counts("expert_group", self.expert_group, (e,), ("num_experts",))
-        num_groups = int(group.max(initial=-1)) + 1
+        num_groups = validation.number_of_groups(group, (self.group_capacity, self.group_demand))
         shape, axes = (n, num_groups), ("num_clients", "num_groups")
         capacity = e if self.group_capacity is None else self.group_capacity
         demand = 0 if self.group_demand is None else self.group_demand
@@ -315,6 +321,18 @@ class AlignmentProblem:
         if not self.has_switching_costs:
             return self.stored.values
         return np.concatenate([block.value[block.allowed] for block in self.blocks()] or [self.stored.values])
+
+    def with_fitness(self, fitness: RealArray | RowBlocks) -> "AlignmentProblem":
+        """Return the same problem with a fitness of the same shape and kind, which is not validated again."""
+        other = object.__new__(AlignmentProblem)
+        other.__dict__.update(self.__dict__, fitness=fitness)
+        return other
+
+    def unread(self) -> "AlignmentProblem":
+        """Return the same problem for what needs no fitness: all are 0 if they would be read in blocks."""
+        if not isinstance(self.fitness, RowBlocks):
+            return self
+        return self.with_fitness(np.broadcast_to(np.zeros(1, dtype=self.fitness.dtype), self.shape))
 
     def to_dense(self) -> "AlignmentProblem":
         """Return the same problem with full matrices: num_clients · num_experts numbers each. Only on request."""

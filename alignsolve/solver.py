@@ -74,7 +74,8 @@ class Answer:
     infeasible
         The back end has proven by exhaustion that there is none. Counts only for the general class.
     stats
-        Anything worth reporting: iterations, seconds of the back end.
+        Anything worth reporting: iterations, seconds of the back end. ``stats["confirmed_by"]`` lists the back ends
+        that agree on ``bound`` or ``infeasible``.
     """
 
     x: Alignment | Any | None = None

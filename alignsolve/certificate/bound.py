@@ -50,7 +50,7 @@ def bound(problem: ProblemView, prices: FloatArray, *, threads: int | None = Non
         magnitude += size
     if problem.integral and all(isinstance(row, int) for row in rows):
         if _whole(experts_term, experts_size):
-            return Bound(sum(rows) + int(total(experts_term)), 0.0)
+            return Bound(sum(rows) + sum(map(int, experts_term.tolist())), 0.0)
         exactly = sum(experts_exactly(problem, projected))
         if exactly == int(exactly):
             return Bound(sum(rows) + int(exactly), 0.0)

@@ -15,13 +15,18 @@ from alignsolve.certificate.bound import bound as price_bound
 from alignsolve.certificate.exact_bound import exact_bound
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, confirm, contradiction
-from alignsolve.certificate.worth import Worth, worth
+from alignsolve.certificate.worth import Worth, is_optimum, worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
-from alignsolve.numerics import REFUTED, FloatArray, Number, is_proven
+from alignsolve.data.watched import LateError, Watch
+from alignsolve.numerics import REFUTED, FloatArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
+
+GRACE, LEAST_GRACE = 0.5, 1.0
+"""How much longer than a time limit the check may read fitness that is not in memory: a share of the limit, and the
+fewest seconds. An alignment that was found is worth that much."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,27 @@ def judge(
     deadline the bound is computed more cheaply, and may be higher.
     """
     started = time.monotonic() if started is None else started
-    checked, broken = _check_alignment(problem, answer, threads)
-    witness = None if checked else _check_witness(problem, answer)
+    given, unread = problem, problem.unread()
+    grace = 0.0 if answer.x is None else max(GRACE * (deadline - started), LEAST_GRACE)
+    _, problem = Watch.of(problem, until=deadline + grace, compares=True)
+    checked, broken = _check_alignment(problem, unread, answer, threads)
+    witness = None if checked else _check_witness(unread, answer)
     prices, unpriced = _check_prices(problem, answer)
     claimed, refuted = _check_bound(problem, answer, checked)
     bound = math.inf if witness else _best_bound(problem, prices, checked, threads, deadline)
     if bound == -math.inf and not checked:
-        witness = contradiction(problem)
+        witness = contradiction(unread)
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
     if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
         prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
+    stats = {"solver": name, **answer.stats}
+    if proof is Proof.SOLVER:
+        stats.setdefault("confirmed_by", [])
+    else:
+        stats.pop("confirmed_by", None)
     rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
     return Solution(
-        problem=problem,
+        problem=given,
         status=status,
         proof=proof,
         assigned=checked.alignment if checked else None,
@@ -70,22 +83,27 @@ def judge(
         prices=prices,
         witness=witness,
         runtime=time.monotonic() - started,
-        stats={"solver": name, **answer.stats, **({"rejected": rejected} if rejected else {})},
+        stats=stats | ({"rejected": rejected} if rejected else {}),
     )
 
 
-def _check_alignment(problem: AlignmentProblem, answer: Answer, threads: int | None) -> tuple[_Checked | None, str]:
-    """Check the alignment; None, and the reason, if it is not feasible."""
+def _check_alignment(
+    problem: AlignmentProblem, unread: AlignmentProblem, answer: Answer, threads: int | None
+) -> tuple[_Checked | None, str]:
+    """Check the alignment; None, and the reason, if it is not feasible, or the fitness was not read in time."""
     if answer.x is None:
         return None, ""
     try:
         alignment = as_alignment(answer.x, *problem.shape)
     except ValueError as error:
         return None, f"what it returned is not an alignment: {error}"
-    broken = violations(problem, alignment)
+    broken = violations(unread, alignment)
     if broken:
         return None, f"the alignment it returned breaks constraints: {'; '.join(broken)}"
-    return _Checked(alignment, worth(problem, alignment, threads=threads)), ""
+    try:
+        return _Checked(alignment, worth(problem, alignment, threads=threads)), ""
+    except LateError as error:
+        return None, f"the alignment it returned is feasible, but its objective is unknown: {error}"
 
 
 def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
@@ -118,11 +136,15 @@ def _best_bound(
     threads: int | None,
     deadline: float,
 ) -> Number:
-    """Return the bound from the prices, or from prices of zero, which are always valid."""
+    """Return the bound from the prices, or from prices of zero, which are always valid; inf if it took too long."""
     if prices is None:
-        return price_bound(problem, np.zeros(problem.num_experts), threads=threads, deadline=deadline).value
-    value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
-    if checked and not is_proven(value, checked.worth.objective, checked.worth.magnitude):
+        prices = np.zeros(problem.num_experts)
+        checked = None
+    try:
+        value, lifted = price_bound(problem, prices, threads=threads, deadline=deadline)
+    except LateError:
+        return math.inf
+    if checked and not is_optimum(problem, value, checked.worth):
         rounding_decides = value - checked.worth.objective <= 4.0 * lifted
         if rounding_decides and problem.class_ is ProblemClass.CARDINALITY:
             value = min(value, exact_bound(problem, prices))
@@ -151,11 +173,11 @@ def _decide(
         if general and answer.infeasible:
             return Status.INFEASIBLE, Proof.SOLVER, -math.inf
         return Status.UNKNOWN, Proof.NONE, min(bound, claimed)
-    objective, magnitude = checked.worth.objective, checked.worth.magnitude
+    objective = checked.worth.objective
     if general:  # a load within its tolerance above a capacity earns more than prices allow for
         bound = max(bound, objective)
-    if is_proven(bound, objective, magnitude):
+    if is_optimum(problem, bound, checked.worth):
         return Status.OPTIMAL, Proof.PRICES, bound
-    if is_proven(claimed, objective, magnitude):
+    if is_optimum(problem, claimed, checked.worth):
         return Status.OPTIMAL, Proof.SOLVER, claimed
     return Status.FEASIBLE, Proof.NONE, min(bound, claimed)

@@ -74,12 +74,25 @@ def named(mask: BoolArray, what: str) -> str:
 def contradiction(problem: ProblemView) -> Witness | None:
     """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
     bounds = problem.experts
-    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least  # each alone is one, so all together are one
-    if crossed.any():
-        found = confirm(problem, crossed, "demand")
+    # Each such expert alone is a contradiction, so all together are one.
+    crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least
+    starved = bounds.least > _most_that_all_give(problem) * (1.0 + FEASIBILITY)
+    for experts in (crossed, starved):
+        found = confirm(problem, experts, "demand") if experts.any() else None
         if found is not None:
             return found
     return row_witness(problem)
+
+
+def _most_that_all_give(problem: ProblemView) -> FloatArray | float:
+    """A load that no expert exceeds if all clients take it, (num_experts,) or one for all; inf where nobody asks."""
+    if problem.client_load is None:
+        return float(problem.num_clients)
+    if not problem.experts.hard_demand.any():
+        return np.inf
+    load = problem.client_load
+    most: FloatArray = (load if problem.eligible is None else np.where(problem.eligible, load, 0.0)).sum(axis=0)
+    return most
 
 
 def row_witness(problem: ProblemView) -> Witness | None:

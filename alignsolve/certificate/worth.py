@@ -9,7 +9,7 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import FloatArray, IntArray, Number, total
+from alignsolve.numerics import FloatArray, IntArray, Number, is_proven, total
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.subproblem.dispatch import is_large
 
@@ -42,6 +42,11 @@ def worth(problem: ProblemView, alignment: Alignment, *, threads: int | None = N
     compiled = sums_are_compiled(problem)
     values, sizes = _compiled_totals(problem, alignment, threads) if compiled else _selected_totals(problem, alignment)
     return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), math.fsum(sizes), load)
+
+
+def is_optimum(problem: ProblemView, bound: Number, reached: Worth) -> bool:
+    """Whether an upper bound proves that nothing is worth more than what was reached; exactly, where that is whole."""
+    return is_proven(bound, reached.objective, reached.magnitude, whole=problem.integral)
 
 
 def sums_are_compiled(problem: ProblemView) -> bool:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock, RowBlocks
 from alignsolve.data.stored import Slots, StoredPairs
-from alignsolve.data.validation import unspread
+from alignsolve.data.validation import check_block, unspread
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
 
 
@@ -15,6 +15,8 @@ def client_block(problem: Any, rows: slice | IntArray, start: int, stop: int) ->
     """Read rows of an :class:`~alignsolve.AlignmentProblem`, numbered start..stop-1; views where possible."""
     slots = None if problem.stored is None else problem.stored.slots(rows)
     fitness = _read(problem.fitness, rows, slots)
+    if isinstance(problem.fitness, RowBlocks):
+        check_block(fitness, _read(problem.eligible, rows, None), rows)
     return ClientBlock(
         start=start,
         stop=stop,

@@ -1,13 +1,18 @@
 """Reads the fields of a problem: broadcasts shapes, checks values, and names field and place in every error."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import RowBlocks, block_rows
+from alignsolve.data.labels import refuse_mask
 from alignsolve.data.stored import StoredPairs, is_sparse, read_stored
 from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, IntArray, RealArray
+
+EMPTY_GROUPS = 1024
+"""Groups without experts that a problem may have, unless it gives bounds for more."""
 
 
 def fitness(given: Any) -> RealArray | RowBlocks | StoredPairs:
@@ -46,22 +51,31 @@ def _stored_fitness(pairs: StoredPairs) -> StoredPairs:
 
 
 def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
-    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible."""
-    limit = MAX_INTEGER if np.dtype(matrix.dtype).kind in "iu" else MAX_FLOAT
+    """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible.
+
+    Of a fitness that is not in memory only the first block is read; the others are checked whenever they are read.
+    """
     num_clients, num_experts = matrix.shape
     step = block_rows(num_experts)
-    for start in range(0, num_clients, step):
-        block = matrix[start : start + step]
-        low, high = block.min(initial=0).item(), block.max(initial=0).item()
-        if low >= -limit and high <= limit:
-            continue
-        wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
-        bad = ~((wide >= -limit) & (wide <= limit))
-        if eligible is not None:
-            bad &= eligible[start : start + step]
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            _refuse_entry("fitness", block[i, j], limit, int(start + i), int(j))
+    for start in range(0, min(num_clients, step) if isinstance(matrix, RowBlocks) else num_clients, step):
+        rows = slice(start, min(start + step, num_clients))
+        check_block(matrix[rows], None if eligible is None else eligible[rows], rows)
+
+
+def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntArray) -> None:
+    """Check the fitness of some clients; ``rows`` names them."""
+    limit = MAX_INTEGER if block.dtype.kind in "iu" else MAX_FLOAT
+    low, high = block.min(initial=0).item(), block.max(initial=0).item()
+    if low >= -limit and high <= limit:
+        return
+    wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
+    bad = ~((wide >= -limit) & (wide <= limit))
+    if eligible is not None:
+        bad &= eligible
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        client = rows.start + i if isinstance(rows, slice) else rows[i]
+        _refuse_entry("fitness", block[i, j], limit, int(client), int(j))
 
 
 def _refuse_entry(
@@ -87,6 +101,16 @@ def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]
     return spread(field, values.astype(np.int64), shape, axes)
 
 
+def number_of_groups(group: IntArray, bounds: tuple[Any, ...]) -> int:
+    """Count the groups, 0 to the largest number; refuse a number far beyond those that experts and bounds can need."""
+    num_groups = int(group.max(initial=-1)) + 1
+    named = max((np.shape(bound)[-1] for bound in bounds if np.ndim(bound)), default=0)
+    if num_groups > max(EMPTY_GROUPS + len(group), named):
+        raise ValueError(f"expert_group of expert {int(group.argmax())} is {num_groups - 1}, but there are only "
+                         f"{len(group)} experts; number the groups 0, 1, 2, … without large holes")  # fmt: skip
+    return num_groups
+
+
 def amounts(
     field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...], *, infinite: bool, signed: bool = False
 ) -> FloatArray:
@@ -96,15 +120,21 @@ def amounts(
     return spread(field, values, shape, axes)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number: no bool, no text, no array of several."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def numbers(field: str, given: Any) -> FloatArray:
     """Read real numbers of any shape."""
     return _array(field, given, np.float64)
 
 
 def _array(field: str, given: Any, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    refuse_mask(field, given)
     try:
         return np.asarray(given, dtype=dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{field} must be an array of numbers in even rows: {error}") from None
 
 

@@ -11,6 +11,10 @@ import numpy.typing as npt
 from alignsolve.data import validation
 from alignsolve.numerics import FloatArray, IntArray
 
+LARGEST = 1e30
+"""Largest size of a measure: products of three and their squares still sum up over all rounds. A loss beyond it is a
+client's mistake, and would stay in the state for ever."""
+
 
 class Outcome(StrEnum):
     """How a client's round ended."""
@@ -42,7 +46,8 @@ class Report:
     usage
         (k,) share or number of the client's examples that were routed to each expert, 0 or more.
     loss, accuracy
-        (k,) mean over the examples routed to each expert. NaN is allowed only where the usage is 0.
+        (k,) mean over the examples routed to each expert, of size 1e30 at most. NaN is allowed only where the usage
+        is 0.
     num_examples
         Number of examples that the client trained on.
     seconds
@@ -81,7 +86,7 @@ class Report:
 
     def __post_init__(self) -> None:
         """Check every field and read it; afterwards each measure is a float64 array of its full shape."""
-        if not isinstance(self.client, int | np.integer) or self.client < 0:
+        if isinstance(self.client, bool) or not isinstance(self.client, int | np.integer) or self.client < 0:
             raise ValueError(f"client of a report is {self.client!r}; it must be an index, 0 or more")
         if self.outcome not in tuple(Outcome):
             self._refuse(f"outcome is {self.outcome!r}; it must be one of {', '.join(Outcome)}")
@@ -92,8 +97,8 @@ class Report:
         self._check_measures()
         for field in ("num_examples", "seconds", "bytes_down", "bytes_up"):
             value = getattr(self, field)
-            if not 0 <= value < np.inf:
-                self._refuse(f"{field} is {value}; it must be a finite number, 0 or more")
+            if not validation.is_number(value) or not 0 <= value <= LARGEST:
+                self._refuse(f"{field} is {value!r}; it must be a finite number, 0 or more")
         if self.router_mass is not None:
             self._set("router_mass", self._read_router_mass())
 
@@ -140,17 +145,18 @@ class Report:
         if not self.completed:
             return
         for field, values in (("usage", self.usage), ("loss", self.loss), ("accuracy", self.accuracy)):
-            wrong = ~(np.isfinite(values) & (values >= 0 if field != "loss" else True))
+            wrong = ~((np.abs(values) <= LARGEST) & (values >= 0 if field != "loss" else True))
             if field != "usage":
                 wrong &= self.usage > 0
             if wrong.any():
                 j = int(np.argmax(wrong))
-                self._refuse(f"{field} of expert {self.experts[j]} is {values[j]}; it must be a finite number"
+                size = f" of at most {LARGEST:g}" if np.isfinite(values[j]) and np.abs(values[j]) > LARGEST else ""
+                self._refuse(f"{field} of expert {self.experts[j]} is {values[j]}; it must be a finite number{size}"
                              + ("" if field == "loss" else ", 0 or more"))  # fmt: skip
 
     def _read_router_mass(self) -> FloatArray:
         mass = validation.numbers(f"report of client {self.client}: router_mass", self.router_mass)
-        if mass.ndim != 1 or not (np.isfinite(mass) & (mass >= 0)).all():
+        if mass.ndim != 1 or not ((mass <= LARGEST) & (mass >= 0)).all():
             self._refuse("router_mass must be finite numbers, 0 or more, one per expert")
         return mass
 

@@ -26,7 +26,7 @@ def pair_signals(reports: Sequence[Report], signal: Signal, alpha: float) -> Pai
     """Return the signals of completed reports; pairs to which no example was routed have none."""
     pairs = completed_pairs(reports)
     tried = pairs.usage > 0
-    value = np.exp(-alpha * pairs.loss[tried]) if signal == "loss" else pairs.accuracy[tried]
+    value = np.exp(np.minimum(-alpha * pairs.loss[tried], 0.0)) if signal == "loss" else pairs.accuracy[tried]
     return PairSignals(pairs.clients[tried], pairs.experts[tried], np.clip(value, 0.0, 1.0))
 
 

@@ -8,8 +8,12 @@ payload bits are lost).
 """
 
 import json
+import lzma
 import math
 import os
+import stat
+import struct
+import tokenize
 import uuid
 import zipfile
 import zlib
@@ -23,6 +27,22 @@ import numpy.typing as npt
 VERSION = 1
 """Version of both formats; a reader accepts only this version."""
 NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError, struct.error, EOFError, SyntaxError, TypeError,
+    OverflowError, LookupError, AttributeError, AssertionError, RuntimeError, MemoryError, SystemError,
+)  # fmt: skip
+"""What NumPy and the zip reader raise for damaged members, besides ValueError."""
+UNPACKED = 1 << 30
+"""Bytes that an archive may hold unpacked in any case."""
+PACKED = 100
+"""Bytes that an archive larger than that may hold for each byte of the file."""
+MAGIC = np.lib.format.MAGIC_PREFIX
+READERS = {b"\x01\x00": np.lib.format.read_array_header_1_0, b"\x02\x00": np.lib.format.read_array_header_2_0}
+"""Readers of a header by the two bytes of its version."""
+LARGEST_EMPTY = 1 << 24
+"""Largest product of the other axes of an array without entries."""
+DEEPEST = 8
+"""Most lists in one another: no array of a record has more axes."""
 HEADER, MEMBERS = "header", "members"
 """Members of an .npz. ``members`` in the header lists the arrays, since a damaged archive may silently lose one."""
 
@@ -150,6 +170,8 @@ def read_record(path: str | Path, kind: str) -> dict[str, Any]:
     source = Path(path)
     _check_suffix(source)
     try:
+        if not stat.S_ISREG(source.stat().st_mode):
+            raise FileError(path, "cannot be read: it is not a file")
         with source.open("rb") as file:
             record = _read_json(path, file) if source.suffix == ".json" else _read_npz(path, file)
     except OSError as error:
@@ -183,7 +205,14 @@ def _read_json(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
 
 def parse_json(text: str) -> Any:
     """Parse strict JSON; refuse NaN and Infinity tokens, and names that occur twice in an object."""
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f'{text:.20} is too large for a float; write "inf" or "-inf" for infinity')
+    return value
 
 
 def _refuse_constant(token: str) -> float:
@@ -193,9 +222,9 @@ def _refuse_constant(token: str) -> float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is given twice")
+        last = {name: k for k, (name, _) in enumerate(pairs)}
+        twice = next(name for k, (name, _) in enumerate(pairs) if last[name] != k)
+        raise ValueError(f"{twice!r:.80} is given twice")
     return result
 
 
@@ -206,19 +235,53 @@ def _read_npz(path: str | Path, file: IO[bytes]) -> dict[str, Any]:
         raise FileError(path, why)
     file.seek(0)
     try:
+        _check_sizes(path, file)
+        file.seek(0)
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise FileError(path, "contains pickled objects, which are never loaded: they can run code") from error
         raise FileError(path, f"is damaged: {error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, MemoryError) as error:
+    except DAMAGE as error:
         raise FileError(path, f"is damaged: {error}") from error
     header = _read_header(path, arrays.pop(HEADER, None))
     members = header.pop(MEMBERS, sorted(arrays))
     if members != sorted(arrays):
         raise FileError(path, f"is damaged: it should hold {members}, it holds {sorted(arrays)}")
     return {**header, **arrays}
+
+
+def _check_sizes(path: str | Path, file: IO[bytes]) -> None:
+    """Refuse an archive whose members declare more than is there, before any memory is taken for them."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        size = os.fstat(file.fileno()).st_size
+        unpacked = sum(member.file_size for member in members)
+        if unpacked > max(UNPACKED, PACKED * size):
+            raise FileError(path, f"is damaged: a file of {size} bytes cannot hold arrays of {unpacked} bytes")
+        for member in members:
+            with archive.open(member) as data:
+                shape, itemsize = _declared(data)
+                there = member.file_size - data.tell()
+            if not all(type(length) is int and length >= 0 for length in shape):
+                raise FileError(path, f"is damaged: {member.filename} has the shape {shape!r:.60}")
+            if math.prod(shape) * itemsize > there:
+                raise FileError(path, f"is damaged: {member.filename} declares {math.prod(shape) * itemsize} bytes, "
+                                f"{there} are there")  # fmt: skip
+
+
+def _declared(data: IO[bytes]) -> tuple[tuple[Any, ...], int]:
+    """Read the shape and the size of an entry from the header of an .npy member.
+
+    What is no array of a known version, and what holds objects, has no size here: it is refused later.
+    """
+    magic = data.read(len(MAGIC) + 2)
+    read = READERS.get(magic[len(MAGIC) :]) if magic.startswith(MAGIC) else None
+    if read is None:
+        return (), 0
+    shape, _, dtype = read(data)
+    return shape, 0 if dtype.hasobject else dtype.itemsize
 
 
 def _read_header(path: str | Path, header: Any) -> dict[str, Any]:
@@ -254,12 +317,24 @@ def _from_json(path: str | Path, name: str, value: Any) -> npt.NDArray[Any]:
     if isinstance(value, dict) and set(value) == {"shape"}:
         shape = value["shape"]
         if not is_shape(shape) or 0 not in shape:
-            raise FileError(path, f"{name} has the shape {shape}; only empty arrays are given by their shape")
+            raise FileError(path, f"{name} has the shape {shape!r:.60}; only empty arrays are given by their shape")
+        if math.prod(size for size in shape if size) > LARGEST_EMPTY:
+            raise FileError(path, f"{name} is empty, and has the shape {shape!r:.60}: that is too large")
         return np.empty(shape)
+    if _depth(value) > DEEPEST:
+        raise FileError(path, f"{name} is not an array of numbers: its lists are nested too deeply")
     try:
         return np.asarray(_numbers(value))
     except (TypeError, ValueError, OverflowError) as error:
         raise FileError(path, f"{name} is not an array of numbers: {error}") from error
+
+
+def _depth(value: Any) -> int:
+    """How many lists are in one another, by the first entries: all rows of an array are as deep."""
+    depth = 0
+    while isinstance(value, list) and depth <= DEEPEST:
+        depth, value = depth + 1, next((part for part in value if isinstance(part, list)), None)
+    return depth
 
 
 def is_shape(value: Any) -> bool:

@@ -27,6 +27,12 @@ from alignsolve.io.record_file import NOT_FINITE, FileError, as_array, check_out
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 
+LARGEST_NUMBER = 10**300
+"""Largest whole number of an objective or a bound; it still fits a float."""
+LONGEST_NAME = 80
+"""Characters of an unknown field's name that are looked at and shown."""
+SPREAD_PAIRS = 1 << 27
+"""Most pairs over which a record may spread fewer numbers: memory is taken for pairs, not for what the file holds."""
 WHOLE = ("eligible", "required", "previous")
 """Fields that, like the fitness, the problem does not broadcast; they are broadcast to ``shape`` when read."""
 ROWS = ("indptr", "experts", "stored")
@@ -123,16 +129,16 @@ def load_problem(path: str | Path) -> AlignmentProblem:
         fields |= {name: _spread(path, name, fields[name], size) for name in others}
     try:
         return AlignmentProblem(**fields)
-    except ValueError as error:
+    except (ValueError, OverflowError, MemoryError) as error:
         raise FileError(path, f"is not a problem: {error}") from error
 
 
 def _check_names(path: str | Path, record: dict[str, Any], *, known: Collection[str], needed: Collection[str]) -> None:
     for name in record:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name[:LONGEST_NAME], known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
-            raise FileError(path, f"has an unknown field, {name!r}{hint}")
+            raise FileError(path, f"has an unknown field, {name[:LONGEST_NAME]!r}{hint}")
     for name in needed:
         if name not in record:
             raise FileError(path, f"the field {name!r} is missing")
@@ -204,6 +210,9 @@ def _read_shape(path: str | Path, shape: Any) -> tuple[int, int]:
 
 
 def _spread(path: str | Path, name: str, array: Any, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    pairs = shape[0] * shape[1]
+    if pairs > max(SPREAD_PAIRS, array.size):
+        raise FileError(path, f"its shape declares {shape[0]} x {shape[1]} pairs, {name} holds {array.size} numbers")
     try:
         return np.broadcast_to(array, shape)
     except ValueError:
@@ -298,6 +307,8 @@ def _choice(path: str | Path, name: str, value: Any, choices: tuple[Any, ...]) -
 def _scalar(path: str | Path, name: str, value: Any) -> float | int | None:
     if isinstance(value, str) and value in NOT_FINITE and value != "nan":
         return NOT_FINITE[value]
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise FileError(path, f"{name} is a whole number of {len(str(abs(value)))} digits; no problem has such a value")
     if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
     raise FileError(path, f"{name} is {value!r:.40}; it must be a number")

@@ -16,7 +16,7 @@ def drop_idle_bounds(problem: AlignmentProblem) -> Reduction | None:
     if np.isinf(problem.expert_capacity).all():
         return None
     bounds = problem.experts
-    load = _largest_loads(problem)
+    load = largest_loads(problem)
     hard = bounds.hard_capacity & ~(load - bounds.most > slack(bounds.most, load))
     soft = np.isfinite(bounds.overload) & (load <= bounds.capacity)
     idle = np.isfinite(bounds.capacity) & (hard | soft)
@@ -29,7 +29,7 @@ def drop_idle_bounds(problem: AlignmentProblem) -> Reduction | None:
     )
 
 
-def _largest_loads(problem: AlignmentProblem) -> FloatArray:
+def largest_loads(problem: AlignmentProblem) -> FloatArray:
     """The load of each expert if it takes every eligible client, (num_experts,), or a rounding more."""
     n, e = problem.shape
     if problem.client_load is None:

@@ -183,6 +183,8 @@ def _joined_stats(answers: Sequence[Answer]) -> dict[str, Any]:
     for name, value in ((name, value) for stats in told for name, value in stats.items()):
         if name.endswith("_seconds"):
             joined[name] = joined.get(name, 0.0) + value
+        elif name == "confirmed_by":
+            joined[name] = sorted({*joined.get(name, ()), *value})
         elif name == "stopped" or (isinstance(value, str) and all(stats.get(name) == value for stats in told)):
             joined.setdefault(name, value)
     return {**joined, "parts": told}

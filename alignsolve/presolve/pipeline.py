@@ -18,6 +18,7 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import is_proven
 from alignsolve.presolve.budgets import count_budgets
 from alignsolve.presolve.components import components, couples
+from alignsolve.presolve.far_bounds import move_far_bounds
 from alignsolve.presolve.groups import drop_groups
 from alignsolve.presolve.idle_bounds import drop_idle_bounds
 from alignsolve.presolve.impossible_pairs import drop_impossible_pairs
@@ -25,6 +26,7 @@ from alignsolve.presolve.joint_progress import JointProgress
 from alignsolve.presolve.loads import count_loads
 from alignsolve.presolve.parts import Split, is_infeasible, usable_prices
 from alignsolve.presolve.reduction import Reduction, Rule
+from alignsolve.presolve.scale import scale_extremes
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import Answer, ProgressHook, WarmStart
@@ -36,6 +38,9 @@ RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bound
 
 PART_SECONDS = 0.1
 """Time that the smallest part should have: child processes and checks take hundredths of a second."""
+
+SIMPLER = "prices of the simpler problem"
+"""What ``stats["confirmed_by"]`` says where our own bound of the simpler problem closes the gap."""
 
 Ask = Callable[[AlignmentProblem, float, WarmStart, int | None, ProgressHook | None], Answer]
 """Asks the solver: ``ask(problem, deadline, warm_start, threads, progress)``."""
@@ -139,6 +144,17 @@ class Presolved:
         return split.join(answers)
 
 
+def tamed(problem: AlignmentProblem) -> tuple[AlignmentProblem, tuple[Reduction, ...]]:
+    """Scale extreme numbers and move far bounds: what back ends cannot compute with; itself if it is tame."""
+    reductions: list[Reduction] = []
+    for rule in (move_far_bounds, scale_extremes):
+        reduction = rule(problem)
+        if reduction is not None:
+            reductions.append(reduction)
+            problem = reduction.problem
+    return problem, tuple(reductions)
+
+
 def _leaves_time(split: Split, deadline: float) -> bool:
     """Whether the smallest part's share of the time is long enough."""
     if math.isinf(deadline):
@@ -181,7 +197,7 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     sums are made where rounding decides. The price of an expert without bounds becomes 0, which proves the most.
     """
     if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
-        return replace(answer, infeasible=True)
+        return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [SIMPLER]})
     given = usable_prices(problem, answer)
     if given is None:
         return answer
@@ -189,6 +205,8 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     if problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound):
         return replace(answer, prices=prices)
     claimed, lifted = bound(problem, prices, threads=threads, deadline=deadline)
+    if claimed <= answer.bound:
+        answer = replace(answer, stats={**answer.stats, "confirmed_by": [SIMPLER]})
     if problem.class_ is ProblemClass.CARDINALITY and not is_proven(claimed, claimed - 2.0 * lifted, 0.0):
         claimed = min(claimed, exact_bound(problem, prices))
     return replace(answer, prices=prices, bound=min(answer.bound, claimed))

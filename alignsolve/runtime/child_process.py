@@ -16,6 +16,7 @@ behind: it ends at its next message, and until then goes on to use its core.
 """
 
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -98,7 +99,7 @@ def _be_the_child(work: Work[Any], ours: Connection, theirs: Connection) -> NoRe
         theirs.send(None)
     except BaseException as error:
         with suppress(OSError):
-            theirs.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
+            theirs.send((f"{type(error).__name__}: {error}", traceback.format_exc(), _travelling(error)))
     finally:
         os._exit(0)
 
@@ -127,9 +128,21 @@ def _listen(ours: Connection, child: int, seconds_left: Callable[[], float]) -> 
     raise TimeUpError
 
 
-def _failure(message: str, trace: str) -> WorkError:
+def _travelling(error: BaseException) -> OSError | None:
+    """An error of the system, which is raised in the parent as it is; None for others, and for what cannot be sent."""
+    if not isinstance(error, OSError):
+        return None
+    try:
+        pickle.loads(pickle.dumps(error))
+    except (pickle.PicklingError, TypeError, AttributeError, LookupError, ValueError):
+        return None
+    return error
+
+
+def _failure(message: str, trace: str, cause: OSError | None) -> WorkError:
     error = WorkError(f"the solver failed: {message}")
     error.add_note(f"In the solver's process:\n{trace}")
+    error.__cause__ = cause
     return error
 
 

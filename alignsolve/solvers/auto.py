@@ -7,21 +7,26 @@
 - ``sift`` where experts are many: more than ``FEW_EXPERTS``, and fewer than ``CLIENTS_PER_EXPERT`` clients for each, of
   those that the experts have places for. All others go to ``price``. All four are exact. In CPU time, with as many
   experts as clients or more ``sift`` takes 0.02 to 0.7 of the time of ``price`` (docs/solvers.md); with four times as
-  many clients both take about the same; with more, ``price`` is up to five times as fast.
+  many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
+  gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
   ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
+import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from alignsolve.certificate.judge import judge
+from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import OPTIMALITY, relative_gap
+from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
+from alignsolve.solution import Proof
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
@@ -33,6 +38,8 @@ CLIENTS_PER_EXPERT, WITH_GROUPS = 4, 2
 """Clients for each expert up to which experts are many, and the same where experts have groups."""
 ONE_TO_ONE = 4
 """Largest product of a client's and an expert's capacity at which shortest augmenting paths were the fastest."""
+SECOND_LOOK_PAIRS, SECOND_LOOK_SECONDS = 1 << 16, 2.0
+"""Pairs up to which an answer is checked, so that ``price`` can go on, and the seconds that must be left for it."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
 ILP_PAIRS = 1 << 18
@@ -76,10 +83,14 @@ class Auto:
 
         first, *others = self.chosen(problem)
         answer, name = ask(first, warm_start), type(first).__name__
+        if problem.class_ is ProblemClass.CARDINALITY:
+            others = _price_after(first, problem, answer, deadline)
         for solver in others:
             if self._is_good_enough(problem, answer):
                 break
-            known = WarmStart(warm_start.alignment if answer.x is None else answer.x, answer.prices)
+            # Prices of the flow may be so large that they blur all else; price finds its own.
+            prices = None if problem.class_ is ProblemClass.CARDINALITY else answer.prices
+            known = WarmStart(warm_start.alignment if answer.x is None else answer.x, prices)
             answer, name = _with_what_was_known(ask(solver, known), answer), type(solver).__name__
         return replace(answer, stats={"chosen": name, **answer.stats})
 
@@ -102,8 +113,8 @@ class Auto:
             return True
         if answer.x is None or answer.prices is None:
             return False
-        gap = relative_gap(problem.bound(answer.prices), problem.objective(answer.x))
-        return gap <= max(self.gap, OPTIMALITY)
+        bound, reached = problem.bound(answer.prices), worth(problem, answer.x)
+        return relative_gap(bound, reached.objective) <= self.gap or is_optimum(problem, bound, reached)
 
 
 def flow_solver(problem: AlignmentProblem) -> Solver:
@@ -128,6 +139,21 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
     from alignsolve.solvers.price import Price  # noqa: PLC0415
 
     return Price()
+
+
+def _price_after(first: Solver, problem: AlignmentProblem, answer: Answer, deadline: float) -> list[Solver]:
+    """``price``, for what another solver of the cardinality class leaves open: it alone refines its own precision.
+
+    It is not compiled before a time limit's clock starts, as few problems need it. So some time must be left.
+    """
+    from alignsolve.solvers.price import Price  # noqa: PLC0415
+
+    small = problem.num_clients * problem.num_experts <= SECOND_LOOK_PAIRS
+    if problem.stored is not None or isinstance(first, Price) or not small:
+        return []
+    if deadline - time.monotonic() < SECOND_LOOK_SECONDS or judge(problem, answer).proof is not Proof.NONE:
+        return []
+    return [Price()]
 
 
 def is_nearly_one_to_one(problem: AlignmentProblem) -> bool:

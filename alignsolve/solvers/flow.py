@@ -20,6 +20,7 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_from_elastic
@@ -175,7 +176,7 @@ class Network:
             tails.astype(np.int32), heads.astype(np.int32), capacity, self._whole_costs(cost)
         )
         flow.set_nodes_supplies(np.arange(len(self.supply), dtype=np.int32), self.supply)
-        status = flow.solve()
+        status = interruptible(flow.solve, stop=None)
         if status == flow.INFEASIBLE:
             return None
         if status != flow.OPTIMAL:
@@ -191,4 +192,4 @@ class Network:
         limit = np.iinfo(np.int64).max / (4.0 * (len(self.supply) + 2) ** 2)
         if largest == 0.0 or (largest <= limit and np.array_equal(cost, np.floor(cost))):
             return cost.astype(np.int64)
-        return np.rint(np.ldexp(cost, math.floor(math.log2(limit / largest)))).astype(np.int64)
+        return np.rint(np.ldexp(cost, math.floor(math.log2(limit) - math.log2(largest)))).astype(np.int64)

@@ -74,8 +74,19 @@ class Part:
         return [j - self.first for j in experts if self.first <= j < self.first + self.count]
 
     def width(self, shape: Sequence[int]) -> int:
-        """Return the number of entries per expert along the axis."""
-        return 1 if self.axis is None else shape[self.axis] // self.count
+        """Return the number of entries per expert along the axis.
+
+        Raises
+        ------
+        LayoutError
+            If the tensor has no such axis, or its length is not a multiple of the number of experts.
+        """
+        if self.axis is None:
+            return 1
+        if not 0 <= self.axis < len(shape) or shape[self.axis] % self.count:
+            raise LayoutError(f"a tensor of shape {tuple(shape)} cannot be divided among {self.count} experts "
+                              f"along axis {self.axis}: its length must be a multiple of their number")  # fmt: skip
+        return shape[self.axis] // self.count
 
     def shape(self, shape: Sequence[int], number: int) -> tuple[int, ...]:
         """Return the tensor's shape with only ``number`` of its experts; ``shape`` is its shape with all of them."""
@@ -111,6 +122,25 @@ class Layout:
     layers: tuple[str, ...]
     layer_sizes: tuple[int, ...]
     parts: Mapping[str, Part]
+
+    def __post_init__(self) -> None:
+        """Refuse parts of experts that the layers do not have.
+
+        Raises
+        ------
+        LayoutError
+            If the names and sizes of the layers differ in number, a size is not a whole number of 1 or more, or a part
+            names other experts than those of the layers.
+        """
+        if len(self.layers) != len(self.layer_sizes):
+            raise LayoutError(f"the layout has {len(self.layers)} layers and {len(self.layer_sizes)} sizes of layers")
+        for layer, size in zip(self.layers, self.layer_sizes, strict=True):
+            if not isinstance(size, int | np.integer) or size < 1:
+                raise LayoutError(f"layer {layer!r} has {size!r} experts; it must be a whole number, 1 or more")
+        for name, part in self.parts.items():
+            if part.count < 1 or part.first < 0 or part.first + part.count > self.num_experts:
+                raise LayoutError(f"{name} is part of the experts {part.first} .. {part.first + part.count - 1}; "
+                                  f"the layout has {self.num_experts} experts")  # fmt: skip
 
     @classmethod
     def of(cls, name: str, sizes: Mapping[str, int], parts: Mapping[str, Part]) -> "Layout":

@@ -58,13 +58,13 @@ def test_where_no_solver_can_the_refusal_says_so(monkeypatch):
         solve(FLOW, Capped())
 
 
-@pytest.mark.parametrize("time_limit", [-1.0, math.nan, -math.inf])
+@pytest.mark.parametrize("time_limit", [-1.0, math.nan, -math.inf, "1", True, [1.0]])
 def test_time_limits_are_checked(time_limit):
     with pytest.raises(ValueError, match=r"time_limit is .*; it must be a number of seconds, 0 or more, or None"):
         solve(FLOW, time_limit=time_limit)
 
 
-@pytest.mark.parametrize("gap", [-1e-9, math.nan, math.inf])
+@pytest.mark.parametrize("gap", [-1e-9, math.nan, math.inf, "0.1", None])
 def test_gaps_are_checked(gap):
     with pytest.raises(ValueError, match=r"gap is .*; it must be 0 or more, and finite"):
         solve(FLOW, gap=gap)
@@ -139,7 +139,7 @@ def test_warm_starts_that_do_not_fit_are_told(given, complaint):
         solve(FLOW, warm_start=given)
 
 
-@pytest.mark.parametrize("arguments", [{"seed": -1}, {"seed": 0.5}, {"threads": 0}, {"threads": 1.5}])
+@pytest.mark.parametrize("arguments", [{"seed": -1}, {"seed": 0.5}, {"seed": True}, {"threads": 0}, {"threads": 1.5}])
 def test_seed_and_threads_are_checked(arguments):
     with pytest.raises(ValueError, match=f"{next(iter(arguments))} is .*; it must be a whole number"):
         solve(FLOW, **arguments)

@@ -5,6 +5,7 @@ replies holds within its tolerances only: the caller checks alignments and round
 """
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import highspy
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solvers.common.integer_program import Reply
 
 Status = highspy.HighsModelStatus
@@ -85,8 +87,18 @@ def run(program: MatrixProgram, settings: dict[str, Any], start: FloatArray | No
         given = highspy.HighsSolution()
         given.col_value = start.tolist()
         highs.setSolution(given)
-    highs.run()
+    highs.HandleUserInterrupt = True  # without it HiGHS does not listen to ``cancelSolve``
+    interruptible(lambda: _work(highs), stop=highs.cancelSolve)
     return _reply(highs, program.whole is not None)
+
+
+def _work(highs: highspy.Highs) -> None:
+    """Run HiGHS, and end the threads that it keeps for this thread: a process that ends before them is aborted."""
+    try:
+        highs.run()
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            highspy.Highs.resetGlobalScheduler(False)
 
 
 def _model(program: MatrixProgram) -> highspy.HighsLp:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
+from alignsolve.data.watched import LateError
 from alignsolve.runtime.child_process import TimeUpError, WorkError, messages
 from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress, ProgressHook
@@ -47,6 +48,8 @@ def last_answer(
     ------
     SolveError
         If the work raised or died in its process; with its message. Without a deadline its own error passes.
+    OSError
+        If the work raised it, for example when the fitness could not be read.
     """
     last: Answer | None = None
 
@@ -71,7 +74,12 @@ def last_answer(
         except TimeUpError:
             return None if last is None else replace(last, stats={**last.stats, "stopped": "time limit"})
         except WorkError as error:
-            raise _told(error) from error.__cause__
+            cause = error.__cause__
+            if isinstance(cause, LateError):
+                return None if last is None else replace(last, stats={**last.stats, "stopped": str(cause)})
+            if isinstance(cause, OSError):
+                raise cause from None  # the source of the fitness failed, not the solver
+            raise _told(error) from cause
     return last
 
 

@@ -20,8 +20,11 @@ from ortools.sat.python.cp_model_helper import CpSolverStatus
 from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common.integer_program import Verdict
+from alignsolve.solvers.cpsat.settings import Settings
 from alignsolve.solvers.cpsat.whole import WholeProgram, WholeRow
 
+PATIENCE = 1.0
+"""Seconds that CP-SAT has to end after it was asked to; its presolve does not listen, and is left behind."""
 UNBOUNDED = 2**62
 """Value of a row's bound that stands for no bound."""
 
@@ -98,14 +101,16 @@ class Engine:
         hint.vars.extend(list(range(self.num_pairs)))
         hint.values.extend(taken.astype(np.int64).tolist())
 
-    def solve(self, *, seconds: float, seed: int, workers: int, gap: float) -> Iterator[Outcome]:
+    def solve(self, settings: Settings, *, seconds: float) -> Iterator[Outcome]:
         """Yield every solution as soon as it is found, then the final outcome."""
         solver = cp_model.CpSolver()
-        solver.parameters.num_workers = workers
-        solver.parameters.random_seed = seed % 2**31
-        solver.parameters.relative_gap_limit = gap
+        solver.parameters.num_workers = settings.workers
+        solver.parameters.random_seed = settings.seed % 2**31
+        solver.parameters.relative_gap_limit = settings.gap
+        solver.parameters.cp_model_presolve = settings.presolve
         solver.parameters.absolute_gap_limit = 0.0
         solver.parameters.presolve_inclusion_work_limit = 0
+        solver.parameters.catch_sigint_signal = False  # CP-SAT's own handler ends the process; Python's is enough
         if math.isfinite(seconds):
             solver.parameters.max_time_in_seconds = seconds
         # CP-SAT runs in a thread and puts its solutions into the queue; None ends it.
@@ -119,7 +124,7 @@ class Engine:
                 yield outcome
         finally:
             solver.stop_search()
-            thread.join()
+            thread.join(PATIENCE)
 
     def _run(self, solver: cp_model.CpSolver, found: "_Queue") -> None:
         """Solve, and put the outcome or the error into the queue; a final None marks the end."""

@@ -87,7 +87,7 @@ def in_whole_numbers(model: Model) -> WholeProgram:
 
 def whole_row(row: Row) -> WholeRow:
     """Relax one hard row to whole numbers; its coefficients must not be negative."""
-    bits, exact = _row_bits(row.coefficients, ROUNDED_TOTAL)
+    bits, exact = _row_bits(row.coefficients, row.bound, ROUNDED_TOTAL)
     scaled, bound = np.ldexp(row.coefficients, bits), math.ldexp(row.bound, bits)
     least = None if row.sense is Sense.AT_MOST else math.ceil(bound * (1.0 - ULPS))
     most = None if row.sense is Sense.AT_LEAST else math.floor(bound * (1.0 + ULPS))
@@ -99,7 +99,7 @@ def _add_soft_row(program: WholeProgram, row: Row, cost: float, own_costs: list[
     """Relax a soft row, whose last column is the overload (AT_MOST) or the shortfall (AT_LEAST), at a cost."""
     # Scale and round the weights.
     weights = row.coefficients[:-1]
-    bits, exact = _row_bits(weights, SOFT_TOTAL)
+    bits, exact = _row_bits(weights, row.bound, SOFT_TOTAL)
     scaled, bound = np.ldexp(weights, bits), math.ldexp(row.bound, bits)
     over = row.sense is Sense.AT_MOST
     rounded = (scaled if exact else np.floor(scaled) if over else np.ceil(scaled)).astype(np.int64)
@@ -117,15 +117,19 @@ def _add_soft_row(program: WholeProgram, row: Row, cost: float, own_costs: list[
     program.rows.append(WholeRow(columns, coefficients, None if over else edge, edge if over else None))
 
 
-def _row_bits(coefficients: FloatArray, rounded_total: float) -> tuple[int, bool]:
-    """Return the exponent of the power of two to multiply by, and whether that makes all coefficients whole."""
-    largest = float(coefficients.max(initial=0.0))
-    if largest == 0.0:
+def _row_bits(coefficients: FloatArray, bound: float, rounded_total: float) -> tuple[int, bool]:
+    """Return the exponent of the power of two to multiply by, and whether that makes all coefficients whole.
+
+    Neither their sum nor the bound, which may be larger, becomes too large.
+    """
+    size = max(float(coefficients.sum()), abs(bound))
+    if size == 0.0:
         return 0, True
-    bits = _digits_after_the_point(coefficients)
-    if math.ldexp(float(coefficients.sum()), bits) <= EXACT_TOTAL:
+    bits = _digits_after_the_point(coefficients) if coefficients.any() else 0
+    exponent = math.frexp(size)[1]
+    if exponent + bits <= math.log2(EXACT_TOTAL):
         return bits, True
-    return math.floor(math.log2(rounded_total / float(coefficients.sum()))), False
+    return math.floor(math.log2(rounded_total)) - exponent, False
 
 
 def _digits_after_the_point(values: FloatArray) -> int:

@@ -16,7 +16,9 @@ class BestKnown:
     best, value
         (num_clients,) the cheapest alignment so far or None, and its cost, inf without one.
     lower
-        No alignment costs less.
+        No alignment costs less, as far as a back end's word is true.
+    own
+        The same without any back end's word: from prices, multipliers and trees.
     infeasible
         Whether there is no alignment.
     """
@@ -25,7 +27,7 @@ class BestKnown:
         self.instance, self.started, self.progress = instance, started, progress
         self.best: IntArray | None = None
         self.value = math.inf
-        self.lower = -math.inf
+        self.lower = self.own = -math.inf
         self.infeasible = False
 
     def offer(self, chosen: IntArray) -> None:
@@ -35,8 +37,10 @@ class BestKnown:
             self.best, self.value = chosen.copy(), value
             self._tell("incumbent")
 
-    def raise_to(self, lower: float, phase: str = "bound") -> None:
-        """Raise the bound to ``lower`` if that is higher; ``phase`` names the method that proved it."""
+    def raise_to(self, lower: float, phase: str = "bound", *, own: bool = True) -> None:
+        """Raise the bound to ``lower`` if that is higher; ``phase`` names the method, ``own`` if it is ours."""
+        if own:
+            self.own = max(self.own, lower)
         if lower > self.lower:
             self.lower = lower
             self._tell(phase)
@@ -50,6 +54,15 @@ class BestKnown:
     def done(self) -> bool:
         """Whether the problem is solved: infeasible, or the incumbent meets the bound."""
         return self.infeasible or (self.best is not None and self.instance.proves(self.lower, self.value))
+
+    @property
+    def rests_on_a_word(self) -> bool:
+        """Whether only a back end's word says that the incumbent is optimal."""
+        return self.best is not None and self.done and not self.instance.proves(self.own, self.value)
+
+    def take_back(self) -> None:
+        """Forget what only a back end has said."""
+        self.lower = self.own
 
     def _tell(self, phase: str) -> None:
         """Report to the progress hook."""

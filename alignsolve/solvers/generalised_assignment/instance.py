@@ -3,15 +3,27 @@
 A client that may go without an expert gets one more expert, "nobody", which costs nothing and has unlimited capacity.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from alignsolve.certificate.violations import violations
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import FEASIBILITY, MAX_INTEGER, BoolArray, FloatArray, IntArray, Number
+from alignsolve.numerics import (
+    FEASIBILITY,
+    MAX_INTEGER,
+    OPTIMALITY,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Number,
+    relative_gap,
+)
 from alignsolve.problem import AlignmentProblem
 
+LARGEST_WHOLE = MAX_INTEGER // 4
+"""Largest sum of whole costs: a bound and the next whole number above it are different floats."""
 PAIRS = 40_000
 """Pairs (clients × experts) up to which this search is worth its time."""
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
@@ -99,8 +111,13 @@ class Instance:
         return int(np.ceil(lower)) if self.whole and np.isfinite(lower) else lower
 
     def proves(self, lower: float, value: float) -> bool:
-        """Whether nothing is cheaper than ``value``, given that nothing is cheaper than ``lower``."""
-        return self.rounded(lower) >= value
+        """Whether nothing is cheaper than ``value``, given that nothing is cheaper than ``lower``.
+
+        Costs that are not whole are compared with the tolerance of a proof, as rounding alone keeps them apart.
+        """
+        if self.whole:
+            return self.rounded(lower) >= value
+        return math.isfinite(value) and relative_gap(-lower, -value) <= OPTIMALITY
 
 
 def read(problem: AlignmentProblem) -> Instance:
@@ -129,5 +146,5 @@ def read(problem: AlignmentProblem) -> Instance:
         capacity, most = np.append(capacity, 0.0), np.append(most, 0.0)
     finite = np.isfinite(cost)
     largest = np.abs(np.where(finite, cost, 0.0)).max(axis=1, initial=0.0).sum()
-    whole = problem.integral and bool(largest <= MAX_INTEGER)
+    whole = problem.integral and bool(largest <= LARGEST_WHOLE)
     return Instance(problem, cost, np.ascontiguousarray(load), capacity, most, whole, whole_loads)

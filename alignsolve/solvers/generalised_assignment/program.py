@@ -74,7 +74,13 @@ def relax(instance: Instance, seconds: float) -> Outcome:
 
 
 def optimise(
-    instance: Instance, opened: BoolArray, start: IntArray | None, seconds: float, *, seed: int = 0
+    instance: Instance,
+    opened: BoolArray,
+    start: IntArray | None,
+    seconds: float,
+    *,
+    seed: int = 0,
+    presolve: bool = True,
 ) -> Outcome:
     """Solve the integer program over some pairs.
 
@@ -90,21 +96,29 @@ def optimise(
         When to stop; HiGHS may take a little longer.
     seed
         For HiGHS's random numbers.
+    presolve
+        Whether HiGHS simplifies the program.
     """
     if not opened.any(axis=1).all():
         return Outcome(Verdict.INFEASIBLE, None, math.inf)
     program = _Program(instance, opened)
-    return program.run(seconds, start=start, seed=seed)
+    return program.run(seconds, start=start, seed=seed, presolve=presolve)
 
 
 def optimise_apart(
-    instance: Instance, opened: BoolArray, start: IntArray | None, end: float, *, seed: int = 0
+    instance: Instance,
+    opened: BoolArray,
+    start: IntArray | None,
+    end: float,
+    *,
+    seed: int = 0,
+    presolve: bool = True,
 ) -> Answer | None:
     """Solve the integer program over some pairs, under a time limit in a process that can be stopped.
 
     Parameters
     ----------
-    instance, opened, start, seed
+    instance, opened, start, seed, presolve
         As in :func:`optimise`.
     end
         On the clock of :func:`time.monotonic`.
@@ -117,7 +131,8 @@ def optimise_apart(
     """
 
     def work() -> Iterator[Answer]:
-        outcome = optimise(instance, opened, start, (1.0 - MARGIN) * (end - time.monotonic()), seed=seed)
+        seconds = (1.0 - MARGIN) * (end - time.monotonic())
+        outcome = optimise(instance, opened, start, seconds, seed=seed, presolve=presolve)
         yield Answer(
             x=outcome.chosen(),
             bound=outcome.lower,
@@ -148,7 +163,7 @@ class _Program:
         self.units = expert.units()
         self.kinds = (client, expert.divided(self.units))
 
-    def run(self, seconds: float, *, start: IntArray | None = None, seed: int = 0) -> Outcome:
+    def run(self, seconds: float, *, start: IntArray | None = None, seed: int = 0, presolve: bool = True) -> Outcome:
         """Hand the program over and read HiGHS's answer."""
         from alignsolve.solvers.common import highs  # noqa: PLC0415  (a back end is loaded when it is used)
 
@@ -172,6 +187,8 @@ class _Program:
             absolute_gap=NEARLY_ONE if self.instance.whole and self.unit == 1.0 else 0.0,
             show=False,
         )
+        if not presolve:
+            options["presolve"] = "off"
         given = None if start is None else (start[self.clients] == self.experts).astype(np.float64)
         known = {
             highs.Status.kOptimal: Verdict.OPTIMAL,

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.certificate.witness import Witness
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.threads import available_threads
@@ -44,6 +45,7 @@ from alignsolve.solvers.generalised_assignment.clock import Clock
 from alignsolve.solvers.generalised_assignment.exact_search import ExactSearch
 from alignsolve.solvers.generalised_assignment.instance import Instance, read
 from alignsolve.solvers.generalised_assignment.local_search import LocalSearch, run_beside
+from alignsolve.solvers.generalised_assignment.multipliers import lowest_by_prices
 from alignsolve.solvers.generalised_assignment.parameters import DEFAULTS, Parameters
 from alignsolve.solvers.generalised_assignment.program import Outcome, Verdict
 from alignsolve.solvers.ilp.solver import Ilp
@@ -108,10 +110,24 @@ class _Search:
         relaxed = self._relax()
         if relaxed is not None and self._open():
             self._search(relaxed)
+            self._confirm()
         mine = self._told()
         if not self.clock.limited and self._open():
             return self._by_ilp(mine)
         return mine
+
+    def _confirm(self) -> None:
+        """Where HiGHS alone says that the search is over, let others say so too, or forget it."""
+        if self.known.infeasible:
+            self._call_infeasible()
+        while self.known.rests_on_a_word:
+            if self.exact.confirm(self.clock.deadline):
+                self.stats["confirmed_by"] = ["highs", "highs, no presolve"]
+                return
+            found_better = not self.known.done
+            self.known.take_back()
+            if not found_better:
+                self.stats["doubted"] = "only highs says so"
 
     def _told(self) -> Answer:
         """The answer as far as it is known."""
@@ -146,14 +162,22 @@ class _Search:
         if outcome.verdict is Verdict.FAILED:
             self.stats["relaxation"] = outcome.told
         self.prices = outcome.prices
-        self.known.raise_to(outcome.lower, "relaxation")
+        if outcome.prices is not None:
+            priced = self.instance.cost + outcome.prices * self.instance.load
+            self.known.raise_to(lowest_by_prices(self.instance, outcome.prices, priced), "relaxation")
         return outcome
 
     def _call_infeasible(self) -> None:
-        """Note that there is no alignment, and ask ``ilp`` for the witness."""
-        self.known.infeasible = True
-        # ``ilp`` finds it along the prices of the elastic problem.
-        self.witness = self._by_ilp(Answer()).witness
+        """Ask ``ilp`` for the witness, or for a second opinion, or for an alignment after all."""
+        # ``ilp`` finds a witness along the prices of the elastic problem.
+        found = self._by_ilp(Answer())
+        self.witness = found.witness
+        self.known.infeasible = found.infeasible or found.witness is not None
+        if "confirmed_by" in found.stats:
+            self.stats["confirmed_by"] = found.stats["confirmed_by"]
+        chosen = self.instance.chosen(found.x) if isinstance(found.x, Alignment) else None
+        if chosen is not None:
+            self.known.offer(chosen)
 
     def _search(self, relaxed: Outcome) -> None:
         """Improve incumbent and bound until they meet or the time is up."""

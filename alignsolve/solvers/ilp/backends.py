@@ -40,13 +40,24 @@ STATUS_MAP: dict[Any, Verdict] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a back end."""
+    """The settings of a back end.
+
+    Attributes
+    ----------
+    backend, gap, seed, msg
+        As in :class:`~alignsolve.solvers.ilp.solver.Ilp` and :func:`alignsolve.solve`.
+    folder
+        Where CBC keeps its files.
+    other
+        Whether HiGHS presolves where it usually does not, and does not where it usually does.
+    """
 
     backend: Backend
     gap: float
     seed: int
     msg: bool
     folder: Path
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,9 +159,9 @@ class Program:
         )
         told = self.settings
         options = highs.options(seed=told.seed, seconds=seconds, relative_gap=told.gap, absolute_gap=0.0, show=told.msg)
-        if num_missed and not relaxed:
+        if not relaxed and told.other != bool(num_missed):
             # The presolve of HiGHS 1.14 can return a wrong optimum of an integer program with two soft bounds on the
-            # same sum, such as Σx + short ≥ 2 and Σx − over ≤ 1, at costs of 10 and 1 per unit. So it is off.
+            # same sum, such as Σx + short ≥ 2 and Σx − over ≤ 1, at costs of 10 and 1 per unit. So it is off there.
             options["presolve"] = "off"
         reply = highs.run(program, options)
         return reply if reply.values is None else replace(reply, values=reply.values[place])

@@ -132,6 +132,8 @@ def _solve(
         answer = Ilp(gap=gap)(restricted, deadline=deadline, warm_start=known, seed=0, threads=threads, progress=None)
     except SolveError as error:
         return Reduced(stats={**stats, "core": str(error)})
+    if "confirmed_by" in answer.stats:
+        stats["confirmed_by"] = answer.stats["confirmed_by"]
     if answer.infeasible or answer.witness is not None:
         # Nothing but the incumbent's equals are left.
         return Reduced(bound=problem.objective(incumbent), stats=stats)

@@ -35,7 +35,7 @@ from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import from_direction
 from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import OPTIMALITY, Number, relative_gap
+from alignsolve.numerics import OPTIMALITY, Number, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import last_answer
@@ -257,8 +257,10 @@ class _Search:
 
     def _good_enough(self) -> bool:
         """Whether the gap is closed, as far as it was asked for."""
-        gap = relative_gap(min(self.bound, self.claimed), self.objective)
-        return gap <= max(self.solver.gap, OPTIMALITY)
+        bound = min(self.bound, self.claimed)
+        if self.solver.gap < OPTIMALITY and self.problem.integral:
+            return is_proven(bound, self.objective, 0.0, whole=True)
+        return relative_gap(bound, self.objective) <= max(self.solver.gap, OPTIMALITY)
 
     def _tell(self, phase: str) -> None:
         """Report to the progress hook."""

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from alignsolve.certificate.witness import from_direction
+from alignsolve.data.watched import LateError
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.sample import Sample
@@ -122,7 +123,11 @@ class Price:
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
-        return _Solution(self, problem, deadline, threads, progress).solve(warm_start)
+        solution = _Solution(self, problem, deadline, threads, progress)
+        try:
+            return solution.solve(warm_start)
+        except LateError as error:
+            return replace(solution.incumbent, stats={**solution.incumbent.stats, "stopped": str(error)})
 
     def prepare(self, problem: "AlignmentProblem") -> None:
         """Compile the code for problems with this type of fitness."""

@@ -39,3 +39,15 @@ def test_terms_with_penalties_sum_exactly_to_the_fractions(seed):
     problem = AlignmentProblem(np.zeros((5, 30)), **bounds)
     prices = problem.experts.project(rng.choice([-20.0, -0.05, 0.0, 1.0 / 3.0, 20.0], 30))
     assert sum(map(Fraction, _expert_terms(problem, prices))) == sum(experts_exactly(problem, prices))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whole_bounds_beyond_the_floats_are_exact(seed):
+    """Sums of whole numbers near 2^53 are no floats; rounded to the nearest one a bound would be too low."""
+    rng = np.random.default_rng(seed)
+    fitness = 2**53 - rng.integers(0, 9, (3, 3))
+    prices = 2**53 - rng.integers(0, 9, 3)
+    problem = AlignmentProblem(fitness, expert_capacity=rng.integers(1, 3, 3))
+    rows = sum(max(0, *(int(f) - int(p) for f, p in zip(row, prices, strict=True))) for row in fitness)
+    paid = sum(int(p) * int(c) for p, c in zip(prices, problem.expert_capacity, strict=True))
+    assert problem.bound(prices) == rows + paid

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fedtrain.layouts import LAYOUTS, LayoutError, detect
+from fedtrain.layouts import LAYOUTS, Layout, LayoutError, Part, detect
+from fedtrain.partial import slice_weights
 from tests.layouts import EXAMPLES, NUM_EXPERTS, adapters, fused, marked, transposed
 
 
@@ -112,3 +113,27 @@ def _wrapped(weights):
         for name, value in weights.items()
         if ".experts." in name
     }
+
+
+def test_a_layout_made_by_hand_must_fit_its_tensors():
+    layout = Layout("mine", layers=("",), layer_sizes=(7,), parts={"t": Part(first=0, count=7, axis=0)})
+    with pytest.raises(LayoutError, match=r"shape \(48, 5\) cannot be divided among 7 experts along axis 0"):
+        slice_weights({"t": np.zeros((48, 5))}, layout, [1])
+    with pytest.raises(LayoutError, match="axis 0"):
+        slice_weights({"t": np.zeros(())}, layout, [1])
+    assert slice_weights({"t": np.zeros((49, 5))}, layout, [1])["t"].shape == (7, 5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes", "part", "told"),
+    [
+        (("a", "b"), (2,), Part(0), "2 layers and 1 sizes"),
+        (("a",), (0,), Part(0), "layer 'a' has 0 experts"),
+        (("a",), (2.5,), Part(0), "layer 'a' has 2.5 experts"),
+        (("a",), (2,), Part(1, 2, 0), r"t is part of the experts 1 \.\. 2; the layout has 2"),
+        (("a",), (2,), Part(-1), "t is part of the experts -1"),
+    ],
+)
+def test_a_layout_that_contradicts_itself_is_refused(layers, sizes, part, told):
+    with pytest.raises(LayoutError, match=told):
+        Layout("mine", layers, sizes, {"t": part})

@@ -1,0 +1,146 @@
+"""Numbers of extreme sizes are brought to a size of about 1, by powers of two, before a solver computes with them.
+
+A fitness of 1e-300 or 1e139 is a fitness like any other in another unit. But back ends compare with tolerances such as
+1e-7, multiply and add. Fitness and penalties have one unit, the loads of an expert have one, and so have a client's
+costs of a resource. No digit is lost: where the smallest number would become too small to be kept, all stay larger.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alignsolve.data.blocks import RowBlocks
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.presolve.reduction import Reduction, changed
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solver import Answer, WarmStart
+
+EXTREME = 64
+"""Binary digits above and below 1 within which nothing is scaled."""
+DEEPEST = 1000
+"""Binary digits below 1 that a number may have after scaling: 1021 keep all digits."""
+MOST = 400
+"""Binary digits above 1 that no number has after scaling; 465 are allowed."""
+FEW_CLIENTS = 1024
+"""Clients whose fitness is looked at: a few tell the unit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaled:
+    """The reduction to numbers of about 1.
+
+    Attributes
+    ----------
+    problem, told, proves_more
+        As in :class:`~alignsolve.presolve.reduction.Reduction`.
+    value, load
+        Exponents of the units: of the fitness, and (num_experts,) of the experts' loads.
+    """
+
+    problem: AlignmentProblem
+    value: int
+    load: IntArray
+    told: str = "extreme numbers were scaled"
+    proves_more: bool = False
+
+    def lift_answer(self, answer: Answer) -> Answer:
+        """Return prices and bound in the units of the problem before."""
+        prices, bound = answer.prices, answer.bound
+        if prices is not None and np.shape(prices) == self.load.shape:
+            with np.errstate(over="ignore"):
+                prices = np.ldexp(prices, self.value - self.load)
+        if self.value and math.isfinite(bound):
+            bound = _times_two_to(float(bound), self.value)
+        return replace(answer, prices=prices, bound=bound)
+
+    def lower_warm_start(self, warm: WarmStart) -> WarmStart:
+        """Return prices in the units of the scaled problem."""
+        if warm.prices is None:
+            return warm
+        with np.errstate(over="ignore"):
+            prices = np.ldexp(warm.prices, self.load - self.value)
+        return warm._replace(prices=prices if np.isfinite(prices).all() else None)
+
+
+def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
+    """Scale what is extreme; None if nothing is."""
+    if problem.stored is not None or isinstance(problem.fitness, RowBlocks):
+        return None
+    load = np.zeros(problem.num_experts, dtype=np.int64)
+    if problem.client_load is not None:
+        load = _exponents(np.where(_allowed(problem), problem.client_load, 0.0), axis=0)
+    value = _unit_of_values(problem, load)
+    cost = None if problem.expert_cost is None else _units_of_costs(problem)
+    if not value and not load.any() and (cost is None or not cost.any()):
+        return None
+    fields: dict[str, object] = {}
+    if value:
+        fields |= {name: np.ldexp(getattr(problem, name), -value) for name in ("fitness", "switching_cost")}
+    if value or load.any():
+        penalties = ("overload_penalty", "shortfall_penalty")
+        fields |= {name: np.ldexp(getattr(problem, name), load - value) for name in penalties}
+    if load.any():
+        fields |= {name: np.ldexp(getattr(problem, name), -load) for name in ("expert_capacity", "expert_demand")}
+        fields["client_load"] = np.ldexp(problem.client_load, -load)
+    if cost is not None and cost.any():
+        budget = np.ldexp(problem.client_budget, -cost)
+        fields["client_budget"] = np.where(budget > 2.0**MOST, np.inf, budget)  # no costs come near
+        fields["expert_cost"] = np.ldexp(problem.expert_cost, -cost[:, None, :])
+    return Rescaled(changed(problem, **fields), value, load)
+
+
+def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
+    """The exponent of the largest fitness, as the first clients show it; 0 if it is not extreme, or of integers.
+
+    It is larger where a penalty would become too large in this unit.
+    """
+    if np.dtype(problem.fitness.dtype) != np.float64:
+        return 0
+    block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
+    sizes = np.abs(block.value if block.allowed is None else np.where(block.allowed, block.value, 0.0))
+    value = int(_exponents(sizes.astype(np.float64).ravel(), axis=0))
+    if value and not np.array_equal(
+        np.ldexp(np.ldexp(problem.fitness, -value), value), problem.fitness, equal_nan=True
+    ):
+        return 0
+    penalties = np.stack([problem.overload_penalty, problem.shortfall_penalty])
+    paid = np.isfinite(penalties) & (penalties > 0)
+    largest = int(np.where(paid, np.frexp(np.where(paid, penalties, 1.0))[1] + load, -MOST).max(initial=-MOST))
+    return max(value, largest - MOST) if largest - value > MOST else value
+
+
+def _units_of_costs(problem: AlignmentProblem) -> IntArray:
+    """(num_clients, num_resources) exponents of the largest cost, or of a smaller budget."""
+    allowed = _allowed(problem)[:, :, None]
+    cost = np.where(allowed, problem.expert_cost, 0.0)
+    largest = cost.max(axis=1, initial=0.0)
+    budget = np.where(np.isfinite(problem.client_budget), problem.client_budget, 0.0)
+    within = np.where((budget > 0)[:, None, :], np.minimum(cost, budget[:, None, :]), cost)
+    exponents = _exponents(within, axis=1)
+    too_large = np.frexp(largest)[1] - exponents > MOST
+    return np.where(too_large, np.frexp(largest)[1] - MOST, exponents)
+
+
+def _allowed(problem: AlignmentProblem) -> BoolArray:
+    return np.ones((1, 1), dtype=np.bool_) if problem.eligible is None else problem.eligible
+
+
+def _exponents(sizes: FloatArray, *, axis: int) -> IntArray:
+    """Exponents of the largest sizes along an axis; 0 where these are not extreme.
+
+    A smaller one where the smallest size above 0 would lose its digits.
+    """
+    largest = sizes.max(axis=axis, initial=0.0)
+    smallest = np.where(sizes > 0, sizes, np.inf).min(axis=axis, initial=np.inf)
+    exponents = np.frexp(largest)[1].astype(np.int64)
+    least = np.frexp(np.where(np.isfinite(smallest), smallest, 1.0))[1].astype(np.int64)
+    scaled = np.where((largest > 0) & (np.abs(exponents) > EXTREME), np.minimum(exponents, least + DEEPEST), 0)
+    return scaled.astype(np.int64)
+
+
+def _times_two_to(number: float, exponent: int) -> float:
+    try:
+        return math.ldexp(number, exponent)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf

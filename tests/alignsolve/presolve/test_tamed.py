@@ -1,0 +1,114 @@
+"""Extreme numbers and far bounds: solvers see tame ones, and the answer is that of the problem as given."""
+
+import numpy as np
+import pytest
+
+from alignsolve import AlignmentProblem, InfeasibleError, Proof, SolveError, Status, solve
+from alignsolve.presolve.far_bounds import move_far_bounds
+from alignsolve.presolve.pipeline import tamed
+from alignsolve.presolve.scale import scale_extremes
+
+EXACT = ["auto", "price", "flow", "sift", "cpsat", "ilp"]
+
+
+@pytest.mark.parametrize("solver", EXACT)
+@pytest.mark.parametrize("size", [1e-300, 1e-120, 1e139])
+def test_fitness_of_extreme_size_is_proven(solver: str, size: float):
+    problem = AlignmentProblem(np.array([[3.0, 1.0], [2.0, 1.5]]) * size, expert_capacity=1)
+    solution = solve(problem, solver)
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, pytest.approx(4.5 * size, rel=1e-12))
+
+
+@pytest.mark.parametrize("solver", ["auto", "price", "flow", "sift", "cpsat", "greedy"])
+def test_a_soft_demand_that_nobody_can_meet_costs_what_it_costs(solver: str):
+    problem = AlignmentProblem([[1.0, 0.5]], expert_demand=1e9, shortfall_penalty=1.0)
+    solution = solve(problem, solver, time_limit=30.0)
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, -1999999998)
+
+
+@pytest.mark.parametrize("solver", EXACT)
+def test_a_capacity_that_nobody_can_reach_is_none(solver: str):
+    assert solve(AlignmentProblem([[1.0, 0.5]], expert_capacity=1e19, overload_penalty=1.0), solver).objective == 1
+    assert solve(AlignmentProblem(np.ones((8, 3)), client_demand=1, expert_capacity=1e20), solver).objective == 8
+
+
+@pytest.mark.parametrize("load", [None, [1.0], [0.3]])
+def test_a_hard_demand_that_nobody_can_meet_has_a_witness(load: list[float] | None):
+    solution = solve(AlignmentProblem([[1.0, 0.5]], expert_demand=1e19, client_load=load), throw=False)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.PRICES)
+    assert solution.witness is not None
+
+
+@pytest.mark.parametrize("price", [1e17, -1e17, 1e300])
+@pytest.mark.parametrize("solver", ["price", "auto"])
+def test_only_speed_depends_on_the_prices_of_a_warm_start(solver: str, price: float):
+    problem = AlignmentProblem(
+        np.random.default_rng(2).random((40, 5)), client_demand=1, expert_capacity=9, expert_demand=6
+    )
+    assert solve(problem, solver, warm_start=np.full(5, price)).status is Status.OPTIMAL
+
+
+def test_large_fitness_beside_small_is_proven_by_auto():
+    assert solve(AlignmentProblem([[-1e9, 0.001]])).status is Status.OPTIMAL
+
+
+def test_whole_costs_near_the_largest_and_a_barred_pair_end_the_search_for_assignments():
+    assert solve(AlignmentProblem([[0], [2**53]], client_load=[[9.0], [9.0]])).objective == 2**53
+    barred = AlignmentProblem([[0.0], [5.0]], client_load=[[9.0], [9.0]], eligible=[[False], [True]])
+    solution = solve(barred, time_limit=60.0)
+    assert solution.status is Status.OPTIMAL
+    assert "stopped" not in solution.stats
+
+
+@pytest.mark.parametrize("solver", ["auto", "ilp", "cpsat", "lagrangian", "greedy"])
+def test_loads_and_costs_of_extreme_sizes_end_in_a_documented_way(solver: str):
+    large = AlignmentProblem(
+        [[5e139, -1e100, 1e139]],
+        client_capacity=3,
+        client_load=[[0.3, 0.4, 1.1]],
+        expert_capacity=0.0,
+        overload_penalty=[np.inf, 0.94, 0.97],
+        client_budget=[[1.0, 0.0]],
+        expert_cost=[[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+    )
+    small = AlignmentProblem(
+        [[0.05, 0.25], [0.8, 0.8], [-0.4, -0.25]],
+        client_capacity=[2, 0, 2],
+        client_load=[1e-12, 1e-300, 1.0],
+        expert_demand=1e-12,
+        client_budget=[0.0, 4e9, 0.0],
+        expert_cost=[[1e9 + 0.5, 1.0], [1e9, 3e9], [1e9, 1e9]],
+        shortfall_penalty=[np.inf, 1.0],
+    )
+    assert solve(large, solver).objective == pytest.approx(1e139)
+    with pytest.raises(SolveError) as error:
+        solve(small, solver)
+    assert isinstance(error.value, InfeasibleError) or error.value.solution is not None
+
+
+def test_prices_come_back_in_the_units_of_the_problem():
+    problem = AlignmentProblem(
+        [[3e200 / 1e100, 1.0], [2e100, 1.5]], client_load=[[1e-90, 1.0], [1e-90, 1.0]], expert_capacity=[1e-90, 1.0]
+    )
+    reduction = scale_extremes(problem)
+    assert reduction is not None
+    assert np.abs(reduction.problem.fitness).max() <= 1.0
+    assert reduction.problem.client_load.max() <= 1.0
+    solution = solve(problem, "lagrangian")
+    assert solution.bound >= solution.objective == pytest.approx(3e100)
+
+
+def test_tame_problems_stay_as_they_are():
+    problem = AlignmentProblem([[3.0, 1.0]], expert_capacity=1, expert_demand=1, shortfall_penalty=2.0)
+    assert tamed(problem) == (problem, ())
+    assert move_far_bounds(problem) is None
+    assert scale_extremes(problem) is None
+
+
+@pytest.mark.parametrize("solver", ["auto", "ilp", "cpsat"])
+def test_no_number_becomes_0(solver: str):
+    """A fitness of 1.5e-214 beside -1e119 is something; scaled to the latter it would be nothing."""
+    problem = AlignmentProblem([[1.5e-214, -1e119]], client_budget=1.0, expert_cost=[1.0, 0.5])
+    solution = solve(problem, solver)
+    assert solution.bound >= 1.5e-214
+    assert solution.status is not Status.OPTIMAL or solution.objective == 1.5e-214
