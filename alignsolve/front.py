@@ -29,6 +29,7 @@ from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solv
 SOLVERS = {
     "augment": "alignsolve.solvers.shortest_paths:Augment",
     "auto": "alignsolve.solvers.auto:Auto",
+    "budgets": "alignsolve.solvers.budgets:Budgets",
     "cpsat": "alignsolve.solvers.cpsat:CpSat",
     "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
     "flow": "alignsolve.solvers.flow:Flow",

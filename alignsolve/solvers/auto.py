@@ -10,8 +10,9 @@
   many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
-- General class, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more pairs
-  ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
+- General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
+- General class otherwise, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more
+  pairs ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
@@ -176,12 +177,15 @@ def has_many_experts(problem: AlignmentProblem) -> bool:
 
 def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
     """Choose for the general class: first a solver that finds an alignment, then one that closes the gap."""
+    from alignsolve.solvers.budgets import Budgets  # noqa: PLC0415
     from alignsolve.solvers.generalised_assignment.instance import assignment_like  # noqa: PLC0415
     from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
     from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
 
     pairs = problem.num_clients * problem.num_experts
+    if pairs > GREEDY_PAIRS and problem.client_load is None and has_many_experts(problem):
+        return [Budgets(gap=gap), *([Ilp(gap=gap)] if pairs <= ILP_PAIRS else [])]
     if assignment_like(problem) or pairs > ILP_PAIRS:
         return [Lagrangian(gap=gap)]
     return [Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap), Ilp(gap=gap)]

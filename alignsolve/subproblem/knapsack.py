@@ -2,6 +2,9 @@
 
 Most rows are solved in their core (:mod:`.knapsack_core`). The rest have demands that force them to take experts that
 are worth less than nothing; they are searched whole (:mod:`.knapsack_search`).
+
+Rows with very many experts, all layers of a model, are not searched: their relaxation (:mod:`.relaxed_rows`) is so
+close that nothing is left to gain. The same goes for rows with demands that bind, from fewer experts on.
 """
 
 from typing import Any
@@ -15,7 +18,11 @@ from alignsolve.runtime.jit import kernel
 from alignsolve.subproblem.knapsack_core import UNMET, solve_by_deviations, workspace
 from alignsolve.subproblem.knapsack_search import STEPS, search_row
 from alignsolve.subproblem.reduced_fitness import reduced_fitness
+from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 from alignsolve.subproblem.row import RowOptima
+
+MANY_EXPERTS, MANY_WITH_DEMANDS = 256, 40
+"""Experts of a row up to which it is searched; and up to which it is where its demands bind."""
 
 Matrix = npt.NDArray[Any]  # inside compiled code, where numba knows the types
 
@@ -26,7 +33,7 @@ def knapsack_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = Fals
     Arguments as in :func:`.dispatch.best_rows`.
     """
     reduced = reduced_fitness(block, prices)
-    value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64, copy=False))
+    value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64, copy=False), choose=choose)
     magnitude = _magnitude(block, reduced, prices, chosen)
     return RowOptima(value, feasible, magnitude, chosen if choose else None)
 
@@ -40,7 +47,9 @@ def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chose
     return size
 
 
-def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:
+def best_rows_within_budgets(
+    block: ClientBlock, reduced: FloatArray, *, choose: bool = True
+) -> tuple[FloatArray, BoolArray, BoolArray]:
     """Solve every client's own problem with budgets exactly.
 
     Parameters
@@ -49,6 +58,8 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
         The clients, with budgets.
     reduced
         (n, num_experts) reduced fitness.
+    choose
+        Whether choices matter: that of a row that is not searched may be worse otherwise.
 
     Returns
     -------
@@ -58,7 +69,34 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
     """
     assert block.budget is not None
     assert block.cost is not None
+    budget = block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)
+    if block.num_experts > MANY_EXPERTS:
+        return _relaxed(block, reduced, budget, choose)
+    value, feasible, chosen, left = _searched(block, reduced, budget)
+    if left.any():
+        rows = np.flatnonzero(left)
+        value[rows], feasible[rows], chosen[rows] = _relaxed(block.pick(rows), reduced[rows], budget[rows], choose)
+    return value, feasible, chosen
+
+
+def _relaxed(
+    block: ClientBlock, reduced: FloatArray, budget: FloatArray, choose: bool
+) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Bounds on the optima, and good choices."""
+    if block.allowed is not None:
+        reduced = np.where(block.allowed, reduced, 0.0)
+    rate = np.zeros_like(budget)
+    relaxed = relax_rows(budget_rows(block, budget), reduced, rate, choose=choose)
+    feasible = np.isfinite(relaxed.bound)
+    return np.where(feasible, relaxed.bound, 0.0), feasible, relaxed.chosen
+
+
+def _searched(
+    block: ClientBlock, reduced: FloatArray, budget: FloatArray
+) -> tuple[FloatArray, BoolArray, BoolArray, BoolArray]:
+    """Exact optima, and which rows are left: those with many experts whose demands bind."""
     n, num_experts = reduced.shape
+    assert block.cost is not None
     group = block.group
     group_capacity, group_demand = block.group_capacity, block.group_demand
     if group is None or group_capacity is None or group_demand is None:
@@ -72,11 +110,12 @@ def best_rows_within_budgets(block: ClientBlock, reduced: FloatArray) -> tuple[F
         allowed = block.allowed
         reduced, cost = np.where(allowed, reduced, 0.0), np.where(allowed[:, :, None], cost, 0.0)
     required = np.zeros(reduced.shape, dtype=np.bool_) if block.required is None else block.required
-    budget = block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)
     amounts = (fixed(np.asarray(each, dtype=np.float64)) for each in (cost, budget))
     counts = (fixed(each) for each in (block.demand, block.capacity, group, group_demand, group_capacity))
-    result: tuple[FloatArray, BoolArray, BoolArray]
-    result = _solve_rows(fixed(reduced), fixed(allowed), fixed(required), *amounts, *counts)
+    result: tuple[FloatArray, BoolArray, BoolArray, BoolArray]
+    result = _solve_rows(
+        fixed(reduced), fixed(allowed), fixed(required), *amounts, *counts, num_experts <= MANY_WITH_DEMANDS
+    )
     return result
 
 
@@ -92,16 +131,20 @@ def _solve_rows(
     group: Matrix,
     group_demand: Matrix,
     group_capacity: Matrix,
+    search: bool,
 ) -> Any:
     n, num_experts = reduced.shape
     value = np.zeros(n)
     feasible = np.ones(n, dtype=np.bool_)
     chosen = np.zeros((n, num_experts), dtype=np.bool_)
+    left = np.zeros(n, dtype=np.bool_)
     space = workspace(num_experts, cost.shape[2], group_demand.shape[1])
     for i in range(n):
         row = (reduced[i], allowed[i], required[i], cost[i], budget[i], demand[i], capacity[i], group)
         value[i], status = solve_by_deviations(*row, group_demand[i], group_capacity[i], space, STEPS, chosen[i])
         if status == UNMET:
             chosen[i] = False
+            left[i] = not search
+        if status == UNMET and search:
             value[i], feasible[i] = search_row(*row, group_demand[i], group_capacity[i], chosen[i])
-    return value, feasible, chosen
+    return value, feasible, chosen, left

@@ -1,0 +1,73 @@
+"""The problem with rates in place of its budgets: a min-cost flow, which ``sift`` solves."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alignsolve.certificate.witness import Witness, from_direction
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.presolve.reduction import changed
+from alignsolve.problem import AlignmentProblem
+from alignsolve.solver import WarmStart
+from alignsolve.solvers.sift.search import Search
+
+
+class Flow(NamedTuple):
+    """An optimal flow.
+
+    Attributes
+    ----------
+    alignment
+        None if hard demands of experts cannot be met.
+    prices
+        (num_experts,)
+    witness
+        Why there is no alignment, whatever the budgets; None if nothing is known.
+    """
+
+    alignment: Alignment | None
+    prices: FloatArray
+    witness: Witness | None = None
+
+
+def best_flow(
+    problem: AlignmentProblem, value: FloatArray, number: IntArray, prices: FloatArray | None, deadline: float
+) -> Flow:
+    """Solve a problem without its budgets, with other values and other capacities of clients.
+
+    Parameters
+    ----------
+    problem
+        Without weighted loads.
+    value
+        (num_clients, num_experts) in place of its fitness and switching costs.
+    number
+        (num_clients,) in place of its ``client_capacity``.
+    prices
+        (num_experts,) to begin with, or None.
+    deadline
+        On the clock of :func:`time.monotonic`.
+
+    Raises
+    ------
+    TimeUpError
+        If the deadline comes first.
+    """
+    without = changed(
+        problem,
+        fitness=value,
+        switching_cost=np.zeros(1),
+        previous=None,
+        client_capacity=number,
+        client_budget=None,
+        expert_cost=None,
+    )
+    search = Search(without, WarmStart(prices=prices), deadline, None)
+    if search.overfull.any():
+        return Flow(None, np.zeros(len(search.overfull)), from_direction(problem, search.overfull.astype(np.float64)))
+    search.run()
+    if search.unmet:
+        return Flow(None, search.prices, from_direction(problem, search.prices))
+    answer = search.answer()
+    return Flow(answer.x, search.prices)

@@ -1,0 +1,372 @@
+"""``budgets``: rates on the clients' budgets, a min-cost flow for the rest, and alignments that keep the budgets.
+
+Where experts are many and clients have budgets, a real model in bytes, the budgets are few constraints of each client
+and the experts' bounds many. With a rate for each unit of a budget, and so a charge for each expert, what is left is a
+flow. ``sift`` solves it exactly.
+
+1. *Rates and prices.* A flow gives prices of experts. Under prices, each client's own problem gives the rates of its
+   budgets (:mod:`alignsolve.subproblem.relaxed_rows`), and all of them together give a bound. The rates charge the
+   next flow. By rates alone this would be slow: all rates could fall and all prices rise by a common amount. So in the
+   flow a client takes a number of experts, as many as its budgets pay for at the mean cost of what it took last, and
+   the charge is only what an expert costs more or less than that mean.
+2. *Sizes* (:mod:`.shares`, :mod:`.by_size`). Where each group's experts cost the same, a client's budgets say how many
+   experts of each size it may take. Then each size is a flow of its own, and the alignment keeps all budgets.
+3. *Settle* (:mod:`.settle`). Elsewhere, clients choose within their budgets, portion by portion, and the flow of the
+   others makes up for it; again in other sequences while there is time. Then clients change in pairs (:mod:`.pairs`).
+
+The prices prove the bound. It is not exact: what whole experts leave of a budget is lost. The more experts a client
+takes, the less that is.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignsolve.certificate.violations import violations
+from alignsolve.certificate.worth import worth
+from alignsolve.data.alignment import Alignment
+from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Number, relative_gap
+from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.runtime.threads import available_threads, map_in_order
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.budgets.by_size import align_by_size
+from alignsolve.solvers.budgets.pairs import Standing, change_in_pairs
+from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
+from alignsolve.solvers.budgets.settle import REWARD, settle
+from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
+from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.sift import Sift
+from alignsolve.solvers.sift.flow_search import TimeUpError
+from alignsolve.subproblem.reduced_fitness import subtract_prices
+from alignsolve.subproblem.relaxed_rows import BudgetRows, budget_rows, relax_rows
+
+STEADY = 1e-6
+"""Relative fall of the bound below which a round has brought nothing, and so many such rounds end step 1."""
+VAIN = 2
+FOR_PRICES = 0.5
+"""Share of the time that step 1 may take."""
+SHARED = 1 << 17
+"""Pairs from which on threads share a pass."""
+IN_PAIRS = 1 << 22
+"""Pairs times the clients of an expert up to which clients change in pairs: with more, a look at all of them is long,
+and the gap is small."""
+SEQUENCES = 4
+"""Sequences in which clients settle; the best alignment counts."""
+AT_ONCE = 16
+"""Clients that change in pairs between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Rates on budgets and a flow for the rest: near-optimal, made for many experts and clients with budgets.
+
+    Parameters
+    ----------
+    gap
+        Relative gap at which the answer is good enough.
+    rounds
+        Most rounds of rates and prices.
+
+    Examples
+    --------
+    >>> from alignsolve import AlignmentProblem, solve
+    >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], client_budget=[3.0, 2.0], expert_cost=[2.0, 1.0])
+    >>> solve(problem, solver=Budgets()).objective
+    7.0
+    """
+
+    gap: float = 0.0
+    rounds: int = 60
+
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING - {Feature.WEIGHTED_LOADS}, presolve=True)
+
+    def __call__(
+        self,
+        problem: AlignmentProblem,
+        *,
+        deadline: float,
+        warm_start: WarmStart,
+        seed: int,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> Answer:
+        """Solve; the seed decides the sequences. A problem without budgets is a flow."""
+        if problem.client_budget is None:
+            return Sift()(
+                problem, deadline=deadline, warm_start=warm_start, seed=seed, threads=threads, progress=progress
+            )
+        return _Search(self, problem, deadline, threads, progress).solve(warm_start, seed)
+
+    def prepare(self, problem: AlignmentProblem) -> None:
+        """Compile the search."""
+        warm_up(self, problem)
+        if problem.client_budget is not None:
+            _compile_changes()
+
+
+@cache
+def _compile_changes() -> None:
+    """Compile the steps that a tiny problem does not need; cached, so that it happens once."""
+    tiny = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], client_budget=[3.0, 2.0], expert_cost=[2.0, 1.0])
+    search = _Search(Budgets(), tiny, math.inf, 1, None)
+    search.change_in_pairs(Alignment.from_pairs([0, 1], [1, 1], 2))
+    best_numbers(search.rows, search.value, search.rate, Sizes(np.array([0, 1]), search.rows.cost[0]), grouped=False)
+
+
+class _Search:
+    """One solution under way.
+
+    Attributes
+    ----------
+    number
+        (num_clients,) most experts of each client in the next flow.
+    rate, mean
+        (num_clients, num_resources) rates of the budgets, and the mean costs of what a client took last.
+    prices, bound, best_rate
+        The prices of the lowest bound, that bound, and the rates under these prices.
+    """
+
+    def __init__(
+        self,
+        solver: Budgets,
+        problem: AlignmentProblem,
+        deadline: float,
+        threads: int | None,
+        progress: ProgressHook | None,
+    ) -> None:
+        self.solver, self.problem, self.deadline, self.progress = solver, problem, deadline, progress
+        self.started = time.monotonic()
+        self.threads = available_threads(threads) if problem.num_clients * problem.num_experts >= SHARED else 1
+        block = problem.block(0, problem.num_clients)
+        assert block.budget is not None
+        value = np.asarray(block.value, dtype=np.float64)
+        self.value = np.ascontiguousarray(value if block.allowed is None else np.where(block.allowed, value, 0.0))
+        self.rows = budget_rows(block, block.budget)
+        self.rate = np.zeros(self.rows.budget.shape)
+        self.mean = np.broadcast_to(self.rows.cost.mean(axis=1), self.rate.shape)
+        self.number = self._affordable()
+        self.prices: FloatArray = np.zeros(problem.num_experts)
+        self.best_rate = self.rate
+        self.bound: Number = math.inf
+        self.alignment: Alignment | None = None
+        self.objective: Number = -math.inf
+        self.stats: dict[str, Any] = {}
+
+    def solve(self, warm_start: WarmStart, seed: int) -> Answer:
+        """Take the steps of the module's docstring, as far as time allows."""
+        self._keep(warm_start.alignment, "warm start")
+        try:
+            answer = self._settle_prices(warm_start.prices)
+            if answer is not None:
+                return answer
+            self._by_size()
+            self._by_settling(np.random.default_rng(seed))
+        except TimeUpError:
+            self.stats["stopped"] = "the time limit came first"
+        return Answer(self.alignment, self.prices if math.isfinite(self.bound) else None, stats=self.stats)
+
+    def _settle_prices(self, prices: FloatArray | None) -> Answer | None:
+        """Step 1; return an answer if the problem has no alignment."""
+        vain, began = 0, time.monotonic()
+        if prices is not None:
+            self._ask_clients(prices)
+        for done in range(1, self.solver.rounds + 1):
+            flow = self._flow(prices)
+            if flow.alignment is None:
+                return self._without_flow(flow)
+            before, prices = self.bound, flow.prices
+            self._ask_clients(prices)
+            self.stats["rounds"] = done
+            if self.bound == -math.inf:
+                return Answer()
+            self._count(flow.alignment)
+            self._tell("prices")
+            vain = vain + 1 if self.bound > before - STEADY * abs(before) else 0
+            spent = time.monotonic() - began
+            if vain == VAIN or spent * (done + 1) / done > FOR_PRICES * (self.deadline - began):
+                break
+        return None
+
+    def _flow(self, prices: FloatArray | None) -> Flow:
+        """The flow at the present rates: a client's place is worth its mean charge, a dearer expert less."""
+        value = self._charged(self.rate)
+        flow = best_flow(self.problem, value, self.number, prices, self.deadline)
+        if flow.alignment is None and flow.witness is None:
+            # Fewer experts than the budgets allow in truth may be too few for the experts' demands.
+            flow = best_flow(self.problem, value, self.rows.room.astype(np.int64), prices, self.deadline)
+        return flow
+
+    def _charged(self, rate: FloatArray) -> FloatArray:
+        """(num_clients, num_experts) values less what experts cost more than the mean, at some rates."""
+        if not rate.any():
+            return self.value
+        return self.value - (_times(self.rows.cost, rate) - (self.mean * rate).sum(axis=1)[:, None])
+
+    def _without_flow(self, flow: Flow) -> Answer:
+        """Answer where not even a flow without budgets meets the hard bounds."""
+        stopped = {} if flow.witness else {"stopped": "the experts' hard bounds cannot be met"}
+        return Answer(self.alignment, flow.prices, witness=flow.witness, stats={**self.stats, **stopped})
+
+    def _ask_clients(self, prices: FloatArray) -> None:
+        """Each client's own problem under prices: rates and a bound, kept if it is the lowest."""
+        problem, rate = self.problem, self.rate.copy()
+        prices = problem.experts.project(prices)
+        cuts = np.linspace(0, problem.num_clients, self.threads + 1).astype(np.int64)
+
+        def ask(k: int) -> FloatArray:
+            own = slice(cuts[k], cuts[k + 1])
+            rows = self.rows.part(cuts[k], cuts[k + 1])
+            return relax_rows(rows, subtract_prices(self.value[own], prices), rate[own], choose=False).bound
+
+        bounds = list(map_in_order(ask, range(self.threads), self.threads))
+        bound = math.fsum(np.concatenate([*bounds, problem.experts.conjugate(prices)]))
+        self.rate = rate
+        if bound < self.bound:
+            self.bound, self.prices, self.best_rate = bound, prices, rate
+
+    def _count(self, alignment: Alignment) -> None:
+        """Learn from an alignment what experts cost a client on average, and how many it can pay."""
+        taken = np.diff(alignment.indptr)
+        self.mean = np.where(taken[:, None] > 0, self._used(alignment) / np.maximum(taken, 1)[:, None], self.mean)
+        self.number = self._affordable()
+
+    def _affordable(self) -> IntArray:
+        """How many experts of mean cost each client can pay, within the bounds of its row."""
+        rows = self.rows
+        with np.errstate(divide="ignore", invalid="ignore"):
+            each = np.where(self.mean > 0.0, rows.budget / self.mean, np.inf)
+        number = np.floor(np.minimum(each.min(axis=1), rows.room) + 0.5).astype(np.int64)
+        own = rows.required.sum(axis=1)
+        least = np.maximum(np.maximum(rows.demand, own), np.maximum(rows.least, _inside(rows)).sum(axis=1))
+        return np.minimum(np.maximum(number, least), rows.room)
+
+    def _used(self, alignment: Alignment) -> FloatArray:
+        """What each client uses, (num_clients, num_resources)."""
+        clients, experts = alignment.clients(), alignment.experts
+        cost = self.rows.cost[clients if len(self.rows.cost) > 1 else 0, experts]
+        used = np.zeros(self.rate.shape)
+        np.add.at(used, clients, cost)
+        return used
+
+    def _by_size(self) -> None:
+        """Step 2, where it applies."""
+        grouped = self.problem.expert_group is not None
+        sizes = sizes_of(self.rows, grouped)
+        if sizes is None or self._good_enough():
+            return
+        numbers = self._numbers(sizes, grouped)
+        alignment = align_by_size(self.problem, self.value, numbers, sizes, self.prices, self.deadline)
+        self._keep(alignment, "sizes")
+
+    def _numbers(self, sizes: Sizes, grouped: bool) -> IntArray:
+        """Let threads share the clients' numbers."""
+        cuts = np.linspace(0, self.problem.num_clients, self.threads + 1).astype(np.int64)
+
+        def ask(k: int) -> IntArray:
+            own = slice(cuts[k], cuts[k + 1])
+            rows = self.rows.part(cuts[k], cuts[k + 1])
+            return best_numbers(
+                rows, subtract_prices(self.value[own], self.prices), self.best_rate[own], sizes, grouped
+            )
+
+        return np.concatenate(list(map_in_order(ask, range(self.threads), self.threads)))
+
+    def _by_settling(self, rng: np.random.Generator) -> None:
+        """Step 3; pairs change in what step 2 made, too."""
+        served = max(float(np.minimum(self.number, self.problem.num_experts).sum()), 1.0)
+        small = self.problem.num_clients * served <= IN_PAIRS
+        if self.alignment is not None and self.stats.get("found_by") == "sizes":
+            if small and not self._good_enough():
+                self.change_in_pairs(self.alignment)
+            return
+        number, mean = self.number, self.mean
+        for _ in range(SEQUENCES):
+            if self._good_enough():
+                return
+            self.number, self.mean = number, mean
+            sequence = rng.permutation(self.problem.num_clients)
+            settled = settle(
+                self.problem, self.value, self.rows, self.prices, self.best_rate, self._next_flow, sequence
+            )
+            self._keep(settled, "settling")
+            if small:
+                self.change_in_pairs(settled)
+
+    def _next_flow(self, rest: AlignmentProblem, settled: BoolArray, prices: FloatArray, rate: FloatArray) -> Flow:
+        """The flow of the clients that have not settled."""
+        number = np.where(settled, 0, self.number)
+        flow = best_flow(rest, self._charged(rate), number, prices, self.deadline)
+        if flow.alignment is not None:
+            self._count(flow.alignment)
+        return flow
+
+    def _standing(self, alignment: Alignment) -> Standing:
+        """An alignment, ready to be changed: it keeps hard bounds, and soft ones where it does not break them yet."""
+        problem, rows = self.problem, self.rows
+        held = alignment.to_dense(problem.num_experts)
+        load, bounds = held.sum(axis=0).astype(np.float64), problem.experts
+        count = np.add.reduceat(held[:, rows.order], np.minimum(rows.first[:-1], len(rows.order) - 1), axis=1)
+        count = np.where(np.diff(rows.first) > 0, count, 0).astype(np.int64)
+        least = np.maximum(bounds.least, np.minimum(bounds.demand, load))
+        most = np.minimum(bounds.most, np.maximum(np.floor(bounds.capacity), load))
+        return Standing(held, load, least, most, self._used(alignment), count, held.sum(axis=1))
+
+    def change_in_pairs(self, alignment: Alignment) -> None:
+        """Let clients change in pairs until that gains nothing, some clients between two looks at the clock."""
+        rows, n, standing = self.rows, self.problem.num_clients, self._standing(alignment)
+        largest = max(float(np.abs(self.value).max(initial=0.0)), 1e-300)
+        fields = (rows.allowed, rows.required, rows.cost, rows.budget, rows.group, rows.least, rows.most)
+        gained = math.inf
+        while gained > 0.0:
+            gained = 0.0
+            for begin in range(0, n, AT_ONCE):
+                if time.monotonic() >= self.deadline:
+                    break
+                gained += change_in_pairs(
+                    self.value, self.prices, *fields, rows.demand, rows.room, self.best_rate, standing, begin,
+                    min(begin + AT_ONCE, n), REWARD * largest, 1e-9 * largest,
+                )  # fmt: skip
+        clients, experts = np.nonzero(standing.held)
+        self._keep(
+            Alignment.from_pairs(clients, experts, n),
+            f"{self.stats.get('found_by', 'settling').partition(',')[0]}, changes in pairs",
+        )
+
+    def _keep(self, alignment: Alignment | None, where: str) -> None:
+        """Keep an alignment if it is feasible and the best so far."""
+        if alignment is None or violations(self.problem, alignment):
+            return
+        objective = worth(self.problem, alignment, threads=self.threads).objective
+        if objective > self.objective:
+            self.alignment, self.objective = alignment, objective
+            self.stats["found_by"] = where
+            self._tell(where)
+
+    def _good_enough(self) -> bool:
+        """Whether the gap is closed, as far as it was asked for."""
+        return relative_gap(self.bound, self.objective) <= max(self.solver.gap, OPTIMALITY)
+
+    def _tell(self, phase: str) -> None:
+        """Report to the progress hook."""
+        if self.progress is not None:
+            self.progress(Progress(phase, time.monotonic() - self.started, self.objective, self.bound))
+
+
+def _times(cost: FloatArray, rate: FloatArray) -> FloatArray:
+    """Cost times rate, summed over the resources, (num_clients, num_experts)."""
+    if len(cost) == 1:
+        return rate @ cost[0].T
+    charge: FloatArray = np.einsum("ijk,ik->ij", cost, rate)
+    return charge
+
+
+def _inside(rows: BudgetRows) -> IntArray:
+    """How many required experts of each group each client has, (num_clients, num_groups)."""
+    inside = np.zeros(rows.least.shape, dtype=np.int64)
+    clients, experts = np.nonzero(rows.required)
+    np.add.at(inside, (clients, rows.group[experts]), 1)
+    return inside

@@ -1,0 +1,127 @@
+"""``budgets``: counts by size against enumeration; alignments of layered models against bounds and other solvers."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from alignsolve import AlignmentProblem, solve
+from alignsolve.numerics import relative_gap
+from alignsolve.solvers.budgets import Budgets
+from alignsolve.solvers.budgets.shares import best_numbers, sizes_of
+from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
+from problems.layered import layered
+
+
+def mixed(seed, num_clients=20, **options):
+    """A small model with layers of several sizes and a budget of bytes."""
+    rng = np.random.default_rng(seed)
+    return layered(
+        rng, num_clients=num_clients, num_experts=256, model="olmoe-1b-7b", totals="bytes", mixed=True, **options
+    )
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("seed", range(30))
+def test_numbers_of_each_size_are_the_best(seed):
+    rng = np.random.default_rng(seed)
+    sizes_cost = rng.permutation([2.0, 3.0, 5.0])
+    of = np.repeat([0, 1, 2], 4)
+    problem = AlignmentProblem(
+        rng.random((5, 12)),
+        expert_group=of,
+        group_demand=int(seed % 2),
+        group_capacity=3,
+        client_capacity=7,
+        client_budget=rng.integers(10, 30, 5).astype(float),
+        expert_cost=sizes_cost[of],
+    )
+    rows = budget_rows(problem.block(0, 5), problem.client_budget)
+    rate = np.zeros((5, 1))
+    relax_rows(rows, problem.fitness, rate)
+    sizes = sizes_of(rows, grouped=True)
+    numbers = best_numbers(rows, problem.fitness, rate, sizes, grouped=True)
+
+    def worth(i, number):
+        ranked = -np.sort(-problem.fitness[i].reshape(3, 4), axis=1)
+        return sum(ranked[g, : number[sizes.of[4 * g]]].sum() for g in range(3))
+
+    for i in range(5):
+        possible = [
+            number
+            for number in itertools.product(range(seed % 2, 4), repeat=3)
+            if np.dot(number, sizes.cost[:, 0]) <= problem.client_budget[i, 0] and sum(number) <= 7
+        ]
+        assert tuple(numbers[i]) in possible
+        assert worth(i, numbers[i]) == pytest.approx(max(worth(i, number) for number in possible))
+
+
+def test_sizes_are_found_only_where_costs_are_the_same_within_groups():
+    group = [0, 0, 1, 1]
+
+    def sizes(cost, **options):
+        problem = AlignmentProblem(
+            np.ones((2, 4)), expert_group=group, client_budget=np.full(2, 9.0), expert_cost=cost, **options
+        )
+        return sizes_of(budget_rows(problem.block(0, 2), problem.client_budget), grouped=True)
+
+    assert sizes([2.0, 2.0, 3.0, 3.0]).of.tolist() == [0, 0, 1, 1]
+    assert sizes([2.0, 3.0, 3.0, 3.0]) is None
+    assert sizes([[2.0, 2.0, 3.0, 3.0], [1.0, 1.0, 3.0, 3.0]]) is None
+
+
+@pytest.mark.parametrize("demands", [False, True])
+def test_layers_of_several_sizes_within_a_budget_of_bytes(demands):
+    problem = mixed(5, num_clients=60, expert_demands=demands)
+    solution = solve(problem, "budgets")
+    assert solution.gap <= 2e-3
+    assert solution.stats["found_by"].startswith("sizes")
+
+
+def test_a_second_budget_of_seconds():
+    solution = solve(mixed(7, num_clients=60, seconds=True), "budgets")
+    assert solution.gap <= 8e-3
+    assert solution.stats["found_by"].startswith("settling")
+
+
+@pytest.mark.parametrize("seconds", [False, True])
+def test_no_worse_than_an_integer_program_by_more_than_its_gap(seconds):
+    problem = mixed(11, num_clients=6, seconds=seconds)
+    ours, other = solve(problem, "budgets"), solve(problem, "ilp", time_limit=5.0, throw=False)
+    assert other.objective is None or other.objective <= ours.bound * (1 + 1e-9)
+    assert ours.objective <= other.bound * (1 + 1e-9)
+
+
+def test_the_answer_does_not_depend_on_threads_or_a_warm_start_for_its_truth():
+    problem = mixed(13, num_clients=600)
+    one, two = (solve(problem, "budgets", threads=threads) for threads in (1, 2))
+    assert one.objective == two.objective
+    assert one.bound == two.bound
+    warm = solve(problem, "budgets", warm_start=one)
+    assert warm.objective >= one.objective
+    assert warm.stats["rounds"] <= one.stats["rounds"]
+
+
+def test_experts_demands_that_nobody_can_meet_have_a_witness():
+    problem = AlignmentProblem(
+        np.ones((3, 40)), expert_demand=4, client_budget=np.full(3, 9.5), expert_cost=np.linspace(1, 2, 40)
+    )
+    solution = solve(problem, "budgets", throw=False)
+    assert solution.status == "INFEASIBLE"
+    assert solution.witness is not None
+
+
+def test_without_budgets_it_is_a_flow():
+    problem = AlignmentProblem(np.random.default_rng(0).random((8, 30)), client_capacity=2, expert_capacity=1)
+    assert solve(problem, Budgets()).objective == solve(problem, "sift").objective
+
+
+def test_a_limit_of_time_is_kept_and_progress_is_told():
+    told = []
+    solution = solve(mixed(1), "budgets", time_limit=30.0, progress=told.append)
+    assert {"prices", "sizes"} <= {progress.phase for progress in told}
+    assert relative_gap(told[-1].bound, solution.objective) <= 1e-2
+
+
+def test_auto_chooses_it_for_many_experts_with_budgets():
+    assert solve(mixed(2), gap=0.05).stats["chosen"] == "Budgets"
