@@ -74,7 +74,8 @@ class Budgets:
     Examples
     --------
     >>> from alignsolve import AlignmentProblem, solve
-    >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], client_budget=[3.0, 2.0], expert_cost=[2.0, 1.0])
+    >>> fitness, cost = [[3.0, 2.0], [2.0, 1.5]], [2.0, 1.0]
+    >>> problem = AlignmentProblem(fitness, client_capacity=2, client_budget=[3.0, 2.0], expert_cost=cost)
     >>> solve(problem, solver=Budgets()).objective
     7.0
     """

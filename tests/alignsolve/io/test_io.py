@@ -258,7 +258,7 @@ def test_a_member_that_claims_to_be_huge_is_refused(tmp_path):
 def test_unreadable_paths_and_wrong_suffixes_are_told(tmp_path):
     assert_refused(tmp_path / "absent.npz", "cannot be read: No such file")
     (tmp_path / "folder.json").mkdir()
-    assert_refused(tmp_path / "folder.json", "cannot be read: Is a directory")
+    assert_refused(tmp_path / "folder.json", "cannot be read: it is not a file")
     assert_refused(tmp_path / "problem.csv", "has the suffix '.csv'; it must be .npz or .json")
 
 
