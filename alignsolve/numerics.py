@@ -92,10 +92,14 @@ def relative_gap(bound: Number, objective: Number) -> float:
     return float((bound - objective) / max(abs(bound), abs(objective)))
 
 
+LAST_DIGITS = 8.0 * EPSILON
+"""Relative distance of two large whole numbers, some 10¹⁵, that rounding alone may put between them."""
+
+
 def is_proven(bound: Number, objective: Number, magnitude: float, *, whole: bool = False) -> bool:
     """Whether ``bound`` proves ``objective`` optimal; ``magnitude`` is the sum of |fitness| over selected pairs.
 
-    Where all objectives are ``whole`` numbers the tolerance is the last digit of a float: a better one would be better
+    Where all objectives are ``whole`` numbers the tolerance is the last digits of a float: a better one would be better
     by 1 at least.
 
     Examples
@@ -104,7 +108,7 @@ def is_proven(bound: Number, objective: Number, magnitude: float, *, whole: bool
     (True, False)
     """
     if whole:
-        return bool(bound < objective + 1) or relative_gap(bound, objective) <= EPSILON
+        return bool(bound < objective + 1) or relative_gap(bound, objective) <= LAST_DIGITS
     if relative_gap(bound, objective) <= OPTIMALITY:
         return True
     return bool(bound - objective <= CANCELLATION * magnitude)

@@ -64,18 +64,25 @@ class Rewritten:
     unit
         (num_experts,) what a load of 1 in the simpler problem is before: a price there is ``unit`` times the price
         before. 0 where the simpler problem has no bound on the expert: its price before is 0. None: all are 1.
+    known
+        (num_experts,) prices before that are known exactly, NaN elsewhere. None: there are none.
     """
 
     problem: AlignmentProblem
     told: str
     proves_more: bool = False
     unit: FloatArray | None = None
+    known: FloatArray | None = None
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Divide the prices by the units. Prices that are none are left for the judge to reject."""
         prices = answer.prices
-        if self.unit is None or prices is None or np.shape(prices) != self.unit.shape:
+        if prices is None or np.shape(prices) != (self.problem.num_experts,):
             return answer
+        if self.known is not None:
+            prices = np.where(np.isnan(self.known), prices, self.known)
+        if self.unit is None:
+            return answer if prices is answer.prices else replace(answer, prices=prices)
         lifted = np.zeros(len(self.unit))
         np.divide(prices, self.unit, out=lifted, where=self.unit > 0)
         return replace(answer, prices=lifted)

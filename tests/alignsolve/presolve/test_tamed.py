@@ -7,6 +7,7 @@ from alignsolve import AlignmentProblem, InfeasibleError, Proof, SolveError, Sta
 from alignsolve.presolve.far_bounds import move_far_bounds
 from alignsolve.presolve.pipeline import tamed
 from alignsolve.presolve.scale import scale_extremes
+from alignsolve.solver import Answer
 
 EXACT = ["auto", "price", "flow", "sift", "cpsat", "ilp"]
 
@@ -112,3 +113,18 @@ def test_no_number_becomes_0(solver: str):
     solution = solve(problem, solver)
     assert solution.bound >= 1.5e-214
     assert solution.status is not Status.OPTIMAL or solution.objective == 1.5e-214
+
+
+def test_the_price_of_a_demand_beyond_any_load_is_known_to_the_last_digit():
+    problem = AlignmentProblem(
+        [[0]],
+        client_capacity=0,
+        expert_demand=4.93827156e8,
+        shortfall_penalty=4.05000004e-9,
+        client_budget=[[np.inf]],
+        expert_cost=[[[0.0]]],
+    )
+    simpler = move_far_bounds(problem)
+    assert simpler is not None
+    assert simpler.lift_answer(Answer(prices=np.array([-4.05e-9]))).prices.tolist() == [-4.05000004e-9]
+    assert solve(problem, "ilp-cbc").status is Status.OPTIMAL
