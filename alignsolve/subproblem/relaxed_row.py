@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.numerics import EPSILON
 from alignsolve.runtime.jit import inner
 from alignsolve.subproblem.row_choice import BEST, HIGH, LOW, NOW, Desk, Row, choose, copied
 
@@ -32,6 +33,8 @@ FIRST = 0.125
 """The first rate to try where nothing is known: this share of the best worth for a unit."""
 HIGHEST = 1e15
 """Rates are raised up to so many times the best worth for a unit: by then a choice costs as little as any."""
+ROUNDINGS = 8
+"""Each charge passes through at most so many roundings, and one more for each expert of the choice."""
 RAISED, RAISES = 1.02, 400
 """All rates are raised by this factor, and so often at most, to find a choice that keeps all budgets."""
 
@@ -169,11 +172,13 @@ def _cannot_pay(row: Row, desk: Desk, k: int) -> bool:
 @inner
 def bound_at(row: Row, desk: Desk, rate: Any) -> float:
     """The bound at some rates; keeps the choice if it is the best one so far within all budgets."""
+    charged, chosen = 0.0, 0
     for j in range(len(row.worth)):
         weight = row.worth[j]
         for k in range(len(rate)):
             if rate[k] > 0.0:
                 weight -= rate[k] * row.cost[j, k]
+                charged += rate[k] * row.cost[j, k] if row.allowed[j] else 0.0
         desk.weight[j] = weight
     bound = choose(row, desk)
     if bound == -np.inf:
@@ -184,15 +189,18 @@ def bound_at(row: Row, desk: Desk, rate: Any) -> float:
     for j in range(len(row.worth)):
         if desk.chosen[j]:
             worth += row.worth[j]
+            chosen += 1
             for k in range(len(rate)):
                 desk.use[NOW, k] += row.cost[j, k]
     kept = True
     for k in range(len(rate)):
         if rate[k] > 0.0:
             bound += rate[k] * row.budget[k]
+            charged += rate[k] * row.budget[k]
         kept = kept and desk.use[NOW, k] <= row.budget[k]
     if kept and worth > desk.top[0]:
         desk.top[0] = worth
         copied(desk.chosen, desk.best)
         copied(desk.use[NOW], desk.use[BEST])
-    return bound
+    # Charges cancel against the budgets. They may be far larger than the worth, and so may their rounding.
+    return bound + EPSILON * (ROUNDINGS + chosen) * charged

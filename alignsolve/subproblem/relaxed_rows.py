@@ -85,6 +85,8 @@ def budget_rows(block: ClientBlock, budget: FloatArray) -> BudgetRows:
     cost = np.asarray(block.cost, dtype=np.float64)
     if n > 1 and cost.strides[0] == 0:
         cost = cost[:1]
+    if not np.isfinite(cost).all():  # the costs of pairs that are not eligible mean nothing
+        cost = np.where(np.isfinite(cost), cost, 0.0)
     if len(cost) == 1:
         budget = whole_units(cost[0], budget)
     group = np.zeros(num_experts, dtype=np.int64) if block.group is None else block.group

@@ -125,3 +125,17 @@ def test_a_limit_of_time_is_kept_and_progress_is_told():
 
 def test_auto_chooses_it_for_many_experts_with_budgets():
     assert solve(mixed(2), gap=0.05).stats["chosen"] == "Budgets"
+
+
+def test_costs_of_pairs_that_are_not_eligible_mean_nothing():
+    rng = np.random.default_rng(4)
+    eligible = rng.random((6, 40)) < 0.7
+    cost = rng.integers(1, 5, (6, 40)).astype(float)
+    fields = {"client_capacity": 40, "client_budget": np.full((6, 1), 12.0), "eligible": eligible}
+    fitness = rng.random((6, 40))
+    clean, odd = (
+        solve(AlignmentProblem(fitness, expert_cost=np.where(eligible, cost, other)[:, :, None], **fields), "budgets")
+        for other in (1.0, np.nan)
+    )
+    assert odd.objective == clean.objective
+    assert odd.gap <= 0.05
