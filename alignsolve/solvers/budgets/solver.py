@@ -18,8 +18,10 @@ The prices prove the bound. It is not exact: what whole experts leave of a budge
 takes, the less that is.
 """
 
+import itertools
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -216,15 +218,12 @@ class _Search:
         """Each client's own problem under prices: rates and a bound, kept if it is the lowest."""
         problem, rate = self.problem, self.rate.copy()
         prices = problem.experts.project(prices)
-        cuts = np.linspace(0, problem.num_clients, self.threads + 1).astype(np.int64)
 
-        def ask(k: int) -> FloatArray:
-            own = slice(cuts[k], cuts[k + 1])
-            rows = self.rows.part(cuts[k], cuts[k + 1])
-            return relax_rows(rows, subtract_prices(self.value[own], prices), rate[own], choose=False).bound
+        def ask(own: slice) -> FloatArray:
+            worth = subtract_prices(self.value[own], prices)
+            return relax_rows(self.rows.pick(own), worth, rate[own], choose=False).bound
 
-        bounds = list(map_in_order(ask, range(self.threads), self.threads))
-        bound = math.fsum(np.concatenate([*bounds, problem.experts.conjugate(prices)]))
+        bound = math.fsum(np.concatenate([*self._share(ask), problem.experts.conjugate(prices)]))
         self.rate = rate
         if bound < self.bound:
             self.bound, self.prices, self.best_rate = bound, prices, rate
@@ -264,17 +263,19 @@ class _Search:
         self._keep(alignment, "sizes")
 
     def _numbers(self, sizes: Sizes, grouped: bool) -> IntArray:
-        """Let threads share the clients' numbers."""
+        """How many experts of each size each client takes, (num_clients, num_sizes)."""
+
+        def ask(own: slice) -> IntArray:
+            worth = subtract_prices(self.value[own], self.prices)
+            return best_numbers(self.rows.pick(own), worth, self.best_rate[own], sizes, grouped)
+
+        return np.concatenate(self._share(ask))
+
+    def _share(self, ask: Callable[[slice], Any]) -> list[Any]:
+        """Let each thread ask some clients; return the answers in their order."""
         cuts = np.linspace(0, self.problem.num_clients, self.threads + 1).astype(np.int64)
-
-        def ask(k: int) -> IntArray:
-            own = slice(cuts[k], cuts[k + 1])
-            rows = self.rows.part(cuts[k], cuts[k + 1])
-            return best_numbers(
-                rows, subtract_prices(self.value[own], self.prices), self.best_rate[own], sizes, grouped
-            )
-
-        return np.concatenate(list(map_in_order(ask, range(self.threads), self.threads)))
+        own = [slice(*ends) for ends in itertools.pairwise(cuts)]
+        return list(map_in_order(ask, own, self.threads))
 
     def _by_settling(self, rng: np.random.Generator) -> None:
         """Step 3; pairs change in what step 2 made, too."""
