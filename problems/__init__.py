@@ -28,6 +28,7 @@ from problems.infeasible import (
 from problems.integers import integers
 from problems.layered import layered, layered_bytes, layered_mixed
 from problems.layers import layers, layers_under_one_budget
+from problems.mixed import mixed
 from problems.one_to_one import rectangular, square
 from problems.outlier import outlier
 from problems.popular import popular
@@ -68,6 +69,7 @@ FAMILIES = {
     "soft": Family(soft),
     "weighted": Family(weighted),
     "weighted-bytes": Family(weighted_bytes),
+    "mixed": Family(mixed),
     "exact-decimals": Family(exact_decimals),
     "exact-bytes": Family(exact_bytes),
     "gap-a": Family(gap_a),
