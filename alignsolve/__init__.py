@@ -7,6 +7,7 @@ hold their parts. It imports no other house of this repository, and never torch 
 from alignsolve.admission import AdmissionError
 from alignsolve.aligner import Aligner
 from alignsolve.aligner_file import load_state, save_state
+from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
@@ -79,6 +80,7 @@ __all__ = [
     "ProblemClass",
     "Progress",
     "Proof",
+    "ProofTree",
     "RandomFitness",
     "Repair",
     "Report",

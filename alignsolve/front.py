@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,12 @@ from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved, tamed
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
-from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, WarmStart
+from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, Wanted, WarmStart
 
 SOLVERS = {
     "augment": "alignsolve.solvers.shortest_paths:Augment",
     "auto": "alignsolve.solvers.auto:Auto",
+    "branch": "alignsolve.solvers.branch:Branch",
     "budgets": "alignsolve.solvers.budgets:Budgets",
     "cpsat": "alignsolve.solvers.cpsat:CpSat",
     "expert-choice": "alignsolve.solvers.baseline:ExpertChoice",
@@ -63,6 +64,7 @@ def solve(
     threads: int | None = None,
     progress: ProgressHook | None = None,
     presolve: bool = True,
+    proof: Wanted = "any",
     throw: bool = True,
 ) -> Solution:
     """Find the best alignment and check it.
@@ -72,7 +74,7 @@ def solve(
     problem
         What to solve; it is not changed.
     solver
-        A name in ``SOLVERS``, an instance of a solver with parameters of its own, or any callable of that signature.
+        A name in ``SOLVERS``, an instance with parameters of its own, or any callable of that signature.
     time_limit
         Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
         its first use after installation is compiled before the clock starts.
@@ -83,8 +85,9 @@ def solve(
     seed, threads, progress
         As in :class:`~alignsolve.solver.Solver`.
     presolve
-        Whether a solver that allows it gets a simpler problem with the same optimum. The answer is checked on the
-        problem as given. ``stats["presolve"]`` tells what was simplified.
+        Whether a solver that allows it gets a simpler problem with the same optimum (``stats["presolve"]``).
+    proof
+        "own": a back end's word is not enough. Solvers that ask one search longer for prices, a witness or a tree.
     throw
         Raise when there is no alignment to return. If False, the solution tells why instead.
 
@@ -112,7 +115,7 @@ def solve(
     """
     limit = _checked_limit(time_limit)
     _check_arguments(problem, seed, threads)
-    name, call = resolve(solver, gap=gap)
+    name, call = resolve(solver, gap=gap, proof=proof)
     began = time.monotonic()
     watch, watched = Watch.of(problem)
     simpler = simplify(watched, call, wanted=presolve)
@@ -121,14 +124,19 @@ def solve(
     warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
         _prepare(simpler, call)
-    started = time.monotonic() - seconds
-    watch.until = started + limit
+    watch.until = (started := time.monotonic() - seconds) + limit
     answer = _answer_without_solver(problem.unread())
     if answer is None:
         kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
         ask = _asking(name, call, seed, throw)
         answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
-    solution = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
+    answer = answer if proof == "any" else replace(answer, bound=math.inf, infeasible=False)
+    checked = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
+    return _told(checked, progress, throw)
+
+
+def _told(solution: Solution, progress: ProgressHook | None, throw: bool) -> Solution:
+    """Report a checked solution; raise where there is none, if that is wanted."""
     if progress is not None and solution.objective is not None:
         progress(Progress("checked", solution.runtime, solution.objective, solution.bound))
     return _raise_failure(solution) if throw else solution
@@ -220,8 +228,8 @@ def _asking(name: str, call: Solver, seed: int, throw: bool) -> pipeline.Ask:
     return ask
 
 
-def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
-    """Find a solver by name, or take it as it is; a ``gap`` reaches the solvers that have such a parameter."""
+def resolve(solver: str | Solver, *, gap: float = 0.0, proof: Wanted = "any") -> tuple[str, Solver]:
+    """Find a solver by name, or take it as it is; ``gap`` and ``proof`` reach the solvers that have such parameters."""
     if isinstance(solver, str):
         if solver not in SOLVERS:
             raise ValueError(f"unknown solver {solver!r}; there are: {', '.join(sorted(SOLVERS))}")
@@ -236,8 +244,12 @@ def resolve(solver: str | Solver, *, gap: float = 0.0) -> tuple[str, Solver]:
             raise ValueError(f"{name} is a class; make an instance: {name}()")
     if not is_number(gap) or not 0.0 <= gap < math.inf:
         raise ValueError(f"gap is {gap!r}; it must be 0 or more, and finite")
-    if gap and is_dataclass(call) and not isinstance(call, type) and any(f.name == "gap" for f in fields(call)):
-        call = replace(call, gap=gap)
+    if proof not in get_args(Wanted):
+        raise ValueError(f"proof is {proof!r}; it must be one of {', '.join(map(repr, get_args(Wanted)))}")
+    if is_dataclass(call) and not isinstance(call, type):
+        wanted = {"gap": gap or None, "proof": None if proof == "any" else proof}
+        known = {field.name for field in fields(call)}
+        call = replace(call, **{key: value for key, value in wanted.items() if key in known and value is not None})
     return name, call
 
 

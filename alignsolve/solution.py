@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, FloatArray, Number, relative_gap
@@ -31,6 +32,8 @@ class Proof(StrEnum):
 
     PRICES = "PRICES"
     """Expert prices, or a witness, recomputed from the problem's own data."""
+    TREE = "TREE"
+    """A tree of cases, each closed by prices that were recomputed from the problem's own data (general class only)."""
     SOLVER = "SOLVER"
     """The back end's own bound or exhausted search (general class only)."""
     NONE = "NONE"
@@ -59,7 +62,9 @@ class Solution:
         (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none and prices of
         zero prove nothing.
     witness
-        Why there is no alignment; None if there is one, or if only a back end reports that there is none.
+        Why there is no alignment; None if there is one, or if only a tree or a back end shows that there is none.
+    tree
+        The proof by cases behind the bound, or behind infeasibility; None if prices prove as much.
     runtime
         Seconds, checking included.
     stats
@@ -77,6 +82,7 @@ class Solution:
     witness: Witness | None
     runtime: float
     stats: Mapping[str, Any] = field(default_factory=dict)
+    tree: ProofTree | None = None
 
     @cached_property
     def x(self) -> BoolArray | None:
@@ -93,13 +99,22 @@ class Solution:
     def explain(self) -> str:
         """Tell in a sentence what is known, and why."""
         if self.status is Status.INFEASIBLE:
+            if self.tree is not None:
+                return f"infeasible: no alignment is in any of {self._cases()}"
             if self.witness is None:
                 return "infeasible: the back end searched all alignments and found none"
             return f"infeasible: {self.witness.explain(self.problem)}"
         if self.objective is None:
             why = self.stats.get("rejected") or self.stats.get("stopped") or "the solver returned none"
             return f"no alignment found by {self.stats.get('solver')}: {why}"
-        return f"{self.status.lower()}: objective {self.objective:.12g}, bound {self.bound:.12g}, gap {self.gap:.3g}"
+        known = f"{self.status.lower()}: objective {self.objective:.12g}, bound {self.bound:.12g}, gap {self.gap:.3g}"
+        return known if self.tree is None else f"{known}, by {self._cases()}"
+
+    def _cases(self) -> str:
+        """The size of the tree, in words."""
+        assert self.tree is not None
+        cases, prices = self.tree.num_leaves, len(self.tree.prices)
+        return f"{cases} case{'s' * (cases != 1)} with {prices} set{'s' * (prices != 1)} of prices"
 
     def __repr__(self) -> str:
         return f"Solution({self.explain()}, proof {self.proof}, {self.runtime:.3g} s)"

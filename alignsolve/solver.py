@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number
@@ -56,6 +57,9 @@ class Progress:
 
 ProgressHook = Callable[[Progress], None]
 
+Wanted = Literal["any", "own"]
+"""Which proofs count: any, or only those that are recomputed here."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -71,6 +75,8 @@ class Answer:
         The back end's own upper bound. Counts only for the general class, as ``Proof.SOLVER``.
     witness
         Why there is no alignment.
+    tree
+        A proof by cases (general class): of the alignment's optimality, or that there is none.
     infeasible
         The back end has proven by exhaustion that there is none. Counts only for the general class.
     stats
@@ -82,6 +88,7 @@ class Answer:
     prices: FloatArray | None = None
     bound: Number = math.inf
     witness: Witness | None = None
+    tree: ProofTree | None = None
     infeasible: bool = False
     stats: Mapping[str, Any] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ def assert_best(problem: AlignmentProblem, solution: Solution) -> None:
     best = oracle.best(problem)
     if best is None:
         assert solution.status is Status.INFEASIBLE
-        assert (solution.witness is None) == (solution.proof is Proof.SOLVER)
+        assert (solution.witness is None) == (solution.proof in {Proof.SOLVER, Proof.TREE})
         assert solution.witness is None or oracle.confirms(problem, solution.witness)
         assert solution.witness is not None or problem.class_ is ProblemClass.GENERAL
         return

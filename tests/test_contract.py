@@ -112,7 +112,7 @@ def judge_optimality(solver, solution, best, scale):
     if DECLARED[solver].exact:
         assert solution.status is Status.OPTIMAL, solution
     if solution.problem.class_ is ProblemClass.CARDINALITY:
-        assert solution.proof is not Proof.SOLVER
+        assert solution.proof in {Proof.PRICES, Proof.NONE}
 
 
 @pytest.mark.parametrize("family", INFEASIBLE)
@@ -141,7 +141,8 @@ def judge_infeasible(solver, family, size):
         assert str(np.flatnonzero(named)[0]) in solution.explain()
     else:
         assert problem.class_ is ProblemClass.GENERAL
-        assert solution.proof is Proof.SOLVER
+        assert solution.proof in {Proof.SOLVER, Proof.TREE}
+        assert (solution.proof is Proof.TREE) == (solution.tree is not None)
     with pytest.raises(InfeasibleError):
         solve(problem, solver)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from alignsolve.certificate.bound import bound as price_bound
 from alignsolve.certificate.exact_bound import exact_bound
+from alignsolve.certificate.tree import ProofTree, tree_bound
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, confirm, contradiction
 from alignsolve.certificate.worth import Worth, is_optimum, worth
@@ -63,7 +64,11 @@ def judge(
     bound = math.inf if witness else _best_bound(problem, prices, checked, threads, deadline)
     if bound == -math.inf and not checked:
         witness = contradiction(unread)
-    status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness)
+    tree, untrue = None, ""
+    if not witness and not _closes(problem, checked, bound):
+        tree, shown, untrue = _check_tree(problem, answer, bound)
+        bound = min(bound, shown)
+    status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness, by_tree=tree is not None)
     if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
         prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
     stats = {"solver": name, **answer.stats}
@@ -71,7 +76,7 @@ def judge(
         stats.setdefault("confirmed_by", [])
     else:
         stats.pop("confirmed_by", None)
-    rejected = "; ".join(told for told in (broken, unpriced, refuted) if told)
+    rejected = "; ".join(told for told in (broken, unpriced, untrue, refuted) if told)
     return Solution(
         problem=given,
         status=status,
@@ -84,6 +89,7 @@ def judge(
         witness=witness,
         runtime=time.monotonic() - started,
         stats=stats | ({"rejected": rejected} if rejected else {}),
+        tree=tree,
     )
 
 
@@ -151,6 +157,26 @@ def _best_bound(
     return value
 
 
+def _closes(problem: AlignmentProblem, checked: _Checked | None, bound: Number) -> bool:
+    """Whether a bound leaves nothing to prove."""
+    if checked is None:
+        return bound == -math.inf
+    return is_optimum(problem, bound, checked.worth)
+
+
+def _check_tree(problem: AlignmentProblem, answer: Answer, bound: Number) -> tuple[ProofTree | None, Number, str]:
+    """Check the tree; None where it proves no more than the bound, and the reason if it is not a proof.
+
+    In the cardinality class prices prove all that can be proven.
+    """
+    if answer.tree is None or problem.class_ is not ProblemClass.GENERAL:
+        return None, math.inf, ""
+    shown, told = tree_bound(problem, answer.tree)
+    if told:
+        return None, math.inf, f"its tree proves nothing: {told}"
+    return (answer.tree, shown, "") if shown < bound else (None, math.inf, "")
+
+
 def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
     if answer.witness is None:
         return None
@@ -164,12 +190,15 @@ def _decide(
     bound: Number,
     claimed: Number,
     witness: Witness | None,
+    *,
+    by_tree: bool,
 ) -> tuple[Status, Proof, Number]:
     """Status, proof and the bound that holds."""
+    shown = Proof.TREE if by_tree else Proof.PRICES
     general = problem.class_ is ProblemClass.GENERAL
     if checked is None:
         if witness is not None or bound == -math.inf:
-            return Status.INFEASIBLE, Proof.PRICES, -math.inf
+            return Status.INFEASIBLE, shown, -math.inf
         if general and answer.infeasible:
             return Status.INFEASIBLE, Proof.SOLVER, -math.inf
         return Status.UNKNOWN, Proof.NONE, min(bound, claimed)
@@ -177,7 +206,7 @@ def _decide(
     if general:  # a load within its tolerance above a capacity earns more than prices allow for
         bound = max(bound, objective)
     if is_optimum(problem, bound, checked.worth):
-        return Status.OPTIMAL, Proof.PRICES, bound
+        return Status.OPTIMAL, shown, bound
     if is_optimum(problem, claimed, checked.worth):
         return Status.OPTIMAL, Proof.SOLVER, claimed
     return Status.FEASIBLE, Proof.NONE, min(bound, claimed)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from alignsolve.certificate.judge import judge
+from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Side, Witness
 from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
@@ -34,6 +35,8 @@ class Claim:
         Why there is no alignment: the side, and the indices of the experts.
     solver
         Who found it.
+    tree
+        The proof by cases, unchecked; None if there is none.
     """
 
     shape: tuple[int, int]
@@ -46,6 +49,7 @@ class Claim:
     witness_side: Side | None = None
     witness_experts: IntArray | None = None
     solver: str = ""
+    tree: ProofTree | None = None
 
     @classmethod
     def of(cls, solution: Solution) -> "Claim":
@@ -62,6 +66,7 @@ class Claim:
             witness_side=None if witness is None else witness.side,
             witness_experts=None if witness is None else np.flatnonzero(witness.experts),
             solver=str(solution.stats.get("solver", "")),
+            tree=solution.tree,
         )
 
 
@@ -120,7 +125,7 @@ def _usable(problem: AlignmentProblem, prices: FloatArray | None) -> bool:
 
 def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | None) -> Solution:
     """Judge the alignment and the prices; without a feasible alignment, the witness."""
-    found = judge(problem, Answer(x=claim.assigned, prices=prices), name=claim.solver)
+    found = judge(problem, Answer(x=claim.assigned, prices=prices, tree=claim.tree), name=claim.solver)
     if found.assigned is not None or claim.witness_side is None:
         return found
     members = np.zeros(problem.num_experts, dtype=np.bool_)

@@ -17,6 +17,7 @@ SHOWN_CLIENTS = 3
 """Most clients of one kind of bound in the text."""
 PROVEN_BY = {
     Proof.PRICES: "no repair costs less, proven by prices",
+    Proof.TREE: "no repair costs less, proven by a tree of cases",
     Proof.SOLVER: "no repair costs less, says the solver",
 }
 SUBJECTS = {

@@ -24,6 +24,7 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.stored import StoredPairs, read_stored
 from alignsolve.io.fitness_folder import DTYPES, load_fitness, save_fitness
 from alignsolve.io.record_file import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
+from alignsolve.io.tree_record import NAMES, read_tree, tree_arrays
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 
@@ -248,7 +249,7 @@ def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bo
     }
     indptr, experts = claim.assigned if claim.assigned is not None else (None, None)
     arrays = {"indptr": indptr, "experts": experts, "prices": claim.prices, "witness_experts": claim.witness_experts}
-    given = {name: array for name, array in arrays.items() if array is not None}
+    given = {name: array for name, array in arrays.items() if array is not None} | tree_arrays(claim.tree)
     write_record(path, "solution", values, given, overwrite=overwrite)
 
 
@@ -274,7 +275,7 @@ def load_solution(path: str | Path) -> Claim:
     record = read_record(path, "solution")
     plain = ("shape", "status", "proof", "objective", "bound", "solver", "witness_side")
     arrays = ("indptr", "experts", "prices", "witness_experts")
-    _check_names(path, record, known=plain + arrays, needed=("shape", "status", "proof", "bound"))
+    _check_names(path, record, known=plain + arrays + NAMES, needed=("shape", "status", "proof", "bound"))
     shape = _read_shape(path, record["shape"])
     side = _choice(path, "witness_side", record.get("witness_side"), (None, *SIDES))
     prices = as_array(path, "prices", record.get("prices"))
@@ -294,6 +295,7 @@ def load_solution(path: str | Path) -> Claim:
         witness_side=side,
         witness_experts=_read_members(path, record.get("witness_experts"), shape[1]),
         solver=str(record.get("solver") or ""),
+        tree=read_tree(path, record),
     )
 
 

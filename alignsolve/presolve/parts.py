@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alignsolve.certificate.tree import ProofTree
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.validation import unspread
 from alignsolve.numerics import FloatArray, IntArray, Number
@@ -66,12 +67,14 @@ class Split:
         stats = _joined_stats(answers)
         for part, answer in zip(self.parts, answers, strict=False):
             if is_infeasible(answer):
-                return Answer(witness=self._lift_witness(part, answer), infeasible=answer.infeasible, stats=stats)
+                witness, tree = self._lift_witness(part, answer), self._lift_tree(part, answer)
+                return Answer(witness=witness, tree=tree, infeasible=answer.infeasible, stats=stats)
         try:
             x = self._joined_alignment(answers)
         except ValueError as error:
             x, stats = None, {**stats, "rejected": f"what it returned for a part is not an alignment: {error}"}
-        return Answer(x, self._joined_prices(answers), self._joined_bound(answers), stats=stats)
+        tree = self._joined_tree(answers)
+        return Answer(x, self._joined_prices(answers), self._joined_bound(answers), tree=tree, stats=stats)
 
     def _joined_alignment(self, answers: Sequence[Answer]) -> Alignment | None:
         if any(answer.x is None for answer in answers):
@@ -106,6 +109,31 @@ class Split:
             bounds.append(answer.bound if shown or prices is None else problem.bound(prices))
         return sum(bounds)
 
+    def _joined_tree(self, answers: Sequence[Answer]) -> ProofTree | None:
+        """The parts' trees; prices are a tree of one leaf. None if no part has a tree, or one has neither."""
+        if all(answer.tree is None for answer in answers):
+            return None
+        trees: list[ProofTree] = []
+        for problem, answer in zip(self.problems, answers, strict=True):
+            prices = usable_prices(problem, answer)
+            tree = ProofTree.of_prices(prices) if answer.tree is None and prices is not None else answer.tree
+            if tree is None or tree.find_fault(*problem.shape):
+                return None
+            trees.append(tree)
+        clients, experts = [part.clients for part in self.parts], [part.experts for part in self.parts]
+        return ProofTree.joined(trees, clients, experts, self.whole.num_experts)
+
+    def _lift_tree(self, part: Part, answer: Answer) -> ProofTree | None:
+        """The tree that a part has no alignment, as one of the whole; its other experts are a part of their own."""
+        tree, others = answer.tree, np.setdiff1d(np.arange(self.whole.num_experts), part.experts)
+        if tree is None or tree.find_fault(len(part.clients), len(part.experts)):
+            return None
+        rest = ProofTree.of_prices(np.zeros(len(others)))
+        nobody = np.zeros(0, dtype=np.int64)
+        if not len(others):
+            return ProofTree.joined([tree], [part.clients], [part.experts], self.whole.num_experts)
+        return ProofTree.joined([tree, rest], [part.clients, nobody], [part.experts, others], self.whole.num_experts)
+
     def _lift_witness(self, part: Part, answer: Answer) -> Any:
         """The witness with all clients and experts of the whole; the judge adds it up again."""
         witness = answer.witness
@@ -120,7 +148,8 @@ class Split:
 
 def is_infeasible(answer: Answer) -> bool:
     """Whether an answer says that there is no alignment."""
-    return answer.x is None and (answer.infeasible or answer.witness is not None)
+    told = answer.infeasible or answer.witness is not None or answer.tree is not None
+    return answer.x is None and told
 
 
 def usable_prices(problem: AlignmentProblem, answer: Answer) -> FloatArray | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from alignsolve.certificate.bound import bound
 from alignsolve.certificate.exact_bound import exact_bound
+from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.witness import confirm
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import is_proven
@@ -39,8 +40,8 @@ RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bound
 PART_SECONDS = 0.1
 """Time that the smallest part should have: child processes and checks take hundredths of a second."""
 
-SIMPLER = "prices of the simpler problem"
-"""What ``stats["confirmed_by"]`` says where our own bound of the simpler problem closes the gap."""
+SIMPLER, TREE = "prices of the simpler problem", "the tree of the simpler problem"
+"""What ``stats["confirmed_by"]`` says where our own bound, or tree, of the simpler problem closes the gap."""
 
 Ask = Callable[[AlignmentProblem, float, WarmStart, int | None, ProgressHook | None], Answer]
 """Asks the solver: ``ask(problem, deadline, warm_start, threads, progress)``."""
@@ -198,6 +199,8 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     """
     if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
         return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [SIMPLER]})
+    if answer.tree is not None:
+        answer = _with_trees_claim(problem, answer)
     given = usable_prices(problem, answer)
     if given is None:
         return answer
@@ -210,3 +213,14 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
     if problem.class_ is ProblemClass.CARDINALITY and not is_proven(claimed, claimed - 2.0 * lifted, 0.0):
         claimed = min(claimed, exact_bound(problem, prices))
     return replace(answer, prices=prices, bound=min(answer.bound, claimed))
+
+
+def _with_trees_claim(problem: AlignmentProblem, answer: Answer) -> Answer:
+    """Add what a tree proves about the simpler problem."""
+    assert answer.tree is not None
+    shown = tree_bound(problem, answer.tree).value
+    if answer.x is not None and shown < answer.bound:
+        return replace(answer, bound=shown, stats={**answer.stats, "confirmed_by": [TREE]})
+    if answer.x is None and shown == -math.inf:
+        return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [TREE]})
+    return answer

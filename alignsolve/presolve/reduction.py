@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alignsolve.certificate.tree import Leaf
 from alignsolve.data.blocks import block_rows
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.problem import FIELDS, AlignmentProblem
@@ -75,23 +76,37 @@ class Rewritten:
     known: FloatArray | None = None
 
     def lift_answer(self, answer: Answer) -> Answer:
-        """Divide the prices by the units. Prices that are none are left for the judge to reject."""
-        prices = answer.prices
-        if prices is None or np.shape(prices) != (self.problem.num_experts,):
-            return answer
-        if self.known is not None:
+        """Divide the prices by the units, those of a tree too. What are no prices is left for the judge to reject."""
+        return with_prices(answer, self.problem.num_experts, self._lift_prices)
+
+    def _lift_prices(self, prices: FloatArray, directions: bool) -> FloatArray:
+        """Return prices before, (…, num_experts)."""
+        if self.known is not None and not directions:
             prices = np.where(np.isnan(self.known), prices, self.known)
         if self.unit is None:
-            return answer if prices is answer.prices else replace(answer, prices=prices)
-        lifted = np.zeros(len(self.unit))
+            return prices
+        lifted = np.zeros(prices.shape)
         np.divide(prices, self.unit, out=lifted, where=self.unit > 0)
-        return replace(answer, prices=lifted)
+        return lifted
 
     def lower_warm_start(self, warm: WarmStart) -> WarmStart:
         """Multiply the prices by the units."""
         if self.unit is None or warm.prices is None:
             return warm
         return warm._replace(prices=warm.prices * self.unit)
+
+
+def with_prices(answer: Answer, num_experts: int, lift: Callable[[FloatArray, bool], FloatArray]) -> Answer:
+    """Return an answer whose prices, and those of its tree, are lifted; what has no fitting shape stays as it is.
+
+    ``lift(prices, directions)`` gets (…, num_experts) prices, and whether they are directions.
+    """
+    prices, tree = answer.prices, answer.tree
+    if prices is not None and np.shape(prices) == (num_experts,):
+        prices = lift(prices, False)
+    if tree is not None and np.ndim(tree.prices) == 2 and tree.prices.shape[1] == num_experts:
+        tree = replace(tree, prices=lift(tree.prices, bool((tree.expert == Leaf.DIRECTION).any())))
+    return replace(answer, prices=prices, tree=tree)
 
 
 def changed(problem: AlignmentProblem, **fields: Any) -> AlignmentProblem:

@@ -12,7 +12,7 @@ import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.presolve.reduction import Reduction, changed
+from alignsolve.presolve.reduction import Reduction, changed, with_prices
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, WarmStart
 
@@ -46,13 +46,16 @@ class Rescaled:
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Return prices and bound in the units of the problem before."""
-        prices, bound = answer.prices, answer.bound
-        if prices is not None and np.shape(prices) == self.load.shape:
-            with np.errstate(over="ignore"):
-                prices = np.ldexp(prices, self.value - self.load)
+        bound = answer.bound
         if self.value and math.isfinite(bound):
             bound = _times_two_to(float(bound), self.value)
-        return replace(answer, prices=prices, bound=bound)
+        return replace(with_prices(answer, len(self.load), self._lift_prices), bound=bound)
+
+    def _lift_prices(self, prices: FloatArray, directions: bool) -> FloatArray:
+        """Return prices in the units before; directions have no unit of fitness."""
+        with np.errstate(over="ignore"):
+            lifted: FloatArray = np.ldexp(prices, (0 if directions else self.value) - self.load)
+        return lifted
 
     def lower_warm_start(self, warm: WarmStart) -> WarmStart:
         """Return prices in the units of the scaled problem."""

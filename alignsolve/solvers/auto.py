@@ -11,11 +11,13 @@
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
-- General class otherwise, until the gap is closed: ``greedy`` and then ``ilp`` up to ``GREEDY_PAIRS`` pairs; with more
-  pairs ``lagrangian``, and then ``ilp`` up to ``ILP_PAIRS``. The classical generalised assignment problem goes to
-  ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
+- General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``;
+  then ``branch`` for ``BRANCH_NODES`` nodes, as it proves most problems of few experts at once; then ``ilp`` up to
+  ``ILP_PAIRS``. The classical generalised assignment problem goes to ``lagrangian``, which has a search of its own for
+  it, and then to ``branch`` for a tree that proves the answer. Without a time limit each takes the time that it needs.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -23,12 +25,13 @@ from typing import ClassVar
 import numpy as np
 
 from alignsolve.certificate.judge import judge
+from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import Proof
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
 PRICE_PAIRS = 1 << 10
@@ -43,6 +46,10 @@ SECOND_LOOK_PAIRS, SECOND_LOOK_SECONDS = 1 << 16, 2.0
 """Pairs up to which an answer is checked, so that ``price`` can go on, and the seconds that must be left for it."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
+BRANCH_NODES, BRANCH_SHARE = 1 << 14, 0.5
+"""Nodes, and the share of the time that is left, after which ``branch`` leaves the problem to an integer program."""
+ASSIGNMENT_NODES = 1 << 14
+"""Nodes after which ``branch`` leaves a generalised assignment problem with the proof that it has."""
 ILP_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which an integer program is worth building."""
 
@@ -55,6 +62,8 @@ class Auto:
     ----------
     gap
         Relative gap at which the general class is good enough.
+    proof
+        "own": the word of back ends does not count.
 
     Examples
     --------
@@ -64,6 +73,7 @@ class Auto:
     """
 
     gap: float = 0.0
+    proof: Wanted = "any"
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | {Feature.SPARSE}, exact=True, presolve=True)
 
@@ -106,15 +116,18 @@ class Auto:
         """The solvers to ask, in this order, until the gap is closed."""
         if problem.class_ is ProblemClass.CARDINALITY:
             return [flow_solver(problem)]
-        return general_solvers(problem, self.gap)
+        return general_solvers(problem, self.gap, self.proof)
 
     def _is_good_enough(self, problem: AlignmentProblem, answer: Answer) -> bool:
         """Whether nothing is left to look for: there is a witness, or the gap is closed."""
-        if answer.witness is not None:
+        if answer.witness is not None or (answer.x is None and answer.tree is not None):
             return True
-        if answer.x is None or answer.prices is None:
+        if answer.x is None or (answer.prices is None and answer.tree is None):
             return False
-        bound, reached = problem.bound(answer.prices), worth(problem, answer.x)
+        bound = math.inf if answer.prices is None else problem.bound(answer.prices)
+        if answer.tree is not None:
+            bound = min(bound, tree_bound(problem, answer.tree).value)
+        reached = worth(problem, answer.x)
         return relative_gap(bound, reached.objective) <= self.gap or is_optimum(problem, bound, reached)
 
 
@@ -175,8 +188,9 @@ def has_many_experts(problem: AlignmentProblem) -> bool:
     return served < e * (CLIENTS_PER_EXPERT if problem.expert_group is None else WITH_GROUPS)
 
 
-def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
-    """Choose for the general class: first a solver that finds an alignment, then one that closes the gap."""
+def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any") -> list[Solver]:
+    """Choose for the general class: first a solver that finds an alignment, then those that close the gap."""
+    from alignsolve.solvers.branch import Branch  # noqa: PLC0415
     from alignsolve.solvers.budgets import Budgets  # noqa: PLC0415
     from alignsolve.solvers.generalised_assignment.instance import assignment_like  # noqa: PLC0415
     from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
@@ -185,18 +199,26 @@ def general_solvers(problem: AlignmentProblem, gap: float) -> list[Solver]:
 
     pairs = problem.num_clients * problem.num_experts
     if pairs > GREEDY_PAIRS and problem.client_load is None and has_many_experts(problem):
-        return [Budgets(gap=gap), *([Ilp(gap=gap)] if pairs <= ILP_PAIRS else [])]
-    if assignment_like(problem) or pairs > ILP_PAIRS:
+        return [Budgets(gap=gap), *([Ilp(gap=gap, proof=proof)] if pairs <= ILP_PAIRS else [])]
+    if assignment_like(problem):
+        return [Lagrangian(gap=gap), Branch(gap=gap, nodes=ASSIGNMENT_NODES if proof == "any" else math.inf)]
+    if pairs > ILP_PAIRS:
         return [Lagrangian(gap=gap)]
-    return [Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap), Ilp(gap=gap)]
+    first: Solver = Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap)
+    return [first, Branch(gap=gap, nodes=BRANCH_NODES, share=BRANCH_SHARE), Ilp(gap=gap, proof=proof)]
 
 
 def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
-    """Fill in, from the answer before, the parts that the time limit kept a solver from finding."""
-    if answer.witness is not None or answer.infeasible:
+    """Fill in, from the answer before, what a solver has not found: for lack of time, or as it seeks another proof."""
+    if answer.witness is not None or answer.infeasible or (answer.x is None and answer.tree is not None):
         return answer
+    if answer.x is None and known.infeasible:
+        return known
+    claims = known.bound < answer.bound
     return replace(
         answer,
         x=known.x if answer.x is None else answer.x,
         prices=known.prices if answer.prices is None else answer.prices,
+        bound=known.bound if claims else answer.bound,
+        stats={**known.stats, **answer.stats} if claims else answer.stats,
     )

@@ -5,6 +5,7 @@ with and without its own: their known faults lie in one of the two only. Where t
 different sizes, HiGHS's tolerances hide the small ones. Then CP-SAT, which computes in whole numbers, is asked first.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import Answer, WarmStart
+from alignsolve.solver import Answer, Wanted, WarmStart
 from alignsolve.solvers.common.second_opinion import Opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
 
+NODES = 1 << 15
+"""Nodes of the search for a tree: some seconds."""
 LOST = 2.0**500
 """Ratio beyond which no back end is believed: dividing by a unit would turn the small numbers into 0."""
 WHOLE = "cpsat"
@@ -41,12 +44,29 @@ def opinions(problem: AlignmentProblem, *, besides: str, seed: int) -> list[Opin
     return sorted(_all(problem, besides, seed), key=lambda opinion: _is_whole(opinion) != is_wild(problem))
 
 
-def own_answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
-    """Yield what our own methods know of a problem that is called infeasible: alignments, or a witness."""
-    yield Answer(Alignment.from_pairs([], [], problem.num_clients))
-    for answer in GREEDY.answers(problem, deadline, WarmStart()):
-        if isinstance(answer, Answer):
-            yield answer
+def own_answers(problem: AlignmentProblem, claim: Answer, deadline: float, proof: Wanted) -> Iterator[Answer]:
+    """Yield what our own methods know of a claim: alignments, a witness, a tree that proves it.
+
+    Parameters
+    ----------
+    problem, claim
+        What is solved, and what a back end says of it.
+    deadline
+        On the clock of :func:`time.monotonic`. The search for a tree has half of the time; all of it if back ends do
+        not count.
+    proof
+        "any": back ends count where no tree is found. "own": they do not, so that the search goes on to its end.
+    """
+    if claim.infeasible:
+        yield Answer(Alignment.from_pairs([], [], problem.num_clients))
+        for answer in GREEDY.answers(problem, deadline, WarmStart()):
+            if isinstance(answer, Answer):
+                yield answer
+    from alignsolve.solvers.branch import Branch  # noqa: PLC0415  (loads numba)
+
+    now, known = time.monotonic(), WarmStart(claim.x, claim.prices)
+    branch, end = (Branch(nodes=NODES), now + 0.5 * (deadline - now)) if proof == "any" else (Branch(), deadline)
+    yield branch(problem, deadline=end, warm_start=known, seed=0, threads=1, progress=None)
 
 
 def trusted(problem: AlignmentProblem) -> Callable[[str], bool]:

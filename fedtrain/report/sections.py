@@ -234,5 +234,5 @@ def _table(rounds: Rounds) -> str:
 
 def _cell(column: str, value: Any) -> str:
     if column in WORDS:
-        return f'<td class="word {"good" if value in ("OPTIMAL", "PRICES") else ""}">{escape(str(value))}</td>'
+        return f'<td class="word {"good" if value in ("OPTIMAL", "PRICES", "TREE") else ""}">{escape(str(value))}</td>'
     return f'<td data-value="{float(value)!r}">{escape(formatted(column, float(value)))}</td>'

@@ -52,7 +52,7 @@ class Rounds:
     def proven(self) -> BoolArray:
         """(num_rounds,) True for each round whose alignment was proven optimal."""
         words = zip(self.columns.get("status", ()), self.columns.get("proof", ()), strict=True)
-        proven = [status == "OPTIMAL" and proof in ("PRICES", "SOLVER") for status, proof in words]
+        proven = [status == "OPTIMAL" and proof in ("PRICES", "TREE", "SOLVER") for status, proof in words]
         return np.array(proven, dtype=np.bool_)
 
 

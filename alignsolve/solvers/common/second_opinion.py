@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import confirm
 from alignsolve.certificate.worth import Worth, is_optimum, worth
@@ -46,7 +47,7 @@ def with_second_opinion(
     answers: Iterator[Answer | Progress],
     first: str,
     others: Callable[[], Sequence[Opinion]],
-    witnesses: Callable[[], Iterator[Answer]],
+    witnesses: Callable[[Answer], Iterator[Answer]],
     trusted: Callable[[str], bool],
     deadline: float,
 ) -> Iterator[Answer | Progress]:
@@ -63,8 +64,8 @@ def with_second_opinion(
     others
         Called when there is a claim: the opinions to ask, in this order, until one agrees.
     witnesses
-        Called when there is a claim: answers of our own methods, any of which may contradict it by an alignment, or
-        prove infeasibility by a witness.
+        Called with the claim: answers of our own methods, any of which may contradict it by an alignment, or prove it
+        by a witness or a tree.
     trusted
         Whether the arithmetic of a back end, given its name, suits this problem. One of those who agree must be such.
     deadline
@@ -85,7 +86,7 @@ def with_second_opinion(
         else:
             yield message
     if last is not None and _is_claim(problem, last):
-        yield from _Inquiry(problem, first, last, deadline).answers(others(), witnesses(), trusted)
+        yield from _Inquiry(problem, first, last, deadline).answers(others(), witnesses(last), trusted)
 
 
 class _Inquiry:
@@ -140,9 +141,16 @@ class _Inquiry:
             self.best, self.worth = x, reached
 
     def _is_proof(self, answer: Answer) -> bool:
-        """Whether an answer has a witness that adds up."""
+        """Whether an answer has a witness that adds up, or a tree that closes."""
         witness = answer.witness
-        return witness is not None and confirm(self.problem, witness.experts, witness.side) is not None
+        if witness is not None and confirm(self.problem, witness.experts, witness.side) is not None:
+            return True
+        if answer.tree is None:
+            return False
+        shown = tree_bound(self.problem, answer.tree).value
+        if isinstance(answer.x, Alignment) and not violations(self.problem, answer.x):
+            return is_optimum(self.problem, shown, worth(self.problem, answer.x))
+        return answer.x is None and shown == -math.inf
 
     def _agreeing(self) -> list[str]:
         """The names of those whose claim nothing contradicts."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, Wanted, WarmStart
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.cpsat.search import Search
@@ -40,6 +40,8 @@ class CpSat:
     workers
         Number of search strategies that run in parallel, each on a thread. With more than one, the answer is not
         repeatable.
+    proof
+        "own": the word of back ends does not count, so that our own search for a proof takes the time it needs.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class CpSat:
 
     gap: float = 0.0
     workers: int = 1
+    proof: Wanted = "any"
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)  # except as named above
 
@@ -81,8 +84,8 @@ class CpSat:
                 problem,
                 Search(problem, settings, deadline).answers(warm_start),
                 first="cpsat",
-                others=lambda: opinions(problem, besides="cpsat", seed=seed),
-                witnesses=lambda: own_answers(problem, deadline),
+                others=lambda: [] if self.proof == "own" else opinions(problem, besides="cpsat", seed=seed),
+                witnesses=lambda claim: own_answers(problem, claim, deadline, self.proof),
                 trusted=trusted(problem),
                 deadline=deadline,
             )

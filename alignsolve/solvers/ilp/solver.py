@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, Wanted, WarmStart
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
@@ -40,6 +40,8 @@ class Ilp:
         Relative gap at which the back end may stop.
     msg
         Whether to print the back end's log.
+    proof
+        "own": the word of back ends does not count, so that our own search for a proof takes the time it needs.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Ilp:
     backend: Backend = "highs"
     gap: float = 0.0
     msg: bool = False
+    proof: Wanted = "any"
 
     capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, exact=True, presolve=True)
 
@@ -83,8 +86,8 @@ class Ilp:
                     problem,
                     Search(problem, settings, deadline).answers(warm_start),
                     first=self.backend,
-                    others=lambda: opinions(problem, besides=self.backend, seed=seed),
-                    witnesses=lambda: own_answers(problem, deadline),
+                    others=lambda: [] if self.proof == "own" else opinions(problem, besides=self.backend, seed=seed),
+                    witnesses=lambda claim: own_answers(problem, claim, deadline, self.proof),
                     trusted=trusted(problem),
                     deadline=deadline,
                 )

@@ -28,6 +28,7 @@ def test_what_greedy_knew_is_kept_where_ilp_runs_out_of_time(monkeypatch, stoppe
     greedy = solve(problem, Greedy())
     assert greedy.status is Status.FEASIBLE
     monkeypatch.setattr(Ilp, "__call__", lambda *_, **__: Answer(stats=stopped))
+    monkeypatch.setattr(auto, "general_solvers", lambda problem, gap, proof: [Greedy(), Ilp()])
     solution = solve(problem, Auto())
     assert solution.objective == greedy.objective
     assert solution.bound == greedy.bound
@@ -111,7 +112,7 @@ def test_each_goes_on_from_what_the_one_before_found(monkeypatch):
         seen.append(warm_start)
         return Answer()
 
-    monkeypatch.setattr(auto, "general_solvers", lambda problem, gap: [Greedy(), curious])
+    monkeypatch.setattr(auto, "general_solvers", lambda problem, gap, proof: [Greedy(), curious])
     solution = solve(problem, Auto())
     assert solution.objective == greedy.objective
     assert seen[0].alignment is not None

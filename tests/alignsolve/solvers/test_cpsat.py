@@ -112,10 +112,10 @@ def test_whole_programs_are_relaxations():
     assert seen > 10
 
 
-def test_what_whole_numbers_make_infeasible_is_its_word():
+def test_what_whole_numbers_make_infeasible_has_a_tree():
     problem = AlignmentProblem(np.ones((3, 2)), client_load=np.full(3, 2.0), expert_capacity=3.0, client_demand=1)
     solution = solve(problem, "cpsat", throw=False)
-    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.TREE)
     assert oracle.best(problem) is None
 
 

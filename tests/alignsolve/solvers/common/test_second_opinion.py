@@ -38,7 +38,13 @@ def asked(
 
     named = [opinion(f"other {k}", answer) for k, answer in enumerate(others)]
     *before, last = with_second_opinion(
-        PROBLEM, iter([first]), "first", lambda: named, lambda: iter(own), lambda name: name not in distrusted, math.inf
+        PROBLEM,
+        iter([first]),
+        "first",
+        lambda: named,
+        lambda claim: iter(own),
+        lambda name: name not in distrusted,
+        math.inf,
     )
     assert all(isinstance(each, Answer) and not each.infeasible for each in before)
     assert isinstance(last, Answer)
@@ -107,7 +113,9 @@ def test_penalties_beyond_all_fitness_do_not_hide_the_empty_alignment(solver: st
 def test_the_cardinality_class_needs_no_opinions():
     problem = AlignmentProblem([[1.0, 2.0]])
     word = Answer(infeasible=True)
-    assert list(with_second_opinion(problem, iter([word]), "first", list, lambda: iter(()), bool, math.inf)) == [word]
+    assert list(with_second_opinion(problem, iter([word]), "first", list, lambda claim: iter(()), bool, math.inf)) == [
+        word
+    ]
 
 
 @pytest.mark.parametrize("name", ["ilp", "ilp-cbc", "cpsat", "auto"])

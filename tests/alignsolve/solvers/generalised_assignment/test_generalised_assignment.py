@@ -143,12 +143,12 @@ def test_infeasible_is_said_with_a_witness_where_the_relaxation_is():
     assert solution.witness.side == "capacity"
 
 
-def test_infeasible_only_in_whole_numbers_is_said_by_the_solver():
+def test_infeasible_only_in_whole_numbers_has_a_tree():
     problem = AlignmentProblem(
         np.ones((5, 2), dtype=int), client_demand=1, expert_capacity=5, client_load=np.full(5, 2.0)
     )
     solution = solve(problem, solve_generalised_assignment, throw=False)
-    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.TREE)
 
 
 # The contract --------------------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ def test_it_is_called_like_any_solver():
 def test_a_client_too_heavy_for_every_expert_is_told():
     problem = AlignmentProblem(np.ones((3, 2)), client_demand=1, client_load=[1.0, 1.0, 5.0], expert_capacity=4.0)
     solution = solve(problem, "lagrangian", throw=False)
-    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.TREE)
 
 
 def test_whoever_may_go_without_does_not_confuse_the_integer_program_with_prices_of_nobody():

@@ -184,10 +184,10 @@ def test_a_general_problem_without_a_fractional_solution_has_a_witness(ilp: Ilp)
     assert oracle.confirms(problem, solution.witness)
 
 
-def test_what_only_whole_numbers_make_infeasible_is_the_back_ends_word(ilp: Ilp):
+def test_what_only_whole_numbers_make_infeasible_has_a_tree(ilp: Ilp):
     problem = AlignmentProblem(np.ones((3, 2)), client_load=np.full(3, 2.0), expert_capacity=3.0, client_demand=1)
     solution = solve(problem, solver=ilp, throw=False)
-    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.SOLVER)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.TREE)
     assert oracle.best(problem) is None
 
 
