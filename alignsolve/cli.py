@@ -9,7 +9,7 @@ import sys
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -65,6 +65,9 @@ def solve(
         float | None, typer.Option(min=0.0, metavar="SECONDS", help="Time limit of the solver; default: none.")
     ] = None,
     gap: Annotated[float, typer.Option(min=0.0, help="Relative gap at which a solver may stop early.")] = 0.0,
+    proof: Annotated[
+        Literal["any", "own"], typer.Option(help="own: a back end's word proves nothing; search for prices or a tree.")
+    ] = "any",
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Most threads; default: all cores.")] = None,
     output: Annotated[
@@ -75,7 +78,9 @@ def solve(
 ) -> None:
     """Find the best alignment of a problem file, and check it."""
     given = _prepared(problem, solver, time_limit, gap, output, overwrite=overwrite)
-    solution = front.solve(given, solver, time_limit=time_limit, gap=gap, seed=seed, threads=threads, throw=False)
+    solution = front.solve(
+        given, solver, time_limit=time_limit, gap=gap, proof=proof, seed=seed, threads=threads, throw=False
+    )
     if json:
         typer.echo(json_text(display.solution_facts(solution)))
     else:

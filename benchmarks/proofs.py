@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.proofs`` draws problems of the family ``mixed``, 30 x 8 to 100 x 12, asks ``auto`` with a time
 limit, writes the solution and verifies it. ``--data DIR`` reads the classical instances of generalised assignment
-instead (see :mod:`.gap`); there ``alignsolve solve`` and ``alignsolve verify`` run in processes of their own. Each
-problem is a row of a CSV file.
+instead (see :mod:`.gap`); there ``alignsolve solve --proof own`` and ``alignsolve verify`` run in processes of their
+own. Each problem is a row of a CSV file.
 """
 
 import csv
@@ -72,7 +72,7 @@ def _row(problem: AlignmentProblem, seconds: float, apart: bool) -> dict[str, An
         given, answer = (Path(folder) / name for name in ("problem.npz", "solution.npz"))
         if apart:
             save_problem(problem, given)
-            solving, _ = _command("solve", given, "--time-limit", seconds, "-o", answer)
+            solving, _ = _command("solve", given, "--time-limit", seconds, "--proof", "own", "-o", answer)
             checking, told = _command("verify", given, answer)
             holds = "everything holds" in told
         else:
