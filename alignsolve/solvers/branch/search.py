@@ -27,7 +27,7 @@ from alignsolve.numerics import FEASIBILITY, OPTIMALITY, FloatArray, IntArray, f
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.branch.choices import BITS, Choices
-from alignsolve.solvers.branch.node import DIVIDED, look, write_branch
+from alignsolve.solvers.branch.node import DIVIDED, STEPS, look, write_branch
 from alignsolve.solvers.branch.state import (
     ASKED,
     BEST,
@@ -45,8 +45,8 @@ from alignsolve.solvers.branch.state import (
 
 DEEPEST = 1000
 """Most levels of a tree; a deeper tree is given up."""
-SLICE = 256
-"""Nodes between two looks at the clock: some hundredths of a second."""
+SLICE, WORK = 256, 1 << 24
+"""Most nodes between two looks at the clock, and the choices that these look at: hundredths of a second."""
 WRITE = 1 << 16
 """Nodes of the proof for which there is room within a slice."""
 MOST_WRITTEN = 1 << 23
@@ -137,8 +137,9 @@ class Search:
     def run(self, nodes: int, deadline: float) -> Found:
         """Visit this number of nodes, or stop at the deadline."""
         found, end = Found.MORE, self.nodes + nodes
+        slice_ = max(1, min(SLICE, WORK // (STEPS * len(self.choices.experts) + 1)))
         while found is Found.MORE and self.nodes < end and time.monotonic() < deadline:
-            found = Found(_explore(self._state, min(SLICE, end - self.nodes)))
+            found = Found(_explore(self._state, min(slice_, end - self.nodes)))
             self._keep()
             if found is Found.MORE and self._written > MOST_WRITTEN:
                 found = Found.GIVEN_UP

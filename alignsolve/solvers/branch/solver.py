@@ -24,8 +24,10 @@ from alignsolve.solvers.branch.choices import Choices, list_choices
 from alignsolve.solvers.branch.search import Found, Search
 from alignsolve.solvers.greedy.incumbent import GREEDY
 
-MOST_CHOICES = 1 << 20
+MOST_CHOICES = 1 << 18
 """Choices of all clients up to which they are listed."""
+USUAL_CHOICES = 1 << 13
+"""Choices of all clients in a usual problem."""
 SOME = 4096
 """Nodes between two reports of progress."""
 AIMS = tuple(2.0**k for k in range(-8, 1))
@@ -43,7 +45,8 @@ class Branch:
     gap
         Relative gap at which the search may stop.
     nodes
-        Nodes after which it gives up. The answer is then the best alignment found, with the bound of the root's prices.
+        Nodes after which it gives up; fewer where there are more than ``USUAL_CHOICES`` choices, as nodes take longer.
+        The answer is then the best alignment found, with the bound of the root's prices.
     share
         Share of the time limit that it may take.
 
@@ -109,6 +112,7 @@ class _Run:
         if choices is None:
             why = f"its clients have more than {MOST_CHOICES} choices" if in_memory else "its fitness is read in blocks"
             return replace(first, stats={"stopped": f"no search: {why}"})
+        self.left *= min(1.0, USUAL_CHOICES / max(len(choices.experts), 1))
         prices = np.zeros(self.problem.num_experts) if first.prices is None else first.prices
         alignment = first.x if isinstance(first.x, Alignment) else None
         if alignment is None:
@@ -161,7 +165,7 @@ class _Run:
         end = self.started + (self.deadline - self.started) / (1.0 + CHECK)
         while found is Found.MORE and self.left > 0 and time.monotonic() < end:
             before = search.nodes
-            found = search.run(int(min(SOME, self.left)), end)
+            found = search.run(math.ceil(min(SOME, self.left)), end)
             self.left -= search.nodes - before
             if self.progress is not None:
                 self.progress(Progress(phase, time.monotonic() - self.started, search.objective))
