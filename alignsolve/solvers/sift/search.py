@@ -12,11 +12,11 @@ from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 from alignsolve.solvers.sift.arcs import mean_size
+from alignsolve.solvers.sift.by_rank import Seating, bands, seat_by_rank
 from alignsolve.solvers.sift.candidates import (
     HELD,
     IN,
     OUT,
-    bands,
     best_of_experts,
     best_out,
     misplaced,
@@ -89,15 +89,26 @@ class Search(FlowSearch):
         room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
         height = np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
         promising = n * terms.group_capacity.shape[1] * width + int(height.sum())
-        if warm_start.prices is not None:
-            self._estimate(problem.experts.project(warm_start.prices), spare, KNOWN_TURNS)
-        elif promising > FEW * n * e:
+        simple, known = has_simple_pattern(problem), warm_start.prices
+        seating = seat_by_rank(terms, spare) if simple and known is None else None
+        if known is not None:
+            self._estimate(problem.experts.project(known), spare, KNOWN_TURNS)
+        elif promising > FEW * n * e and seating is None:
             self._estimate(np.zeros(e), spare, TURNS)
         else:
             self._promise(width, height)
-        if has_simple_pattern(problem):
+        if simple:
             for pairs in bands(terms, spare):
                 self._enter(*pairs)
+        if seating is not None:
+            self._seat(seating)
+
+    def _seat(self, seating: Seating) -> None:
+        """Begin with an alignment by rank and its prices; nothing is chosen yet."""
+        network, clients = self.network, np.flatnonzero(seating.seat >= 0)
+        self._enter(clients, seating.seat[clients])
+        self.chosen = seating.seat[network.clients] == network.experts
+        self.potential = np.concatenate([[0.0], seating.surplus, -seating.prices])
 
     def _promise(self, width: int, height: IntArray) -> None:
         """Begin with each client's best ``width`` experts in each group, and each expert's best ``height`` clients."""
