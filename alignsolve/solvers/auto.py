@@ -88,7 +88,7 @@ class Auto:
         if problem.class_ is ProblemClass.CARDINALITY:
             others = _price_after(first, problem, answer, deadline)
         for solver in others:
-            if self._is_good_enough(problem, answer):
+            if time.monotonic() >= deadline or self._is_good_enough(problem, answer):
                 break
             # Prices of the flow may be so large that they blur all else; price finds its own.
             prices = None if problem.class_ is ProblemClass.CARDINALITY else answer.prices

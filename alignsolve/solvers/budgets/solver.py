@@ -36,7 +36,7 @@ from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.budgets.by_size import align_by_size
-from alignsolve.solvers.budgets.pairs import Standing, change_in_pairs
+from alignsolve.solvers.budgets.pairs import TURNS, Standing, change_in_pairs
 from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
 from alignsolve.solvers.budgets.settle import REWARD, settle
 from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
@@ -56,10 +56,10 @@ SHARED = 1 << 17
 IN_PAIRS = 1 << 22
 """Pairs times the clients of an expert up to which clients change in pairs: with more, a look at all of them is long,
 and the gap is small."""
+AT_ONCE = 32
+"""Clients that are asked between two looks at the clock."""
 SEQUENCES = 4
 """Sequences in which clients settle; the best alignment counts."""
-AT_ONCE = 16
-"""Clients that change in pairs between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,14 @@ class _Search:
         prices = problem.experts.project(prices)
 
         def ask(own: slice) -> FloatArray:
-            worth = subtract_prices(self.value[own], prices)
-            return relax_rows(self.rows.pick(own), worth, rate[own], choose=False).bound
+            parts = []
+            for first in range(own.start, own.stop, AT_ONCE):
+                if time.monotonic() > self.deadline:
+                    raise TimeUpError
+                some = slice(first, min(first + AT_ONCE, own.stop))
+                worth = subtract_prices(self.value[some], prices)
+                parts.append(relax_rows(self.rows.pick(some), worth, rate[some], choose=False).bound)
+            return np.concatenate(parts) if parts else np.zeros(0)
 
         bound = math.fsum(np.concatenate([*self._share(ask), problem.experts.conjugate(prices)]))
         self.rate = rate
@@ -318,20 +324,24 @@ class _Search:
         return Standing(held, load, least, most, self._used(alignment), count, held.sum(axis=1))
 
     def change_in_pairs(self, alignment: Alignment) -> None:
-        """Let clients change in pairs until that gains nothing, some clients between two looks at the clock."""
+        """Let clients change in pairs until that gains nothing; the clock is looked at after each change."""
         rows, n, standing = self.rows, self.problem.num_clients, self._standing(alignment)
         largest = max(float(np.abs(self.value).max(initial=0.0)), 1e-300)
         fields = (rows.allowed, rows.required, rows.cost, rows.budget, rows.group, rows.least, rows.most)
         gained = math.inf
         while gained > 0.0:
-            gained = 0.0
-            for begin in range(0, n, AT_ONCE):
+            gained, i, turns = 0.0, 0, 0
+            while i < n:
                 if time.monotonic() >= self.deadline:
+                    self.stats["stopped"] = "the time limit came first"
                     break
-                gained += change_in_pairs(
-                    self.value, self.prices, *fields, rows.demand, rows.room, self.best_rate, standing, begin,
-                    min(begin + AT_ONCE, n), REWARD * largest, 1e-9 * largest,
+                more = change_in_pairs(
+                    self.value, self.prices, *fields, rows.demand, rows.room, self.best_rate, standing, i,
+                    REWARD * largest, 1e-9 * largest,
                 )  # fmt: skip
+                gained, turns = gained + more, turns + 1
+                if more == 0.0 or turns == TURNS:
+                    i, turns = i + 1, 0
         clients, experts = np.nonzero(standing.held)
         self._keep(
             Alignment.from_pairs(clients, experts, n),
