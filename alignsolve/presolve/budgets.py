@@ -44,12 +44,13 @@ def count_budgets(problem: AlignmentProblem) -> Reduction | None:
     if not dropped or not limits.leave_a_choice(problem):
         return None
     told = f"{dropped} of {problem.client_budget.shape[1]} budgets are counts of experts or never bind"
-    more = bool(kept) or not _are_counted_by_all(problem, limits)
-    return Rewritten(changed(problem, **limits.fields(), **_resources(problem, kept)), told, proves_more=more)
+    simpler = changed(problem, **limits.fields(), **_resources(problem, kept))
+    by_all = not kept and _are_counted_by_all(problem, limits)
+    return Rewritten(simpler, told, proves_more=True, only_by_rounding=by_all)
 
 
 def _are_counted_by_all(problem: AlignmentProblem, limits: "Limits") -> bool:
-    """Whether the bound of prices counts the budgets as well: then it proves as much of the problem as given."""
+    """Whether the bound of prices counts the budgets as well: then it proves as much of the problem before."""
     if limits.group is not None and not np.array_equal(limits.group, problem.group_capacity):
         return False
     places = places_of(problem.expert_cost, problem.client_budget)

@@ -40,6 +40,11 @@ class Reduction(Protocol):
         """
         ...
 
+    @property
+    def only_by_rounding(self) -> bool:
+        """Whether prices prove more only where rounding decides, as exact sums are made of the simpler problem."""
+        ...
+
     def lift_answer(self, answer: Answer) -> Answer:
         """Return the answer to the problem before from an answer to the simpler one."""
         ...
@@ -59,7 +64,7 @@ class Rewritten:
 
     Attributes
     ----------
-    problem, told, proves_more
+    problem, told, proves_more, only_by_rounding
         As in :class:`Reduction`.
     unit
         (num_experts,) what a load of 1 in the simpler problem is before: a price there is ``unit`` times the price
@@ -73,6 +78,7 @@ class Rewritten:
     proves_more: bool = False
     unit: FloatArray | None = None
     known: FloatArray | None = None
+    only_by_rounding: bool = False
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Divide the prices by the units. Prices that are none are left for the judge to reject."""

@@ -35,7 +35,7 @@ class Rescaled:
 
     Attributes
     ----------
-    problem, told, proves_more
+    problem, told, proves_more, only_by_rounding
         As in :class:`~alignsolve.presolve.reduction.Reduction`.
     value, load
         Exponents of the units: of the fitness, and (num_experts,) of the experts' loads.
@@ -46,6 +46,7 @@ class Rescaled:
     load: IntArray
     told: str = "extreme numbers were scaled"
     proves_more: bool = False
+    only_by_rounding: bool = False
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Return prices and bound in the units of the problem before."""

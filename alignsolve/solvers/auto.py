@@ -16,7 +16,6 @@
   ``lagrangian`` alone, which has a search of its own for it. Without a time limit each takes the time that it needs.
 """
 
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -24,9 +23,10 @@ from typing import ClassVar
 import numpy as np
 
 from alignsolve.certificate.judge import judge
+from alignsolve.certificate.precision import is_precise
 from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import EPSILON, OPTIMALITY, relative_gap
+from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.solution import Proof
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, WarmStart
@@ -153,24 +153,9 @@ def _price_after(first: Solver, problem: AlignmentProblem, answer: Answer, deadl
     small = problem.num_clients * problem.num_experts <= SECOND_LOOK_PAIRS
     if problem.stored is not None or isinstance(first, Price) or not small:
         return []
-    if deadline - time.monotonic() < SECOND_LOOK_SECONDS or _is_precise(problem, answer):
+    if deadline - time.monotonic() < SECOND_LOOK_SECONDS or is_precise(problem, answer.x, answer.prices):
         return []
     return [Price()] if judge(problem, answer).proof is Proof.NONE else []
-
-
-def _is_precise(problem: AlignmentProblem, answer: Answer) -> bool:
-    """Whether rounding is so small beside the objective that an exact solver's answer needs no second look.
-
-    Prices and bound are sums of fewer than (clients + experts)² numbers, each wrong by a last digit of the largest. The
-    proof needs a gap below ``OPTIMALITY``, and below 1 where all is whole.
-    """
-    if answer.x is None or answer.prices is None:
-        return False
-    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
-    numbers = (problem.values(), answer.prices, penalties[np.isfinite(penalties)])
-    sizes = [(-float(part.min(initial=0)), float(part.max(initial=0))) for part in numbers]
-    error = EPSILON * float(np.max(sizes)) * sum(problem.shape) ** 2  # NaN where a number is none
-    return error <= min(OPTIMALITY * abs(worth(problem, answer.x).objective), 0.5 if problem.integral else math.inf)
 
 
 def is_nearly_one_to_one(problem: AlignmentProblem) -> bool:

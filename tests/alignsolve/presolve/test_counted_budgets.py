@@ -149,7 +149,7 @@ def test_the_bound_counts_budgets_too_where_all_experts_cost_a_client_the_same(s
     assert (reduction is None) == (spread == "by expert")
     if reduction is not None:
         prices = rng.random(12)
-        assert not reduction.proves_more
+        assert reduction.only_by_rounding
         assert problem.bound(prices) == pytest.approx(reduction.problem.bound(prices), rel=1e-12)
         assert solve(problem, presolve=True).proof is Proof.PRICES
 

@@ -5,6 +5,7 @@ import pytest
 
 from alignsolve import AlignmentProblem, Answer, Proof, Status, solve
 from alignsolve.certificate.judge import judge
+from alignsolve.certificate.precision import is_precise
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.solvers import auto
@@ -153,4 +154,4 @@ def test_a_second_look_is_taken_where_rounding_may_leave_a_gap(monkeypatch, larg
 def test_what_is_no_proof_gets_a_second_look():
     problem, nobody = with_a_span(1.0), Alignment.from_pairs([], [], 60)
     for answer in (Answer(), Answer(nobody), Answer(nobody, np.full(40, np.nan)), Answer(nobody, np.zeros(40))):
-        assert not auto._is_precise(problem, answer)
+        assert not is_precise(problem, answer.x, answer.prices)
