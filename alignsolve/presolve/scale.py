@@ -116,6 +116,8 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
 
 def _is_tame(problem: AlignmentProblem) -> bool:
     """Whether it is clear, without a copy of the fitness, that the largest one is not extreme."""
+    if problem.eligible is None and not problem.has_switching_costs:
+        return 2.0**-EXTREME <= problem.largest_fitness < 2.0**EXTREME
     switching = distinct(problem.switching_cost)
     largest = problem.largest_fitness + float(max(-switching.min(initial=0.0), switching.max(initial=0.0)))
     return largest < 2.0**EXTREME and bool(_sizes(problem, TELLING).max(initial=0.0) >= 2.0**-EXTREME)
