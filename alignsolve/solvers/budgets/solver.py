@@ -28,18 +28,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate.violations import violations
-from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Number, relative_gap
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.threads import available_threads, map_in_order
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.budgets.by_size import align_by_size
 from alignsolve.solvers.budgets.pairs import TURNS, Standing, change_in_pairs
 from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
 from alignsolve.solvers.budgets.settle import REWARD, settle
 from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
+from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.sift import Sift
 from alignsolve.solvers.sift.flow_search import TimeUpError
@@ -120,7 +119,7 @@ def _compile_changes() -> None:
     best_numbers(search.rows, search.value, search.rate, Sizes(np.array([0, 1]), search.rows.cost[0]), grouped=False)
 
 
-class _Search:
+class _Search(IncumbentSearch):
     """One solution under way.
 
     Attributes
@@ -141,9 +140,9 @@ class _Search:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> None:
-        self.solver, self.problem, self.deadline, self.progress = solver, problem, deadline, progress
-        self.started = time.monotonic()
-        self.threads = available_threads(threads) if problem.num_clients * problem.num_experts >= SHARED else 1
+        shared = available_threads(threads) if problem.num_clients * problem.num_experts >= SHARED else 1
+        super().__init__(problem, solver.gap, shared, progress)
+        self.solver, self.deadline = solver, deadline
         block = problem.block(0, problem.num_clients)
         assert block.budget is not None
         value = np.asarray(block.value, dtype=np.float64)
@@ -154,10 +153,6 @@ class _Search:
         self.number = self._affordable()
         self.prices: FloatArray = np.zeros(problem.num_experts)
         self.best_rate = self.rate
-        self.bound: Number = math.inf
-        self.alignment: Alignment | None = None
-        self.objective: Number = -math.inf
-        self.stats: dict[str, Any] = {}
 
     def solve(self, warm_start: WarmStart, seed: int) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
@@ -279,9 +274,10 @@ class _Search:
 
     def _share(self, ask: Callable[[slice], Any]) -> list[Any]:
         """Let each thread ask some clients; return the answers in their order."""
-        cuts = np.linspace(0, self.problem.num_clients, self.threads + 1).astype(np.int64)
+        threads = available_threads(self.threads)
+        cuts = np.linspace(0, self.problem.num_clients, threads + 1).astype(np.int64)
         own = [slice(*ends) for ends in itertools.pairwise(cuts)]
-        return list(map_in_order(ask, own, self.threads))
+        return list(map_in_order(ask, own, threads))
 
     def _by_settling(self, rng: np.random.Generator) -> None:
         """Step 3; pairs change in what step 2 made, too."""
@@ -347,25 +343,6 @@ class _Search:
             Alignment.from_pairs(clients, experts, n),
             f"{self.stats.get('found_by', 'settling').partition(',')[0]}, changes in pairs",
         )
-
-    def _keep(self, alignment: Alignment | None, where: str) -> None:
-        """Keep an alignment if it is feasible and the best so far."""
-        if alignment is None or violations(self.problem, alignment):
-            return
-        objective = worth(self.problem, alignment, threads=self.threads).objective
-        if objective > self.objective:
-            self.alignment, self.objective = alignment, objective
-            self.stats["found_by"] = where
-            self._tell(where)
-
-    def _good_enough(self) -> bool:
-        """Whether the gap is closed, as far as it was asked for."""
-        return relative_gap(self.bound, self.objective) <= max(self.solver.gap, OPTIMALITY)
-
-    def _tell(self, phase: str) -> None:
-        """Report to the progress hook."""
-        if self.progress is not None:
-            self.progress(Progress(phase, time.monotonic() - self.started, self.objective, self.bound))
 
 
 def _times(cost: FloatArray, rate: FloatArray) -> FloatArray:
