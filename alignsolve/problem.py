@@ -144,7 +144,7 @@ class AlignmentProblem:
         for field in ("eligible", "required", "previous"):
             if getattr(self, field) is not None:
                 self._set(field, validation.flags(field, getattr(self, field), (n, e)))
-        validation.check_fitness(self.fitness, self.eligible)
+        self._set("largest_fitness", validation.check_fitness(self.fitness, self.eligible))
         self._validate_loads()
         self._validate_budgets()
         switching = validation.amounts(
@@ -261,6 +261,14 @@ class AlignmentProblem:
         )
 
     @cached_property
+    def largest_fitness(self) -> float:
+        """The largest size of an entry of the fitness, ineligible ones too; inf where one of these is no number.
+
+        Validation finds it. Of a fitness that is not in memory it is that of the first block.
+        """
+        return validation.check_fitness(self.fitness, self.eligible)
+
+    @cached_property
     def has_switching_costs(self) -> bool:
         """Whether any switching cost is not zero."""
         return bool(distinct(self.switching_cost).any())
@@ -326,6 +334,7 @@ class AlignmentProblem:
         """Return the same problem with a fitness of the same shape and kind, which is not validated again."""
         other = object.__new__(AlignmentProblem)
         other.__dict__.update(self.__dict__, fitness=fitness)
+        other.__dict__.pop("largest_fitness", None)
         return other
 
     def unread(self) -> "AlignmentProblem":

@@ -19,6 +19,8 @@ TIMED_KNAPSACKS = 256
 AS_MUCH_AGAIN = 2.0
 """Factor on the time of a bound at prices 0: violations, objective and loads take about as long again, and a bound at
 other prices may take longer."""
+TO_STOP = 0.1
+"""Seconds for a search to come to its end, where clients have budgets: a bound that comes too late is without these."""
 LARGEST_SHARE = 0.25
 """Largest share of the limit that is kept back: an answer is worth more than a low bound, and clients that are not
 bounded by then are bounded more cheaply."""
@@ -33,6 +35,11 @@ def prepare_checks(problem: ProblemView) -> None:
         # A knapsack whose demands bind may take a second, which is no time for compiling.
         freed = None if block.group_demand is None else np.zeros_like(block.group_demand)
         block = replace(block, demand=np.zeros_like(block.demand), group_demand=freed)
+        if block.group is not None and block.load is None:
+            # Clients whose turn does not come in time are taken without their budgets.
+            from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
+
+            best_rows_compiled(replace(block, budget=None, cost=None), np.zeros(problem.num_experts))
     adder(problem, engine)(engine.optimise(block, np.zeros(problem.num_experts)).value)
     if sums_are_compiled(problem):
         from alignsolve.certificate.sums_compiled import selected_sums  # noqa: PLC0415  (loads numba)
@@ -60,4 +67,4 @@ def checking_seconds(problem: ProblemView, limit: float, threads: int | None) ->
         seconds = AS_MUCH_AGAIN * spent * problem.num_clients / (timed * shared)
         if AS_MUCH_AGAIN * spent >= most:
             break
-    return min(seconds, most)
+    return min(seconds + TO_STOP * knapsacks, most)

@@ -8,7 +8,8 @@ import numpy as np
 from alignsolve.certificate.supply import most_for
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray
+from alignsolve.data.validation import unspread
+from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 
 Side = Literal["demand", "capacity", "row"]
 NAMED = 8
@@ -143,6 +144,8 @@ def _cheapest_fit(block: ClientBlock) -> bool:
     """Whether each client can pay for the cheapest experts that its groups demand, one in each."""
     cost, budget, group, least = block.cost, block.budget, block.group, block.group_demand
     assert cost is not None and budget is not None and group is not None and least is not None  # noqa: PT018
+    if block.allowed is None and _dearest_fit(unspread(cost), budget, group, least):
+        return True
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(cost > 0.0, cost / budget[:, None, :], 0.0).max(axis=2)
     if block.allowed is not None:
@@ -160,6 +163,15 @@ def _cheapest_fit(block: ClientBlock) -> bool:
             return False
         spent[wanted] += cost[wanted, best]
     return bool((spent <= budget).all())
+
+
+def _dearest_fit(cost: FloatArray, budget: FloatArray, group: IntArray, least: IntArray) -> bool:
+    """Whether each client can pay even for the dearest expert of each group that demands one; costs may be spread."""
+    used = np.flatnonzero(least.any(axis=0))
+    if not len(used) or not np.isin(used, group).all():
+        return False
+    dearest = np.stack([cost[:, group == g].max(axis=1) for g in used], axis=1)
+    return bool(((least[:, used, None] * dearest).sum(axis=1) <= budget).all())
 
 
 def _one_fits(block: ClientBlock) -> bool:

@@ -76,6 +76,8 @@ class ExpertBounds:
 
     def whole_penalty(self, loads: FloatArray) -> int:
         """The sum of all penalties where loads, bounds and penalties are whole: exact, however large."""
+        if not self.any_soft:
+            return 0
         with np.errstate(invalid="ignore"):
             over, short = loads - self.capacity, self.demand - loads
         pairs = [*zip(over, self.overload, strict=True), *zip(short, self.shortfall, strict=True)]
@@ -99,6 +101,8 @@ class ExpertBounds:
     @cached_property
     def breakpoints(self) -> FloatArray:
         """Loads at which the penalty bends, (num_bends, num_experts); NaN where there is none or it is forbidden."""
+        if not self.any_soft:
+            return self._ends
         bends = [self.capacity, self.demand, self.most, self.least]
         whole = (np.floor(self.capacity) == self.capacity) & (np.floor(self.demand) == self.demand)
         if self.unit_loads and not whole.all():
@@ -113,6 +117,15 @@ class ExpertBounds:
         points[forbidden] = np.nan
         return points
 
+    @property
+    def _ends(self) -> FloatArray:
+        """The largest and the smallest load that the hard bounds allow; NaN where it is infinite, or they cross."""
+        points = np.stack([self.most, self.least])
+        points[0, np.isinf(self.most)] = np.nan
+        if (self.least > self.most).any():
+            points[:, self.least - self.most > slack(self.most, self.least)] = np.nan
+        return points
+
     def conjugate(self, prices: FloatArray) -> FloatArray:
         """Max over the loads L that the hard bounds allow of price·L − penalty(L), (num_experts,).
 
@@ -123,9 +136,14 @@ class ExpertBounds:
 
     def conjugate_and_size(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The conjugate, and the size of the two numbers whose difference it is: the scale of its rounding."""
-        points = self.breakpoints
+        points, columns = self.breakpoints, np.arange(len(prices))
+        if not self.any_soft:
+            paid = prices * points
+            best = np.where(np.isnan(paid), -np.inf, paid)
+            row = best.argmax(axis=0)
+            return best[row, columns], np.abs(paid[row, columns])
         with np.errstate(invalid="ignore"):
             paid, penalty = prices * points, self.penalty(points)
             worth = np.where(np.isnan(points), -np.inf, paid - penalty)
-        best, columns = worth.argmax(axis=0), np.arange(len(prices))
+        best = worth.argmax(axis=0)
         return worth[best, columns], np.abs(paid[best, columns]) + penalty[best, columns]

@@ -50,24 +50,26 @@ def _stored_fitness(pairs: StoredPairs) -> StoredPairs:
     return pairs
 
 
-def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> None:
+def check_fitness(matrix: RealArray | RowBlocks, eligible: BoolArray | None) -> float:
     """Check that fitness is finite and of a size that sums can hold, wherever the pair is eligible.
 
     Of a fitness that is not in memory only the first block is read; the others are checked whenever they are read.
+    Returns the largest size of an entry that was read, ineligible ones too; inf where one of these is no number.
     """
     num_clients, num_experts = matrix.shape
-    step = block_rows(num_experts)
+    step, largest = block_rows(num_experts), 0.0
     for start in range(0, min(num_clients, step) if isinstance(matrix, RowBlocks) else num_clients, step):
         rows = slice(start, min(start + step, num_clients))
-        check_block(matrix[rows], None if eligible is None else eligible[rows], rows)
+        largest = max(largest, check_block(matrix[rows], None if eligible is None else eligible[rows], rows))
+    return largest
 
 
-def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntArray) -> None:
-    """Check the fitness of some clients; ``rows`` names them."""
+def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntArray) -> float:
+    """Check the fitness of some clients, named by ``rows``; return the largest size as :func:`check_fitness` does."""
     limit = MAX_INTEGER if block.dtype.kind in "iu" else MAX_FLOAT
     low, high = block.min(initial=0).item(), block.max(initial=0).item()
     if low >= -limit and high <= limit:
-        return
+        return float(max(-low, high))
     wide = block if block.dtype.kind in "iu" else block.astype(np.float64)
     bad = ~((wide >= -limit) & (wide <= limit))
     if eligible is not None:
@@ -76,6 +78,7 @@ def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntA
         i, j = np.argwhere(bad)[0]
         client = rows.start + i if isinstance(rows, slice) else rows[i]
         _refuse_entry("fitness", block[i, j], limit, int(client), int(j))
+    return np.inf
 
 
 def _refuse_entry(

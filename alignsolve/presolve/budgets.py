@@ -19,6 +19,7 @@ from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, Rewritten, able, changed, portions
 from alignsolve.presolve.spending import dearest, holds, largest_count
 from alignsolve.problem import AlignmentProblem
+from alignsolve.subproblem.counted_budgets import places_of
 
 
 def count_budgets(problem: AlignmentProblem) -> Reduction | None:
@@ -43,7 +44,20 @@ def count_budgets(problem: AlignmentProblem) -> Reduction | None:
     if not dropped or not limits.leave_a_choice(problem):
         return None
     told = f"{dropped} of {problem.client_budget.shape[1]} budgets are counts of experts or never bind"
-    return Rewritten(changed(problem, **limits.fields(), **_resources(problem, kept)), told, proves_more=True)
+    simpler = changed(problem, **limits.fields(), **_resources(problem, kept))
+    by_all = not kept and _are_counted_by_all(problem, limits)
+    return Rewritten(simpler, told, proves_more=True, only_by_rounding=by_all)
+
+
+def _are_counted_by_all(problem: AlignmentProblem, limits: "Limits") -> bool:
+    """Whether the bound of prices counts the budgets as well: then it proves as much of the problem before."""
+    if limits.group is not None and not np.array_equal(limits.group, problem.group_capacity):
+        return False
+    places = places_of(problem.expert_cost, problem.client_budget)
+    if places is None:
+        return False
+    e = problem.num_experts
+    return np.array_equal(np.minimum(limits.client, e), np.minimum(np.minimum(problem.client_capacity, places), e))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +104,7 @@ def _without(problem: AlignmentProblem, r: int, limits: Limits) -> Limits | None
             capacity=limits.client[rows],
             group=problem.expert_group,
             group_capacity=None if limits.group is None else limits.group[rows],
+            all_possible=problem.eligible is None,
         )
         if not part.tighten(client[rows], None if group is None else group[rows]):
             return None
@@ -106,6 +121,7 @@ class _Rows:
     capacity: IntArray
     group: IntArray | None
     group_capacity: IntArray | None
+    all_possible: bool
 
     def tighten(self, client: IntArray, group: IntArray | None) -> bool:
         """Lower the limits, in place, to what the budgets pay for; return whether this says all of the budgets."""
@@ -120,10 +136,16 @@ class _Rows:
             binding &= ~self._tighten_groups(group, binding)
         # The dearest choice can be paid for.
         rows = np.flatnonzero(binding)
+        if not len(rows):
+            return True
         return bool(holds(self._most_spent(rows), self.budget[rows]).all())
 
     def _extremes(self, experts: slice | BoolArray) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest cost of each client among some experts; inf and −inf where none is eligible."""
+        if self.all_possible:
+            some = (self.cost[:1] if self.cost.strides[0] == 0 else self.cost)[:, experts]  # costs spread over clients
+            low, high = some.min(axis=1, initial=np.inf), some.max(axis=1, initial=-np.inf)
+            return np.broadcast_to(low, len(self.cost)), np.broadcast_to(high, len(self.cost))
         cost, possible = self.cost[:, experts], self.possible[:, experts]
         low = np.where(possible, cost, np.inf).min(axis=1, initial=np.inf)
         return low, np.where(possible, cost, -np.inf).max(axis=1, initial=-np.inf)

@@ -8,6 +8,7 @@ too: the price bound of the problem as given counts them, so prices found withou
 
 import numpy as np
 
+from alignsolve.data.validation import unspread
 from alignsolve.numerics import BoolArray, slack
 from alignsolve.presolve.reduction import Reduction, Rewritten, able, changed, portions
 from alignsolve.presolve.spending import holds
@@ -35,6 +36,9 @@ def drop_impossible_pairs(problem: AlignmentProblem) -> Reduction | None:
 
 def _too_dear(problem: AlignmentProblem, rows: slice) -> BoolArray:
     """Which eligible pairs of these clients, required ones apart, cost more than the budget: (rows, num_experts)."""
+    dearest = unspread(problem.expert_cost[rows]).max(axis=(0, 1), initial=0.0)
+    if (dearest <= problem.client_budget[rows].min(axis=0, initial=np.inf)).all():
+        return np.zeros((1, 1), dtype=np.bool_)
     possible = able(problem, rows)
     if problem.required is not None:
         possible = possible & ~problem.required[rows]

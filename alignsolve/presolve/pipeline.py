@@ -13,8 +13,10 @@ import numpy as np
 
 from alignsolve.certificate.bound import bound
 from alignsolve.certificate.exact_bound import exact_bound
+from alignsolve.certificate.precision import is_precise
 from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.witness import confirm
+from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import is_proven
 from alignsolve.presolve.budgets import count_budgets
@@ -101,8 +103,10 @@ class Presolved:
             answer = self._answer_apart(self.split, ask, warm, deadline, threads, progress)
         else:
             answer = ask(self.problem, deadline, warm, threads, progress)
-        if any(reduction.proves_more for reduction in self.reductions):
-            answer = _with_claims(self.problem, answer, threads, deadline)
+        more = [reduction for reduction in self.reductions if reduction.proves_more]
+        if more:
+            rounding = all(reduction.only_by_rounding for reduction in more)
+            answer = _with_claims(self.problem, answer, threads, deadline, rounding=rounding)
         for reduction in reversed(self.reductions):
             answer = reduction.lift_answer(answer)
         return replace(answer, stats={**answer.stats, "presolve": self.told}) if self.told else answer
@@ -191,11 +195,14 @@ def presolve(problem: AlignmentProblem, *, rules: tuple[Rule, ...] = RULES, apar
     return Presolved(problem, tuple(reductions), split, parts)
 
 
-def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None, deadline: float) -> Answer:
+def _with_claims(
+    problem: AlignmentProblem, answer: Answer, threads: int | None, deadline: float, *, rounding: bool
+) -> Answer:
     """Add what prices and witness prove about the simpler problem, as claims about the one before.
 
     They count in the general class only, as a back end's word does: there the same prices may prove less, and no exact
     sums are made where rounding decides. The price of an expert without bounds becomes 0, which proves the most.
+    Where they can prove more only by ``rounding``, and it does not decide, no claim is needed.
     """
     if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
         return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [SIMPLER]})
@@ -206,6 +213,8 @@ def _with_claims(problem: AlignmentProblem, answer: Answer, threads: int | None,
         return answer
     prices = np.where(couples(problem), problem.experts.project(given), 0.0)
     if problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound):
+        return replace(answer, prices=prices)
+    if rounding and is_precise(problem, _alignment(problem, answer), prices):
         return replace(answer, prices=prices)
     claimed, lifted = bound(problem, prices, threads=threads, deadline=deadline)
     if claimed <= answer.bound:
@@ -224,3 +233,11 @@ def _with_trees_claim(problem: AlignmentProblem, answer: Answer) -> Answer:
     if answer.x is None and shown == -math.inf:
         return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [TREE]})
     return answer
+
+
+def _alignment(problem: AlignmentProblem, answer: Answer) -> Alignment | None:
+    """The alignment of an answer; None if it has none, or what it returned is none."""
+    try:
+        return None if answer.x is None else as_alignment(answer.x, *problem.shape)
+    except ValueError:
+        return None

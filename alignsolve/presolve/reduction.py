@@ -41,6 +41,11 @@ class Reduction(Protocol):
         """
         ...
 
+    @property
+    def only_by_rounding(self) -> bool:
+        """Whether prices prove more only where rounding decides, as exact sums are made of the simpler problem."""
+        ...
+
     def lift_answer(self, answer: Answer) -> Answer:
         """Return the answer to the problem before from an answer to the simpler one."""
         ...
@@ -60,7 +65,7 @@ class Rewritten:
 
     Attributes
     ----------
-    problem, told, proves_more
+    problem, told, proves_more, only_by_rounding
         As in :class:`Reduction`.
     unit
         (num_experts,) what a load of 1 in the simpler problem is before: a price there is ``unit`` times the price
@@ -74,6 +79,7 @@ class Rewritten:
     proves_more: bool = False
     unit: FloatArray | None = None
     known: FloatArray | None = None
+    only_by_rounding: bool = False
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Divide the prices by the units, those of a tree too. What are no prices is left for the judge to reject."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.data.rows import distinct
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, changed, with_prices
 from alignsolve.problem import AlignmentProblem
@@ -24,6 +25,8 @@ MOST = 400
 """Binary digits above 1 that no number has after scaling; 465 are allowed."""
 FEW_CLIENTS = 1024
 """Clients whose fitness is looked at: a few tell the unit."""
+TELLING = 8
+"""Clients that mostly show that the fitness is not extreme."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class Rescaled:
 
     Attributes
     ----------
-    problem, told, proves_more
+    problem, told, proves_more, only_by_rounding
         As in :class:`~alignsolve.presolve.reduction.Reduction`.
     value, load
         Exponents of the units: of the fitness, and (num_experts,) of the experts' loads.
@@ -43,6 +46,7 @@ class Rescaled:
     load: IntArray
     told: str = "extreme numbers were scaled"
     proves_more: bool = False
+    only_by_rounding: bool = False
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Return prices and bound in the units of the problem before."""
@@ -71,10 +75,12 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
     if problem.stored is not None or isinstance(problem.fitness, RowBlocks):
         return None
     load = np.zeros(problem.num_experts, dtype=np.int64)
-    if problem.client_load is not None:
+    if problem.client_load is not None and not _none_is_extreme(problem.client_load):
         load = _exponents(np.where(_allowed(problem), problem.client_load, 0.0), axis=0)
     value = _unit_of_values(problem, load)
-    cost = None if problem.expert_cost is None else _units_of_costs(problem)
+    cost = None
+    if problem.expert_cost is not None and not _none_is_extreme(problem.expert_cost, problem.client_budget):
+        cost = _units_of_costs(problem)
     if not value and not load.any() and (cost is None or not cost.any()):
         return None
     fields: dict[str, object] = {}
@@ -100,9 +106,7 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
     """
     if np.dtype(problem.fitness.dtype) != np.float64:
         return 0
-    block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
-    sizes = np.abs(block.value if block.allowed is None else np.where(block.allowed, block.value, 0.0))
-    value = int(_exponents(sizes.astype(np.float64).ravel(), axis=0))
+    value = 0 if _is_tame(problem) else int(_exponents(_sizes(problem, FEW_CLIENTS), axis=0))
     if value and not np.array_equal(
         np.ldexp(np.ldexp(problem.fitness, -value), value), problem.fitness, equal_nan=True
     ):
@@ -111,6 +115,32 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
     paid = np.isfinite(penalties) & (penalties > 0)
     largest = int(np.where(paid, np.frexp(np.where(paid, penalties, 1.0))[1] + load, -MOST).max(initial=-MOST))
     return max(value, largest - MOST) if largest - value > MOST else value
+
+
+def _is_tame(problem: AlignmentProblem) -> bool:
+    """Whether it is clear, without a copy of the fitness, that the largest one is not extreme."""
+    if problem.eligible is None and not problem.has_switching_costs:
+        return 2.0**-EXTREME <= problem.largest_fitness < 2.0**EXTREME
+    switching = distinct(problem.switching_cost)
+    largest = problem.largest_fitness + float(max(-switching.min(initial=0.0), switching.max(initial=0.0)))
+    return largest < 2.0**EXTREME and bool(_sizes(problem, TELLING).max(initial=0.0) >= 2.0**-EXTREME)
+
+
+def _none_is_extreme(*fields: FloatArray) -> bool:
+    """Whether all finite numbers of some fields are 0 or not extreme, those of ineligible pairs too."""
+    for field in fields:
+        sizes = distinct(field)
+        used = sizes[(sizes > 0) & np.isfinite(sizes)]
+        if used.min(initial=1.0) < 2.0**-EXTREME or used.max(initial=1.0) >= 2.0**EXTREME:
+            return False
+    return True
+
+
+def _sizes(problem: AlignmentProblem, clients: int) -> FloatArray:
+    """The sizes of the first clients' fitness minus switching costs, 0 where a pair is not eligible."""
+    block = problem.block(0, min(problem.num_clients, clients))
+    sizes = np.abs(block.value if block.allowed is None else np.where(block.allowed, block.value, 0.0))
+    return sizes.astype(np.float64, copy=False).ravel()
 
 
 def _units_of_costs(problem: AlignmentProblem) -> IntArray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray, slack
+from alignsolve.numerics import EPSILON, FEASIBILITY, BoolArray, FloatArray, IntArray, slack
 
 
 def holds(spent: FloatArray, budget: FloatArray) -> BoolArray:
@@ -24,8 +24,22 @@ def largest_count(cost: FloatArray, budget: FloatArray, most: IntArray) -> IntAr
     Returns
     -------
     count
-        (n,) at most ``most``. The spending is added up expert by expert, as the check of an alignment does.
+        (n,) at most ``most``. The spending counts as added up expert by expert, as the check of an alignment does.
     """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = np.floor(budget / cost * (1.0 + FEASIBILITY))
+    count = np.clip(np.nan_to_num(near, nan=0.0, posinf=0.0), 0.0, most).astype(np.int64)
+    # Products tell the same as sums, but where they come so near to the budget that rounding decides.
+    rounding = 4.0 * EPSILON * (count + 4.0)
+    pays = (count == 0) | holds(count * cost * (1.0 + rounding), budget)
+    enough = (count == most) | ~holds((count + 1) * cost * (1.0 - rounding), budget)
+    unclear = ~((cost > 0.0) & pays & enough)
+    count[unclear] = _count_by_adding(cost[unclear], budget[unclear], most[unclear])
+    return count
+
+
+def _count_by_adding(cost: FloatArray, budget: FloatArray, most: IntArray) -> IntArray:
+    """What :func:`largest_count` tells, expert by expert."""
     count = np.zeros(len(cost), dtype=np.int64)
     spent, pays = np.zeros(len(cost)), np.ones(len(cost), dtype=np.bool_)
     for k in range(1, int(most.max(initial=0)) + 1):

@@ -25,6 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from alignsolve.certificate.judge import judge
+from alignsolve.certificate.precision import is_precise
 from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
@@ -97,7 +98,7 @@ class Auto:
         if problem.class_ is ProblemClass.CARDINALITY:
             others = _price_after(first, problem, answer, deadline)
         for solver in others:
-            if self._is_good_enough(problem, answer):
+            if time.monotonic() >= deadline or self._is_good_enough(problem, answer):
                 break
             # Prices of the flow may be so large that they blur all else; price finds its own.
             prices = None if problem.class_ is ProblemClass.CARDINALITY else answer.prices
@@ -165,9 +166,9 @@ def _price_after(first: Solver, problem: AlignmentProblem, answer: Answer, deadl
     small = problem.num_clients * problem.num_experts <= SECOND_LOOK_PAIRS
     if problem.stored is not None or isinstance(first, Price) or not small:
         return []
-    if deadline - time.monotonic() < SECOND_LOOK_SECONDS or judge(problem, answer).proof is not Proof.NONE:
+    if deadline - time.monotonic() < SECOND_LOOK_SECONDS or is_precise(problem, answer.x, answer.prices):
         return []
-    return [Price()]
+    return [Price()] if judge(problem, answer).proof is Proof.NONE else []
 
 
 def is_nearly_one_to_one(problem: AlignmentProblem) -> bool:

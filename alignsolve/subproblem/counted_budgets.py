@@ -10,26 +10,34 @@ import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.validation import unspread
-from alignsolve.numerics import EPSILON, FEASIBILITY, IntArray
+from alignsolve.numerics import EPSILON, FEASIBILITY, FloatArray, IntArray
 
 
 def without_budgets(block: ClientBlock) -> ClientBlock | None:
     """Return the clients with capacities in place of budgets, if each client's experts all cost the same; else None."""
-    places = _places(block)
+    assert block.budget is not None
+    assert block.cost is not None
+    places = places_of(block.cost, block.budget)
     if places is None:
         return None
     return replace(block, budget=None, cost=None, capacity=np.minimum(block.capacity, places))
 
 
-def _places(block: ClientBlock) -> IntArray | None:
-    """(n,) the most experts that the budgets pay for, within tolerance; None where their costs differ."""
-    assert block.budget is not None
-    assert block.cost is not None
-    cost = unspread(block.cost)
-    if not block.num_experts or (cost != cost[:, :1]).any():
+def places_of(given: FloatArray, budget: FloatArray) -> IntArray | None:
+    """The most experts that budgets pay for, within tolerance, (n,); None where a client's costs differ.
+
+    Parameters
+    ----------
+    given
+        (n, num_experts, num_resources) costs.
+    budget
+        (n, num_resources)
+    """
+    cost, num_experts = unspread(given), given.shape[1]
+    if not num_experts or (cost != cost[:, :1]).any():
         return None
-    each = np.broadcast_to(cost[:, 0], block.budget.shape)
+    each = np.broadcast_to(cost[:, 0], budget.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        number = np.floor(block.budget * (1.0 + FEASIBILITY) * (1.0 + 4.0 * EPSILON) / each)
-    paid = np.where(each > 0.0, number, np.inf).min(axis=1, initial=float(block.num_experts))
+        number = np.floor(budget * (1.0 + FEASIBILITY) * (1.0 + 4.0 * EPSILON) / each)
+    paid = np.where(each > 0.0, number, np.inf).min(axis=1, initial=float(num_experts))
     return np.maximum(paid, 0.0).astype(np.int64)

@@ -48,9 +48,10 @@ def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -
     choose
         Whether to return an optimal choice too. Ties go to the lower expert index.
     """
-    if block.budget is None:
+    late = block.budget is None and has_large_groups(block)  # rows of a large problem whose budgets are left out
+    if block.budget is None and not late:
         return greedy_rows(block, prices, choose=choose)
-    counted = without_budgets(block)
+    counted = block if late else without_budgets(block)
     if counted is not None:
         if choose or counted.load is not None:
             return greedy_rows(counted, prices, choose=choose)
@@ -60,6 +61,11 @@ def best_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -
     from alignsolve.subproblem.knapsack import knapsack_rows  # noqa: PLC0415  (loads numba)
 
     return knapsack_rows(block, prices, choose=choose)
+
+
+def has_large_groups(block: ClientBlock) -> bool:
+    """Whether clients have groups and so many pairs that the readable version, which sorts every group, is slow."""
+    return block.group is not None and block.experts is None and block.value.size >= GROUPED_FROM
 
 
 class RowEngine(NamedTuple):

@@ -47,10 +47,9 @@ class Standing(NamedTuple):
 @kernel
 def change_in_pairs(
     value: Any, prices: Any, allowed: Any, required: Any, cost: Any, budget: Any, group: Any, least: Any, most: Any,
-    demand: Any, room: Any, rate: Any, s: Standing, begin: int, end: int, reward: float,
-    tiny: float,
+    demand: Any, room: Any, rate: Any, s: Standing, i: int, reward: float, tiny: float,
 ) -> float:  # fmt: skip
-    """Let clients begin..end − 1 take what they want most, from other clients too, while that gains; return the gain.
+    """Let client i take what it wants most, from another client too, if that gains; return the gain, or 0.
 
     A client looks at the experts with the largest weights, value − price − rates · cost, that it does not have, and at
     those with the smallest that it has.
@@ -65,53 +64,46 @@ def change_in_pairs(
         (num_clients, num_resources) what a unit of each budget is worth.
     s
         Changed in place.
+    i
+        The client.
     reward
         For an expert whose load is below its demand.
     tiny
         The least gain of a change.
     """
     into, out = np.empty(WANTED, np.int64), np.empty(SPARED + 1, np.int64)
-    weight = np.empty(value.shape[1])
-    gained = 0.0
-    for i in range(begin, end):
-        own = 0 if len(cost) == 1 else i
-        for _ in range(TURNS):
-            for j in range(len(weight)):
-                weight[j] = subtract_price(value[i, j], prices[j], 1.0)
-                for k in range(budget.shape[1]):
-                    weight[j] -= rate[i, k] * cost[own, j, k]
-                if s.load[j] < s.least[j]:
-                    weight[j] += reward
-            num_in = _list(weight, s, allowed, required, i, True, into)
-            num_out = _list(weight, s, allowed, required, i, False, out)
-            out[num_out] = -1
-            most_gained, takes, gives, other, instead = tiny, GONE, GONE, -1, -1
-            for a in range(num_in):
-                j = into[a]
-                bonus = reward if s.load[j] < s.least[j] else 0.0
-                cost_of_room, holder, next_ = 0.0, -1, -1
-                if s.load[j] >= s.most[j]:
-                    cost_of_room, holder, next_ = _make_room(
-                        value, allowed, required, cost, budget, group, least, most, demand, room, s, i, j
-                    )
-                    if holder < 0:
-                        continue
-                for b in range(num_out + 1):
-                    q = out[b]
-                    gain = value[i, j] + bonus - cost_of_room - (value[i, q] if q >= 0 else 0.0)
-                    if (
-                        gain > most_gained
-                        and q != next_
-                        and _may(cost, budget, group, least, most, demand, room, s, i, j, q)
-                    ):
-                        most_gained, takes, gives, other, instead = gain, j, q, holder, next_
-            if takes == GONE:
-                break
-            _move(cost, group, s, i, takes, gives)
-            if other >= 0:
-                _move(cost, group, s, other, instead, takes)
-            gained += most_gained
-    return gained
+    weight, own = np.empty(value.shape[1]), 0 if len(cost) == 1 else i
+    for j in range(len(weight)):
+        weight[j] = subtract_price(value[i, j], prices[j], 1.0)
+        for k in range(budget.shape[1]):
+            weight[j] -= rate[i, k] * cost[own, j, k]
+        if s.load[j] < s.least[j]:
+            weight[j] += reward
+    num_in = _list(weight, s, allowed, required, i, True, into)
+    num_out = _list(weight, s, allowed, required, i, False, out)
+    out[num_out] = -1
+    most_gained, takes, gives, other, instead = tiny, GONE, GONE, -1, -1
+    for a in range(num_in):
+        j = into[a]
+        bonus = reward if s.load[j] < s.least[j] else 0.0
+        cost_of_room, holder, next_ = 0.0, -1, -1
+        if s.load[j] >= s.most[j]:
+            cost_of_room, holder, next_ = _make_room(
+                value, allowed, required, cost, budget, group, least, most, demand, room, s, i, j
+            )
+            if holder < 0:
+                continue
+        for b in range(num_out + 1):
+            q = out[b]
+            gain = value[i, j] + bonus - cost_of_room - (value[i, q] if q >= 0 else 0.0)
+            if gain > most_gained and q != next_ and _may(cost, budget, group, least, most, demand, room, s, i, j, q):
+                most_gained, takes, gives, other, instead = gain, j, q, holder, next_
+    if takes == GONE:
+        return 0.0
+    _move(cost, group, s, i, takes, gives)
+    if other >= 0:
+        _move(cost, group, s, other, instead, takes)
+    return float(most_gained)
 
 
 @inner

@@ -28,18 +28,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate.violations import violations
-from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Number, relative_gap
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.threads import available_threads, map_in_order
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.budgets.by_size import align_by_size
-from alignsolve.solvers.budgets.pairs import Standing, change_in_pairs
+from alignsolve.solvers.budgets.pairs import TURNS, Standing, change_in_pairs
 from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
 from alignsolve.solvers.budgets.settle import REWARD, settle
 from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
+from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.sift import Sift
 from alignsolve.solvers.sift.flow_search import TimeUpError
@@ -56,10 +55,10 @@ SHARED = 1 << 17
 IN_PAIRS = 1 << 22
 """Pairs times the clients of an expert up to which clients change in pairs: with more, a look at all of them is long,
 and the gap is small."""
+AT_ONCE = 32
+"""Clients that are asked between two looks at the clock."""
 SEQUENCES = 4
 """Sequences in which clients settle; the best alignment counts."""
-AT_ONCE = 16
-"""Clients that change in pairs between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _compile_changes() -> None:
     best_numbers(search.rows, search.value, search.rate, Sizes(np.array([0, 1]), search.rows.cost[0]), grouped=False)
 
 
-class _Search:
+class _Search(IncumbentSearch):
     """One solution under way.
 
     Attributes
@@ -141,9 +140,9 @@ class _Search:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> None:
-        self.solver, self.problem, self.deadline, self.progress = solver, problem, deadline, progress
-        self.started = time.monotonic()
-        self.threads = available_threads(threads) if problem.num_clients * problem.num_experts >= SHARED else 1
+        shared = available_threads(threads) if problem.num_clients * problem.num_experts >= SHARED else 1
+        super().__init__(problem, solver.gap, shared, progress)
+        self.solver, self.deadline = solver, deadline
         block = problem.block(0, problem.num_clients)
         assert block.budget is not None
         value = np.asarray(block.value, dtype=np.float64)
@@ -154,10 +153,6 @@ class _Search:
         self.number = self._affordable()
         self.prices: FloatArray = np.zeros(problem.num_experts)
         self.best_rate = self.rate
-        self.bound: Number = math.inf
-        self.alignment: Alignment | None = None
-        self.objective: Number = -math.inf
-        self.stats: dict[str, Any] = {}
 
     def solve(self, warm_start: WarmStart, seed: int) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
@@ -220,8 +215,14 @@ class _Search:
         prices = problem.experts.project(prices)
 
         def ask(own: slice) -> FloatArray:
-            worth = subtract_prices(self.value[own], prices)
-            return relax_rows(self.rows.pick(own), worth, rate[own], choose=False).bound
+            parts = []
+            for first in range(own.start, own.stop, AT_ONCE):
+                if time.monotonic() > self.deadline:
+                    raise TimeUpError
+                some = slice(first, min(first + AT_ONCE, own.stop))
+                worth = subtract_prices(self.value[some], prices)
+                parts.append(relax_rows(self.rows.pick(some), worth, rate[some], choose=False).bound)
+            return np.concatenate(parts) if parts else np.zeros(0)
 
         bound = math.fsum(np.concatenate([*self._share(ask), problem.experts.conjugate(prices)]))
         self.rate = rate
@@ -273,9 +274,10 @@ class _Search:
 
     def _share(self, ask: Callable[[slice], Any]) -> list[Any]:
         """Let each thread ask some clients; return the answers in their order."""
-        cuts = np.linspace(0, self.problem.num_clients, self.threads + 1).astype(np.int64)
+        threads = available_threads(self.threads)
+        cuts = np.linspace(0, self.problem.num_clients, threads + 1).astype(np.int64)
         own = [slice(*ends) for ends in itertools.pairwise(cuts)]
-        return list(map_in_order(ask, own, self.threads))
+        return list(map_in_order(ask, own, threads))
 
     def _by_settling(self, rng: np.random.Generator) -> None:
         """Step 3; pairs change in what step 2 made, too."""
@@ -318,44 +320,29 @@ class _Search:
         return Standing(held, load, least, most, self._used(alignment), count, held.sum(axis=1))
 
     def change_in_pairs(self, alignment: Alignment) -> None:
-        """Let clients change in pairs until that gains nothing, some clients between two looks at the clock."""
+        """Let clients change in pairs until that gains nothing; the clock is looked at after each change."""
         rows, n, standing = self.rows, self.problem.num_clients, self._standing(alignment)
         largest = max(float(np.abs(self.value).max(initial=0.0)), 1e-300)
         fields = (rows.allowed, rows.required, rows.cost, rows.budget, rows.group, rows.least, rows.most)
         gained = math.inf
         while gained > 0.0:
-            gained = 0.0
-            for begin in range(0, n, AT_ONCE):
+            gained, i, turns = 0.0, 0, 0
+            while i < n:
                 if time.monotonic() >= self.deadline:
+                    self.stats["stopped"] = "the time limit came first"
                     break
-                gained += change_in_pairs(
-                    self.value, self.prices, *fields, rows.demand, rows.room, self.best_rate, standing, begin,
-                    min(begin + AT_ONCE, n), REWARD * largest, 1e-9 * largest,
+                more = change_in_pairs(
+                    self.value, self.prices, *fields, rows.demand, rows.room, self.best_rate, standing, i,
+                    REWARD * largest, 1e-9 * largest,
                 )  # fmt: skip
+                gained, turns = gained + more, turns + 1
+                if more == 0.0 or turns == TURNS:
+                    i, turns = i + 1, 0
         clients, experts = np.nonzero(standing.held)
         self._keep(
             Alignment.from_pairs(clients, experts, n),
             f"{self.stats.get('found_by', 'settling').partition(',')[0]}, changes in pairs",
         )
-
-    def _keep(self, alignment: Alignment | None, where: str) -> None:
-        """Keep an alignment if it is feasible and the best so far."""
-        if alignment is None or violations(self.problem, alignment):
-            return
-        objective = worth(self.problem, alignment, threads=self.threads).objective
-        if objective > self.objective:
-            self.alignment, self.objective = alignment, objective
-            self.stats["found_by"] = where
-            self._tell(where)
-
-    def _good_enough(self) -> bool:
-        """Whether the gap is closed, as far as it was asked for."""
-        return relative_gap(self.bound, self.objective) <= max(self.solver.gap, OPTIMALITY)
-
-    def _tell(self, phase: str) -> None:
-        """Report to the progress hook."""
-        if self.progress is not None:
-            self.progress(Progress(phase, time.monotonic() - self.started, self.objective, self.bound))
 
 
 def _times(cost: FloatArray, rate: FloatArray) -> FloatArray:

@@ -5,7 +5,7 @@ Then hardly anything tells the clients apart, and prices settle only through lon
 
 import numpy as np
 
-from alignsolve.numerics import IntArray
+from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 
 SAMPLE = 32
@@ -27,16 +27,15 @@ def has_simple_pattern(problem: AlignmentProblem) -> bool:
     value explains.
     """
     clients, experts = (_spread_over(size) for size in problem.shape)
-    block = problem.pick(clients)
     allowed = np.ones((len(clients), len(experts)), dtype=np.bool_)
-    if block.allowed is not None:
-        allowed = block.allowed[:, experts]
+    if problem.eligible is not None:
+        allowed = problem.eligible[np.ix_(clients, experts)]
     if not allowed.any():
         return False
-    value = np.where(allowed, block.value[:, experts].astype(np.float64), 0.0)
+    value = np.where(allowed, _values(problem, clients, experts), 0.0)
     whole = np.where(allowed, value - value.sum() / allowed.sum(), 0.0)
     rest = value
-    for axis in (0, 1) * (1 if block.allowed is None else PASSES):
+    for axis in (0, 1) * (1 if problem.eligible is None else PASSES):
         mean = rest.sum(axis=axis, keepdims=True) / np.maximum(allowed.sum(axis=axis, keepdims=True), 1)
         rest = np.where(allowed, rest - mean, 0.0)
     left = float((rest**2).sum())
@@ -44,6 +43,13 @@ def has_simple_pattern(problem: AlignmentProblem) -> bool:
         return True
     strongest = float(np.linalg.svd(rest, compute_uv=False)[0]) ** 2
     return strongest >= NEARLY_A_PRODUCT * left
+
+
+def _values(problem: AlignmentProblem, clients: IntArray, experts: IntArray) -> FloatArray:
+    """The values of a sample; whole rows are copied only where there are switching costs."""
+    if problem.has_switching_costs or not isinstance(problem.fitness, np.ndarray):
+        return problem.pick(clients).value[:, experts].astype(np.float64)
+    return problem.fitness[np.ix_(clients, experts)].astype(np.float64)
 
 
 def _spread_over(size: int) -> IntArray:

@@ -7,6 +7,8 @@ looking at any pair twice.
 """
 
 import heapq
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -44,32 +46,38 @@ from alignsolve.solvers.greedy.state import (
 
 SMALL = 1 << 18
 """Pairs up to which one thread sorts."""
+AT_ONCE = 64
+"""Experts whose clients are sorted in one call."""
 
 
-def rank_clients(state: State, threads: int | None = 1) -> npt.NDArray[np.int32]:
-    """Sort every expert's clients by value (per weight, where it is given), best first: (num_experts, num_clients)."""
-    open_ = (state.status == FREE) | (state.status == HELD)
+def rank_clients(state: State, threads: int | None = 1, deadline: float = math.inf) -> npt.NDArray[np.int32]:
+    """Sort every expert's clients by value (per weight, where it is given), best first: (num_experts, num_clients).
+
+    After the deadline no more are sorted, and the order is not complete.
+    """
     order = np.empty(state.status.shape[::-1], dtype=np.int32)
 
-    def rank(j: int) -> None:
-        key = np.where(open_[:, j], state.value[:, j], 0.0)
-        if state.weight.size:
-            key = key / state.weight[:, j]
-        key[~open_[:, j]] = -np.inf
-        order[j] = _descending(key)
+    def rank(first: int) -> None:
+        if time.monotonic() > deadline:
+            return
+        some = np.s_[:, first : first + AT_ONCE]
+        key = state.value[some] / state.weight[some] if state.weight.size else state.value[some]
+        open_ = (state.status[some] == FREE) | (state.status[some] == HELD)
+        order[first : first + AT_ONCE] = _ascending(np.ascontiguousarray(np.where(open_, -key, np.inf).T))
 
     small = state.status.size < SMALL
-    for _ in map_in_order(rank, range(state.status.shape[1]), 1 if small else threads):
+    for _ in map_in_order(rank, range(0, len(order), AT_ONCE), 1 if small else threads):
         pass
     return order
 
 
-def _descending(key: FloatArray) -> IntArray:
-    """Sort in descending order, ties in the order of clients, −inf last in any order; faster where no values tie."""
-    order = np.argsort(-key)
-    ranked = key[order]
-    ties = (ranked[1:] == ranked[:-1]) & (ranked[1:] > -np.inf)
-    return np.argsort(-key, kind="stable") if ties.any() else order
+def _ascending(keys: FloatArray) -> IntArray:
+    """Sort each row, ties in the order of clients, inf last in any order; faster where no values tie."""
+    order = np.argsort(keys, axis=1)
+    ranked = np.take_along_axis(keys, order, axis=1)
+    tied = ((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] < np.inf)).any(axis=1)
+    order[tied] = np.argsort(keys[tied], axis=1, kind="stable")
+    return order
 
 
 @kernel

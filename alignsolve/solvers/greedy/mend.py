@@ -6,14 +6,17 @@ time, until the expert's bounds hold. Violations that only trades and ejections 
 where every step costs a pass over all pairs.
 """
 
+import math
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from alignsolve.numerics import FloatArray
+from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import inner, kernel, present
-from alignsolve.solvers.greedy.chains import ranked, total_violation, violation
+from alignsolve.solvers.greedy.chains import load_units, ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
     FREE,
     HELD,
@@ -23,7 +26,9 @@ from alignsolve.solvers.greedy.state import (
     State,
     affords,
     drop,
+    gather,
     has_place,
+    hold,
     may_pay,
     may_release,
     may_swap,
@@ -67,6 +72,14 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
         before, left = left, total_violation(state, unit)
         if left > before * (1.0 - PROGRESS):
             return
+
+
+@cache
+def compile_mending() -> None:
+    """Mend a tiny problem; cached, so that it happens once."""
+    state = gather(AlignmentProblem(np.ones((2, 2)), client_demand=1, expert_capacity=[0, 2]))
+    hold(state, np.array([0]), np.array([[True, False]]))
+    mend_in_bulk(state, load_units(state), math.inf)
 
 
 def _violations(state: State, unit: FloatArray) -> FloatArray:

@@ -16,13 +16,14 @@ The arcs are counted once and updated for the clients that move. Paths are searc
 as many units as it has clients to move and room at its end.
 """
 
+import math
 import time
 from typing import Any
 
 import numpy as np
 
 from alignsolve.certificate.witness import Witness, confirm
-from alignsolve.numerics import BoolArray
+from alignsolve.numerics import BoolArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import (
@@ -53,6 +54,19 @@ from alignsolve.solvers.greedy.state import (
 )
 from alignsolve.subproblem.falling_order import falling_order
 
+LOOKS_AT_ONCE = 1 << 26
+"""Pairs of experts that are looked at between two looks at the clock: some hundredths of a second."""
+
+
+LONG = 1 << 28
+"""Pairs of experts of all clients from which counting takes so long that a repair in bulk is tried before."""
+
+
+def takes_long(problem: AlignmentProblem) -> bool:
+    """Whether the arcs of a problem are so many that counting them takes tenths of a second or more."""
+    held = min(int(problem.client_capacity.max(initial=0)), problem.num_experts)
+    return problem.num_clients * held * problem.num_experts > LONG
+
 
 def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
     """Bring all loads within their hard bounds, rows being complete; return the witness if that is impossible.
@@ -62,7 +76,9 @@ def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> 
     crossed = np.ceil(state.least) > state.most
     if crossed.any():
         return confirm(problem, _only(len(crossed), int(np.argmax(crossed))), "demand")
-    arcs = count_arcs(state)
+    arcs = count_arcs(state, deadline)
+    if arcs is None:
+        return None
     for forward in (True, False):
         for j in range(len(state.loads)):
             while _wrong(state, j, forward) and time.monotonic() < deadline:
@@ -96,14 +112,27 @@ def _send(state: State, arcs: Any, j: int, forward: bool) -> BoolArray | None:
     return None
 
 
-@kernel
-def count_arcs(s: State) -> Any:
-    """Count the clients that can make each exchange, (num_experts + 1, num_experts + 1); the ground comes last."""
-    n, num_experts = s.status.shape
+def count_arcs(state: State, deadline: float = math.inf) -> IntArray | None:
+    """Count the clients that can make each exchange, (num_experts + 1, num_experts + 1); the ground comes last.
+
+    None if the deadline came first.
+    """
+    n, num_experts = state.status.shape
     arcs = np.zeros((num_experts + 1, num_experts + 1), dtype=np.int64)
-    for i in range(n):
-        _count_client(s, arcs, i, 1)
+    largest = max(int(state.rows[:, COUNT].max(initial=0)), 1) * num_experts
+    step = max(1, LOOKS_AT_ONCE // largest)
+    for first in range(0, n, step):
+        if time.monotonic() > deadline:
+            return None
+        _count_clients(state, arcs, first, min(first + step, n))
     return arcs
+
+
+@kernel
+def _count_clients(s: State, arcs: Any, first: int, last: int) -> None:
+    """Add the exchanges of clients first..last − 1 to the counts."""
+    for i in range(first, last):
+        _count_client(s, arcs, i, 1)
 
 
 @inner

@@ -82,13 +82,13 @@ class Greedy:
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
         def rule(state: "State") -> Fill:
-            return partial(fill_by_gain, state, rank_clients(state, threads))
+            return partial(fill_by_gain, state, rank_clients(state, threads, deadline))
 
         yield from _answers(problem, rule, self.passes, deadline, warm_start)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the code for a problem of this kind."""
-        warm_up(self, problem)
+        _prepare(self, problem)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,17 @@ class Regret:
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the code for a problem of this kind."""
-        warm_up(self, problem)
+        _prepare(self, problem)
+
+
+def _prepare(solver: Greedy | Regret, problem: AlignmentProblem) -> None:
+    """Compile a solver, and the repair in bulk where a problem of the cardinality class needs it."""
+    from alignsolve.solvers.greedy.mend import compile_mending  # noqa: PLC0415
+    from alignsolve.solvers.greedy.paths import takes_long  # noqa: PLC0415
+
+    warm_up(solver, problem)
+    if problem.class_ is ProblemClass.CARDINALITY and takes_long(problem):
+        compile_mending()
 
 
 @dataclass(frozen=True)
@@ -207,32 +217,36 @@ def _construct(
     from alignsolve.solvers.greedy import state as states  # noqa: PLC0415  (numba is loaded only when needed)
     from alignsolve.solvers.greedy.complete import complete_rows  # noqa: PLC0415
 
+    began = time.monotonic()
     state = states.gather(problem)
     if dense:
         state = state._replace(weight=states.usage(state))
     fill = rule(state)
+    # Filling does not look at the clock; it takes about as long as what comes before it.
+    if 2.0 * time.monotonic() - began > deadline:
+        return None, None
     fill()
     if not complete_rows(problem, state, deadline):
         return None, None
     if state.broken.any():
-        witness = _repair(problem, state, deadline)
+        witness = repair(problem, state, deadline)
         if witness is not None or state.broken.any():
             return None, witness
         fill()
     return states.to_alignment(state), None
 
 
-def _repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witness | None:
+def repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witness | None:
     """Repair the experts' hard bounds; return the witness if that is proven impossible."""
-    if problem.class_ is ProblemClass.CARDINALITY:
-        from alignsolve.solvers.greedy.paths import repair_exactly  # noqa: PLC0415
-
-        return repair_exactly(problem, state, deadline)
     from alignsolve.solvers.greedy.chains import load_units, repair_by_chains  # noqa: PLC0415
     from alignsolve.solvers.greedy.mend import mend_in_bulk  # noqa: PLC0415
+    from alignsolve.solvers.greedy.paths import repair_exactly, takes_long  # noqa: PLC0415
 
-    unit = load_units(state)
-    mend_in_bulk(state, unit, deadline)
+    counts, unit = problem.class_ is ProblemClass.CARDINALITY, load_units(state)
+    if not counts or takes_long(problem):
+        mend_in_bulk(state, unit, deadline)
+    if counts:
+        return repair_exactly(problem, state, deadline) if state.broken.any() else None
     repair_by_chains(state, unit, deadline)
     return None
 

@@ -27,17 +27,15 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import from_direction
-from alignsolve.certificate.worth import worth
-from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import OPTIMALITY, Number, is_proven, relative_gap
+from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.warm_up import Kind, warm_up
 from alignsolve.solvers.generalised_assignment.instance import assignment_like
@@ -130,7 +128,7 @@ class Lagrangian:
             warm_up_portions(Kind.of(problem))
 
 
-class _Search:
+class _Search(IncumbentSearch):
     """One solution under way: the best alignment and the best prices so far."""
 
     def __init__(
@@ -142,15 +140,10 @@ class _Search:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> None:
-        self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
+        super().__init__(problem, solver.gap, threads, progress)
+        self.solver, self.deadline = solver, deadline
         self.rng = np.random.default_rng(seed)
-        self.progress = progress
-        self.started = time.monotonic()
-        self.alignment: Alignment | None = None
-        self.objective: Number = -math.inf
-        self.bound: Number = math.inf
         self.claimed: Number = math.inf
-        self.stats: dict[str, Any] = {}
 
     def solve(self, warm_start: WarmStart) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
@@ -245,28 +238,10 @@ class _Search:
             if self._good_enough():
                 return
 
-    def _keep(self, alignment: Any, where: str) -> None:
-        """Keep an alignment if it is feasible and the best so far."""
-        if alignment is None or violations(self.problem, alignment):
-            return
-        objective = worth(self.problem, alignment, threads=self.threads).objective
-        if objective > self.objective:
-            self.alignment, self.objective = alignment, objective
-            self.stats["found_by"] = where
-            self._tell(where)
-
-    def _good_enough(self) -> bool:
-        """Whether the gap is closed, as far as it was asked for."""
-        bound = min(self.bound, self.claimed)
-        if self.solver.gap < OPTIMALITY and self.problem.integral:
-            return is_proven(bound, self.objective, 0.0, whole=True)
-        return relative_gap(bound, self.objective) <= max(self.solver.gap, OPTIMALITY)
-
-    def _tell(self, phase: str) -> None:
-        """Report to the progress hook."""
-        if self.progress is not None:
-            seconds = time.monotonic() - self.started
-            self.progress(Progress(phase, seconds, self.objective, min(self.bound, self.claimed)))
+    @property
+    def lowest_bound(self) -> Number:
+        """The bound of the prices, or that of the integer program."""
+        return min(self.bound, self.claimed)
 
     def _why_none(self) -> str:
         """Why there is no alignment, for the stats."""

@@ -95,22 +95,22 @@ class Board(NamedTuple):
     def of(cls, side: Side) -> "Board":
         """Make a board on which nothing is held, at prices 0."""
         n, m, places = len(side.most), len(side.column_most), int(side.most.sum())
-        rows, columns = records(n, ROW), records(m, COLUMN)
+        rows, columns = np.zeros(n, ROW), np.zeros(m, COLUMN)
         rows["least"], rows["most"], rows["came"], rows["distance"] = side.least, side.most, NONE, FAR
         rows["start"][1:] = np.cumsum(side.most)[:-1]
         columns["room"], columns["first"], columns["came"] = side.column_most, NONE, NONE
-        held = records(places, PLACE)
+        held = np.zeros(places, PLACE)
         held["column"] = held["following"] = held["before"] = NONE
         held["row"] = np.repeat(np.arange(n), side.most)
         return cls(
-            rows=rows,
-            columns=columns,
-            places=held,
+            rows=as_records(rows),
+            columns=as_records(columns),
+            places=as_records(held),
             price=np.zeros(m),
             distance=np.full(m, FAR),
             reached_rows=np.zeros(n, dtype=np.int64),
             reached_columns=np.zeros(m, dtype=np.int64),
-            heap=records(m + 2 * n, ENTRY),
+            heap=as_records(np.zeros(m + 2 * n, ENTRY)),
             where=np.full(m + 2 * n, NONE, dtype=np.int64),
             waiting=np.zeros(n, dtype=np.int64),
             toll=np.zeros(m),
@@ -122,7 +122,8 @@ class Board(NamedTuple):
 
     def pairs(self) -> tuple[IntArray, IntArray]:
         """Return the rows and the columns of all pairs that are held."""
-        held = self.places[self.places["column"] != NONE]
+        held = self.places.view(np.ndarray)
+        held = held[held["column"] != NONE]
         return held["row"], held["column"]
 
     def turned(self, side: Side) -> "Board":
@@ -135,9 +136,9 @@ class Board(NamedTuple):
         return other
 
 
-def records(number: int, kind: npt.DTypeLike) -> Array:
-    """Make an array of records whose fields are attributes in Python too, and all 0."""
-    return np.zeros(number, dtype=kind).view(np.recarray)
+def as_records(array: Array) -> Array:
+    """Return a view of an array of records whose fields are attributes in Python too; it is slow to fill."""
+    return array.view(np.recarray)
 
 
 @kernel

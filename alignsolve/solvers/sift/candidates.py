@@ -5,19 +5,12 @@ the best few of each client and of each expert are fewer still. After each flow 
 were sorted wrongly: under the potentials of the solved network they would improve it.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from alignsolve.numerics import IntArray
 from alignsolve.runtime.jit import kernel, present
-from alignsolve.solvers.sift.network import Terms
 from alignsolve.subproblem.reduced_compiled import subtract_price
-
-BESIDE = 3
-"""Experts on either side of a client's place."""
-
 
 OUT, IN, HELD, GIVEN_UP = 0, 1, 2, 3
 """What becomes of a pair: not chosen, in the network, chosen outside of it, or on its way from there into it."""
@@ -281,37 +274,3 @@ def best_out(value: Any, allowed: Any, role: Any, group: Any, prices: Any, rows:
         clients[found : found + size] = i
         found += size
     return clients[:found], experts[:found]
-
-
-def bands(terms: Terms, wanted: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Pairs of like rank: clients and experts in the order of their mean values, side by side.
-
-    Where fitness is nearly a product, the best alignment pairs the strong with the strong. The experts fill up either
-    one after the other, the best first, or all in the same proportion: there is a band of pairs for both.
-
-    Parameters
-    ----------
-    terms
-        The problem's.
-    wanted
-        (num_clients,) pairs that each client can take.
-
-    Yields
-    ------
-    clients, experts
-        Pairs, each once in a band.
-    """
-    value = terms.value if terms.allowed is None else np.where(terms.allowed, terms.value, 0.0)
-    clients, experts = np.argsort(-value.mean(axis=1), kind="stable"), np.argsort(-value.mean(axis=0), kind="stable")
-    room = np.minimum(terms.expert_room, len(clients))[experts]
-    begin = np.cumsum(wanted[clients]) - wanted[clients]
-    total = max(int(wanted.sum()), 1)
-    for scale in (1.0, total / max(int(room.sum()), 1)):
-        ends = np.cumsum(room) * scale
-        first = np.searchsorted(ends, begin, side="right") - BESIDE
-        last = np.searchsorted(ends, begin + wanted[clients], side="left") + BESIDE
-        first, last = np.clip(first, 0, len(experts)), np.clip(last + 1, 0, len(experts))
-        width = np.maximum(last - first, 0)
-        who = np.repeat(np.arange(len(clients)), width)
-        place = np.arange(len(who)) - np.repeat(np.cumsum(width) - width, width) + first[who]
-        yield clients[who], experts[place]

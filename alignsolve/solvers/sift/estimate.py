@@ -11,6 +11,8 @@ The same passes tell, for each client and each expert, between which values a pa
 below the threshold. All other pairs are as good as decided.
 """
 
+import math
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from alignsolve.runtime.jit import absent
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solvers.sift.ask_clients import ask_clients
 from alignsolve.solvers.sift.ask_experts import ask_experts, prices_after
+from alignsolve.solvers.sift.flow_search import TimeUpError
 from alignsolve.solvers.sift.network import Terms
 from alignsolve.solvers.sift.places import Band, Near, common_amount
 
@@ -49,7 +52,14 @@ class Estimate(NamedTuple):
     asked: FloatArray
 
 
-def by_turns(terms: Terms, prices: FloatArray, turns: int, reward: float, threads: int | None = None) -> Estimate:
+def by_turns(
+    terms: Terms,
+    prices: FloatArray,
+    turns: int,
+    reward: float,
+    threads: int | None = None,
+    deadline: float = math.inf,
+) -> Estimate:
     """Estimate thresholds and prices.
 
     Parameters
@@ -64,11 +74,23 @@ def by_turns(terms: Terms, prices: FloatArray, turns: int, reward: float, thread
         For a unit of a hard demand of an expert.
     threads
         How many share a pass; the estimate does not depend on it.
+    deadline
+        On the clock of :func:`time.monotonic`.
+
+    Raises
+    ------
+    TimeUpError
+        As soon as it is clear that the turns will not end before the deadline.
     """
+    last = 0.0
     table = Turns(terms, prices, reward, threads if terms.value.size >= SHARED else 1)
     for turn in range(turns):
+        began = time.monotonic()
+        if began + (turns - turn) * last > deadline:
+            raise TimeUpError
         table.ask_clients(final=turn == turns - 1)
         table.ask_experts(final=turn == turns - 1)
+        last = time.monotonic() - began
     return Estimate(table.clients, table.experts, table.near_clients.middle, table.asked)
 
 

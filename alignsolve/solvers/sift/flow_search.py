@@ -50,7 +50,7 @@ class FlowSearch(ABC):
     def __init__(self, problem: AlignmentProblem, deadline: float, progress: ProgressHook | None) -> None:
         self.problem, self.deadline, self.progress = problem, deadline, progress
         self.started = time.monotonic()
-        self._look_at_clock()
+        self.look_at_clock()
         self.terms = Terms(problem)
         self.unit: float = self.terms.largest or 1.0
         self.reward = FIRST_REWARD * self.unit
@@ -72,7 +72,7 @@ class FlowSearch(ABC):
         work = working_memory(len(potential))
         begin_phase(net, potential, tolerance, work)
         while not run_phase(net, potential, tolerance, work, WORK):
-            self._look_at_clock()
+            self.look_at_clock()
         self.potential = potential / unit
 
     def _mend(self, net: Any, limit: float) -> bool:
@@ -85,7 +85,8 @@ class FlowSearch(ABC):
             late, limit = time.monotonic() > self.deadline, limit - portion
         return done
 
-    def _look_at_clock(self) -> None:
+    def look_at_clock(self) -> None:
+        """Raise ``TimeUpError`` if the deadline has come."""
         if time.monotonic() > self.deadline:
             raise TimeUpError
 

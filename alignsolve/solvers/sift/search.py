@@ -12,11 +12,11 @@ from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 from alignsolve.solvers.sift.arcs import mean_size
+from alignsolve.solvers.sift.by_rank import Seating, bands, seat_by_rank
 from alignsolve.solvers.sift.candidates import (
     HELD,
     IN,
     OUT,
-    bands,
     best_of_experts,
     best_out,
     misplaced,
@@ -89,15 +89,26 @@ class Search(FlowSearch):
         room = np.minimum(terms.expert_room, max(1, int(wanted.sum()) // e))
         height = np.ceil(HEIGHT * room).astype(np.int64) + AT_LEAST
         promising = n * terms.group_capacity.shape[1] * width + int(height.sum())
-        if warm_start.prices is not None:
-            self._estimate(problem.experts.project(warm_start.prices), spare, KNOWN_TURNS)
-        elif promising > FEW * n * e:
+        simple, known = has_simple_pattern(problem), warm_start.prices
+        seating = seat_by_rank(terms, spare) if simple and known is None else None
+        if known is not None:
+            self._estimate(problem.experts.project(known), spare, KNOWN_TURNS)
+        elif promising > FEW * n * e and seating is None:
             self._estimate(np.zeros(e), spare, TURNS)
         else:
             self._promise(width, height)
-        if has_simple_pattern(problem):
+        if simple:
             for pairs in bands(terms, spare):
                 self._enter(*pairs)
+        if seating is not None:
+            self._seat(seating)
+
+    def _seat(self, seating: Seating) -> None:
+        """Begin with an alignment by rank and its prices; nothing is chosen yet."""
+        network, clients = self.network, np.flatnonzero(seating.seat >= 0)
+        self._enter(clients, seating.seat[clients])
+        self.chosen = seating.seat[network.clients] == network.experts
+        self.potential = np.concatenate([[0.0], seating.surplus, -seating.prices])
 
     def _promise(self, width: int, height: IntArray) -> None:
         """Begin with each client's best ``width`` experts in each group, and each expert's best ``height`` clients."""
@@ -105,9 +116,9 @@ class Search(FlowSearch):
         e = terms.value.shape[1]
         nothing = np.zeros(terms.group_capacity.shape)
         best = misplaced(terms.value, self.allowed, self.role, terms.group, np.zeros(e), nothing, width, -np.inf)
-        self._look_at_clock()
+        self.look_at_clock()
         others = best_of_experts(terms.value, self.allowed, self.role, height)
-        self._look_at_clock()
+        self.look_at_clock()
         clients, experts = (np.concatenate(both) for both in zip(best[:2], others, strict=True))
         nobody = np.zeros(0, dtype=np.int64)
         self.network = Network(terms, clients, experts, (nobody, nobody))
@@ -118,8 +129,8 @@ class Search(FlowSearch):
     def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
         """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""
         terms = self.terms
-        estimate = by_turns(terms, prices, turns, self.reward, self.threads)
-        self._look_at_clock()
+        estimate = by_turns(terms, prices, turns, self.reward, self.threads, self.deadline)
+        self.look_at_clock()
         number = sort_pairs(terms.value, self.allowed, terms.group, estimate, self.role)
         most, places = terms.group_capacity - terms.fixed_inside, terms.expert_room - terms.fixed_loads
         clients, experts, self.chosen = pairs_in(
@@ -191,14 +202,14 @@ class Search(FlowSearch):
         """One phase: flow and potentials become optimal up to a tolerance."""
         self._push(net._replace(cost=np.rint(net.cost * unit).astype(np.int64)), unit, tolerance)
         self._read_flow(net, entry)
-        self._look_at_clock()
+        self.look_at_clock()
 
     def _repair(self, net: Any, entry: Any, limit: float) -> bool:
         """Make the flow exactly optimal; False if it takes longer than the limit on the arcs looked at."""
         done = self._mend(net, limit)
         self._read_flow(net, entry)
         if not done:
-            self._look_at_clock()
+            self.look_at_clock()
         return done
 
     def _read_flow(self, net: Any, entry: Any) -> None:
@@ -263,10 +274,13 @@ class Search(FlowSearch):
 
     def answer(self) -> Answer:
         """The alignment of the flow, and its prices; no alignment if the flow leaves a bound broken."""
+        broken = self.unmet or self.network.broken_groups(self.chosen)[0].size
+        return Answer(None if broken else self.alignment(), self.prices, stats=self.stats)
+
+    def alignment(self) -> Alignment:
+        """The alignment of the flow, whatever it breaks."""
         network, fixed = self.network, self.terms.fixed
-        if self.unmet or network.broken_groups(self.chosen)[0].size:
-            return Answer(prices=self.prices, stats=self.stats)
         held = np.nonzero(self.role == HELD)
         clients = np.concatenate([network.clients[self.chosen], held[0], fixed[0]])
         experts = np.concatenate([network.experts[self.chosen], held[1], fixed[1]])
-        return Answer(Alignment.from_pairs(clients, experts, self.problem.num_clients), self.prices, stats=self.stats)
+        return Alignment.from_pairs(clients, experts, self.problem.num_clients)

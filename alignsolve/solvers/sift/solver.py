@@ -20,11 +20,13 @@ largest, the problem is infeasible, and the prices lead to a witness.
 """
 
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, from_direction
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem, Feature
@@ -32,6 +34,7 @@ from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, W
 from alignsolve.solvers.common.elastic import elastic
 from alignsolve.solvers.common.residual import cancel_negative_cycles
 from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.greedy.finish import finish
 from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 from alignsolve.solvers.sift.flow_search import TimeUpError
 from alignsolve.solvers.sift.search import Search
@@ -39,6 +42,9 @@ from alignsolve.solvers.sift.stored import StoredSearch, compile_search
 
 POLISHED = 512
 """Experts up to which the answer is polished where potentials are so large that their rounding shows."""
+FOR_SEARCH = 0.6
+"""Share of the time after which a search that has not ended waits until there is some answer. Greed takes about half of
+the time of a search."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +71,30 @@ class Sift:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one."""
-        standing = (
-            _greedy(problem, warm_start, deadline) if deadline < math.inf and problem.stored is None else Answer()
-        )
+        """Search until no pair is left out; under a deadline the best alignment reached, or the greedy one.
+
+        When most of the time is over, or as soon as it is clear that the search will not get far, an answer is made
+        that stands until a better one comes. Before, it would only take time from a search that ends.
+        """
+        now = time.monotonic()
+        limited = deadline < math.inf and problem.stored is None
+        soon = now + FOR_SEARCH * (deadline - now) if limited else deadline
+        search = None
+        try:
+            search = _search(problem, warm_start, soon, progress, threads)
+            return _outcome(problem, search, deadline)
+        except TimeUpError:
+            standing = _standing(problem, warm_start, search, deadline) if limited else Answer()
         if standing.witness is not None:
             return standing
-        try:
-            search = _search(problem, warm_start, deadline, progress)
-        except TimeUpError:
+        if search is None:
             return _better(problem, Answer(), standing)
-        if search.overfull.any():
-            return Answer(witness=from_direction(problem, search.overfull.astype(np.float64)))
         try:
-            search.run()
+            search.deadline = deadline
+            search.look_at_clock()
+            return _outcome(problem, search, deadline)
         except TimeUpError:
             return _better(problem, search.answer(), standing)
-        if search.unmet:
-            return Answer(prices=search.prices, witness=_witness(problem, search.prices, deadline), stats=search.stats)
-        return _polished(problem, search.answer(), deadline) if search.coarse else search.answer()
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search, and the greedy answer that stands in when time is short."""
@@ -95,11 +106,26 @@ class Sift:
 
 
 def _search(
-    problem: AlignmentProblem, warm_start: WarmStart, deadline: float, progress: ProgressHook | None
+    problem: AlignmentProblem,
+    warm_start: WarmStart,
+    deadline: float,
+    progress: ProgressHook | None,
+    threads: int | None = None,
 ) -> Search | StoredSearch:
     """The search that fits the problem: on all stored pairs where it is sparse."""
-    kind = Search if problem.stored is None else StoredSearch
-    return kind(problem, warm_start, deadline, progress)
+    if problem.stored is not None:
+        return StoredSearch(problem, warm_start, deadline, progress)
+    return Search(problem, warm_start, deadline, progress, threads)
+
+
+def _outcome(problem: AlignmentProblem, search: Search | StoredSearch, deadline: float) -> Answer:
+    """Run a search to its end, or on from where it was stopped; raises ``TimeUpError`` at its deadline."""
+    if search.overfull.any():
+        return Answer(witness=from_direction(problem, search.overfull.astype(np.float64)))
+    search.run()
+    if search.unmet:
+        return Answer(prices=search.prices, witness=_witness(problem, search.prices, deadline), stats=search.stats)
+    return _polished(problem, search.answer(), deadline) if search.coarse else search.answer()
 
 
 def _polished(problem: AlignmentProblem, answer: Answer, deadline: float) -> Answer:
@@ -118,13 +144,20 @@ def _better(problem: AlignmentProblem, answer: Answer, standing: Answer) -> Answ
     return replace(answer, x=best, prices=prices, stats={**answer.stats, "stopped": "time limit"})
 
 
-def _greedy(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Answer:
-    """The greedy answer; the last of those that are found."""
-    found = Answer()
+def _standing(
+    problem: AlignmentProblem, warm_start: WarmStart, search: Search | StoredSearch | None, deadline: float
+) -> Answer:
+    """An answer that stands until a better one comes: the unfinished flow made feasible, or the greedy one."""
+    if isinstance(search, Search):
+        finished = finish(problem, search.alignment(), deadline)
+        if finished is not None:
+            warm = warm_start.alignment
+            usable = warm is not None and not violations(problem, warm)
+            return _better(problem, Answer(finished, search.prices), Answer(warm if usable else None))
     for found in incumbents(problem, warm_start, deadline):
-        if found.witness is not None:
-            break
-    return found
+        if found.x is not None or found.witness is not None:
+            return found
+    return Answer()
 
 
 def _witness(problem: AlignmentProblem, prices: FloatArray, deadline: float) -> Witness | None:

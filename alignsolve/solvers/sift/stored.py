@@ -112,14 +112,14 @@ class StoredSearch(FlowSearch):
         """One phase: flow and potentials become optimal up to a tolerance."""
         self._push(net, unit, tolerance)
         self.network.read_flow(net)
-        self._look_at_clock()
+        self.look_at_clock()
 
     def _repair(self, net: Any, limit: float) -> bool:
         """Make the flow exactly optimal; False if it takes longer than the limit on the arcs looked at."""
         done = self._mend(net, limit)
         self.network.read_flow(net)
         if not done:
-            self._look_at_clock()
+            self.look_at_clock()
         return done
 
     def _mean_chosen(self) -> float:

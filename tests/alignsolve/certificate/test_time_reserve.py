@@ -10,7 +10,9 @@ from alignsolve import AlignmentProblem, Answer, solve
 from alignsolve.certificate.bound import bound
 from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
 from alignsolve.certificate.witness import contradiction
+from alignsolve.subproblem import dispatch
 from problems import FAMILIES
+from problems.layered import layered
 
 
 def paid(num_clients: int) -> AlignmentProblem:
@@ -29,6 +31,17 @@ def test_a_late_bound_leaves_budgets_out_and_is_still_one():
         expert_demand=problem.expert_demand,
     )
     assert late == pytest.approx(free.bound(prices), rel=1e-12)
+
+
+def test_late_clients_of_a_large_layered_problem_are_solved_by_compiled_code(monkeypatch):
+    problem = layered(np.random.default_rng(0), num_clients=20, num_experts=1024, model="olmoe-1b-7b", totals="bytes",
+                      mixed=True)  # fmt: skip
+    prices, looked = np.linspace(0.0, 0.5, 1024), []
+    late = bound(problem, prices, deadline=-math.inf).value
+    monkeypatch.setattr(dispatch, "has_large_groups", lambda block: looked.append(block) and False)
+    assert late == pytest.approx(bound(problem, prices, deadline=-math.inf).value, rel=1e-12)
+    assert looked
+    assert late > bound(problem, prices).value
 
 
 @pytest.mark.parametrize("family", ["popular", "weighted", "budgets"])

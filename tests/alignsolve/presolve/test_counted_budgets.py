@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, ProblemClass
+from alignsolve import AlignmentProblem, ProblemClass, Proof, solve
+from alignsolve.certificate import witness
 from alignsolve.presolve.budgets import count_budgets
-from alignsolve.presolve.spending import dearest, largest_count
+from alignsolve.presolve.spending import _count_by_adding, dearest, largest_count
 
 pytestmark = pytest.mark.usefixtures("small_problems_are_presolved")
 
@@ -117,3 +118,47 @@ def test_spending_is_added_up_one_by_one():
     assert largest_count(np.zeros(0), np.zeros(0), np.zeros(0, dtype=int)).tolist() == []
     assert dearest(np.array([[1.0, 5.0, 3.0]]), np.array([[True, False, True]]), np.array([2]))[0] == pytest.approx(4)
     assert dearest(np.zeros((2, 0)), np.zeros((2, 0), bool), np.array([1, 1])).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_products_count_what_adding_one_by_one_counts(seed):
+    rng = np.random.default_rng(seed)
+    cost = rng.choice([0.0, 1e-9, 0.1, 1 / 3, 1.0, 3.7, 1e9], 300) * rng.choice([1.0, rng.random()], 300)
+    near = rng.choice([0.0, 1e-16, -1e-16, -1e-9, -1.0000001e-9, -1e-9 / (1 + 1e-9), 1e-10], 300)
+    budget = cost * rng.integers(0, 300, 300) * (1.0 + near) + rng.choice([0.0, 0.0, 1e-3], 300)
+    budget = np.where(rng.random(300) < 0.1, rng.choice([np.inf, -1.0], 300), budget)
+    most = rng.integers(0, 310, 300)
+    count = largest_count(cost, budget, most)
+    assert count.tolist() == _count_by_adding(cost, budget, most).tolist()
+
+
+@pytest.mark.parametrize("eligible", [None, "some"])
+@pytest.mark.parametrize("spread", ["all alike", "by client", "by expert"])
+def test_the_bound_counts_budgets_too_where_all_experts_cost_a_client_the_same(spread, eligible):
+    rng = np.random.default_rng(0)
+    cost = {"all alike": np.ones(12), "by client": np.ones((20, 12)) * rng.random((20, 1)), "by expert": rng.random(12)}
+    problem = AlignmentProblem(
+        rng.random((20, 12)),
+        client_capacity=6,
+        expert_capacity=4,
+        client_budget=rng.uniform(1.0, 5.0, 20),
+        expert_cost=cost[spread],
+        eligible=None if eligible is None else rng.random((20, 12)) < 0.8,
+    )
+    reduction = count_budgets(problem)
+    assert (reduction is None) == (spread == "by expert")
+    if reduction is not None:
+        prices = rng.random(12)
+        assert reduction.only_by_rounding
+        assert problem.bound(prices) == pytest.approx(reduction.problem.bound(prices), rel=1e-12)
+        assert solve(problem, presolve=True).proof is Proof.PRICES
+
+
+def test_clients_that_can_pay_for_the_dearest_expert_of_each_layer_have_a_choice():
+    rng = np.random.default_rng(0)
+    cost, group, least = rng.uniform(1.0, 2.0, (1, 12, 1)), np.arange(12) // 3, np.ones((5, 4), dtype=np.int64)
+    dearest = cost.reshape(4, 3).max(axis=1).sum()
+    assert witness._dearest_fit(cost, np.full((5, 1), dearest * (1.0 + 1e-12)), group, least)
+    assert not witness._dearest_fit(cost, np.full((5, 1), dearest * 0.999), group, least)
+    assert not witness._dearest_fit(cost, np.full((5, 1), np.inf), group, 0 * least)
+    assert not witness._dearest_fit(cost, np.full((5, 1), np.inf), np.minimum(group, 2), least)

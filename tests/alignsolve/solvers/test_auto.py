@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, Answer, Proof, Status, solve
+from alignsolve.certificate.judge import judge
+from alignsolve.certificate.precision import is_precise
+from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.solvers import auto
 from alignsolve.solvers.auto import Auto
@@ -132,3 +135,24 @@ def test_generalised_assignment_goes_to_its_own_search():
     solution = solve(problem)
     assert solution.stats["chosen"] == "Lagrangian"
     assert (solution.status, solution.objective) == (Status.OPTIMAL, 8)
+
+
+def with_a_span(largest: float) -> AlignmentProblem:
+    """Return a problem for ``sift`` whose fitness is below 1, but for one client's, of which it can do without."""
+    fitness = NOISE[:60].copy()
+    fitness[0] = -largest
+    return AlignmentProblem(fitness, client_capacity=2, expert_capacity=2)
+
+
+@pytest.mark.parametrize(("largest", "looks"), [(1.0, 0), (1e4, 0), (1e12, 1)])
+def test_a_second_look_is_taken_where_rounding_may_leave_a_gap(monkeypatch, largest, looks):
+    judged = []
+    monkeypatch.setattr(auto, "judge", lambda *given: judged.append(given) or judge(*given))
+    solution = solve(with_a_span(largest), Auto())
+    assert (solution.status, len(judged)) == (Status.OPTIMAL, looks)
+
+
+def test_what_is_no_proof_gets_a_second_look():
+    problem, nobody = with_a_span(1.0), Alignment.from_pairs([], [], 60)
+    for answer in (Answer(), Answer(nobody), Answer(nobody, np.full(40, np.nan)), Answer(nobody, np.zeros(40))):
+        assert not is_precise(problem, answer.x, answer.prices)

@@ -7,12 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem
+from alignsolve import AlignmentProblem, Answer, solve
 from alignsolve.data.alignment import Alignment
+from alignsolve.solver import WarmStart
 from alignsolve.solvers.greedy import Greedy, fill, mend, paths
 from alignsolve.solvers.greedy.chains import load_units
 from alignsolve.solvers.greedy.complete import complete_rows
-from alignsolve.solvers.greedy.state import gather, to_alignment
+from alignsolve.solvers.greedy.state import MOST, gather, to_alignment
 from alignsolve.solvers.lagrangian import move_chains, multigrid
 from alignsolve.solvers.lagrangian import solver as lagrangian
 from alignsolve.solvers.lagrangian.multigrid import Prices
@@ -201,6 +202,35 @@ def test_bulk_repair_looks_at_some_where_clients_are_many(monkeypatch, fewest, e
     monkeypatch.setattr(mend, "mend", lambda *args: looked.append(args[3]))
     mend.mend_in_bulk(state, load_units(state), math.inf)
     assert looked[0] == stride
+
+
+def test_exact_repair_stops_while_it_counts(monkeypatch):
+    problem = grouped(0)
+    state = filled(problem)
+    assert paths.count_arcs(state, time.monotonic() - 1.0) is None
+    state.experts[:, MOST] -= 3
+    assert paths.repair_exactly(problem, state, time.monotonic() - 1.0) is None
+    whole = paths.count_arcs(state)
+    monkeypatch.setattr(paths, "LOOKS_AT_ONCE", 100)
+    assert (paths.count_arcs(state) == whole).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loads_are_mended_in_bulk_first_where_counting_would_take_long(monkeypatch, seed):
+    problem = grouped(seed)
+    monkeypatch.setattr(paths, "LONG", 0)
+    Greedy().prepare(problem)
+    assert not problem.violations(solve(problem, Greedy()).assigned)
+
+
+def test_greed_does_not_begin_what_will_not_end_in_time():
+    problem = made("uniform", 400, 64)
+    answers = Greedy().answers(problem, time.monotonic() + 1e-4, WarmStart())
+    assert all(answer.x is None for answer in answers if isinstance(answer, Answer))
+    state = gather(problem)
+    order = fill.rank_clients(state)
+    assert (np.diff(np.take_along_axis(problem.fitness.T, order, axis=1), axis=1) <= 0).all()
+    assert fill.rank_clients(state, deadline=time.monotonic() - 1.0).shape == order.shape
 
 
 @pytest.mark.parametrize(("passes_left", "looked_at"), [(4.5, 0), (20.0, 1)])

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, solve
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import relative_gap
 from alignsolve.solvers.budgets import Budgets
 from alignsolve.solvers.budgets.shares import best_numbers, sizes_of
+from alignsolve.solvers.budgets.solver import _Search
+from alignsolve.solvers.sift.flow_search import TimeUpError
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 from problems.layered import layered
 
@@ -139,3 +142,12 @@ def test_costs_of_pairs_that_are_not_eligible_mean_nothing():
     )
     assert odd.objective == clean.objective
     assert odd.gap <= 0.05
+
+
+def test_changes_in_pairs_and_clients_asked_stop_at_the_deadline():
+    problem = mixed(0)
+    search = _Search(Budgets(), problem, -np.inf, 1, None)
+    with pytest.raises(TimeUpError):
+        search._ask_clients(np.zeros(256))
+    search.change_in_pairs(Alignment.from_pairs([], [], 20))
+    assert search.stats["stopped"] == "the time limit came first"

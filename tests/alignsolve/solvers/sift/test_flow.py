@@ -6,7 +6,7 @@ import pytest
 
 from alignsolve import AlignmentProblem, Status, solve
 from alignsolve.solvers.sift import Sift
-from alignsolve.solvers.sift.candidates import bands
+from alignsolve.solvers.sift.by_rank import bands
 from alignsolve.solvers.sift.cost_scaling import adjacency, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Terms
 from alignsolve.solvers.sift.repair import repair, search_memory, wrong_arcs
