@@ -108,6 +108,9 @@ def test_every_command_answers_in_words_and_codes(bare, tmp_path):
                 assert told in done.stdout + done.stderr, shown
                 assert "Traceback" not in done.stderr, shown
                 assert code != 2 or len(done.stderr.splitlines()) == 1, shown
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "<style>" in report  # it is made from files that are no Python
+    assert "<script" in report
 
 
 @pytest.mark.slow

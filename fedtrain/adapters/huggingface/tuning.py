@@ -12,7 +12,7 @@ from fedtrain.adapters.huggingface.local import Training, train
 from fedtrain.adapters.huggingface.lora import Lora, adapter_weights, add_adapters, load_adapters
 from fedtrain.adapters.huggingface.models import weights_of
 from fedtrain.adapters.huggingface.submodel import held_in_layers, refuse_too_few, sub_model
-from fedtrain.layouts import Layout, Weights, detect
+from fedtrain.layouts import Layout, LayoutError, Weights, detect
 from fedtrain.partial import Footprint, Measured, PartialUpdate, Traffic, footprint, slice_weights, traffic
 
 
@@ -81,14 +81,19 @@ class FineTuning:
         ------
         LayoutError
             If the model has no experts, its experts cannot be detected, or a model of this architecture cannot have
-            fewer of them. The message names the architecture and the reason.
+            fewer of them. If PEFT cannot adapt the modules that ``lora`` names. The message has the architecture and
+            the reason.
         """
         weights, config = weights_of(model), model.config
         layout = layout_of(model)
         fewest = fewest_experts(model, layout)
         if lora is None:
             return cls(config, layout, layout, {}, weights, runs_with=fewest)
-        adapters = adapter_weights(add_adapters(model, layout, lora, seed=seed))
+        try:
+            adapters = adapter_weights(add_adapters(model, layout, lora, seed=seed))
+        except ValueError as error:
+            told = f"{config.model_type}: PEFT cannot adapt these modules; name others by Lora(attention=…)"
+            raise LayoutError(f"{told}: {error}") from error
         trained_layout = detect(adapters, "lora", num_experts=layout.layer_sizes[0])
         return cls(config, layout, trained_layout, weights, adapters, lora, fewest)
 

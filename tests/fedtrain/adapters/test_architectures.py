@@ -9,7 +9,7 @@ pytest.importorskip("peft", reason="the extra [hf] is not installed: peft")
 
 import transformers
 
-from fedtrain.adapters.huggingface import FineTuning, load_model
+from fedtrain.adapters.huggingface import FineTuning, Lora, load_model
 from fedtrain.layouts import LayoutError
 from tests.architecture_table import PAGE, row, rows
 from tests.tiny_architectures import NUM_EXPERTS, tiny
@@ -58,3 +58,13 @@ def test_a_tensor_that_depends_on_the_number_of_experts_is_part_of_the_router():
     router = {name for name, part in layout.parts.items() if part.router}
     assert {"model.layers.1.mlp.expert_bias", "model.layers.1.mlp.router.gate.weight"} <= router
     assert all(part.count == NUM_EXPERTS for part in layout.parts.values())
+
+
+def test_modules_that_peft_cannot_adapt_are_told_with_the_way_out():
+    with pytest.raises(
+        LayoutError, match=r"^afmoe: PEFT cannot adapt these modules; name others by Lora\(attention=…\)"
+    ):
+        FineTuning.of(load_model(tiny("afmoe")), Lora(rank=2))
+    tuning = FineTuning.of(load_model(tiny("afmoe")), Lora(rank=2, attention=None))
+    assert tuning.fewest_experts == 1
+    assert all("experts" in name for name in tuning.initial)
