@@ -39,9 +39,7 @@ def layout_of(model: Any) -> Layout:
     for layer, size in zip(named.layers, named.layer_sizes, strict=True):
         if size != number:
             tensor = next(name for name in named.parts if _layer_of(name, named) == layer)
-            raise LayoutError(
-                f"{kind}: {tensor} of layer {layer} seems to hold {size} experts; the config says {number}"
-            )
+            raise LayoutError(f"{kind}: {tensor} of {layer} seems to hold {size} experts; the config says {number}")
     if number == 1:
         return named
     fewer = _shapes_with(model.config, number - 1)
