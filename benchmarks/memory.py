@@ -1,7 +1,7 @@
 """Peak resident memory while a piece of code runs, read from the operating system; NaN if it is not available."""
 
 import math
-import resource
+import sys
 from pathlib import Path
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -37,4 +37,8 @@ def _resident_mb(field: str) -> float:
 
 def _children_mb() -> float:
     """Return the peak of the largest child process that has ended, in MB."""
+    if sys.platform == "win32":
+        return math.nan
+    import resource  # noqa: PLC0415  (Windows has none)
+
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1.024 / KB_PER_MB

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedtrain.config import ConfigError
+from fedtrain.config.extras import TRAIN, MissingExtraError, require
 
 BAD_INPUT = 2
 FAILED = 1
@@ -38,6 +39,7 @@ def run(
     Ctrl-C ends the run early with exit code 130; the rounds that were done are written and reported. Whatever stopped
     a run, the same command with --resume goes on after its last whole round, and ends as if nothing had happened.
     """
+    _must_have_torch("fedtrain run")
     from fedtrain.config.file import read_config  # noqa: PLC0415
     from fedtrain.results.run_folder import RunFolderError  # noqa: PLC0415
     from fedtrain.run import Ending, execute  # noqa: PLC0415  (torch: --help need not wait for it)
@@ -80,6 +82,7 @@ def compare(
 
     What an earlier call has run is not run again, so that a comparison goes on where it was stopped.
     """
+    _must_have_torch("fedtrain compare")
     from alignsolve import SolveError  # noqa: PLC0415
     from fedtrain.compare.comparison import execute  # noqa: PLC0415  (torch: --help need not wait for it)
 
@@ -97,6 +100,14 @@ def compare(
 def main() -> None:
     """Run the ``fedtrain`` command; this is the entry point of the script."""
     app()
+
+
+def _must_have_torch(command: str) -> None:
+    """Exit with a message that names the extra, if what trains is not installed."""
+    try:
+        require("train", *TRAIN, what=command)
+    except MissingExtraError as error:
+        _fail(str(error), BAD_INPUT)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -51,6 +51,8 @@ SERVERS = (
     "tests/fedtrain/adapters/nvflare/test_nvflare_engine.py",
 )
 """Tests of servers, which wait for each other's ports. They take longest of the slow ones, so they begin."""
+INSTALLED = "tests/test_installed.py"
+"""Tests that install the wheel on every Python. They take minutes, so they begin beside the servers."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = list(dict.fromkeys(COMPILED_FIRST.values()))
 
     def rank(item: pytest.Item) -> int:
-        if item.nodeid.startswith(SERVERS):
+        if item.nodeid.startswith((*SERVERS, INSTALLED)):
             return -1
         group = compiled_first(item.nodeid)
         return first.index(group) if group else len(first) + (not item.nodeid.startswith(BY_SOLVER))

@@ -11,14 +11,17 @@ while another thread of the parent is inside one of its parallel routines (this 
 program that multiplies matrices in one thread while it solves with a time limit in another sets
 OPENBLAS_NUM_THREADS=1.
 
-Where there is no fork (Windows) the work runs in a thread, which cannot be killed. When the time is up it is left
-behind: it ends at its next message, and until then goes on to use its core.
+Windows has no fork. On macOS a fork is not safe: NumPy computes with Accelerate there, whose threads a child cannot
+use. There the work runs in a thread, which cannot be killed. When the time is up it is left behind: it ends at its next
+message, and until then goes on to use its core. A spawned process is no way out. It would import the user's program a
+second time, and could not be sent work that holds functions of the user.
 """
 
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import traceback
 import warnings
@@ -61,19 +64,29 @@ def messages(work: Work[Message], seconds_left: Callable[[], float]) -> Generato
     WorkError
         If the work raised or died in its process.
     """
-    apart: Callable[..., Generator[Message, None, None]] = _in_a_child if hasattr(os, "fork") else _in_a_thread
+    apart: Callable[..., Generator[Message, None, None]] = _in_a_child if can_fork() else _in_a_thread
     yield from apart(work, seconds_left)
+
+
+def can_fork() -> bool:
+    """Whether work can run in a forked process here; the module's docstring says where it cannot, and why."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
 
 
 def _in_a_child(work: Work[Message], seconds_left: Callable[[], float]) -> Generator[Message, None, None]:
     ours, theirs = Pipe()
     child = _fork(work, ours, theirs)
+    died = False
     try:
         theirs.close()
-        yield from _listen(ours, child, seconds_left)
+        yield from _listen(ours, seconds_left)
+    except (EOFError, ConnectionResetError):
+        died = True
     finally:
         ours.close()
-        _end(child)
+        status = _end(child)
+    if died:
+        raise WorkError(f"the solver's process died: {_epitaph(status)}")
 
 
 def _fork(work: Work[Any], ours: Connection, theirs: Connection) -> int:
@@ -111,15 +124,12 @@ def _follow_the_parent(theirs: Connection) -> None:  # pragma: no cover (another
     os.killpg(0, signal.SIGKILL)
 
 
-def _listen(ours: Connection, child: int, seconds_left: Callable[[], float]) -> Generator[Any, None, None]:
-    """Take messages until the work is done or the time is up."""
+def _listen(ours: Connection, seconds_left: Callable[[], float]) -> Generator[Any, None, None]:
+    """Take messages until the work is done or the time is up; raise EOFError if the child dies before."""
     while (left := seconds_left()) > 0:
         if not ours.poll(min(left, LONGEST_WAIT)):
             continue
-        try:
-            message = ours.recv()
-        except (EOFError, ConnectionResetError):
-            raise WorkError(f"the solver's process died: {_epitaph(child)}") from None
+        message = ours.recv()
         if message is None:
             return
         if isinstance(message, tuple):
@@ -146,20 +156,21 @@ def _failure(message: str, trace: str, cause: OSError | None) -> WorkError:
     return error
 
 
-def _epitaph(child: int) -> str:
-    """Wait for a child that has closed its pipe, and tell how it ended. It stays for :func:`_end` to collect."""
-    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    if ended is None or ended.si_code == os.CLD_EXITED:
-        return f"exit code {ended.si_status if ended else 'unknown'}"
-    return f"signal {signal.Signals(ended.si_status).name}"
+def _epitaph(status: int) -> str:
+    """Tell how a process ended, from the status that the system gives."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _end(child: int) -> None:
-    """Kill the child's group, whether it still works or not, and collect the child: no zombie stays."""
+def _end(child: int) -> int:
+    """Kill the child's group, collect the child, so that no zombie stays, and return its status.
+
+    A child that has ended by itself keeps its status, because the kill comes too late for it.
+    """
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError, PermissionError):
             kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    return os.waitpid(child, 0)[1]
 
 
 def _in_a_thread(work: Work[Message], seconds_left: Callable[[], float]) -> Generator[Message, None, None]:

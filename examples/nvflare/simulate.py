@@ -3,7 +3,8 @@
     python examples/nvflare/simulate.py                                     # 4 clients, 3 rounds
     python examples/nvflare/simulate.py --clients 8 --rounds 10 --set training.epochs=1
 
-Run it again with more rounds and the same --state-dir to continue.
+Run it again with more rounds and the same --state-dir to continue. With as many rounds as before, or fewer, nothing is
+trained; with another --state-dir, a new run starts.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from nvflare.job_config.api import FedJob
 def main() -> int:
     """Make the job and run it; returns 0 if all went well."""
     given = _arguments()
+    if done := sorted(given.state_dir.glob("round-*")):
+        print(f"{done[-1]} is there: the job goes on after it, up to round {given.rounds}; --state-dir names another")
     sites = [f"site-{number + 1}" for number in range(given.clients)]
     overrides = [f"clients.num_clients={given.clients}", f"rounds={given.rounds}", "clients.dropout=0", *given.set]
     job = FedJob(name="aligned-digits", min_clients=1)

@@ -6,6 +6,7 @@ from the moment of the rename.
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import numpy.typing as npt
 
 PART = ".part"
 """Suffix of temporary names. They also begin with a dot."""
+WINDOWS = sys.platform == "win32"
+"""Windows opens no folder, and forces a file to disk only if it may be written."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -77,8 +80,10 @@ def part_of(path: Path) -> Path:
 
 
 def sync(path: Path) -> None:
-    """Force a file or a folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Force a file or a folder to disk; a folder only where the system can do that."""
+    if WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

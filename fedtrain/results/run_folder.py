@@ -3,6 +3,8 @@
 Every round adds an entry to the checkpoint and then lines to the CSV files. The lines are in the files at once, so the
 rounds of an interrupted run can be read. A resumed run rewrites the CSV files from the entries, so no line is missing
 or duplicated. All other files are written atomically (:mod:`fedtrain.results.atomic`). Nothing is pickled.
+
+Torch is loaded only to write the model, so that a report can be written again where torch is not installed.
 """
 
 import csv
@@ -11,19 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 
 from alignsolve.io import FileError
 from alignsolve.numerics import IntArray
 from fedtrain.config import ConfigError, RunConfig
 from fedtrain.config.file import read_config, to_toml
-from fedtrain.models import Tensors
 from fedtrain.results import atomic
 from fedtrain.results.history import DAMAGES, Entry, PutAside, Row, alignment_arrays, load_entry, save_entry
+
+if TYPE_CHECKING:
+    from fedtrain.models import Tensors
 
 FILES = ("rounds.csv", "quarantine.csv", "alignment.npz", "model.safetensors", "report.html", "config.toml")
 """The files that a run writes. ``overwrite`` removes them and ``checkpoint/``, which a finished run removes itself."""
@@ -120,11 +122,19 @@ class RunFolder:
             with writing(self.path / name), (self.path / name).open("a", encoding="utf-8", newline="") as file:
                 file.write(csv_text(lines))
 
-    def write_model(self, tensors: Tensors) -> None:
+    def write_model(self, tensors: "Tensors") -> None:
         """Write ``model.safetensors``, the whole model."""
+        import safetensors.torch  # noqa: PLC0415  (the module's docstring says why)
+
+        def write(part: Path) -> None:
+            try:
+                safetensors.torch.save_file(tensors, part)
+            except safetensors.SafetensorError as error:  # a full disk, for example
+                raise OSError(str(error)) from error
+
         path = self.path / "model.safetensors"
         with writing(path):
-            atomic.replace_file(path, lambda part: safetensors.torch.save_file(tensors, part))
+            atomic.replace_file(path, write)
 
     def write_alignment(
         self, entries: Sequence[Entry], num_experts: int, tier: IntArray, tier_names: Sequence[str], labels: IntArray
@@ -169,7 +179,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn an error in writing ``path`` into a RunFolderError that names the file."""
     try:
         yield
-    except (OSError, FileError, safetensors.SafetensorError) as error:
+    except (OSError, FileError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(f"cannot write {getattr(error, 'filename', None) or path}: {reason}") from error
 

@@ -10,7 +10,7 @@
 Users import it; it needs the extra ``[flower]``. It imports the rooms below and :mod:`fedtrain.adapters.exchange`.
 """
 
-from fedtrain.adapters.extras import require
+from fedtrain.config.extras import require
 
 require("flower", "flwr", "safetensors")
 

@@ -130,6 +130,12 @@ class AlignedStrategy(Session, Strategy):
         done = self.rounds_done
         evaluated = None if evaluate_fn is None else lambda number, arrays: evaluate_fn(done + number, arrays)
         left = max(num_rounds - done, 0)
+        if done and not left:
+            LOG.warning(
+                "\t──> nothing is trained: %s holds the state after round %s, and num_rounds is %s; raise num_rounds "
+                "to go on, or name another state_dir to start anew",
+                *(self.state_dir, done, num_rounds),
+            )
         result = super().start(grid, arrays, left, timeout, train_config, evaluate_config, evaluated)
         if not result.arrays:  # no round was left
             result.arrays = arrays

@@ -7,15 +7,16 @@ weights, copies a client's part of them, and builds the client's model, which ha
 Users import it; it needs the extra ``[hf]``. It imports the rooms below, most of all :mod:`fedtrain.server`.
 """
 
-from fedtrain.adapters.extras import require
+from fedtrain.config.extras import require
 
 require("hf", "torch", "transformers", "peft", "safetensors")
 
+from fedtrain.adapters.huggingface.architecture import fewest_experts, layout_of  # noqa: E402
 from fedtrain.adapters.huggingface.local import Training, evaluate, train, windows  # noqa: E402
 from fedtrain.adapters.huggingface.lora import Lora  # noqa: E402
 from fedtrain.adapters.huggingface.models import load_model, weights_of  # noqa: E402
 from fedtrain.adapters.huggingface.rounds import Round, run_rounds  # noqa: E402
-from fedtrain.adapters.huggingface.submodel import fewest_experts, sub_model  # noqa: E402
+from fedtrain.adapters.huggingface.submodel import sub_model  # noqa: E402
 from fedtrain.adapters.huggingface.tuning import Download, FineTuning  # noqa: E402
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Training",
     "evaluate",
     "fewest_experts",
+    "layout_of",
     "load_model",
     "run_rounds",
     "sub_model",

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedtrain.config.checks import at_least, check_fields, one_of
-from fedtrain.layouts import Layout
+from fedtrain.layouts import Layout, LayoutError
 from fedtrain.local.client import batches
 from fedtrain.partial import Measured
 
@@ -115,7 +115,7 @@ def train(
         raise ValueError("a client without a window of text cannot train")
     model.train()
     optimizer = _optimizer(model, training)
-    gauge = _Gauge(layout, experts)
+    gauge = Gauge(layout, experts)
     with gauge.watching(model):
         for batch in batches(rng, len(tokens), epochs=training.epochs, batch_size=training.batch_size):
             losses, right = predict(model, tokens[batch])
@@ -154,13 +154,12 @@ def _optimizer(model: Any, training: Training) -> torch.optim.Optimizer:
     return kind(trained, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
 
-class _Gauge:
-    """Sums up the measures of each expert, step by step. It observes the routers by hooks; the model is not changed."""
+class Gauge:
+    """Sums up the measures of each expert, step by step. It observes the experts by hooks; the model is not changed."""
 
     def __init__(self, layout: Layout, experts: Sequence[int]) -> None:
         self.held = np.bincount(layout.expert_group[list(experts)], minlength=len(layout.layers)).tolist()
-        routers = {name.rpartition(".")[0]: part.first for name, part in layout.parts.items() if part.router}
-        self.layer_of = {router: int(layout.expert_group[first]) for router, first in routers.items()}
+        self.layers = [f"{layer}.experts" for layer in layout.layers]
         self.chosen: dict[int, Tensor] = {}
         self.sums = np.zeros((3, len(experts)))
         self.num_tokens = 0
@@ -170,9 +169,10 @@ class _Gauge:
         """Record which experts each token of the last forward pass went through."""
         modules = dict(model.named_modules())
         with ExitStack() as hooks:
-            for router, layer in self.layer_of.items():
-                name = next(name for name in modules if name == router or name.endswith(f".{router}"))
-                hooks.enter_context(modules[name].register_forward_hook(partial(self._remember, layer)))
+            for layer, experts in enumerate(self.layers):
+                name = next(name for name in modules if name == experts or name.endswith(f".{experts}"))
+                remember = partial(self._remember, layer)
+                hooks.enter_context(modules[name].register_forward_pre_hook(remember, with_kwargs=True))
             yield
 
     def add(self, tokens: Tensor, losses: Tensor, right: Tensor) -> None:
@@ -182,6 +182,8 @@ class _Gauge:
         # Sum them up over the tokens that went through each expert, layer by layer.
         start = 0
         for layer, count in enumerate(self.held):
+            if layer not in self.chosen:
+                raise LayoutError(f"{self.layers[layer]} is not told which experts a token goes through")
             used = functional.one_hot(self.chosen[layer], count).amax(dim=1).reshape(*tokens.shape, count)
             self.sums[:, start : start + count] += (values @ used[:, :-1].flatten(0, 1).double()).cpu().numpy()
             start += count
@@ -193,5 +195,9 @@ class _Gauge:
         with np.errstate(divide="ignore", invalid="ignore"):  # an expert without tokens has no mean loss
             return Measured(number / self.num_tokens, loss / number, right / number)
 
-    def _remember(self, layer: int, module: Any, inputs: Any, outputs: Any) -> None:
-        self.chosen[layer] = outputs[2].detach()  # a router's outputs are: logits, weights, chosen experts
+    def _remember(self, layer: int, module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        # Experts are given the tokens, and for each token the numbers of its experts and their weights.
+        for value in (*inputs, *named.values()):
+            if isinstance(value, Tensor) and not value.is_floating_point():
+                self.chosen[layer] = value.detach().long()
+                return

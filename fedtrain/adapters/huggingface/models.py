@@ -1,5 +1,7 @@
 """Whole models, loaded from disk or made from a config, and their weights by name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from fedtrain.layouts import detect
+from fedtrain.layouts import Layout, LayoutError, detect
 
 AUTO: Any = AutoModelForCausalLM
 
@@ -33,16 +35,31 @@ def load_model(
     FileNotFoundError
         If the model cannot be loaded.
     LayoutError
-        If the model has no experts, or its experts cannot be detected.
+        If the model has no experts, its experts cannot be detected, or it is no causal language model.
     """
-    if isinstance(source, PreTrainedConfig):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = AUTO.from_config(source, dtype=dtype)
-    else:
-        model = _from_disk(source, {} if dtype is None else {"dtype": dtype}, local_files_only)
-    detect(weights_of(model))
+    with _no_causal_model_is_told(source):
+        if isinstance(source, PreTrainedConfig):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                model = AUTO.from_config(source, dtype=dtype)
+        else:
+            model = _from_disk(source, {} if dtype is None else {"dtype": dtype}, local_files_only)
+    named_layout(model)
     return model
+
+
+def named_layout(model: Any) -> Layout:
+    """Return the layout that the names of a whole model's tensors tell.
+
+    Raises
+    ------
+    LayoutError
+        If they tell none. The message names the architecture.
+    """
+    try:
+        return detect(weights_of(model))
+    except LayoutError as error:
+        raise LayoutError(f"{model.config.model_type}: {error}") from error
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -54,6 +71,18 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     tied = names - {name for name, _ in model.named_parameters()}
     return {name: value.detach() for name, value in model.state_dict().items() if name not in tied}
+
+
+@contextmanager
+def _no_causal_model_is_told(source: str | Path | PreTrainedConfig) -> Iterator[None]:
+    """Say in one line that transformers has no causal language model of this kind; its own message lists all others."""
+    try:
+        yield
+    except ValueError as error:
+        if "Unrecognized configuration class" not in str(error):
+            raise
+        kind = source.model_type if isinstance(source, PreTrainedConfig) else source
+        raise LayoutError(f"{kind}: transformers has no causal language model of this architecture") from error
 
 
 def _from_disk(source: str | Path, options: dict[str, Any], local_files_only: bool) -> Any:

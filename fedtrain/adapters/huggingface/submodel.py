@@ -16,22 +16,21 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.initialization import no_init_weights
 
 from alignsolve.numerics import IntArray
 from fedtrain.adapters.huggingface.models import AUTO
 from fedtrain.layouts import Layout, Weights
 
-NUM_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+NUM_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 """Names of the number of experts in configs. Some configs have two of them."""
 
-TWO_BEST = ("deepseek_v3",)
-"""Types of models whose router sums the scores of a group's two best experts, and so needs two experts."""
+TOP_K = ("num_experts_per_tok", "moe_topk", "moe_k", "moe_top_k", "top_k_experts", "num_experts_per_token")
+"""Names of the number of experts that a token is routed to."""
 
-
-def fewest_experts(config: Any) -> int:
-    """Return the smallest number of experts per layer that a forward pass needs."""
-    return 2 if config.model_type in TWO_BEST else 1
+GROUPS = ("n_group", "topk_group")
+"""Names of the number of groups of experts, and of the number of groups that a token is routed to."""
 
 
 def sub_model(config: Any, layout: Layout, experts: Sequence[int], weights: Weights) -> Any:
@@ -52,55 +51,79 @@ def sub_model(config: Any, layout: Layout, experts: Sequence[int], weights: Weig
     Raises
     ------
     ValueError
-        If a layer has too few experts for a forward pass, or the weights are not the slice of these experts.
+        If a layer has no expert, or the weights are not the slice of these experts.
     """
-    counts = _counts(config, layout, experts)
+    counts = held_in_layers(layout, experts)
+    refuse_too_few(config, layout, counts, 1)
     # Build the model without initial values, because the slice replaces them.
     with no_init_weights():
-        model = AUTO.from_config(_with_experts(config, int(counts[0])))
-        # A config has one number of experts for all layers. Replace the layers with another number.
-        for layer, count in zip(layout.layers, counts.tolist(), strict=True):
-            if count != counts[0]:
-                _replace(model, layer, _with_experts(config, count))
+        model = AUTO.from_config(with_experts(config, int(counts[0])))
+        # A config has one number of experts for all layers. Layers with another number come from another model.
+        for count in np.setdiff1d(counts, counts[:1]).tolist():
+            donor = AUTO.from_config(with_experts(config, count))
+            for place in np.flatnonzero(counts == count).tolist():
+                _replace(model, layout.layers[place], donor)
     # Put in the slice.
     _load(model, weights)
     return model
 
 
-def _counts(config: Any, layout: Layout, experts: Sequence[int]) -> IntArray:
-    """Return the number of held experts in each layer; raise an error if a forward pass needs more."""
+def held_in_layers(layout: Layout, experts: Sequence[int]) -> IntArray:
+    """Return the number of these experts in each layer."""
     held = layout.expert_group[list(layout.check_experts(experts))]
-    counts = np.bincount(held, minlength=len(layout.layers))
-    fewest = fewest_experts(config)
+    return np.bincount(held, minlength=len(layout.layers))
+
+
+def refuse_too_few(config: Any, layout: Layout, counts: IntArray, fewest: int) -> None:
+    """Raise an error if a layer has fewer experts than a forward pass needs.
+
+    Raises
+    ------
+    ValueError
+        It names the first such layer, and what to align with.
+    """
     if counts.min() < fewest:
         layer = layout.layers[int(counts.argmin())]
         raise ValueError(
-            f"layer {layer} has {counts.min()} of the experts {list(experts)}; a {config.model_type} model needs "
-            f"{fewest} or more in every layer: align with client_demand={fewest}"
+            f"layer {layer} has {counts.min()} of the client's experts; a {config.model_type} model needs {fewest} or "
+            f"more in every layer: align with Aligner(layer_demand={fewest})"
         )
-    return counts
 
 
-def _with_experts(config: Any, count: int) -> Any:
+def number_of_experts(config: Any) -> int | None:
+    """Return the number of experts of each layer that a config tells; None if it tells none, or one for each layer."""
+    told = (getattr(part, name, None) for part in _configs(config) for name in NUM_EXPERTS)
+    return next((count for count in told if isinstance(count, int)), None)
+
+
+def with_experts(config: Any, count: int) -> Any:
     """Return a copy of a config with this number of experts per layer. If no expert is missing, nothing is changed."""
     sub = copy.deepcopy(config)
-    names = [name for name in NUM_EXPERTS if getattr(sub, name, None) is not None]
-    if count == getattr(sub, names[0]):
-        return sub
-    for name in names:
-        setattr(sub, name, count)
-    sub.num_experts_per_tok = min(sub.num_experts_per_tok, count)
-    for name in ("n_group", "topk_group"):
-        if getattr(sub, name, None) is not None:
-            setattr(sub, name, 1)
+    for part in _configs(sub):
+        names = [name for name in NUM_EXPERTS if isinstance(getattr(part, name, None), int)]
+        if not names or getattr(part, names[0]) == count:
+            continue
+        for name in names:
+            setattr(part, name, count)
+        for name in TOP_K:
+            if isinstance(getattr(part, name, None), int):
+                setattr(part, name, min(getattr(part, name), count))
+        for name in GROUPS:
+            if getattr(part, name, None) is not None:
+                setattr(part, name, 1)
     return sub
 
 
-def _replace(model: nn.Module, layer: str, config: Any) -> None:
-    """Replace the MoE block of a layer by one with the config's number of experts."""
+def _configs(config: Any) -> list[Any]:
+    """Return a config and the configs within it."""
+    inner = [value for value in vars(config).values() if isinstance(value, PreTrainedConfig)]
+    return [config, *(part for value in inner for part in _configs(value))]
+
+
+def _replace(model: nn.Module, layer: str, donor: nn.Module) -> None:
+    """Replace a layer's block of experts by that of another model."""
     parent, _, name = layer.rpartition(".")
-    block: Any = type(model.get_submodule(layer))
-    setattr(model.get_submodule(parent), name, block(config))
+    setattr(model.get_submodule(parent), name, donor.get_submodule(layer))
 
 
 def _load(model: Any, weights: Weights) -> None:

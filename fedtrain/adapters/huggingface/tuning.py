@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from fedtrain.adapters.huggingface.architecture import fewest_experts, layout_of
 from fedtrain.adapters.huggingface.local import Training, train
 from fedtrain.adapters.huggingface.lora import Lora, adapter_weights, add_adapters, load_adapters
 from fedtrain.adapters.huggingface.models import weights_of
-from fedtrain.adapters.huggingface.submodel import fewest_experts, sub_model
-from fedtrain.layouts import Layout, Weights, detect
+from fedtrain.adapters.huggingface.submodel import held_in_layers, refuse_too_few, sub_model
+from fedtrain.layouts import Layout, LayoutError, Weights, detect
 from fedtrain.partial import Footprint, Measured, PartialUpdate, Traffic, footprint, slice_weights, traffic
 
 
@@ -51,6 +52,8 @@ class FineTuning:
         The trained weights before the first round.
     lora
         The settings of the adapters; None if all weights are trained.
+    runs_with
+        The fewest experts per layer with which a model of this architecture runs.
     """
 
     config: Any
@@ -59,6 +62,7 @@ class FineTuning:
     base: Weights
     initial: Weights
     lora: Lora | None = None
+    runs_with: int = 1
 
     @classmethod
     def of(cls, model: Any, lora: Lora | None = None, *, seed: int = 0) -> "FineTuning":
@@ -76,15 +80,22 @@ class FineTuning:
         Raises
         ------
         LayoutError
-            If the model has no experts, or its experts cannot be detected.
+            If the model has no experts, its experts cannot be detected, or a model of this architecture cannot have
+            fewer of them. If PEFT cannot adapt the modules that ``lora`` names. The message has the architecture and
+            the reason.
         """
         weights, config = weights_of(model), model.config
-        layout = detect(weights)
+        layout = layout_of(model)
+        fewest = fewest_experts(model, layout)
         if lora is None:
-            return cls(config, layout, layout, {}, weights)
-        adapters = adapter_weights(add_adapters(model, layout, lora, seed=seed))
+            return cls(config, layout, layout, {}, weights, runs_with=fewest)
+        try:
+            adapters = adapter_weights(add_adapters(model, layout, lora, seed=seed))
+        except ValueError as error:
+            told = f"{config.model_type}: PEFT cannot adapt these modules; name others by Lora(attention=…)"
+            raise LayoutError(f"{told}: {error}") from error
         trained_layout = detect(adapters, "lora", num_experts=layout.layer_sizes[0])
-        return cls(config, layout, trained_layout, weights, adapters, lora)
+        return cls(config, layout, trained_layout, weights, adapters, lora, fewest)
 
     def send(self, weights: Weights, experts: Sequence[int]) -> Download:
         """Return the weights that a client needs to train these experts, from this round's trained ``weights``."""
@@ -109,7 +120,7 @@ class FineTuning:
         product of its adapter the wrong way round if the fused tensors are transposed. So GPT-OSS needs two with LoRA.
         """
         transposed = self.lora is not None and self.layout.name == "fused-transposed"
-        return max(fewest_experts(self.config), 2 if transposed else 1)
+        return max(self.runs_with, 2 if transposed else 1)
 
     def footprint(self, training: Training) -> Footprint:
         """Return the memory that training takes at a client: of the shared part, and of each expert.
@@ -133,6 +144,8 @@ class FineTuning:
         ValueError
             If a layer has too few experts for a forward pass.
         """
+        counts = held_in_layers(self.layout, download.experts)
+        refuse_too_few(self.config, self.layout, counts, self.fewest_experts)
         if self.lora is None:
             return sub_model(self.config, self.layout, download.experts, download.trained)
         model = sub_model(self.config, self.layout, download.experts, download.base)

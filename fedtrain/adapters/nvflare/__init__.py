@@ -15,7 +15,7 @@
 Users import it; it needs the extra ``[nvflare]``. It imports the rooms below and :mod:`fedtrain.adapters.exchange`.
 """
 
-from fedtrain.adapters.extras import require
+from fedtrain.config.extras import require
 
 require("nvflare", "nvflare", "torch", "safetensors")
 

@@ -142,7 +142,12 @@ class AlignedController(ModelController):  # type: ignore[misc]
         # Start from the initial weights, or resume from the saved state.
         session = self.session = self._new_session()
         weights: Weights = session.resume(self.initial_weights())
-        if session.rounds_done:
+        if session.rounds_done >= self.num_rounds:
+            self.warning(
+                f"nothing is trained: {self.state_dir} holds the state after round {session.rounds_done}, and "
+                f"num_rounds is {self.num_rounds}; raise num_rounds to go on, or name another state_dir to start anew"
+            )
+        elif session.rounds_done:
             self.info(f"going on after round {session.rounds_done}, saved in {self.state_dir}")
         enough = len(self.clients)
         while session.rounds_done < self.num_rounds:

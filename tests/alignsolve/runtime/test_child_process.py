@@ -27,12 +27,12 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     """Run the work in a forked process, or as on systems without fork."""
     if request.param == "thread":
         monkeypatch.delattr(os, "fork")
-    elif not hasattr(os, "fork"):
-        pytest.skip("this system has no fork")
+    elif not child_process.can_fork():
+        pytest.skip("this system cannot fork safely")
     return str(request.param)
 
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+needs_fork = pytest.mark.skipif(not child_process.can_fork(), reason="this system cannot fork safely")
 
 
 def counting(number: int, pause: float = 0.0) -> Iterator[Answer]:
@@ -47,6 +47,19 @@ def children() -> list[str]:
         ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
     )
     return [line for line in listed.stdout.splitlines() if " ps " not in line]
+
+
+def test_no_process_is_forked_beside_accelerate(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    pid = []
+
+    def work() -> Iterator[Answer]:
+        pid.append(os.getpid())
+        yield Answer(bound=2.0)
+
+    answer = last_answer(work, time.monotonic() + 30)
+    assert answer is not None
+    assert (answer.bound, pid) == (2.0, [os.getpid()])
 
 
 def test_without_a_deadline_the_last_answer_is_returned_as_it_is():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedtrain.adapters.extras import MissingExtraError, require
+from fedtrain.config.extras import MissingExtraError, require
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,6 +31,6 @@ def test_an_adapter_without_its_extra_says_so_when_it_is_imported(adapter, packa
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("fedtrain.adapters.extras.MissingExtraError: this adapter needs ")
+    assert last.startswith("fedtrain.config.extras.MissingExtraError: this adapter needs ")
     assert package in last
     assert last.endswith(f"pip install 'alignsolve[{extra}]'")

@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.nn import functional
 
 pytest.importorskip("transformers", reason="the extra [hf] is not installed: transformers")
 pytest.importorskip("peft", reason="the extra [hf] is not installed: peft")
@@ -29,9 +26,9 @@ from fedtrain.adapters.huggingface import (
     weights_of,
     windows,
 )
-from fedtrain.adapters.huggingface.local import predict
 from fedtrain.layouts import LayoutError, detect
 from fedtrain.partial import merge, slice_weights
+from tests.masked_models import compare
 from tests.tiny_models import COMMON, CONFIGS, NUM_EXPERTS, NUM_LAYERS, VOCABULARY
 
 ROOT = Path(__file__).parents[3]
@@ -58,79 +55,12 @@ def start(family, kind="whole"):
     return tuning, {name: torch.randn(value.shape, generator=generator) / 4 for name, value in tuning.initial.items()}
 
 
-@contextmanager
-def masked(tuning, model, experts) -> Iterator[None]:
-    """Mask the router of a full model: minus infinity for other experts' logits, and for DeepSeek's corrections."""
-    layout, linear = tuning.layout, functional.linear
-    routers = {}
-    for name, part in layout.parts.items():
-        if not part.router:
-            continue
-        mask = torch.full((part.count,), -torch.inf)
-        mask[part.held(experts)] = 0.0
-        path, _, leaf = name.rpartition(".")
-        module = next(m for key, m in model.named_modules() if key == path or key.endswith(f".{path}"))
-        if leaf == "weight":
-            routers[id(module.weight)] = mask
-        if leaf == "e_score_correction_bias":
-            module.e_score_correction_bias = module.e_score_correction_bias + mask
-
-    def masking(inputs, weight, bias=None):
-        logits = linear(inputs, weight, bias)
-        owner = routers.get(id(weight))
-        return logits if owner is None else logits + owner
-
-    functional.linear = masking
-    try:
-        yield
-    finally:
-        functional.linear = linear
-
-
-def reference(tuning, weights, experts, tokens, learning_rate):
-    """Return the full model with its router masked after one step of gradient descent, without using the adapter."""
-    model = tuning.whole(weights)
-    with masked(tuning, model, experts):
-        losses, _ = predict(model, tokens)
-        losses.mean().backward()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                parameter.sub_(learning_rate * parameter.grad)
-    return float(losses.mean()), {name: value.detach() for name, value in tuning.collect(model).items()}
-
-
 @every_family
 @every_kind
 @pytest.mark.parametrize("experts", [EVEN, UNEVEN, NARROW], ids=["even", "uneven", "narrow"])
 def test_slice_train_merge_equals_the_whole_model_with_its_router_masked(family, kind, experts):
     tuning, weights = start(family, kind)
-    tokens = draw_tokens()
-    loss, expected = reference(tuning, weights, experts, tokens, SGD.learning_rate)
-    download = tuning.send(weights, experts)
-    assert float(predict(tuning.build(download), tokens)[0].mean()) == pytest.approx(loss, abs=1e-5)
-
-    update, _ = tuning.train(0, tuning.send(weights, experts), tokens, SGD, np.random.default_rng(0))
-    update = type(update)(0, experts, update.weights, update.num_examples)  # every expert counts, used or not
-    merged = merge(weights, [update], tuning.trained_layout, assigned={0: experts}, cap=len(tokens))
-    assert not merged.faults
-    moved = 0
-    for name, value in weights.items():
-        part, after = tuning.trained_layout.parts.get(name), merged.weights[name]
-        if part is None:
-            torch.testing.assert_close(after, expected[name], rtol=0.0, atol=1e-5)
-            continue
-        held, width = part.held(experts), part.width(value.shape)
-        for position in range(part.count):
-            place = part.place(position, part.count, width)
-            if position in held:
-                torch.testing.assert_close(after[place], expected[name][place], rtol=0.0, atol=1e-5)
-                moved += not torch.equal(after[place], value[place])
-            else:
-                assert torch.equal(after[place], value[place]), (
-                    f"{name}: expert {part.first + position} was not assigned"
-                )
-    assert moved > len(experts)
+    assert compare(tuning, weights, experts, draw_tokens(), SGD) > len(experts)
 
 
 @every_family
@@ -234,10 +164,10 @@ def test_a_model_without_experts_is_refused():
 
 def test_too_few_experts_for_a_forward_pass_are_named():
     tuning, weights = start("mixtral")
-    with pytest.raises(ValueError, match=r"layer model.layers.1.mlp has 0 of the experts .* client_demand=1"):
+    with pytest.raises(ValueError, match=r"layer model.layers.1.mlp has 0 of the client's experts; .*layer_demand=1"):
         tuning.build(tuning.send(weights, (0, 1)))
     deepseek, weights = start("deepseek_v3")
-    assert fewest_experts(deepseek.config) == 2
+    assert deepseek.fewest_experts == fewest_experts(load_model(CONFIGS["deepseek_v3"]()), deepseek.layout) == 2
     with pytest.raises(ValueError, match=r"layer model.layers.0.mlp has 1 .* 2 or more in every layer"):
         deepseek.build(deepseek.send(weights, (0, 6, 7)))
 

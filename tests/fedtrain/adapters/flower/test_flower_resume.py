@@ -15,7 +15,7 @@ from tests.flower_model import make_grid, make_strategy, nodes
 
 
 @pytest.mark.parametrize("torch_weights", [False, True])
-def test_a_run_goes_on_from_its_saved_state(tmp_path, torch_weights):
+def test_a_run_goes_on_from_its_saved_state(tmp_path, torch_weights, monkeypatch):
     torch = pytest.importorskip("torch")
     initial = {k: torch.from_numpy(v) for k, v in weights().items()} if torch_weights else weights()
     whole = make_strategy(cohort_fraction=0.6).start(make_grid(), pack(initial), num_rounds=5)
@@ -35,7 +35,10 @@ def test_a_run_goes_on_from_its_saved_state(tmp_path, torch_weights):
         assert np.array_equal(value, load_weights(tmp_path)[name])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["round-00004", "round-00005"]
 
+    told = []
+    monkeypatch.setattr("fedtrain.adapters.flower.strategy.LOG.warning", lambda text, *given: told.append(text % given))
     third = make_strategy(cohort_fraction=0.6, state_dir=tmp_path).start(make_grid(), pack(initial), num_rounds=5)
+    assert f"nothing is trained: {tmp_path} holds the state after round 5, and num_rounds is 5" in told[0]
     assert np.array_equal(unpack(third.arrays)["head"], unpack(whole.arrays)["head"])  # and trains nothing
 
 

@@ -105,7 +105,7 @@ def test_updates_are_merged_per_expert_by_their_examples(reports):
         assert report.loss.tolist() == (np.arange(len(assigned[i])) + 0.5).tolist()
 
 
-def test_a_run_goes_on_from_its_saved_state(tmp_path):
+def test_a_run_goes_on_from_its_saved_state(tmp_path, caplog):
     whole = Sites().run(Server(num_rounds=5, cohort_fraction=0.6)).seen[-1][1]
     options = {"cohort_fraction": 0.6, "state_dir": str(tmp_path)}
     Sites().run(Server(num_rounds=2, **options))
@@ -116,9 +116,11 @@ def test_a_run_goes_on_from_its_saved_state(tmp_path):
         assert np.array_equal(value, load_weights(tmp_path)[name])
     about = json.loads((tmp_path / "round-00005" / "state.json").read_text())
     assert [figures["round"] for figures in about["history"]] == [1, 2, 3, 4, 5]
+    assert "nothing is trained" not in caplog.text
     third = Sites()
-    third.run(Server(num_rounds=5, **options))
+    third.run(Server(num_rounds=4, **options))
     assert not third.sent  # no round was left
+    assert f"nothing is trained: {tmp_path} holds the state after round 5, and num_rounds is 4" in caplog.text
     with pytest.raises(SavedStateError, match="clients = "):
         Sites().run(Server(num_rounds=6, clients=NAMES[::-1], **options))
 
