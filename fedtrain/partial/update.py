@@ -1,6 +1,6 @@
 """The update that a client returns, and its inspection before it may be merged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -142,8 +142,10 @@ def _fault_of_shares(field: str, given: npt.ArrayLike | None, number: int) -> st
     return None
 
 
-def _fault_of_weights(returned: Weights, expected: dict[str, tuple[int, ...]], weights: Weights) -> str | None:
+def _fault_of_weights(returned: Any, expected: dict[str, tuple[int, ...]], weights: Weights) -> str | None:
     """Return the first fault of the returned tensors, by name: their names, types, shapes and values are checked."""
+    if not isinstance(returned, Mapping):
+        return f"returns a {type(returned).__name__}, not tensors by name"
     for name in sorted(returned.keys() | expected.keys(), key=str):
         if name not in returned:
             return f"tensor {name} is missing"

@@ -225,6 +225,8 @@ HOSTILE = {
     rf"tensor {NAME} is numpy.float64": lambda: with_entry(1.0, np.float64),
     rf"tensor {NAME} is torch.float32": lambda: with_tensors({NAME: torch.ones(1, 8, 6)}),
     f"tensor {NAME} is a list": lambda: with_tensors({NAME: [[[1.0]]]}),
+    "returns a float, not tensors by name": lambda: sound(weights=1.5),
+    "returns a list, not tensors by name": lambda: sound(weights=[np.ones(2, np.float32)]),
     f"tensor {NAME} is not finite": lambda: with_entry(np.nan),
     f"tensor {NAME} is not finite or": lambda: with_entry(-np.inf),
 }

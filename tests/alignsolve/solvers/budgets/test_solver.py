@@ -139,3 +139,11 @@ def test_costs_of_pairs_that_are_not_eligible_mean_nothing():
     )
     assert odd.objective == clean.objective
     assert odd.gap <= 0.05
+
+
+def test_switching_costs_where_a_size_cannot_meet_a_demand():
+    """The fuzzer found a ValueError: the part of one size had the switching costs of all experts."""
+    problem = AlignmentProblem(
+        [[0, 0]], expert_demand=[0.0, 1.0], expert_cost=[[0.0], [0.05]], client_budget=[[0.03]], switching_cost=1.0
+    )
+    assert solve(problem, "budgets", throw=False).assigned is None
