@@ -31,7 +31,8 @@ import numpy as np
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Number, relative_gap
+from alignsolve.numerics import FEASIBILITY, OPTIMALITY, BoolArray, FloatArray, IntArray, Number, fixed, relative_gap
+from alignsolve.presolve.reduction import changed
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
@@ -151,6 +152,9 @@ class _Search:
         self.rows = budget_rows(block, block.budget)
         self.rate = np.zeros(self.rows.budget.shape)
         self.mean = np.broadcast_to(self.rows.cost.mean(axis=1), self.rate.shape)
+        payable = _payable(self.rows)
+        if not payable.all():
+            self._without_others(payable)
         self.number = self._affordable()
         self.prices: FloatArray = np.zeros(problem.num_experts)
         self.best_rate = self.rate
@@ -158,6 +162,15 @@ class _Search:
         self.alignment: Alignment | None = None
         self.objective: Number = -math.inf
         self.stats: dict[str, Any] = {}
+
+    def _without_others(self, payable: BoolArray) -> None:
+        """Leave out experts that alone exceed a budget: a charge for them may be out of all proportion."""
+        allowed = self.rows.allowed & payable
+        self.rows = self.rows._replace(allowed=fixed(allowed))
+        self.problem = changed(self.problem, eligible=allowed)
+        self.value = np.where(allowed, self.value, 0.0)
+        paid = np.where(allowed[:, :, None], self.rows.cost, 0.0).sum(axis=1)
+        self.mean = paid / np.maximum(allowed.sum(axis=1), 1)[:, None]
 
     def solve(self, warm_start: WarmStart, seed: int) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
@@ -207,7 +220,9 @@ class _Search:
         """(num_clients, num_experts) values less what experts cost more than the mean, at some rates."""
         if not rate.any():
             return self.value
-        return self.value - (_times(self.rows.cost, rate) - (self.mean * rate).sum(axis=1)[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):  # for what is not allowed
+            charge = _times(self.rows.cost, rate) - (self.mean * rate).sum(axis=1)[:, None]
+        return self.value - np.where(self.rows.allowed, charge, 0.0)
 
     def _without_flow(self, flow: Flow) -> Answer:
         """Answer where not even a flow without budgets meets the hard bounds."""
@@ -313,7 +328,8 @@ class _Search:
         load, bounds = held.sum(axis=0).astype(np.float64), problem.experts
         count = np.add.reduceat(held[:, rows.order], np.minimum(rows.first[:-1], len(rows.order) - 1), axis=1)
         count = np.where(np.diff(rows.first) > 0, count, 0).astype(np.int64)
-        least = np.maximum(bounds.least, np.minimum(bounds.demand, load))
+        # Whole numbers: between 1 and a demand of 1.5 an expert would be given up and taken, for its reward, for ever.
+        least = np.maximum(bounds.least, np.minimum(np.ceil(bounds.demand), load))
         most = np.minimum(bounds.most, np.maximum(np.floor(bounds.capacity), load))
         return Standing(held, load, least, most, self._used(alignment), count, held.sum(axis=1))
 
@@ -356,6 +372,14 @@ class _Search:
         """Report to the progress hook."""
         if self.progress is not None:
             self.progress(Progress(phase, time.monotonic() - self.started, self.objective, self.bound))
+
+
+def _payable(rows: BudgetRows) -> BoolArray:
+    """(num_clients, num_experts) which experts a client can pay alone, within tolerance."""
+    payable = np.ones(rows.allowed.shape, dtype=np.bool_)
+    for k in range(rows.budget.shape[1]):
+        payable &= rows.cost[:, :, k] <= rows.budget[:, k, None] * (1.0 + FEASIBILITY)
+    return payable
 
 
 def _times(cost: FloatArray, rate: FloatArray) -> FloatArray:

@@ -147,3 +147,34 @@ def test_switching_costs_where_a_size_cannot_meet_a_demand():
         [[0, 0]], expert_demand=[0.0, 1.0], expert_cost=[[0.0], [0.05]], client_budget=[[0.03]], switching_cost=1.0
     )
     assert solve(problem, "budgets", throw=False).assigned is None
+
+
+def test_a_demand_between_two_whole_numbers_ends():
+    """The fuzzer found a hang: an expert was given up and taken for its reward, again and again."""
+    problem = AlignmentProblem(
+        [[1.5, -0.5, 0.3], [1.4, 2.1, -0.25], [-1.3, 2.3, -0.8]],
+        client_capacity=[2, 2, 3],
+        expert_capacity=[2.5, 1.0, 3.0],
+        expert_demand=[1.0, 0.0, 1.5],
+        overload_penalty=[10.0, 1.0, 0.5],
+        shortfall_penalty=[0.0, 0.5, 10.0],
+        expert_cost=[[0.0, 2.0, 0.0], [6.0, 0.0, 3.0], [4.0, 5.0, 5.0]],
+        client_budget=7.0,
+    )
+    best = solve(problem, "ilp")
+    ours = solve(problem, "budgets")
+    assert ours.objective <= best.objective + 1e-9
+    assert ours.bound >= best.objective - 1e-9
+
+
+def test_an_expert_that_costs_far_more_than_any_budget_is_left_out():
+    """The fuzzer found a LinAlgError: a rate for a budget of 1e-300 charges 1e300 for a cost of 1."""
+    problem = AlignmentProblem(
+        [[999_999_999, 0, 999_999_998]],
+        client_capacity=2,
+        expert_cost=[[[1e-300], [1.0], [1e-300]]],
+        client_budget=[[1e-300]],
+    )
+    solution = solve(problem, "budgets")
+    assert solution.objective == 999_999_999
+    assert solution.bound >= solution.objective
