@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from alignsolve.front import SOLVERS
 from tests.fuzz.run import EXAMPLES, run
 
 ROWS = Path(__file__).parent / "rows.csv"
@@ -23,13 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--row", type=Path, nargs="?", const=ROWS, default=None, help=f"add a row to a file: {ROWS.name}"
     )
     given = parser.parse_args(arguments)
+    kinds = [name for name in given.only.split(",") if name] or list(EXAMPLES)
+    solvers = [name for name in given.solvers.split(",") if name]
+    if not set(kinds) <= set(EXAMPLES) or not set(solvers) <= set(SOLVERS):
+        parser.error(f"--only has names of {', '.join(EXAMPLES)}; --solvers of {', '.join(SOLVERS)}")
     note = Path(tempfile.gettempdir()) / f"alignsolve-fuzz-{given.seed}.txt"
     print(f"what is under way: {note}", flush=True)
     tally, minutes = run(
         seed=given.seed,
         minutes=given.minutes,
-        kinds=[name for name in given.only.split(",") if name] or list(EXAMPLES),
-        solvers=[name for name in given.solvers.split(",") if name],
+        kinds=kinds,
+        solvers=solvers,
         answers=given.answers,
         first=given.first,
         note=note,

@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class Asking:
     seed: int = 0
     threads: int | None = 1
     warm: Any = None
+
+    def otherwise(self) -> "Asking":
+        """Ask with another presolve."""
+        return replace(self, presolve="off" if self.presolve == "small" else "small")
 
     def plainer(self) -> Iterator["Asking"]:
         """Yield plainer ways to ask."""

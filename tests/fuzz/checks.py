@@ -82,7 +82,8 @@ def _fault_of_alignment(truth: Truth, solution: Solution) -> str | None:
     claimed = solution.objective
     if claimed is None or not math.isfinite(claimed):
         return f"the objective is {claimed}"
-    if abs(Fraction(claimed) - exactly) > (0 if truth.whole_numbers else ROUNDED * size):
+    exact = truth.whole_numbers and size < EXACT_FLOATS
+    if abs(Fraction(claimed) - exactly) > (0 if exact else ROUNDED * size):
         return f"the objective is {claimed!r}, the alignment is worth {exactly} = {float(exactly)!r}"
     if not claimed <= solution.bound:
         return f"the objective {claimed!r} is above the bound {solution.bound!r}"

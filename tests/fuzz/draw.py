@@ -50,7 +50,7 @@ def draw(rng: np.random.Generator) -> Drawn:
     if rng.random() < 0.1:
         n, e = (1, e + 2) if rng.random() < 0.5 else (n + 2, 1)
     sparse = rng.random() < SPARSE
-    hostile = not sparse and rng.random() < HOSTILE  # extreme numbers of sparse problems are not scaled before a solver
+    hostile = rng.random() < HOSTILE
     general = not sparse and rng.random() < 0.45
     weighted = general and rng.random() < 0.6
     budgeted = general and (not weighted or rng.random() < 0.5)

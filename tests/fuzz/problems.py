@@ -21,8 +21,10 @@ CHANCES = {
     "expert-choice": 0.03, "rolling": 0.03, "ilp": 0.03, "cpsat": 0.02, "ilp-cbc": 0.015,
 }  # fmt: skip
 """How often each solver is asked; slow ones seldom."""
-GENERAL = {"budgets": ALWAYS, "lagrangian": 0.7, "auto": 0.3}
+GENERAL = {"budgets": 0.7, "lagrangian": 0.6, "auto": 0.3, "greedy": 0.2, "regret": 0.2}
 """How often in the general class, where fewer take the problem."""
+TWICE = {"flow", "price", "sift", "augment", "networkx"}
+"""Fast solvers, which are asked once more with another presolve: the value must be the same."""
 PRICES = 0.3
 """Share of answers whose prices are computed anew."""
 
@@ -103,7 +105,8 @@ def _askings(rng: np.random.Generator, problem: Any, solvers: Sequence[str]) -> 
     if solvers:
         chances = dict.fromkeys(solvers, ALWAYS)
     named = [name for name, chance in chances.items() if takes(name, problem.features) and rng.random() < chance]
-    return [draw_asking(rng, name, problem.shape) for name in named]
+    askings = [draw_asking(rng, name, problem.shape) for name in named]
+    return [*askings, *(asking.otherwise() for asking in askings if asking.solver in TWICE)]
 
 
 def _count(tally: Tally, asking: Asking, found: Any, problem: Any) -> None:

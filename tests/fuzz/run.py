@@ -1,6 +1,7 @@
 """Runs examples of several kinds in turn; the kind that had least of its share of the time comes next."""
 
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz import claims, files, models, operations, problems, reports, rows
+from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.tally import Fault, Tally
-from tests.fuzz.watch import Note
+from tests.fuzz.watch import HangError, Note
 
 Example = Callable[[np.random.Generator, Tally], Fault | None]
 EXAMPLES: dict[str, float] = {
@@ -66,7 +68,7 @@ def run(
         kind = min(kinds, key=lambda name: spent[name] / EXAMPLES[name])
         started, name = time.monotonic(), f"--seed {seed} --only {kind} --first {numbers[kind]}"
         with under_way.of(name):
-            fault = one(kind, seed, numbers[kind], tally, solvers)
+            fault = _safely(kind, seed, numbers[kind], tally, solvers)
         if fault is not None:
             tally.faults.append(replace(fault, example=name))
             tell(f"\n# {name}\n# {fault.told}\n{fault.code[:LONGEST]}\n")
@@ -78,6 +80,14 @@ def run(
             tell(f"{(told - began) / 60:.1f} min: {tally.answers.total()} answers, {dict(numbers)}, "
                  f"{len(tally.faults)} faults")  # fmt: skip
     return tally, (time.monotonic() - began) / 60.0
+
+
+def _safely(kind: str, seed: int, number: int, tally: Tally, solvers: Sequence[str]) -> Fault | None:
+    """Run one example; what nobody expected to fail is a fault, too."""
+    try:
+        return one(kind, seed, number, tally, solvers)
+    except (HangError, *EVERY_ERROR) as error:
+        return Fault("", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def one(kind: str, seed: int, number: int, tally: Tally, solvers: Sequence[str] = ()) -> Fault | None:
