@@ -14,7 +14,7 @@ UNLIKE = {Feature.SPARSE: {Feature.WEIGHTED_LOADS, Feature.BUDGETS}}
 KINDS = ("problems", "rows", "models", "claims", "files", "reports", "replies", "operations")
 COLUMNS = ("seed", "minutes", "answers", "general", "faults", "unproven", "refused", "problems", "fewest of a pair",
            *(f"examples: {kind}" for kind in KINDS), *(f"answers: {name}" for name in SOLVERS),
-           "files", "claims", "lies")  # fmt: skip
+           "models without an alignment", "files", "claims", "lies")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, solve
+from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import relative_gap
 from alignsolve.solvers.budgets import Budgets
 from alignsolve.solvers.budgets.shares import best_numbers, sizes_of
+from alignsolve.solvers.budgets.solver import _Search
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 from problems.layered import layered
 
@@ -178,3 +180,24 @@ def test_an_expert_that_costs_far_more_than_any_budget_is_left_out():
     solution = solve(problem, "budgets")
     assert solution.objective == 999_999_999
     assert solution.bound >= solution.objective
+
+
+def test_greed_finds_what_settling_does_not(monkeypatch):
+    """The fuzzer found no alignment where one is known: clients spend all that they have on what they must take."""
+    rng = np.random.default_rng(3)
+    known = rng.random((5, 60)) < 0.15
+    cost = rng.integers(0, 9, (60, 2)).astype(float)
+    problem = AlignmentProblem(
+        rng.normal(size=(5, 60)) - 12.0,
+        client_capacity=60,
+        client_demand=np.maximum(known.sum(axis=1) - 2, 1),
+        expert_capacity=known.sum(axis=0) + 1.0,
+        client_budget=known @ cost,
+        expert_cost=cost,
+    )
+    nothing = Alignment.from_pairs([], [], 5)
+    monkeypatch.setattr("alignsolve.solvers.budgets.solver.settle", lambda *_: nothing)
+    monkeypatch.setattr(_Search, "change_in_pairs", lambda *_: None)
+    solution = solve(problem, "budgets")
+    assert solution.stats["found_by"] == "greed"
+    assert solution.gap <= 0.2
