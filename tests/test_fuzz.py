@@ -1,5 +1,6 @@
 """The fuzzer itself: its oracle, its checks, its shrinking; and a minute of problems, rows and models."""
 
+import time
 from dataclasses import replace
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ from tests.fuzz.run import one, run
 from tests.fuzz.shrink import shrunk
 from tests.fuzz.tally import Tally
 from tests.fuzz.truth import Truth
+from tests.fuzz.watch import HangError, in_time
 
 SMALL = Drawn({"fitness": (np.array([[3.0, 1.0], [2.0, 1.5]]), "ij"), "expert_capacity": (1.0, "")})
 
@@ -137,3 +139,18 @@ def test_a_minute_of_problems(tmp_path):
     tally, _ = run(seed=0, minutes=1.0, kinds=["problems", "rows", "models"], note=tmp_path / "note", tell=told.append)
     assert not tally.faults, "\n".join(told)
     assert tally.answers.total() > 100
+
+
+def test_what_takes_too_long_twice_is_a_hang():
+    calls = []
+
+    def slow_once():
+        calls.append(1)
+        time.sleep(0.3 if len(calls) == 1 else 0.0)
+        return 7
+
+    assert in_time(slow_once, seconds=0.05) == 7
+    with pytest.raises(HangError):
+        in_time(lambda: time.sleep(0.3), seconds=0.05)
+    with pytest.raises(KeyError):
+        in_time(lambda: {}["nothing"], seconds=1.0)

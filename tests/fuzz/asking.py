@@ -13,10 +13,7 @@ from alignsolve.presolve import components, pipeline
 from tests.fuzz.checks import fault_of, takes, unproven
 from tests.fuzz.fields import Drawn, literal, written
 from tests.fuzz.truth import Truth
-from tests.fuzz.watch import HangError, in_time
-
-EVERY_ERROR = (Exception,)
-"""A fuzzer wants to hear of every error that nobody documented."""
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,13 @@ import numpy as np
 from alignsolve import Proof, Status, solve
 from alignsolve.certificate.verify import Claim, Verification, verify
 from alignsolve.data.alignment import Alignment
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.checks import takes
 from tests.fuzz.draw import draw, pick
 from tests.fuzz.fields import Drawn, written
 from tests.fuzz.problems import with_truth
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth
-from tests.fuzz.watch import HangError, in_time
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 
 EACH = 10
 """Changed claims of one answer."""

@@ -23,14 +23,13 @@ from alignsolve.cli import app
 from alignsolve.io import load_problem, load_solution, save_problem, save_solution
 from alignsolve.io.record_file import FileError
 from tests.fuzz import claims
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.checks import takes
 from tests.fuzz.draw import draw, pick
 from tests.fuzz.fields import Drawn
 from tests.fuzz.problems import with_truth
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth
-from tests.fuzz.watch import HangError, in_time, peak_memory
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time, peak_memory
 from tests.rounds import reports_of
 
 MEMORY = 1 << 30

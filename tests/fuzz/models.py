@@ -12,12 +12,11 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, eye_array, hstack, kron
 
 from alignsolve import Status, solve
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.draw import pick
 from tests.fuzz.fields import Drawn, written
 from tests.fuzz.shrink import same_kind, shrunk
 from tests.fuzz.tally import Fault, Tally
-from tests.fuzz.watch import HangError, in_time
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 
 SECONDS = 2.0
 """Time of the integer program."""

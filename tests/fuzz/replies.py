@@ -11,10 +11,9 @@ from fedtrain.layouts import detect
 from fedtrain.partial import PartialUpdate, find_fault, merge
 from fedtrain.server.simulated_clients import seal
 from tests.faults import NONSENSE
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.reports import ODD
 from tests.fuzz.tally import Fault, Tally
-from tests.fuzz.watch import HangError, in_time
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 from tests.updates import SPEC, draw, inspect, make_update
 
 FIELDS = ("client", "experts", "num_examples", "usage", "loss", "accuracy", "router_mass", "weights")

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from alignsolve import Outcome, Report, SolveError
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.loop import MOST_CLIENTS, all_finite, draw_aligner, draw_cohort
 from tests.fuzz.tally import Fault, Tally
-from tests.fuzz.watch import HangError, in_time
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 from tests.rounds import reports_of
 
 ODD: list[Any] = [

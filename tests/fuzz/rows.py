@@ -11,13 +11,12 @@ import numpy as np
 from alignsolve import AlignmentProblem
 from alignsolve.subproblem.knapsack import best_rows_within_budgets
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.draw import pick
 from tests.fuzz.fields import Drawn, written
 from tests.fuzz.shrink import same_kind, shrunk
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth, UnclearError
-from tests.fuzz.watch import HangError, in_time
+from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 
 MOST = 10
 """Experts up to which all sets are listed."""

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz import claims, files, models, operations, problems, reports, rows
-from tests.fuzz.asking import EVERY_ERROR
 from tests.fuzz.tally import Fault, Tally
-from tests.fuzz.watch import HangError, Note
+from tests.fuzz.watch import EVERY_ERROR, HangError, Note
 
 Example = Callable[[np.random.Generator, Tally], Fault | None]
 EXAMPLES: dict[str, float] = {
