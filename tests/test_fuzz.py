@@ -129,7 +129,7 @@ def test_the_row_of_a_run_is_kept(tmp_path):
     tally.append(tmp_path / "rows.csv", 1, minutes)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("seed,minutes,answers,")
+    assert lines[0].startswith("commit,seed,minutes,answers,")
     assert tally.answers["flow"] == tally.answers.total() == 4  # each problem is asked twice
 
 

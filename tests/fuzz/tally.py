@@ -1,6 +1,7 @@
 """What was asked and found: counts for each kind, solver, status and pair of features; faults; and the kept row."""
 
 import csv
+import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,8 +13,8 @@ from alignsolve.front import SOLVERS
 UNLIKE = {Feature.SPARSE: {Feature.WEIGHTED_LOADS, Feature.BUDGETS}}
 """Features that no problem has together: the class says so when it is made."""
 KINDS = ("problems", "rows", "models", "claims", "files", "reports", "replies", "operations")
-COLUMNS = ("seed", "minutes", "answers", "general", "faults", "unproven", "refused", "problems", "fewest of a pair",
-           *(f"examples: {kind}" for kind in KINDS), *(f"answers: {name}" for name in SOLVERS),
+COLUMNS = ("commit", "seed", "minutes", "answers", "general", "faults", "unproven", "refused", "problems",
+           "fewest of a pair", *(f"examples: {kind}" for kind in KINDS), *(f"answers: {name}" for name in SOLVERS),
            "models without an alignment", "files", "claims", "lies")  # fmt: skip
 
 
@@ -69,7 +70,8 @@ class Tally:
 
     def row(self, seed: int, minutes: float) -> dict[str, object]:
         """One row of figures."""
-        plain = {
+        plain: dict[str, object] = {
+            "commit": _commit(),
             "seed": seed,
             "minutes": round(minutes, 1),
             "answers": self.answers.total(),
@@ -87,3 +89,13 @@ class Tally:
             if new:
                 writer.writeheader()
             writer.writerow(self.row(seed, minutes))
+
+
+def _commit() -> str:
+    """The commit that is tested, with a plus where files were changed; empty outside of a checkout."""
+    command = ["git", "describe", "--always", "--dirty=+"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    except OSError:  # there is no git
+        return ""
+    return told.stdout.strip()

@@ -115,10 +115,11 @@ class Truth:
         demand = drawn.full("expert_demand") if "expert_demand" in drawn.fields else np.zeros(e)
         return whole(load, capacity, demand)
 
-    @property
+    @cached_property
     def weighted(self) -> bool:
-        """Whether loads are given."""
-        return "client_load" in self.drawn.fields
+        """Whether any load is not 1: else loads are whole, and bounds are as good as whole."""
+        given = "client_load" in self.drawn.fields
+        return given and bool((self.drawn.full("client_load")[self.eligible] != 1.0).any())
 
     @cached_property
     def _penalties(self) -> tuple[list[Any], int]:
@@ -279,7 +280,9 @@ class Truth:
     @property
     def whole_numbers(self) -> bool:
         """Whether the fitness is of a whole type and all objectives are whole."""
-        return self.drawn.value("fitness").dtype.kind in "iu" and self.unit == 1
+        soft = any(price is not None for side in self._penalties[0] for price in side)
+        plain = self.unit if soft else self._values[1]
+        return self.drawn.value("fitness").dtype.kind in "iu" and plain == 1
 
     def price_bound(self, prices: Any) -> Fraction | None:
         """The exact bound of prices, None where it is infinite: experts at the ends of what they may take."""
