@@ -83,9 +83,11 @@ def check_sizes(num_clients: int, num_experts: int, arrays: Mapping[str, npt.NDA
 
     There is a price for each expert. States hold numbers for each client, or take no memory for them.
     """
-    prices = np.shape(arrays.get("prices", ()))
-    if prices != (num_experts,):
-        raise ValueError(f"prices are of shape {prices}, expected one for each of {num_experts} experts")
+    if "prices" not in arrays:
+        raise ValueError("the state lacks prices")
+    prices = np.asarray(arrays["prices"])
+    if prices.shape != (num_experts,):
+        raise ValueError(f"prices is {prices.dtype} {prices.shape}, expected one for each of {num_experts} experts")
     held = sum(np.size(array) for array in arrays.values())
     if num_clients > max(held, MANY_CLIENTS):
         raise ValueError(f"num_clients is {num_clients}, but the state holds only {held} numbers")
