@@ -330,10 +330,9 @@ class Aligner:
         ValueError
             If the arrays do not belong to a state of these estimators.
         """
-        missing = {"num_clients", "num_experts", "seed"} - set(arrays)
-        if missing:
-            raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
-        like = self.init(int(arrays["num_clients"]), int(arrays["num_experts"]), seed=int(arrays["seed"]))
+        num_clients, num_experts, seed = (states.whole(name, arrays) for name in ("num_clients", "num_experts", "seed"))
+        states.check_sizes(num_clients, num_experts, arrays)
+        like = self.init(num_clients, num_experts, seed=seed)
         return states.from_arrays(like, {"room": like.room, **arrays})  # older files have no room
 
 

@@ -95,6 +95,8 @@ def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]
     values = _array(field, given)
     if values.dtype.kind not in "iufb":
         raise ValueError(f"{field} must be whole numbers, not {values.dtype}")
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)  # the largest integer is infinite in half precision
     with np.errstate(invalid="ignore"):
         wrong = ~((values == np.floor(values)) & (values >= 0) & (values <= MAX_INTEGER))
     if wrong.any():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data import validation
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import MAX_INTEGER, FloatArray, IntArray
 
 LARGEST = 1e30
 """Largest size of a measure: products of three and their squares still sum up over all rounds. A loss beyond it is a
@@ -128,6 +128,8 @@ class Report:
             self._refuse(f"experts must be a list of expert indices, not {self.experts!r}")
         if len(np.unique(experts)) < len(experts) or experts.min(initial=0) < 0:
             self._refuse(f"experts must be distinct and not negative, not {experts.tolist()}")
+        if experts.max(initial=0) > MAX_INTEGER:  # unsigned numbers may be too large for an index
+            self._refuse(f"experts must be indices of experts, not {experts.tolist()}")
         return experts.astype(np.int64)
 
     def _read_measure(self, field: str) -> FloatArray:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T")
+MANY_CLIENTS = 1 << 16
+"""Clients that a state may name in any case: some estimators keep nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,31 @@ def from_arrays(like: T, arrays: Mapping[str, npt.NDArray[Any]], *, prefix: str 
         nested = is_dataclass(template) or isinstance(template, tuple)
         values[member] = from_arrays(template, arrays, prefix=f"{name}.") if nested else _one(name, template, arrays)
     return cast("T", tuple(values.values()) if isinstance(like, tuple) else type(like)(**values))
+
+
+def whole(name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    """Return a state's whole number, 0 or more."""
+    if name not in arrays:
+        raise ValueError(f"the state lacks {name}")
+    array = np.asarray(arrays[name])
+    if array.shape or array.dtype.kind not in "iu" or array < 0:
+        raise ValueError(f"{name} is {array.dtype} {array.shape}, expected a whole number, 0 or more")
+    return int(array)
+
+
+def check_sizes(num_clients: int, num_experts: int, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse sizes that the arrays do not bear out, before memory is taken for them.
+
+    There is a price for each expert. States hold numbers for each client, or take no memory for them.
+    """
+    if "prices" not in arrays:
+        raise ValueError("the state lacks prices")
+    prices = np.asarray(arrays["prices"])
+    if prices.shape != (num_experts,):
+        raise ValueError(f"prices is {prices.dtype} {prices.shape}, expected one for each of {num_experts} experts")
+    held = sum(np.size(array) for array in arrays.values())
+    if num_clients > max(held, MANY_CLIENTS):
+        raise ValueError(f"num_clients is {num_clients}, but the state holds only {held} numbers")
 
 
 def _one(name: str, template: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:

@@ -43,6 +43,8 @@ LARGEST_EMPTY = 1 << 24
 """Largest product of the other axes of an array without entries."""
 DEEPEST = 8
 """Most lists in one another: no array of a record has more axes."""
+LONGEST = 400
+"""Characters of a reason: it may quote what is in the file."""
 HEADER, MEMBERS = "header", "members"
 """Members of an .npz. ``members`` in the header lists the arrays, since a damaged archive may silently lose one."""
 
@@ -51,7 +53,7 @@ class FileError(ValueError):
     """A file that cannot be written, or not read as the expected record; the message names the file and the reason."""
 
     def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
+        super().__init__(f"{path}: {why if len(why) <= LONGEST else why[: LONGEST - 1] + '…'}")
         self.path = Path(path)
 
 

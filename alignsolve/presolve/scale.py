@@ -7,11 +7,13 @@ costs of a resource. No digit is lost: where the smallest number would become to
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.rows import distinct
+from alignsolve.data.stored import StoredPairs
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, changed, with_prices
 from alignsolve.problem import AlignmentProblem
@@ -72,7 +74,7 @@ class Rescaled:
 
 def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
     """Scale what is extreme; None if nothing is."""
-    if problem.stored is not None or isinstance(problem.fitness, RowBlocks):
+    if isinstance(problem.fitness, RowBlocks):
         return None
     load = np.zeros(problem.num_experts, dtype=np.int64)
     if problem.client_load is not None and not _none_is_extreme(problem.client_load):
@@ -85,7 +87,7 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
         return None
     fields: dict[str, object] = {}
     if value:
-        fields |= {name: np.ldexp(getattr(problem, name), -value) for name in ("fitness", "switching_cost")}
+        fields |= {name: _times(getattr(problem, name), -value) for name in ("fitness", "switching_cost")}
     if value or load.any():
         penalties = ("overload_penalty", "shortfall_penalty")
         fields |= {name: np.ldexp(getattr(problem, name), load - value) for name in penalties}
@@ -107,9 +109,8 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
     if np.dtype(problem.fitness.dtype) != np.float64:
         return 0
     value = 0 if _is_tame(problem) else int(_exponents(_sizes(problem, FEW_CLIENTS), axis=0))
-    if value and not np.array_equal(
-        np.ldexp(np.ldexp(problem.fitness, -value), value), problem.fitness, equal_nan=True
-    ):
+    fitness = problem.fitness if problem.stored is None else problem.stored.values
+    if value and not np.array_equal(np.ldexp(np.ldexp(fitness, -value), value), fitness, equal_nan=True):
         return 0
     penalties = np.stack([problem.overload_penalty, problem.shortfall_penalty])
     paid = np.isfinite(penalties) & (penalties > 0)
@@ -141,6 +142,13 @@ def _sizes(problem: AlignmentProblem, clients: int) -> FloatArray:
     block = problem.block(0, min(problem.num_clients, clients))
     sizes = np.abs(block.value if block.allowed is None else np.where(block.allowed, block.value, 0.0))
     return sizes.astype(np.float64, copy=False).ravel()
+
+
+def _times(field: Any, exponent: int) -> Any:
+    """A field times a power of two; of a sparse one, what it stores."""
+    if isinstance(field, StoredPairs):
+        return field.valued(np.ldexp(field.values, exponent))
+    return np.ldexp(field, exponent)
 
 
 def _units_of_costs(problem: AlignmentProblem) -> IntArray:

@@ -13,6 +13,7 @@
 Where the best choice leaves a demand of the row unmet, the caller searches with demands (:mod:`.knapsack_search`).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ UNMET, SOLVED, GIVEN_UP = 0, 1, 2
 GIVEN_UP: the value is the bound of the root."""
 CLOSE = 4.0 * np.finfo(np.float64).eps
 """A choice within this relative distance of the bound is the best: the rest is rounding."""
+
+EXTREME, MOST_DIGITS = 1e60, 1000
+"""Numbers beyond this size, or below its inverse, are scaled; and by at most so many binary digits."""
 
 
 @inner
@@ -67,6 +71,7 @@ def solve_by_deviations(
     )
     if m < 0:
         return 0.0, UNMET
+    unit = _tame(worth, use, limit, cost.shape[1], m)
     # The relaxation: rates of the limits, the weights of the experts, and the bound of the root.
     num_limits = len(limit)
     rates(worth, use, limit, rate, weight, table, m)
@@ -104,7 +109,7 @@ def solve_by_deviations(
     for t in range(m):
         if chosen[t]:
             best[expert[t]] = True
-            total += worth[t]
+            total += reduced[expert[t]]
             count += 1
             in_group[group[expert[t]]] += 1
     if count < demand:
@@ -112,7 +117,7 @@ def solve_by_deviations(
     for g in range(len(group_demand)):
         if in_group[g] < group_demand[g]:
             return 0.0, UNMET
-    return (total if status == SOLVED else fixed + root), status
+    return (total if status == SOLVED else fixed + root / unit), status
 
 
 @inner
@@ -174,6 +179,36 @@ def _gather(
             most = int(limit[r] / least) if limit[r] < most * least else most
     limit[num_resources] = most
     return fixed, m
+
+
+@inner
+def _tame(worth: Matrix, use: Matrix, limit: Matrix, num_resources: int, m: int) -> float:
+    """Bring extreme worths and budgets to a size of about 1, by powers of two; return what worths were multiplied with.
+
+    The search multiplies worths with worths and divides by limits. Both would leave the range of floats.
+    """
+    largest = 0.0
+    for t in range(m):
+        largest = max(largest, worth[t])
+    unit = _power(largest)
+    if unit != 1.0:
+        for t in range(m):
+            worth[t] *= unit
+    for k in range(num_resources):
+        factor = _power(limit[k])
+        if factor != 1.0:
+            limit[k] *= factor
+            for t in range(m):
+                use[t, k] *= factor
+    return unit
+
+
+@inner
+def _power(size: float) -> float:
+    """The power of two that brings a number to a size of about 1; 1 where it is not extreme."""
+    if not 0.0 < size < np.inf or 1.0 / EXTREME < size < EXTREME:
+        return 1.0
+    return math.ldexp(1.0, max(-MOST_DIGITS, min(MOST_DIGITS, -math.frexp(size)[1])))
 
 
 @inner

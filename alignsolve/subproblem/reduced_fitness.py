@@ -39,6 +39,6 @@ def is_exact_in_integers(block: ClientBlock, prices: FloatArray) -> bool:
         if not np.array_equal(block.load, np.floor(block.load)):
             return False
         heaviest = float(block.load.max(initial=0.0))
-    largest_value = float(np.abs(block.value).max(initial=0))
-    largest = largest_value + float(np.abs(prices).max(initial=0.0)) * heaviest
+    largest_value, dearest = float(np.abs(block.value).max(initial=0)), float(np.abs(prices).max(initial=0.0))
+    largest = max(largest_value + dearest * heaviest, dearest, heaviest)  # a price of 0 does not make a load fit
     return largest * max(1, block.num_experts) < LARGEST_EXACT

@@ -1,7 +1,8 @@
 """The update that a client returns, and its inspection before it may be merged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ def find_fault(
     # Check the claims: the experts, and the number of examples.
     experts = layout.check_experts(assigned)
     claimed = np.asarray(update.experts, dtype=object).tolist()  # accepts a value of any type
-    if claimed != list(experts):
+    if not _are(claimed, experts):
         return f"claims experts {claimed}, was assigned {list(experts)}"
     if not _is_number(update.num_examples) or not 0 < update.num_examples <= cap:
         return f"claims {update.num_examples!r} examples, can have more than 0 and at most {cap:g}"
@@ -124,6 +125,13 @@ def find_fault(
         or _fault_of_shares("router_mass", update.router_mass, layout.num_experts)
         or _fault_of_weights(update.weights, layout.sliced_shapes(weights, experts, router_rows), weights)
     )
+
+
+def _are(claimed: Any, experts: Sequence[int]) -> bool:
+    """Whether claimed experts, of any type, are these; arrays among them would compare entry by entry."""
+    if not isinstance(claimed, list) or len(claimed) != len(experts):
+        return False
+    return all(isinstance(one, Real) and one == j for one, j in zip(claimed, experts, strict=True))
 
 
 def _is_number(value: object) -> bool:
@@ -142,8 +150,10 @@ def _fault_of_shares(field: str, given: npt.ArrayLike | None, number: int) -> st
     return None
 
 
-def _fault_of_weights(returned: Weights, expected: dict[str, tuple[int, ...]], weights: Weights) -> str | None:
+def _fault_of_weights(returned: Any, expected: dict[str, tuple[int, ...]], weights: Weights) -> str | None:
     """Return the first fault of the returned tensors, by name: their names, types, shapes and values are checked."""
+    if not isinstance(returned, Mapping):
+        return f"returns a {type(returned).__name__}, not tensors by name"
     for name in sorted(returned.keys() | expected.keys(), key=str):
         if name not in returned:
             return f"tensor {name} is missing"

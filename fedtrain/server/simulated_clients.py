@@ -7,7 +7,7 @@ protects against accidents only: an attacker can compute the checksum of a harmf
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -163,8 +163,10 @@ def checksum(update: PartialUpdate) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((update.client, update.experts, update.num_examples)).encode())
-    for name in sorted(update.weights, key=str):
-        _add(digest, name, update.weights[name])
+    weights: Any = update.weights
+    tensors = weights if isinstance(weights, Mapping) else {"weights": weights}
+    for name in sorted(tensors, key=str):
+        _add(digest, name, tensors[name])
     for field, value in update.measured._asdict().items():
         _add(digest, field, value)
     return digest.hexdigest()

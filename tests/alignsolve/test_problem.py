@@ -35,6 +35,7 @@ def make(**fields):
         ({"client_capacity": [1, -1]}, "client_capacity of client 1 is -1"),
         ({"client_capacity": [1, np.nan]}, "client_capacity of client 1 is nan"),
         ({"client_capacity": np.inf}, "client_capacity is inf"),
+        ({"client_capacity": np.full(2, np.inf, dtype=np.float16)}, "client_capacity of client 0 is inf"),
         ({"client_capacity": None}, "client_capacity must be whole numbers"),
         ({"client_capacity": "two"}, "client_capacity must be whole numbers"),
         ({"client_demand": [0.5, 1]}, "client_demand of client 0 is 0.5"),

@@ -74,6 +74,7 @@ def _part(problem: AlignmentProblem, experts: IntArray) -> AlignmentProblem:
         client_demand=np.zeros_like(problem.client_demand),
         required=None,
         previous=None,
+        switching_cost=np.zeros(1),
         client_budget=None,
         expert_cost=None,
         **fields,

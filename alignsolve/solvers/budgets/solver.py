@@ -13,6 +13,7 @@ flow. ``sift`` solves it exactly.
    experts of each size it may take. Then each size is a flow of its own, and the alignment keeps all budgets.
 3. *Settle* (:mod:`.settle`). Elsewhere, clients choose within their budgets, portion by portion, and the flow of the
    others makes up for it; again in other sequences while there is time. Then clients change in pairs (:mod:`.pairs`).
+   Where demands beside tight budgets leave nothing feasible, the greedy alignment is where the pairs begin.
 
 The prices prove the bound. It is not exact: what whole experts leave of a budget is lost. The more experts a client
 takes, the less that is.
@@ -29,21 +30,24 @@ from typing import Any, ClassVar
 import numpy as np
 
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, fixed
+from alignsolve.presolve.reduction import changed
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.budgets.by_size import align_by_size
+from alignsolve.solvers.budgets.charges import inside, payable, times
 from alignsolve.solvers.budgets.pairs import TURNS, Standing, change_in_pairs
 from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
 from alignsolve.solvers.budgets.settle import REWARD, settle
 from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
 from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.greedy.incumbent import GREEDY
 from alignsolve.solvers.sift import Sift
 from alignsolve.solvers.sift.flow_search import TimeUpError
 from alignsolve.subproblem.reduced_fitness import subtract_prices
-from alignsolve.subproblem.relaxed_rows import BudgetRows, budget_rows, relax_rows
+from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 
 STEADY = 1e-6
 """Relative fall of the bound below which a round has brought nothing, and so many such rounds end step 1."""
@@ -106,6 +110,7 @@ class Budgets:
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the search."""
         warm_up(self, problem)
+        GREEDY.prepare(problem)
         if problem.client_budget is not None:
             _compile_changes()
 
@@ -150,9 +155,21 @@ class _Search(IncumbentSearch):
         self.rows = budget_rows(block, block.budget)
         self.rate = np.zeros(self.rows.budget.shape)
         self.mean = np.broadcast_to(self.rows.cost.mean(axis=1), self.rate.shape)
+        able = payable(self.rows)
+        if not able.all():
+            self._without_others(able)
         self.number = self._affordable()
         self.prices: FloatArray = np.zeros(problem.num_experts)
         self.best_rate = self.rate
+
+    def _without_others(self, able: BoolArray) -> None:
+        """Leave out experts that alone exceed a budget: a charge for them may be out of all proportion."""
+        allowed = self.rows.allowed & able
+        self.rows = self.rows._replace(allowed=fixed(allowed))
+        self.problem = changed(self.problem, eligible=allowed)
+        self.value = np.where(allowed, self.value, 0.0)
+        paid = np.where(allowed[:, :, None], self.rows.cost, 0.0).sum(axis=1)
+        self.mean = paid / np.maximum(allowed.sum(axis=1), 1)[:, None]
 
     def solve(self, warm_start: WarmStart, seed: int) -> Answer:
         """Take the steps of the module's docstring, as far as time allows."""
@@ -163,6 +180,8 @@ class _Search(IncumbentSearch):
                 return answer
             self._by_size()
             self._by_settling(np.random.default_rng(seed))
+            if self.alignment is None:
+                self._by_greed()
         except TimeUpError:
             self.stats["stopped"] = "the time limit came first"
         return Answer(self.alignment, self.prices if math.isfinite(self.bound) else None, stats=self.stats)
@@ -202,7 +221,9 @@ class _Search(IncumbentSearch):
         """(num_clients, num_experts) values less what experts cost more than the mean, at some rates."""
         if not rate.any():
             return self.value
-        return self.value - (_times(self.rows.cost, rate) - (self.mean * rate).sum(axis=1)[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):  # for what is not allowed
+            charge = times(self.rows.cost, rate) - (self.mean * rate).sum(axis=1)[:, None]
+        return self.value - np.where(self.rows.allowed, charge, 0.0)
 
     def _without_flow(self, flow: Flow) -> Answer:
         """Answer where not even a flow without budgets meets the hard bounds."""
@@ -242,7 +263,7 @@ class _Search(IncumbentSearch):
             each = np.where(self.mean > 0.0, rows.budget / self.mean, np.inf)
         number = np.floor(np.minimum(each.min(axis=1), rows.room) + 0.5).astype(np.int64)
         own = rows.required.sum(axis=1)
-        least = np.maximum(np.maximum(rows.demand, own), np.maximum(rows.least, _inside(rows)).sum(axis=1))
+        least = np.maximum(np.maximum(rows.demand, own), np.maximum(rows.least, inside(rows)).sum(axis=1))
         return np.minimum(np.maximum(number, least), rows.room)
 
     def _used(self, alignment: Alignment) -> FloatArray:
@@ -281,10 +302,8 @@ class _Search(IncumbentSearch):
 
     def _by_settling(self, rng: np.random.Generator) -> None:
         """Step 3; pairs change in what step 2 made, too."""
-        served = max(float(np.minimum(self.number, self.problem.num_experts).sum()), 1.0)
-        small = self.problem.num_clients * served <= IN_PAIRS
         if self.alignment is not None and self.stats.get("found_by") == "sizes":
-            if small and not self._good_enough():
+            if self._is_small() and not self._good_enough():
                 self.change_in_pairs(self.alignment)
             return
         number, mean = self.number, self.mean
@@ -297,8 +316,24 @@ class _Search(IncumbentSearch):
                 self.problem, self.value, self.rows, self.prices, self.best_rate, self._next_flow, sequence
             )
             self._keep(settled, "settling")
-            if small:
+            if self._is_small():
                 self.change_in_pairs(settled)
+
+    def _is_small(self) -> bool:
+        """Whether clients may change in pairs."""
+        served = max(float(np.minimum(self.number, self.problem.num_experts).sum()), 1.0)
+        return self.problem.num_clients * served <= IN_PAIRS
+
+    def _by_greed(self) -> None:
+        """Where nothing was found: greed mends what tight budgets beside demands leave undone."""
+        warm = WarmStart(prices=self.prices)
+        answer = GREEDY(
+            self.problem, deadline=self.deadline, warm_start=warm, seed=0, threads=self.threads, progress=None
+        )
+        if isinstance(answer.x, Alignment):
+            self._keep(answer.x, "greed")
+            if self._is_small():
+                self.change_in_pairs(answer.x)
 
     def _next_flow(self, rest: AlignmentProblem, settled: BoolArray, prices: FloatArray, rate: FloatArray) -> Flow:
         """The flow of the clients that have not settled."""
@@ -315,7 +350,8 @@ class _Search(IncumbentSearch):
         load, bounds = held.sum(axis=0).astype(np.float64), problem.experts
         count = np.add.reduceat(held[:, rows.order], np.minimum(rows.first[:-1], len(rows.order) - 1), axis=1)
         count = np.where(np.diff(rows.first) > 0, count, 0).astype(np.int64)
-        least = np.maximum(bounds.least, np.minimum(bounds.demand, load))
+        # Whole numbers: between 1 and a demand of 1.5 an expert would be given up and taken, for its reward, for ever.
+        least = np.maximum(bounds.least, np.minimum(np.ceil(bounds.demand), load))
         most = np.minimum(bounds.most, np.maximum(np.floor(bounds.capacity), load))
         return Standing(held, load, least, most, self._used(alignment), count, held.sum(axis=1))
 
@@ -343,19 +379,3 @@ class _Search(IncumbentSearch):
             Alignment.from_pairs(clients, experts, n),
             f"{self.stats.get('found_by', 'settling').partition(',')[0]}, changes in pairs",
         )
-
-
-def _times(cost: FloatArray, rate: FloatArray) -> FloatArray:
-    """Cost times rate, summed over the resources, (num_clients, num_experts)."""
-    if len(cost) == 1:
-        return rate @ cost[0].T
-    charge: FloatArray = np.einsum("ijk,ik->ij", cost, rate)
-    return charge
-
-
-def _inside(rows: BudgetRows) -> IntArray:
-    """How many required experts of each group each client has, (num_clients, num_groups)."""
-    inside = np.zeros(rows.least.shape, dtype=np.int64)
-    clients, experts = np.nonzero(rows.required)
-    np.add.at(inside, (clients, rows.group[experts]), 1)
-    return inside

@@ -40,6 +40,7 @@ def report(client=0, experts=(0,), **changes):
         ({"experts": [0, 0]}, "client 3: experts must be distinct"),
         ({"experts": [[0]]}, "client 3: experts must be a list"),
         ({"experts": [0.5]}, "client 3: experts must be a list"),
+        ({"experts": np.array([2**63], dtype=np.uint64)}, "client 3: experts must be indices"),
         ({"loss": [1.0, 2.0]}, r"client 3: loss has shape \(2,\), but it has 1 experts"),
         ({"loss": [np.nan]}, "client 3: loss of expert 4 is nan"),
         ({"usage": [-1.0]}, "client 3: usage of expert 4 is -1.0"),

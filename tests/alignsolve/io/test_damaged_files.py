@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from alignsolve import Aligner, load_state, save_state
 from alignsolve.cli import app
 from alignsolve.io import load_problem
 from alignsolve.io.record_file import FileError
@@ -126,3 +127,38 @@ def test_a_bound_of_many_digits_is_refused(tmp_path: Path):
     for field in ("bound", "objective"):
         solution.write_text(json.dumps({**claim, field: 10**400}))
         assert CliRunner().invoke(app, ["verify", str(problem), str(solution)]).exit_code == 2
+
+
+def test_a_reason_is_short_whatever_it_quotes(tmp_path: Path):
+    """The name of a damaged member may have thousands of bytes, and NumPy quotes it."""
+    assert len(str(FileError("p.npz", "x" * 10_000))) < 600
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({**PROBLEM, "fitness": [[1.0]], "fitness_dtype": "x" * 10_000}))
+    with pytest.raises(FileError, match="fitness_dtype") as error:
+        load_problem(path)
+    assert len(str(error.value)) < 600 + len(str(path))
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("seed", np.array([1]), "expected a whole number"),
+        ("seed", np.array(-1), "expected a whole number"),
+        ("num_clients", np.array(np.inf), "expected a whole number"),
+        ("num_experts", np.zeros((0, 3)), "expected a whole number"),
+        ("num_experts", np.array(2**40), "one for each of 1099511627776 experts"),
+        ("num_clients", np.array(2**53 + 1), "holds only"),
+    ],
+)
+def test_a_state_whose_sizes_are_wrong_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, name: str, value: np.ndarray, why: str
+):
+    aligner, path = Aligner(), tmp_path / f"s{suffix}"
+    state = aligner.init(3, 2)
+    damaged = {**state.to_arrays(), name: value}
+    monkeypatch.setattr("alignsolve.aligner_file.states.to_arrays", lambda _: damaged)
+    save_state(path, state, aligner)
+    monkeypatch.undo()
+    with pytest.raises(FileError, match=why):
+        load_state(path, aligner)

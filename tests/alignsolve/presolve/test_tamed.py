@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from alignsolve import AlignmentProblem, InfeasibleError, Proof, SolveError, Status, solve
 from alignsolve.presolve.far_bounds import move_far_bounds
@@ -16,6 +17,16 @@ EXACT = ["auto", "price", "flow", "sift", "cpsat", "ilp"]
 @pytest.mark.parametrize("size", [1e-300, 1e-120, 1e139])
 def test_fitness_of_extreme_size_is_proven(solver: str, size: float):
     problem = AlignmentProblem(np.array([[3.0, 1.0], [2.0, 1.5]]) * size, expert_capacity=1)
+    solution = solve(problem, solver)
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, pytest.approx(4.5 * size, rel=1e-12))
+
+
+@pytest.mark.parametrize("solver", ["auto", "sift"])
+@pytest.mark.parametrize("size", [1e-300, 1e-120, 1e139])
+def test_stored_fitness_of_extreme_size_is_proven(solver: str, size: float):
+    """The fuzzer found an OverflowError."""
+    fitness, cost = (csr_array(np.array(each) * size) for each in ([[3.0, 1.0], [2.0, 1.5]], [[0.0, 0.5], [0.0, 0.0]]))
+    problem = AlignmentProblem(fitness, expert_capacity=1, switching_cost=cost)
     solution = solve(problem, solver)
     assert (solution.status, solution.objective) == (Status.OPTIMAL, pytest.approx(4.5 * size, rel=1e-12))
 

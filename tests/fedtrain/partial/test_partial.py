@@ -201,6 +201,8 @@ HOSTILE = {
     r"claims experts \[1, 6\], was assigned \[1, 5\]": lambda: sound(experts=(1, 6)),
     r"claims experts \[1, 5, 6\]": lambda: sound(experts=(1, 5, 6)),
     r"claims experts \[5, 1\]": lambda: sound(experts=(5, 1)),
+    "claims experts -1, was": lambda: sound(experts=np.int64(-1)),
+    r"claims experts \[array\(\[1, 5\]\), 5\]": lambda: sound(experts=[np.array([1, 5]), 5]),
     "claims experts None": lambda: sound(experts=None),
     r"claims experts \[\[1, 5\]\]": lambda: sound(experts=np.array([[1, 5]])),
     "claims 0 examples": lambda: sound(num_examples=0),
@@ -225,6 +227,8 @@ HOSTILE = {
     rf"tensor {NAME} is numpy.float64": lambda: with_entry(1.0, np.float64),
     rf"tensor {NAME} is torch.float32": lambda: with_tensors({NAME: torch.ones(1, 8, 6)}),
     f"tensor {NAME} is a list": lambda: with_tensors({NAME: [[[1.0]]]}),
+    "returns a float, not tensors by name": lambda: sound(weights=1.5),
+    "returns a list, not tensors by name": lambda: sound(weights=[np.ones(2, np.float32)]),
     f"tensor {NAME} is not finite": lambda: with_entry(np.nan),
     f"tensor {NAME} is not finite or": lambda: with_entry(-np.inf),
 }

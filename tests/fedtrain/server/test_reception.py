@@ -109,3 +109,10 @@ def test_experts_that_no_example_went_through_do_not_lower_the_limit():
     received = inspect([reply(client) for client in asked], asked, ValidationConfig(norm_limit=10.0))
     assert reasons(received) == {}
     assert len(received.updates) == 4
+
+
+def test_what_is_no_mapping_of_tensors_is_refused_with_its_reason():
+    update = dataclasses.replace(make_update(1, (1,)), weights=1.5)
+    received = let_in([moved(0, (0,)), seal(1, 0, update)])
+    assert [update.client for update in received.updates] == [0]
+    assert reasons(received) == {1: "returns a float, not tensors by name"}

@@ -151,3 +151,63 @@ def test_changes_in_pairs_and_clients_asked_stop_at_the_deadline():
         search._ask_clients(np.zeros(256))
     search.change_in_pairs(Alignment.from_pairs([], [], 20))
     assert search.stats["stopped"] == "the time limit came first"
+
+
+def test_switching_costs_where_a_size_cannot_meet_a_demand():
+    """The fuzzer found a ValueError: the part of one size had the switching costs of all experts."""
+    problem = AlignmentProblem(
+        [[0, 0]], expert_demand=[0.0, 1.0], expert_cost=[[0.0], [0.05]], client_budget=[[0.03]], switching_cost=1.0
+    )
+    assert solve(problem, "budgets", throw=False).assigned is None
+
+
+def test_a_demand_between_two_whole_numbers_ends():
+    """The fuzzer found a hang: an expert was given up and taken for its reward, again and again."""
+    problem = AlignmentProblem(
+        [[1.5, -0.5, 0.3], [1.4, 2.1, -0.25], [-1.3, 2.3, -0.8]],
+        client_capacity=[2, 2, 3],
+        expert_capacity=[2.5, 1.0, 3.0],
+        expert_demand=[1.0, 0.0, 1.5],
+        overload_penalty=[10.0, 1.0, 0.5],
+        shortfall_penalty=[0.0, 0.5, 10.0],
+        expert_cost=[[0.0, 2.0, 0.0], [6.0, 0.0, 3.0], [4.0, 5.0, 5.0]],
+        client_budget=7.0,
+    )
+    best = solve(problem, "ilp")
+    ours = solve(problem, "budgets")
+    assert ours.objective <= best.objective + 1e-9
+    assert ours.bound >= best.objective - 1e-9
+
+
+def test_an_expert_that_costs_far_more_than_any_budget_is_left_out():
+    """The fuzzer found a LinAlgError: a rate for a budget of 1e-300 charges 1e300 for a cost of 1."""
+    problem = AlignmentProblem(
+        [[999_999_999, 0, 999_999_998]],
+        client_capacity=2,
+        expert_cost=[[[1e-300], [1.0], [1e-300]]],
+        client_budget=[[1e-300]],
+    )
+    solution = solve(problem, "budgets")
+    assert solution.objective == 999_999_999
+    assert solution.bound >= solution.objective
+
+
+def test_greed_finds_what_settling_does_not(monkeypatch):
+    """The fuzzer found no alignment where one is known: clients spend all that they have on what they must take."""
+    rng = np.random.default_rng(3)
+    known = rng.random((5, 60)) < 0.15
+    cost = rng.integers(0, 9, (60, 2)).astype(float)
+    problem = AlignmentProblem(
+        rng.normal(size=(5, 60)) - 12.0,
+        client_capacity=60,
+        client_demand=np.maximum(known.sum(axis=1) - 2, 1),
+        expert_capacity=known.sum(axis=0) + 1.0,
+        client_budget=known @ cost,
+        expert_cost=cost,
+    )
+    nothing = Alignment.from_pairs([], [], 5)
+    monkeypatch.setattr("alignsolve.solvers.budgets.solver.settle", lambda *_: nothing)
+    monkeypatch.setattr(_Search, "change_in_pairs", lambda *_: None)
+    solution = solve(problem, "budgets")
+    assert solution.stats["found_by"] == "greed"
+    assert solution.gap <= 0.2
