@@ -2,7 +2,7 @@
 
 ``tests/installed/smoke.py`` runs in these environments and imports nothing of the checkout. To compile everything takes
 minutes on each Python. So commands run compiled, solvers and pages as plain Python, and pages that take long on the
-newest Python alone. The tests marked ``release`` compile all solvers, and run all pages, on all of them.
+newest Python alone. What compiles all solvers is a step of docs/releasing.md.
 """
 
 import json
@@ -88,11 +88,6 @@ def test_every_solver_answers_and_is_right(bare):
     bare.run(str(SMOKE), "solvers", **PLAIN)
 
 
-@pytest.mark.release
-def test_every_solver_answers_and_is_right_when_it_is_compiled(bare):
-    bare.run(str(SMOKE), "solvers")
-
-
 @pytest.mark.slow
 def test_every_command_answers_in_words_and_codes(bare, tmp_path):
     bare.run(str(SMOKE), "files", str(tmp_path))
@@ -120,11 +115,6 @@ def test_the_code_of_every_page_that_needs_no_extra_runs(bare, tmp_path):
     run_pages(bare, {name: text for name, text in pages.items() if name not in LONG}, tmp_path / "short", PLAIN)
     if bare.folder.name == NEWEST:
         run_pages(bare, {name: pages[name] for name in LONG}, tmp_path / "long", {})
-
-
-@pytest.mark.release
-def test_the_code_of_every_page_runs_compiled(bare, tmp_path):
-    run_pages(bare, pages_without_extra(), tmp_path, {})
 
 
 def pages_without_extra():
