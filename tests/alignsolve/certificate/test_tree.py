@@ -1,5 +1,6 @@
 """Proof trees: whatever is in them, the check never goes below the best alignment; a changed tree proves no lie."""
 
+import json
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +14,7 @@ from alignsolve import AlignmentProblem, Proof, Status, solve
 from alignsolve.certificate.judge import judge
 from alignsolve.certificate.tree import Leaf, ProofTree, tree_bound
 from alignsolve.certificate.verify import Claim, verify
+from alignsolve.io.record_file import FileError
 from alignsolve.io.records import load_solution, save_problem, save_solution
 from alignsolve.solver import Answer
 from problems import FAMILIES
@@ -90,6 +92,11 @@ def test_a_tree_is_kept_in_the_solutions_file(proven, tmp_path):
         assert not checked.unconfirmed
         assert checked.solution.proof is Proof.TREE
         assert f"{claim.tree.num_leaves} cases" in proven.explain()
+    record = json.loads((tmp_path / "solution.json").read_text())
+    del record["tree_prices"]
+    (tmp_path / "cut.json").write_text(json.dumps(record))
+    with pytest.raises(FileError, match="a tree needs the fields"):
+        load_solution(tmp_path / "cut.json")
 
 
 def test_a_tree_counts_in_the_general_class_only():
