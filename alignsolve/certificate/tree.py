@@ -24,7 +24,7 @@ from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import FEASIBILITY, MAX_FLOAT, BoolArray, FloatArray, IntArray, Number
 
-MOST_CHOICES = 1 << 22
+MOST_CHOICES = 1 << 20
 """Choices of all clients, and of one client on the way, up to which a tree is checked: some seconds."""
 MOST_EXPERTS = 62
 """Experts that fit the bits of a choice."""

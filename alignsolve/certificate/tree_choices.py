@@ -108,7 +108,7 @@ def _grow(
 ) -> bool:
     """List the choices of all clients; False if there is not enough room."""
     num_experts, room = value.shape[1], len(bits)
-    inside = np.zeros(least.shape[1], dtype=np.int64)
+    inside, spent = np.zeros(least.shape[1], dtype=np.int64), np.zeros(budget.shape[1])
     for i in range(len(value)):
         start = first[i]
         end, at = start + 1, start
@@ -119,9 +119,12 @@ def _grow(
             # Each choice so far takes one more expert.
             count, highest = 0, -1
             inside[:] = 0
+            spent[:] = 0.0
             for j in range(num_experts):
                 if (bits[at] >> j) & 1:
                     count, highest = count + 1, j
+                    for r in range(len(spent)):
+                        spent[r] += cost[i, j, r]
                     inside[group[j]] += 1
             for j in range(highest + 1, num_experts):
                 if count >= capacity[i]:
@@ -131,11 +134,8 @@ def _grow(
                 more = bits[at] | (1 << j)
                 pays = True
                 for r in range(budget.shape[1]):
-                    spent = 0.0
-                    for k in range(num_experts):
-                        if (more >> k) & 1:
-                            spent += cost[i, k, r]
-                    pays = pays and spent - budget[i, r] <= 2.0 * FEASIBILITY * max(abs(budget[i, r]), spent)
+                    total = spent[r] + cost[i, j, r]
+                    pays = pays and total - budget[i, r] <= 2.0 * FEASIBILITY * max(abs(budget[i, r]), total)
                 if pays:
                     if end == room:
                         return False

@@ -109,8 +109,9 @@ def _walk(
             total += roundings * most
             if falls:
                 total = -np.inf if total < 0.0 else np.inf
-        if not total <= worst:
-            worst = total
+        if np.isnan(total):
+            total = np.inf
+        worst = max(worst, total)
         # Back to the last branch with a second child, and into it.
         while depth > 0 and second[depth - 1]:
             depth -= 1
