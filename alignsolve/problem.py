@@ -264,8 +264,12 @@ class AlignmentProblem:
     def largest_fitness(self) -> float:
         """The largest size of an entry of the fitness, ineligible ones too; inf where one of these is no number.
 
-        Validation finds it. Of a fitness that is not in memory it is that of the first block.
+        Validation finds it. Of a fitness that is not in memory it is that of the first block; of a sparse problem that
+        of the stored pairs.
         """
+        if self.stored is not None:
+            values = self.stored.values
+            return float(max(-values.min(initial=0), values.max(initial=0)))
         return validation.check_fitness(self.fitness, self.eligible)
 
     @cached_property
