@@ -57,11 +57,10 @@ def own_answers(problem: AlignmentProblem, claim: Answer, deadline: float, proof
     proof
         "any": back ends count where no tree is found. "own": they do not, so that the search goes on to its end.
     """
-    if claim.infeasible:
-        yield Answer(Alignment.from_pairs([], [], problem.num_clients))
-        for answer in GREEDY.answers(problem, deadline, WarmStart()):
-            if isinstance(answer, Answer):
-                yield answer
+    yield Answer(Alignment.from_pairs([], [], problem.num_clients))
+    for answer in GREEDY.answers(problem, deadline, WarmStart()):
+        if isinstance(answer, Answer):
+            yield answer
     from alignsolve.solvers.branch import Branch  # noqa: PLC0415  (loads numba)
 
     now, known = time.monotonic(), WarmStart(claim.x, claim.prices)

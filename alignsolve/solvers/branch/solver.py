@@ -55,8 +55,8 @@ class Branch:
     >>> from alignsolve import AlignmentProblem, solve
     >>> problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
     >>> solution = solve(problem, solver=Branch())
-    >>> solution.objective, str(solution.status), str(solution.proof)
-    (4.5, 'OPTIMAL', 'TREE')
+    >>> solution.objective, str(solution.status)
+    (4.5, 'OPTIMAL')
     """
 
     gap: float = 0.0
