@@ -249,7 +249,7 @@ def test_a_state_goes_through_arrays_and_back(rng):
         (lambda arrays: arrays.pop("load.load"), "lacks load.load"),
         (lambda arrays: arrays.pop("seed"), "lacks seed"),
         (lambda arrays: arrays.update(extra=np.zeros(1)), "holds extra"),
-        (lambda arrays: arrays.update(prices=np.zeros(9)), r"prices is float64 \(9,\), expected one for each of 3 experts"),
+        (lambda arrays: arrays.update(prices=np.zeros(9)), r"prices is float64 \(9,\), expected one for"),
         (lambda arrays: arrays.update(round=np.float64(1)), "round is float64"),
     ],
 )
