@@ -1,8 +1,8 @@
 """The package as users install it: from its wheel, without extras, on every Python that is on this machine.
 
-``tests/installed/smoke.py`` runs in these environments and imports nothing of the checkout. To compile everything takes
-minutes on each Python. So commands run compiled, solvers and pages as plain Python, and pages that take long on the
-newest Python alone. What compiles all solvers is a step of docs/releasing.md.
+``tests/installed/smoke.py`` runs in these environments and imports nothing of the checkout. To compile takes minutes on
+each Python. So commands run compiled on the newest Python, and all else as plain Python. What compiles all solvers is a
+step of docs/releasing.md.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.test_guides import FENCE, FILE, GUIDES, MARK, code_of
 
 PLAIN = {"NUMBA_DISABLE_JIT": "1"}
 LONG = {"loop", "benchmark-a-solver"}
-"""Pages whose code takes a minute. They run on the newest Python, and compiled: as plain Python they take longer."""
+"""Pages whose code takes minutes as plain Python. test_guides.py runs them, compiled, in the checkout's environment."""
 PYTHONS = pythons()
 NEWEST = list(PYTHONS)[-1]
 KEPT_RUN = ROOT / "tests" / "fedtrain" / "results" / "kept_run" / "finished"
@@ -91,13 +91,14 @@ def test_every_solver_answers_and_is_right(bare):
 @pytest.mark.slow
 def test_every_command_answers_in_words_and_codes(bare, tmp_path):
     bare.run(str(SMOKE), "files", str(tmp_path))
+    settings = {} if bare.folder.name == NEWEST else PLAIN
     shutil.copytree(KEPT_RUN, tmp_path / "run")
     known = json.loads(bare.run(str(SMOKE), "commands"))
     assert {program: sorted(table) for program, table in COMMANDS.items()} == known
     for program, table in COMMANDS.items():
         for command, calls in table.items():
             for arguments, code, told in calls:
-                done = bare.ask(program, command, *arguments, cwd=tmp_path)
+                done = bare.ask(program, command, *arguments, cwd=tmp_path, **settings)
                 shown = f"{program} {command} {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
                 assert done.returncode == code, shown
                 assert told in done.stdout + done.stderr, shown
@@ -112,9 +113,7 @@ def test_every_command_answers_in_words_and_codes(bare, tmp_path):
 def test_the_code_of_every_page_that_needs_no_extra_runs(bare, tmp_path):
     pages = pages_without_extra()
     assert {"call-a-solver", "own-loop", "README", *LONG} <= set(pages)
-    run_pages(bare, {name: text for name, text in pages.items() if name not in LONG}, tmp_path / "short", PLAIN)
-    if bare.folder.name == NEWEST:
-        run_pages(bare, {name: pages[name] for name in LONG}, tmp_path / "long", {})
+    run_pages(bare, {name: text for name, text in pages.items() if name not in LONG}, tmp_path)
 
 
 def pages_without_extra():
@@ -124,7 +123,7 @@ def pages_without_extra():
     return pages | {"README": (ROOT / "README.md").read_text(encoding="utf-8")}
 
 
-def run_pages(environment, pages, folder, settings):
+def run_pages(environment, pages, folder):
     """Run the code of pages, which say that ``problems`` and ``benchmarks`` are used from a checkout."""
     for house in ("problems", "benchmarks"):
         shutil.copytree(ROOT / house, folder / "checkout" / house)
@@ -136,7 +135,7 @@ def run_pages(environment, pages, folder, settings):
             if file := FILE.match(block[1]):
                 (place / file[1]).write_text(block[1], encoding="utf-8")
     checkout = {"PYTHONPATH": str(folder / "checkout")}
-    ran = environment.run(str(SMOKE), "pages", str(folder / "pages"), **checkout, **settings)
+    ran = environment.run(str(SMOKE), "pages", str(folder / "pages"), **checkout, **PLAIN)
     assert set(pages) <= set(ran.splitlines())
 
 
@@ -154,6 +153,6 @@ def test_nothing_is_written_where_nothing_can_be(built, tmp_path_factory):
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in done.stderr
     kept = tmp_path_factory.mktemp("cache")
     settings = nowhere | {"NUMBA_CACHE_DIR": str(kept)}
-    done = environment.ask("python", str(SMOKE), "solvers", "greedy", prefix=prefix, **settings)
+    done = environment.ask("python", str(SMOKE), "solvers", "auto", prefix=prefix, **settings)
     assert (done.returncode, done.stderr.count("compiled code")) == (0, 0), done.stderr
     assert list(kept.rglob("*.nbi"))
