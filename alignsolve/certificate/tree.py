@@ -43,7 +43,7 @@ class Leaf(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class ProofTree:
-    """A tree that proves a bound, or one tree for each part; unchecked until :func:`tree_bound` has seen it.
+    """A tree that proves a bound, or one tree for each part; unchecked until ``tree_bound`` has seen it.
 
     Nodes are in preorder: a branch, its first child with all that follows from it, then its second child. The trees of
     several parts follow one another.
@@ -53,7 +53,7 @@ class ProofTree:
     client
         (num_nodes,) at a branch its client, at a leaf the row of its prices.
     expert
-        (num_nodes,) at a branch its expert, at a leaf its kind (:class:`Leaf`).
+        (num_nodes,) at a branch its expert, at a leaf its kind (``Leaf``).
     taken
         (num_nodes,) at a branch, whether the client has the expert in the first child; in the second it is the other
         way round. False at a leaf.
