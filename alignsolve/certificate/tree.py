@@ -26,8 +26,8 @@ from alignsolve.numerics import FEASIBILITY, MAX_FLOAT, BoolArray, FloatArray, I
 
 MOST_CHOICES = 1 << 20
 """Choices of all clients, and of one client on the way, up to which a tree is checked: some seconds."""
-MOST_EXPERTS = 62
-"""Experts that fit the bits of a choice."""
+MOST_EXPERTS, MOST_PAIRS = 62, 1 << 22
+"""Experts that fit the bits of a choice, and pairs that are read into memory at once."""
 ROWS_AT_ONCE = 1 << 12
 """Rows of prices whose experts' terms are computed at once."""
 
@@ -158,8 +158,9 @@ def tree_bound(problem: ProblemView, tree: ProofTree) -> TreeBound:
     fault = tree.find_fault(n, e)
     if fault:
         return TreeBound(math.inf, fault)
-    if e > MOST_EXPERTS or problem.stored is not None:
-        return TreeBound(math.inf, f"trees are checked for full problems of up to {MOST_EXPERTS} experts only")
+    if e > MOST_EXPERTS or n * e > MOST_PAIRS or problem.stored is not None:
+        largest = f"{MOST_EXPERTS} experts and {MOST_PAIRS} pairs"
+        return TreeBound(math.inf, f"trees are checked for full problems of up to {largest} only")
     from alignsolve.certificate.tree_choices import list_choices, projected  # noqa: PLC0415  (loads numba)
     from alignsolve.certificate.tree_walk import walk  # noqa: PLC0415  (loads numba)
 

@@ -190,6 +190,14 @@ def test_faults_are_told(fields, told):
     assert told in why
 
 
+def test_no_tree_is_checked_where_the_problem_is_too_large_for_memory(monkeypatch):
+    problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
+    leaf = ProofTree.of_prices(np.zeros(2))
+    assert 5.0 <= tree_bound(problem, leaf).value < 5.0 + 1e-12
+    monkeypatch.setattr("alignsolve.certificate.tree.MOST_PAIRS", 3)
+    assert "and 3 pairs" in tree_bound(problem, leaf).told
+
+
 def test_nodes_beyond_the_end_are_refused():
     problem = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], expert_capacity=3, client_load=[3.0, 2.0])
     leaf = ProofTree.of_prices(np.zeros(2))
