@@ -7,8 +7,8 @@ tree's bound is the largest of its leaves. No alignment is worth more.
 Where experts fall apart into parts that nothing couples, each part has a tree. Their bounds add up: what a client takes
 in one part is one of its choices without the other experts, so the parts together allow at least what the whole allows.
 
-The check shares no code with any search. It lists every client's choices in its own way
-(:mod:`.tree_choices`) and walks through the tree once (:mod:`.tree_walk`).
+The check shares no code with any search, but for how a problem's rows are read. It lists every client's choices in its
+own way (:mod:`.tree_choices`) and walks through the tree once (:mod:`.tree_walk`).
 """
 
 import math

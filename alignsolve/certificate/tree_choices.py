@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray, fixed
+from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.runtime.jit import kernel
 
 FIRST_ROOM = 1 << 12
@@ -43,7 +42,7 @@ class TreeChoices(NamedTuple):
 def list_choices(problem: ProblemView, most: int) -> TreeChoices | None:
     """List the choices of all clients of a full problem; None if they are too many."""
     block = problem.block(0, problem.num_clients)
-    fields, room = _fields(block), FIRST_ROOM
+    fields, room = block.filled(), FIRST_ROOM
     while room <= most:
         first, bits = np.zeros(block.num_clients + 1, dtype=np.int64), np.zeros(room, dtype=np.int64)
         value, size = np.zeros(room), np.zeros(room)
@@ -68,25 +67,6 @@ def projected(choices: TreeChoices, mask: int) -> TreeChoices:
     first = np.searchsorted(distinct[:, 0], np.arange(len(number) + 1)).astype(np.int64)
     bits, value, size = np.ascontiguousarray(distinct[:, 1]), own.sum(axis=1), np.abs(own).sum(axis=1)
     return choices._replace(first=first, bits=bits, value=value, size=size)
-
-
-def _fields(block: ClientBlock) -> tuple[Any, ...]:
-    """The clients' data without gaps: values, eligible and required pairs, counts, groups, costs, budgets."""
-    n, e = block.value.shape
-    allowed = np.ones((n, e), dtype=np.bool_) if block.allowed is None else block.allowed
-    required = np.zeros((n, e), dtype=np.bool_) if block.required is None else block.required
-    value = np.where(allowed, block.value, 0).astype(np.float64)
-    counts: list[Any] = [block.demand, block.capacity]
-    if block.group is None:
-        counts += [np.zeros(e), np.zeros((n, 1)), np.full((n, 1), e)]
-    else:
-        counts += [block.group, block.group_demand, block.group_capacity]
-    cost, budget = block.cost, block.budget
-    if cost is None or budget is None:
-        cost, budget = np.zeros((n, e, 0)), np.zeros((n, 0))
-    cost = np.where(allowed[:, :, None], cost, 0.0)
-    whole = [np.asarray(each, dtype=np.int64) for each in counts]
-    return tuple(map(fixed, (value, allowed, required, *whole, cost, budget)))
 
 
 @kernel

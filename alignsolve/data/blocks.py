@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray, fixed
 
 BLOCK_ENTRIES = 1 << 18
 """Entries of one block: 2 MB of float64, which stays in a core's cache."""
@@ -148,6 +148,28 @@ class ClientBlock:
         for field in ("fitness", "value", "capacity", "demand"):
             picked[field] = getattr(self, field)[rows]
         return replace(self, start=0, stop=len(picked["capacity"]), **picked)
+
+    def filled(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return the data of a full problem's rows without gaps, for compiled code that lists choices.
+
+        Values as floats, eligible and required pairs, demand, capacity, group, group_demand, group_capacity, cost and
+        budget. Values and costs of pairs that are not allowed are 0. Without groups all experts are in one, and without
+        budgets there are no resources.
+        """
+        n, e = self.value.shape
+        allowed = np.ones((n, e), dtype=np.bool_) if self.allowed is None else self.allowed
+        required = np.zeros((n, e), dtype=np.bool_) if self.required is None else self.required
+        value = np.where(allowed, self.value, 0).astype(np.float64)
+        group, least, most = self.group, self.group_demand, self.group_capacity
+        if group is None or least is None or most is None:
+            group = np.zeros(e, dtype=np.int64)
+            least, most = np.zeros((n, 1), dtype=np.int64), np.full((n, 1), e, dtype=np.int64)
+        cost, budget = self.cost, self.budget
+        if cost is None or budget is None:
+            cost, budget = np.zeros((n, e, 0)), np.zeros((n, 0))
+        cost = np.where(allowed[:, :, None], cost, 0.0)
+        counts = [np.asarray(each, dtype=np.int64) for each in (self.demand, self.capacity, group, least, most)]
+        return tuple(map(fixed, (value, allowed, required, *counts, cost, budget)))
 
     def without_values(self) -> "ClientBlock":
         """Return the same rows with every value 0: only feasibility counts then."""

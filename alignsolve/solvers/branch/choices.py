@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignsolve.data.blocks import ClientBlock
-from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray, fixed
+from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.jit import kernel
 
@@ -47,7 +46,7 @@ def list_choices(problem: AlignmentProblem, most: int) -> Choices | None:
     if e > MOST_EXPERTS or problem.stored is not None:
         return None
     block = problem.block(0, n)
-    fields = _fields(block)
+    fields = block.filled()
     first = np.zeros(n + 1, dtype=np.int64)
     nothing, worthless = np.zeros(0, dtype=np.int64), np.zeros(0)
     if not _walk(*fields, most, first, nothing, worthless):
@@ -56,24 +55,6 @@ def list_choices(problem: AlignmentProblem, most: int) -> Choices | None:
     _walk(*fields, most, first, experts, value)
     load = np.ones((n, e)) if block.load is None else np.where(fields[1], block.load, 0.0)
     return Choices(first, experts, value, load)
-
-
-def _fields(block: ClientBlock) -> tuple[Any, ...]:
-    """The clients' data without gaps: values, eligible and required pairs, counts, groups, costs, budgets."""
-    n, e = block.value.shape
-    allowed = np.ones((n, e), dtype=np.bool_) if block.allowed is None else block.allowed
-    required = np.zeros((n, e), dtype=np.bool_) if block.required is None else block.required
-    value = np.where(allowed, block.value, 0).astype(np.float64)
-    group, least, most = block.group, block.group_demand, block.group_capacity
-    if group is None or least is None or most is None:
-        group = np.zeros(e, dtype=np.int64)
-        least, most = np.zeros((n, 1), dtype=np.int64), np.full((n, 1), e, dtype=np.int64)
-    cost, budget = block.cost, block.budget
-    if cost is None or budget is None:
-        cost, budget = np.zeros((n, e, 0)), np.zeros((n, 0))
-    cost = np.where(allowed[:, :, None], cost, 0.0)
-    counts = [np.asarray(each, dtype=np.int64) for each in (block.demand, block.capacity, group, least, most)]
-    return tuple(map(fixed, (value, allowed, required, *counts, cost, budget)))
 
 
 @kernel
