@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.numerics import IntArray
+from alignsolve.numerics import IntArray, fixed
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.shortest_paths.short_lists import ShortLists
 from alignsolve.solvers.shortest_paths.side import FAR, SHUT, Side
@@ -130,7 +130,7 @@ class Board(NamedTuple):
         """Return the same alignment and duals, on the board of the other side."""
         rows, columns = self.pairs()
         other = Board.of(side)
-        hold_all(other.rows, other.columns, other.places, columns, rows)
+        hold_all(other.rows, other.columns, other.places, fixed(columns), fixed(rows))
         other.price[:] = self.rows["surplus"]
         other.rows["surplus"] = self.price
         return other

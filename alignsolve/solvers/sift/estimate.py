@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alignsolve.numerics import FloatArray
-from alignsolve.runtime.jit import absent
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solvers.sift.ask_clients import ask_clients
 from alignsolve.solvers.sift.ask_experts import ask_experts, prices_after
@@ -109,7 +108,7 @@ class Turns:
         self.terms, self.threads = terms, available_threads(threads)
         n, e = terms.value.shape
         num_groups = terms.group_demand.shape[1]
-        self.allowed = absent(np.bool_) if terms.allowed is None else terms.allowed
+        self.allowed = terms.possible
         self.order = np.argsort(terms.group, kind="stable")
         self.first = np.concatenate([[0], np.cumsum(np.bincount(terms.group, minlength=num_groups))])
         self.least = np.maximum(terms.group_demand - terms.fixed_inside, 0)

@@ -13,8 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, fixed
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.jit import absent
 from alignsolve.solvers.sift.arcs import Arcs, count_chosen, lay_bounds, lay_pairs
 
 GROUND = 0
@@ -65,7 +66,7 @@ class Terms:
     def __init__(self, problem: AlignmentProblem) -> None:
         self.problem = problem
         n, e = problem.shape
-        self.value = np.ascontiguousarray(problem.values(), dtype=np.float64)
+        self.value: FloatArray = fixed(problem.values().astype(np.float64, copy=False))
         self.allowed: BoolArray | None = problem.eligible
         self.fixed: tuple[IntArray, ...] = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         if problem.stored is not None and problem.required is not None:
@@ -75,7 +76,7 @@ class Terms:
         elif problem.required is not None:
             self.fixed = np.nonzero(problem.required)
             self.allowed = ~problem.required if self.allowed is None else self.allowed & ~problem.required
-        self.group = np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group
+        self.group: IntArray = fixed(np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group)
         self.client_capacity = np.minimum(problem.client_capacity, e)
         self.group_demand, self.group_capacity = np.zeros((n, 1), np.int64), np.full((n, 1), e)
         if problem.expert_group is not None:
@@ -88,6 +89,11 @@ class Terms:
     def count(self, place: IntArray) -> IntArray:
         """Count pairs by client and group, (num_clients, num_groups); a place is client · num_groups + group."""
         return np.bincount(place, minlength=self.group_capacity.size).reshape(self.group_capacity.shape)
+
+    @cached_property
+    def possible(self) -> BoolArray:
+        """``allowed`` for compiled code: without rows if all pairs are."""
+        return fixed(absent(np.bool_) if self.allowed is None else self.allowed)
 
     @cached_property
     def largest(self) -> float:

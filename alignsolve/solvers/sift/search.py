@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from alignsolve.data.alignment import Alignment
-from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.numerics import FloatArray, IntArray, fixed
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.jit import absent
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 from alignsolve.solvers.sift.arcs import mean_size
@@ -74,7 +73,7 @@ class Search(FlowSearch):
     ) -> None:
         super().__init__(problem, deadline, progress)
         self.threads = threads
-        self.allowed = absent(np.bool_) if self.terms.allowed is None else self.terms.allowed
+        self.allowed = self.terms.possible
         self.role = np.zeros(problem.shape, dtype=np.uint8)
         self.scaled, self.telling, self.first_expert = False, math.inf, 1 + problem.num_clients
         self._begin(warm_start)
@@ -232,7 +231,8 @@ class Search(FlowSearch):
         self.network.add_groups(rows, groups)
         self.potential = np.concatenate([self.potential, self.potential[1 + rows]])
         terms, prices = self.terms, self._asked()
-        self._enter(*best_out(terms.value, self.allowed, self.role, terms.group, prices, rows, groups, OFFERED))
+        places = fixed(rows), fixed(groups)
+        self._enter(*best_out(terms.value, self.allowed, self.role, terms.group, prices, *places, OFFERED))
         if (excess > 0).any():
             self._drop(rows, groups, np.maximum(excess, 0))
         return len(rows)
