@@ -1,4 +1,4 @@
-"""A minute of the fuzzer's claims, files, reports, replies and operations; and a look at what they do."""
+"""Half a minute of the fuzzer's claims, files, reports, replies and operations; and a look at what they do."""
 
 import numpy as np
 import pytest
@@ -29,8 +29,8 @@ def test_damage_is_done():
 
 
 @pytest.mark.slow
-def test_a_minute_of_the_loop(tmp_path):
+def test_half_a_minute_of_the_loop(tmp_path):
     told = []
-    tally, _ = run(seed=0, minutes=1.0, kinds=LOOP, note=tmp_path / "note", tell=told.append)
+    tally, _ = run(seed=0, minutes=0.5, kinds=LOOP, note=tmp_path / "note", tell=told.append)
     assert not tally.faults, "\n".join(told)
     assert tally.counts["lies"] > 100

@@ -14,7 +14,7 @@ import numpy as np
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.rows import distinct
 from alignsolve.data.stored import StoredPairs
-from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.numerics import MAX_FLOAT, BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, changed, with_prices
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, WarmStart
@@ -64,12 +64,12 @@ class Rescaled:
         return lifted
 
     def lower_warm_start(self, warm: WarmStart) -> WarmStart:
-        """Return prices in the units of the scaled problem."""
+        """Return prices in the units of the scaled problem; none where they are too large for any of its fitness."""
         if warm.prices is None:
             return warm
         with np.errstate(over="ignore"):
             prices = np.ldexp(warm.prices, self.load - self.value)
-        return warm._replace(prices=prices if np.isfinite(prices).all() else None)
+        return warm._replace(prices=prices if (np.abs(prices) <= MAX_FLOAT).all() else None)
 
 
 def scale_extremes(problem: AlignmentProblem) -> Reduction | None:

@@ -76,7 +76,9 @@ class Terms:
         elif problem.required is not None:
             self.fixed = np.nonzero(problem.required)
             self.allowed = ~problem.required if self.allowed is None else self.allowed & ~problem.required
-        self.group: IntArray = fixed(np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group)
+        self.group: IntArray = fixed(
+            np.zeros(e, dtype=np.int64) if problem.expert_group is None else problem.expert_group
+        )
         self.client_capacity = np.minimum(problem.client_capacity, e)
         self.group_demand, self.group_capacity = np.zeros((n, 1), np.int64), np.full((n, 1), e)
         if problem.expert_group is not None:

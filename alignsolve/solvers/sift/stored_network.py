@@ -89,10 +89,8 @@ class StoredNetwork:
             self.num_nodes += len(self.rows)
         required = np.zeros(len(stored), dtype=np.bool_) if terms.allowed is None else ~terms.allowed
         role = np.where(required, np.uint8(REQUIRED), np.uint8(OPEN))
-        indptr, experts, value, group, split = map(
-            fixed, (stored.indptr, stored.experts, terms.value, terms.group, split)
-        )
-        self.pairs = Pairs(indptr, experts, value, group, split, role, chosen=required)
+        rows = {"indptr": fixed(stored.indptr), "experts": fixed(stored.experts), "value": fixed(terms.value)}
+        self.pairs = Pairs(**rows, group=fixed(terms.group), split=fixed(split), role=role, chosen=required)
 
     def alignment(self) -> Alignment:
         """The pairs that are chosen."""

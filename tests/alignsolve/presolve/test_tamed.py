@@ -139,3 +139,12 @@ def test_the_price_of_a_demand_beyond_any_load_is_known_to_the_last_digit():
     assert simpler is not None
     assert simpler.lift_answer(Answer(prices=np.array([-4.05e-9]))).prices.tolist() == [-4.05000004e-9]
     assert solve(problem, "ilp-cbc").status is Status.OPTIMAL
+
+
+@pytest.mark.parametrize("solver", ["auto", "price", "lagrangian", "branch"])
+def test_prices_of_a_warm_start_far_above_all_fitness_are_left_out(solver: str):
+    """The fuzzer found a ValueError: in the unit of a fitness of 1e-300, a price of 2.4 is 1e241."""
+    budget = {"client_budget": [[1.0]], "expert_cost": [[0.5], [0.5], [0.5]]} if solver != "price" else {}
+    problem = AlignmentProblem([[0.0, 0.0, 2.5e-300]], expert_capacity=1, **budget)
+    solution = solve(problem, solver, warm_start=np.array([-2.4, 1.5, 3.7]))
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, 2.5e-300)
