@@ -7,14 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, Status, solve
+from alignsolve import SOLVERS, AlignmentProblem, Status, solve
 from alignsolve.certificate.verify import Claim
 from tests import oracle
 from tests.fuzz import claims, rows
 from tests.fuzz.checks import fault_of, fault_of_bound
 from tests.fuzz.draw import draw
 from tests.fuzz.fields import AXES, Drawn, stored, written
-from tests.fuzz.problems import with_truth
+from tests.fuzz.problems import CHANCES, with_truth
 from tests.fuzz.run import one, run
 from tests.fuzz.shrink import shrunk
 from tests.fuzz.tally import Tally
@@ -92,6 +92,10 @@ def test_what_fails_becomes_small():
     namespace = {"np": np, "AlignmentProblem": AlignmentProblem, "stored": stored}
     exec("def build():\n" + "\n".join(written(small)) + "\n    return problem", namespace)
     assert namespace["build"]().shape == (1, 1)
+
+
+def test_every_solver_is_asked():
+    assert set(CHANCES) == set(SOLVERS)
 
 
 def test_every_field_is_drawn():

@@ -17,11 +17,11 @@ from tests.fuzz.truth import TooLargeError, Truth, UnclearError
 ALWAYS, OFTEN = 1.0, 0.4
 CHANCES = {
     "flow": ALWAYS, "price": ALWAYS, "sift": ALWAYS, "augment": ALWAYS, "budgets": OFTEN, "lagrangian": 0.25,
-    "auto": OFTEN, "networkx": 0.25, "greedy": 0.06, "regret": 0.06, "topk": 0.03, "random": 0.03,
+    "auto": OFTEN, "branch": OFTEN, "networkx": 0.25, "greedy": 0.06, "regret": 0.06, "topk": 0.03, "random": 0.03,
     "expert-choice": 0.03, "rolling": 0.03, "ilp": 0.03, "cpsat": 0.02, "ilp-cbc": 0.015,
 }  # fmt: skip
 """How often each solver is asked; slow ones seldom."""
-GENERAL = {"budgets": 0.7, "lagrangian": 0.6, "auto": 0.3, "greedy": 0.2, "regret": 0.2}
+GENERAL = {"branch": 0.7, "budgets": 0.7, "lagrangian": 0.6, "auto": 0.3, "greedy": 0.2, "regret": 0.2}
 """How often in the general class, where fewer take the problem."""
 TWICE = {"flow", "price", "sift", "augment", "networkx"}
 """Fast solvers, which are asked once more with another presolve: the value must be the same."""
