@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from alignsolve.data.validation import is_number
 from alignsolve.data.watched import LateError, Watch
 from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved, tamed
-from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
+from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solution import InfeasibleError, Solution, SolveError, Status, UnsupportedError
 from alignsolve.solver import Answer, Capabilities, Progress, ProgressHook, Solver, Wanted, WarmStart
 
@@ -49,6 +50,8 @@ SOLVERS = {
 """Every solver by name: ``module:class``, imported when it is asked for. A new solver is one file and one line here."""
 
 
+QUICK = 4096
+"""Pairs up to which an answer of the cardinality class takes less time than one can interrupt."""
 LARGEST_PRICE, FEW_CLIENTS = 1e6, 1024
 """Prices of a warm start above this many times the fitness, as the first clients show it, are not used."""
 
@@ -116,23 +119,46 @@ def solve(
     limit = _checked_limit(time_limit)
     _check_arguments(problem, seed, threads)
     name, call = resolve(solver, gap=gap, proof=proof)
+    warm = _read_warm_start(problem, warm_start)
+    asked = _Asked(name, call, limit, warm, seed, threads, progress, presolve, proof == "own", throw)
+    quick = problem.class_ is ProblemClass.CARDINALITY and problem.num_clients * problem.num_experts <= QUICK
+    return _solve(problem, asked) if quick else interruptible(lambda: _solve(problem, asked))
+
+
+class _Asked(NamedTuple):
+    """The checked arguments of :func:`solve`."""
+
+    name: str
+    call: Solver
+    limit: float
+    warm: WarmStart
+    seed: int
+    threads: int | None
+    progress: ProgressHook | None
+    presolve: bool
+    own_proof: bool
+    throw: bool
+
+
+def _solve(problem: AlignmentProblem, asked: _Asked) -> Solution:
+    """Presolve, ask the solver, and check its answer."""
+    name, call, limit, threads = asked.name, asked.call, asked.limit, asked.threads
     began = time.monotonic()
     watch, watched = Watch.of(problem)
-    simpler = simplify(watched, call, wanted=presolve)
+    simpler = simplify(watched, call, wanted=asked.presolve)
     seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
-    warm = _read_warm_start(problem, warm_start)
     if limit < math.inf:
         _prepare(simpler, call)
     watch.until = (started := time.monotonic() - seconds) + limit
     answer = _answer_without_solver(problem.unread())
     if answer is None:
         kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
-        ask = _asking(name, call, seed, throw)
-        answer = simpler.answer(ask, warm, deadline=started + limit - kept_back, threads=threads, progress=progress)
-    answer = answer if proof == "any" else replace(answer, bound=math.inf, infeasible=False)
+        ask, deadline = _asking(name, call, asked.seed, asked.throw), started + limit - kept_back
+        answer = simpler.answer(ask, asked.warm, deadline=deadline, threads=threads, progress=asked.progress)
+    answer = replace(answer, bound=math.inf, infeasible=False) if asked.own_proof else answer
     checked = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
-    return _told(checked, progress, throw)
+    return _told(checked, asked.progress, asked.throw)
 
 
 def _told(solution: Solution, progress: ProgressHook | None, throw: bool) -> Solution:
@@ -144,7 +170,7 @@ def _told(solution: Solution, progress: ProgressHook | None, throw: bool) -> Sol
 
 def prepare(problem: AlignmentProblem, solver: Solver) -> None:
     """Compile what the solver and the check of its answer need; ``solve()`` does this before a limit's clock starts."""
-    _prepare(simplify(problem, solver), solver)
+    interruptible(lambda: _prepare(simplify(problem, solver), solver))
 
 
 def _prepare(simpler: Presolved, solver: Solver) -> None:

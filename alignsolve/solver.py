@@ -117,7 +117,8 @@ class Solver(Protocol):
         problem
             Already validated; no single row contradicts itself; there is a client and an expert.
         deadline
-            On the clock of :func:`time.monotonic`, in seconds; inf if there is none.
+            On the clock of :func:`time.monotonic`, in seconds; inf if there is none. ``late(deadline)`` of
+            ``alignsolve.runtime.interruptible`` looks at it, and is also true after a Ctrl-C.
         warm_start
             What is known from an earlier problem; its shapes fit this one.
         seed
@@ -125,7 +126,7 @@ class Solver(Protocol):
         threads
             At most this many; None for as many as there are cores. The answer does not depend on it.
         progress
-            Called now and then by solvers that report their progress, and by the front door once the answer is checked.
-            None: nobody listens.
+            Called now and then by solvers that report their progress, and by the front door once the answer is checked;
+            mostly not in the main thread. None: nobody listens.
         """
         ...

@@ -13,6 +13,7 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import CANCELLATION, MAX_FLOAT, OPTIMALITY, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
 
@@ -104,6 +105,10 @@ def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
     """
     if claim.shape != problem.shape:
         raise ValueError(f"the claim is about {_size(claim.shape)}, the problem has {_size(problem.shape)}")
+    return interruptible(lambda: _verified(problem, claim))
+
+
+def _verified(problem: AlignmentProblem, claim: Claim) -> Verification:
     usable = _usable(problem, claim.prices)
     solution = _recompute(problem, claim, claim.prices if usable else None)
     comparison = _Comparison(problem, claim, solution)

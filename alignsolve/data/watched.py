@@ -5,7 +5,6 @@ both passes have seen the same values. And a source may be so slow that one pass
 """
 
 import math
-import time
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ import numpy as np
 
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import IntArray, RealArray
+from alignsolve.runtime.interruptible import late
 
 Watchable = TypeVar("Watchable", bound=Any)
 
@@ -69,5 +69,5 @@ class Watch:
         return self.fitness.pick(rows)
 
     def _look_at_the_clock(self) -> None:
-        if time.monotonic() > self.until:
+        if late(self.until):
             raise LateError("the time limit came before the fitness was read")

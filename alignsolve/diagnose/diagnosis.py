@@ -19,6 +19,7 @@ from alignsolve.diagnose.worth import Worth, solved_again, worth_of
 from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solution import Solution, Status, UnsupportedError
 from alignsolve.solver import Answer, Solver
 
@@ -160,12 +161,18 @@ def diagnose(
         solution = solve(problem, solver, time_limit=share, seed=seed, threads=threads, throw=False)
     elif solution.problem is not problem:
         raise ValueError("the solution is one of another problem; give the problem that it was found for")
+    known = solution
+    return interruptible(lambda: _diagnosed(known, priced, means, exact=exact))
+
+
+def _diagnosed(solution: Solution, priced: Priced, means: Means, *, exact: bool) -> Diagnosis:
+    """Look for the cheapest repair if there is no alignment, or else for what the bounds are worth."""
     if solution.assigned is None:
         solution, attempt = _repaired(solution, priced, means)
         if solution.assigned is None:
             reasons = tuple(_reasons(solution)) if solution.status is Status.INFEASIBLE else ()
-            return Diagnosis(solution, reasons, notes(problem), attempt.repair, attempt.why)
-    return Diagnosis(solution, notes=notes(problem), worth=_worth(solution, means, exact=exact))
+            return Diagnosis(solution, reasons, notes(solution.problem), attempt.repair, attempt.why)
+    return Diagnosis(solution, notes=notes(solution.problem), worth=_worth(solution, means, exact=exact))
 
 
 def _repaired(solution: Solution, priced: Priced, means: Means) -> tuple[Solution, Attempt]:

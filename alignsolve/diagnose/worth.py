@@ -20,6 +20,7 @@ from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.front import solve
 from alignsolve.numerics import BoolArray, FloatArray, slack
+from alignsolve.runtime.interruptible import late
 from alignsolve.solution import Solution, Status
 from alignsolve.solver import Solver
 from alignsolve.subproblem.dispatch import best_rows
@@ -114,7 +115,7 @@ def _clients_worth(solution: Solution, prices: FloatArray, deadline: float) -> t
     found = {field: np.full(shape, np.nan) for field, shape in shapes.items()}
     assert solution.assigned is not None
     for block, rows, experts in selected(problem, solution.assigned):
-        if time.monotonic() >= deadline:
+        if late(deadline):
             return found, block.start
         taken = np.zeros((block.num_clients, block.num_experts), dtype=np.bool_)
         taken[rows, experts] = True

@@ -31,6 +31,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar
 
+from alignsolve.runtime.interruptible import stopped_by
+
 Message = TypeVar("Message")
 Work = Callable[[], Iterator[Message]]
 LONGEST_WAIT = 1e6
@@ -79,7 +81,8 @@ def _in_a_child(work: Work[Message], seconds_left: Callable[[], float]) -> Gener
     died = False
     try:
         theirs.close()
-        yield from _listen(ours, seconds_left)
+        with stopped_by(lambda: _kill(child)):
+            yield from _listen(ours, seconds_left)
     except (EOFError, ConnectionResetError):
         died = True
     finally:
@@ -167,10 +170,14 @@ def _end(child: int) -> int:
 
     A child that has ended by itself keeps its status, because the kill comes too late for it.
     """
+    _kill(child)
+    return os.waitpid(child, 0)[1]
+
+
+def _kill(child: int) -> None:
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError, PermissionError):
             kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
 
 
 def _in_a_thread(work: Work[Message], seconds_left: Callable[[], float]) -> Generator[Message, None, None]:

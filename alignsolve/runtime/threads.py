@@ -1,9 +1,13 @@
 """Work on several threads, results in the order of the items: the number of threads changes nothing but the time."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
+
+from alignsolve.runtime.interruptible import late
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,5 +28,13 @@ def map_in_order(
     if workers == 1:
         yield from map(function, items)
         return
+    # What asks for an early end, and NumPy's way to treat errors, hold in the threads, too.
+    context = copy_context()
+
+    def unless_stopped(item: Item) -> Result:
+        if late(math.inf):
+            raise KeyboardInterrupt
+        return function(item)
+
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(function, items)
+        yield from pool.map(lambda item: context.copy().run(unless_stopped, item), items)

@@ -31,6 +31,7 @@ from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
+from alignsolve.runtime.interruptible import late
 from alignsolve.solution import Proof
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
@@ -98,7 +99,7 @@ class Auto:
         if problem.class_ is ProblemClass.CARDINALITY:
             others = _price_after(first, problem, answer, deadline)
         for solver in others:
-            if time.monotonic() >= deadline or self._is_good_enough(problem, answer):
+            if late(deadline) or self._is_good_enough(problem, answer):
                 break
             # Prices of the flow may be so large that they blur all else; price finds its own.
             prices = None if problem.class_ is ProblemClass.CARDINALITY else answer.prices

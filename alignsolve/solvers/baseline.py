@@ -6,7 +6,6 @@ the experts' capacities and the clients' limits, but no demands. A baseline that
 answer: a part of its alignment would break demands, and an alignment of another method would not be its own.
 """
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,6 +16,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import KNAPSACKS, ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import CLIENT_SIDE, EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.subproblem.dispatch import best_rows
 
@@ -192,7 +192,7 @@ def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: 
     """Every client's best row, block after block, unless the deadline comes first."""
     clients, experts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for block in _small_portions(blocks):
-        if time.monotonic() >= deadline:
+        if late(deadline):
             return STOPPED
         optima = best_rows(block, np.zeros(problem.num_experts), choose=True)
         assert optima.chosen is not None
@@ -222,7 +222,7 @@ def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock, deadline: f
     taken = np.zeros(problem.shape, dtype=np.bool_)
     fair = int(np.minimum(problem.client_capacity, problem.num_experts).sum()) / max(1, problem.num_experts)
     for j in range(problem.num_experts):
-        if time.monotonic() >= deadline:
+        if late(deadline):
             return None
         able = np.arange(problem.num_clients) if block.allowed is None else np.flatnonzero(block.allowed[:, j])
         ranked = able[np.argsort(-block.value[able, j].astype(np.float64), kind="stable")]

@@ -20,7 +20,6 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
-from alignsolve.runtime.interruptible import interruptible
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_from_elastic
@@ -30,6 +29,8 @@ from alignsolve.solvers.greedy.incumbent import GREEDY, incumbents
 
 LARGEST_NODE = 2**31 - 1
 """OR-Tools counts nodes and arcs in 32 bits."""
+LONG = 1_000_000
+"""Pairs from which on OR-Tools may take more than a second."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Flow:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve; under a deadline in a child process that can be stopped, with the greedy answer as the incumbent."""
+        """Solve; under a deadline in a child process that can be stopped, with the greedy answer as the incumbent.
+
+        Large problems are always solved there: OR-Tools keeps Python's lock, and so nothing else would stop it.
+        """
 
         def answers() -> Iterator[Answer]:
             if deadline < math.inf:
@@ -66,7 +70,8 @@ class Flow:
                         return
             yield from _answers(problem, deadline)
 
-        return last_answer(answers, deadline) or Answer(stats={"stopped": "time limit"})
+        deaf = problem.num_clients * problem.num_experts >= LONG
+        return last_answer(answers, deadline, deaf=deaf) or Answer(stats={"stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile what the greedy incumbent needs."""
@@ -176,7 +181,7 @@ class Network:
             tails.astype(np.int32), heads.astype(np.int32), capacity, self._whole_costs(cost)
         )
         flow.set_nodes_supplies(np.arange(len(self.supply), dtype=np.int32), self.supply)
-        status = interruptible(flow.solve, stop=None)
+        status = flow.solve()
         if status == flow.INFEASIBLE:
             return None
         if status != flow.OPTIMAL:

@@ -15,7 +15,6 @@ The same search without values, and with hard bounds alone, finds an alignment o
 are directions, along which the bound must fall below zero.
 """
 
-import time
 from enum import IntEnum
 from typing import Any
 
@@ -25,6 +24,7 @@ from alignsolve.certificate.tree import Leaf, ProofTree
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, OPTIMALITY, FloatArray, IntArray, fixed
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.branch.choices import BITS, Choices
 from alignsolve.solvers.branch.node import DIVIDED, STEPS, look, write_branch
@@ -138,7 +138,7 @@ class Search:
         """Visit this number of nodes, or stop at the deadline."""
         found, end = Found.MORE, self.nodes + nodes
         slice_ = max(1, min(SLICE, WORK // (STEPS * len(self.choices.experts) + 1)))
-        while found is Found.MORE and self.nodes < end and time.monotonic() < deadline:
+        while found is Found.MORE and self.nodes < end and not late(deadline):
             found = Found(_explore(self._state, min(slice_, end - self.nodes)))
             self._keep()
             if found is Found.MORE and self._written > MOST_WRITTEN:

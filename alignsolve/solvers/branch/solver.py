@@ -19,6 +19,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.branch.choices import Choices, list_choices
 from alignsolve.solvers.branch.search import Found, Search
@@ -163,7 +164,7 @@ class _Run:
         found = Found.MORE
         # The check of the tree takes time too, a share of what the search took.
         end = self.started + (self.deadline - self.started) / (1.0 + CHECK)
-        while found is Found.MORE and self.left > 0 and time.monotonic() < end:
+        while found is Found.MORE and self.left > 0 and not late(end):
             before = search.nodes
             found = search.run(math.ceil(min(SOME, self.left)), end)
             self.left -= search.nodes - before

@@ -33,6 +33,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, fixed
 from alignsolve.presolve.reduction import changed
 from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.budgets.by_size import align_by_size
@@ -238,7 +239,7 @@ class _Search(IncumbentSearch):
         def ask(own: slice) -> FloatArray:
             parts = []
             for first in range(own.start, own.stop, AT_ONCE):
-                if time.monotonic() > self.deadline:
+                if late(self.deadline):
                     raise TimeUpError
                 some = slice(first, min(first + AT_ONCE, own.stop))
                 worth = subtract_prices(self.value[some], prices)
@@ -364,7 +365,7 @@ class _Search(IncumbentSearch):
         while gained > 0.0:
             gained, i, turns = 0.0, 0, 0
             while i < n:
-                if time.monotonic() >= self.deadline:
+                if late(self.deadline):
                     self.stats["stopped"] = "the time limit came first"
                     break
                 more = change_in_pairs(

@@ -13,7 +13,7 @@ import highspy
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
-from alignsolve.runtime.interruptible import interruptible
+from alignsolve.runtime.interruptible import stopped_by
 from alignsolve.solvers.common.integer_program import Reply
 
 Status = highspy.HighsModelStatus
@@ -88,7 +88,8 @@ def run(program: MatrixProgram, settings: dict[str, Any], start: FloatArray | No
         given.col_value = start.tolist()
         highs.setSolution(given)
     highs.HandleUserInterrupt = True  # without it HiGHS does not listen to ``cancelSolve``
-    interruptible(lambda: _work(highs), stop=highs.cancelSolve)
+    with stopped_by(highs.cancelSolve):
+        _work(highs)
     return _reply(highs, program.whole is not None)
 
 

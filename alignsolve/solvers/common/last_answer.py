@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from alignsolve.data.watched import LateError
-from alignsolve.runtime.child_process import TimeUpError, WorkError, messages
+from alignsolve.runtime.child_process import TimeUpError, WorkError, can_fork, messages
 from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress, ProgressHook
 
@@ -25,6 +25,7 @@ def last_answer(
     progress: ProgressHook | None = None,
     *,
     enough: float = math.inf,
+    deaf: bool = False,
 ) -> Answer | None:
     """Run work that yields better and better answers, and return the last one that came before the deadline.
 
@@ -33,11 +34,13 @@ def last_answer(
     work
         Called once. Yields an answer whenever it has a better one, and progress in between.
     deadline
-        On the clock of :func:`time.monotonic`. If it is inf, the work runs in this process.
+        On the clock of :func:`time.monotonic`. If it is inf, the work runs in this process, unless it is ``deaf``.
     progress
         Called in this process with the progress that the work yields; or None.
     enough
         From then on any answer will do: the work is stopped as soon as there is one.
+    deaf
+        The work keeps Python's lock for long, or waits for a program. Only another process can be stopped then.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def last_answer(
     def seconds_left() -> float:
         return (deadline if last is None else min(deadline, enough)) - time.monotonic()
 
-    if deadline == math.inf:
+    if deadline == math.inf and not (deaf and can_fork()):
         for message in work():
             take(message)
         return last

@@ -15,7 +15,6 @@ Source: C. Lemaréchal, A. Nemirovskii and Y. Nesterov, New variants of bundle m
 """
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +23,7 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.subproblem.dispatch import Demand
 
 SAMPLE_ENTRIES = 1 << 17
@@ -162,7 +162,7 @@ def minimise_bound(
     low = -math.inf if target is None else float(target)
     slopes, offsets, history = np.empty((passes, len(start))), np.empty(passes), np.empty(passes)
     for used in range(passes):
-        if time.monotonic() >= deadline:
+        if late(deadline):
             return best, used
         # One pass: a value and a subgradient are one more piece of the model.
         value, slope = bound_at(problem, clients, here)

@@ -14,7 +14,6 @@ chapter 9). Cardinality class only.
 """
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 
 EXPERT = -1
 """Stands in ``movers`` for an expert's own arc: its load grows or shrinks, and no client moves."""
@@ -81,7 +81,7 @@ def cancel_negative_cycles(
         distances, cycle = shortest_paths(residual)
         if not cycle:
             return alignment, _prices(distances), cycles
-        if time.monotonic() > deadline:
+        if late(deadline):
             return alignment, None, cycles
         alignment = apply_cycle(problem, alignment, cycle)
         cycles += 1

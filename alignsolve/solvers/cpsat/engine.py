@@ -18,6 +18,7 @@ from ortools.sat.python import cp_model
 from ortools.sat.python.cp_model_helper import CpSolverStatus
 
 from alignsolve.numerics import EPSILON, MAX_INTEGER, BoolArray
+from alignsolve.runtime.interruptible import stopped_by
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.cpsat.settings import Settings
@@ -118,10 +119,11 @@ class Engine:
         thread = threading.Thread(target=self._run, args=(solver, found), daemon=True)
         thread.start()
         try:
-            while (outcome := found.get()) is not None:
-                if isinstance(outcome, SolveError):
-                    raise outcome
-                yield outcome
+            with stopped_by(solver.stop_search):
+                while (outcome := found.get()) is not None:
+                    if isinstance(outcome, SolveError):
+                        raise outcome
+                    yield outcome
         finally:
             solver.stop_search()
             thread.join(PATIENCE)

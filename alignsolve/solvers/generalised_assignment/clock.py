@@ -4,6 +4,8 @@ import math
 import time
 from dataclasses import dataclass
 
+from alignsolve.runtime.interruptible import late
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -45,4 +47,4 @@ class Clock:
     @property
     def is_up(self) -> bool:
         """Whether the deadline has passed."""
-        return time.monotonic() >= self.deadline
+        return late(self.deadline)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import Answer
 from alignsolve.solvers.generalised_assignment import program
 from alignsolve.solvers.generalised_assignment.best_known import BestKnown
@@ -106,13 +107,13 @@ class ExactSearch:
         # Restricted problems, one after the other.
         hopeless = self.is_hopeless()
         first = end if hopeless else end - (1.0 - self.parameters.restricted_share) * max(end - time.monotonic(), 0.0)
-        while self._has_many_open() and self.is_open() and time.monotonic() < first:
+        while self._has_many_open() and self.is_open() and not late(first):
             restriction = in_turn(*self.restrictions, self._in_vain)
             if restriction is None:
                 break
             self._decide(restriction, min(first, time.monotonic() + self.parameters.attempt_share * self.clock.seconds))
         # The integer program in the time that is left.
-        if self.is_open() and time.monotonic() < end and not hopeless:
+        if self.is_open() and not late(end) and not hopeless:
             self.solve_program(self.aim(), end)
 
     def is_hopeless(self) -> bool:

@@ -7,12 +7,13 @@ alignment of the pool.
 
 import math
 import threading
-import time
 from collections.abc import Callable
+from contextvars import copy_context
 
 import numpy as np
 
 from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.generalised_assignment.large_neighbourhood import LargeNeighbourhoodSearch
 from alignsolve.solvers.generalised_assignment.moves import Terms, empty_plan
@@ -101,14 +102,14 @@ class LocalSearch:
         """Make this number of descents, or stop at the deadline, at the goal (a cost), or once ``enough`` is set."""
         num_clients, num_experts = self.instance.shape
         slice_ = max(1, SLICE // (num_clients * num_experts))
-        while descents > 0 and time.monotonic() < deadline and self.value > goal:
+        while descents > 0 and not late(deadline) and self.value > goal:
             now = int(min(slice_, descents))
             if enough is not None and enough.is_set():
                 return
             search(self._terms, self._elite, self._plan, now)
             descents -= now
             for _ in range(self._walks_due() if self.descents >= FIRST else 0):
-                if math.isfinite(self.value) and self.value > goal and time.monotonic() < deadline:
+                if math.isfinite(self.value) and self.value > goal and not late(deadline):
                     self.walk()
 
     def _walks_due(self) -> int:
@@ -151,7 +152,8 @@ class LocalSearch:
 def run_beside(searches: list[LocalSearch], end: float, goal: float, work: Callable[[], None] | None) -> None:
     """Run each search in a thread of its own, until the end, its goal, or until the work, if any, is done."""
     enough = threading.Event()
-    workers = [threading.Thread(target=each.run, args=(math.inf, end, goal, enough)) for each in searches]
+    asked = (math.inf, end, goal, enough)
+    workers = [threading.Thread(target=copy_context().run, args=(each.run, *asked)) for each in searches]
     for worker in workers:
         worker.start()
     try:

@@ -16,11 +16,11 @@ Applications 52 (2012), for fixing by the same knapsacks.
 """
 
 import math
-import time
 
 import numpy as np
 
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.generalised_assignment.knapsacks import evaluate, forced, knapsacks, new_table, rigorous
 
@@ -71,7 +71,7 @@ class Multipliers:
             self.done, self._share, self._quiet, self._fresh = False, AGAIN, 0, True
             self._at = self.best.copy()
         for _ in range(most):
-            if self.done or time.monotonic() >= deadline:
+            if self.done or late(deadline):
                 return
             self._step(target)
 

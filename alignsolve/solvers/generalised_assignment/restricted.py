@@ -19,13 +19,13 @@ Mathematical Programming Computation 6 (2014), for the integer program of the pa
 
 import itertools
 import math
-import time
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solvers.generalised_assignment import program
 from alignsolve.solvers.generalised_assignment.instance import Instance
 from alignsolve.solvers.generalised_assignment.knapsacks import mix
@@ -143,7 +143,7 @@ class Restrictions:
             On the clock of :func:`time.monotonic`.
         """
         shares = self._shares(value, deadline)
-        while shares is not None and time.monotonic() < deadline:
+        while shares is not None and not late(deadline):
             rest = self._rest(shares, incumbent, aim, deadline)
             if rest is None or self.trees or rest.opened.sum() <= MOST_OPEN:
                 return rest
@@ -193,7 +193,7 @@ class Restrictions:
         if unmet == 0.0:
             return ignored
         for done in range(0, IGNORED + AVERAGED, AT_ONCE):
-            if time.monotonic() >= deadline:
+            if late(deadline):
                 return None
             mix(sacks, at, table, length / unmet, AT_ONCE, ignored if done < IGNORED else shares)
         return shares / AVERAGED

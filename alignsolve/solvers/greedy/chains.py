@@ -16,12 +16,12 @@ Sources: P. Morris, The breakout method for escaping from local minima, AAAI 199
 Ibaraki and F. Glover, INFORMS J. Computing 16 (2004), for ejection chains in generalised assignment.
 """
 
-import time
 from typing import Any
 
 import numpy as np
 
 from alignsolve.numerics import FloatArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import (
     FREE,
@@ -77,7 +77,7 @@ def repair_by_chains(state: State, unit: FloatArray, deadline: float) -> bool:
     banned = np.zeros(state.status.shape, dtype=np.int32)
     steps = max(1, SLICE_ENTRIES // max(1, n * num_experts + MOST_TRADES))
     step, waited, least = 0, 0, np.inf
-    while time.monotonic() < deadline:
+    while not late(deadline):
         step, waited, least = search(state, unit, weights, banned, step, steps, waited, least)
         recount(state)
         if total_violation(state, unit) == 0.0:

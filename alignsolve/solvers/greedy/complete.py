@@ -1,11 +1,10 @@
 """Completing the rows that greed left short of their own demands: each optimally, whatever load the experts get."""
 
-import time
-
 import numpy as np
 
 from alignsolve.numerics import IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.solvers.greedy.state import FIXED, HELD, SHUT, State, choose, recount
 from alignsolve.subproblem.dispatch import best_rows
 
@@ -20,7 +19,7 @@ def complete_rows(problem: AlignmentProblem, state: State, deadline: float) -> b
     """
     lacking = state.lacking
     for portion in np.array_split(lacking, min(ROUNDS, max(1, len(lacking)))):
-        if time.monotonic() > deadline:
+        if late(deadline):
             return False
         _complete(problem, state, portion)
     if len(lacking):

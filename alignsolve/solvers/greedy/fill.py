@@ -8,13 +8,13 @@ looking at any pair twice.
 
 import heapq
 import math
-import time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import FloatArray, IntArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.solvers.greedy.state import (
@@ -46,8 +46,8 @@ from alignsolve.solvers.greedy.state import (
 
 SMALL = 1 << 18
 """Pairs up to which one thread sorts."""
-AT_ONCE = 64
-"""Experts whose clients are sorted in one call."""
+AT_ONCE, FEWEST, PAIRS_AT_ONCE = 64, 8, 1 << 22
+"""Experts whose clients are sorted in one call: fewer where the pairs are many, but those of a cache line together."""
 
 
 def rank_clients(state: State, threads: int | None = 1, deadline: float = math.inf) -> npt.NDArray[np.int32]:
@@ -56,17 +56,18 @@ def rank_clients(state: State, threads: int | None = 1, deadline: float = math.i
     After the deadline no more are sorted, and the order is not complete.
     """
     order = np.empty(state.status.shape[::-1], dtype=np.int32)
+    at_once = min(AT_ONCE, max(FEWEST, PAIRS_AT_ONCE // max(1, order.shape[1])))
 
     def rank(first: int) -> None:
-        if time.monotonic() > deadline:
+        if late(deadline):
             return
-        some = np.s_[:, first : first + AT_ONCE]
+        some = np.s_[:, first : first + at_once]
         key = state.value[some] / state.weight[some] if state.weight.size else state.value[some]
         open_ = (state.status[some] == FREE) | (state.status[some] == HELD)
-        order[first : first + AT_ONCE] = _ascending(np.ascontiguousarray(np.where(open_, -key, np.inf).T))
+        order[first : first + at_once] = _ascending(np.ascontiguousarray(np.where(open_, -key, np.inf).T))
 
     small = state.status.size < SMALL
-    for _ in map_in_order(rank, range(0, len(order), AT_ONCE), 1 if small else threads):
+    for _ in map_in_order(rank, range(0, len(order), at_once), 1 if small else threads):
         pass
     return order
 

@@ -7,7 +7,6 @@ where every step costs a pass over all pairs.
 """
 
 import math
-import time
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel, present
 from alignsolve.solvers.greedy.chains import load_units, ranked, total_violation, violation
 from alignsolve.solvers.greedy.state import (
@@ -60,7 +60,7 @@ def mend_in_bulk(state: State, unit: FloatArray, deadline: float) -> None:
     left = total_violation(state, unit)
     while left > 0.0:
         for v in np.argsort(-_violations(state, unit), kind="stable"):
-            if time.monotonic() >= deadline:
+            if late(deadline):
                 return
             violated = violation(state, unit, v, state.loads[v])
             if violated == 0.0:

@@ -17,7 +17,6 @@ as many units as it has clients to move and room at its end.
 """
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ import numpy as np
 from alignsolve.certificate.witness import Witness, confirm
 from alignsolve.numerics import BoolArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
@@ -81,7 +81,7 @@ def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> 
         return None
     for forward in (True, False):
         for j in range(len(state.loads)):
-            while _wrong(state, j, forward) and time.monotonic() < deadline:
+            while _wrong(state, j, forward) and not late(deadline):
                 reached = _send(state, arcs, j, forward)
                 if reached is not None:
                     return confirm(problem, reached, "capacity" if forward else "demand")
@@ -122,7 +122,7 @@ def count_arcs(state: State, deadline: float = math.inf) -> IntArray | None:
     largest = max(int(state.rows[:, COUNT].max(initial=0)), 1) * num_experts
     step = max(1, LOOKS_AT_ONCE // largest)
     for first in range(0, n, step):
-        if time.monotonic() > deadline:
+        if late(deadline):
             return None
         _count_clients(state, arcs, first, min(first + step, n))
     return arcs

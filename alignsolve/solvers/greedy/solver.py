@@ -26,6 +26,7 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import ahead_of, last_answer
 from alignsolve.solvers.common.level_method import prices_by_level_method
@@ -165,7 +166,7 @@ def _answers(
     started = time.monotonic()
     found, prices = _Found(), warm_start.prices
     for ranking in _rankings(problem):
-        if time.monotonic() >= deadline:
+        if late(deadline):
             break
         alignment, witness = _construct(problem, rule, deadline, dense=ranking == "gain per use")
         if witness is not None:
@@ -205,7 +206,7 @@ def _rankings(problem: AlignmentProblem) -> list[str]:
 
 def _why_none(deadline: float) -> str:
     """Why there is no alignment, for the stats."""
-    if time.monotonic() >= deadline:
+    if late(deadline):
         return "the time limit came first"
     return "the repair found no way to meet the experts' bounds, which does not prove that there is none"
 

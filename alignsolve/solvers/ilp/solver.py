@@ -74,7 +74,8 @@ class Ilp:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve a problem; with a deadline, in a child process that can be stopped.
+        """Solve a problem; with a deadline, in a child process that can be stopped. CBC is always asked there: it is a
+        program, which is stopped together with the process that waits for it.
 
         The greedy answer is the first incumbent. Both back ends run on one thread.
         """
@@ -92,7 +93,7 @@ class Ilp:
                     deadline=deadline,
                 )
 
-            answer = last_answer(work, deadline)
+            answer = last_answer(work, deadline, deaf=self.backend == "cbc")
         return answer or Answer(stats={"backend": self.backend, "stopped": "time limit"})
 
     def prepare(self, problem: AlignmentProblem) -> None:

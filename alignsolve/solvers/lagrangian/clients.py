@@ -1,7 +1,6 @@
 """Clients under prices, in chunks: their choices and loads, on several threads, until a deadline."""
 
 import math
-import time
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +9,7 @@ import numpy as np
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.solvers.common.sample import Sample
 from alignsolve.subproblem.dispatch import Demand
@@ -95,7 +95,7 @@ class ClientChunks:
         starts = np.cumsum([0, *(block.num_clients for block in self.blocks)])
 
         def ask(at: int) -> tuple[float, FloatArray]:
-            if time.monotonic() >= self.deadline:
+            if late(self.deadline):
                 raise LateError
             out = None if chosen is None else chosen[starts[at] : starts[at + 1]]
             return self.demands[at].respond(prices, out)

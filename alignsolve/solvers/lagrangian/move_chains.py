@@ -15,12 +15,12 @@ Source: ejection chains, M. Yagiura, T. Ibaraki and F. Glover, INFORMS J. Comput
 cancels negative cycles of the residual graph.
 """
 
-import time
 from typing import Any
 
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import inner, kernel
 from alignsolve.solvers.greedy.state import LEAST, LOAD, MOST, State, drop, penalty, recount, take
 from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, no_arcs, offer
@@ -65,19 +65,19 @@ def make_chains(
     arcs = no_arcs(num_experts)
     made, weight = 0, WEIGHT
     rows = max(1, SCAN_ENTRIES // num_experts)
-    while time.monotonic() < deadline:
+    while not late(deadline):
         forget(arcs)
         # Step 1: list the clients.
         for start in range(0, n, rows):
             list_clients(state, prices, arcs, start, min(n, start + rows))
-            if time.monotonic() >= deadline:
+            if late(deadline):
                 return made
         before = made
         gains = np.empty((num_experts + 1, num_experts + 1))
         read_gains(state, arcs, gains)
         # Steps 2 and 3, until every start in a row has failed.
         idle, start = 0, 0
-        while idle <= num_experts and time.monotonic() < deadline:
+        while idle <= num_experts and not late(deadline):
             now, idle, start = chains(
                 state, prices, unit, arcs, gains, touched, weight * scale, TINY * scale, start, idle, SLICE
             )

@@ -7,7 +7,6 @@ Marquardt 1963). A step that raises the bound is not taken. A sample's curvature
 for any portion of them.
 """
 
-import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import kernel
 from alignsolve.solvers.common.level_method import DemandOracle
 from alignsolve.solvers.lagrangian.clients import ClientChunks
@@ -60,7 +60,7 @@ def curvature(clients: ClientChunks, prices: FloatArray, deadline: float) -> Flo
     # An expert without load does not respond, and tells nothing about the next one's probe.
     for j in np.flatnonzero(loads):
         for _ in range(PROBES):
-            if time.monotonic() >= deadline:
+            if late(deadline):
                 return None
             # Raise one price, and read off how the loads fall.
             probe = prices.copy()
@@ -105,7 +105,7 @@ class Descent:
         """Make steps until the promised fall is below this share of the bound; return the passes made."""
         for used in range(passes):
             here, promised = self.propose()
-            if promised <= settled * abs(self.bound) or time.monotonic() >= deadline:
+            if promised <= settled * abs(self.bound) or late(deadline):
                 return used
             total, loads = self.clients.respond(here)
             self.judge(here, total, loads, promised)

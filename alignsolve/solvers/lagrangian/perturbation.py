@@ -7,7 +7,6 @@
 This is iterated local search; step 2 repeats for as long as it helps.
 """
 
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.runtime.jit import kernel
 from alignsolve.solvers.greedy.state import (
     CAPACITY,
@@ -100,7 +100,7 @@ class Perturbation:
             hold(self.state, np.arange(self.problem.num_clients), start.to_dense(self.problem.num_experts))
         n = self.problem.num_clients
         share, vain, known = 0.05, 0, objective
-        while vain < rounds and time.monotonic() < self.deadline:
+        while vain < rounds and not late(self.deadline):
             number = int(np.clip(share * n, min(FEWEST, n), max(FEWEST, MOST_DISTURBED * n)))
             clients = np.sort(self.rng.choice(n, size=min(number, n), replace=False))
             before = self.state.status.copy()
@@ -138,7 +138,7 @@ class Perturbation:
         """Let clients choose within the room that the others leave; whether any did better."""
         better = 0
         for start in range(0, len(clients), ROWS):
-            if time.monotonic() >= self.deadline:
+            if late(self.deadline):
                 break
             better += choose_rows(self.state, clients[start : start + ROWS], 1e-12 * self.scale)
         return better > 0

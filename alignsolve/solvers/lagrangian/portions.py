@@ -22,6 +22,7 @@ import numpy as np
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.solvers.common.sample import MIX
 from alignsolve.solvers.common.warm_up import Kind, tiny_problems
 from alignsolve.solvers.lagrangian.clients import ClientChunks, LateError
@@ -69,7 +70,7 @@ def choose_in_portions(
             choice.choose(clients)
         for later in range(len(choice.portions) - 1, -1, -1):
             clients = np.sort(np.concatenate(choice.portions[later:]))
-            if time.monotonic() < deadline and choice.settle(clients, rng):
+            if not late(deadline) and choice.settle(clients, rng):
                 return Alignment.from_dense(choice.chosen)
     return None
 

@@ -34,6 +34,7 @@ import numpy as np
 from alignsolve.certificate.witness import from_direction
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.last_answer import last_answer
@@ -245,6 +246,6 @@ class _Search(IncumbentSearch):
 
     def _why_none(self) -> str:
         """Why there is no alignment, for the stats."""
-        if time.monotonic() >= self.deadline:
+        if late(self.deadline):
             return "the time limit came first"
         return "no chain of moves meets the experts' bounds, which does not prove that there is no alignment"

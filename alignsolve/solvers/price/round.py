@@ -10,12 +10,12 @@ The steps, with the files that take them:
 The round is final if it is *exact* (quanta were fine enough) and *valid* (no client outside the core wants a change).
 """
 
-import time
 from typing import Any
 
 import numpy as np
 
 from alignsolve.numerics import BoolArray, IntArray, RealArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solution import SolveError
 from alignsolve.solvers.price import augment as ssp
 from alignsolve.solvers.price import graph
@@ -79,7 +79,7 @@ class Round:
                 if not forgiving:
                     break
                 self.graph.excess[self.graph.counter[graph.CURSOR]] = 0
-            elif code != ssp.PAUSED or time.monotonic() > deadline:
+            elif code != ssp.PAUSED or late(deadline):
                 break
         self.stop = {ssp.DONE: Stop.DONE, ssp.DRIFTED: Stop.DRIFTED, ssp.STUCK: Stop.STUCK}.get(code, Stop.LATE)
         self.searches = int(self.graph.counter[graph.SEARCHES])

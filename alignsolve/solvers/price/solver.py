@@ -33,6 +33,7 @@ import numpy as np
 from alignsolve.certificate.witness import from_direction
 from alignsolve.data.watched import LateError
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.sample import Sample
 from alignsolve.solvers.common.warm_up import warm_up
@@ -202,7 +203,7 @@ class _Solution:
         slopes = self._scaled_slopes(sample)
         window, before = self._expected_drift(sample), prices
         for _ in range(SAMPLE_ROUNDS):
-            if time.monotonic() > self.deadline:
+            if late(self.deadline):
                 break
             ended = self._round(sample, slopes, prices, window, forgiving=True)
             prices = ended.prices
@@ -260,7 +261,7 @@ class _Solution:
                 if ended.took_everything:
                     return Answer(stats={"stopped": "neither an alignment nor a witness that there is none was found"})
                 window = 4 * ended.wider
-            if ended.stop is Stop.LATE or time.monotonic() > self.deadline:
+            if ended.stop is Stop.LATE or late(self.deadline):
                 return self._late(ended)
             self.most_moves *= 2
 

@@ -28,6 +28,7 @@ from alignsolve.certificate.witness import from_direction
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray
 from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.shortest_paths.bids import bid
 from alignsolve.solvers.shortest_paths.board import NONE, SEARCH, WANTED, Board
@@ -145,7 +146,7 @@ class _Placing:
         self.side = self.side.whole()
         step = max(1, PAIRS_AT_ONCE // num_columns)
         for first in range(0, num_rows, step):
-            if time.monotonic() > self.deadline:
+            if late(self.deadline):
                 return False
             list_rows(self.side.worth, self.board.price, self.board.lists, first, min(first + step, num_rows))
         return True
@@ -156,7 +157,7 @@ class _Placing:
         step = num_rows if self.deadline == math.inf else ROWS_AT_ONCE
         state, first = self.board.state, 0
         while first < num_rows:
-            if time.monotonic() > self.deadline:
+            if late(self.deadline):
                 return False
             row = settle(self.side.worth, self.board, first, min(first + step, num_rows))
             if row == NONE:

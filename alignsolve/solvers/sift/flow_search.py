@@ -8,6 +8,7 @@ import numpy as np
 
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.runtime.interruptible import late
 from alignsolve.solver import Progress, ProgressHook
 from alignsolve.solvers.sift.cost_scaling import WORK, begin_phase, run_phase, working_memory
 from alignsolve.solvers.sift.network import Terms
@@ -78,16 +79,16 @@ class FlowSearch(ABC):
     def _mend(self, net: Any, limit: float) -> bool:
         """Make the flow exactly optimal; False if the limit on the arcs looked at, or the deadline, comes first."""
         search = search_memory(len(self.potential))
-        done = late = False
-        while not done and not late and limit > 0:
+        done = stopped = False
+        while not done and not stopped and limit > 0:
             portion = int(min(limit, WORK))
             done = repair(net, self.potential, self._negligible(), search, portion)
-            late, limit = time.monotonic() > self.deadline, limit - portion
+            stopped, limit = late(self.deadline), limit - portion
         return done
 
     def look_at_clock(self) -> None:
         """Raise ``TimeUpError`` if the deadline has come."""
-        if time.monotonic() > self.deadline:
+        if late(self.deadline):
             raise TimeUpError
 
     def _tell(self) -> None:
