@@ -123,7 +123,8 @@ class Search(FlowSearch):
         self.network = Network(terms, clients, experts, (nobody, nobody))
         self.chosen = np.zeros(len(clients), dtype=np.bool_)
         self.potential = np.zeros(self.network.num_nodes)
-        self.telling = TELLING * (float(np.std(self.network.value)) or self.unit)
+        spread = float(np.std(self.network.value)) if len(clients) else 0.0
+        self.telling = TELLING * (spread or self.unit)
 
     def _estimate(self, prices: FloatArray, spare: IntArray, turns: int) -> None:
         """Estimate prices, and begin with the uncertain pairs and what both sides agree on."""

@@ -118,3 +118,11 @@ def test_bounds_far_beyond_all_clients_are_bounds_that_never_bind(penalty):
     assert found.objective == pytest.approx(solve(problem, "flow").objective, rel=1e-12)
     short = solve(AlignmentProblem(fitness, expert_demand=[1e12] + 19 * [0]), Sift(), throw=False)
     assert (short.status, short.witness.side) == (Status.INFEASIBLE, "demand")
+
+
+def test_without_an_open_pair_only_the_required_one_is_chosen():
+    """The fuzzer found a RuntimeWarning: the spread of no values was asked for."""
+    only = np.array([[True], [False]])
+    solution = solve(AlignmentProblem(np.zeros((2, 1), dtype=np.int8), eligible=only, required=only), "sift")
+    assert solution.status is Status.OPTIMAL
+    assert np.array_equal(solution.x, only)
