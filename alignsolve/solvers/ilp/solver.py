@@ -74,10 +74,10 @@ class Ilp:
         threads: int | None,
         progress: ProgressHook | None,
     ) -> Answer:
-        """Solve a problem; with a deadline, in a child process that can be stopped. CBC is always asked there: it is a
-        program, which is stopped together with the process that waits for it.
+        """Solve a problem; with a deadline, in a child process that can be stopped.
 
-        The greedy answer is the first incumbent. Both back ends run on one thread.
+        CBC is always asked there: it is a program, which is stopped together with the process that waits for it. The
+        greedy answer is the first incumbent. Both back ends run on one thread.
         """
         with tempfile.TemporaryDirectory(prefix="alignsolve-") as folder:
             settings = Settings(self.backend, self.gap, seed, self.msg, Path(folder))
