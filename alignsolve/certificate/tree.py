@@ -96,10 +96,10 @@ class ProofTree:
         nodes: list[tuple[Any, ...]] = []
         rows: list[FloatArray] = []
         for tree, own_clients, own_experts in zip(trees, clients, experts, strict=True):
-            leaf = tree.expert < 0
-            before = sum(len(prices) for prices in rows)
-            client = np.where(leaf, tree.client + before, own_clients[np.where(leaf, 0, tree.client)])
-            expert = np.where(leaf, tree.expert, own_experts[np.where(leaf, 0, tree.expert)])
+            branch = tree.expert >= 0
+            client, expert = tree.client + sum(len(prices) for prices in rows), tree.expert.copy()
+            client[branch] = own_clients[tree.client[branch]]
+            expert[branch] = own_experts[tree.expert[branch]]
             nodes.append((client, expert, tree.taken))
             rows.append(np.zeros((len(tree.prices), num_experts)))
             rows[-1][:, own_experts] = tree.prices

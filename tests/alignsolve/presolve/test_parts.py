@@ -14,6 +14,8 @@ from alignsolve import (
     Capabilities,
     ProblemClass,
     Progress,
+    Proof,
+    Status,
     WarmStart,
     Witness,
     solve,
@@ -312,3 +314,14 @@ def test_parts_are_simplified_in_their_turn():
     simpler = presolve(AlignmentProblem(np.arange(24.0).reshape(6, 4), **fields))
     assert simpler.told == ["falls apart into 2 parts"]
     assert [each.class_ for each in simpler.asked()[1:]] == [ProblemClass.CARDINALITY, ProblemClass.GENERAL]
+
+
+@pytest.mark.usefixtures("small_problems_are_presolved")
+def test_the_tree_of_a_part_without_an_alignment_is_one_of_the_whole():
+    """The fuzzer found an IndexError where experts are left that no client is near."""
+    problem = AlignmentProblem(
+        np.zeros((2, 2)), eligible=[[False, True], [True, False]], client_load=[[0.0, 0.05], [0.0, 0.0]],
+        expert_capacity=[0.0, 0.02], expert_demand=[0.0, 0.01],
+    )  # fmt: skip
+    solution = solve(problem, "branch", throw=False)
+    assert (solution.status, solution.proof) == (Status.INFEASIBLE, Proof.TREE)
