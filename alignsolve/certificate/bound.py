@@ -108,7 +108,11 @@ def _portions(problem: ProblemView) -> Iterator[ClientBlock]:
     """All clients in blocks; where each is a knapsack, in blocks so small that the deadline is looked at in time."""
     if problem.client_budget is None:
         return problem.blocks()
-    return (problem.block(first, first + KNAPSACKS) for first in range(0, problem.num_clients, KNAPSACKS))
+    return (
+        block.pick(slice(first, first + KNAPSACKS))
+        for block in problem.blocks()
+        for first in range(0, block.num_clients, KNAPSACKS)
+    )
 
 
 def _whole(values: FloatArray, sizes: FloatArray) -> bool:

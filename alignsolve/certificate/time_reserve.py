@@ -1,5 +1,6 @@
 """The part of a time limit that is kept back for checking the answer: the check counts against the limit too."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -8,7 +9,9 @@ import numpy as np
 from alignsolve.certificate.bound import adder
 from alignsolve.certificate.worth import sums_are_compiled
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.problem_view import ProblemView
+from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.threads import available_threads
 from alignsolve.subproblem.dispatch import row_engine
 
@@ -24,6 +27,8 @@ TO_STOP = 0.1
 LARGEST_SHARE = 0.25
 """Largest share of the limit that is kept back: an answer is worth more than a low bound, and clients that are not
 bounded by then are bounded more cheaply."""
+READS = 2
+"""Times that the check reads the fitness: for the objective, and for the bound."""
 
 
 def prepare_checks(problem: ProblemView) -> None:
@@ -48,23 +53,29 @@ def prepare_checks(problem: ProblemView) -> None:
         selected_sums(block, nobody.indptr, nobody.experts)
 
 
-def checking_seconds(problem: ProblemView, limit: float, threads: int | None) -> float:
-    """Estimate what checking an answer takes, from the first clients; at most a share of the limit."""
-    if problem.num_clients * problem.num_experts <= NEGLIGIBLE:
+def checking_seconds(problem: AlignmentProblem, limit: float, threads: int | None) -> float:
+    """Estimate what checking an answer takes, from the first clients; at most a share of the limit, and the reading.
+
+    Fitness that is read in blocks is read twice by the check, and without that an answer is worth nothing.
+    """
+    read_in_blocks = isinstance(problem.fitness, RowBlocks)
+    if problem.num_clients * problem.num_experts <= NEGLIGIBLE and not read_in_blocks:
         return 0.0
+    started = time.perf_counter()
+    block = next(problem.blocks())
+    reading = READS * (time.perf_counter() - started) * math.ceil(problem.num_clients / block.num_clients)
     knapsacks = problem.client_budget is not None
     engine, most = row_engine(problem), LARGEST_SHARE * limit
     shared = min(2, available_threads(threads)) if knapsacks else 1
-    started, timed, last = time.perf_counter(), 0, min(TIMED_KNAPSACKS, problem.num_clients)
-    if not knapsacks:
-        last = next(problem.blocks()).num_clients
+    started, timed = time.perf_counter(), 0
+    last = min(TIMED_KNAPSACKS, block.num_clients) if knapsacks else block.num_clients
     while timed < last:
         # One knapsack may take a second: so one at first, then twice as many, until the share is reached in any case.
         more = min(timed + 1, last - timed) if knapsacks else last
-        engine.optimise(problem.block(timed, timed + more), np.zeros(problem.num_experts))
+        engine.optimise(block.pick(slice(timed, timed + more)), np.zeros(problem.num_experts))
         timed += more
         spent = time.perf_counter() - started
         seconds = AS_MUCH_AGAIN * spent * problem.num_clients / (timed * shared)
         if AS_MUCH_AGAIN * spent >= most:
             break
-    return min(seconds + TO_STOP * knapsacks, most)
+    return min(seconds + TO_STOP * knapsacks, most) + reading * read_in_blocks

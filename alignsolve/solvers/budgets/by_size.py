@@ -47,7 +47,7 @@ def align_by_size(
     clients, experts = [], []
     for s in range(sizes.number):
         own = np.flatnonzero(sizes.of == s)
-        part = _part(problem, own)
+        part = _part(problem, value, own)
         flow = best_flow(part, np.ascontiguousarray(value[:, own]), numbers[:, s], prices[own], deadline)
         if flow.alignment is None:
             return None
@@ -56,8 +56,8 @@ def align_by_size(
     return Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), problem.num_clients)
 
 
-def _part(problem: AlignmentProblem, experts: IntArray) -> AlignmentProblem:
-    """The problem on some experts."""
+def _part(problem: AlignmentProblem, value: FloatArray, experts: IntArray) -> AlignmentProblem:
+    """The problem on some experts, with values for fitness."""
     fields = {
         name: getattr(problem, name)[experts]
         for name in ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty")
@@ -70,7 +70,7 @@ def _part(problem: AlignmentProblem, experts: IntArray) -> AlignmentProblem:
     # Values and budgets are replaced or dropped by the flow; here they must only fit.
     return changed(
         problem,
-        fitness=problem.fitness[:, experts],
+        fitness=value[:, experts],
         client_demand=np.zeros_like(problem.client_demand),
         required=None,
         previous=None,

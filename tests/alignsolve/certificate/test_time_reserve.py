@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, Answer, solve
+from alignsolve import AlignmentProblem, Answer, RowBlocks, solve
 from alignsolve.certificate.bound import bound
 from alignsolve.certificate.time_reserve import LARGEST_SHARE, checking_seconds
 from alignsolve.certificate.witness import contradiction
@@ -52,6 +52,32 @@ def test_what_is_kept_back_grows_with_the_problem_and_leaves_most_of_the_limit(f
     assert checking_seconds(small, 1.0, None) == 0.0
     assert checking_seconds(large, 1e9, None) > 0.0
     assert checking_seconds(large, 1e-9, None) <= LARGEST_SHARE * 1e-9
+
+
+def test_time_to_read_the_fitness_twice_is_kept_back_whatever_its_share():
+    fitness = np.random.default_rng(0).random((500, 8))
+
+    def read(start: int, stop: int) -> np.ndarray:
+        time.sleep(0.05)
+        return fitness[start:stop]
+
+    problem = AlignmentProblem(RowBlocks(fitness.shape, fitness.dtype, read), client_capacity=2)
+    assert 0.1 <= checking_seconds(problem, 0.01, None) < 5.0
+    assert checking_seconds(AlignmentProblem(fitness, client_capacity=2), 0.01, None) == 0.0
+
+
+def test_knapsacks_of_fitness_in_blocks_are_bounded_by_one_reading():
+    fitness, reads = np.random.default_rng(0).random((2000, 4)), []
+
+    def read(start: int, stop: int) -> np.ndarray:
+        reads.append((start, stop))
+        return fitness[start:stop]
+
+    paid = {"client_capacity": 2, "client_budget": np.full(2000, 1.5), "expert_cost": [0.5, 0.75, 1.0, 1.5]}
+    problem = AlignmentProblem(RowBlocks(fitness.shape, fitness.dtype, read), **paid)
+    reads.clear()
+    assert problem.bound(np.full(4, 0.1)) == AlignmentProblem(fitness, **paid).bound(np.full(4, 0.1))
+    assert reads == [(0, 2000)]
 
 
 def test_the_solver_is_told_a_deadline_before_the_limit_where_checking_takes_long():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, solve
+from alignsolve import AlignmentProblem, RowBlocks, solve
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import relative_gap
 from alignsolve.solvers.budgets import Budgets
@@ -211,3 +211,14 @@ def test_greed_finds_what_settling_does_not(monkeypatch):
     solution = solve(problem, "budgets")
     assert solution.stats["found_by"] == "greed"
     assert solution.gap <= 0.2
+
+
+def test_fitness_in_blocks_with_experts_of_several_sizes_has_the_answer_of_the_matrix():
+    """It ended in an AttributeError: columns of the fitness were asked for, and blocks have rows."""
+    fitness = np.random.default_rng(0).random((400, 16))
+    blocks = RowBlocks(fitness.shape, fitness.dtype, lambda start, stop: fitness[start:stop])
+    paid = {"client_capacity": 2, "expert_capacity": 60, "expert_cost": np.repeat([0.5, 1.0], 8)}
+    given = [AlignmentProblem(each, client_budget=[1.5] * 400, **paid) for each in (blocks, fitness)]
+    found = [solve(problem, "budgets") for problem in given]
+    assert found[0].objective == found[1].objective
+    assert found[0].gap <= 1e-2
