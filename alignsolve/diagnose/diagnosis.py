@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from alignsolve.certificate.judge import judge
-from alignsolve.certificate.witness import from_direction, named, row_reason
+from alignsolve.certificate.witness import from_direction, row_reason
+from alignsolve.data.names import named
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.cheapest import Attempt, Means, Priced, bounded_by, cheapest_repair
 from alignsolve.diagnose.notes import notes
@@ -237,7 +238,7 @@ def _reasons(solution: Solution) -> Iterator[str]:
         members = np.flatnonzero(witness.clients)
         yield from (row_reason(problem, int(i)) for i in members[:SHOWN])
         if len(members) > SHOWN:
-            yield f"in all {named(witness.clients, 'client')} contradict themselves"
+            yield f"in all {named(witness.clients, 'client', problem.client_names)} contradict themselves"
 
 
 SHOWN = 8
