@@ -62,7 +62,7 @@ def as_name(label: Any) -> Name:
     """
     if isinstance(label, str):
         return label.strip()
-    if label is None or label != label:  # noqa: PLR0124  (NaN of any library)
+    if label is None or type(label).__name__ in {"NAType", "NaTType"} or label != label:  # noqa: PLR0124  (NaN)
         return ""
     if isinstance(label, int | np.integer) and not isinstance(label, bool):
         return int(label)
