@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,14 @@ from alignsolve.data.alignment import as_alignment
 from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.features import Feature, ProblemClass
+from alignsolve.data.frames import library_of
 from alignsolve.data.labels import NAMES, matched
 from alignsolve.data.names import naming, read_names
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
 from alignsolve.numerics import FloatArray, IntArray, Number, RealArray
+from alignsolve.show.html import problem_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +104,12 @@ class AlignmentProblem:
     switching_cost: Any = 0.0
     client_names: Any = None
     expert_names: Any = None
+    library: ClassVar[str | None] = None
+    """The library of the data frame from which this problem was made, such as "polars"."""
 
     def __post_init__(self) -> None:
         """Broadcast and validate every field; after that each is an array of its full shape, or None."""
+        self._set("library", library_of(self.fitness))
         for field, array in matched(self.__dict__).items():
             self._set(field, array)
         fitness = validation.fitness(self.fitness)
@@ -374,6 +379,9 @@ class AlignmentProblem:
             overload_penalty=self.overload_penalty if overload is None else overload,
             shortfall_penalty=self.shortfall_penalty if shortfall is None else shortfall,
         )
+
+    def _repr_html_(self) -> str:
+        return problem_html(self)
 
     def __repr__(self) -> str:
         asked = ", ".join(sorted(self.features)) or "nothing but client capacities"

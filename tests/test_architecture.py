@@ -28,6 +28,7 @@ ROOMS = {
         "data",
         "subproblem",
         "certificate",
+        "show",
         "problem",
         "solver",
         "solution",

@@ -44,6 +44,11 @@ def is_frame(given: Any) -> bool:
     return columns is not None and not callable(columns) and not isinstance(given, np.ndarray)
 
 
+def library_of(given: Any) -> str | None:
+    """Return the name of the library of a data frame; None for what is none."""
+    return type(given).__module__.partition(".")[0] if is_frame(given) else None
+
+
 def read_labelled(field: str, given: Any, *, flat: bool = False) -> Labelled:
     """Read a labelled argument.
 

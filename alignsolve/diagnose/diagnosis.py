@@ -20,6 +20,7 @@ from alignsolve.diagnose.worth import Worth, solved_again, worth_of
 from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
+from alignsolve.show.html import lines_html
 from alignsolve.solution import Solution, Status, UnsupportedError
 from alignsolve.solver import Answer, Solver
 
@@ -87,6 +88,9 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return lines_html(f"{self.status}: {self.problem!r}", self.lines())
 
 
 def diagnose(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.csv_read import read_csv
+from alignsolve.data.frames import library_of
 from alignsolve.data.names import some
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.table import Table, read_table, refuse_empty_names, refuse_repeated
@@ -81,11 +82,13 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
     >>> problem.client_names, problem.expert_names, problem.fitness.tolist()
     (('Ann', 'Bob'), ('x', 'y'), [[3, 1], [2, 0]])
     """
-    return _Tables(
+    problem = _Tables(
         _read(pairs, "pairs", PAIR_COLUMNS),
         None if clients is None else _read(clients, "clients", CLIENT_COLUMNS),
         None if experts is None else _read(experts, "experts", EXPERT_COLUMNS),
     ).problem()
+    object.__setattr__(problem, "library", library_of(pairs))
+    return problem
 
 
 def _read(given: Any, source: str, known: Collection[str]) -> Table:
