@@ -46,8 +46,9 @@ ROOMS = {
         "aligner",
         "aligner_file",
         "policies",
-        "display",
+        "commands",
         "cli",
+        "__main__",
     ],
     "fedtrain": [
         "randomness",
