@@ -11,7 +11,7 @@ from rich.table import Table
 
 from alignsolve.certificate.verify import Claim, Verification
 from alignsolve.commands.bench import Run
-from alignsolve.data.names import called
+from alignsolve.data.names import label
 from alignsolve.diagnose import Diagnosis
 from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
@@ -57,8 +57,8 @@ def _client_table(solution: Solution) -> Table:
     table = _table("client", "experts")
     table.title = "alignment"
     for i, experts in enumerate(rows[:SHOWN_CLIENTS]):
-        names = [called(problem.expert_names, "", j).strip() for j in experts.tolist()]
-        table.add_row(called(problem.client_names, "", i).strip(), ", ".join(names) or "—")
+        names = [label(problem.expert_names, j) for j in experts.tolist()]
+        table.add_row(label(problem.client_names, i), ", ".join(names) or "—")
     if len(rows) > SHOWN_CLIENTS:
         table.caption = f"… and {len(rows) - SHOWN_CLIENTS} more clients (-o FILE.csv has all)"
     return table
@@ -83,7 +83,7 @@ def _expert_table(solution: Solution) -> Table:
         demand, capacity = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
         price = "" if solution.prices is None else f"{solution.prices[j]:.6g}"
         load = f"{loads[j]:.12g}"
-        name = called(problem.expert_names, "", j).strip()
+        name = label(problem.expert_names, j)
         table.add_row(name, f"{demand:.12g}", load, f"{capacity:.12g}", price, _position(loads[j], demand, capacity))
     if problem.num_experts > SHOWN:
         table.caption = f"… and {problem.num_experts - SHOWN} more experts (--json lists all)"

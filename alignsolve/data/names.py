@@ -33,7 +33,7 @@ def read_names(field: str, given: Any, count: int) -> Names | None:
     Raises
     ------
     ValueError
-        If there are more or fewer, a name is empty, or two have one name.
+        If there are more or fewer, a name is empty or no text of Unicode, or two have one name.
     """
     if given is None:
         return None
@@ -47,6 +47,10 @@ def read_names(field: str, given: Any, count: int) -> Names | None:
     if empty is not None:
         raise ValueError(f"{field}: the name of {whose} {empty} is empty; give every {whose} a name")
     texts = list(map(str, names))
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{field}: {error.object[error.start]!r} in a name is no character of Unicode") from None
     if len(set(texts)) < count:
         first: dict[str, int] = {}
         for k, text in enumerate(texts):
@@ -80,9 +84,14 @@ def some(labels: Sequence[Any]) -> str:
     return ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")
 
 
+def label(names: Names | None, k: int) -> str:
+    """Return the name of one member, or its number where there are no names."""
+    return str(int(k)) if names is None else shown(names[k])
+
+
 def called(names: Names | None, what: str, k: int) -> str:
     """Return the words for one member: ``client Ann``, or ``client 3`` where there are no names."""
-    return f"{what} {int(k) if names is None else shown(names[k])}"
+    return f"{what} {label(names, k)}"
 
 
 def named(mask: npt.NDArray[np.bool_], what: str, names: Names | None = None) -> str:
@@ -92,7 +101,7 @@ def named(mask: npt.NDArray[np.bool_], what: str, names: Names | None = None) ->
         return f"no {what}"
     if len(members) == 1:
         return called(names, what, members[0])
-    listed = ", ".join(str(k) if names is None else shown(names[k]) for k in members[:LISTED].tolist())
+    listed = ", ".join(label(names, k) for k in members[:LISTED].tolist())
     more = f", … ({len(members)} in all)" if len(members) > LISTED else ""
     return f"{what}s {listed}{more}"
 

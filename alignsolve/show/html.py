@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.data.names import called
+from alignsolve.data.names import label
 
 SHOWN = 12
 """Most rows of a table."""
@@ -28,7 +28,7 @@ def sentence(text: str) -> str:
 def problem_html(problem: Any) -> str:
     """A problem: what it is, and the bounds of its experts."""
     rows = [
-        (called(problem.expert_names, "", j).strip(), f"{problem.expert_demand[j]:.6g}", _most(problem, j))
+        (label(problem.expert_names, j), f"{problem.expert_demand[j]:.6g}", _most(problem, j))
         for j in range(min(problem.num_experts, SHOWN))
     ]
     return sentence(repr(problem)) + table(("expert", "demand", "capacity"), rows, _more(problem))
@@ -42,7 +42,7 @@ def solution_html(solution: Any) -> str:
         return told
     rows = [
         (
-            called(problem.expert_names, "", j).strip(),
+            label(problem.expert_names, j),
             f"{problem.expert_demand[j]:.6g}",
             f"{loads[j]:.12g}",
             _most(problem, j),

@@ -1,7 +1,8 @@
 """Why one client got its experts, and who almost got one expert: told by prices, and true by the bound they prove.
 
 Under prices, every client has a best choice of its own. If a client must take an expert that is not in it, its choice
-loses something. No alignment in which it has that expert is worth more than the bound less this loss.
+loses something. No alignment in which it has that expert is worth more than the bound of these prices less this loss.
+Where prices leave a gap between this bound and the objective, what they say of one more place includes the gap.
 """
 
 import difflib
@@ -13,7 +14,7 @@ import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.names import Names, called
-from alignsolve.numerics import BoolArray, FloatArray
+from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, relative_gap
 from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.reduced_fitness import reduced_fitness
 
@@ -83,7 +84,8 @@ def _wish(solution: Any, block: ClientBlock, prices: FloatArray, k: int, expert:
     lost = float(_lost(block, prices, np.array([k]))[0])
     if np.isinf(lost):
         return f"{wish}; this client's own limits leave no choice that has it"
-    most = f"no alignment in which it has {expert} is worth more than {solution.bound - lost:.12g}"
+    reached = min(float(solution.bound), float(solution.problem.bound(prices)) - lost)
+    most = f"no alignment in which it has {expert} is worth more than {reached:.12g}"
     if lost <= 0.0:
         return f"{wish}; at these prices it would lose nothing by it: only ties, or the experts' limits, decide"
     return (
@@ -123,14 +125,29 @@ def expert_lines(solution: Any, j: int) -> Iterator[str]:
     if solution.prices is None:
         yield "no prices are known, so nothing more can be said"
         return
-    price = float(solution.prices[j])
-    if price > 0:
-        yield f"its price is {price:.6g}: one more unit of its capacity is worth at most that"
-    elif price < 0 < least:
-        yield f"its price is {price:.6g}: one unit less of its demand is worth at most {-price:.6g}"
-    else:
-        yield f"its price is {price:.6g}: neither more capacity nor less demand is worth anything"
+    yield _place_worth(solution, float(solution.prices[j]), least)
     yield from _almost(solution, j, holders)
+
+
+def _place_worth(solution: Any, price: float, demand: float) -> str:
+    """Tell what one more place is worth: the price, and the gap that the prices leave."""
+    objective, bound = float(solution.objective), float(solution.problem.bound(solution.prices))
+    gap = 0.0 if _is_closed(bound, objective) else bound - objective
+    told = f"its price is {price:.6g}"
+    if gap > 0.0:
+        told += f", and the prices leave a gap of {gap:.6g}"
+    if price > 0:
+        return f"{told}: one more unit of its capacity is worth at most {price + gap:.6g}"
+    if price < 0 < demand:
+        return f"{told}: one unit less of its demand is worth at most {gap - price:.6g}"
+    if gap > 0.0:
+        return f"{told}: neither more capacity nor less demand is worth more than that gap"
+    return f"{told}: neither more capacity nor less demand is worth anything"
+
+
+def _is_closed(bound: float, objective: float) -> bool:
+    """Whether a bound differs from the objective by rounding alone."""
+    return relative_gap(bound, objective) <= OPTIMALITY
 
 
 def _almost(solution: Any, j: int, holders: Any) -> Iterator[str]:

@@ -83,6 +83,7 @@ def test_resources_are_matched_by_their_names():
         (["Ann", ""], "the name of client 1 is empty"),
         (["Ann", float("nan")], "the name of client 1 is empty"),
         ("Ann", "must be a list of names"),
+        (["Ann", "\ud800"], "in a name is no character of Unicode"),
     ],
 )
 def test_names_that_cannot_be_names_are_refused(names, told):

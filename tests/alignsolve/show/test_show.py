@@ -3,6 +3,7 @@
 import csv
 import importlib
 import itertools
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.sparse import csr_array
 
 from alignsolve import AlignmentProblem, diagnose, problem_from_tables, solve
 from tests import oracle
-from tests.strategies import cardinality_problems
+from tests.strategies import problems
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
@@ -106,7 +107,7 @@ def test_a_client_is_explained():
 def test_an_expert_is_explained():
     told = solve(SMALL).explain(expert="x")
     assert "expert x carries a load of 1 of at most 1, at least 0\nits clients: client Ann" in told
-    assert "its price is 1: one more unit of its capacity is worth at most that" in told
+    assert "its price is 1: one more unit of its capacity is worth at most 1" in told
     assert told.endswith("  client Bob: 0")
     demanded = solve(AlignmentProblem([[5.0, 2.0], [4.0, 1.0]], expert_demand=[0, 1]))
     assert "one unit less of its demand is worth at most 3" in demanded.explain(expert=1)
@@ -127,7 +128,7 @@ def test_whom_nobody_knows_cannot_be_explained(given, told):
         solve(AlignmentProblem([[1.0]])).explain(client=1)
 
 
-@given(problem=cardinality_problems(max_clients=3, max_experts=3))
+@given(problem=problems(max_clients=3, max_experts=3))
 def test_no_alignment_with_the_wished_for_expert_is_worth_more_than_is_told(problem):
     solution = solve(problem, throw=False)
     if solution.assigned is None:
@@ -143,6 +144,21 @@ def test_no_alignment_with_the_wished_for_expert_is_worth_more_than_is_told(prob
         with_it = [each for each in itertools.product(*rows) if oracle.feasible(problem, each)]
         reached = max((float(oracle.objective(problem, each)) for each in with_it), default=-np.inf)
         assert reached <= most + 1e-6 * max(1.0, abs(most))
+
+
+@given(problem=problems(max_clients=3, max_experts=3))
+def test_one_more_place_is_worth_no_more_than_is_told(problem):
+    solution = solve(problem, throw=False)
+    if solution.assigned is None or solution.prices is None:
+        return
+    for j in range(problem.num_experts):
+        told = next((line for line in solution.explain(expert=j).splitlines() if "unit of its capacity" in line), None)
+        if told is None:
+            continue
+        more = problem.expert_capacity.copy()
+        more[j] += 1
+        gained = solve(replace(problem, expert_capacity=more)).bound - solution.objective
+        assert gained <= float(told.split("at most ")[1]) * (1 + 1e-5) + 1e-6 * max(1.0, abs(solution.objective))
 
 
 def test_four_pictures_have_names_on_their_axes(tmp_path):
