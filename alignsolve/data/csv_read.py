@@ -128,11 +128,11 @@ class _Reader:
         first = self.line + 1
         plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
         plain = plain if plain.endswith(b"\n") and not plain.endswith(b"\n\n") else plain.rstrip(b"\n") + b"\n"
-        count = plain.count(b"\n")
+        count = int(np.count_nonzero(np.frombuffer(plain, dtype=np.uint8) == ord("\n")))
         self.line += count if len(plain) == len(block) else block.count(b"\n") + (not block.endswith(b"\n"))
-        text = self._decoded(block, first)
         if len(plain) >= LARGE and self._scanned(plain, count, first):
             return
+        text = self._decoded(block, first)
         if self._is_even(plain):
             width = len(self.header)
             cells = plain.decode().replace("\n", self.separator).split(self.separator)
@@ -159,9 +159,7 @@ class _Reader:
             return False
         lines = np.arange(first, first + len(found.codes))
         for k, name in enumerate(self.texts):
-            begins, ends = found.first[k].T.tolist()
-            labels = [block[begin:end].decode() for begin, end in zip(begins, ends, strict=True)]
-            self.texts[name].add_numbered(found.codes[:, k], labels)
+            self.texts[name].add_numbered(found.codes[:, k], self._labels(block, found.first[k], first))
         for k, name in enumerate(self.numbers):
             digits, places = found.digits[:, k], found.places[:, k]
             left = np.flatnonzero(places == LEFT)
@@ -173,11 +171,20 @@ class _Reader:
             if rounded.any():
                 values[rounded] = digits[rounded].astype(np.float64)
             for row in left.tolist():
-                rest = block[found.begins[row, k] : block.index(b"\n", found.begins[row, k])].decode()
+                rest = block[found.begins[row, k] : block.index(b"\n", found.begins[row, k])].decode(errors="replace")
                 values[row] = self._as_number(name, rest.partition(self.separator)[0], int(lines[row]))
             self.numbers[name].append(values)
         self.lines.append(lines)
         return True
+
+    def _labels(self, block: bytes, places: IntArray, first: int) -> list[str]:
+        """Return the texts of cells, given by begin and end; refuse what is not UTF-8."""
+        begins, ends = places.T.tolist()
+        try:
+            return [block[begin:end].decode() for begin, end in zip(begins, ends, strict=True)]
+        except UnicodeDecodeError:
+            self._decoded(block, first)
+            raise
 
     def _is_even(self, block: bytes) -> bool:
         """Whether all lines have as many cells as the header, and none is quoted."""

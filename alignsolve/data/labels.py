@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.frames import is_labelled, read_labelled
-from alignsolve.data.names import as_name, some
+from alignsolve.data.names import as_names, some
 
 NAMES = ("client_names", "expert_names")
 CLIENTS, EXPERTS, GROUPS, RESOURCES = "clients", "experts", "groups", "resources"
@@ -55,16 +55,16 @@ def matched(fields: dict[str, Any]) -> dict[str, Any]:
         If the labels are not those of the fitness; with some of both, and what to do.
     """
     found: dict[str, Any] = {}
+    labelled = [field for field, given in fields.items() if field not in NAMES and is_labelled(given)]
+    if not labelled:
+        return found
     known: dict[str, list[Any] | None] = {
-        axis: None if fields.get(name) is None else list(map(as_name, fields[name]))
+        axis: None if fields.get(name) is None else as_names(fields[name])
         for axis, name in zip((CLIENTS, EXPERTS), NAMES, strict=True)
     }
-    if is_labelled(fields["fitness"]):
+    if "fitness" in labelled:
         found["fitness"] = _fitness(fields, known, found)
-    for field, given in fields.items():
-        if field not in ("fitness", *NAMES) and is_labelled(given):
-            found[field] = _in_order(field, given, fields, known)
-    return found
+    return found | {field: _in_order(field, fields[field], fields, known) for field in labelled if field != "fitness"}
 
 
 def _fitness(fields: dict[str, Any], known: dict[str, list[Any] | None], found: dict[str, Any]) -> npt.NDArray[Any]:
@@ -75,7 +75,7 @@ def _fitness(fields: dict[str, Any], known: dict[str, list[Any] | None], found: 
         if labels is None:
             continue
         if known[kind] is None:
-            known[kind], found[name] = list(map(as_name, labels)), labels
+            known[kind], found[name] = as_names(labels), labels
             continue
         values = _taken("fitness", values, axis, labels, known[kind], f"the {name}")
     return values
@@ -90,7 +90,7 @@ def _in_order(field: str, given: Any, fields: dict[str, Any], known: dict[str, l
             continue
         wanted = known.get(kind)
         if kind == RESOURCES and wanted is None and field == "client_budget":
-            known[RESOURCES] = list(map(as_name, labels))
+            known[RESOURCES] = as_names(labels)
             continue
         values = _taken(field, values, axis, labels, wanted, "those of the fitness")
     return values
@@ -118,7 +118,7 @@ def _taken(
     ValueError
         If the labels are not the wanted ones, each once; with some of both.
     """
-    own = list(map(as_name, labels))
+    own = as_names(labels)
     place = {label: k for k, label in enumerate(own)}
     if wanted is not None and len(place) == len(own) == len(wanted) and all(label in place for label in wanted):
         return values.take([place[label] for label in wanted], axis=axis)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.frames import is_frame, narwhals_frame
-from alignsolve.data.names import Name, as_name, shown
+from alignsolve.data.names import Name, as_name, as_names, shown
 from alignsolve.numerics import IntArray, RealArray
 
 
@@ -100,7 +100,7 @@ class Numbering:
     def column(self) -> NameColumn:
         """Return the column; cells that differ only by spaces around them are one name."""
         codes = np.concatenate(self.parts) if self.parts else np.zeros(0, dtype=np.int64)
-        labels = list(map(as_name, self.codes))
+        labels = as_names(self.codes)
         if len(set(labels)) == len(labels):
             return NameColumn(codes, labels)
         distinct = {label: k for k, label in enumerate(dict.fromkeys(labels))}
@@ -194,13 +194,19 @@ def refuse_empty_names(table: Table, column: str) -> None:
         raise ValueError(f"{table.place(row, column)}: the name is empty; write a name, or remove the line")
 
 
-def refuse_repeated(table: Table, keys: npt.NDArray[np.int64], what: tuple[str, ...]) -> None:
-    """Raise for two rows with one key; ``what`` are the columns that make the key."""
+def sorted_once(table: Table, keys: npt.NDArray[np.int64], what: tuple[str, ...]) -> IntArray:
+    """Return the order of the rows by their keys, (num_rows,); ``what`` are the columns that make a key.
+
+    Raises
+    ------
+    ValueError
+        If two rows have one key; with both places.
+    """
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     same = np.flatnonzero(ordered[1:] == ordered[:-1])
     if not len(same):
-        return
+        return order
     place = same[np.argmin(order[same + 1])]
     first, second = int(order[place]), int(order[place + 1])
     words = ", ".join(f"{name} {shown(table.names(name).labels[table.names(name).codes[first]])}" for name in what)

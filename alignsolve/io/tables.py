@@ -18,7 +18,7 @@ from alignsolve.data.csv_read import read_csv
 from alignsolve.data.frames import library_of
 from alignsolve.data.names import some
 from alignsolve.data.stored import StoredPairs
-from alignsolve.data.table import Table, read_table, refuse_empty_names, refuse_repeated
+from alignsolve.data.table import Table, read_table, refuse_empty_names, sorted_once
 from alignsolve.io.table_columns import (
     CLIENT_COLUMNS,
     EXPERT_COLUMNS,
@@ -114,7 +114,7 @@ class _Tables:
         self.client_names, self.client = _numbered(pairs, clients, "client")
         self.expert_names, self.expert = _numbered(pairs, experts, "expert")
         self.shape = (len(self.client_names), len(self.expert_names))
-        refuse_repeated(pairs, self.client * max(1, self.shape[1]) + self.expert, ("client", "expert"))
+        self.order = sorted_once(pairs, self.client * max(1, self.shape[1]) + self.expert, ("client", "expert"))
 
     def problem(self) -> AlignmentProblem:
         """Build the problem."""
@@ -133,11 +133,10 @@ class _Tables:
             if listed < n * e:
                 fields["eligible"] = self._full(np.ones(listed, dtype=np.bool_))
         else:
-            order = np.lexsort((self.expert, self.client))
             indptr = np.zeros(n + 1, dtype=np.int64)
             np.cumsum(np.bincount(self.client, minlength=n), out=indptr[1:])
-            experts = self.expert[order].astype(np.int32)
-            fields |= self._pair_fields(lambda values: StoredPairs(self.shape, indptr, experts, values[order]))
+            experts = self.expert[self.order].astype(np.int32)
+            fields |= self._pair_fields(lambda values: StoredPairs(self.shape, indptr, experts, values[self.order]))
         return AlignmentProblem(**fields)
 
     def _full(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -259,7 +258,7 @@ def _numbered(pairs: Table, side: Table | None, what: str) -> tuple[list[Any], I
     if side is None:
         return labels, codes
     own = side.names(what)
-    refuse_repeated(side, own.codes, (what,))
+    sorted_once(side, own.codes, (what,))
     number = {label: k for k, label in enumerate(own.labels)}
     place = np.array([number.get(label, -1) for label in labels], dtype=np.int64)
     if (place < 0).any():

@@ -66,6 +66,7 @@ WRONG = {
     "a cell too many": (PLAIN.replace(b"0.5", b"0,5"), "line 2: there are 4 cells, the header has 3; if numbers have"),
     "a cell too few": (PLAIN.replace(b"y,", b""), "line 3: there are 2 cells, the header has 3"),
     "latin-1": (PLAIN.replace(b"Bob", b"B\xf6b"), "line 3: byte 0xf6 is not UTF-8; save the file as 'CSV UTF-8'"),
+    "latin-1 number": (PLAIN.replace(b"2", b"2\xf6"), "line 3"),
     "latin-1 header": (b"client,f\xfc\n", "line 1: byte 0xfc is not UTF-8"),
     "utf-16": ("client,fitness\n".encode("utf-16"), "is UTF-16; save it as 'CSV UTF-8'"),
     "an open quote": (PLAIN + b'"Eve,x,1\n', "line 4: this is no CSV"),
