@@ -19,6 +19,8 @@ EXACT = 1 << 53
 """Whole numbers up to this one are exact floats; so are powers of ten up to the 22nd."""
 MOST_DIGITS = 18
 """Digits that a whole number of 64 bits holds in any case."""
+OFFSET, PRIME, LOW = 2166136261, 16777619, (1 << 32) - 1
+"""FNV-1a with 32 bits, in arithmetic of 64 bits: no product is too large."""
 SLOTS = 1 << 10
 """Slots of a hash table at first."""
 LEFT = -1
@@ -69,7 +71,7 @@ def scan(block: bytes, rows: int, separator: str, is_name: list[bool]) -> Scanne
     begins = np.empty((rows, numbers), np.int32)
     table = np.empty((names, max(SLOTS, 1 << (2 * rows).bit_length())), dtype=np.int32)
     table[:, :SLOTS] = -1
-    mixed = np.empty((names, rows), dtype=np.uint64)
+    mixed = np.empty((names, rows), dtype=np.int64)
     sizes = np.zeros((names, 2), dtype=np.int64)
     sizes[:, 1] = SLOTS
     even = _scan(
@@ -91,9 +93,9 @@ def _scan(
         for column in range(len(is_name)):
             begin = at
             if is_name[column]:
-                value = np.uint64(14695981039346656037)
+                value = OFFSET
                 while data[at] != separator and data[at] != 10:
-                    value = (value ^ np.uint64(data[at])) * np.uint64(1099511628211)
+                    value = ((value ^ int(data[at])) * PRIME) & LOW
                     at += 1
                 codes[row, name] = _code(data, begin, at, value, name, table, mixed, sizes, first)
                 name += 1
@@ -112,14 +114,14 @@ def _code(
     data: Any, begin: int, end: int, value: Any, name: int, table: Any, mixed: Any, sizes: Any, first: Any
 ) -> Any:
     """Find a name in the hash table, or put it there; ``sizes`` are the number of names and of slots in use."""
-    value ^= value >> np.uint64(32)
-    mask = np.uint64(sizes[name, 1] - 1)
+    value ^= value >> 15
+    mask = sizes[name, 1] - 1
     slot = value & mask
     while table[name, slot] >= 0:
         known = table[name, slot]
         if mixed[name, known] == value and _same(data, first[name, known, 0], first[name, known, 1], begin, end):
             return np.int64(known)
-        slot = (slot + np.uint64(1)) & mask
+        slot = (slot + 1) & mask
     code = sizes[name, 0]
     table[name, slot], mixed[name, code] = code, value
     first[name, code, 0], first[name, code, 1] = begin, end
@@ -144,13 +146,13 @@ def _same(data: Any, start: int, stop: int, begin: int, end: int) -> bool:
 def _grow(name: int, table: Any, mixed: Any, sizes: Any) -> None:
     """Double the slots in use, so that a table of few names stays in the cache."""
     sizes[name, 1] *= 2
-    mask = np.uint64(sizes[name, 1] - 1)
+    mask = sizes[name, 1] - 1
     for slot in range(sizes[name, 1]):
         table[name, slot] = -1
     for code in range(sizes[name, 0]):
         free = mixed[name, code] & mask
         while table[name, free] >= 0:
-            free = (free + np.uint64(1)) & mask
+            free = (free + 1) & mask
         table[name, free] = code
 
 
@@ -166,7 +168,8 @@ def _number(data: Any, at: int, separator: int, digits: Any, places: Any, row: i
     while data[at] != separator and data[at] != 10:
         byte = data[at]
         if 48 <= byte <= 57:
-            whole = whole * 10 + int(byte) - 48
+            if seen < MOST_DIGITS:
+                whole = whole * 10 + int(byte) - 48
             seen += 1
         elif byte in (46, 44) and point < 0:
             point = at

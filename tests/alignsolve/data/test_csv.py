@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from alignsolve.data import csv_read
 from alignsolve.data.csv_read import CsvError, read_csv
 
+pytestmark = pytest.mark.kernels
 NAMES = ("client", "expert")
 PLAIN = b"client,expert,fitness\nAnn,x,0.5\nBob,y,2\n"
 
