@@ -15,7 +15,7 @@ from alignsolve.subproblem.reduced_fitness import reduced_fitness
 
 NAMED = 30
 """Most experts, or clients, with a name on an axis."""
-BLUE, ORANGE, GREY = "#2f6db3", "#b35a00", "#9aa4ae"
+BLUE, LIGHT, ORANGE, GREY = "#2f6db3", "#a9c6e8", "#a34700", "#9aa4ae"
 
 
 def figure_of(solution: Any) -> Any:
@@ -65,14 +65,15 @@ def _experts(axes: Any, solution: Any) -> None:
 
 def _draw_loads(axes: Any, solution: Any) -> None:
     problem, place = solution.problem, np.arange(solution.problem.num_experts)
-    axes.bar(place, solution.loads, color=BLUE, label="load")
+    axes.bar(place, solution.loads, color=LIGHT, label="load")
     most = np.where(np.isfinite(problem.expert_capacity), problem.expert_capacity, np.nan)
-    axes.scatter(place, most, marker="_", s=120, color=ORANGE, label="capacity")
+    axes.scatter(place, most, marker="_", s=160, linewidth=2.5, color=ORANGE, label="capacity")
     demand = np.where(problem.expert_demand > 0, problem.expert_demand, np.nan)
-    axes.scatter(place, demand, marker="_", s=120, color="black", label="demand")
+    axes.scatter(place, demand, marker="_", s=160, linewidth=2.5, color="black", label="demand")
     axes.set_title("Loads and bounds of the experts")
     axes.set_ylabel("load")
-    axes.legend()
+    axes.set_ylim(0.0, 1.2 * max(1.0, float(np.nanmax([*solution.loads, *most, *demand], initial=0.0))))
+    axes.legend(loc="upper center", ncols=3, frameon=False)
     _experts(axes, solution)
 
 
@@ -96,6 +97,7 @@ def _draw_alignment(axes: Any, solution: Any) -> None:
     axes.set_title("Alignment")
     _experts(axes, solution)
     _names(axes.yaxis, problem.client_names, problem.num_clients, "client")
+    axes.tick_params(axis="y", labelsize=7)
 
 
 def _draw_margins(axes: Any, solution: Any) -> None:

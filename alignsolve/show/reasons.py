@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.data.names import Names, called
+from alignsolve.data.names import Names, called, named
 from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, relative_gap
 from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.reduced_fitness import reduced_fitness
@@ -60,7 +60,7 @@ def client_lines(solution: Any, i: int) -> Iterator[str]:
     prices = np.zeros(problem.num_experts) if solution.prices is None else solution.prices
     reduced = reduced_fitness(block, prices)[0].astype(np.float64)
     held = np.isin(experts, taken) & able
-    names = ", ".join(called(problem.expert_names, "expert", j) for j in taken.tolist()) or "no expert"
+    names = named(np.isin(np.arange(problem.num_experts), taken), "expert", problem.expert_names)
     yield f"{client} has {names}; it is eligible for {int(able.sum())} and may have {int(block.capacity[0])}"
     columns = np.flatnonzero(able)
     for k in columns[np.argsort(-reduced[columns], kind="stable")][:SHOWN].tolist():
@@ -121,7 +121,7 @@ def expert_lines(solution: Any, j: int) -> Iterator[str]:
     limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"
     yield f"{expert} carries a load of {solution.loads[j]:.12g} {limit}, at least {least:.6g}"
     holders = solution.assigned.clients()[solution.assigned.experts == j]
-    yield "its clients: " + (_some(problem.client_names, holders) or "none")
+    yield "it has " + named(np.isin(np.arange(problem.num_clients), holders), "client", problem.client_names)
     if solution.prices is None:
         yield "no prices are known, so nothing more can be said"
         return
@@ -172,9 +172,3 @@ def _almost(solution: Any, j: int, holders: Any) -> Iterator[str]:
         return
     yield "closest to it are, with what they would lose at these prices:"
     yield from (f"  {called(problem.client_names, 'client', i)}: {lost[i]:.6g}" for i in near.tolist())
-
-
-def _some(names: Names | None, members: Any) -> str:
-    """The first few clients, and how many there are."""
-    listed = ", ".join(called(names, "client", i) for i in members[:SHOWN].tolist())
-    return listed + (f", … ({len(members)} in all)" if len(members) > SHOWN else "")

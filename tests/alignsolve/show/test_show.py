@@ -106,7 +106,7 @@ def test_a_client_is_explained():
 
 def test_an_expert_is_explained():
     told = solve(SMALL).explain(expert="x")
-    assert "expert x carries a load of 1 of at most 1, at least 0\nits clients: client Ann" in told
+    assert "expert x carries a load of 1 of at most 1, at least 0\nit has client Ann" in told
     assert "its price is 1: one more unit of its capacity is worth at most 1" in told
     assert told.endswith("  client Bob: 0")
     demanded = solve(AlignmentProblem([[5.0, 2.0], [4.0, 1.0]], expert_demand=[0, 1]))
