@@ -37,6 +37,7 @@ from alignsolve.estimate import (
 )
 from alignsolve.estimate.aligner_state import AlignerState
 from alignsolve.front import SOLVERS, solve
+from alignsolve.io.tables import problem_from_tables
 from alignsolve.layers import LayeredProblem, LayerSolution, join_layers
 from alignsolve.policies import POLICIES, Parts
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
@@ -101,6 +102,7 @@ __all__ = [
     "diagnose",
     "join_layers",
     "load_state",
+    "problem_from_tables",
     "save_state",
     "solve",
 ]

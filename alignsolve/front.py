@@ -4,6 +4,7 @@ It finds the solver by its name, simplifies the problem, refuses what the solver
 check, and lets :func:`alignsolve.certificate.judge.judge` decide what is known of the problem as given.
 """
 
+import difflib
 import importlib
 import math
 import time
@@ -258,7 +259,9 @@ def resolve(solver: str | Solver, *, gap: float = 0.0, proof: Wanted = "any") ->
     """Find a solver by name, or take it as it is; ``gap`` and ``proof`` reach the solvers that have such parameters."""
     if isinstance(solver, str):
         if solver not in SOLVERS:
-            raise ValueError(f"unknown solver {solver!r}; there are: {', '.join(sorted(SOLVERS))}")
+            near = difflib.get_close_matches(solver, SOLVERS, n=1)
+            hint = f"did you mean {near[0]!r}? There" if near else "there"
+            raise ValueError(f"unknown solver {solver!r}; {hint} are: {', '.join(sorted(SOLVERS))}")
         module, _, attribute = SOLVERS[solver].partition(":")
         call: Any = getattr(importlib.import_module(module), attribute)()
         name = solver

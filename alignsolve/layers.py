@@ -15,6 +15,7 @@ import numpy.typing as npt
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.data.names import Name
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Solution
@@ -202,6 +203,8 @@ def join_layers(
         fields[field] = _side_by_side(layers, field)
     if any(layer.has_switching_costs for layer in layers):
         fields["switching_cost"] = np.concatenate([layer.switching_cost for layer in layers], axis=1)
+    fields["client_names"] = next((layer.client_names for layer in layers if layer.client_names is not None), None)
+    fields["expert_names"] = _expert_names(layers)
     if client_budget is not None or expert_costs is not None:
         fields["client_budget"] = client_budget
         fields["expert_cost"] = None if expert_costs is None else _costs(layers, expert_costs, client_budget)
@@ -212,11 +215,14 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
     """Refuse layers with different clients, or with groups or budgets of their own: joining needs both."""
     if not layers:
         raise ValueError("layers is empty; give at least one problem")
+    named: AlignmentProblem | None = None
     for k, layer in enumerate(layers):
         if not isinstance(layer, AlignmentProblem):
             raise TypeError(f"layer {k} must be an AlignmentProblem, not {type(layer).__name__}")
         if layer.num_clients != layers[0].num_clients:
             raise ValueError(f"layer {k} has {layer.num_clients} clients, layer 0 has {layers[0].num_clients}")
+        if layer.client_names is not None and (named := named or layer).client_names != layer.client_names:
+            raise ValueError(f"layer {k} names its clients otherwise than a layer before it; give all the same order")
         if layer.num_experts == 0:
             raise ValueError(f"layer {k} has no experts")
         if layer.stored is not None:
@@ -227,6 +233,17 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
             raise ValueError(f"layer {k} has an expert_group of its own; a layer is one group")
         if layer.client_budget is not None:
             raise ValueError(f"layer {k} has a client_budget of its own; give client_budget and expert_costs for all")
+
+
+def _expert_names(layers: tuple[AlignmentProblem, ...]) -> tuple[Name, ...] | None:
+    """Return the names of all layers' experts; with their layers where a name occurs in several, or is missing."""
+    if all(layer.expert_names is None for layer in layers):
+        return None
+    names = [layer.expert_names or tuple(range(layer.num_experts)) for layer in layers]
+    joined = [name for own in names for name in own]
+    if None not in [layer.expert_names for layer in layers] and len(set(map(str, joined))) == len(joined):
+        return tuple(joined)
+    return tuple(f"{name} (layer {k})" for k, own in enumerate(names) for name in own)
 
 
 def _side_by_side(layers: tuple[AlignmentProblem, ...], field: str) -> Any:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,37 +15,15 @@ from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
 from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
 from alignsolve.data.expert_bounds import ExpertBounds
-from alignsolve.data.labels import matched
+from alignsolve.data.features import Feature, ProblemClass
+from alignsolve.data.frames import library_of
+from alignsolve.data.labels import NAMES, matched
+from alignsolve.data.names import naming, read_names
 from alignsolve.data.rows import client_block, distinct, whole_or_infinite
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
 from alignsolve.numerics import FloatArray, IntArray, Number, RealArray
-
-
-class ProblemClass(StrEnum):
-    """What kind of optimisation problem an alignment is."""
-
-    CARDINALITY = "cardinality"
-    """Unit loads, no budgets: a min-cost flow; expert prices prove optimality."""
-    GENERAL = "general"
-    """Weighted loads or budgets: NP-hard; prices give a bound."""
-
-
-class Feature(StrEnum):
-    """A part of a problem that not every solver can handle."""
-
-    FRACTIONAL_VALUES = "fractional values"
-    ELIGIBILITY = "eligibility"
-    REQUIRED_PAIRS = "required pairs"
-    CLIENT_DEMANDS = "client demands"
-    GROUPS = "groups"
-    HARD_EXPERT_CAPACITIES = "hard expert capacities"
-    HARD_EXPERT_DEMANDS = "hard expert demands"
-    SOFT_BOUNDS = "soft bounds"
-    SWITCHING_COSTS = "switching costs"
-    WEIGHTED_LOADS = "weighted loads"
-    BUDGETS = "budgets"
-    SPARSE = "stored pairs"
+from alignsolve.show.html import problem_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +66,10 @@ class AlignmentProblem:
         (num_clients, num_experts) bools: experts that the client holds already. None: it holds none.
     switching_cost
         Scalar, (num_experts,) or (num_clients, num_experts): fitness lost by an expert that the client must fetch.
+    client_names, expert_names
+        A name for each client and each expert, texts or whole numbers, for messages and tables; None: numbers. The
+        index and the columns of a data frame of fitness are the names. A frame without an index has them in the column
+        ``client``, or in the only one that holds no numbers.
 
     Raises
     ------
@@ -121,12 +102,24 @@ class AlignmentProblem:
     shortfall_penalty: Any = None
     previous: Any = None
     switching_cost: Any = 0.0
+    client_names: Any = None
+    expert_names: Any = None
+    library: ClassVar[str | None] = None
+    """The library of the data frame from which this problem was made, such as "polars"."""
 
     def __post_init__(self) -> None:
         """Broadcast and validate every field; after that each is an array of its full shape, or None."""
+        self._set("library", library_of(self.fitness))
         for field, array in matched(self.__dict__).items():
             self._set(field, array)
-        self._set("fitness", validation.fitness(self.fitness))
+        fitness = validation.fitness(self.fitness)
+        for field, count in zip(NAMES, fitness.shape, strict=True):
+            self._set(field, read_names(field, getattr(self, field), count))
+        with naming(self.client_names, self.expert_names):
+            self._validate(fitness)
+
+    def _validate(self, fitness: Any) -> None:
+        self._set("fitness", fitness)
         n, e = self.shape
         clients, experts, pairs = ("num_clients",), ("num_experts",), ("num_clients", "num_experts")
         for field in ("client_capacity", "client_demand"):
@@ -387,9 +380,15 @@ class AlignmentProblem:
             shortfall_penalty=self.shortfall_penalty if shortfall is None else shortfall,
         )
 
+    def _repr_html_(self) -> str:
+        return problem_html(self)
+
     def __repr__(self) -> str:
         asked = ", ".join(sorted(self.features)) or "nothing but client capacities"
         return f"AlignmentProblem({self.num_clients} clients x {self.num_experts} experts, {self.class_}: {asked})"
 
 
-FIELDS = tuple(field.name for field in fields(AlignmentProblem))
+FIELDS = tuple(field.name for field in fields(AlignmentProblem) if field.name not in NAMES)
+"""The arguments that hold numbers: all but the names."""
+
+__all__ = ["FIELDS", "AlignmentProblem", "Feature", "ProblemClass"]

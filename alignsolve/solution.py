@@ -1,6 +1,7 @@
 """Solution: a checked answer, and the errors that are raised when there is none."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,7 @@ from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, FloatArray, Number, relative_gap
 from alignsolve.problem import AlignmentProblem
+from alignsolve.show import html, pairs, plot, reasons
 
 
 class Status(StrEnum):
@@ -96,8 +98,41 @@ class Solution:
             return math.inf
         return relative_gap(self.bound, self.objective)
 
-    def explain(self) -> str:
-        """Tell in a sentence what is known, and why."""
+    def explain(self, *, client: Any = None, expert: Any = None) -> str:
+        """Tell what is known, and why; or why one client got its experts, or who got one expert.
+
+        Parameters
+        ----------
+        client
+            A client's name, or its number: its experts, their reduced fitness, what the one that it might have wished
+            for would have cost, and what would change it.
+        expert
+            An expert's name, or its number: its clients, what one more place is worth, and who almost got it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such client or expert.
+
+        Examples
+        --------
+        >>> from alignsolve import AlignmentProblem, solve
+        >>> names = {"client_names": ["Ann", "Bob"], "expert_names": ["x", "y"]}
+        >>> solution = solve(AlignmentProblem([[6, 1], [4, 3]], expert_capacity=1, **names))
+        >>> print(solution.explain(client="Ann"))
+        client Ann has expert x; it is eligible for 2 and may have 1
+          expert x: fitness 6, price 1, reduced fitness 5 (has it)
+          expert y: fitness 1, price 0, reduced fitness 1
+        of the others, expert y has the highest fitness, 1; at these prices it would lose 4 by it, so no alignment in\
+ which it has expert y is worth more than 5; it would change from a fitness of 5 on
+        """
+        problem = self.problem
+        if client is not None:
+            i = reasons.member(problem.client_names, "client", client, problem.num_clients)
+            return "\n".join(reasons.client_lines(self, i))
+        if expert is not None:
+            j = reasons.member(problem.expert_names, "expert", expert, problem.num_experts)
+            return "\n".join(reasons.expert_lines(self, j))
         if self.status is Status.INFEASIBLE:
             if self.tree is not None:
                 return f"infeasible: no alignment is in any of {self._cases()}"
@@ -115,6 +150,55 @@ class Solution:
         assert self.tree is not None
         cases, prices = self.tree.num_leaves, len(self.tree.prices)
         return f"{cases} case{'s' * (cases != 1)} with {prices} set{'s' * (prices != 1)} of prices"
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return the selected pairs as a data frame with the columns client, expert and fitness.
+
+        Parameters
+        ----------
+        library
+            "pandas", "polars" or "pyarrow"; None: that of the frame from which the problem was made, else pandas.
+
+        Raises
+        ------
+        ValueError
+            If there is no alignment.
+        ImportError
+            If the library is not installed; all but pandas need the extra ``[tables]`` too.
+        """
+        return pairs.frame_of(self, library or self.problem.library)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the selected pairs to a CSV file: client, expert, fitness. It replaces an existing file.
+
+        Raises
+        ------
+        ValueError
+            If there is no alignment.
+        OSError
+            If the file cannot be written.
+        """
+        pairs.write_csv(pairs.columns_of(self), path)
+
+    def plot(self) -> Any:
+        """Draw loads with their bounds, prices, the alignment, and the margins of the clients' choices.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; ``figure.savefig(path)`` writes it.
+
+        Raises
+        ------
+        ValueError
+            If there is no alignment.
+        ImportError
+            If matplotlib is not installed; the extra ``[plot]`` brings it.
+        """
+        return plot.figure_of(self)
+
+    def _repr_html_(self) -> str:
+        return html.solution_html(self)
 
     def __repr__(self) -> str:
         return f"Solution({self.explain()}, proof {self.proof}, {self.runtime:.3g} s)"

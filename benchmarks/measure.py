@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from alignsolve.commands.turns import LeftRaceError, take_turns
 from benchmarks.case import Case
 from benchmarks.machine import ROOT
 from benchmarks.trial import Trial
@@ -34,12 +35,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", "")])}
 
 
-class LeftRaceError(Exception):
-    """A contender's process ended or was killed; ``trial`` holds the reason."""
-
-    def __init__(self, trial: Trial) -> None:
-        super().__init__(trial.reason)
-        self.trial = trial
+def _left(trial: Trial) -> LeftRaceError[Trial]:
+    """The error of a contender whose process ended or was killed."""
+    return LeftRaceError(trial, trial.reason)
 
 
 class Runner:
@@ -83,7 +81,7 @@ class Runner:
 
     def _must_be_ready(self, reply: dict[str, Any]) -> None:
         if reply["outcome"] != "ready":
-            raise LeftRaceError(Trial(**reply))
+            raise _left(Trial(**reply))
 
     def _ask(self, command: dict[str, Any], limit: float) -> dict[str, Any]:
         assert self.process.stdin is not None
@@ -92,14 +90,14 @@ class Runner:
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise LeftRaceError(self._crash()) from None
+            raise _left(self._crash()) from None
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             if not selector.select(limit):
-                raise LeftRaceError(Trial("timeout", f"killed after {limit:g} s ({command['do']})"))
+                raise _left(Trial("timeout", f"killed after {limit:g} s ({command['do']})"))
         line = self.process.stdout.readline()
         if not line:
-            raise LeftRaceError(self._crash())
+            raise _left(self._crash())
         reply: dict[str, Any] = json.loads(line)
         return reply
 
@@ -138,29 +136,8 @@ def race(
     once_from
         Seconds from which on one attempt is enough: its contender gets no further repeats.
     """
-    runners: dict[str, Runner] = {}
-    try:
-        for name in contenders:
-            if not missing.get(name):
-                continue
-            runners[name] = Runner(name, case, timeout=timeout, time_limit=time_limit)
-            try:
-                runners[name].prepare()
-            except LeftRaceError as left:
-                runners.pop(name).close()
-                yield name, missing[name][0], left.trial
-        for round_, repeat in enumerate(sorted({repeat for repeats in missing.values() for repeat in repeats})):
-            order = list(runners) if round_ % 2 == 0 else list(runners)[::-1]
-            for name in order:
-                if repeat not in missing[name]:
-                    continue
-                try:
-                    trial = runners[name].attempt()
-                except LeftRaceError as left:
-                    trial = left.trial
-                if trial.outcome in GONE or trial.total_seconds >= once_from:
-                    runners.pop(name).close()
-                yield name, repeat, trial
-    finally:
-        for runner in runners.values():
-            runner.close()
+
+    def enter(name: str) -> Runner:
+        return Runner(name, case, timeout=timeout, time_limit=time_limit)
+
+    yield from take_turns(contenders, missing, enter, gone=GONE, once_from=once_from)

@@ -28,6 +28,7 @@ ROOMS = {
         "data",
         "subproblem",
         "certificate",
+        "show",
         "problem",
         "solver",
         "solution",
@@ -45,8 +46,9 @@ ROOMS = {
         "aligner",
         "aligner_file",
         "policies",
-        "display",
+        "commands",
         "cli",
+        "__main__",
     ],
     "fedtrain": [
         "randomness",

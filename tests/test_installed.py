@@ -5,6 +5,7 @@ each Python. So commands run compiled on the newest Python, and all else as plai
 step of docs/releasing.md.
 """
 
+import csv
 import json
 import shutil
 import tomllib
@@ -33,13 +34,17 @@ KEPT_RUN = ROOT / "tests" / "fedtrain" / "results" / "kept_run" / "finished"
 TRAIN = "error: {} needs torch, sklearn, safetensors, matplotlib, PIL, tomli_w, which the extra [train] brings: "
 COMMANDS = {
     "alignsolve": {
+        "example": [([], 0, "client,expert,fitness"), (["--folder", "."], 0, "now: alignsolve solve pairs.csv")],
         "solve": [
+            (["pairs.csv", "--clients", "clients.csv", "--experts", "experts.csv"], 0, "phone-01"),
             (["possible.npz", "-o", "found.json"], 0, "OPTIMAL"),
             (["impossible.json"], 20, "infeasible"),
             (["absent.npz"], 2, "absent.npz"),
         ],
         "verify": [(["possible.npz", "found.json"], 0, "everything holds")],
         "diagnose": [(["possible.npz"], 0, "at capacity"), (["impossible.json"], 20, "lower the demand of expert")],
+        "convert": [(["pairs.csv", "pairs.npz"], 0, "24 clients x 6 experts")],
+        "bench": [(["possible.npz", "--solver", "price", "--repeats", "1"], 0, "OPTIMAL")],
         "solvers": [([], 0, "lagrangian")],
     },
     "fedtrain": {
@@ -80,6 +85,7 @@ def test_nothing_that_an_extra_brings_is_there(bare):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert {"alignsolve", "scipy"} <= packages
     assert not packages & {"torch", "scikit-learn", "matplotlib", "transformers", "flwr", "nvflare", "pytest"}
+    assert not packages & {"narwhals", "pandas", "polars", "pyarrow"}
     assert set(extras) >= {"train", "hf", "flower", "nvflare"}
 
 
@@ -107,6 +113,18 @@ def test_every_command_answers_in_words_and_codes(bare, tmp_path):
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "<style>" in report  # it is made from files that are no Python
     assert "<script" in report
+
+
+@pytest.mark.slow
+def test_two_commands_lead_from_the_wheel_to_a_named_answer(bare, tmp_path):
+    settings = {} if bare.folder.name == NEWEST else PLAIN
+    made = bare.ask("alignsolve", "example", **settings)
+    (tmp_path / "pairs.csv").write_text(made.stdout, encoding="utf-8")
+    done = bare.ask("alignsolve", "solve", "pairs.csv", "-o", "alignment.csv", cwd=tmp_path, **settings)
+    assert (made.returncode, done.returncode, done.stderr) == (0, 0, "")
+    with (tmp_path / "alignment.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert (len(rows), rows[0]["client"], rows[0]["expert"]) == (24, "phone-01", "travel")
 
 
 @pytest.mark.slow

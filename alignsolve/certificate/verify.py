@@ -11,6 +11,8 @@ from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Side, Witness
 from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.labels import NAMES
+from alignsolve.data.names import Names
 from alignsolve.numerics import CANCELLATION, MAX_FLOAT, OPTIMALITY, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.interruptible import interruptible
@@ -38,6 +40,8 @@ class Claim:
         Who found it.
     tree
         The proof by cases, unchecked; None if there is none.
+    client_names, expert_names
+        The names in the order of the claim; None if it has none.
     """
 
     shape: tuple[int, int]
@@ -51,6 +55,8 @@ class Claim:
     witness_experts: IntArray | None = None
     solver: str = ""
     tree: ProofTree | None = None
+    client_names: Names | None = None
+    expert_names: Names | None = None
 
     @classmethod
     def of(cls, solution: Solution) -> "Claim":
@@ -68,6 +74,8 @@ class Claim:
             witness_experts=None if witness is None else np.flatnonzero(witness.experts),
             solver=str(solution.stats.get("solver", "")),
             tree=solution.tree,
+            client_names=solution.problem.client_names,
+            expert_names=solution.problem.expert_names,
         )
 
 
@@ -101,10 +109,15 @@ def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
     Raises
     ------
     ValueError
-        If the claim is about a problem of another shape.
+        If the claim is about a problem of another shape, or with other names.
     """
     if claim.shape != problem.shape:
         raise ValueError(f"the claim is about {_size(claim.shape)}, the problem has {_size(problem.shape)}")
+    for what in NAMES:
+        own, claimed = getattr(problem, what), getattr(claim, what)
+        if own is not None and claimed is not None and own != claimed:
+            at = next(k for k in range(len(own)) if own[k] != claimed[k])
+            raise ValueError(f"{what} differ: number {at} is {claimed[at]!r} in the claim, {own[at]!r} in the problem")
     return interruptible(lambda: _verified(problem, claim))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.names import Names, called
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import BoolArray, IntArray, RealArray, slack
 
@@ -17,20 +18,25 @@ def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
     for block in problem.blocks():
         indptr = alignment.indptr[block.start : block.stop + 1]
         experts = alignment.experts[indptr[0] : indptr[-1]]
-        found += [text for text in _row_violations(block, np.diff(indptr), experts) if text]
+        told = _row_violations(block, np.diff(indptr), experts, problem.client_names, problem.expert_names)
+        found += [text for text in told if text]
     loads, bounds = loads_of(problem, alignment), problem.experts
     over = bounds.overloads(loads)
     if over.any():
         j = int(over.argmax())
-        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its capacity is {bounds.capacity[j]:.12g}")
+        expert = called(problem.expert_names, "expert", j)
+        found.append(f"{expert} carries a load of {loads[j]:.12g}, its capacity is {bounds.capacity[j]:.12g}")
     short = bounds.shortfalls(loads)
     if short.any():
         j = int(short.argmax())
-        found.append(f"expert {j} carries a load of {loads[j]:.12g}, its demand is {bounds.demand[j]:.12g}")
+        expert = called(problem.expert_names, "expert", j)
+        found.append(f"{expert} carries a load of {loads[j]:.12g}, its demand is {bounds.demand[j]:.12g}")
     return found
 
 
-def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> Iterator[str]:
+def _row_violations(
+    block: ClientBlock, count: IntArray, experts: IntArray, clients: Names | None, known: Names | None
+) -> Iterator[str]:
     """Tell, for each kind of row constraint, the worst client of the block that breaks it; (n,) experts of each."""
     n = block.num_clients
     about_pairs = (block.allowed, block.required, block.group, block.budget)
@@ -39,31 +45,32 @@ def _row_violations(block: ClientBlock, count: IntArray, experts: IntArray) -> I
     if block.allowed is not None:
         barred = np.flatnonzero(~_allowed(block.allowed, rows, columns))
         if len(barred):
-            i, j = block.start + rows[barred[0]], experts[barred[0]]
-            yield f"client {i} is assigned expert {j}, for which it is not eligible"
+            client = called(clients, "client", block.start + rows[barred[0]])
+            expert = called(known, "expert", experts[barred[0]])
+            yield f"{client} is assigned {expert}, for which it is not eligible"
     if block.required is not None:
         lacking = block.required.copy()
         lacking[rows[columns >= 0], columns[columns >= 0]] = False
         if lacking.any():
             i, j = np.argwhere(lacking)[0]
             j = j if block.experts is None else block.experts[i, j]
-            yield f"client {block.start + i} lacks expert {j}, which is required"
-    yield _worst_client(block, count - block.capacity, count, block.capacity, "experts, its capacity is")
-    yield _worst_client(block, block.demand - count, count, block.demand, "experts, its demand is")
+            yield f"{called(clients, 'client', block.start + i)} lacks {called(known, 'expert', j)}, which is required"
+    yield _worst_client(block, clients, count - block.capacity, count, block.capacity, "experts, its capacity is")
+    yield _worst_client(block, clients, block.demand - count, count, block.demand, "experts, its demand is")
     if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
         num_groups = block.group_capacity.shape[1]
         inside = np.bincount(rows * num_groups + block.group[experts], minlength=n * num_groups).reshape(n, num_groups)
         over, short = inside - block.group_capacity, block.group_demand - inside
         for g in np.flatnonzero(((over > 0) | (short > 0)).any(axis=0)):
             most, least, has = block.group_capacity[:, g], block.group_demand[:, g], inside[:, g]
-            yield _worst_client(block, over[:, g], has, most, f"experts of group {g}, its capacity there is")
-            yield _worst_client(block, short[:, g], has, least, f"experts of group {g}, its demand there is")
+            yield _worst_client(block, clients, over[:, g], has, most, f"experts of group {g}, its capacity there is")
+            yield _worst_client(block, clients, short[:, g], has, least, f"experts of group {g}, its demand there is")
     if block.budget is not None and block.cost is not None:
         for r in range(block.budget.shape[1]):
             spent = np.bincount(rows, weights=block.cost[rows, experts, r], minlength=n).astype(np.float64)
             budget = block.budget[:, r]
             excess = np.where(spent - budget > slack(budget, spent), spent - budget, 0.0)
-            yield _worst_client(block, excess, spent, budget, f"of resource {r}, its budget is")
+            yield _worst_client(block, clients, excess, spent, budget, f"of resource {r}, its budget is")
 
 
 def _allowed(allowed: BoolArray, rows: IntArray, columns: IntArray) -> BoolArray:
@@ -75,6 +82,7 @@ def _allowed(allowed: BoolArray, rows: IntArray, columns: IntArray) -> BoolArray
 
 def _worst_client(
     block: ClientBlock,
+    clients: Names | None,
     excess: RealArray,
     has: RealArray,
     limit: RealArray,
@@ -83,4 +91,4 @@ def _worst_client(
     i = int(excess.argmax())
     if excess[i] <= 0:
         return ""
-    return f"client {block.start + i} has {has[i]:.12g} {text} {limit[i]:.12g}"
+    return f"{called(clients, 'client', block.start + i)} has {has[i]:.12g} {text} {limit[i]:.12g}"

@@ -7,12 +7,12 @@ import numpy as np
 
 from alignsolve.certificate.supply import most_for
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.names import called, named
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.data.validation import unspread
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 
 Side = Literal["demand", "capacity", "row"]
-NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,8 @@ class Witness:
 
     def explain(self, problem: ProblemView) -> str:
         """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
-        clients, experts = named(self.clients, "client"), named(self.experts, "expert")
+        clients = named(self.clients, "client", problem.client_names)
+        experts = named(self.experts, "expert", problem.expert_names)
         if self.side == "row":
             others = "" if self.clients.sum() == 1 else f"; in all {clients} contradict themselves"
             return row_reason(problem, int(np.argmax(self.clients))) + others
@@ -60,16 +61,6 @@ class Witness:
             f"{experts} can take a load of at most {room:.12g}{together}; {clients} must put at least "
             f"{room + self.missing:.12g} there: {self.missing:.12g} too much"
         )
-
-
-def named(mask: BoolArray, what: str) -> str:
-    """Name the members of a set: the first few, and how many there are."""
-    members = np.flatnonzero(mask)
-    if len(members) == 1:
-        return f"{what} {members[0]}"
-    listed = ", ".join(map(str, members[:NAMED]))
-    more = f", … ({len(members)} in all)" if len(members) > NAMED else ""
-    return f"{what}s {listed}{more}" if len(members) else f"no {what}"
 
 
 def contradiction(problem: ProblemView) -> Witness | None:
@@ -187,35 +178,37 @@ def row_reason(problem: ProblemView, i: int) -> str:
     """Tell in words why client i has no choice that meets its own bounds."""
     block = problem.block(i, i + 1)
     capacity, demand = int(block.capacity[0]), int(block.demand[0])
+    client = called(problem.client_names, "client", i)
     eligible = _marked(problem, block, block.allowed, missing=True)
     required = _marked(problem, block, block.required, missing=False)
     if demand > capacity:
-        return f"client {i} demands {demand} experts, its capacity is {capacity}"
+        return f"{client} demands {demand} experts, its capacity is {capacity}"
     if (required & ~eligible).any():
-        return f"client {i} requires expert {int(np.argmax(required & ~eligible))}, for which it is not eligible"
+        expert = called(problem.expert_names, "expert", int(np.argmax(required & ~eligible)))
+        return f"{client} requires {expert}, for which it is not eligible"
     if required.sum() > capacity:
-        return f"client {i} requires {required.sum()} experts, its capacity is {capacity}"
+        return f"{client} requires {required.sum()} experts, its capacity is {capacity}"
     if eligible.sum() < demand:
-        return f"client {i} demands {demand} experts, it is eligible for {eligible.sum()}"
+        return f"{client} demands {demand} experts, it is eligible for {eligible.sum()}"
     if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
         for g, (most, least) in enumerate(zip(block.group_capacity[0], block.group_demand[0], strict=True)):
             members = block.group == g
             wanted, able = max(least, (required & members).sum()), min(most, (eligible & members).sum())
             if wanted > able:
-                return f"client {i} needs {wanted} experts of group {g}, it can take {able}"
+                return f"{client} needs {wanted} experts of group {g}, it can take {able}"
         least_total = sum(
             max(int(least), int((required & (block.group == g)).sum())) for g, least in enumerate(block.group_demand[0])
         )
         if least_total > capacity:
-            return f"client {i} needs {least_total} experts over its groups, its capacity is {capacity}"
+            return f"{client} needs {least_total} experts over its groups, its capacity is {capacity}"
         able_total = sum(
             min(int(most), int((eligible & (block.group == g)).sum())) for g, most in enumerate(block.group_capacity[0])
         )
         if able_total < demand:
-            return f"client {i} demands {demand} experts, its groups admit {able_total}"
+            return f"{client} demands {demand} experts, its groups admit {able_total}"
     if block.budget is not None and block.cost is not None:
-        return _budget_reason(i, demand, block.budget[0], block.cost[0], eligible, required)
-    return f"client {i} has no choice that meets all its bounds together"
+        return _budget_reason(client, demand, block.budget[0], block.cost[0], eligible, required)
+    return f"{client} has no choice that meets all its bounds together"
 
 
 def _marked(problem: ProblemView, block: ClientBlock, flags: BoolArray | None, *, missing: bool) -> BoolArray:
@@ -230,21 +223,21 @@ def _marked(problem: ProblemView, block: ClientBlock, flags: BoolArray | None, *
 
 
 def _budget_reason(
-    i: int, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
+    client: str, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
 ) -> str:
     """Tell which budget a client cannot keep, and why; budgets that only clash together are listed."""
     for r, limit in enumerate(budget):
         spent = float(cost[required, r].sum())
         if spent - limit > FEASIBILITY * max(limit, spent):
-            return f"client {i} requires experts that cost {spent:.12g} of resource {r}, its budget is {limit:.12g}"
+            return f"{client} requires experts that cost {spent:.12g} of resource {r}, its budget is {limit:.12g}"
         cheapest = np.sort(cost[eligible & ~required, r])[: max(demand - int(required.sum()), 0)]
         spent += float(cheapest.sum())
         if spent - limit > FEASIBILITY * max(limit, spent):
             return (
-                f"client {i} demands {demand} experts, which cost at least {spent:.12g} of resource {r}, "
+                f"{client} demands {demand} experts, which cost at least {spent:.12g} of resource {r}, "
                 f"its budget is {limit:.12g}"
             )
-    return f"client {i} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
+    return f"{client} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
 
 
 def confirm(problem: ProblemView, experts: BoolArray, side: Side) -> Witness | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.names import called
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import FloatArray, IntArray, Number, is_proven, total
 from alignsolve.runtime.threads import map_in_order
@@ -61,8 +62,9 @@ def _selected_totals(problem: ProblemView, alignment: Alignment) -> tuple[list[N
         columns = block.columns(rows, experts)
         if columns.min(initial=0) < 0:
             unstored = int(columns.argmin())
-            raise ValueError(f"x assigns client {block.start + rows[unstored]} expert {experts[unstored]}, "
-                             "a pair that the problem does not store: it is not eligible")  # fmt: skip
+            client = called(problem.client_names, "client", block.start + rows[unstored])
+            expert = called(problem.expert_names, "expert", experts[unstored])
+            raise ValueError(f"x assigns {client} {expert}, a pair that the problem does not store: it is not eligible")
         value = block.value[rows, columns]
         fitness = value if block.value is block.fitness else block.fitness[rows, columns]
         values.append(total(value))

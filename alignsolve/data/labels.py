@@ -1,15 +1,21 @@
-"""Labels and masks of arguments: a labelled array is matched by them, and a mask that would be lost is refused.
-
-pandas is not imported: whatever has an ``index`` and a ``to_numpy`` is labelled.
-"""
+"""Labels and masks of arguments: a labelled array is matched by them, and a mask that would be lost is refused."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-SHOWN = 4
-"""Labels that an error shows."""
+from alignsolve.data.frames import is_labelled, read_labelled
+from alignsolve.data.names import as_names, some
+
+NAMES = ("client_names", "expert_names")
+CLIENTS, EXPERTS, GROUPS, RESOURCES = "clients", "experts", "groups", "resources"
+BY_CLIENT = ("client_capacity", "client_demand", "client_load", "client_budget")
+"""Fields whose only axis, if they have one, are the clients; all others have the experts there, or the groups."""
+BY_GROUP = ("group_capacity", "group_demand")
+FLAT = ("client_capacity", "client_demand", "expert_capacity", "expert_demand", "overload_penalty",
+        "shortfall_penalty", "expert_group")  # fmt: skip
+"""Fields with one number per client or expert. A frame of names and numbers is such a field, too."""
 
 
 def refuse_mask(field: str, given: Any) -> None:
@@ -30,7 +36,7 @@ def refuse_mask(field: str, given: Any) -> None:
 
 
 def matched(fields: dict[str, Any]) -> dict[str, Any]:
-    """Put labelled arguments, such as a Series, into the order of the fitness.
+    """Put labelled arguments, such as a Series, into the order of the clients and the experts.
 
     Parameters
     ----------
@@ -40,62 +46,96 @@ def matched(fields: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The arguments that were labelled, as plain arrays. Unlabelled ones are not in it.
+        The arguments that were labelled, as plain arrays, and the names that the fitness gives. Unlabelled ones are
+        not in it.
 
     Raises
     ------
     ValueError
         If the labels are not those of the fitness; with some of both, and what to do.
     """
-    known = _labels(fields["fitness"]) if _is_labelled(fields["fitness"]) else []
-    return {
-        field: _in_order(field, given, known)
-        for field, given in fields.items()
-        if field != "fitness" and _is_labelled(given)
+    found: dict[str, Any] = {}
+    labelled = [field for field, given in fields.items() if field not in NAMES and is_labelled(given)]
+    if not labelled:
+        return found
+    known: dict[str, list[Any] | None] = {
+        axis: None if fields.get(name) is None else as_names(fields[name])
+        for axis, name in zip((CLIENTS, EXPERTS), NAMES, strict=True)
     }
+    if "fitness" in labelled:
+        found["fitness"] = _fitness(fields, known, found)
+    return found | {field: _in_order(field, fields[field], fields, known) for field in labelled if field != "fitness"}
 
 
-def _in_order(field: str, given: Any, known: list[list[Any]]) -> npt.NDArray[Any]:
-    """An argument as an array; each of its labelled axes in the order of the fitness's axis with the same labels."""
-    values: npt.NDArray[Any] = given.to_numpy()
-    for axis, labels in enumerate(_labels(given)):
-        if not labels:
+def _fitness(fields: dict[str, Any], known: dict[str, list[Any] | None], found: dict[str, Any]) -> npt.NDArray[Any]:
+    """The fitness in the order of the names, where these are given; else its labels are the names."""
+    read = read_labelled("fitness", fields["fitness"])
+    values = read.values
+    for axis, (labels, kind, name) in enumerate(zip(read.axes, (CLIENTS, EXPERTS), NAMES, strict=False)):
+        if labels is None:
             continue
-        order = next((place for wanted in known if (place := _places(labels, wanted)) is not None), None)
-        if order is None:
-            raise ValueError(
-                f"{field} has the labels {_shown(labels)}; those of the fitness are "
-                f"{' and '.join(_shown(wanted) for wanted in known if wanted) or 'none'}; "
-                f"give it the same labels, or no labels and the order of the fitness: {field}.to_numpy()"
-            )
-        values = values.take(order, axis=axis)
+        if known[kind] is None:
+            known[kind], found[name] = as_names(labels), labels
+            continue
+        values = _taken("fitness", values, axis, labels, known[kind], f"the {name}")
     return values
 
 
-def _places(labels: list[Any], wanted: list[Any]) -> list[int] | None:
-    """Where each wanted label stands among the labels; None if they are not the same ones, each once."""
-    place = {label: k for k, label in enumerate(labels)}
-    if len(labels) != len(wanted) or len(place) < len(labels) or any(label not in place for label in wanted):
-        return None
-    return [place[label] for label in wanted]
+def _in_order(field: str, given: Any, fields: dict[str, Any], known: dict[str, list[Any] | None]) -> npt.NDArray[Any]:
+    """An argument as an array; each of its labelled axes in the order of the clients, or what the axis stands for."""
+    read = read_labelled(field, given, flat=field in FLAT)
+    values: npt.NDArray[Any] = read.values
+    for axis, (labels, kind) in enumerate(zip(read.axes, _axes(field, values.ndim, fields), strict=False)):
+        if labels is None:
+            continue
+        wanted = known.get(kind)
+        if kind == RESOURCES and wanted is None and field == "client_budget":
+            known[RESOURCES] = as_names(labels)
+            continue
+        values = _taken(field, values, axis, labels, wanted, "those of the fitness")
+    return values
 
 
-def _is_labelled(given: Any) -> bool:
-    """Whether an argument is an array with an index, as pandas has it; lists have a method of that name."""
-    index = getattr(given, "index", None)
-    return index is not None and not callable(index) and hasattr(given, "to_numpy")
+def _axes(field: str, ndim: int, fields: dict[str, Any]) -> tuple[str, ...]:
+    """What the axes of a field stand for."""
+    several = np.ndim(fields["client_budget"]) == 2
+    if field in BY_GROUP:
+        return (GROUPS,) if ndim == 1 else (CLIENTS, GROUPS)
+    if ndim == 1:
+        return (CLIENTS,) if field in BY_CLIENT else (EXPERTS,)
+    if field == "client_budget":
+        return (CLIENTS, RESOURCES)
+    return (EXPERTS, RESOURCES) if field == "expert_cost" and several else (CLIENTS, EXPERTS)
 
 
-def _labels(given: Any) -> list[list[Any]]:
-    """The labels of the rows, and of the columns if there are any; an empty list where they are the positions."""
-    axes = [getattr(given, name) for name in ("index", "columns") if hasattr(given, name)]
-    return [[] if _are_positions(axis) else list(axis) for axis in axes]
+def _taken(
+    field: str, values: npt.NDArray[Any], axis: int, labels: list[Any], wanted: list[Any] | None, whose: str
+) -> npt.NDArray[Any]:
+    """Put one axis into the wanted order.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not the wanted ones, each once; with some of both.
+    """
+    own = as_names(labels)
+    place = {label: k for k, label in enumerate(own)}
+    if wanted is not None and len(place) == len(own) == len(wanted) and all(label in place for label in wanted):
+        return values.take([place[label] for label in wanted], axis=axis)
+    raise ValueError(
+        f"{field} has the labels {some(labels)}; {whose} are {some(wanted) if wanted else 'none'}"
+        f"{_difference(own, wanted or [])}; give it the same labels, or no labels and the order of the fitness: "
+        f"{field}.to_numpy()"
+    )
 
 
-def _are_positions(axis: Any) -> bool:
-    labels = np.asarray(axis)
-    return labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
-
-
-def _shown(labels: list[Any]) -> str:
-    return ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")
+def _difference(own: list[Any], wanted: list[Any]) -> str:
+    """Tell the first difference of two lists of labels."""
+    twice = next((label for k, label in enumerate(own) if label in own[:k]), None) if len(own) < 1000 else None
+    if twice is not None:
+        return f" ({twice!r} is there twice)"
+    if not wanted:
+        return ""
+    strange, missing = sorted(set(own) - set(wanted), key=str), sorted(set(wanted) - set(own), key=str)
+    told = ([f"{some(strange)} is not known"] if strange else []) + ([f"{some(missing)} is missing"] if missing else [])
+    return f" ({'; '.join(told)})" if told else ""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.names import Names
 from alignsolve.data.stored import StoredPairs
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
@@ -79,6 +80,16 @@ class ProblemView(Protocol):
     @property
     def group_demand(self) -> IntArray | None:
         """(num_clients, num_groups) fewest experts per client and group; None without groups."""
+        ...
+
+    @property
+    def client_names(self) -> Names | None:
+        """(num_clients,) names for messages; None: clients have numbers."""
+        ...
+
+    @property
+    def expert_names(self) -> Names | None:
+        """(num_experts,) names for messages; None: experts have numbers."""
         ...
 
     @property

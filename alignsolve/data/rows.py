@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data.blocks import ClientBlock, RowBlocks
+from alignsolve.data.names import naming
 from alignsolve.data.stored import Slots, StoredPairs
 from alignsolve.data.validation import check_block, unspread
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
@@ -16,7 +17,8 @@ def client_block(problem: Any, rows: slice | IntArray, start: int, stop: int) ->
     slots = None if problem.stored is None else problem.stored.slots(rows)
     fitness = _read(problem.fitness, rows, slots)
     if isinstance(problem.fitness, RowBlocks):
-        check_block(fitness, _read(problem.eligible, rows, None), rows)
+        with naming(problem.client_names, problem.expert_names):
+            check_block(fitness, _read(problem.eligible, rows, None), rows)
     return ClientBlock(
         start=start,
         stop=stop,

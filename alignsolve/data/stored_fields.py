@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve.data import validation
+from alignsolve.data.names import PlaceError
 from alignsolve.data.stored import StoredPairs, is_sparse, read_stored
 from alignsolve.numerics import MAX_FLOAT, FloatArray, IntArray
 
@@ -43,9 +44,10 @@ def stored_flags(field: str, given: Any, pairs: StoredPairs, *, inside: bool) ->
     strangers = np.flatnonzero(true & (places < 0))
     if inside and len(strangers):
         client, expert = marked.client_of(strangers[0]), marked.experts[strangers[0]]
-        raise ValueError(
-            f"{field} marks client {client}, expert {expert}, a pair that the fitness does not store: store its "
-            f"fitness, or take it out of {field}"
+        raise PlaceError(
+            f"{field} marks ",
+            [("client", client), ("expert", int(expert))],
+            f", a pair that the fitness does not store: store its fitness, or take it out of {field}",
         )
     flags = np.zeros(len(pairs), dtype=np.bool_)
     flags[places[true & (places >= 0)]] = True
@@ -60,8 +62,8 @@ def stored_amounts(field: str, given: Any, pairs: StoredPairs) -> StoredPairs | 
         bad = np.flatnonzero(~(np.abs(numbers) <= MAX_FLOAT) & (places >= 0))
         if len(bad):
             client, expert = amounts.client_of(bad[0]), amounts.experts[bad[0]]
-            raise ValueError(f"{field} of client {client}, expert {expert} is {numbers[bad[0]]}; "
-                             "it must be a finite number")  # fmt: skip
+            place = [("client", client), ("expert", int(expert))]
+            raise PlaceError(f"{field} of ", place, f" is {numbers[bad[0]]}; it must be a finite number")
         values = np.zeros(len(pairs))
         values[places[places >= 0]] = numbers[places >= 0]
         return pairs.valued(values)

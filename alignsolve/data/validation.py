@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from alignsolve.data.blocks import RowBlocks, block_rows
 from alignsolve.data.labels import refuse_mask
+from alignsolve.data.names import PlaceError
 from alignsolve.data.stored import StoredPairs, is_sparse, read_stored
 from alignsolve.numerics import MAX_FLOAT, MAX_INTEGER, BoolArray, FloatArray, IntArray, RealArray
 
@@ -84,10 +85,14 @@ def check_block(block: RealArray, eligible: BoolArray | None, rows: slice | IntA
 def _refuse_entry(
     field: str, value: Any, limit: float, i: int, j: int, instead: str = "mark the pair ineligible"
 ) -> None:
-    where = f"{field} of client {i}, expert {j} is {value}"
+    place = (("client", i), ("expert", j))
     if np.isnan(value) or np.isinf(value):
-        raise ValueError(f"{where}; it must be finite where the pair is eligible ({instead} instead)")
-    raise ValueError(f"{where}; sizes above {limit:.3g} cannot be summed exactly: rescale {field}")
+        raise PlaceError(
+            f"{field} of ", place, f" is {value}; it must be finite where the pair is eligible ({instead} instead)"
+        )
+    raise PlaceError(
+        f"{field} of ", place, f" is {value}; sizes above {limit:.3g} cannot be summed exactly: rescale {field}"
+    )
 
 
 def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> IntArray:
@@ -101,8 +106,9 @@ def counts(field: str, given: Any, shape: tuple[int, ...], axes: tuple[str, ...]
         wrong = ~((values == np.floor(values)) & (values >= 0) & (values <= MAX_INTEGER))
     if wrong.any():
         place = np.argwhere(wrong)[0]
-        raise ValueError(f"{field}{_place(place, axes[-values.ndim:])} is {values[tuple(place)]}; "
-                         "it must be a whole number, 0 or more")  # fmt: skip
+        raise _wrong(
+            field, place, axes[-values.ndim :], f" is {values[tuple(place)]}; it must be a whole number, 0 or more"
+        )
     return spread(field, values.astype(np.int64), shape, axes)
 
 
@@ -111,8 +117,12 @@ def number_of_groups(group: IntArray, bounds: tuple[Any, ...]) -> int:
     num_groups = int(group.max(initial=-1)) + 1
     named = max((np.shape(bound)[-1] for bound in bounds if np.ndim(bound)), default=0)
     if num_groups > max(EMPTY_GROUPS + len(group), named):
-        raise ValueError(f"expert_group of expert {int(group.argmax())} is {num_groups - 1}, but there are only "
-                         f"{len(group)} experts; number the groups 0, 1, 2, … without large holes")  # fmt: skip
+        raise PlaceError(
+            "expert_group of ",
+            [("expert", int(group.argmax()))],
+            f" is {num_groups - 1}, but there are only {len(group)} experts; number the groups 0, 1, 2, … without "
+            "large holes",
+        )
     return num_groups
 
 
@@ -193,7 +203,7 @@ def refuse_bad_amounts(
     place = np.argwhere(~good)[0]
     kind = "a number" if infinite else "a finite number"
     sign = "" if signed else ", 0 or more"
-    raise ValueError(f"{field}{_place(place, axes)} is {values[tuple(place)]}; it must be {kind}{sign}")
+    raise _wrong(field, place, axes, f" is {values[tuple(place)]}; it must be {kind}{sign}")
 
 
 def _acceptable(values: FloatArray, *, infinite: bool, signed: bool) -> BoolArray:
@@ -233,8 +243,8 @@ def spread(field: str, values: npt.NDArray[Any], shape: tuple[int, ...], axes: t
         raise ValueError(f"{field} has shape {values.shape}, which does not fit ({wanted}) = {shape}") from None
 
 
-def _place(index: npt.NDArray[Any], axes: tuple[str, ...]) -> str:
-    if not len(index):
-        return ""
+def _wrong(field: str, index: npt.NDArray[Any], axes: tuple[str, ...], why: str) -> PlaceError:
+    """The error of one entry: ``client_load of client 3, expert 2 is …``."""
     singular = [axis.removeprefix("num_").removesuffix("s") for axis in axes]
-    return " of " + ", ".join(f"{name} {position}" for name, position in zip(singular, index, strict=True))
+    place = [(name, int(position)) for name, position in zip(singular, index, strict=True)] if len(index) else []
+    return PlaceError(f"{field} of " if place else field, place, why)

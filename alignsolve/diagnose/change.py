@@ -13,6 +13,7 @@ import numpy as np
 
 from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.names import Names, called
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
 from alignsolve.problem import AlignmentProblem
@@ -33,6 +34,8 @@ class Change:
         The bound before and after the change; 1 and 0 for a required pair.
     weight
         Cost of one unit of change.
+    names
+        The words for what ``place`` says, such as ``client Ann``; empty: numbers.
     """
 
     kind: Kind
@@ -40,6 +43,7 @@ class Change:
     before: float
     after: float
     weight: float
+    names: tuple[str, ...] = ()
 
     @property
     def amount(self) -> float:
@@ -51,17 +55,31 @@ class Change:
         """The cost of the change: weight times amount."""
         return self.weight * self.amount
 
+    def of(self, problem: AlignmentProblem, place: tuple[int, ...]) -> "Change":
+        """Return the same change at another place, with the problem's words for it."""
+        return replace(self, place=place, names=told(self.kind, place, problem.client_names, problem.expert_names))
+
     def __str__(self) -> str:
+        first, *more = self.names or told(self.kind, self.place, None, None)
         if self.kind == "required":
-            return f"let client {self.place[0]} go without expert {self.place[1]}, which it requires"
+            return f"let {first} go without {more[0]}, which it requires"
         owner, _, what = self.kind.partition("_")
-        whose = f"{owner} {self.place[0]}"
+        whose = first
         if owner == "group":
-            whose = f"client {self.place[0]} in group {self.place[1]}"
+            whose = f"{first} in {more[0]}"
         elif what == "budget":
-            what, whose = f"budget of resource {self.place[1]}", f"client {self.place[0]}"
+            what = f"budget of {more[0]}"
         verb = "raise" if self.after > self.before else "lower"
         return f"{verb} the {what} of {whose} from {self.before:.12g} to {self.after:.12g}"
+
+
+def told(kind: Kind, place: tuple[int, ...], clients: Names | None, experts: Names | None) -> tuple[str, ...]:
+    """Return the words for a place, one for each of its numbers."""
+    if kind.startswith("expert"):
+        return (called(experts, "expert", place[0]),)
+    second = {"required": "expert", "client_budget": "resource"}.get(kind, "group")
+    names = experts if second == "expert" else None
+    return (called(clients, "client", place[0]), *(called(names, second, k) for k in place[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +138,8 @@ def changes_for(
             local = tuple(index.tolist())
             place = local if kind.startswith("expert") else (int(np.flatnonzero(rows)[local[0]]), *local[1:])
             old, new = float(before[local]), float(needed[local])
-            found.append(Change(kind, place, old, new, float(weights[kind][place])))
+            change = Change(kind, place, old, new, float(weights[kind][place]))
+            found.append(change.of(problem, place))
     return tuple(found)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, row_witness
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.names import called, picked
 from alignsolve.diagnose.change import Change, Repair, changed, changes_for, total_cost
 from alignsolve.diagnose.weights import Kind
 from alignsolve.front import solve
@@ -93,8 +94,8 @@ def cheapest_repair(problem: AlignmentProblem, rows: BoolArray, weights: Priced,
         return _repair_experts(problem, elastic, weights, means)
     stubborn = row_witness(_freed(elastic, rows, weights))
     if stubborn is not None:
-        i = int(np.argmax(stubborn.clients))
-        return Attempt(None, math.inf, why=f"the weights leave client {i} in contradiction with itself")
+        client = called(problem.client_names, "client", int(np.argmax(stubborn.clients)))
+        return Attempt(None, math.inf, why=f"the weights leave {client} in contradiction with itself")
     first = _repair_clients_first(problem, elastic, rows, weights, means)
     proven = first.repair is not None and first.repair.proof is not Proof.NONE
     if proven or problem.num_clients * problem.num_experts > JOINT_PAIRS:
@@ -209,11 +210,15 @@ def _repair_clients_first(
     for start in range(0, len(members), step):
         part = members[start : start + step]
         own = {kind: weights[kind] if kind.startswith("expert") else weights[kind][part] for kind in weights}
-        few = replace(alone, **{field: _rows_of(alone, field, part) for field in BY_CLIENT})
+        few = replace(
+            alone,
+            client_names=picked(alone.client_names, part),
+            **{field: _rows_of(alone, field, part) for field in BY_CLIENT},
+        )
         attempt = _repair_jointly(few, few, np.ones(len(part), dtype=np.bool_), own, means)
         if attempt.repair is None:
             return replace(attempt, bound=max(least, attempt.bound))
-        changes += [replace(c, place=(int(part[c.place[0]]), *c.place[1:])) for c in attempt.repair.changes]
+        changes += [c.of(problem, (int(part[c.place[0]]), *c.place[1:])) for c in attempt.repair.changes]
         least += attempt.bound
     mended = changed(problem, tuple(changes))
     attempt = _repair_experts(mended, _elastic(mended, weights), weights, means)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from alignsolve.certificate.judge import judge
-from alignsolve.certificate.witness import from_direction, named, row_reason
+from alignsolve.certificate.witness import from_direction, row_reason
+from alignsolve.data.names import named
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.cheapest import Attempt, Means, Priced, bounded_by, cheapest_repair
 from alignsolve.diagnose.notes import notes
@@ -20,6 +21,7 @@ from alignsolve.front import solve
 from alignsolve.numerics import FEASIBILITY, BoolArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.interruptible import interruptible
+from alignsolve.show.html import lines_html
 from alignsolve.solution import Solution, Status, UnsupportedError
 from alignsolve.solver import Answer, Solver
 
@@ -87,6 +89,9 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return lines_html(f"{self.status}: {self.problem!r}", self.lines())
 
 
 def diagnose(
@@ -244,7 +249,7 @@ def _reasons(solution: Solution) -> Iterator[str]:
         members = np.flatnonzero(witness.clients)
         yield from (row_reason(problem, int(i)) for i in members[:SHOWN])
         if len(members) > SHOWN:
-            yield f"in all {named(witness.clients, 'client')} contradict themselves"
+            yield f"in all {named(witness.clients, 'client', problem.client_names)} contradict themselves"
 
 
 SHOWN = 8

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alignsolve.certificate.witness import named
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.names import Names, named
 from alignsolve.numerics import BoolArray, FloatArray, slack
 from alignsolve.problem import AlignmentProblem
 
@@ -34,8 +34,8 @@ def _told(problem: AlignmentProblem) -> Iterator[str]:
         for stage, possible in enumerate(_possible(block, problem.experts.most)):
             by_expert[stage] |= possible.any(axis=0)
             by_client[stage, block.start : block.stop] = possible.any(axis=1)
-    yield from _sentences("expert", "cannot be assigned", WHY_EXPERT, by_expert)
-    yield from _sentences("client", "can take no expert", WHY_CLIENT, by_client)
+    yield from _sentences("expert", "cannot be assigned", WHY_EXPERT, by_expert, problem.expert_names)
+    yield from _sentences("client", "can take no expert", WHY_CLIENT, by_client, problem.client_names)
 
 
 def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:
@@ -52,11 +52,13 @@ def _possible(block: ClientBlock, most: FloatArray) -> Iterator[BoolArray]:
         yield possible & ~(load - most > slack(most, load))
 
 
-def _sentences(what: str, fate: str, reasons: tuple[str, ...], possible: BoolArray) -> Iterator[str]:
+def _sentences(
+    what: str, fate: str, reasons: tuple[str, ...], possible: BoolArray, names: Names | None
+) -> Iterator[str]:
     """Yield one sentence for each reason that is the first reason of at least one expert or client."""
     before = np.ones(possible.shape[1], dtype=np.bool_)
     for reason, now in zip(reasons, possible, strict=True):
         shut = before & ~now
         if shut.any():
-            yield f"{named(shut, what)} {fate}: {reason}"
+            yield f"{named(shut, what, names)} {fate}: {reason}"
         before = now

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alignsolve.certificate.witness import named
+from alignsolve.data.names import Names, called, named
 from alignsolve.diagnose.change import Repair
 from alignsolve.diagnose.worth import Worth
 from alignsolve.numerics import FloatArray
@@ -21,13 +21,13 @@ PROVEN_BY = {
     Proof.SOLVER: "no repair costs less, says the solver",
 }
 SUBJECTS = {
-    "expert_capacity": "one more of the capacity of expert {0}",
-    "expert_demand": "one less of the demand of expert {0}",
-    "client_capacity": "one more of the capacity of client {0}",
-    "client_demand": "one less of the demand of client {0}",
-    "group_capacity": "one more of the capacity of client {0} in group {1}",
-    "group_demand": "one less of the demand of client {0} in group {1}",
-    "client_budget": "no limit on resource {1} of client {0}",
+    "expert_capacity": "one more of the capacity of {0}",
+    "expert_demand": "one less of the demand of {0}",
+    "client_capacity": "one more of the capacity of {0}",
+    "client_demand": "one less of the demand of {0}",
+    "group_capacity": "one more of the capacity of {0} in group {1}",
+    "group_demand": "one less of the demand of {0} in group {1}",
+    "client_budget": "no limit on resource {1} of {0}",
 }
 
 
@@ -50,38 +50,42 @@ def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     if worth.gap > 0.0:
         yield f"the prices leave a gap of {worth.gap:.6g}; every figure below includes it"
     for field in SUBJECTS:
-        yield from _gains(field, getattr(worth, field), getattr(worth, f"exact_{field}", None), worth.gap)
+        yield from _gains(problem, field, getattr(worth, field), getattr(worth, f"exact_{field}", None), worth.gap)
 
 
 def _binding(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
-    yield _listed("experts at capacity", worth.expert_capacity, "expert")
-    yield _listed("experts at demand", worth.expert_demand, "expert")
-    yield _listed("clients at capacity", worth.client_capacity, "client")
-    yield _listed("clients at demand", worth.client_demand, "client")
-    yield _listed("clients at a group's capacity", _any(worth.group_capacity), "client")
-    yield _listed("clients at a group's demand", _any(worth.group_demand), "client")
+    yield _listed("experts at capacity", worth.expert_capacity, "expert", problem.expert_names)
+    yield _listed("experts at demand", worth.expert_demand, "expert", problem.expert_names)
+    yield _listed("clients at capacity", worth.client_capacity, "client", problem.client_names)
+    yield _listed("clients at demand", worth.client_demand, "client", problem.client_names)
+    yield _listed("clients at a group's capacity", _any(worth.group_capacity), "client", problem.client_names)
+    yield _listed("clients at a group's demand", _any(worth.group_demand), "client", problem.client_names)
     for r in range(worth.client_budget.shape[1]):
         resource = f" of resource {r}" if worth.client_budget.shape[1] > 1 else ""
-        yield _listed(f"clients at their budget{resource}", worth.client_budget[:, r], "client")
+        yield _listed(f"clients at their budget{resource}", worth.client_budget[:, r], "client", problem.client_names)
 
 
 def _any(values: FloatArray) -> FloatArray:
     return np.where(np.isnan(values).all(axis=1), np.nan, 0.0)
 
 
-def _listed(what: str, values: FloatArray, member: str) -> str:
+def _listed(what: str, values: FloatArray, member: str, names: Names | None) -> str:
     binds = ~np.isnan(values)
-    return f"{what}: {named(binds, member)}" if binds.any() else ""
+    return f"{what}: {named(binds, member, names)}" if binds.any() else ""
 
 
-def _gains(field: str, most: FloatArray, exact: FloatArray | None, gap: float) -> Iterator[str]:
+def _gains(
+    problem: AlignmentProblem, field: str, most: FloatArray, exact: FloatArray | None, gap: float
+) -> Iterator[str]:
     """Yield one sentence for each bound whose next unit may gain more than the gap."""
     flat = np.where(np.isnan(most), -np.inf, most).ravel()
     shown = SHOWN if field.startswith("expert") else SHOWN_CLIENTS
     ranked = [k for k in np.argsort(-flat, kind="stable")[:shown] if flat[k] > gap]
     for k in ranked:
         place = np.unravel_index(k, most.shape)
-        subject = SUBJECTS[field].format(*(int(part) for part in place))
+        whose = "expert" if field.startswith("expert") else "client"
+        first = called(problem.expert_names if whose == "expert" else problem.client_names, whose, int(place[0]))
+        subject = SUBJECTS[field].format(first, *(int(part) for part in place[1:]))
         sentence = f"{subject} gains at most {flat[k]:.6g}"
         if exact is not None and not np.isnan(exact[place]):
             sentence = f"{subject} gains {exact[place]:.6g} (prices say at most {flat[k]:.6g})"

@@ -1,4 +1,4 @@
-"""Files of problems, solutions and fitness matrices: records (.npz, .json) and fitness folders, exact to the last bit.
+"""Files of problems, solutions and fitness matrices: records (.npz, .json), fitness folders, and tables with names.
 
 Users, the command line and the aligner's state file call it. It imports problem, solution, data and the claim of
 ``certificate.verify``, and never a solver.

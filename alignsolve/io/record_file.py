@@ -17,7 +17,7 @@ import tokenize
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -89,10 +89,26 @@ def _write_npz(file: IO[bytes], members: Mapping[str, npt.NDArray[Any]]) -> None
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def check_output(path: str | Path, *, overwrite: bool = False) -> None:
+def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a text file of any suffix, through a temporary file beside it.
+
+    Raises
+    ------
+    FileError
+        If the file exists (unless ``overwrite``) or cannot be written.
+    """
+    check_output(path, overwrite=overwrite, suffixes=(Path(path).suffix,))
+    _write_whole(path, lambda file: file.write(text.encode()))
+
+
+SUFFIXES = (".npz", ".json")
+"""Suffixes of records."""
+
+
+def check_output(path: str | Path, *, overwrite: bool = False, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Raise :class:`FileError` if a file cannot be written: a check before hours of work, not after."""
     target = Path(path)
-    _check_suffix(target)
+    _check_suffix(target, suffixes)
     try:
         exists, is_file = target.exists(), target.is_file()
     except OSError as error:
@@ -108,9 +124,10 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> None:
         raise FileError(path, f"cannot be written: the folder {folder} is write-protected")
 
 
-def _check_suffix(path: Path) -> None:
-    if path.suffix not in {".npz", ".json"}:
-        raise FileError(path, f"has the suffix {path.suffix!r}; it must be .npz or .json")
+def _check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    if path.suffix not in suffixes:
+        listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise FileError(path, f"has the suffix {path.suffix!r}; it must be {listed}")
 
 
 def _write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -365,4 +382,5 @@ __all__ = [
     "parse_json",
     "read_record",
     "write_record",
+    "write_text",
 ]

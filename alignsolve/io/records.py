@@ -21,10 +21,13 @@ import numpy.typing as npt
 from alignsolve.certificate.verify import Claim
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.data.labels import NAMES
+from alignsolve.data.names import Name, Names
 from alignsolve.data.stored import StoredPairs, read_stored
 from alignsolve.io.fitness_folder import DTYPES, load_fitness, save_fitness
 from alignsolve.io.record_file import NOT_FINITE, FileError, as_array, check_output, is_shape, read_record, write_record
-from alignsolve.io.tree_record import NAMES, read_tree, tree_arrays
+from alignsolve.io.tree_record import NAMES as TREE
+from alignsolve.io.tree_record import read_tree, tree_arrays
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solution import Proof, Solution, Status
 
@@ -73,6 +76,7 @@ def save_problem(
     check_output(path, overwrite=overwrite)
     fields = {name: getattr(problem, name) for name in FIELDS if getattr(problem, name) is not None}
     values = {"shape": list(problem.shape), "fitness_dtype": np.dtype(problem.fitness.dtype).name}
+    values |= _given_names(problem)
     if chunked and problem.stored is not None:
         raise FileError(path, "a sparse fitness is not written in chunks: it is small enough for the record")
     if problem.stored is not None:
@@ -114,7 +118,8 @@ def load_problem(path: str | Path) -> AlignmentProblem:
     """
     record = read_record(path, "problem")
     shape, dtype = record.pop("shape", None), record.pop("fitness_dtype", None)
-    _check_names(path, record, known=(*FIELDS, *ROWS), needed=("fitness",))
+    _check_names(path, record, known=(*FIELDS, *NAMES, *ROWS), needed=("fitness",))
+    named = _read_names(path, record)
     fitness, stored = record.pop("fitness"), record.pop("stored", None)
     fields: dict[str, Any] = {name: as_array(path, name, value) for name, value in record.items()}
     size = None if shape is None else _read_shape(path, shape)
@@ -129,9 +134,27 @@ def load_problem(path: str | Path) -> AlignmentProblem:
         others = [name for name in WHOLE if isinstance(fields.get(name), np.ndarray)]
         fields |= {name: _spread(path, name, fields[name], size) for name in others}
     try:
-        return AlignmentProblem(**fields)
+        return AlignmentProblem(**fields, **named)
     except (ValueError, OverflowError, MemoryError) as error:
         raise FileError(path, f"is not a problem: {error}") from error
+
+
+def _given_names(owner: AlignmentProblem | Claim) -> dict[str, list[Name]]:
+    """Return the names that there are, for a record."""
+    return {name: list(getattr(owner, name)) for name in NAMES if getattr(owner, name) is not None}
+
+
+def _read_names(path: str | Path, record: dict[str, Any]) -> dict[str, Names]:
+    """Take the names out of a record; the problem checks them."""
+    found: dict[str, Names] = {}
+    for name in NAMES:
+        given = record.pop(name, None)
+        if given is None:
+            continue
+        if not isinstance(given, list) or not all(type(each) in {str, int} for each in given):
+            raise FileError(path, f"{name} must be a list of texts or whole numbers, not {given!r:.80}")
+        found[name] = tuple(given)
+    return found
 
 
 def _check_names(path: str | Path, record: dict[str, Any], *, known: Collection[str], needed: Collection[str]) -> None:
@@ -246,6 +269,7 @@ def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bo
         "bound": claim.bound,
         "solver": claim.solver,
         "witness_side": claim.witness_side,
+        **_given_names(claim),
     }
     indptr, experts = claim.assigned if claim.assigned is not None else (None, None)
     arrays = {"indptr": indptr, "experts": experts, "prices": claim.prices, "witness_experts": claim.witness_experts}
@@ -275,7 +299,7 @@ def load_solution(path: str | Path) -> Claim:
     record = read_record(path, "solution")
     plain = ("shape", "status", "proof", "objective", "bound", "solver", "witness_side")
     arrays = ("indptr", "experts", "prices", "witness_experts")
-    _check_names(path, record, known=plain + arrays + NAMES, needed=("shape", "status", "proof", "bound"))
+    _check_names(path, record, known=plain + arrays + TREE + NAMES, needed=("shape", "status", "proof", "bound"))
     shape = _read_shape(path, record["shape"])
     side = _choice(path, "witness_side", record.get("witness_side"), (None, *SIDES))
     prices = as_array(path, "prices", record.get("prices"))
@@ -296,7 +320,17 @@ def load_solution(path: str | Path) -> Claim:
         witness_experts=_read_members(path, record.get("witness_experts"), shape[1]),
         solver=str(record.get("solver") or ""),
         tree=read_tree(path, record),
+        **_names_that_fit(path, record, shape),
     )
+
+
+def _names_that_fit(path: str | Path, record: dict[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
+    """Read the names of a solution; each list must have the length of its axis."""
+    found = _read_names(path, record)
+    for name, count in zip(NAMES, shape, strict=True):
+        if name in found and len(found[name]) != count:
+            raise FileError(path, f"{name} has {len(found[name])} names, its shape says {count}")
+    return found
 
 
 def _choice(path: str | Path, name: str, value: Any, choices: tuple[Any, ...]) -> Any:

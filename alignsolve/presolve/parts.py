@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from alignsolve.certificate.tree import ProofTree
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.names import picked
 from alignsolve.data.validation import unspread
 from alignsolve.numerics import FloatArray, IntArray, Number
 from alignsolve.presolve.components import Part, couples
@@ -171,6 +172,8 @@ def cut(problem: AlignmentProblem, part: Part) -> AlignmentProblem:
     for name in CLIENTS:
         values = getattr(problem, name)
         fields[name] = None if values is None else values[clients]
+    fields["client_names"] = picked(problem.client_names, clients)
+    fields["expert_names"] = picked(problem.expert_names, experts)
     if fields["eligible"] is not None and fields["eligible"].all():
         fields["eligible"] = None
     return AlignmentProblem(**fields | _cut_groups(problem, part))

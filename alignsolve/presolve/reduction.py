@@ -12,6 +12,7 @@ import numpy as np
 
 from alignsolve.certificate.tree import Leaf
 from alignsolve.data.blocks import block_rows
+from alignsolve.data.labels import NAMES
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.problem import FIELDS, AlignmentProblem
 from alignsolve.solver import Answer, WarmStart
@@ -121,7 +122,7 @@ def changed(problem: AlignmentProblem, **fields: Any) -> AlignmentProblem:
     The fields are not validated again, which would be a pass over the fitness.
     """
     new = object.__new__(AlignmentProblem)
-    for name in FIELDS:
+    for name in (*FIELDS, *NAMES):
         object.__setattr__(new, name, fields[name] if name in fields else getattr(problem, name))
     return new
 

@@ -191,7 +191,7 @@ def refused(message, *arguments):
 
 def test_bad_input_is_told_on_stderr_with_exit_code_2(small, tmp_path):
     refused("absent.npz: cannot be read: No such file", "solve", tmp_path / "absent.npz")
-    refused("has the suffix '.csv'", "solve", tmp_path / "absent.csv")
+    refused("absent.csv: cannot be read: No such file", "solve", tmp_path / "absent.csv")
     (tmp_path / "cut.json").write_text(small.read_text()[:-20])
     refused("cut.json: is not valid JSON, or truncated", "solve", tmp_path / "cut.json", "--json")
     refused("unknown solver 'magic'; there are: augment", "solve", small, "--solver", "magic")
@@ -216,7 +216,7 @@ def test_outputs_are_checked_before_the_work(small, tmp_path):
     refused("exists already", "solve", small, "-o", tmp_path / "old.npz")
     assert (tmp_path / "old.npz").read_text() == "precious"
     refused("there is no folder", "solve", small, "-o", tmp_path / "absent" / "s.npz")
-    refused("it must be .npz or .json", "solve", small, "-o", tmp_path / "s.txt")
+    refused("it must be .npz, .json or .csv", "solve", small, "-o", tmp_path / "s.txt")
     assert run("solve", small, "-o", tmp_path / "old.npz", "--overwrite")[0] == 0
     assert load_solution(tmp_path / "old.npz").status == "OPTIMAL"
 

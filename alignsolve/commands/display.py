@@ -1,6 +1,7 @@
 """Output of the command line: tables for people (rich), plain dictionaries for programs (JSON)."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from alignsolve.certificate.verify import Claim, Verification
+from alignsolve.commands.bench import Run
+from alignsolve.data.names import label
 from alignsolve.diagnose import Diagnosis
 from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
@@ -17,6 +20,8 @@ from alignsolve.solver import Capabilities
 
 SHOWN = 40
 """Most experts in a table."""
+SHOWN_CLIENTS = 12
+"""Most clients with their experts in a table."""
 COLOURS = {Status.OPTIMAL: "green", Status.FEASIBLE: "yellow", Status.INFEASIBLE: "red", Status.UNKNOWN: "red"}
 
 
@@ -42,6 +47,21 @@ def show_solution(out: Console, solution: Solution) -> None:
         out.print(solution.explain(), soft_wrap=True)
     else:
         out.print(_expert_table(solution))
+        if solution.problem.client_names is not None:
+            out.print(_client_table(solution))
+
+
+def _client_table(solution: Solution) -> Table:
+    """Return a table of the first clients and their experts, by name."""
+    problem, rows = solution.problem, _rows(solution)
+    table = _table("client", "experts")
+    table.title = "alignment"
+    for i, experts in enumerate(rows[:SHOWN_CLIENTS]):
+        names = [label(problem.expert_names, j) for j in experts.tolist()]
+        table.add_row(label(problem.client_names, i), ", ".join(names) or "—")
+    if len(rows) > SHOWN_CLIENTS:
+        table.caption = f"… and {len(rows) - SHOWN_CLIENTS} more clients (-o FILE.csv has all)"
+    return table
 
 
 def _table(*columns: str) -> Table:
@@ -58,11 +78,13 @@ def _expert_table(solution: Solution) -> Table:
     table = Table("expert", "demand", "load", "capacity", "price", "", title="experts")
     for column in table.columns[:5]:
         column.justify = "right"
+        column.overflow = "fold"
     for j in range(min(problem.num_experts, SHOWN)):
         demand, capacity = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
         price = "" if solution.prices is None else f"{solution.prices[j]:.6g}"
         load = f"{loads[j]:.12g}"
-        table.add_row(str(j), f"{demand:.12g}", load, f"{capacity:.12g}", price, _position(loads[j], demand, capacity))
+        name = label(problem.expert_names, j)
+        table.add_row(name, f"{demand:.12g}", load, f"{capacity:.12g}", price, _position(loads[j], demand, capacity))
     if problem.num_experts > SHOWN:
         table.caption = f"… and {problem.num_experts - SHOWN} more experts (--json lists all)"
     return table
@@ -133,6 +155,8 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
         "gap": solution.gap,
         "num_clients": solution.problem.num_clients,
         "num_experts": solution.problem.num_experts,
+        "client_names": solution.problem.client_names,
+        "expert_names": solution.problem.expert_names,
         "alignment": None if assigned is None else [part.tolist() for part in _rows(solution)],
         "loads": solution.loads,
         "prices": solution.prices,
@@ -202,3 +226,42 @@ def solver_facts(solvers: Mapping[str, Capabilities]) -> dict[str, Any]:
         name: {"exact": capabilities.exact, "takes": [str(part) for part in Feature if part in capabilities.takes]}
         for name, capabilities in solvers.items()
     }
+
+
+def run_line(run: Run) -> str:
+    """Return one run of a race in a line."""
+    if run.outcome == "refused":
+        return f"{run.solver:14} {run.reason}"
+    return f"{run.solver:14} #{run.repeat} {run.total_seconds:9.3f} s  {run.outcome} {number(run.objective)}"
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return the facts of a run, for JSON; what was not measured is "nan"."""
+    return asdict(run)
+
+
+def show_runs(out: Console, runs: Sequence[Run]) -> None:
+    """Print a race: the best objective first, then the fastest; refused solvers are left out."""
+    by_solver: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.outcome != "refused":
+            by_solver.setdefault(run.solver, []).append(run)
+    table = _table("solver", "seconds", "status", "proof", "objective", "gap")
+    table.caption = "seconds: the median of a solver's runs"
+    ranked = sorted(by_solver.values(), key=lambda own: (_worse(own[-1]), _median(own)))
+    for own in ranked:
+        last = own[-1]
+        table.add_row(last.solver, f"{_median(own):.3g}", last.outcome, last.proof, number(last.objective),
+                      f"{last.gap:.3g}")  # fmt: skip
+    out.print(table)
+    refused = sorted({run.solver for run in runs} - by_solver.keys())
+    if refused:
+        out.print(f"refused, as they cannot take this problem: {', '.join(refused)}", soft_wrap=True)
+
+
+def _worse(run: Run) -> float:
+    return float("inf") if run.objective is None else -float(run.objective)
+
+
+def _median(runs: Sequence[Run]) -> float:
+    return statistics.median(run.total_seconds for run in runs)

@@ -1,0 +1,91 @@
+"""The columns that the tables of a problem can have, and what an empty cell means in each."""
+
+import difflib
+import re
+from collections.abc import Collection
+
+import numpy as np
+
+from alignsolve.data.table import Table
+from alignsolve.numerics import RealArray
+
+NAME_COLUMNS = ("client", "expert", "group")
+"""Columns of names; all others hold numbers."""
+PAIR_COLUMNS = ("client", "expert", "fitness", "load", "cost", "cost_NAME", "required", "previous", "switching_cost")
+CLIENT_COLUMNS = (
+    "client", "capacity", "demand", "load", "budget", "budget_NAME", "group_capacity", "group_capacity_NAME",
+    "group_demand", "group_demand_NAME",
+)  # fmt: skip
+EXPERT_COLUMNS = (
+    "expert", "capacity", "demand", "group", "cost", "cost_NAME", "overload_penalty", "shortfall_penalty",
+    "switching_cost",
+)  # fmt: skip
+NEEDED = {"pairs": ("client", "expert", "fitness"), "clients": ("client",), "experts": ("expert",)}
+EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0}
+"""What an empty cell means: no penalty but a hard bound, no mark, no demand."""
+UNLIMITED = re.compile(r"budget(_.*)?|group_capacity(_.*)?")
+"""Columns where an empty cell means that there is no limit."""
+
+
+def check_columns(table: Table, kind: str, known: Collection[str]) -> None:
+    """Refuse a table that lacks a column, or has an unknown one; the message has the nearest name.
+
+    Parameters
+    ----------
+    table
+        The table.
+    kind
+        "pairs", "clients" or "experts".
+    known
+        The columns that it may have; ``…_NAME`` stands for any ending.
+    """
+    needed = NEEDED[kind]
+    plain = [column for column in known if not column.endswith("_NAME")]
+    for name in table.columns:
+        if name not in plain and not _ending_of(name, known):
+            near = difflib.get_close_matches(name.lower(), plain, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise ValueError(f"{table.source}: the column {name!r} is not known; {hint}")
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        there = ", ".join(table.columns) or "none"
+        raise ValueError(f"{table.source}: the column {missing[0]!r} is missing (there are: {there}); the table of the "
+                         f"{kind} needs {', '.join(needed)}")  # fmt: skip
+
+
+def _ending_of(name: str, known: Collection[str]) -> bool:
+    """Whether a column is one of ``budget_NAME`` and so on."""
+    beginnings = [column.removesuffix("NAME") for column in known if column.endswith("_NAME")]
+    return any(name.startswith(beginning) and name != beginning for beginning in beginnings)
+
+
+def parts_of(table: Table, column: str) -> dict[str, str]:
+    """Return the columns ``budget`` and ``budget_NAME`` of a table by NAME, which is empty for the first."""
+    found = {column: column} if column in table.columns else {}
+    found |= {name: name for name in table.columns if name.startswith(f"{column}_")}
+    return {name.removeprefix(column).removeprefix("_"): name for name in found}
+
+
+def filled(table: Table, column: str) -> RealArray:
+    """Return the numbers of a column; an empty cell is what it means there.
+
+    Raises
+    ------
+    ValueError
+        If a cell is empty where a number is needed, or a mark is neither 0 nor 1; the message names the place.
+    """
+    values = table.numbers(column)
+    if column in ("required", "previous"):
+        wrong = ~(np.isnan(values) | (values == 0) | (values == 1))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"{table.place(row, column)}: {values[row]:g} is no mark; write 1 for yes, 0 for no")
+    empty = np.isnan(values)
+    if not empty.any():
+        return values
+    instead = EMPTY.get(column)
+    if instead is None and (UNLIMITED.fullmatch(column) or (column == "capacity" and "expert" in table.columns)):
+        instead = np.inf
+    if instead is None:
+        raise ValueError(f"{table.place(int(empty.argmax()), column)}: the cell is empty; write a number")
+    return np.where(empty, instead, values)
