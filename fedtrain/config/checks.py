@@ -1,6 +1,8 @@
 """Checks of a configuration's values: every field carries a rule, as a function and in words."""
 
+import difflib
 import math
+import re
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, field, fields
 from typing import Any
@@ -22,17 +24,39 @@ def check_fields(section: Any, prefix: str) -> None:
         if "rule" in one.metadata:
             holds, rule = one.metadata["rule"]
             value = getattr(section, one.name)
-            check(prefix + one.name, value, holds(value), rule)
+            advice = nearest(value, one.metadata.get("names", ()))
+            check(prefix + one.name, value, holds(value), rule + advice)
 
 
-def checked(default: Any, holds: Callable[[Any], bool], rule: str) -> Any:
+def nearest(wrong: object, names: Collection[str]) -> str:
+    """Return ``; did you mean '…'?`` with the most similar name; an empty text if none is similar."""
+    close = difflib.get_close_matches(str(wrong), names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def is_function(name: object) -> bool:
+    """Return whether a value names a function of the user's own, as ``module:function`` or ``file.py:function``."""
+    return isinstance(name, str) and re.fullmatch(r".+:[^\W\d]\w*", name) is not None
+
+
+def checked(default: Any, holds: Callable[[Any], bool], rule: str, **known: Any) -> Any:
     """Make a field with a rule: ``holds`` is the check, and ``rule`` says it in words."""
-    return field(default=default, metadata={"rule": (holds, rule)})
+    return field(default=default, metadata={"rule": (holds, rule), **known})
 
 
 def one_of(default: str, names: Collection[str]) -> Any:
     """Make a field whose value is one of these names."""
-    return checked(default, lambda value: value in names, " or ".join(repr(name) for name in names))
+    return checked(default, lambda value: value in names, _listed(names), names=tuple(names))
+
+
+def one_of_or_function(default: str, names: Collection[str]) -> Any:
+    """Make a field whose value is one of these names, or names a function of the user's own."""
+    rule = f"{_listed(names)}, or a function of your own, as 'module:function' or 'path/to/file.py:function'"
+    return checked(default, lambda value: value in names or is_function(value), rule, names=tuple(names))
+
+
+def _listed(names: Collection[str]) -> str:
+    return " or ".join(repr(name) for name in names)
 
 
 def positive(default: Any = MISSING) -> Any:

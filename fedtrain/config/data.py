@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
+from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, one_of_or_function, positive, share
 
 DATA_NAMES = ("digits", "concepts", "glyphs", "text", "cifar10", "emnist", "gtsrb")
 """Values of ``data.name``; :data:`fedtrain.data.DATASETS` loads the data sets."""
@@ -135,7 +135,9 @@ class DataConfig:
     name
         ``digits``: scikit-learn's bundled digits. ``concepts``: digits or letters in domains with different labels.
         ``glyphs``: characters rendered from matplotlib's fonts. ``text``: next-character prediction, by default on the
-        Python standard library. ``cifar10``, ``emnist``, ``gtsrb``: read from files in ``path``.
+        Python standard library. ``cifar10``, ``emnist``, ``gtsrb``: read from files in ``path``. Or a function of your
+        own, ``file.py:function``: of this section, the number of clients and the seed, which returns a
+        :class:`fedtrain.data.Federated`.
     path
         Folder with the files of ``cifar10``, ``emnist`` or ``gtsrb``. File or folder of ``text``; empty: the source
         files of the standard library.
@@ -154,7 +156,7 @@ class DataConfig:
         examples. They are sampled at random. 0: all examples.
     """
 
-    name: str = one_of("digits", DATA_NAMES)
+    name: str = one_of_or_function("digits", DATA_NAMES)
     path: str = ""
     partition: str = one_of("dirichlet", ("dirichlet", "quantity"))
     alpha: float = positive(0.3)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedtrain.config.checks import at_least, check, check_fields, one_of
+from fedtrain.config.checks import at_least, check, check_fields, one_of, one_of_or_function
 
 MODEL_KINDS = ("mlp", "conv", "transformer")
 """Values of ``model.kind``; :data:`fedtrain.models.MODELS` makes the models."""
@@ -16,7 +16,8 @@ class ModelConfig:
     ----------
     kind
         ``mlp`` (:mod:`fedtrain.models.mlp`), ``conv`` for images (:mod:`fedtrain.models.conv`), ``transformer`` for
-        text (:mod:`fedtrain.models.transformer`).
+        text (:mod:`fedtrain.models.transformer`). Or a function of your own, ``file.py:function``: of this section and
+        the test examples, which returns a :class:`fedtrain.models.ModelSpec`.
     num_features
         Width of the features that router and experts read.
     num_hidden
@@ -33,7 +34,7 @@ class ModelConfig:
         For ``transformer``: number of blocks, each with a layer of experts, and number of attention heads.
     """
 
-    kind: str = one_of("mlp", MODEL_KINDS)
+    kind: str = one_of_or_function("mlp", MODEL_KINDS)
     num_features: int = at_least(1, 128)
     num_hidden: int = at_least(1, 64)
     num_experts: int = at_least(1, 8)
