@@ -58,24 +58,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison.
+    """A comparison: tasks, alignments, settings and seeds.
 
     Attributes
     ----------
     name
         Name of the folder that the comparison writes.
-    seeds, tuning_seeds
-        Seeds for judging and seeds for tuning; no seed is in both.
-    tasks, alignments, settings
-        Changes to the configuration by name, applied after ``base``. With one setting nothing is tuned.
+    seeds
+        Seeds for judging; each is one run of every task and alignment. Intervals need two or more.
+    tasks
+        Changes to the configuration by name, applied after ``base``: data, clients, model.
+    alignments
+        Changes to the configuration by name, applied last: what is compared.
     reference
         The alignment whose final accuracy sets the targets. It is not compared with the others.
     ours
         The alignment that the others are compared with.
     targets
         Shares of the reference's final accuracy.
+    tuning_seeds
+        Seeds on which the best setting is chosen; none of them is in ``seeds``.
     base
-        Changes to the default configuration for all cells.
+        Changes to the default configuration for all runs.
+    settings
+        Changes to the configuration by name, applied after those of the task. Each alignment is judged with the setting
+        that suits it best on the tuning seeds. With one setting nothing is tuned.
     """
 
     name: str

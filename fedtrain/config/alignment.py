@@ -57,14 +57,14 @@ class AlignmentConfig:
     policy: str = one_of_or_function("ours", POLICIES)
     solver: str = one_of("auto", SOLVERS)
     fitness: str = one_of("loss", FITNESS_NAMES)
-    newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1")
+    newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1", unit="weight")
     load: str = one_of("assignments", LOAD_NAMES)
-    tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more")
-    catch_up: float = share(1.0)
+    tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more", unit="share of the load")
+    catch_up: float = share(1.0, unit="share")
     capacity: str = one_of("declared", CAPACITY_NAMES)
-    switching_cost: float = checked(0.0, lambda cost: 0.0 <= cost < math.inf, "0 or more, and finite")
+    switching_cost: float = checked(0.0, lambda cost: 0.0 <= cost < math.inf, "0 or more, and finite", unit="fitness")
     time_budget: bool = False
-    epsilon: float = checked(math.inf, lambda epsilon: epsilon > 0.0, "above 0 (inf: no noise)")
+    epsilon: float = checked(math.inf, lambda epsilon: epsilon > 0.0, "above 0 (inf: no noise)", unit="privacy budget")
 
     def __post_init__(self) -> None:
         check_fields(self, "alignment.")

@@ -40,7 +40,7 @@ def is_function(name: object) -> bool:
 
 
 def checked(default: Any, holds: Callable[[Any], bool], rule: str, **known: Any) -> Any:
-    """Make a field with a rule: ``holds`` is the check, and ``rule`` says it in words."""
+    """Make a field with a rule: ``holds`` is the check, ``rule`` says it in words, ``known`` is for the reference."""
     return field(default=default, metadata={"rule": (holds, rule), **known})
 
 
@@ -59,16 +59,16 @@ def _listed(names: Collection[str]) -> str:
     return " or ".join(repr(name) for name in names)
 
 
-def positive(default: Any = MISSING) -> Any:
+def positive(default: Any = MISSING, *, unit: str) -> Any:
     """Make a field for a number above 0; without a default, the value must be given."""
-    return checked(default, lambda value: 0.0 < value < math.inf, "above 0, and finite")
+    return checked(default, lambda value: 0.0 < value < math.inf, "above 0, and finite", unit=unit)
 
 
-def share(default: float) -> Any:
+def share(default: float, *, unit: str) -> Any:
     """Make a field for a share, from 0 to 1."""
-    return checked(default, lambda value: 0.0 <= value <= 1.0, "between 0 and 1")
+    return checked(default, lambda value: 0.0 <= value <= 1.0, "between 0 and 1", unit=unit)
 
 
-def at_least(least: int, default: int) -> Any:
+def at_least(least: int, default: int, *, unit: str) -> Any:
     """Make a field for a whole number with a smallest value."""
-    return checked(default, lambda value: value >= least, f"{least} or more")
+    return checked(default, lambda value: value >= least, f"{least} or more", unit=unit)

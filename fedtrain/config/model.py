@@ -35,14 +35,14 @@ class ModelConfig:
     """
 
     kind: str = one_of_or_function("mlp", MODEL_KINDS)
-    num_features: int = at_least(1, 128)
-    num_hidden: int = at_least(1, 64)
-    num_experts: int = at_least(1, 8)
-    top_k: int = at_least(1, 2)
-    num_channels: int = at_least(1, 16)
+    num_features: int = at_least(1, 128, unit="numbers")
+    num_hidden: int = at_least(1, 64, unit="numbers")
+    num_experts: int = at_least(1, 8, unit="experts")
+    top_k: int = at_least(1, 2, unit="experts")
+    num_channels: int = at_least(1, 16, unit="maps")
     experts: str = one_of("mlp", ("mlp", "conv"))
-    num_layers: int = at_least(1, 2)
-    num_heads: int = at_least(1, 4)
+    num_layers: int = at_least(1, 2, unit="blocks")
+    num_heads: int = at_least(1, 4, unit="heads")
 
     def __post_init__(self) -> None:
         check_fields(self, "model.")
