@@ -64,7 +64,7 @@ def _summary(plan: Plan) -> str:
 def _section(plan: Plan, task: str, runs: Runs, found: Sequence[Figures], compared: Sequence[Comparison]) -> str:
     charts = "".join(_charts(plan, task, runs))
     figures = figures_grid(plan, [one for one in found if one.task == task])
-    comparisons = comparisons_grid([one for one in compared if one.task == task])
+    comparisons = comparisons_grid(plan, [one for one in compared if one.task == task])
     name = escape(task)
     return (
         f'<section id="{name}"><h2>{name}</h2><p class="note">{BAND}</p><div class="charts">{charts}</div>'
@@ -94,4 +94,5 @@ def _band(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _scrolling(label: str, grid: Grid) -> str:
     rows = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
-    return f'<p class="note">{escape(grid.note)}</p>' + table(label, grid.head, rows)
+    """Write a table below its note; without rows, the note alone, which says why."""
+    return f'<p class="note">{escape(grid.note)}</p>' + (table(label, grid.head, rows) if grid.rows else "")

@@ -132,6 +132,16 @@ class Plan:
             ):
                 yield self.cell(task, alignment, setting, seed)
 
+    def judging_cells(self) -> Iterator[Cell]:
+        """Yield the cells for judging as they are before tuning: with the first setting."""
+        first = next(iter(self.settings))
+        for task, alignment, seed in itertools.product(self.tasks, self.alignments, self.seeds):
+            yield self.cell(task, alignment, first, seed)
+
+    def rivals(self) -> list[str]:
+        """Return the alignments that ours is compared with: all but ours and the reference."""
+        return [name for name in self.alignments if name not in (self.ours, self.reference)]
+
     def cell(self, task: str, alignment: str, setting: str, seed: int) -> Cell:
         """Return one cell.
 

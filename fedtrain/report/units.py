@@ -41,12 +41,15 @@ def seconds(value: float) -> str:
 
     Examples
     --------
-    >>> seconds(0.0042), seconds(12.0), seconds(300.0)
-    ('4.2 ms', '12 s', '5 min')
+    >>> seconds(0.0042), seconds(12.0), seconds(300.0), seconds(72_000.0)
+    ('4.2 ms', '12 s', '5 min', '20 h')
     """
-    if value < 1:
+    if abs(value) < 1:
         return f"{1000 * value:.3g} ms"
-    return f"{value:.3g} s" if value < 100 else f"{value / 60:.3g} min"
+    for unit, size, most in (("s", 1.0, 100.0), ("min", 60.0, 6000.0)):
+        if abs(value) < most:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 3600:.3g} h"
 
 
 def amount_of_bytes(value: float) -> str:

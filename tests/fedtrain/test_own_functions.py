@@ -52,6 +52,7 @@ def test_the_guides_file_is_run(folder):
     assert sum(int(row["clients"]) for row in written) > 0
 
 
+@pytest.mark.slow
 def test_the_guides_file_is_compared(folder):
     result = fedtrain("compare", "plan.toml")
     assert result.exit_code == 0, result.output
@@ -124,6 +125,7 @@ def test_an_error_of_a_model_in_a_round_is_told_with_its_line(folder):
     assert "in forward: raise ValueError('too wide')" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_error_of_a_function_in_a_comparison_is_told(folder):
     change(folder / "mine.py", "return parts.aligner(", "return parts.no_aligner(")
     result = fedtrain("compare", "plan.toml")
