@@ -144,7 +144,7 @@ def test_a_plan_with_a_policy_that_is_not_there_names_the_nearest(folder):
 
 
 def test_clients_that_are_too_few_are_counted(folder):
-    change(folder / "mine.py", "for i in range(num_clients) for", "for i in range(8) for")
+    change(folder / "mine.py", "kept[i]]) for i in range(num_clients)]", "kept[i]]) for i in range(8)]")
     with pytest.raises(ConfigError, match=r"returned 8 clients; there must be 9"):
         prepare(read_config(folder / "run.toml", ["clients.num_clients=9"]))
 
