@@ -112,11 +112,17 @@ def prepare(config: RunConfig) -> Federation:
 
 
 def _data(config: RunConfig) -> Federated:
-    """Load the data, and check that a function of the user's own gave as many clients as are configured."""
+    """Load the data, and check that a function of the user's own gave as many clients as are configured, and its types.
+
+    :func:`fedtrain.data.from_arrays` makes the right types.
+    """
     name, wanted = config.data.name, config.clients.num_clients
     data: Federated = functions.call("data.name", name, DATASETS, Federated, config.data, wanted, config.seed)
     if len(data.clients) != wanted:
         raise DataError(f"data.name is {name!r}, which returned {len(data.clients)} clients; there must be {wanted}")
+    kinds = {f"{part.inputs.dtype} and {part.labels.dtype}" for part in (*data.clients, data.test)}
+    if wrong := sorted(kinds - {"float32 and int64", "int64 and int64"}):
+        raise DataError(f"data.name is {name!r}: inputs and labels are {wrong[0]}; fedtrain.data.from_arrays converts")
     return data
 
 
@@ -129,6 +135,9 @@ def _model(config: RunConfig, data: Federated) -> tuple[ModelSpec, Tensors, Layo
         layout = detect(tensors)
     if layout.num_experts != spec.num_experts:
         raise ConfigError(f"model.kind is {kind!r}: {spec.num_experts} experts, its tensors have {layout.num_experts}")
+    if spec.num_classes < data.test.num_classes:
+        classes = f"{spec.num_classes} classes, the data have {data.test.num_classes}"
+        raise ConfigError(f"model.kind is {kind!r}: {classes}")
     return spec, tensors, layout
 
 

@@ -149,6 +149,22 @@ def test_clients_that_are_too_few_are_counted(folder):
         prepare(read_config(folder / "run.toml", ["clients.num_clients=9"]))
 
 
+def test_data_and_models_that_do_not_fit_are_refused_before_training(folder):
+    with (folder / "mine.py").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n\nfrom fedtrain.data import Examples, Federated\n\n\ndef wide(config, num_clients, seed):\n"
+            "    part = Examples(np.zeros((4, 12)), np.arange(4), 4)\n"
+            "    return Federated((part,) * num_clients, part, np.zeros(4, dtype=int), np.ones((num_clients, 1)))\n"
+            "\n\ndef few(config, examples):\n    return Deep(12, 3, config.num_experts)\n"
+        )
+    for override, words in {
+        "data.name=mine.py:wide": "inputs and labels are float64 and int64; fedtrain.data.from_arrays converts",
+        "model.kind=mine.py:few": "model.kind is 'mine.py:few': 3 classes, the data have 4",
+    }.items():
+        with pytest.raises(ConfigError, match=words):
+            prepare(read_config(folder / "run.toml", [override]))
+
+
 def test_a_changed_file_is_another_cell_and_cannot_resume_a_run(folder):
     cell, config = read_plan(folder / "plan.toml").cell("sensors", "random", "plain", 1), read_config(Path("run.toml"))
     key, given = cell.key, fingerprint(prepare(config))
