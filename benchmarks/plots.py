@@ -1,41 +1,49 @@
-"""Draws standings as inline SVG: growth with the number of clients, and the performance profile."""
+"""Draws standings as inline SVG, in the colours of the page: growth with the clients, and the performance profile."""
 
 import io
-import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from alignsolve import SOLVERS
 from benchmarks.entrants import in_order
 from benchmarks.summary import Standing, profile
+from fedtrain.report.charts import colour_of
 
-PANELS_ACROSS = 3
 LARGEST_RATIO = 1e4
-COLOURS = [f"C{k}" for k in range(10)] + ["#1b4f72", "#784212", "#145a32", "#641e16", "#4a235a", "#7d6608", "#17202a"]
+WIDTH, HEIGHT = 4.4, 3.0
+"""Inches of a picture. It is shown at the width of its card, on a phone too."""
+MARK = "#0a0a{:02x}"
+"""A colour that stands for a contender's until the picture is written."""
 
 
-def scaling(found: Sequence[Standing]) -> str:
-    """Return a plot of seconds against clients, one panel per family; empty if every family has only one size."""
+def legend(found: Sequence[Standing]) -> list[tuple[str, str, bool]]:
+    """Return each contender with its colour, and whether its lines are dashed, as those of outside systems are."""
+    names = in_order(one.contender for one in found)
+    return [(name, colour_of(k, len(names)), name not in SOLVERS) for k, name in enumerate(names)]
+
+
+def growth(found: Sequence[Standing]) -> dict[str, str]:
+    """Return plots of seconds against clients, by family and number of experts; those with one size are left out."""
     answered = [one for one in found if one.outcome == "answered"]
-    families = list(dict.fromkeys(one.family for one in answered))
-    families = [name for name in families if len({one.num_clients for one in answered if one.family == name}) > 1]
-    if not families:
-        return ""
-    rows = math.ceil(len(families) / PANELS_ACROSS)
-    figure, grid = _canvas(rows, min(PANELS_ACROSS, len(families)))
-    styles = _styles(found)
-    for at, family in enumerate(families):
-        axes = grid[at // PANELS_ACROSS][at % PANELS_ACROSS]
-        for name, style in styles.items():
-            line = sorted((o.num_clients, o.total) for o in answered if (o.family, o.contender) == (family, name))
-            if line:
-                axes.loglog(*zip(*line, strict=True), label=name, **style)
-        axes.set(title=family, xlabel="clients", ylabel="seconds")
-        axes.grid(alpha=0.25, which="both")
-    for at in range(len(families), rows * len(grid[0])):
-        grid[at // PANELS_ACROSS][at % PANELS_ACROSS].set_visible(False)
-    _legend(figure, grid)
-    return _svg(figure)
+    kinds = list(dict.fromkeys((one.family, one.num_experts) for one in answered))
+    several = dict.fromkeys(experts for _, experts in kinds)
+    plots = {}
+    for kind in kinds:
+        inside = [one for one in answered if (one.family, one.num_experts) == kind]
+        if len({one.num_clients for one in inside}) > 1:
+            title = f"{kind[0]}, {kind[1]} experts" if len(several) > 1 else kind[0]
+            plots[title] = _growth(inside, found)
+    return plots
+
+
+def _growth(inside: Sequence[Standing], found: Sequence[Standing]) -> str:
+    figure, axes = _canvas()
+    for name, style in _styles(found).items():
+        line = sorted((one.num_clients, one.total) for one in inside if one.contender == name)
+        if line:
+            axes.loglog(*zip(*line, strict=True), **style)
+    return _svg(figure, axes, "clients", "seconds", len(legend(found)))
 
 
 def performance(found: Sequence[Standing]) -> str:
@@ -44,60 +52,60 @@ def performance(found: Sequence[Standing]) -> str:
     if sum(bool(values) for values in ratios.values()) < 2:
         return ""
     num_instances = len({one.instance for one in found})
-    figure, grid = _canvas(1, 1, width=8.0)
-    axes = grid[0][0]
+    figure, axes = _canvas()
     for name, style in _styles(found).items():
         values = ratios[name]
         if values:
             shares = [(k + 1) / num_instances for k in range(len(values))]
-            axes.step(
-                [values[0], *values, LARGEST_RATIO],
-                [0.0, *shares, shares[-1]],
-                where="post",
-                label=name,
-                **{**style, "marker": ""},
-            )
-    axes.set(xscale="log", xlim=(1.0, LARGEST_RATIO), ylim=(0.0, 1.02), xlabel="time / fastest time", ylabel="share")
-    axes.grid(alpha=0.25, which="both")
-    _legend(figure, grid)
-    return _svg(figure)
+            across, up = [values[0], *values, LARGEST_RATIO], [0.0, *shares, shares[-1]]
+            axes.step(across, up, where="post", **{**style, "marker": ""})
+    axes.set(xscale="log", xlim=(1.0, LARGEST_RATIO), ylim=(0.0, 1.02))
+    return _svg(figure, axes, "time / fastest time", "share of instances", len(legend(found)))
 
 
 def _styles(found: Sequence[Standing]) -> dict[str, dict[str, Any]]:
     """Return the line style of each contender, the same in every picture: our solvers solid, others dashed."""
-    names = in_order(one.contender for one in found)
     return {
         name: {
-            "color": COLOURS[k % len(COLOURS)],
-            "linestyle": "-" if name in SOLVERS else "--",
-            "linewidth": 2.2 if name in SOLVERS else 1.4,
+            "color": MARK.format(k),
+            "linestyle": "--" if dashed else "-",
+            "linewidth": 1.4 if dashed else 2.2,
             "marker": "o",
             "markersize": 3.5,
         }
-        for k, name in enumerate(names)
+        for k, (name, _, dashed) in enumerate(legend(found))
     }
 
 
-def _canvas(rows: int, columns: int, width: float = 4.2) -> tuple[Any, Any]:
+def _canvas() -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(width * columns, 3.4 * rows + 0.8), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    return figure, figure.subplots()
 
 
-def _legend(figure: Any, grid: Any) -> None:
-    named: dict[str, Any] = {}
-    for axes in grid.flat:
-        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            named.setdefault(name, handle)
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize="small")
-
-
-def _svg(figure: Any) -> str:
-    """Return the figure as one <svg> element; equal data give equal text."""
+def _svg(figure: Any, axes: Any, across: str, up: str, number: int) -> str:
+    """Return the figure as one <svg> element in the colours of the page's theme; equal data give equal text."""
     from matplotlib import rc_context  # noqa: PLC0415
 
+    axes.set_xlabel(across, gid="axis-x")
+    axes.set_ylabel(up, gid="axis-y")
+    axes.grid(alpha=0.5, which="both")
     text = io.StringIO()
     with rc_context({"svg.hashsalt": "alignsolve", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    svg = text.getvalue()[text.getvalue().index("<svg") :]
+    svg = re.sub(r'<g id="axis-([xy])"', r'<g data-axis="\1"', svg)
+    svg = re.sub(r' id="(?:figure|axes|patch|line2d|text|xtick|ytick|matplotlib\.axis)_\d+"', "", svg)
+    svg = re.sub(r" (?:width|height)=\"[\d.]+pt\"", "", svg, count=2)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return _themed(svg, number)
+
+
+def _themed(svg: str, number: int) -> str:
+    """Put the page's colours in place of matplotlib's."""
+    svg = re.sub(r"#0a0a([0-9a-f]{2})", lambda found: colour_of(int(found[1], 16), number), svg)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    for theirs, ours in (("#000000", "var(--muted)"), ("#b0b0b0", "var(--rule)"), ("#ffffff", "var(--panel)")):
+        svg = svg.replace(theirs, ours)
+    return svg

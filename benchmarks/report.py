@@ -17,26 +17,19 @@ from benchmarks.rows import Row
 from benchmarks.sections import Section, sections
 from benchmarks.suites import REFERENCE, suites
 from benchmarks.summary import CORRECT, Standing, standings
+from fedtrain.report.html import fill, resource, table, text_rows
 
 RESULTS = Path(__file__).parent / "results"
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1d2733; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #dde3ea; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, table.words td { text-align: left; }
-thead th { border-bottom: 2px solid #8795a6; } p { max-width: 52rem; } svg { max-width: 100%; height: auto; }
-div.wide { overflow-x: auto; } tbody tr:hover { background: #f3f6fa; }
-"""
 
 
 def write(
-    table: Iterable[Row], base: Path, *, question: str, reference: str = REFERENCE, first: Sequence[Section] = ()
+    raw: Iterable[Row], base: Path, *, question: str, reference: str = REFERENCE, first: Sequence[Section] = ()
 ) -> tuple[Path, Path]:
     """Write ``base.md`` and ``base.html``.
 
     Parameters
     ----------
-    table
+    raw
         Raw rows of one suite.
     base
         Path without suffix.
@@ -47,7 +40,7 @@ def write(
     first
         Further tables of the suite, placed before all others.
     """
-    report = _report(table, base.name, question, reference=reference, first=first)
+    report = _report(raw, base.name, question, reference=reference, first=first)
     written = base.with_name(f"{base.name}.md"), base.with_name(f"{base.name}.html")
     written[0].write_text(report.markdown(), encoding="utf-8")
     written[1].write_text(report.page(), encoding="utf-8")
@@ -55,16 +48,17 @@ def write(
 
 
 def _report(
-    table: Iterable[Row], name: str, question: str, *, reference: str = REFERENCE, first: Sequence[Section] = ()
+    given: Iterable[Row], name: str, question: str, *, reference: str = REFERENCE, first: Sequence[Section] = ()
 ) -> "Report":
     """Summarise rows into the parts of a report."""
-    raw = rows.latest(table)
+    raw = rows.latest(given)
     found = standings(raw)
     in_process = all(row.suite.startswith("overhead") for row in raw)
     tables = [*first, *sections(found, reference=reference, in_process=in_process)]
     return Report(name, question, _provenance(raw), tables, found)
 
 
+_GROWTH_NOTE = "Median seconds from raw arrays to the answer, against clients. Lines of outside systems are dashed."
 _PROFILE_NOTE = (
     f"Share of all instances solved (feasible, gap at most {CORRECT:g}) within a factor of the fastest time; "
     "an instance that a contender refused counts as not solved."
@@ -107,20 +101,38 @@ class Report:
 
     def page(self) -> str:
         """Return tables and pictures as one HTML page that loads no other file."""
-        parts = [f"<h1>Solvers: {html.escape(self.name)}</h1><p>{html.escape(self.question)}</p><ul>"]
-        parts += [f"<li>{html.escape(line)}</li>" for line in self.head] + ["</ul>"]
-        for title, note, svg in (
-            ("Growth", "Median seconds from raw arrays to the answer, against clients.", plots.scaling(self.found)),
-            ("Performance profile", _PROFILE_NOTE, plots.performance(self.found)),
-        ):
-            if svg:
-                parts.append(f"<h2>{title}</h2><p>{html.escape(note)}</p><div class='wide'>{svg}</div>")
-        parts += [_html_table(section) for section in self.tables]
-        title = f"<title>alignsolve: {html.escape(self.name)}</title>"
-        return (
-            f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{title}<style>{STYLE}</style></head>"
-            f"<body>{''.join(parts)}</body></html>\n"
+        pictures = []
+        if growth := plots.growth(self.found):
+            charts = "".join(_chart(title, svg) for title, svg in growth.items())
+            pictures.append(_section("Growth", _GROWTH_NOTE, self._legend() + f'<div class="charts">{charts}</div>'))
+        if svg := plots.performance(self.found):
+            chart = f'<div class="charts">{_chart("All instances", svg)}</div>'
+            pictures.append(_section("Performance profile", _PROFILE_NOTE, self._legend() + chart))
+        tables = [_section(one.title, one.note, _html_table(one)) for one in self.tables]
+        return fill(
+            "benchmark.html",
+            title=html.escape(self.name),
+            style=resource("report.css"),
+            question=html.escape(self.question),
+            head="".join(f"<li>{html.escape(line)}</li>" for line in self.head),
+            sections="".join([*pictures, *tables]),
         )
+
+    def _legend(self) -> str:
+        """Return the colours of the contenders."""
+        chips = [
+            f'<li><span class="chip{" dashed" * dashed}" style="--chip:{colour}"></span>{html.escape(name)}</li>'
+            for name, colour, dashed in plots.legend(self.found)
+        ]
+        return f'<ul class="legend">{"".join(chips)}</ul>'
+
+
+def _chart(title: str, svg: str) -> str:
+    return f'<figure class="chart"><figcaption><h3>{html.escape(title)}</h3></figcaption>{svg}</figure>'
+
+
+def _section(title: str, note: str, body: str) -> str:
+    return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}</section>'
 
 
 def _provenance(raw: Sequence[Row]) -> list[str]:
@@ -141,15 +153,8 @@ def _pipes(cells: Iterable[str]) -> str:
 
 
 def _html_table(section: Section) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in section.cells
-    )
-    kind = " class='words'" if section.words else ""
-    return (
-        f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.note)}</p>"
-        f"<div class='wide'><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    words = range(len(section.header) if section.words else 1)
+    return table(section.title, section.header, text_rows(section.cells, words), words=words)
 
 
 def write_pages(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The command line of fedtrain: ``fedtrain run``, ``fedtrain report`` and ``fedtrain compare``."""
+"""The command line of fedtrain: ``fedtrain init``, ``config``, ``run``, ``report`` and ``compare``."""
 
 import sys
 from pathlib import Path
@@ -20,6 +20,47 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("run.toml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of this name.")] = False,
+) -> None:
+    """Write a configuration to begin with: every key with its default, its unit and its meaning as a comment."""
+    from fedtrain.config.template import commented  # noqa: PLC0415
+
+    if path.exists() and not overwrite:
+        _fail(f"{path} exists; pass --overwrite to replace it", BAD_INPUT)
+    try:
+        path.write_text(commented(), encoding="utf-8")
+    except OSError as error:
+        _fail(f"cannot write {path}: {error.strerror}", BAD_INPUT)
+    _say(f"configuration: {path}; run it with: fedtrain run {path}")
+
+
+@app.command()
+def config(
+    path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A TOML file of a run.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
+    help_keys: Annotated[
+        bool, typer.Option("--help-keys", help="Show every key of a run and of a plan: default, unit and meaning.")
+    ] = False,
+) -> None:
+    """Check a configuration, and show it with all its defaults; or show what each key means."""
+    from fedtrain.compare.plan import Plan  # noqa: PLC0415
+    from fedtrain.config import RunConfig, file, keys  # noqa: PLC0415
+
+    if help_keys:
+        width = min(Console().width, 100)
+        for title, kind in (("A run: fedtrain run FILE", RunConfig), ("A plan: fedtrain compare FILE", Plan)):
+            typer.echo("\n".join([title, "=" * len(title), "", *keys.as_text(keys.tables(kind), width=width)]))
+        return
+    try:
+        require("train", "tomli_w", what="fedtrain config")
+        typer.echo(file.to_toml(file.read_config(path, set_ or ())), nl=False)
+    except (ConfigError, MissingExtraError) as error:
+        _fail(str(error), BAD_INPUT)
 
 
 @app.command()
@@ -69,7 +110,7 @@ def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> 
             path = write_report(run_dir)
     except (ValueError, RunFolderError) as error:
         _fail(str(error), BAD_INPUT)
-    Console().print(f"report: {path}", highlight=False, soft_wrap=True)
+    _say(f"report: {path}")
 
 
 @app.command()
@@ -94,7 +135,7 @@ def compare(
         _fail(str(error), FAILED)
     except KeyboardInterrupt:
         _fail("interrupted; the runs that were finished are kept", INTERRUPTED)
-    Console().print(f"comparison: {folder}", highlight=False, soft_wrap=True)
+    _say(f"comparison: {folder}")
 
 
 def main() -> None:
@@ -108,6 +149,11 @@ def _must_have_torch(command: str) -> None:
         require("train", *TRAIN, what=command)
     except MissingExtraError as error:
         _fail(str(error), BAD_INPUT)
+
+
+def _say(message: str) -> None:
+    """Print one line."""
+    Console().print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 def _fail(message: str, code: int) -> NoReturn:

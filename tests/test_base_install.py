@@ -103,6 +103,6 @@ def test_the_page_on_installing_tells_which_pages_need_an_extra():
         shown = {value: key for key, value in IMPORTED_AS.items()}.get(name, name)
         assert shown in told["train"][2]
     needing = {name for name, path in GUIDES.items() if MARK.search(path.read_text(encoding="utf-8"))["packages"]}
-    shown = {link for cells in rows for link in re.findall(r"\((\w+)\.md\)", cells[3])}
+    shown = {link for cells in rows for link in re.findall(r"\(([\w-]+)\.md\)", cells[3])}
     assert needing <= shown
     assert not shown & (set(GUIDES) - needing)

@@ -28,6 +28,8 @@ NAMES = [str(path.relative_to(ROOT)) for path in READ]
 LINK = re.compile(r"!?\[[^\]]*\]\((?!https?:|mailto:)([^)\s]+)\)")
 LARGEST_PICTURE = 200_000
 """Bytes."""
+FITS = 88
+"""Characters of code that the built pages show without scrolling, 1280 pixels wide."""
 
 
 def text_of(path):
@@ -135,6 +137,12 @@ def test_every_picture_is_small_and_shown():
     for path in pictures:
         assert path.stat().st_size <= LARGEST_PICTURE
         assert f"{path.name})" in shown, path.name
+
+
+def test_the_first_page_has_a_picture_and_code_that_fits():
+    page = text_of(DOCS / "index.md")
+    assert re.search(r"!\[.+\]\(.+\)", page)
+    assert max(len(line) for block in FENCE.findall(page) for line in block.splitlines()) <= FITS
 
 
 def short(ratio):

@@ -48,6 +48,8 @@ COMMANDS = {
         "solvers": [([], 0, "lagrangian")],
     },
     "fedtrain": {
+        "init": [(["mine.toml"], 0, "fedtrain run mine.toml"), (["run/config.toml"], 2, "pass --overwrite")],
+        "config": [(["--help-keys"], 0, "epochs  (passes; default 3)"), ([], 2, "fedtrain config needs tomli_w")],
         "run": [([], 2, TRAIN.format("fedtrain run"))],
         "compare": [(["plan.toml"], 2, TRAIN.format("fedtrain compare"))],
         "report": [(["run"], 0, "report.html"), (["absent"], 2, "is not a run's folder")],

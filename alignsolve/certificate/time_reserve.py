@@ -11,7 +11,6 @@ from alignsolve.certificate.worth import sums_are_compiled
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.threads import available_threads
 from alignsolve.subproblem.dispatch import row_engine
 
@@ -53,7 +52,7 @@ def prepare_checks(problem: ProblemView) -> None:
         selected_sums(block, nobody.indptr, nobody.experts)
 
 
-def checking_seconds(problem: AlignmentProblem, limit: float, threads: int | None) -> float:
+def checking_seconds(problem: ProblemView, limit: float, threads: int | None) -> float:
     """Estimate what checking an answer takes, from the first clients; at most a share of the limit, and the reading.
 
     Fitness that is read in blocks is read twice by the check, and without that an answer is worth nothing.

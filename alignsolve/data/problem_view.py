@@ -7,11 +7,11 @@ the class can ask the certificate for objectives, violations and bounds, and no 
 from collections.abc import Iterator
 from typing import Protocol
 
-from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.blocks import ClientBlock, RowBlocks
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.names import Names
 from alignsolve.data.stored import StoredPairs
-from alignsolve.numerics import BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
 
 
 class ProblemView(Protocol):
@@ -30,6 +30,11 @@ class ProblemView(Protocol):
     @property
     def num_groups(self) -> int:
         """Groups of experts; 0 where the problem has none."""
+        ...
+
+    @property
+    def fitness(self) -> RealArray | RowBlocks | StoredPairs:
+        """In memory, read in blocks, or stored pairs."""
         ...
 
     @property

@@ -26,6 +26,7 @@ def drop_idle_bounds(problem: AlignmentProblem) -> Reduction | None:
         changed(problem, expert_capacity=np.where(idle, np.inf, bounds.capacity)),
         f"{int(idle.sum())} expert capacities never bind",
         unit=np.where(idle & (bounds.demand == 0), 0.0, 1.0),
+        unbounded=idle,
     )
 
 

@@ -73,6 +73,9 @@ class Rewritten:
         before. 0 where the simpler problem has no bound on the expert: its price before is 0. None: all are 1.
     known
         (num_experts,) prices before that are known exactly, NaN elsewhere. None: there are none.
+    unbounded
+        (num_experts,) experts without a capacity in the simpler problem alone: their price there is 0 at most. None:
+        there are none.
     """
 
     problem: AlignmentProblem
@@ -80,6 +83,7 @@ class Rewritten:
     proves_more: bool = False
     unit: FloatArray | None = None
     known: FloatArray | None = None
+    unbounded: BoolArray | None = None
     only_by_rounding: bool = False
 
     def lift_answer(self, answer: Answer) -> Answer:
@@ -90,6 +94,8 @@ class Rewritten:
         """Return prices before, (…, num_experts)."""
         if self.known is not None and not directions:
             prices = np.where(np.isnan(self.known), prices, self.known)
+        if self.unbounded is not None:
+            prices = np.where(self.unbounded, np.minimum(prices, 0.0), prices)
         if self.unit is None:
             return prices
         lifted = np.zeros(prices.shape)

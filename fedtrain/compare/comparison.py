@@ -1,17 +1,27 @@
 """A whole comparison: runs the cells to tune and to judge, and writes the results beside them."""
 
 import shutil
+import time
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
+from fedtrain.compare.forecast import forecast
 from fedtrain.compare.judge import Comparison, Figures, choose_settings, compare, figures, judged_cells
 from fedtrain.compare.page import Runs, page
 from fedtrain.compare.plan import Cell, Plan, read_plan
 from fedtrain.compare.run import Curves, file_of, read_cell, run_cells
-from fedtrain.compare.tables import COMPARISON_COLUMNS, FIGURE_COLUMNS, comparison_rows, figure_rows, markdown
+from fedtrain.compare.tables import (
+    COMPARISON_COLUMNS,
+    FIGURE_COLUMNS,
+    comparison_rows,
+    figure_rows,
+    markdown,
+    nothing_to_compare,
+)
+from fedtrain.report.units import seconds
 from fedtrain.results import atomic
 from fedtrain.results.run_folder import csv_text
 
@@ -76,6 +86,10 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
     def read(cell: Cell) -> Curves:
         return read_cell(cell, cells)
 
+    console.print(f"{plan.name}: timing a round of each task", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{plan.name}: {forecast(plan, cells, workers=workers)}", markup=False, highlight=False, soft_wrap=True
+    )
     # Run the cells for tuning, and choose the settings.
     tuning = list(plan.tuning_cells())
     _run(tuning, cells, workers, console, "tuning")
@@ -86,6 +100,8 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
     found = figures(plan, settings, read)
     compared = compare(plan, found)
     runs = {(one.task, one.alignment): one.curves for one in found}
+    if not compared:
+        console.print(nothing_to_compare(plan), markup=False, highlight=False, soft_wrap=True)
     # Write the results.
     text = (folder / "plan.toml").read_text(encoding="utf-8")
     atomic.replace_text(folder / "report.html", page(plan, text, runs, found, compared))
@@ -96,7 +112,14 @@ def execute(plan_file: Path, out: Path, *, workers: int, console: Console, cells
 
 
 def _run(cells: list[Cell], folder: Path, workers: int, console: Console, what: str) -> None:
+    """Run cells, with a line for each that says how much time is left, judging by those that were run before it."""
+    started, done = time.monotonic(), 0
     for number, (cell, ran) in enumerate(run_cells(cells, folder, workers=workers), start=1):
         if ran:
+            done += 1
+            left = (len(cells) - number) * (time.monotonic() - started) / done
             name = f"{cell.task}, {cell.alignment}, {cell.setting}, seed {cell.seed}"
-            console.print(f"{what} {number} of {len(cells)}: {name}", markup=False, highlight=False)
+            remaining = f"; about {seconds(left)} left" if number < len(cells) else ""
+            console.print(
+                f"{what} {number} of {len(cells)}: {name}{remaining}", markup=False, highlight=False, soft_wrap=True
+            )

@@ -146,9 +146,7 @@ def compare(plan: Plan, found: Sequence[Figures]) -> list[Comparison]:
     """Compare ours with every rival on every task; p values are corrected for all comparisons together."""
     by_name = {(one.task, one.alignment): one for one in found}
     compared = []
-    for task, rival in itertools.product(plan.tasks, plan.alignments):
-        if rival in (plan.ours, plan.reference):
-            continue
+    for task, rival in itertools.product(plan.tasks, plan.rivals()):
         # Times to targets are compared by ratios, accuracies by differences.
         ours, theirs = by_name[task, plan.ours], by_name[task, rival]
         for target, clock in itertools.product(plan.targets, CLOCKS):

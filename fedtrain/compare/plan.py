@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedtrain.config import ConfigError, RunConfig
-from fedtrain.config.checks import check
+from fedtrain.config import ConfigError, RunConfig, functions
+from fedtrain.config.checks import check, nearest
 from fedtrain.config.file import build, build_config, read_toml
 
 Changes = Mapping[str, Any]
@@ -48,33 +48,41 @@ class Cell:
         """Name of the cell's file: the cell's names and seed, and a digest of its configuration.
 
         The digest covers only values that differ from the defaults. So the name stays the same when a new key is added
-        whose default changes nothing.
+        whose default changes nothing. If the configuration names functions of the user's own, it also covers their
+        files: after a change of such a file, the cell is run anew.
         """
         changed = json.dumps(_differences(asdict(self.config), asdict(RunConfig())), sort_keys=True)
-        digest = hashlib.sha256(changed.encode()).hexdigest()[:16]
+        digest = hashlib.sha256((changed + functions.source_digest(self.config)).encode()).hexdigest()[:16]
         return f"{self.task}.{self.alignment}.{self.setting}.{self.seed}.{digest}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison.
+    """A comparison: tasks, alignments, settings and seeds.
 
     Attributes
     ----------
     name
         Name of the folder that the comparison writes.
-    seeds, tuning_seeds
-        Seeds for judging and seeds for tuning; no seed is in both.
-    tasks, alignments, settings
-        Changes to the configuration by name, applied after ``base``. With one setting nothing is tuned.
+    seeds
+        Seeds for judging; each is one run of every task and alignment. Intervals need two or more.
+    tasks
+        Changes to the configuration by name, applied after ``base``: data, clients, model.
+    alignments
+        Changes to the configuration by name, applied last: what is compared.
     reference
         The alignment whose final accuracy sets the targets. It is not compared with the others.
     ours
         The alignment that the others are compared with.
     targets
         Shares of the reference's final accuracy.
+    tuning_seeds
+        Seeds on which the best setting is chosen; none of them is in ``seeds``.
     base
-        Changes to the default configuration for all cells.
+        Changes to the default configuration for all runs.
+    settings
+        Changes to the configuration by name, applied after those of the task. Each alignment is judged with the setting
+        that suits it best on the tuning seeds. With one setting nothing is tuned.
     """
 
     name: str
@@ -101,7 +109,8 @@ class Plan:
         # The names exist and can be part of a file's name.
         for key in ("reference", "ours"):
             name = getattr(self, key)
-            check(key, name, name in self.alignments, f"one of the alignments: {', '.join(self.alignments)}")
+            rule = f"one of the alignments: {', '.join(self.alignments)}{nearest(name, list(self.alignments))}"
+            check(key, name, name in self.alignments, rule)
         names = [f"{key}.{name}" for key in ("tasks", "alignments", "settings") for name in getattr(self, key)]
         for name in names:
             if not re.fullmatch(r"[a-z]+\.[A-Za-z0-9_-]+", name):
@@ -122,6 +131,16 @@ class Plan:
                 self.tasks, self.alignments, self.settings, self.tuning_seeds
             ):
                 yield self.cell(task, alignment, setting, seed)
+
+    def judging_cells(self) -> Iterator[Cell]:
+        """Yield the cells for judging as they are before tuning: with the first setting."""
+        first = next(iter(self.settings))
+        for task, alignment, seed in itertools.product(self.tasks, self.alignments, self.seeds):
+            yield self.cell(task, alignment, first, seed)
+
+    def rivals(self) -> list[str]:
+        """Return the alignments that ours is compared with: all but ours and the reference."""
+        return [name for name in self.alignments if name not in (self.ours, self.reference)]
 
     def cell(self, task: str, alignment: str, setting: str, seed: int) -> Cell:
         """Return one cell.
@@ -144,17 +163,22 @@ class Plan:
 def read_plan(path: Path) -> Plan:
     """Read a plan, and check that all its cells have valid configurations.
 
+    Functions of the user's own are looked up, so that a wrong name is known before the first run.
+
     Raises
     ------
     ConfigError
-        If the file cannot be read, a key is unknown or missing, or a cell has no valid configuration.
+        If the file cannot be read, a key is unknown or missing, a cell has no valid configuration, or a function that
+        it names is not there.
     """
     try:
         plan: Plan = build(Plan, read_toml(path))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     for task, alignment, setting in itertools.product(plan.tasks, plan.alignments, plan.settings):
-        plan.cell(task, alignment, setting, plan.seeds[0])
+        cell = plan.cell(task, alignment, setting, plan.seeds[0])
+        for key, name in functions.own_functions(cell.config).items():
+            functions.find(key, name)
     return plan
 
 

@@ -59,8 +59,7 @@ def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[
         else:
             missing.append(cell)
     # The others run in worker processes.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with worker_pool(workers) as pool:
         under_way = {pool.submit(_run, cell, folder): cell for cell in missing}
         try:
             for done in as_completed(under_way):
@@ -68,6 +67,12 @@ def run_cells(cells: Iterable[Cell], folder: Path, *, workers: int) -> Iterator[
                 yield under_way[done], True
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def worker_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of fresh processes that end with this one."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
 
 def file_of(cell: Cell, folder: Path) -> Path:

@@ -57,19 +57,29 @@ def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
     return Grid(note, ["alignment", "setting", *targets, *(name.replace("_", " ") for name in LEVELS)], rows)
 
 
-def comparisons_grid(compared: Iterable[Comparison]) -> Grid:
-    """Return a table with a row for every comparison."""
+def nothing_to_compare(plan: Plan) -> str:
+    """Return the sentence that says why a comparison has no rows."""
+    known = f"the alignments are ours ({plan.ours}) and the reference ({plan.reference})"
+    return f"Nothing is compared: {known}, and there is no other. Add an alignment to the plan."
+
+
+def comparisons_grid(plan: Plan, compared: Iterable[Comparison]) -> Grid:
+    """Return a table with a row for every comparison; without any, its note says why."""
     rows = [
         [
             one.rival,
             one.figure,
             f"{one.result.value:.3f}",
-            f"{one.result.low:.3f} to {one.result.high:.3f}",
+            "–" if math.isnan(one.result.low) else f"{one.result.low:.3f} to {one.result.high:.3f}",
             "–" if math.isnan(one.p) else f"{one.p:.2g}",
         ]
         for one in compared
     ]
     note = "Ratios of times, differences of accuracies; 95 % intervals, p corrected for the whole comparison (Holm)."
+    if not rows:
+        note = nothing_to_compare(plan)
+    elif len(plan.seeds) == 1:
+        note += " There is one seed, so no interval and no p is known: give the plan more seeds."
     return Grid(note, ["rival", "figure", "value", "interval", "p"], rows)
 
 
@@ -78,9 +88,10 @@ def markdown(plan: Plan, found: Sequence[Figures], compared: Sequence[Comparison
     parts = []
     for task in plan.tasks:
         figures = figures_grid(plan, [one for one in found if one.task == task])
-        comparisons = comparisons_grid([one for one in compared if one.task == task])
+        comparisons = comparisons_grid(plan, [one for one in compared if one.task == task])
         parts += [f"## {task}", figures.note, markdown_table(figures.head, figures.rows)]
-        parts += [f"### {plan.ours} against", comparisons.note, markdown_table(comparisons.head, comparisons.rows)]
+        parts += [f"### {plan.ours} against", comparisons.note]
+        parts += [markdown_table(comparisons.head, comparisons.rows)] if comparisons.rows else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from alignsolve import POLICIES, SOLVERS
-from fedtrain.config.checks import check, check_fields, checked, one_of, share
+from fedtrain.config.checks import check, check_fields, checked, one_of, one_of_or_function, share
 
 FITNESS_NAMES = (
     *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
@@ -25,7 +25,8 @@ class AlignmentConfig:
     ----------
     policy
         A name in ``alignsolve.POLICIES``: ``ours``, or a rival. In ``none``, the reference, every client trains every
-        expert, whatever its device can hold.
+        expert, whatever its device can hold. Or a function of your own, ``file.py:function``: of
+        :class:`alignsolve.Parts`, which returns an :class:`alignsolve.Aligner`.
     solver
         A name in ``alignsolve.SOLVERS``.
     fitness
@@ -53,17 +54,17 @@ class AlignmentConfig:
         Privacy budget of one report (differential privacy), which sets the noise in it; inf: no noise.
     """
 
-    policy: str = one_of("ours", POLICIES)
+    policy: str = one_of_or_function("ours", POLICIES)
     solver: str = one_of("auto", SOLVERS)
     fitness: str = one_of("loss", FITNESS_NAMES)
-    newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1")
+    newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1", unit="weight")
     load: str = one_of("assignments", LOAD_NAMES)
-    tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more")
-    catch_up: float = share(1.0)
+    tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more", unit="share of the load")
+    catch_up: float = share(1.0, unit="share")
     capacity: str = one_of("declared", CAPACITY_NAMES)
-    switching_cost: float = checked(0.0, lambda cost: 0.0 <= cost < math.inf, "0 or more, and finite")
+    switching_cost: float = checked(0.0, lambda cost: 0.0 <= cost < math.inf, "0 or more, and finite", unit="fitness")
     time_budget: bool = False
-    epsilon: float = checked(math.inf, lambda epsilon: epsilon > 0.0, "above 0 (inf: no noise)")
+    epsilon: float = checked(math.inf, lambda epsilon: epsilon > 0.0, "above 0 (inf: no noise)", unit="privacy budget")
 
     def __post_init__(self) -> None:
         check_fields(self, "alignment.")

@@ -1,7 +1,7 @@
 """The ``clients`` section of a configuration: their number, their devices, and their failures."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
 
@@ -31,13 +31,15 @@ class TierConfig:
     """
 
     name: str
-    share: float = positive()
-    memory_kib: float = positive()
-    ms_per_example: float = positive()
-    down_mbps: float = positive()
-    up_mbps: float = positive()
-    spread: float = checked(0.0, lambda spread: 0.0 <= spread < math.inf, "0 or more, and finite")
-    availability: float = checked(1.0, lambda chance: 0.0 < chance <= 1.0, "above 0 and at most 1")
+    share: float = positive(unit="share")
+    memory_kib: float = positive(unit="KiB")
+    ms_per_example: float = positive(unit="ms")
+    down_mbps: float = positive(unit="Mbit/s")
+    up_mbps: float = positive(unit="Mbit/s")
+    spread: float = checked(
+        0.0, lambda spread: 0.0 <= spread < math.inf, "0 or more, and finite", unit="standard deviation"
+    )
+    availability: float = checked(1.0, lambda chance: 0.0 < chance <= 1.0, "above 0 and at most 1", unit="probability")
 
     def __post_init__(self) -> None:
         check_fields(self, "clients.tiers.")
@@ -81,24 +83,24 @@ class ClientsConfig:
         Seconds after which the times of availability in the trace repeat.
     """
 
-    num_clients: int = at_least(1, 40)
-    cohort_fraction: float = checked(1.0, lambda fraction: 0.0 < fraction <= 1.0, "above 0 and at most 1")
-    dropout: float = checked(0.02, lambda chance: 0.0 <= chance < 1.0, "at least 0 and below 1")
+    num_clients: int = at_least(1, 40, unit="clients")
+    cohort_fraction: float = checked(1.0, lambda fraction: 0.0 < fraction <= 1.0, "above 0 and at most 1", unit="share")
+    dropout: float = checked(0.02, lambda chance: 0.0 <= chance < 1.0, "at least 0 and below 1", unit="probability")
     dropout_moment: str = one_of("downloaded", ("downloaded", "any"))
-    deadline: float = checked(math.inf, lambda deadline: deadline > 0.0, "above 0 (inf: none)")
-    stragglers: float = share(0.0)
-    slowdown: float = checked(4.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite")
-    late_joiners: float = checked(0.0, lambda late: 0.0 <= late < 1.0, "at least 0 and below 1")
-    joined_by: int = at_least(1, 10)
-    misreporting: float = share(0.0)
-    exaggeration: float = checked(2.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite")
+    deadline: float = checked(math.inf, lambda deadline: deadline > 0.0, "above 0 (inf: none)", unit="s")
+    stragglers: float = share(0.0, unit="probability")
+    slowdown: float = checked(4.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite", unit="factor")
+    late_joiners: float = checked(0.0, lambda late: 0.0 <= late < 1.0, "at least 0 and below 1", unit="share")
+    joined_by: int = at_least(1, 10, unit="rounds")
+    misreporting: float = share(0.0, unit="share")
+    exaggeration: float = checked(2.0, lambda factor: 1.0 <= factor < math.inf, "1 or more, and finite", unit="factor")
     tiers: tuple[TierConfig, ...] = (
         TierConfig("phone", 2.0, 350.0, 2.0, 20.0, 5.0),
         TierConfig("tablet", 2.0, 550.0, 1.0, 50.0, 20.0),
         TierConfig("workstation", 1.0, 950.0, 0.2, 500.0, 200.0),
     )
-    trace: str = ""
-    trace_period: float = positive(86400.0)
+    trace: str = field(default="", metadata={"unit": "path"})
+    trace_period: float = positive(86400.0, unit="s")
 
     def __post_init__(self) -> None:
         check_fields(self, "clients.")

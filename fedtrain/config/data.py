@@ -1,8 +1,8 @@
 """The ``data`` section of a configuration: the data set, its parameters, and its division among the clients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, positive, share
+from fedtrain.config.checks import at_least, check, check_fields, checked, one_of, one_of_or_function, positive, share
 
 DATA_NAMES = ("digits", "concepts", "glyphs", "text", "cifar10", "emnist", "gtsrb")
 """Values of ``data.name``; :data:`fedtrain.data.DATASETS` loads the data sets."""
@@ -34,10 +34,10 @@ class ConceptsConfig:
     """
 
     images: str = one_of("digits", ("digits", "glyphs"))
-    num_domains: int = at_least(1, 8)
+    num_domains: int = at_least(1, 8, unit="domains")
     visible: bool = True
-    alpha: float = positive(0.1)
-    copies: int = at_least(1, 2)
+    alpha: float = positive(0.1, unit="concentration")
+    copies: int = at_least(1, 2, unit="copies")
 
     def __post_init__(self) -> None:
         check_fields(self, "data.concepts.")
@@ -62,11 +62,11 @@ class GlyphsConfig:
         Standard deviation of the noise in each pixel; pixels range from 0 to 1.
     """
 
-    examples: int = at_least(1, 128)
-    test_examples: int = at_least(1, 32)
-    size: int = checked(16, lambda size: 8 <= size <= 128, "between 8 and 128")
-    hand: float = checked(1.0, lambda hand: 0.0 <= hand <= 2.0, "between 0 and 2")
-    noise: float = share(0.1)
+    examples: int = at_least(1, 128, unit="examples")
+    test_examples: int = at_least(1, 32, unit="examples")
+    size: int = checked(16, lambda size: 8 <= size <= 128, "between 8 and 128", unit="pixels")
+    hand: float = checked(1.0, lambda hand: 0.0 <= hand <= 2.0, "between 0 and 2", unit="factor")
+    noise: float = share(0.1, unit="standard deviation")
 
     def __post_init__(self) -> None:
         check_fields(self, "data.glyphs.")
@@ -96,11 +96,11 @@ class TextConfig:
     """
 
     clients: str = one_of("files", ("speakers", "files", "folders"))
-    suffix: str = ".py"
-    context: int = at_least(1, 32)
+    suffix: str = field(default=".py", metadata={"unit": "ending of a name"})
+    context: int = at_least(1, 32, unit="characters")
     one_hot: bool = False
-    step: int = at_least(1, 4)
-    max_characters: int = at_least(1, 4_000)
+    step: int = at_least(1, 4, unit="characters")
+    max_characters: int = at_least(1, 4_000, unit="characters")
 
     def __post_init__(self) -> None:
         check_fields(self, "data.text.")
@@ -108,7 +108,13 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class EmnistConfig:
-    """The part of EMNIST that is read from ``data.path``."""
+    """The letters and digits of EMNIST.
+
+    Attributes
+    ----------
+    split
+        The part of EMNIST that is read from ``data.path``.
+    """
 
     split: str = one_of("balanced", EMNIST_SPLITS)
 
@@ -118,9 +124,15 @@ class EmnistConfig:
 
 @dataclass(frozen=True)
 class GtsrbConfig:
-    """Height and width, in pixels, to which the traffic signs in ``data.path`` are resized."""
+    """The German traffic signs.
 
-    size: int = checked(32, lambda size: 4 <= size <= 256, "between 4 and 256")
+    Attributes
+    ----------
+    size
+        Height and width to which the traffic signs in ``data.path`` are resized.
+    """
+
+    size: int = checked(32, lambda size: 4 <= size <= 256, "between 4 and 256", unit="pixels")
 
     def __post_init__(self) -> None:
         check_fields(self, "data.gtsrb.")
@@ -135,7 +147,9 @@ class DataConfig:
     name
         ``digits``: scikit-learn's bundled digits. ``concepts``: digits or letters in domains with different labels.
         ``glyphs``: characters rendered from matplotlib's fonts. ``text``: next-character prediction, by default on the
-        Python standard library. ``cifar10``, ``emnist``, ``gtsrb``: read from files in ``path``.
+        Python standard library. ``cifar10``, ``emnist``, ``gtsrb``: read from files in ``path``. Or a function of your
+        own, ``file.py:function``: of this section, the number of clients and the seed, which returns a
+        :class:`fedtrain.data.Federated`.
     path
         Folder with the files of ``cifar10``, ``emnist`` or ``gtsrb``. File or folder of ``text``; empty: the source
         files of the standard library.
@@ -154,13 +168,13 @@ class DataConfig:
         examples. They are sampled at random. 0: all examples.
     """
 
-    name: str = one_of("digits", DATA_NAMES)
-    path: str = ""
+    name: str = one_of_or_function("digits", DATA_NAMES)
+    path: str = field(default="", metadata={"unit": "path"})
     partition: str = one_of("dirichlet", ("dirichlet", "quantity"))
-    alpha: float = positive(0.3)
-    test_fraction: float = checked(0.2, lambda fraction: 0.0 < fraction < 1.0, "between 0 and 1")
-    min_examples: int = at_least(1, 4)
-    max_examples: int = at_least(0, 0)
+    alpha: float = positive(0.3, unit="concentration")
+    test_fraction: float = checked(0.2, lambda fraction: 0.0 < fraction < 1.0, "between 0 and 1", unit="share")
+    min_examples: int = at_least(1, 4, unit="examples")
+    max_examples: int = at_least(0, 0, unit="examples")
     concepts: ConceptsConfig = ConceptsConfig()
     glyphs: GlyphsConfig = GlyphsConfig()
     text: TextConfig = TextConfig()

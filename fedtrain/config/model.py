@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedtrain.config.checks import at_least, check, check_fields, one_of
+from fedtrain.config.checks import at_least, check, check_fields, one_of, one_of_or_function
 
 MODEL_KINDS = ("mlp", "conv", "transformer")
 """Values of ``model.kind``; :data:`fedtrain.models.MODELS` makes the models."""
@@ -16,7 +16,8 @@ class ModelConfig:
     ----------
     kind
         ``mlp`` (:mod:`fedtrain.models.mlp`), ``conv`` for images (:mod:`fedtrain.models.conv`), ``transformer`` for
-        text (:mod:`fedtrain.models.transformer`).
+        text (:mod:`fedtrain.models.transformer`). Or a function of your own, ``file.py:function``: of this section and
+        the test examples, which returns a :class:`fedtrain.models.ModelSpec`.
     num_features
         Width of the features that router and experts read.
     num_hidden
@@ -33,15 +34,15 @@ class ModelConfig:
         For ``transformer``: number of blocks, each with a layer of experts, and number of attention heads.
     """
 
-    kind: str = one_of("mlp", MODEL_KINDS)
-    num_features: int = at_least(1, 128)
-    num_hidden: int = at_least(1, 64)
-    num_experts: int = at_least(1, 8)
-    top_k: int = at_least(1, 2)
-    num_channels: int = at_least(1, 16)
+    kind: str = one_of_or_function("mlp", MODEL_KINDS)
+    num_features: int = at_least(1, 128, unit="numbers")
+    num_hidden: int = at_least(1, 64, unit="numbers")
+    num_experts: int = at_least(1, 8, unit="experts")
+    top_k: int = at_least(1, 2, unit="experts")
+    num_channels: int = at_least(1, 16, unit="maps")
     experts: str = one_of("mlp", ("mlp", "conv"))
-    num_layers: int = at_least(1, 2)
-    num_heads: int = at_least(1, 4)
+    num_layers: int = at_least(1, 2, unit="blocks")
+    num_heads: int = at_least(1, 4, unit="heads")
 
     def __post_init__(self) -> None:
         check_fields(self, "model.")

@@ -40,12 +40,16 @@ class TrainingConfig:
     """
 
     optimizer: str = one_of("sgd", ("sgd", "adam"))
-    learning_rate: float = positive(0.1)
-    learning_rate_decay: float = checked(0.97, lambda decay: 0.0 < decay <= 1.0, "above 0 and at most 1")
-    momentum: float = checked(0.9, lambda momentum: 0.0 <= momentum < 1.0, "at least 0 and below 1")
-    epochs: int = at_least(1, 3)
-    batch_size: int = at_least(1, 16)
-    auxiliary_loss: float = checked(0.1, lambda weight: 0.0 <= weight < math.inf, "0 or more, and finite")
+    learning_rate: float = positive(0.1, unit="step size")
+    learning_rate_decay: float = checked(
+        0.97, lambda decay: 0.0 < decay <= 1.0, "above 0 and at most 1", unit="factor per round"
+    )
+    momentum: float = checked(0.9, lambda momentum: 0.0 <= momentum < 1.0, "at least 0 and below 1", unit="share")
+    epochs: int = at_least(1, 3, unit="passes")
+    batch_size: int = at_least(1, 16, unit="examples")
+    auxiliary_loss: float = checked(
+        0.1, lambda weight: 0.0 <= weight < math.inf, "0 or more, and finite", unit="weight"
+    )
     together: bool = False
 
     def __post_init__(self) -> None:
@@ -77,10 +81,10 @@ class RunConfig:
         Number of threads that torch may use. Rounding, and so the exact results, may depend on it.
     """
 
-    name: str = checked("run", is_plain_name, "the name of a folder, without separators")
-    seed: int = at_least(0, 0)
-    rounds: int = at_least(1, 40)
-    threads: int = at_least(1, 1)
+    name: str = checked("run", is_plain_name, "the name of a folder, without separators", unit="folder name")
+    seed: int = at_least(0, 0, unit="seed")
+    rounds: int = at_least(1, 40, unit="rounds")
+    threads: int = at_least(1, 1, unit="threads")
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     clients: ClientsConfig = field(default_factory=ClientsConfig)

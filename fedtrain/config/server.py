@@ -23,7 +23,9 @@ class ValidationConfig:
         ``absolute``: 1.
     """
 
-    norm_limit: float = checked(math.inf, lambda limit: limit > 0.0, "above 0 (inf: no limit)")
+    norm_limit: float = checked(
+        math.inf, lambda limit: limit > 0.0, "above 0 (inf: no limit)", unit="multiples of the reference"
+    )
     norm_reference: str = one_of("median", ("median", "absolute"))
 
     def __post_init__(self) -> None:
@@ -50,9 +52,9 @@ class AggregationConfig:
     """
 
     rule: str = one_of("mean", RULES)
-    bad_share: float = checked(0.3, lambda share: 0.0 <= share < 0.5, "at least 0 and below 0.5")
+    bad_share: float = checked(0.3, lambda share: 0.0 <= share < 0.5, "at least 0 and below 0.5", unit="share")
     weights: str = one_of("examples", ("examples", "equal"))
-    min_holders: int = at_least(1, 1)
+    min_holders: int = at_least(1, 1, unit="clients")
 
     def __post_init__(self) -> None:
         check_fields(self, "aggregation.")
@@ -73,8 +75,8 @@ class AttackConfig:
     """
 
     kind: str = one_of("none", ATTACKS)
-    share: float = share(0.3)
-    scale: float = positive(1.0)
+    share: float = share(0.3, unit="share")
+    scale: float = positive(1.0, unit="factor")
 
     def __post_init__(self) -> None:
         check_fields(self, "attack.")

@@ -8,7 +8,7 @@ which experts a client holds. A client needs at least one expert in every layer.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,7 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
 class ModelSpec(Protocol):
     """The sizes of a model, and how to build it."""
 
@@ -106,6 +107,8 @@ class NamedModule(nn.Module):
 
 class OneLayer(NamedModule):
     """A model whose experts form one layer, between a shared extractor and a shared classifier.
+
+    An expert's output is as wide as its input, and is added to it.
 
     Parameters
     ----------

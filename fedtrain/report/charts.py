@@ -13,11 +13,25 @@ from html import escape
 import numpy as np
 
 from alignsolve.numerics import BoolArray, FloatArray
+from fedtrain.report.axis import (
+    ANYTHING,
+    HEIGHT,
+    WIDTH,
+    Frame,
+    Limits,
+    Ticks,
+    cursor,
+    ends,
+    frame_around,
+    grid,
+    nice_ticks,
+)
+from fedtrain.report.units import ticks_of_numbers
 
-WIDTH, HEIGHT = 420, 190
-LEFT, RIGHT, TOP, BOTTOM = 50, 408, 10, 166
-SMALL_WIDTH, SMALL_HEIGHT = 180, 84
-SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM = 22, 176, 6, 76
+SMALL_WIDTH, SMALL_HEIGHT = 180, 110
+SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM = 24, 174, 20, 90
+THIN, WIDER = 1.8, 2.6
+"""Width of a line, and by how much it is wider for each line that covers it."""
 Format = Callable[[float], str]
 
 
@@ -49,34 +63,9 @@ class Series:
     band: FloatArray | None = None
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """The mapping from data to positions in the SVG."""
-
-    rounds: FloatArray
-    low: float
-    high: float
-    left: float = LEFT
-    right: float = RIGHT
-    top: float = TOP
-    bottom: float = BOTTOM
-
-    def x(self, number: float) -> float:
-        first, last = self.rounds[0], self.rounds[-1]
-        share = (number - first) / (last - first) if last > first else 0.5
-        return float(self.left + share * (self.right - self.left))
-
-    def y(self, value: float) -> float:
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return float(self.bottom - share * (self.bottom - self.top))
-
-    def span(self) -> str:
-        return f"{self.rounds[0]:g} {self.rounds[-1]:g} {self.left} {self.right}"
-
-
-def expert_colour(j: int, num_experts: int) -> str:
-    """Return the colour of an expert, different for each expert and readable in both themes."""
-    return f"hsl({round(360 * j / num_experts) + 205} 62% var(--line-lightness))"
+def colour_of(k: int, number: int) -> str:
+    """Return one of several colours, equally light, so that all can be read in both themes."""
+    return f"oklch(var(--line-lightness) 0.13 {(int(360 * k / number + 0.5) + 250) % 360})"
 
 
 def line_chart(
@@ -84,13 +73,17 @@ def line_chart(
     rounds: FloatArray,
     series: Sequence[Series],
     *,
+    name: str,
     form: Format,
-    axis: Format | None = None,
+    axis: Ticks = ticks_of_numbers,
     low: float | None = None,
     high: float | None = None,
+    limits: Limits = ANYTHING,
     note: str = "",
 ) -> str:
     """Draw lines over the rounds, with a legend that shows the chosen round's values.
+
+    A line that lies under others is wider, so that it is seen on both sides of them.
 
     Parameters
     ----------
@@ -100,17 +93,23 @@ def line_chart(
         (num_rounds,) at least one, ascending.
     series
         The lines; at least one.
+    name
+        Name of the vertical axis.
     form, axis
-        Format of a value, and format on the axis if it differs.
+        Format of a value, and of the ticks of the vertical axis.
     low, high
         Values that the axis includes in any case; None: only the range of the data.
+    limits
+        Smallest and largest value that can be. Bands are cut there.
     """
     # The axis, then the lines in front of their bands, then the legend and a summary for screen readers.
     edges = [line.band.ravel() for line in series if line.band is not None]
-    ticks = nice_ticks(*_ends([*(line.values for line in series), *edges], low, high))
-    frame = _Frame(rounds, ticks[0], ticks[-1])
-    drawn = [*(_band(frame, line) for line in series), *(_line(frame, line) for line in series)]
-    body = "".join([*_grid(frame, ticks, axis or form), *drawn, _cursor(frame)])
+    ticks = nice_ticks(*ends([*(line.values for line in series), *edges], low, high, limits))
+    written = axis(ticks)
+    frame = frame_around(rounds, ticks, written)
+    lines = [_line(frame, line, THIN + WIDER * _covering(series[k:], frame)) for k, line in enumerate(series)]
+    drawn = [*(_band(frame, line, limits) for line in series), *lines]
+    body = "".join([*grid(frame, ticks, written, name), *drawn, cursor(frame)])
     legend = "".join(_legend(line, form) for line in series)
     summary = "; ".join(_summary(line, rounds, form) for line in series[:4])
     return (
@@ -119,6 +118,14 @@ def line_chart(
         f'data-span="{frame.span()}">{body}</svg>'
         + (f'<p class="note">{escape(note)}</p>' if note else "")
         + "</figure>"
+    )
+
+
+def said(title: str, text: str, note: str) -> str:
+    """Say in words what a chart would not show."""
+    return (
+        f'<figure class="chart"><figcaption><h3>{escape(title)}</h3></figcaption>'
+        f'<p class="said">{escape(text)}</p><p class="note">{escape(note)}</p></figure>'
     )
 
 
@@ -137,7 +144,7 @@ def expert_chart(
         Top of the axis, the same for all experts.
     """
     # The band between demand and capacity, the marks for loads outside it, and the axis.
-    frame = _Frame(rounds, 0.0, high, SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM)
+    frame = Frame(rounds, 0.0, high, SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM)
     edges = _step_edges(frame)
     upper = [frame.y(value) for value in np.minimum(capacity, high)]
     lower = [frame.y(value) for value in demand]
@@ -147,11 +154,7 @@ def expert_chart(
         f'<circle class="outside" cx="{frame.x(number):.1f}" cy="{frame.y(value):.1f}" r="2.2"/>'
         for number, value in zip(rounds[outside], load[outside], strict=True)
     )
-    axis = "".join(
-        f'<line class="grid" x1="{SMALL_LEFT}" x2="{SMALL_RIGHT}" y1="{frame.y(v):.1f}" y2="{frame.y(v):.1f}"/>'
-        f'<text x="{SMALL_LEFT - 4}" y="{frame.y(v) + 3:.1f}" text-anchor="end">{v:g}</text>'
-        for v in (0.0, high)
-    )
+    axis = "".join(_small_axes(frame, high))
     told = f"Expert {j}: load {load.min():g} to {load.max():g}, outside its bounds in {outside.sum()} rounds"
     return (
         f'<figure class="small chart"><figcaption><span class="chip" style="background:{colour}"></span>expert {j}'
@@ -159,8 +162,21 @@ def expert_chart(
         f'<svg viewBox="0 0 {SMALL_WIDTH} {SMALL_HEIGHT}" role="img" aria-label="{told}" '
         f'data-span="{frame.span()}">{axis}<path class="band" d="{band}"/>'
         f'<path class="line" style="stroke:{colour}" d="{_steps(edges, [frame.y(value) for value in load])}"/>'
-        f"{marks}{_cursor(frame)}</svg></figure>"
+        f"{marks}{cursor(frame)}</svg></figure>"
     )
+
+
+def _small_axes(frame: Frame, high: float) -> Iterator[str]:
+    """Draw the axes of a small chart: only their ends are written, and their names."""
+    for value in (0.0, high):
+        y = frame.y(value)
+        yield f'<line class="grid" x1="{SMALL_LEFT}" x2="{SMALL_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<text x="{SMALL_LEFT - 4}" y="{y + 3:.1f}" text-anchor="end">{value:g}</text>'
+    yield '<text class="name" data-axis="y" x="0" y="9">clients</text>'
+    below, middle = frame.bottom + 15, (SMALL_LEFT + SMALL_RIGHT) / 2
+    yield f'<text x="{SMALL_LEFT}" y="{below}">{frame.rounds[0]:g}</text>'
+    yield f'<text class="name" data-axis="x" x="{middle:g}" y="{below}" text-anchor="middle">round</text>'
+    yield f'<text x="{SMALL_RIGHT}" y="{below}" text-anchor="end">{frame.rounds[-1]:g}</text>'
 
 
 def proof_strip(rounds: FloatArray, proven: BoolArray) -> str:
@@ -174,49 +190,16 @@ def proof_strip(rounds: FloatArray, proven: BoolArray) -> str:
     return (
         f'<svg class="strip" viewBox="0 0 {len(rounds)} 1" preserveAspectRatio="none" role="img" '
         f'aria-label="{told}">{marks}</svg>'
+        f'<p class="ends"><span>{rounds[0]:g}</span><span data-axis="x">round</span><span>{rounds[-1]:g}</span></p>'
     )
 
 
-def nice_ticks(low: float, high: float, *, wanted: int = 4) -> list[float]:
-    """Return evenly spaced round numbers, the first at or below ``low`` and the last at or above ``high``.
-
-    Examples
-    --------
-    >>> nice_ticks(0.0, 0.93)
-    [0.0, 0.25, 0.5, 0.75, 1.0]
-    """
-    if not high > low:
-        low, high = (low, low + 1.0) if low == 0 else (low - abs(low) / 2, low + abs(low) / 2)
-    rough = (high - low) / wanted
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(k * step, 12 - math.floor(math.log10(step))) for k in range(first, last + 1)]
-
-
-def _ends(values: Sequence[FloatArray], low: float | None, high: float | None) -> tuple[float, float]:
-    finite = np.concatenate([*values, [value for value in (low, high) if value is not None]])
-    finite = finite[np.isfinite(finite)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-
-
-def _grid(frame: _Frame, ticks: Sequence[float], form: Format) -> Iterator[str]:
-    for tick in ticks:
-        y = frame.y(tick)
-        yield f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(form(tick))}</text>'
-    first, last = frame.rounds[0], frame.rounds[-1]
-    numbers = [t for t in nice_ticks(first, last, wanted=5) if first <= t <= last and t == int(t)] or [first]
-    for number in numbers:
-        yield f'<text x="{frame.x(number):.1f}" y="{BOTTOM + 17}" text-anchor="middle">{number:g}</text>'
-
-
-def _band(frame: _Frame, line: Series) -> str:
-    """Draw a line's band in the rounds where both edges are known; return nothing if there is no band."""
+def _band(frame: Frame, line: Series, limits: Limits) -> str:
+    """Draw a line's band, cut at the limits, in the rounds where both edges are known; nothing if there is no band."""
     if line.band is None:
         return ""
     known = np.isfinite(line.band).all(axis=0)
-    numbers, (low, high) = frame.rounds[known], line.band[:, known]
+    numbers, (low, high) = frame.rounds[known], np.clip(line.band[:, known], *limits)
     if len(numbers) < 2:
         return ""
     there = [f"{frame.x(n):.1f},{frame.y(v):.1f}" for n, v in zip(numbers, low, strict=True)]
@@ -224,7 +207,15 @@ def _band(frame: _Frame, line: Series) -> str:
     return f'<path class="spread" style="fill:{line.colour}" d="M{" L".join([*there, *reversed(back)])}Z"/>'
 
 
-def _line(frame: _Frame, line: Series) -> str:
+def _covering(series: Sequence[Series], frame: Frame) -> int:
+    """Count the lines after the first that cover it: whose values differ by less than can be seen."""
+    first, *others = (line.values for line in series)
+    seen = (frame.high - frame.low) / 100
+    gaps = [np.abs(first - values) for values in others]
+    return sum(bool((gap[np.isfinite(gap)] < seen).all()) for gap in gaps if np.isfinite(gap).any())
+
+
+def _line(frame: Frame, line: Series, width: float) -> str:
     """Draw a line with gaps where values are missing; a single point between gaps is a dot."""
     parts: list[str] = []
     dots: list[str] = []
@@ -236,18 +227,14 @@ def _line(frame: _Frame, line: Series) -> str:
             continue
         if len(run) == 1:
             x, y = run[0].split(",")
-            dots.append(f'<circle style="fill:{line.colour}" cx="{x}" cy="{y}" r="2.5"/>')
+            dots.append(f'<circle style="fill:{line.colour}" cx="{x}" cy="{y}" r="{width + 0.7:g}"/>')
         elif run:
             parts.append("M" + " L".join(run))
         run = []
     dashed = " dashed" if line.dashed else ""
-    path = f'<path class="line{dashed}" style="stroke:{line.colour}" d="{" ".join(parts)}"/>' if parts else ""
+    style = f"stroke:{line.colour};stroke-width:{width:g}"
+    path = f'<path class="line{dashed}" style="{style}" d="{" ".join(parts)}"/>' if parts else ""
     return path + "".join(dots)
-
-
-def _cursor(frame: _Frame) -> str:
-    x = frame.x(frame.rounds[-1])
-    return f'<line class="cursor" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{frame.bottom}"/>'
 
 
 def _legend(line: Series, form: Format) -> str:
@@ -270,7 +257,7 @@ def _summary(line: Series, rounds: FloatArray, form: Format) -> str:
     )
 
 
-def _step_edges(frame: _Frame) -> list[float]:
+def _step_edges(frame: Frame) -> list[float]:
     """Return the x positions at which each round's step begins and ends: halfway to its neighbours."""
     at = [frame.x(number) for number in frame.rounds]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(at)]

@@ -1,7 +1,7 @@
 """HTML helpers that several pages share: they read the files in ``page/``, fill templates, and write tables."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -16,10 +16,18 @@ def fill(template: str, **parts: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], resource(template))
 
 
-def table(label: str, head: Iterable[str], rows: Iterable[str]) -> str:
-    """Write a table that scrolls; the headings are plain text, the rows are HTML."""
-    headings = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+def table(label: str, head: Iterable[str], rows: Iterable[str], *, words: Collection[int] = ()) -> str:
+    """Write a table that scrolls; the headings are plain text, the rows are HTML. Columns of ``words`` begin left."""
+    names = enumerate(map(escape, head))
+    headings = "".join(f'<th scope="col"{" class=word" * (k in words)}>{name}</th>' for k, name in names)
     return (
         f'<div class="scroll table" tabindex="0" role="region" aria-label="{escape(label)}">'
         f"<table><thead><tr>{headings}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def text_rows(rows: Iterable[Sequence[str]], words: Collection[int]) -> Iterator[str]:
+    """Yield rows of plain text as HTML; columns of ``words`` begin left."""
+    for row in rows:
+        cells = (f"<td{' class=word' * (k in words)}>{escape(cell)}</td>" for k, cell in enumerate(row))
+        yield f"<tr>{''.join(cells)}</tr>"

@@ -8,16 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from alignsolve.numerics import FloatArray
-from fedtrain.report.charts import Series, expert_chart, expert_colour, line_chart, proof_strip
+from alignsolve.numerics import OPTIMALITY, FloatArray
+from fedtrain.report.axis import NOT_NEGATIVE, SHARE
+from fedtrain.report.charts import Series, colour_of, expert_chart, line_chart, proof_strip, said
 from fedtrain.report.html import fill, table
-from fedtrain.report.units import amount_of_bytes, formatted, number, percent, seconds, short_percent
+from fedtrain.report.units import (
+    amount_of_bytes,
+    formatted,
+    number,
+    percent,
+    seconds,
+    ticks_of_bytes,
+    ticks_of_seconds,
+    ticks_of_shares,
+)
 from fedtrain.results.history import PutAside, variation
 from fedtrain.results.record import WORDS, Alignments, Rounds, RunRecord
 
+DURATION: Any = {"form": seconds, "axis": ticks_of_seconds, "limits": NOT_NEGATIVE}
+"""How charts of durations are written."""
 SHOWN = 500
 """Largest number of quarantine lines on the page; the file has all lines."""
 
+SHOWN_CLASSES = 20
+"""Largest number of classes in a legend."""
 ENDS = {
     "dropped": "lost on the way",
     "late": "late",
@@ -56,7 +70,15 @@ def _accuracy_card(rounds: Rounds) -> tuple[str, str, str]:
 def _proof_card(rounds: Rounds) -> tuple[str, str, str]:
     gap = rounds.numbers("gap")
     largest = f"largest gap {np.nanmax(gap):.2g}" if np.isfinite(gap).any() else "no gap known"
+    if _all_proven(rounds):
+        largest = "no gap beyond rounding"
     return "rounds proven optimal", f"{rounds.proven.sum()} of {len(rounds)}", largest
+
+
+def _all_proven(rounds: Rounds) -> bool:
+    """Return whether every round is proven optimal, and its gap is nothing but rounding."""
+    gap = rounds.numbers("gap")
+    return bool(len(rounds) and len(rounds.proven) and rounds.proven.all() and np.all(gap <= OPTIMALITY))
 
 
 def _traffic_card(record: RunRecord) -> tuple[str, str, str]:
@@ -121,18 +143,22 @@ def _section(anchor: str, title: str, body: str, *, grid: bool = True) -> str:
 def _learning_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
     rounds = record.rounds
     accuracy = _series(rounds, "test accuracy", "accuracy", 0)
-    yield line_chart("Accuracy", numbers, accuracy, form=percent, axis=short_percent, low=0.0, high=1.0)
-    yield line_chart("Loss", numbers, _series(rounds, "test loss", "loss", 1), form=number, low=0.0)
+    share = "correct predictions on the test set"
+    yield line_chart("Accuracy", numbers, accuracy, name=share, form=percent, axis=ticks_of_shares, limits=SHARE)
+    loss = _series(rounds, "test loss", "loss", 1)
+    yield line_chart("Loss", numbers, loss, name="cross-entropy on the test set", form=number, low=0.0)
     lines = [
         Series("down", np.nancumsum(rounds.numbers("bytes_down")), "bytes_down_total", "var(--c0)"),
-        Series("up", np.nancumsum(rounds.numbers("bytes_up")), "bytes_up_total", "var(--c2)"),
+        Series("up", np.nancumsum(rounds.numbers("bytes_up")), "bytes_up_total", "var(--c1)"),
     ]
     if record.whole_model_traffic is not None:
         whole = np.cumsum(record.whole_model_traffic)
         lines.append(Series("whole models, both ways", whole, "bytes_whole_total", "var(--muted)", dashed=True))
-    yield line_chart("Traffic so far", numbers, lines, form=amount_of_bytes, low=0.0)
+    size: Any = {"form": amount_of_bytes, "axis": ticks_of_bytes}
+    yield line_chart("Traffic so far", numbers, lines, name="bytes since the beginning", **size, low=0.0)
     variation = _series(rounds, "coefficient of variation", "load_cv", 3)
-    yield line_chart("Load variation between experts", numbers, variation, form=number, low=0.0)
+    name = "standard deviation / mean"
+    yield line_chart("Load variation between experts", numbers, variation, name=name, form=number, low=0.0)
 
 
 def _series(rounds: Rounds, label: str, column: str, colour: int) -> list[Series]:
@@ -146,7 +172,14 @@ def _matrix(alignments: Alignments) -> str:
         f"({int((alignments.tier == t).sum())} clients)</li>"
         for t, name in enumerate(alignments.tier_names)
     )
-    return fill("matrix.html", tiers=tiers).rstrip()
+    return fill("matrix.html", tiers=tiers, classes=_classes(alignments.label_counts.shape[1])).rstrip()
+
+
+def _classes(number: int) -> str:
+    """Return a legend of the classes' colours; of many classes, evenly chosen ones."""
+    shown = sorted({round(k) for k in np.linspace(0, number - 1, min(number, SHOWN_CLASSES))})
+    chips = [f'<span class="chip" style="--chip:{colour_of(k, number)}"></span>' for k in shown]
+    return "".join(f"<li>{chip}class {k}</li>" for k, chip in zip(shown, chips, strict=True))
 
 
 def _load_charts(alignments: Alignments) -> str:
@@ -154,7 +187,7 @@ def _load_charts(alignments: Alignments) -> str:
     bounded = np.where(np.isfinite(alignments.capacity), alignments.capacity, 0.0)
     high = float(max(alignments.loads.max(), bounded.max(), alignments.demand.max(), 1.0))
     by_expert = enumerate(zip(alignments.loads.T, alignments.demand.T, alignments.capacity.T, strict=True))
-    colours = [expert_colour(j, alignments.num_experts) for j in range(alignments.num_experts)]
+    colours = [colour_of(j, alignments.num_experts) for j in range(alignments.num_experts)]
     charts = [expert_chart(j, rounds, *known, high=math.ceil(high), colour=colours[j]) for j, known in by_expert]
     size = "multiples many" if alignments.num_experts > 16 else "multiples"
     return fill("loads.html", size=size, charts="".join(charts)).rstrip()
@@ -163,13 +196,18 @@ def _load_charts(alignments: Alignments) -> str:
 def _solver_charts(record: RunRecord, numbers: FloatArray) -> str:
     rounds = record.rounds
     time_ = _series(rounds, "seconds", "solve_seconds", 4)
-    gap = _series(rounds, "relative gap", "gap", 3)
     objective = _series(rounds, "objective", "objective", 2)
-    tight, less = "Up to 1e-9 an alignment is proven optimal.", "Less penalties, if any."
     charts = [
-        line_chart("Solver time", numbers, time_, form=seconds, low=0.0),
-        line_chart("Gap", numbers, gap, form=number, low=0.0, high=1e-9, note=tight),
-        line_chart("Fitness of the alignment", numbers, objective, form=number, low=0.0, note=less),
+        line_chart("Solver time", numbers, time_, name="wall-clock time", **DURATION, low=0.0),
+        _gap(rounds, numbers),
+        line_chart(
+            "Fitness of the alignment",
+            numbers,
+            objective,
+            name="sum of fitness",
+            form=number,
+            note="Less penalties, if any.",
+        ),
     ]
     if len(rounds.proven):
         strip = proof_strip(numbers, rounds.proven)
@@ -180,16 +218,28 @@ def _solver_charts(record: RunRecord, numbers: FloatArray) -> str:
     return "".join(charts)
 
 
+def _gap(rounds: Rounds, numbers: FloatArray) -> str:
+    """Return the chart of the gap; if it is nothing but rounding, say so instead."""
+    tight = f"Up to {OPTIMALITY:g} an alignment is proven optimal."
+    if _all_proven(rounds):
+        most = np.max(rounds.numbers("gap"))
+        note = f"The largest relative gap between bound and objective is {most:.2g}, which is rounding. {tight}"
+        return said("Gap", f"proven in all {len(rounds)} rounds", note)
+    gap = _series(rounds, "relative gap", "gap", 3)
+    return line_chart("Gap", numbers, gap, name="(bound − objective) / bound", form=number, low=0.0, note=tight)
+
+
 def _price_chart(alignments: Alignments) -> str:
     prices = [
-        Series(f"{j}", alignments.prices[:, j], f"price-{j}", expert_colour(j, alignments.num_experts))
+        Series(f"{j}", alignments.prices[:, j], f"price-{j}", colour_of(j, alignments.num_experts))
         for j in range(alignments.num_experts)
     ]
     note = (
         "What room for one more client on the expert is worth, in fitness: above 0 the expert is sought after, below 0 "
         "it is given clients that would rather train another."
     )
-    return line_chart("Expert prices", alignments.rounds.astype(np.float64), prices, form=number, low=0.0, note=note)
+    numbers = alignments.rounds.astype(np.float64)
+    return line_chart("Expert prices", numbers, prices, name="price, in fitness", form=number, low=0.0, note=note)
 
 
 def _client_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
@@ -202,11 +252,12 @@ def _client_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
     ]
     note = "Clients of the round whose update was not merged."
     if ends:
-        yield line_chart("What did not come back", numbers, ends, form=number, low=0.0, note=note)
+        lost: Any = {"form": number, "low": 0.0, "note": note}
+        yield line_chart("What did not come back", numbers, ends, name="clients", **lost)
     if "simulated_seconds" in rounds.columns:
         lasted = _series(rounds, "round", "simulated_seconds", 4)
         note = "On the clients’ devices: until the last one ended, or the deadline."
-        yield line_chart("Simulated time of a round", numbers, lasted, form=seconds, low=0.0, note=note)
+        yield line_chart("Simulated time of a round", numbers, lasted, name="duration", **DURATION, low=0.0, note=note)
     if record.put_aside:
         yield _quarantine(record.put_aside)
 

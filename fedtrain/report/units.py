@@ -1,6 +1,10 @@
-"""Formats figures for pages."""
+"""Formats figures for pages, and the ticks of an axis in one unit."""
 
 import math
+from collections.abc import Sequence
+
+TIMES = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))
+SIZES = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
 
 
 def formatted(column: str, value: float) -> str:
@@ -26,9 +30,48 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def short_percent(value: float) -> str:
-    """Write a share that is a round number, as on an axis."""
-    return f"{100 * value:g} %"
+def ticks_of_shares(values: Sequence[float]) -> list[str]:
+    """Write ticks as percents.
+
+    Examples
+    --------
+    >>> ticks_of_shares([0.0, 0.25])
+    ['0 %', '25 %']
+    """
+    return [f"{100 * value:g} %" for value in values]
+
+
+def ticks_of_numbers(values: Sequence[float]) -> list[str]:
+    """Write ticks as plain numbers."""
+    return [f"{value:.4g}" for value in values]
+
+
+def ticks_of_seconds(values: Sequence[float]) -> list[str]:
+    """Write ticks of durations, all in the unit that suits the largest.
+
+    Examples
+    --------
+    >>> ticks_of_seconds([0.0, 0.5, 1.0, 1.5])
+    ['0 s', '0.5 s', '1 s', '1.5 s']
+    """
+    return _in_one_unit(values, TIMES)
+
+
+def ticks_of_bytes(values: Sequence[float]) -> list[str]:
+    """Write ticks of sizes, all in the unit that suits the largest.
+
+    Examples
+    --------
+    >>> ticks_of_bytes([0.0, 500e6, 1e9])
+    ['0 GB', '0.5 GB', '1 GB']
+    """
+    return _in_one_unit(values, SIZES)
+
+
+def _in_one_unit(values: Sequence[float], units: Sequence[tuple[str, float]]) -> list[str]:
+    largest = max(map(abs, values))
+    unit, size = next((one for one in reversed(units) if largest >= one[1]), units[0])
+    return [f"{value / size:.4g} {unit}" for value in values]
 
 
 def number(value: float) -> str:
@@ -41,12 +84,15 @@ def seconds(value: float) -> str:
 
     Examples
     --------
-    >>> seconds(0.0042), seconds(12.0), seconds(300.0)
-    ('4.2 ms', '12 s', '5 min')
+    >>> seconds(0.0042), seconds(12.0), seconds(300.0), seconds(72_000.0)
+    ('4.2 ms', '12 s', '5 min', '20 h')
     """
-    if value < 1:
+    if abs(value) < 1:
         return f"{1000 * value:.3g} ms"
-    return f"{value:.3g} s" if value < 100 else f"{value / 60:.3g} min"
+    for unit, size, most in (("s", 1.0, 100.0), ("min", 60.0, 6000.0)):
+        if abs(value) < most:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 3600:.3g} h"
 
 
 def amount_of_bytes(value: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from alignsolve import POLICIES, Aligner, Parts, estimate
 from alignsolve.numerics import IntArray
-from fedtrain.config import AlignmentConfig, RunConfig
+from fedtrain.config import AlignmentConfig, RunConfig, functions
 from fedtrain.models import ModelSpec, layer_sizes, num_bytes, part_to_download, part_to_upload, skeleton
 from fedtrain.simulation.devices import FORWARD_AND_BACKWARD, Fleet, Footprint
 
@@ -64,7 +64,8 @@ def make_aligner(
         privacy=estimate.Privacy(chosen.epsilon) if np.isfinite(chosen.epsilon) else None,
         solver=chosen.solver,
     )
-    return POLICIES[chosen.policy](parts)
+    aligner: Aligner = functions.call("alignment.policy", chosen.policy, POLICIES, Aligner, parts)
+    return aligner
 
 
 def declared_capacity(fleet: Fleet, footprint: Footprint) -> estimate.CapacityProfiler:

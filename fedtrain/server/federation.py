@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
-from fedtrain.config import ConfigError, RunConfig
-from fedtrain.data import DATASETS, Examples, Federated
-from fedtrain.layouts import detect
+from fedtrain.config import ConfigError, RunConfig, functions
+from fedtrain.data import DATASETS, DataError, Examples, Federated
+from fedtrain.layouts import Layout, detect
 from fedtrain.local.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
 from fedtrain.randomness import Purpose, generator
@@ -86,9 +86,8 @@ def prepare(config: RunConfig) -> Federation:
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
-    data = DATASETS[config.data.name](config.data, config.clients.num_clients, config.seed)
-    spec = MODELS[config.model.kind](config.model, data.test)
-    tensors = skeleton(spec)
+    data = _data(config)
+    spec, tensors, layout = _model(config, data)
     footprint = devices.footprint(tensors, config.training)
     fleet = devices.make_fleet(config, footprint.holding(len(layer_sizes(spec))))
     num_examples = np.array([len(examples) for examples in data.clients])
@@ -107,9 +106,39 @@ def prepare(config: RunConfig) -> Federation:
         fleet=fleet,
         footprint=footprint,
         attackers=draw_attackers(config),
-        server=Server(aligner, detect(tensors), "all", "held", config.aggregation, config.validation),
+        server=Server(aligner, layout, "all", "held", config.aggregation, config.validation),
         aligner_start=aligner_start,
     )
+
+
+def _data(config: RunConfig) -> Federated:
+    """Load the data, and check that a function of the user's own gave as many clients as are configured, and its types.
+
+    :func:`fedtrain.data.from_arrays` makes the right types.
+    """
+    name, wanted = config.data.name, config.clients.num_clients
+    data: Federated = functions.call("data.name", name, DATASETS, Federated, config.data, wanted, config.seed)
+    if len(data.clients) != wanted:
+        raise DataError(f"data.name is {name!r}, which returned {len(data.clients)} clients; there must be {wanted}")
+    kinds = {f"{part.inputs.dtype} and {part.labels.dtype}" for part in (*data.clients, data.test)}
+    if wrong := sorted(kinds - {"float32 and int64", "int64 and int64"}):
+        raise DataError(f"data.name is {name!r}: inputs and labels are {wrong[0]}; fedtrain.data.from_arrays converts")
+    return data
+
+
+def _model(config: RunConfig, data: Federated) -> tuple[ModelSpec, Tensors, Layout]:
+    """Return the model's specification, its tensors without values, and their layout."""
+    kind = config.model.kind
+    spec: ModelSpec = functions.call("model.kind", kind, MODELS, ModelSpec, config.model, data.test)
+    with functions.Naming({"model.kind": kind}):
+        tensors = skeleton(spec)
+        layout = detect(tensors)
+    if layout.num_experts != spec.num_experts:
+        raise ConfigError(f"model.kind is {kind!r}: {spec.num_experts} experts, its tensors have {layout.num_experts}")
+    if spec.num_classes < data.test.num_classes:
+        classes = f"{spec.num_classes} classes, the data have {data.test.num_classes}"
+        raise ConfigError(f"model.kind is {kind!r}: {classes}")
+    return spec, tensors, layout
 
 
 def initial_state(federation: Federation) -> ServerState:
@@ -120,7 +149,7 @@ def initial_state(federation: Federation) -> ServerState:
 
 
 def fingerprint(federation: Federation) -> str:
-    """Return a digest of the run's inputs beside its configuration: the examples, their owners, and the devices.
+    """Return a digest of the run's inputs beside its configuration: examples, owners, devices, and own functions.
 
     Data files may change between a run and its resumption. The digest makes sure that all rounds use the same inputs.
     """
@@ -133,6 +162,7 @@ def fingerprint(federation: Federation) -> str:
     for values in (*owners, *known):
         digest.update(values.tobytes())
     digest.update(repr((fleet.windows, fleet.period)).encode())
+    digest.update(functions.source_digest(federation.config).encode())
     return digest.hexdigest()
 
 

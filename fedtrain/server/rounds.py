@@ -8,6 +8,7 @@ import numpy as np
 
 from alignsolve import Outcome
 from alignsolve.numerics import IntArray
+from fedtrain.config import functions
 from fedtrain.results.history import Round, Row, load_variation
 from fedtrain.server.federation import Federation, evaluate
 from fedtrain.server.simulated_clients import Transport, train_cohort
@@ -42,9 +43,13 @@ def run_rounds(
     ------
     SolveError
         If a round's alignment could not be found.
+    FunctionError
+        If a function of the user's own, which the configuration names, raised an error.
     """
+    own = functions.own_functions(federation.config)
     while state.round < federation.config.rounds:
-        done, state = run_round(federation, state, transport)
+        with functions.Naming(own, everywhere=False):
+            done, state = run_round(federation, state, transport)
         yield done, state
 
 

@@ -42,8 +42,8 @@ class Training:
     optimizer: str = one_of("adamw", ("adamw", "sgd"))
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    epochs: int = at_least(1, 1)
-    batch_size: int = at_least(1, 8)
+    epochs: int = at_least(1, 1, unit="passes")
+    batch_size: int = at_least(1, 8, unit="windows")
     device: str = "cpu"
 
     def __post_init__(self) -> None:

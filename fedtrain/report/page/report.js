@@ -154,10 +154,12 @@ function measure(matrix) {
   const bars = narrow ? 66 : 150;
   const cell = Math.max(5, Math.min(26, Math.floor((space - left - bars - 14) / clients)));
   const row = experts <= 16 ? 20 : experts <= 32 ? 14 : 10;
-  const top = 20;
+  const right = left + clients * cell;
+  const tiers = placeTiers(left, right, cell);
+  const top = 7 + 13 * tiers.lines;
   const labelsTop = top + experts * row + 12;
-  return { narrow, left, bars, cell, row, top, labelsTop, labels: 56,
-    right: left + clients * cell, width: left + clients * cell + 14 + bars, height: labelsTop + 56 + 18 };
+  return { narrow, left, bars, cell, row, top, tiers, labelsTop, labels: 56, right,
+    width: right + 14 + bars, height: labelsTop + 56 + 18 };
 }
 
 function drawMatrix(round) {
@@ -189,6 +191,27 @@ function tierColour(client) {
   return `var(--c${data.alignment.tier[client] % 6})`;
 }
 
+// The colours of the legend, which charts.py writes.
+function colourOf(k, number) {
+  return `oklch(var(--line-lightness) 0.13 ${(Math.round((360 * k) / number) + 250) % 360})`;
+}
+
+// Where the names of the tiers stand: in as many lines as it takes that none covers another.
+function placeTiers(left, right, cell) {
+  const ends = []; // of each line
+  const places = data.alignment.tierNames.map((name, t) => {
+    const first = order.findIndex((client) => data.alignment.tier[client] === t);
+    if (first < 0) return null;
+    const width = name.length * 7;
+    const x = Math.max(0, Math.min(left + first * cell, right - width));
+    let line = ends.findIndex((end) => end + 8 <= x);
+    if (line < 0) line = ends.push(0) - 1;
+    ends[line] = x + width;
+    return { name, t, x, line, bar: left + first * cell };
+  });
+  return { places: places.filter(Boolean), lines: Math.max(1, ends.length) };
+}
+
 function background() {
   const { left, right, top, row, narrow } = layout;
   const shapes = [];
@@ -198,16 +221,12 @@ function background() {
     const label = { x: left - 6, y: y + row / 2 + 4, "text-anchor": "end", style: `font-size:${Math.min(11, row - 1)}px` };
     shapes.push(shape("text", label, narrow ? j : `expert ${j}`));
   }
-  data.alignment.tierNames.forEach((name, t) => {
-    const first = order.findIndex((client) => data.alignment.tier[client] === t);
-    if (first < 0) return;
+  for (const { name, t, x, line, bar } of layout.tiers.places) {
     const size = order.filter((client) => data.alignment.tier[client] === t).length;
-    const x = left + first * layout.cell;
-    shapes.push(shape("rect", { x, y: top - 4, width: size * layout.cell - 1, height: 2, style: `fill:var(--c${t % 6})` }));
-    if (size * layout.cell > name.length * 6.5) {
-      shapes.push(shape("text", { class: "tier-name", x, y: top - 8, style: `fill:var(--c${t % 6})` }, name));
-    }
-  });
+    const style = `fill:var(--c${t % 6})`;
+    shapes.push(shape("rect", { x: bar, y: top - 4, width: size * layout.cell - 1, height: 2, style }));
+    shapes.push(shape("text", { class: "tier-name", x, y: top - 8 - 13 * line, style }, name));
+  }
   return shapes;
 }
 
@@ -266,7 +285,7 @@ function labelBars() {
       if (count) {
         shapes.push(shape("rect", {
           x: layout.left + c * layout.cell + 0.5, y, width: layout.cell - 1, height,
-          style: `fill:hsl(${Math.round((360 * k) / labels[client].length)} 55% var(--line-lightness))`,
+          style: `fill:${colourOf(k, labels[client].length)}`,
         }));
       }
     });

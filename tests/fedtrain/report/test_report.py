@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fedtrain.report import data as report_data
 from fedtrain.report import write_report
-from fedtrain.report.charts import nice_ticks
+from fedtrain.report.axis import nice_ticks
 from tests.run_folder import write_run
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -126,11 +126,47 @@ def test_the_lines_lie_where_the_rows_say(tmp_path):
     rows = write_run(tmp_path)
     text = write_report(tmp_path).read_text(encoding="utf-8")
     chart = re.search(r"<figure class=\"chart\"><figcaption><h3>Accuracy</h3>.*?</figure>", text, re.DOTALL)[0]
-    ticks = {label: float(y) - 4 for y, label in re.findall(r'y="([\d.]+)" text-anchor="end">([\d.]+) %', chart)}
-    zero, one = ticks["0"], ticks["100"]
+    ticks = [(float(label) / 100, float(y) - 4) for y, label in re.findall(r'y="([\d.]+)" [^>]*>([\d.]+) %<', chart)]
+    (low, bottom), (high, top) = min(ticks), max(ticks)
+    assert 0.0 <= low < high <= 1.0
     points = re.search(r'<path class="line"[^>]* d="M([^"]+)"', chart)[1].split(" L")
-    drawn = [(float(point.split(",")[1]) - zero) / (one - zero) for point in points]
-    np.testing.assert_allclose(drawn, [row["accuracy"] for row in rows], atol=0.1 / abs(one - zero))
+    per_pixel = (high - low) / (top - bottom)
+    drawn = [low + (float(point.split(",")[1]) - bottom) * per_pixel for point in points]
+    np.testing.assert_allclose(drawn, [row["accuracy"] for row in rows], atol=0.1 * abs(per_pixel))
+
+
+def test_the_axis_of_accuracy_begins_near_the_data(tmp_path):
+    write_run(tmp_path, accuracy=0.95)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    chart = re.search(r"<h3>Accuracy</h3>.*?</figure>", text, re.DOTALL)[0]
+    assert ">0 %<" not in chart
+    assert ">100 %<" in chart
+
+
+def test_a_gap_that_is_rounding_is_told_in_words(tmp_path):
+    write_run(tmp_path, gap=7.4e-15)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "proven in all 12 rounds" in text
+    assert "is 7.4e-15, which is rounding" in text
+    write_run(tmp_path, gap=0.25, status="FEASIBLE", proof="NONE")
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "proven in all" not in text
+    assert "(bound − objective) / bound" in text
+
+
+def test_a_line_under_others_is_wider(tmp_path):
+    write_run(tmp_path, bytes_down=1e6, bytes_up=1e6)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    chart = re.search(r"<h3>Traffic so far</h3>.*?</figure>", text, re.DOTALL)[0]
+    down, up = (float(width) for width in re.findall(r'class="line" style="[^"]*stroke-width:([\d.]+)"', chart))
+    assert down > up + 1
+
+
+def test_every_class_has_a_colour_in_the_legend(tmp_path):
+    write_run(tmp_path)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    legend = re.search(r'<ul class="legend classes".*?</ul>', text, re.DOTALL)[0]
+    assert re.findall(r"</span>(class \d+)<", legend) == [f"class {k}" for k in range(10)]
 
 
 def test_the_page_carries_the_alignments_as_they_were(tmp_path):

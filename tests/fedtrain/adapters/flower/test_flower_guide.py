@@ -8,11 +8,14 @@ import pytest
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'alignsolve[flower]'")
 pytest.importorskip("torch")
 
+import numpy as np
 import torch
 from flwr.app import Context, RecordDict
 
+from fedtrain.adapters.flower import AlignedStrategy, pack, unpack
+from tests.adding import NUM_CLIENTS, make_aligner, weights
 from tests.flower_grid import FakeGrid
-from tests.flower_model import nodes
+from tests.flower_model import make_grid, nodes
 
 GUIDE = Path(__file__).parents[4] / "docs" / "flower.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -60,7 +63,7 @@ def test_the_guides_code_runs(tmp_path):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     client_side = {"build": Experts, "fit": fit}
     server_side = {"model": model, "experts_that_fit": [1, 2, 1], "folder": tmp_path}
-    clients, server = BLOCKS
+    clients, server, _ = BLOCKS
     exec(clients, client_side)
     exec(server.replace("num_rounds=50", "num_rounds=3"), server_side)
     grid = FakeGrid(client_side["app"], nodes(3))
@@ -72,3 +75,20 @@ def test_the_guides_code_runs(tmp_path):
     after = model.state_dict()
     assert any(not torch.equal(after[name], value) for name, value in before.items())
     assert (tmp_path / "round-00003" / "model.safetensors").exists()
+
+
+def test_flowers_adam_steps_towards_what_was_merged():
+    space = {}
+    exec(BLOCKS[2], space)
+    options = {"num_clients": NUM_CLIENTS, "patience": 0.1, "router_down": "all", "cohort_fraction": 0.4}
+    grid = make_grid()
+    stepped = unpack(space["WithAdam"](make_aligner(), **options).start(grid, pack(weights()), num_rounds=1).arrays)
+    merged = unpack(AlignedStrategy(make_aligner(), **options).start(make_grid(), pack(weights()), num_rounds=1).arrays)
+    rate = space["adam"].eta * np.sqrt(1 - 0.99**2) / (1 - 0.9**2)
+    for name, start in weights().items():
+        delta = merged[name] - start
+        step = rate * 0.1 * delta / (np.sqrt(0.01 * delta**2) + space["adam"].tau)
+        np.testing.assert_allclose(stepped[name], start + step, atol=1e-6)
+    assert np.abs(stepped["head"] - weights()["head"]).max() > 0.01
+    again = space["WithAdam"](make_aligner(), **options).start(make_grid(), pack(weights()), num_rounds=3)
+    assert all(np.isfinite(value).all() for value in unpack(again.arrays).values())
