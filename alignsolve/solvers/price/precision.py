@@ -111,7 +111,7 @@ class Quanta:
     def window(self, window: Any) -> int:
         """Return a window in quanta times the step, rounded down; no loss exceeds the widest window."""
         precision = self.precision
-        if window >= precision.widest:
+        if window >= precision.widest or (not precision.whole and math.frexp(window)[1] + self.exponent > 64):
             return 2 * LARGEST
         scaled = int(window) >> -self.exponent if precision.whole else math.floor(math.ldexp(window, self.exponent))
         return min(max(scaled, 0) * precision.step, 2 * LARGEST)

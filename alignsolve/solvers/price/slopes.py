@@ -101,7 +101,8 @@ def fixed_point(values: RealArray, exponent: int, step: int) -> IntArray:
         rounded = values if exponent == 0 else (values + (1 << (-exponent - 1))) >> -exponent
         return np.clip(rounded, -most, most) * step
     # A product with a power of two is exact too, and faster, unless that power is no float itself.
-    scaled = values * 2.0**exponent if abs(exponent) < 1000 else np.ldexp(values, exponent)
+    with np.errstate(over="ignore"):
+        scaled = values * 2.0**exponent if abs(exponent) < 1000 else np.ldexp(values, exponent)
     np.maximum(scaled, -(LARGEST // step), out=scaled)
     np.minimum(scaled, LARGEST // step, out=scaled)
     fixed = np.rint(scaled, out=scaled).astype(np.int64)

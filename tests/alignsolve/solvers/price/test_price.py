@@ -349,3 +349,17 @@ def test_large_integers_are_proven_to_the_last_unit(largest: int) -> None:
     solution = solve(bounded(fitness, expert_demand=30, expert_capacity=60), solver="price")
     assert isinstance(solution.bound, int)
     assert solution.bound == solution.objective
+
+
+@pytest.mark.parametrize(
+    ("fields", "best"),
+    [
+        ({"fitness": [[1e-300, 0.0, 1.0]], "expert_capacity": 0.0}, 0.0),
+        ({"fitness": [[1e-300]], "expert_capacity": 0, "overload_penalty": 0.5}, 0.0),
+        ({"fitness": [[1e-300, 1.0]], "expert_capacity": [1.0, 0.0]}, 1e-300),
+    ],
+)
+def test_prices_far_above_the_core_s_fitness_are_beyond_all_quanta(fields: dict[str, Any], best: float):
+    """The fuzzer found an OverflowError, and a RuntimeWarning."""
+    solution = solve(AlignmentProblem(**fields), "price")
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, best)
