@@ -5,6 +5,7 @@ ties or the experts' limits decide.
 """
 
 import importlib
+import io
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def figure_of(solution: Any) -> Any:
     except ImportError as error:
         raise ImportError("plot() needs matplotlib, which the extra [plot] brings: pip install 'alignsolve[plot]'"
                           ) from error  # fmt: skip
-    figure = figures.Figure(figsize=(11, 8), layout="constrained")
+    shown_in_notebooks = type("Figure", (figures.Figure,), {"_repr_png_": _png})
+    figure = shown_in_notebooks(figsize=(11, 8), layout="constrained")
     figure.suptitle(solution.explain(), fontsize=10, wrap=True)
     (loads, prices), (alignment, margins) = figure.subplots(2, 2)
     _draw_loads(loads, solution)
@@ -43,6 +45,13 @@ def figure_of(solution: Any) -> Any:
     _draw_alignment(alignment, solution)
     _draw_margins(margins, solution)
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    """The picture as a notebook shows it; a notebook knows figures by itself only once pyplot is imported."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=80)
+    return picture.getvalue()
 
 
 def _names(axis: Any, names: Any, count: int, what: str) -> None:

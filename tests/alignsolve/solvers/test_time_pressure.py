@@ -9,6 +9,7 @@ import pytest
 
 from alignsolve import AlignmentProblem, Answer, solve
 from alignsolve.data.alignment import Alignment
+from alignsolve.runtime import interruptible
 from alignsolve.solver import WarmStart
 from alignsolve.solvers.greedy import Greedy, fill, mend, paths
 from alignsolve.solvers.greedy.chains import load_units
@@ -143,7 +144,7 @@ def test_nothing_is_listed_and_no_chain_made_after_the_deadline(monkeypatch):
     problem = made("weighted", 64, 4)
     perturbation = Perturbation(problem, np.zeros(4), np.random.default_rng(0), math.inf)
     clock, listed = Clock(), []
-    monkeypatch.setattr(move_chains, "time", clock)
+    monkeypatch.setattr(interruptible, "time", clock)
     monkeypatch.setattr(move_chains, "SCAN_ENTRIES", 8 * 4)
     monkeypatch.setattr(move_chains, "list_clients", lambda *args: listed.append((clock.looks, args[3:])))
     monkeypatch.setattr(move_chains, "chains", pytest.fail)
