@@ -260,7 +260,7 @@ def example(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
-    """Print a small made problem as CSV: phones that train the experts of a language model."""
+    """Print a small made-up problem as CSV: phones that train the experts of a language model."""
     texts = dict(zip(("pairs", "clients", "experts"), map(csv_text, made_example()), strict=True))
     if folder is None:
         typer.echo(texts[part], nl=False)

@@ -11,6 +11,7 @@ Your own solver (any callable of the Solver protocol) and your own problems, aga
 """
 
 import fnmatch
+import importlib.util
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -147,7 +148,24 @@ def _customised(name: str, own: list[str], folder: Path | None, data: Path | Non
     if quick:
         small = tuple(case for case in suite.cases if case.num_clients <= QUICK_CLIENTS)
         suite = replace(suite, cases=small, repeats=1, timeout=QUICK_TIMEOUT)
+    for solver in own:
+        _check_own(solver)
     return replace(suite, contenders=(*suite.contenders, *own))
+
+
+def _check_own(solver: str) -> None:
+    """Refuse a solver of the user's own that cannot be found, before a long race and not in its table."""
+    module, colon, attribute = solver.partition(":")
+    if not (module and colon and attribute):
+        raise typer.BadParameter(f"--solver is {solver!r}; it must be package.module:callable")
+    try:
+        found = importlib.util.find_spec(module)
+    except ImportError:
+        found = None
+    if found is None:
+        raise typer.BadParameter(
+            f"--solver is {solver!r}, but there is no module {module!r} in this folder or installed"
+        )
 
 
 def _matches(label: str, patterns: list[str]) -> bool:

@@ -9,7 +9,7 @@ or tabs, numbers may have decimal commas.
 import csv
 import io
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -32,7 +32,13 @@ class CsvError(ValueError):
     """A CSV file that cannot be read; the message names the file, the line and the column."""
 
 
-def read_csv(given: str | os.PathLike[str] | bytes, names: Collection[str], *, source: str = "") -> Table:
+def read_csv(
+    given: str | os.PathLike[str] | bytes,
+    names: Collection[str],
+    *,
+    source: str = "",
+    check: Callable[[str, Sequence[str]], None] | None = None,
+) -> Table:
     """Read a CSV file with a header.
 
     Parameters
@@ -43,6 +49,8 @@ def read_csv(given: str | os.PathLike[str] | bytes, names: Collection[str], *, s
         Columns that hold names; all others hold numbers, or empty cells.
     source
         What errors call it; default: the name of the file.
+    check
+        Called with what errors call the file, and the columns of its header, before any cell is read.
 
     Raises
     ------
@@ -51,9 +59,9 @@ def read_csv(given: str | os.PathLike[str] | bytes, names: Collection[str], *, s
         cell that is no number.
     """
     if isinstance(given, bytes):
-        return _Reader(source or "the input", names).read(io.BytesIO(given))
+        return _Reader(source or "the input", names, check).read(io.BytesIO(given))
     path = Path(given)
-    reader = _Reader(source or path.name, names)
+    reader = _Reader(source or path.name, names, check)
     try:
         with path.open("rb") as file:
             return reader.read(file)
@@ -64,8 +72,10 @@ def read_csv(given: str | os.PathLike[str] | bytes, names: Collection[str], *, s
 class _Reader:
     """Reads one file; ``line`` is the number of its lines that were read."""
 
-    def __init__(self, source: str, names: Collection[str]) -> None:
-        self.source, self.names = source, names
+    def __init__(
+        self, source: str, names: Collection[str], check: Callable[[str, Sequence[str]], None] | None = None
+    ) -> None:
+        self.source, self.names, self.check = source, names, check
         self.line = 0
         self.header: list[str] = []
         self.separator = ","
@@ -113,6 +123,8 @@ class _Reader:
                 self._refuse(self.line, f"column {k + 1} has no name")
             if name in self.header[:k]:
                 self._refuse(self.line, f"the column {name} is there twice")
+        if self.check is not None:
+            self.check(self.source, self.header)
         self.texts = {name: Numbering() for name in self.header if name in self.names}
         self.numbers = {name: [] for name in self.header if name not in self.names}
         return block

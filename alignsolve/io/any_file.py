@@ -17,6 +17,7 @@ Kind = Literal["npz", "json", "dimacs", "orlib", "csv"]
 STANDARD_INPUT = "-"
 LOOKED_AT = 1 << 16
 """Bytes at the beginning that show the kind."""
+SPREADSHEETS = {".xlsx", ".xls", ".ods"}
 NUMBERS = re.compile(rb"[\s\d.eE+-]+")
 
 
@@ -69,6 +70,8 @@ def kind_of(path: Path) -> Kind:
             begin = file.read(LOOKED_AT)
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror or error}") from error
+    if path.suffix.lower() in SPREADSHEETS:
+        raise FileError(path, "is a file of a spreadsheet program; save the table as 'CSV UTF-8' there")
     text = begin.lstrip()
     if begin.startswith(b"PK"):
         return "npz"

@@ -90,7 +90,7 @@ def _prepare_folder(target: Path, *, overwrite: bool) -> bool:
         if not target.is_dir():
             raise FileError(target, "is not a folder: choose another name") from None
         if any(target.iterdir()) and not overwrite:
-            raise FileError(target, "is not empty: choose another name, or ask to overwrite it") from None
+            raise FileError(target, "is not empty: choose another name, or pass overwrite=True") from None
         return False
     except OSError as error:
         raise FileError(target, f"cannot be made: {error.strerror or error}") from error

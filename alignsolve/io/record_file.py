@@ -116,7 +116,7 @@ def check_output(path: str | Path, *, overwrite: bool = False, suffixes: Sequenc
     if exists and not is_file:
         raise FileError(path, "is not a file: choose another name")
     if exists and not overwrite:
-        raise FileError(path, "exists already: choose another name, or ask to overwrite it")
+        raise FileError(path, "exists already: choose another name, or pass --overwrite (in Python: overwrite=True)")
     folder = Path(os.path.realpath(target)).parent
     if not folder.is_dir():
         raise FileError(path, f"cannot be written: there is no folder {folder}")

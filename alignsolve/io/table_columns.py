@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -27,13 +27,15 @@ UNLIMITED = re.compile(r"budget(_.*)?|group_capacity(_.*)?")
 """Columns where an empty cell means that there is no limit."""
 
 
-def check_columns(table: Table, kind: str, known: Collection[str]) -> None:
+def check_columns(source: str, columns: Sequence[str], kind: str, known: Collection[str]) -> None:
     """Refuse a table that lacks a column, or has an unknown one; the message has the nearest name.
 
     Parameters
     ----------
-    table
-        The table.
+    source
+        What errors call the table.
+    columns
+        The columns that it has.
     kind
         "pairs", "clients" or "experts".
     known
@@ -41,15 +43,17 @@ def check_columns(table: Table, kind: str, known: Collection[str]) -> None:
     """
     needed = NEEDED[kind]
     plain = [column for column in known if not column.endswith("_NAME")]
-    for name in table.columns:
-        if name not in plain and not _ending_of(name, known):
-            near = difflib.get_close_matches(name.lower(), plain, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ValueError(f"{table.source}: the column {name!r} is not known; {hint}")
-    missing = [name for name in needed if name not in table.columns]
+    unknown = [name for name in columns if name not in plain and not _ending_of(name, known)]
+    if unknown:
+        name = unknown[0]
+        near = difflib.get_close_matches(name.lower(), plain, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+        header = "; the first line must name the columns" if unknown == [*columns] and not near else ""
+        raise ValueError(f"{source}: the column {name!r} is not known; {hint}{header}")
+    missing = [name for name in needed if name not in columns]
     if missing:
-        there = ", ".join(table.columns) or "none"
-        raise ValueError(f"{table.source}: the column {missing[0]!r} is missing (there are: {there}); the table of the "
+        there = ", ".join(columns) or "none"
+        raise ValueError(f"{source}: the column {missing[0]!r} is missing (there are: {there}); the table of the "
                          f"{kind} needs {', '.join(needed)}")  # fmt: skip
 
 

@@ -93,13 +93,15 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
 
 def _read(given: Any, source: str, known: Collection[str]) -> Table:
     """Read one table, and check its columns."""
-    if isinstance(given, Table):
+    if isinstance(given, str | os.PathLike):
+        table = read_csv(
+            Path(given), NAME_COLUMNS, check=lambda name, header: check_columns(name, header, source, known)
+        )
+    elif isinstance(given, Table):
         table = given
-    elif isinstance(given, str | os.PathLike):
-        table = read_csv(Path(given), NAME_COLUMNS)
     else:
         table = read_table(source, given, NAME_COLUMNS)
-    check_columns(table, source, known)
+    check_columns(table.source, list(table.columns), source, known)
     for name in ("client", "expert", "group"):
         if name in table.columns:
             refuse_empty_names(table, name)

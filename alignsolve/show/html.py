@@ -37,7 +37,9 @@ def problem_html(problem: Any) -> str:
 def solution_html(solution: Any) -> str:
     """A solution: the sentence that says what is known, and the loads of the experts."""
     problem, loads, prices = solution.problem, solution.loads, solution.prices
-    told = sentence(f"{solution.status}: {solution.explain()} (proof: {solution.proof})")
+    known, status = solution.explain(), str(solution.status)
+    known = known if known.startswith(status.lower()) else f"{status}: {known}"
+    told = sentence(f"{known} (proof: {solution.proof})")
     if loads is None:
         return told
     rows = [

@@ -80,17 +80,17 @@ def client_lines(solution: Any, i: int) -> Iterator[str]:
 
 def _wish(solution: Any, block: ClientBlock, prices: FloatArray, k: int, expert: str) -> str:
     """Tell what the wished-for expert in column k would have cost."""
-    wish = f"of the others, {expert} has the highest fitness, {block.value[0, k]:.6g}"
+    wish = f"of the experts that it does not have, {expert} has the highest fitness, {block.value[0, k]:.6g}"
     lost = float(_lost(block, prices, np.array([k]))[0])
     if np.isinf(lost):
         return f"{wish}; this client's own limits leave no choice that has it"
     reached = min(float(solution.bound), float(solution.problem.bound(prices)) - lost)
     most = f"no alignment in which it has {expert} is worth more than {reached:.12g}"
     if lost <= 0.0:
-        return f"{wish}; at these prices it would lose nothing by it: only ties, or the experts' limits, decide"
+        return f"{wish}; it would lose nothing by it at these prices, so only ties, or the experts' limits, decide"
     return (
-        f"{wish}; at these prices it would lose {lost:.6g} by it, so {most}; it would change from a fitness of "
-        f"{block.value[0, k] + lost:.6g} on"
+        f"{wish}; it would lose {lost:.6g} by it at these prices\n"
+        f"so {most}; at these prices it would change if that fitness were {block.value[0, k] + lost:.6g} or more"
     )
 
 

@@ -172,7 +172,10 @@ def read_plan(path: Path) -> Plan:
         it names is not there.
     """
     try:
-        plan: Plan = build(Plan, read_toml(path))
+        given = read_toml(path)
+        if given and not {"tasks", "alignments", "seeds", "base"} & given.keys():
+            raise ConfigError(f"without tasks and alignments it is no plan; a run is started with: fedtrain run {path}")
+        plan: Plan = build(Plan, given)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     for task, alignment, setting in itertools.product(plan.tasks, plan.alignments, plan.settings):

@@ -33,6 +33,8 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     2
     """
     given = {} if path is None else read_toml(path)
+    if {"tasks", "alignments"} <= given.keys():
+        raise ConfigError(f"{path} is a plan, not the configuration of a run; run it with: fedtrain compare {path}")
     for override in overrides:
         _override(given, override)
     return build_config(given)

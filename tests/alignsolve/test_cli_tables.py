@@ -107,6 +107,8 @@ def test_an_infeasible_table_is_told_by_name_and_leaves_no_file(files):
 WRONG = {
     "missing": ("client,expert\nAnn,x\n", "pairs.csv: the column 'fitness' is missing"),
     "near": ("client,expert,fitnes\nAnn,x,1\n", "the column 'fitnes' is not known; did you mean 'fitness'?"),
+    "capital": ("Client,expert,fitness\nAnn,x,1\n", "the column 'Client' is not known; did you mean 'client'?"),
+    "no header": ("Ann,x,1\nBob,x,2\n", "the first line must name the columns"),
     "twice": (PAIRS + "Ann,x,4\n", "pairs.csv, line 5: client Ann, expert x is in line 2 already"),
     "stranger": (PAIRS + "Ann,z,4\n", "pairs.csv, line 5, column expert: experts.csv has no expert 'z'"),
     "empty name": (PAIRS + ",x,4\n", "pairs.csv, line 5, column client: the name is empty"),
@@ -126,6 +128,12 @@ def test_a_bad_table_is_told_with_its_place_and_no_traceback(files, name):
     assert "Traceback" not in stderr
 
 
+def test_a_spreadsheet_is_told_to_be_saved_as_csv(files):
+    (files / "pairs.xlsx").write_bytes(b"PK\x03\x04")
+    code, _, stderr = run("solve", "pairs.xlsx")
+    assert (code, "save the table as 'CSV UTF-8'" in " ".join(stderr.split())) == (2, True), stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -134,7 +142,7 @@ def test_a_bad_table_is_told_with_its_place_and_no_traceback(files, name):
         (["solve", "pairs.csv", "--solver", "prise"], "did you mean 'price'?"),
         (["solve", "pairs.csv", "-o", "a.txt"], "it must be .npz, .json or .csv"),
         (["convert", "pairs.csv", "a.xlsx"], "it must be .npz, .json or .csv"),
-        (["convert", "pairs.csv", "pairs.csv"], "exists already"),
+        (["convert", "pairs.csv", "pairs.csv"], "exists already: choose another name, or pass --overwrite"),
         (["bench", "pairs.csv", "--solver", "fast"], "unknown solver 'fast'"),
     ],
 )

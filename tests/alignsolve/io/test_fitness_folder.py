@@ -125,7 +125,7 @@ def test_a_chunk_written_by_numpy_is_read(tmp_path):
 def test_nothing_is_overwritten_unasked(tmp_path):
     save_fitness(np.ones((3, 2)), tmp_path / "f")
     before = tree(tmp_path / "f")
-    with pytest.raises(FileError, match="is not empty: choose another name, or ask to overwrite it"):
+    with pytest.raises(FileError, match="is not empty: choose another name, or pass overwrite=True"):
         save_fitness(np.zeros((3, 2)), tmp_path / "f")
     assert tree(tmp_path / "f") == before
 

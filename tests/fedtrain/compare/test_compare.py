@@ -75,6 +75,11 @@ def test_a_plan_that_cannot_be_run_is_refused_by_name(tmp_path, change, message)
         plan_of(tmp_path, PLAN.replace(*change))
 
 
+def test_a_run_s_configuration_is_told_to_be_no_plan(tmp_path):
+    with pytest.raises(ConfigError, match=r"it is no plan; a run is started with: fedtrain run .*plan\.toml"):
+        plan_of(tmp_path, 'name = "mine"\nrounds = 3\n')
+
+
 def test_settings_need_seeds_of_their_own(tmp_path):
     with pytest.raises(ConfigError, match="no tuning_seeds"):
         plan_of(tmp_path, TUNED.replace("tuning_seeds = [3]", ""))

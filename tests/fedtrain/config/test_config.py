@@ -77,6 +77,12 @@ def test_an_override_may_not_turn_a_value_into_a_table():
         read_config(overrides=["training=3", "training.epochs=2"])
 
 
+def test_a_plan_is_told_to_be_no_run_s_configuration(tmp_path):
+    (tmp_path / "plan.toml").write_text("[tasks.a]\n[alignments.b]\n")
+    with pytest.raises(ConfigError, match=r"is a plan, .*; run it with: fedtrain compare .*plan\.toml"):
+        read_config(tmp_path / "plan.toml")
+
+
 def test_files_that_are_not_configurations(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*missing.toml: No such file"):
         read_config(tmp_path / "missing.toml")
