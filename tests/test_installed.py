@@ -87,7 +87,7 @@ def test_nothing_that_an_extra_brings_is_there(bare):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert {"alignsolve", "scipy"} <= packages
     assert not packages & {"torch", "scikit-learn", "matplotlib", "transformers", "flwr", "nvflare", "pytest"}
-    assert not packages & {"narwhals", "pandas", "polars", "pyarrow"}
+    assert not packages & {"narwhals", "polars", "pyarrow"}  # pandas comes with OR-Tools
     assert set(extras) >= {"train", "hf", "flower", "nvflare"}
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
 from alignsolve import Alignment, AlignmentProblem, Answer, solve
 from alignsolve.io import save_problem
@@ -368,18 +367,6 @@ def test_the_command_line_races_one_s_own_solver_on_one_s_own_problems(tmp_path:
     assert found["flow"] == found[own]
     assert "| layers.npz |" in (tmp_path / "mine.md").read_text()
     assert "layers.npz" in (tmp_path / "mine.html").read_text()
-
-
-@pytest.mark.parametrize("own", ["nowhere:Mine", "nowhere.at.all:Mine", "nowhere", "nowhere:"])
-def test_a_solver_that_is_not_there_is_told_before_the_race(own: str, tmp_path: Path) -> None:
-    with pytest.raises(typer.BadParameter, match="nowhere"):
-        solvers.main(solver=[own], out=tmp_path)
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(typer.BadParameter, match="nowhere"):
-        solvers.main(problems=tmp_path / "nowhere", out=tmp_path)
 
 
 def test_an_empty_folder_has_no_problems(tmp_path: Path) -> None:

@@ -165,12 +165,12 @@ def test_small_problems_take_every_step_right(solver: Price) -> None:
 def test_equals_the_oracle_on_thousands_of_random_problems() -> None:
     """Both solvers are compared with one answer of the oracle, which takes longest."""
     rng, outcomes = np.random.default_rng(11), []
-    for _ in range(1250):
+    for _ in range(800):
         problem = random_problem(rng, 200, 12)
         wanted = oracle(problem)
         outcomes += [compare(problem, wanted, solver) for solver in (Price(), SMALL)]
-    assert outcomes.count("optimal") > 1000
-    assert outcomes.count("infeasible") > 100
+    assert outcomes.count("optimal") > 640
+    assert outcomes.count("infeasible") > 64
 
 
 def test_a_window_below_a_quantum_is_widened() -> None:
