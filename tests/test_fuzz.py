@@ -130,11 +130,14 @@ def test_the_row_of_a_run_is_kept(tmp_path):
         seed=1, minutes=5.0, kinds=["problems"], solvers=["flow"], answers=3, note=tmp_path / "note", tell=print
     )
     tally.append(tmp_path / "rows.csv", 1, minutes)
+    first = (tmp_path / "rows.csv").read_text().splitlines()
+    (tmp_path / "rows.csv").write_text("commit,seed\nabc,7\n")  # kept when there were fewer columns
     tally.append(tmp_path / "rows.csv", 1, minutes)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
-    assert len(lines) == 3
+    assert [lines[0], lines[2]] == first
     assert lines[0].startswith("commit,seed,minutes,answers,")
-    assert tally.answers["flow"] == tally.answers.total() == 4  # each problem is asked twice
+    assert lines[1] == "abc,7" + ",0" * lines[0][len("commit,seed") :].count(",")
+    assert tally.answers["flow"] == tally.answers.total() == 4  # one problem, asked twice in each of two ways
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from alignsolve import Feature
 from alignsolve.front import SOLVERS
@@ -82,13 +83,15 @@ class Tally:
         return {name: plain.get(name, self.counts[name]) for name in COLUMNS}
 
     def append(self, path: Path, seed: int, minutes: float) -> None:
-        """Add the row to a CSV file."""
-        new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(self.row(seed, minutes))
+        """Add the row to a CSV file; rows that were kept before a solver was asked have 0 in its column."""
+        kept: list[dict[str, Any]] = []
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                kept = list(csv.DictReader(file))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="0", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows([*kept, self.row(seed, minutes)])
 
 
 def _commit() -> str:
