@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alignsolve.certificate.exact_bound import experts_exactly
-from alignsolve.data.blocks import KNAPSACKS, ClientBlock
+from alignsolve.data.blocks import ClientBlock, small_portions
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.numerics import EPSILON, FloatArray, Number, RealArray, total
 from alignsolve.runtime.threads import map_in_order
@@ -75,7 +75,7 @@ def _row_totals(
             found.append((add(optima.value), float(optima.magnitude.sum())))
         return found
 
-    for found in map_in_order(sum_up, _portions(problem), threads if engine.parallel else 1):
+    for found in map_in_order(sum_up, small_portions(problem.blocks()), threads if engine.parallel else 1):
         yield from found
 
 
@@ -102,17 +102,6 @@ def adder(problem: ProblemView, engine: RowEngine) -> Callable[[RealArray], Numb
     from alignsolve.certificate.sums_compiled import summed  # noqa: PLC0415  (loads numba)
 
     return summed
-
-
-def _portions(problem: ProblemView) -> Iterator[ClientBlock]:
-    """All clients in blocks; where each is a knapsack, in blocks so small that the deadline is looked at in time."""
-    if problem.client_budget is None:
-        return problem.blocks()
-    return (
-        block.pick(slice(first, first + KNAPSACKS))
-        for block in problem.blocks()
-        for first in range(0, block.num_clients, KNAPSACKS)
-    )
 
 
 def _whole(values: FloatArray, sizes: FloatArray) -> bool:

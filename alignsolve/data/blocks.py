@@ -1,6 +1,6 @@
 """Blocks of clients: problems are read in them, so that no pass copies a whole (num_clients, num_experts) matrix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,3 +185,15 @@ def _in_order(rows: IntArray, experts: npt.NDArray[Any]) -> IntArray:
 def block_rows(num_experts: int) -> int:
     """How many clients one block holds."""
     return max(1, BLOCK_ENTRIES // max(1, num_experts))
+
+
+def small_portions(blocks: Iterable[ClientBlock]) -> Iterator[ClientBlock]:
+    """Cut blocks of clients with budgets, each of which is a knapsack, to ``KNAPSACKS`` clients."""
+    for block in blocks:
+        if block.budget is None:
+            yield block
+            continue
+        for first in range(0, block.num_clients, KNAPSACKS):
+            portion = block.pick(slice(first, first + KNAPSACKS))
+            start = block.start + first
+            yield replace(portion, start=start, stop=start + len(portion.capacity))

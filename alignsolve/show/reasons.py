@@ -45,14 +45,19 @@ def member(names: Names | None, what: str, given: Any, count: int) -> int:
     raise ValueError(f"there is no {what} {given!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
+def _without_alignment(solution: Any, side: str, k: int, who: str) -> Iterator[str]:
+    """Yield why there is no alignment, and whether this client or expert is one of those that show it."""
+    yield solution.explain()
+    if solution.witness is not None and getattr(solution.witness, side)[k]:
+        yield f"{who} is one of the {side} that show it"
+
+
 def client_lines(solution: Any, i: int) -> Iterator[str]:
     """Yield why client i has its experts, what another one would cost, and what would change it."""
     problem, block = solution.problem, solution.problem.block(i, i + 1)
     client = called(problem.client_names, "client", i)
     if solution.assigned is None:
-        yield solution.explain()
-        if solution.witness is not None and solution.witness.clients[i]:
-            yield f"{client} is one of the clients that show it"
+        yield from _without_alignment(solution, "clients", i, client)
         return
     taken = solution.assigned.experts[solution.assigned.indptr[i] : solution.assigned.indptr[i + 1]]
     experts = np.arange(problem.num_experts) if block.experts is None else block.experts[0]
@@ -113,9 +118,7 @@ def expert_lines(solution: Any, j: int) -> Iterator[str]:
     problem = solution.problem
     expert = called(problem.expert_names, "expert", j)
     if solution.assigned is None:
-        yield solution.explain()
-        if solution.witness is not None and solution.witness.experts[j]:
-            yield f"{expert} is one of the experts that show it"
+        yield from _without_alignment(solution, "experts", j, expert)
         return
     least, most = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
     limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from alignsolve.data.alignment import Alignment
-from alignsolve.data.blocks import KNAPSACKS, ClientBlock
+from alignsolve.data.blocks import ClientBlock, small_portions
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, slack
 from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.runtime.interruptible import late
@@ -191,7 +191,7 @@ STOPPED = Answer(stats={"stopped": "time limit"})
 def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: float) -> Answer:
     """Every client's best row, block after block, unless the deadline comes first."""
     clients, experts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for block in _small_portions(blocks):
+    for block in small_portions(blocks):
         if late(deadline):
             return STOPPED
         optima = best_rows(block, np.zeros(problem.num_experts), choose=True)
@@ -200,18 +200,6 @@ def _answer(problem: AlignmentProblem, blocks: Iterable[ClientBlock], deadline: 
         clients.append(rows + block.start)
         experts.append(columns)
     return Answer(Alignment.from_pairs(np.concatenate(clients), np.concatenate(experts), problem.num_clients))
-
-
-def _small_portions(blocks: Iterable[ClientBlock]) -> Iterator[ClientBlock]:
-    """Cut blocks of clients with budgets, each of which is a knapsack, to ``KNAPSACKS`` clients."""
-    for block in blocks:
-        if block.budget is None:
-            yield block
-            continue
-        for first in range(0, block.num_clients, KNAPSACKS):
-            portion = block.pick(slice(first, first + KNAPSACKS))
-            start = block.start + first
-            yield replace(portion, start=start, stop=start + len(portion.capacity))
 
 
 def _taken_by_experts(problem: AlignmentProblem, block: ClientBlock, deadline: float) -> BoolArray | None:

@@ -47,8 +47,8 @@ def align_by_size(
     clients, experts = [], []
     for s in range(sizes.number):
         own = np.flatnonzero(sizes.of == s)
-        part = _part(problem, value, own)
-        flow = best_flow(part, np.ascontiguousarray(value[:, own]), numbers[:, s], prices[own], deadline)
+        own_value = np.ascontiguousarray(value[:, own])
+        flow = best_flow(_part(problem, own_value, own), own_value, numbers[:, s], prices[own], deadline)
         if flow.alignment is None:
             return None
         clients.append(flow.alignment.clients())
@@ -57,7 +57,7 @@ def align_by_size(
 
 
 def _part(problem: AlignmentProblem, value: FloatArray, experts: IntArray) -> AlignmentProblem:
-    """The problem on some experts, with values for fitness."""
+    """The problem on some experts, with their values, (num_clients, len(experts)), for fitness."""
     fields = {
         name: getattr(problem, name)[experts]
         for name in ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty")
@@ -70,7 +70,7 @@ def _part(problem: AlignmentProblem, value: FloatArray, experts: IntArray) -> Al
     # Values and budgets are replaced or dropped by the flow; here they must only fit.
     return changed(
         problem,
-        fitness=value[:, experts],
+        fitness=value,
         client_demand=np.zeros_like(problem.client_demand),
         required=None,
         previous=None,
