@@ -197,16 +197,17 @@ def _in_a_thread(work: Work[Message], seconds_left: Callable[[], float]) -> Gene
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        while (left := seconds_left()) > 0:
-            try:
-                message = told.get(timeout=min(left, LONGEST_WAIT))
-            except queue.Empty:
-                continue
-            if message is None:
-                return
-            if isinstance(message, BaseException):
-                raise WorkError(f"the solver failed: {type(message).__name__}: {message}") from message
-            yield message
-        raise TimeUpError
+        with stopped_by(lambda: told.put(None)):
+            while (left := seconds_left()) > 0:
+                try:
+                    message = told.get(timeout=min(left, LONGEST_WAIT))
+                except queue.Empty:
+                    continue
+                if message is None:
+                    return
+                if isinstance(message, BaseException):
+                    raise WorkError(f"the solver failed: {type(message).__name__}: {message}") from message
+                yield message
+            raise TimeUpError
     finally:
         left_behind.set()

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from alignsolve import SOLVERS
+from alignsolve.runtime import child_process
 from alignsolve.runtime.interruptible import interruptible, late, stopped_by
 from alignsolve.runtime.threads import map_in_order
 
@@ -127,6 +129,25 @@ def test_work_that_does_not_listen_is_left_behind():
         interruptible(lambda: enough.wait(60.0))
     assert time.monotonic() - started < 30.0
     enough.set()
+
+
+@needs_kill
+def test_work_in_a_thread_of_its_own_is_left_behind_at_its_next_message():
+    """Where a system has no fork, nothing else stops it before its limit."""
+    ended = threading.Event()
+
+    def work() -> Iterator[int]:
+        try:
+            while True:
+                time.sleep(0.05)
+                yield 1
+        finally:
+            ended.set()
+
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(lambda: list(child_process._in_a_thread(work, lambda: 60.0)))
+    assert ended.wait(10.0)
 
 
 def test_outside_of_work_nothing_is_stopped():
