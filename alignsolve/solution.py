@@ -123,8 +123,9 @@ class Solution:
         client Ann has expert x; it is eligible for 2 and may have 1
           expert x: fitness 6, price 1, reduced fitness 5 (has it)
           expert y: fitness 1, price 0, reduced fitness 1
-        of the others, expert y has the highest fitness, 1; at these prices it would lose 4 by it, so no alignment in\
- which it has expert y is worth more than 5; it would change from a fitness of 5 on
+        of the experts that it does not have, expert y has the highest fitness, 1; it would lose 4 by it at these prices
+        so no alignment in which it has expert y is worth more than 5; at these prices it would change if that fitness\
+ were 5 or more
         """
         problem = self.problem
         if client is not None:

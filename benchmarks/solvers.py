@@ -11,8 +11,8 @@ Your own solver (any callable of the Solver protocol) and your own problems, aga
 """
 
 import fnmatch
-import importlib.util
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ import typer
 
 from benchmarks import gap, overhead, report
 from benchmarks.case import Case
+from benchmarks.entrants import find
 from benchmarks.instances import files, make, remove_stored
 from benchmarks.machine import this_machine
 from benchmarks.measure import race
@@ -154,18 +155,18 @@ def _customised(name: str, own: list[str], folder: Path | None, data: Path | Non
 
 
 def _check_own(solver: str) -> None:
-    """Refuse a solver of the user's own that cannot be found, before a long race and not in its table."""
-    module, colon, attribute = solver.partition(":")
-    if not (module and colon and attribute):
+    """Refuse a solver of the user's own that cannot be made, before a long race and not in its table."""
+    if not all(solver.partition(":")):
         raise typer.BadParameter(f"--solver is {solver!r}; it must be package.module:callable")
+    here = str(Path.cwd())
+    if here not in sys.path:  # the race's own processes find modules in this folder too
+        sys.path.append(here)
     try:
-        found = importlib.util.find_spec(module)
-    except ImportError:
-        found = None
-    if found is None:
+        find(solver)
+    except Exception as error:
         raise typer.BadParameter(
-            f"--solver is {solver!r}, but there is no module {module!r} in this folder or installed"
-        )
+            f"--solver is {solver!r}, but it cannot be made from this folder and what is installed: {error}"
+        ) from error
 
 
 def _matches(label: str, patterns: list[str]) -> bool:

@@ -8,7 +8,10 @@ import typer
 from benchmarks import solvers
 
 
-@pytest.mark.parametrize("own", ["nowhere:Mine", "nowhere.at.all:Mine", "nowhere", "nowhere:"])
+NOWHERE = ["nowhere:Mine", "nowhere.at.all:Mine", "nowhere", "nowhere:", "benchmarks.case:nowhere"]
+
+
+@pytest.mark.parametrize("own", NOWHERE)
 def test_a_solver_that_is_not_there_is_told_before_the_race(own: str, tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="nowhere"):
         solvers.main(solver=[own], out=tmp_path)
