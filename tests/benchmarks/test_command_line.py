@@ -7,7 +7,6 @@ import typer
 
 from benchmarks import solvers
 
-
 NOWHERE = ["nowhere:Mine", "nowhere.at.all:Mine", "nowhere", "nowhere:", "benchmarks.case:nowhere"]
 
 
