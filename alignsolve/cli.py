@@ -82,7 +82,7 @@ def solve(
     if json:
         typer.echo(json_text(display.solution_facts(solution)))
     else:
-        display.show_solution(display.console(), solution)
+        display.show_solution(display.console(), solution, "-o FILE.csv" if output is None else str(output))
     if output is not None:
         _write(solution, output, overwrite=overwrite)
     raise typer.Exit(_code(solution.status))

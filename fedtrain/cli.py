@@ -24,7 +24,7 @@ app = typer.Typer(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("run.toml"),
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("run.toml"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of this name.")] = False,
 ) -> None:
     """Write a configuration to begin with: every key with its default, its unit and its meaning as a comment."""
@@ -41,7 +41,7 @@ def init(
 
 @app.command()
 def config(
-    path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A TOML file of a run.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A TOML file of a run.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
     help_keys: Annotated[
         bool, typer.Option("--help-keys", help="Show every key of a run and of a plan: default, unit and meaning.")
@@ -65,7 +65,9 @@ def config(
 
 @app.command()
 def run(
-    config: Annotated[Path | None, typer.Argument(help="A TOML file; what it leaves out has a default.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="A TOML file; what it leaves out has a default.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. training.epochs=2.")
     ] = None,
@@ -98,7 +100,7 @@ def run(
 
 
 @app.command()
-def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+def report(run_dir: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run's folder.")]) -> None:
     """Write a run's report.html again from what the run left."""
     from fedtrain.report import write_report  # noqa: PLC0415
     from fedtrain.results.run_folder import RunFolderError, writing  # noqa: PLC0415
@@ -115,7 +117,7 @@ def report(run_dir: Annotated[Path, typer.Argument(help="A run's folder.")]) -> 
 
 @app.command()
 def compare(
-    plan: Annotated[Path, typer.Argument(help="A TOML file: tasks, alignments, settings and seeds.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A TOML file: tasks, alignments, settings and seeds.")],
     out: Annotated[Path, typer.Option("--out", help="The folder for comparisons.")] = Path("comparisons"),
     workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at the same time.")] = 1,
 ) -> None:

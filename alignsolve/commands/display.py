@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +16,7 @@ from alignsolve.data.names import label
 from alignsolve.diagnose import Diagnosis
 from alignsolve.numerics import FEASIBILITY, Number
 from alignsolve.problem import Feature
-from alignsolve.solution import Solution, Status
+from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Capabilities
 
 SHOWN = 40
@@ -30,8 +31,18 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False)
 
 
-def show_solution(out: Console, solution: Solution) -> None:
-    """Print the solution's facts, then the loads of the experts or the reason why there is no alignment."""
+def show_solution(out: Console, solution: Solution, written: str = "-o FILE.csv") -> None:
+    """Print the solution's facts, then the loads of the experts or the reason why there is no alignment.
+
+    Parameters
+    ----------
+    out
+        Where to print.
+    solution
+        The solution.
+    written
+        What has the whole alignment, where only its first clients are printed.
+    """
     facts = _table("", "solution")
     facts.show_header = False
     facts.add_row("problem", repr(solution.problem))
@@ -49,6 +60,9 @@ def show_solution(out: Console, solution: Solution) -> None:
         out.print(_expert_table(solution))
         if solution.problem.client_names is not None:
             out.print(_client_table(solution))
+            more = solution.problem.num_clients - SHOWN_CLIENTS
+            if more > 0:
+                out.print(f"… and {more} more clients ({written} has all)", soft_wrap=True)
 
 
 def _client_table(solution: Solution) -> Table:
@@ -59,8 +73,6 @@ def _client_table(solution: Solution) -> Table:
     for i, experts in enumerate(rows[:SHOWN_CLIENTS]):
         names = [label(problem.expert_names, j) for j in experts.tolist()]
         table.add_row(label(problem.client_names, i), ", ".join(names) or "—")
-    if len(rows) > SHOWN_CLIENTS:
-        table.caption = f"… and {len(rows) - SHOWN_CLIENTS} more clients (-o FILE.csv has all)"
     return table
 
 
@@ -246,17 +258,23 @@ def show_runs(out: Console, runs: Sequence[Run]) -> None:
     for run in runs:
         if run.outcome != "refused":
             by_solver.setdefault(run.solver, []).append(run)
-    table = _table("solver", "seconds", "status", "proof", "objective", "gap")
-    table.caption = "seconds: the median of a solver's runs"
-    ranked = sorted(by_solver.values(), key=lambda own: (_worse(own[-1]), _median(own)))
-    for own in ranked:
+    table = _table("solver", "seconds", "objective", "what is known")
+    table.box, table.caption = box.SIMPLE_HEAD, "seconds: the median of a solver's runs"
+    for own in sorted(by_solver.values(), key=lambda own: (_worse(own[-1]), _median(own))):
         last = own[-1]
-        table.add_row(last.solver, f"{_median(own):.3g}", last.outcome, last.proof, number(last.objective),
-                      f"{last.gap:.3g}")  # fmt: skip
+        value = "—" if last.objective is None else f"{last.objective:.12g}"
+        table.add_row(last.solver, f"{_median(own):.3g}", value, _known(last))
     out.print(table)
     refused = sorted({run.solver for run in runs} - by_solver.keys())
     if refused:
         out.print(f"refused, as they cannot take this problem: {', '.join(refused)}", soft_wrap=True)
+
+
+def _known(run: Run) -> str:
+    """Say how a run ended: what it proved, or how far from the bound it stopped."""
+    if run.outcome == Status.FEASIBLE:
+        return f"{run.outcome}, gap {run.gap:.2g}"
+    return run.outcome if run.proof == Proof.NONE else f"{run.outcome} by {run.proof}"
 
 
 def _worse(run: Run) -> float:

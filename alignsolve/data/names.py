@@ -143,6 +143,6 @@ def naming(clients: Names | None, experts: Names | None) -> Iterator[None]:
     try:
         yield
     except PlaceError as error:
-        if clients is None and experts is None:
-            raise
-        raise ValueError(error.told(clients, experts)) from None
+        if clients is not None or experts is not None:
+            error.args = (error.told(clients, experts),)
+        raise

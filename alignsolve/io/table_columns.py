@@ -20,14 +20,21 @@ EXPERT_COLUMNS = (
     "expert", "capacity", "demand", "group", "cost", "cost_NAME", "overload_penalty", "shortfall_penalty",
     "switching_cost",
 )  # fmt: skip
+COLUMNS: dict[str, tuple[str, ...]] = {"pairs": PAIR_COLUMNS, "clients": CLIENT_COLUMNS, "experts": EXPERT_COLUMNS}
+"""The columns that a table of each kind may have; ``…_NAME`` stands for any ending."""
 NEEDED = {"pairs": ("client", "expert", "fitness"), "clients": ("client",), "experts": ("expert",)}
+HOW_TO_GIVE = {
+    "pairs": "give it as the first table",
+    "clients": "give it as clients (--clients FILE), and first a table of pairs",
+    "experts": "give it as experts (--experts FILE), and first a table of pairs",
+}
 EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0}
 """What an empty cell means: no penalty but a hard bound, no mark, no demand."""
 UNLIMITED = re.compile(r"budget(_.*)?|group_capacity(_.*)?")
 """Columns where an empty cell means that there is no limit."""
 
 
-def check_columns(source: str, columns: Sequence[str], kind: str, known: Collection[str]) -> None:
+def check_columns(source: str, columns: Sequence[str], kind: str) -> None:
     """Refuse a table that lacks a column, or has an unknown one; the message has the nearest name.
 
     Parameters
@@ -38,12 +45,14 @@ def check_columns(source: str, columns: Sequence[str], kind: str, known: Collect
         The columns that it has.
     kind
         "pairs", "clients" or "experts".
-    known
-        The columns that it may have; ``…_NAME`` stands for any ending.
     """
-    needed = NEEDED[kind]
+    needed, known = NEEDED[kind], COLUMNS[kind]
     plain = [column for column in known if not column.endswith("_NAME")]
-    unknown = [name for name in columns if name not in plain and not _ending_of(name, known)]
+    unknown = _unknown(columns, known)
+    other = _other_kind(kind, columns)
+    if other:
+        raise ValueError(f"{source} has the columns of a table of the {other}, but it is given as the table of the "
+                         f"{kind}; {HOW_TO_GIVE[other]}")  # fmt: skip
     if unknown:
         name = unknown[0]
         near = difflib.get_close_matches(name.lower(), plain, n=1)
@@ -55,6 +64,19 @@ def check_columns(source: str, columns: Sequence[str], kind: str, known: Collect
         there = ", ".join(columns) or "none"
         raise ValueError(f"{source}: the column {missing[0]!r} is missing (there are: {there}); the table of the "
                          f"{kind} needs {', '.join(needed)}")  # fmt: skip
+
+
+def _unknown(columns: Sequence[str], known: Collection[str]) -> list[str]:
+    """The columns that are not known."""
+    return [name for name in columns if name not in known and not _ending_of(name, known)]
+
+
+def _other_kind(kind: str, columns: Sequence[str]) -> str:
+    """The kind of table that this one must be, if it is not of the kind that it is given as; else empty."""
+    fits = [
+        other for other, known in COLUMNS.items() if set(NEEDED[other]) <= set(columns) and not _unknown(columns, known)
+    ]
+    return "" if kind in fits or not fits else fits[0]
 
 
 def _ending_of(name: str, known: Collection[str]) -> bool:

@@ -7,7 +7,6 @@ means in each.
 
 import difflib
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,11 @@ import numpy.typing as npt
 
 from alignsolve.data.csv_read import read_csv
 from alignsolve.data.frames import library_of
-from alignsolve.data.names import some
+from alignsolve.data.names import PlaceError, some
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.table import Table, read_table, refuse_empty_names, sorted_once
 from alignsolve.io.table_columns import (
-    CLIENT_COLUMNS,
-    EXPERT_COLUMNS,
     NAME_COLUMNS,
-    PAIR_COLUMNS,
     check_columns,
     filled,
     parts_of,
@@ -83,25 +79,23 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
     (('Ann', 'Bob'), ('x', 'y'), [[3, 1], [2, 0]])
     """
     problem = _Tables(
-        _read(pairs, "pairs", PAIR_COLUMNS),
-        None if clients is None else _read(clients, "clients", CLIENT_COLUMNS),
-        None if experts is None else _read(experts, "experts", EXPERT_COLUMNS),
+        _read(pairs, "pairs"),
+        None if clients is None else _read(clients, "clients"),
+        None if experts is None else _read(experts, "experts"),
     ).problem()
     object.__setattr__(problem, "library", library_of(pairs))
     return problem
 
 
-def _read(given: Any, source: str, known: Collection[str]) -> Table:
+def _read(given: Any, source: str) -> Table:
     """Read one table, and check its columns."""
     if isinstance(given, str | os.PathLike):
-        table = read_csv(
-            Path(given), NAME_COLUMNS, check=lambda name, header: check_columns(name, header, source, known)
-        )
+        table = read_csv(Path(given), NAME_COLUMNS, check=lambda name, header: check_columns(name, header, source))
     elif isinstance(given, Table):
         table = given
     else:
         table = read_table(source, given, NAME_COLUMNS)
-    check_columns(table.source, list(table.columns), source, known)
+    check_columns(table.source, list(table.columns), source)
     for name in ("client", "expert", "group"):
         if name in table.columns:
             refuse_empty_names(table, name)
@@ -113,6 +107,9 @@ class _Tables:
 
     def __init__(self, pairs: Table, clients: Table | None, experts: Table | None) -> None:
         self.pairs, self.clients, self.experts = pairs, clients, experts
+        if not pairs.num_rows and clients is None:
+            raise ValueError(f"{pairs.source} has no row, and there is no table of the clients; write one row for "
+                             "each eligible pair")  # fmt: skip
         self.client_names, self.client = _numbered(pairs, clients, "client")
         self.expert_names, self.expert = _numbered(pairs, experts, "expert")
         self.shape = (len(self.client_names), len(self.expert_names))
@@ -139,7 +136,19 @@ class _Tables:
             np.cumsum(np.bincount(self.client, minlength=n), out=indptr[1:])
             experts = self.expert[self.order].astype(np.int32)
             fields |= self._pair_fields(lambda values: StoredPairs(self.shape, indptr, experts, values[self.order]))
-        return AlignmentProblem(**fields)
+        try:
+            return AlignmentProblem(**fields)
+        except PlaceError as error:
+            raise ValueError(f"{self._row_of(dict(error.place))}{error}") from None
+
+    def _row_of(self, place: dict[str, int]) -> str:
+        """The words for the row that says what is said of a client, an expert or a pair; empty if none does."""
+        i, j = place.get("client"), place.get("expert")
+        if i is not None and j is not None:
+            rows = np.flatnonzero((self.client == i) & (self.expert == j))
+            return f"{self.pairs.place(int(rows[0]))}: " if len(rows) else ""
+        table, row = (self.clients, i) if i is not None else (self.experts, j)
+        return "" if table is None or row is None else f"{table.place(row)}: "
 
     def _full(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Spread values of the listed pairs into a (num_clients, num_experts) matrix, 0 elsewhere."""

@@ -137,7 +137,8 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return build(hint, value, f"{key}.")
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
-            raise ConfigError(f"{key} is {value!r}; it must be a list")
+            tables = f" of tables, [[{key}]] in a file" if is_dataclass(get_args(hint)[0]) else ""
+            raise ConfigError(f"{key} is {value!r}; it must be a list{tables}")
         return tuple(_convert(get_args(hint)[0], item, key) for item in value)
     if get_origin(hint) is Mapping:
         return {name: _convert(get_args(hint)[1], inner, f"{key}.{name}") for name, inner in value.items()}

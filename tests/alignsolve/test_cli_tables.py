@@ -168,7 +168,7 @@ def test_sixty_columns_without_colour_are_enough(files, command):
     code, stdout, _ = run(*command.split(), COLUMNS="60", NO_COLOR="1", TERMINAL_WIDTH="60")
     assert code == 0
     assert "\x1b" not in stdout
-    tables = [line for line in stdout.splitlines() if set(line) & set("│┃╭┏└")]
+    tables = [line for line in stdout.splitlines() if set(line) & set("│┃╭┏└─")]
     assert tables
     assert max(map(len, tables)) <= 60
 

@@ -119,6 +119,13 @@ BAD = {
     "a lonely cost": (PAIRS | {"cost": [1, 1, 1]}, None, None, "a column cost, but no budget in the table"),
     "two loads": (PAIRS | {"load": [1, 1, 1]}, {"client": ["Ann", "Bob"], "load": [1, 2]}, None, "both have load"),
     "no groups": (PAIRS, {"client": ["Ann", "Bob"], "group_demand": [1, 1]}, None, "there are no groups"),
+    "no row": ({"client": [], "expert": [], "fitness": []}, None, None, "pairs has no row, and there is no table of"),
+    "clients as pairs": ({"client": ["a"], "capacity": [1]}, None, None, r"table of the clients, but it .*--clients"),
+    "experts as clients": (PAIRS, {"expert": ["x"], "capacity": [1]}, None, r"of the experts, but it is .*--experts"),
+    "pairs as clients": (PAIRS, PAIRS, None, "of the pairs, but it is given as the table of the clients"),
+    "a wrong capacity": (PAIRS, {"client": ["Bob", "Ann"], "capacity": [1, -1]}, None, r"^clients, row 1: client_cap"),
+    "a wrong demand": (PAIRS, None, {"expert": ["x", "y"], "demand": [-1, 0]}, r"^experts, row 0: expert_demand of "),
+    "a wrong fitness": (PAIRS | {"fitness": [1, 2, np.inf]}, None, None, r"^pairs, row 2: fitness of "),
     "no table": ([1, 2], None, None, "pairs must be a data frame, a mapping of columns or the path"),
 }  # fmt: skip
 
