@@ -81,7 +81,7 @@ def solve(
         A name in ``SOLVERS``, an instance with parameters of its own, or any callable of that signature.
     time_limit
         Seconds; the best feasible alignment found by then is returned. None: no limit. Code that a solver compiles on
-        its first use after installation is compiled before the clock starts.
+        its first use after installation is compiled before the clock starts. Reading fitness is on the clock.
     gap
         Relative gap at which a solver may stop early. Even so the status is OPTIMAL only if the gap is closed.
     warm_start
@@ -150,13 +150,18 @@ def _solve(problem: AlignmentProblem, asked: _Asked) -> Solution:
     seconds = time.monotonic() - began
     refuse_unsupported(simpler.problem, name, call)
     if limit < math.inf:
+        read_before = watch.seconds
         _prepare(simpler, call)
+        seconds += watch.seconds - read_before  # compiling is before the clock, but reading is not
     watch.until = (started := time.monotonic() - seconds) + limit
     answer = _answer_without_solver(problem.unread())
     if answer is None:
-        kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
-        ask, deadline = _asking(name, call, asked.seed, asked.throw), started + limit - kept_back
-        answer = simpler.answer(ask, asked.warm, deadline=deadline, threads=threads, progress=asked.progress)
+        try:
+            kept_back = checking_seconds(watched, limit, threads) if limit < math.inf else 0.0
+            ask, deadline = _asking(name, call, asked.seed, asked.throw), started + limit - kept_back
+            answer = simpler.answer(ask, asked.warm, deadline=deadline, threads=threads, progress=asked.progress)
+        except LateError as error:
+            answer = Answer(stats={"stopped": str(error)})
     answer = replace(answer, bound=math.inf, infeasible=False) if asked.own_proof else answer
     checked = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
     return _told(checked, asked.progress, asked.throw)

@@ -5,7 +5,9 @@ both passes have seen the same values. And a source may be so slow that one pass
 """
 
 import math
+import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -31,17 +33,22 @@ class Watch:
     fitness
         What is read.
     until
-        On the clock of :func:`time.monotonic`: a read that begins later raises :class:`LateError`.
+        On the clock of :func:`time.monotonic`: a read that would end later, if it takes as long as those before it,
+        raises :class:`LateError`.
     compares
         Whether each block must be as it was when it was read before.
     sums
         The checksum of each block that was read, by its first client and the client after its last.
+    reads, seconds
+        How many reads there were, and how long they took.
     """
 
     fitness: RowBlocks
     until: float = math.inf
     compares: bool = False
     sums: dict[tuple[int, int], int] = field(default_factory=dict)
+    reads: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, problem: Watchable, **settings: Any) -> "tuple[Watch, Watchable]":
@@ -55,8 +62,7 @@ class Watch:
         return replace(self.fitness, read=self._read, take=take)
 
     def _read(self, start: int, stop: int) -> RealArray:
-        self._look_at_the_clock()
-        block = self.fitness[start:stop]
+        block = self._timed(lambda: self.fitness[start:stop])
         if self.compares:
             known = self.sums.setdefault((start, stop), found := zlib.crc32(np.ascontiguousarray(block).data))
             if known != found:
@@ -65,9 +71,13 @@ class Watch:
         return block
 
     def _take(self, rows: IntArray) -> RealArray:
-        self._look_at_the_clock()
-        return self.fitness.pick(rows)
+        return self._timed(lambda: self.fitness.pick(rows))
 
-    def _look_at_the_clock(self) -> None:
-        if late(self.until):
+    def _timed(self, read: Callable[[], RealArray]) -> RealArray:
+        """Read, and note how long it took; raise if it is too late for that."""
+        if late(self.until - self.seconds / max(1, self.reads)):
             raise LateError("the time limit came before the fitness was read")
+        began = time.monotonic()
+        block = read()
+        self.reads, self.seconds = self.reads + 1, self.seconds + time.monotonic() - began
+        return block

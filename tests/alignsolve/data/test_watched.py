@@ -9,6 +9,7 @@ import pytest
 from alignsolve import AlignmentProblem, RowBlocks, solve
 from alignsolve.certificate.judge import judge
 from alignsolve.data.blocks import block_rows
+from alignsolve.data.watched import LateError, Watch
 from alignsolve.solution import SolveError, Status
 from alignsolve.solver import Answer
 
@@ -71,6 +72,31 @@ def test_a_slow_source_keeps_the_limit():
     assert time.monotonic() - started < 5.0
     assert solution.status in {Status.UNKNOWN, Status.FEASIBLE}
     assert "time limit" in solution.stats["stopped"] or "time limit" in solution.stats["rejected"]
+
+
+@pytest.mark.parametrize("solver", ["price", "greedy", "auto"])
+def test_every_read_is_on_the_clock(solver: str):
+    def slow(rows: np.ndarray) -> np.ndarray:
+        time.sleep(0.1)
+        return rows
+
+    source = Source(slow, 1)
+    problem = source.problem(expert_capacity=90_000)
+    solution = solve(problem, solver, time_limit=1.0, throw=False)
+    assert source.reads > 2
+    assert solution.runtime >= 0.1 * (source.reads - 1)
+
+
+def test_a_read_that_would_end_late_does_not_begin():
+    def slow(start: int, stop: int) -> np.ndarray:
+        time.sleep(0.2)
+        return FITNESS[start:stop]
+
+    watch = Watch(RowBlocks(FITNESS.shape, FITNESS.dtype, slow), until=time.monotonic() + 0.39)
+    watch.watched()[0:5]
+    with pytest.raises(LateError):
+        watch.watched()[5:10]
+    assert watch.reads == 1
 
 
 @pytest.mark.parametrize("solver", ["topk", "price", "greedy", "flow"])
