@@ -19,8 +19,10 @@ EXACT = 1 << 53
 """Whole numbers up to this one are exact floats; so are powers of ten up to the 22nd."""
 MOST_DIGITS = 18
 """Digits that a whole number of 64 bits holds in any case."""
-OFFSET, PRIME, LOW = 2166136261, 16777619, (1 << 32) - 1
-"""FNV-1a with 32 bits, in arithmetic of 64 bits: no product is too large."""
+WORD, WORDS = 7, 3
+"""Bytes in a whole number that cannot become negative, and such words in a slot: what fits is compared there alone."""
+LOW, PRIMES, FNV = (1 << 31) - 1, (16777619, 15485863, 12582917, 10000019), 16777619
+"""Factors of words of 31 bits (primes of 24 bits: no product is too large), and the prime of FNV-1a with 32 bits."""
 SLOTS = 1 << 10
 """Slots of a hash table at first."""
 LEFT = -1
@@ -69,13 +71,13 @@ def scan(block: bytes, rows: int, separator: str, is_name: list[bool]) -> Scanne
     codes, first = np.empty((rows, names), np.int64), np.empty((names, rows, 2), np.int64)
     digits, places = np.empty((rows, numbers), np.int64), np.empty((rows, numbers), np.int8)
     begins = np.empty((rows, numbers), np.int32)
-    table = np.empty((names, max(SLOTS, 1 << (2 * rows).bit_length())), dtype=np.int32)
-    table[:, :SLOTS] = -1
-    mixed = np.empty((names, rows), dtype=np.int64)
+    table = np.empty((names, max(SLOTS, 1 << (2 * rows).bit_length()), WORDS + 1), dtype=np.int64)
+    table[:, :SLOTS, WORDS] = -1
+    hashes = np.empty((names, rows), dtype=np.int64)
     sizes = np.zeros((names, 2), dtype=np.int64)
     sizes[:, 1] = SLOTS
     even = _scan(
-        data, ord(separator), fixed(np.array(is_name)), table, mixed, sizes, codes, first, digits, places, begins
+        data, ord(separator), fixed(np.array(is_name)), table, hashes, sizes, codes, first, digits, places, begins
     )
     if not even:
         return None
@@ -84,7 +86,7 @@ def scan(block: bytes, rows: int, separator: str, is_name: list[bool]) -> Scanne
 
 @kernel
 def _scan(
-    data: Any, separator: int, is_name: BoolArray, table: Any, mixed: Any, sizes: Any, codes: Any, first: Any,
+    data: Any, separator: int, is_name: BoolArray, table: Any, hashes: Any, sizes: Any, codes: Any, first: Any,
     digits: Any, places: Any, begins: Any,
 ) -> bool:  # fmt: skip
     at = 0
@@ -93,11 +95,11 @@ def _scan(
         for column in range(len(is_name)):
             begin = at
             if is_name[column]:
-                value = OFFSET
+                words, rest = (0, 0, 0), 0
                 while data[at] != separator and data[at] != 10:
-                    value = ((value ^ int(data[at])) * PRIME) & LOW
+                    words, rest = _with_byte(words, rest, at - begin, int(data[at]))
                     at += 1
-                codes[row, name] = _code(data, begin, at, value, name, table, mixed, sizes, first)
+                codes[row, name] = _code(data, begin, at, words, rest, name, table, hashes, sizes, first)
                 name += 1
             else:
                 at = _number(data, at, separator, digits, places, row, number)
@@ -110,50 +112,90 @@ def _scan(
 
 
 @part
+def _with_byte(words: Any, rest: Any, place: int, byte: int) -> Any:
+    """Put a name's next byte into its words; those that do not fit go into a hash."""
+    if place < WORD:
+        return (words[0] | byte << 8 * place, words[1], words[2]), rest
+    if place < 2 * WORD:
+        return (words[0], words[1] | byte << 8 * (place - WORD), words[2]), rest
+    if place < WORDS * WORD:
+        return (words[0], words[1], words[2] | byte << 8 * (place - 2 * WORD)), rest
+    return words, ((rest ^ byte) * FNV) & LOW
+
+
+@part
+def _hash(words: Any, rest: Any) -> Any:
+    """Mix the words of a name."""
+    value = rest * PRIMES[3]
+    value ^= (words[0] & LOW) * PRIMES[0] ^ (words[0] >> 31) * PRIMES[1]
+    value ^= (words[1] & LOW) * PRIMES[1] ^ (words[1] >> 31) * PRIMES[2]
+    value ^= (words[2] & LOW) * PRIMES[2] ^ (words[2] >> 31) * PRIMES[3]
+    value ^= value >> 32
+    value = (value & LOW) * PRIMES[3]
+    return value ^ value >> 24
+
+
+@part
 def _code(
-    data: Any, begin: int, end: int, value: Any, name: int, table: Any, mixed: Any, sizes: Any, first: Any
+    data: Any, begin: int, end: int, words: Any, rest: Any, name: int, table: Any, hashes: Any, sizes: Any, first: Any
 ) -> Any:
-    """Find a name in the hash table, or put it there; ``sizes`` are the number of names and of slots in use."""
-    value ^= value >> 15
+    """Find a name in the hash table, or put it there; ``sizes`` are the number of names and of slots in use.
+
+    A slot holds the words of a name, then its length and its code in one number; -1 where it is free.
+    """
+    value, length = _hash(words, rest), end - begin
     mask = sizes[name, 1] - 1
     slot = value & mask
-    while table[name, slot] >= 0:
-        known = table[name, slot]
-        if mixed[name, known] == value and _same(data, first[name, known, 0], first[name, known, 1], begin, end):
-            return np.int64(known)
+    while table[name, slot, WORDS] >= 0:
+        entry = table[name, slot]
+        if entry[WORDS] >> 32 == length and entry[0] == words[0] and entry[1] == words[1] and entry[2] == words[2]:
+            known = entry[WORDS] & ((1 << 32) - 1)
+            if length <= WORDS * WORD or _same(data, first[name, known, 0], begin, length):
+                return np.int64(known)
         slot = (slot + 1) & mask
     code = sizes[name, 0]
-    table[name, slot], mixed[name, code] = code, value
+    _put(table, name, slot, words, length << 32 | code)
+    hashes[name, code] = value
     first[name, code, 0], first[name, code, 1] = begin, end
     sizes[name, 0] = code + 1
     if 2 * sizes[name, 0] > sizes[name, 1] and 2 * sizes[name, 1] <= table.shape[1]:
-        _grow(name, table, mixed, sizes)
+        _grow(data, name, table, hashes, sizes, first)
     return np.int64(code)
 
 
 @part
-def _same(data: Any, start: int, stop: int, begin: int, end: int) -> bool:
-    """Whether two cells have the same bytes."""
-    if stop - start != end - begin:
-        return False
-    for k in range(end - begin):
+def _put(table: Any, name: int, slot: Any, words: Any, tag: Any) -> None:
+    """Fill a slot."""
+    for k in range(WORDS):
+        table[name, slot, k] = words[k]
+    table[name, slot, WORDS] = tag
+
+
+@part
+def _same(data: Any, start: int, begin: int, length: int) -> bool:
+    """Whether two cells of one length, whose words are alike, have the same bytes."""
+    for k in range(WORDS * WORD, length):
         if data[start + k] != data[begin + k]:
             return False
     return True
 
 
 @part
-def _grow(name: int, table: Any, mixed: Any, sizes: Any) -> None:
+def _grow(data: Any, name: int, table: Any, hashes: Any, sizes: Any, first: Any) -> None:
     """Double the slots in use, so that a table of few names stays in the cache."""
     sizes[name, 1] *= 2
     mask = sizes[name, 1] - 1
     for slot in range(sizes[name, 1]):
-        table[name, slot] = -1
+        table[name, slot, WORDS] = -1
     for code in range(sizes[name, 0]):
-        free = mixed[name, code] & mask
-        while table[name, free] >= 0:
+        begin, length = first[name, code, 0], first[name, code, 1] - first[name, code, 0]
+        words, rest = (0, 0, 0), 0
+        for place in range(min(length, WORDS * WORD)):
+            words, rest = _with_byte(words, rest, place, int(data[begin + place]))
+        free = hashes[name, code] & mask
+        while table[name, free, WORDS] >= 0:
             free = (free + 1) & mask
-        table[name, free] = code
+        _put(table, name, free, words, length << 32 | code)
 
 
 @part

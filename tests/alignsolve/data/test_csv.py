@@ -93,6 +93,16 @@ def test_whole_numbers_stay_whole_and_empty_cells_are_told_apart():
     assert np.isnan(table.numbers("c")).tolist() == [True, False]
 
 
+def test_names_are_told_apart_by_every_byte_and_their_length():
+    stems = ["", "a", "abcdefg", "abcdefghijklmn", "abcdefghijklmnopqrstu", "abcdefghijklmnopqrstu" * 3]
+    names = [stem + end for stem in stems for end in ("x", "y", "x\0", "é", "xx")]
+    names += [f"client-{k:04}" for k in range(1500)] + [f"a name that is longer than a slot {k}" for k in range(1500)]
+    order = np.random.default_rng(0).permutation(2 * len(names)) % len(names)
+    table = read_csv("\n".join(["client", *(names[k] for k in order)]).encode(), NAMES)
+    assert contents(table)["client"] == [names[k] for k in order]
+    assert len(table.names("client").labels) == len(names)
+
+
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=',";'), min_size=1)
 rows = st.lists(st.tuples(texts, st.floats(allow_nan=False), st.integers(-(10**17), 10**17)), min_size=1)
 
