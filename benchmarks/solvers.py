@@ -163,7 +163,7 @@ def _check_own(solver: str) -> None:
         sys.path.append(here)
     try:
         find(solver)
-    except Exception as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise typer.BadParameter(
             f"--solver is {solver!r}, but it cannot be made from this folder and what is installed: {error}"
         ) from error
