@@ -162,15 +162,15 @@ def test_small_problems_take_every_step_right(solver: Price) -> None:
 
 
 @pytest.mark.slow
-def test_equals_the_oracle_on_thousands_of_random_problems() -> None:
+def test_equals_the_oracle_on_hundreds_of_random_problems() -> None:
     """Both solvers are compared with one answer of the oracle, which takes longest."""
     rng, outcomes = np.random.default_rng(11), []
-    for _ in range(800):
+    for _ in range(300):
         problem = random_problem(rng, 200, 12)
         wanted = oracle(problem)
         outcomes += [compare(problem, wanted, solver) for solver in (Price(), SMALL)]
-    assert outcomes.count("optimal") > 640
-    assert outcomes.count("infeasible") > 64
+    assert outcomes.count("optimal") > 240
+    assert outcomes.count("infeasible") > 20
 
 
 def test_a_window_below_a_quantum_is_widened() -> None:
