@@ -45,6 +45,8 @@ class Round:
         Why it ended.
     searches
         Number of shortest paths searched.
+    beyond
+        Whether a price moved by the largest number of quanta, so that it may have to move on.
     reached
         (num_experts + 1,) bool: the nodes that the search that got stuck could reach, the ground last.
     """
@@ -55,6 +57,7 @@ class Round:
         self.prices = self.priced.prices
         self.stop = Stop.LATE
         self.searches = 0
+        self.beyond = False
         self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
         self.quanta = precision.quanta(self.rows, slopes)
         group = self.priced.sample.problem.expert_group
@@ -111,16 +114,18 @@ class Round:
             moved: RealArray = self.prices + ((drift // step) << -exponent)
         else:
             moved = self.prices + np.ldexp(drift / step, -exponent)
-        at_slope = relative == drift[:, None]
-        where = at_slope.argmax(axis=1)
-        slope = self.slopes.slope[np.arange(len(where)), where]
+        # Beyond the largest number of quanta all slopes look alike: the nearest one counts, and another round follows.
+        self.beyond = bool((np.abs(drift) >= LARGEST // step * step).any())
+        at_slope = (relative == drift[:, None]) & np.isfinite(self.slopes.slope)
+        first, last = at_slope.argmax(axis=1), at_slope.shape[1] - 1 - at_slope[:, ::-1].argmax(axis=1)
+        slope = self.slopes.slope[np.arange(len(first)), np.where(drift < 0, last, first)]
         slope = np.where(np.isfinite(slope), slope, 0.0)
         self.prices = np.where(at_slope.any(axis=1), slope.astype(self.prices.dtype), moved)
 
     @property
     def exact(self) -> bool:
-        """Whether quanta were fine enough for the result to be final."""
-        return self.searches == 0 or self.quanta.are_fine_enough(self.rows, self.core)
+        """Whether quanta were fine enough for the result to be final, and there were enough of them."""
+        return self.searches == 0 or (not self.beyond and self.quanta.are_fine_enough(self.rows, self.core))
 
     @property
     def valid(self) -> bool:
