@@ -66,7 +66,7 @@ def test_whatever_the_rest_decides_completes_to_an_alignment_that_fits(seed, nam
     assert rest.opened.sum() <= restricted.MOST_OPEN
     assert rest.opened.shape == rest.instance.shape == (len(rest.clients), instance.shape[1])
     rng = np.random.default_rng(seed)
-    for _ in range(200):
+    for _ in range(40):
         decided = np.array([rng.choice(np.flatnonzero(row)) for row in rest.opened])
         carried = np.bincount(decided, rest.instance.load[np.arange(len(decided)), decided], len(problem.experts.most))
         whole = rest.completed(decided)
@@ -76,7 +76,7 @@ def test_whatever_the_rest_decides_completes_to_an_alignment_that_fits(seed, nam
 
 def test_the_rest_keeps_all_that_costs_less_than_the_aim():
     kept = 0
-    for seed in range(20):
+    for seed in range(10):
         problem = make("gap-b", 12, 3, seed)
         value = -float(solve(problem, "ilp").objective) + 6.0
         instance, found = undecided_of(problem, value)
@@ -89,7 +89,7 @@ def test_the_rest_keeps_all_that_costs_less_than_the_aim():
             if instance.value(whole) < value and instance.fits(whole):
                 assert rest.opened[np.arange(len(chosen)), chosen].all()
                 kept += 1
-    assert kept > 10
+    assert kept > 5
 
 
 def test_around_the_incumbent_it_is_one_of_what_there_is_to_decide():

@@ -211,8 +211,8 @@ def test_flows_always_have_a_witness(ilp: Ilp):
 def test_a_limit_keeps_the_incumbent_and_an_honest_gap(ilp: Ilp):
     problem = gap_instance("d20100")
     started = time.monotonic()
-    solution = solve(problem, solver=ilp, time_limit=5.0)
-    assert time.monotonic() - started < 7.0
+    solution = solve(problem, solver=ilp, time_limit=2.0)
+    assert time.monotonic() - started < 4.0
     assert solution.status is Status.FEASIBLE
     assert solution.proof is Proof.NONE
     assert solution.stats["stopped"] == "time limit"
@@ -246,7 +246,7 @@ def test_a_generous_limit_changes_nothing(ilp: Ilp):
 
 def test_a_warm_start_is_never_lost(ilp: Ilp):
     problem = gap_instance("d20100")
-    best = solve(problem, solver=Ilp(), time_limit=3.0)
+    best = solve(problem, solver=Ilp(), time_limit=1.0)
     again = solve(problem, solver=ilp, time_limit=1.0, warm_start=WarmStart(alignment=best.assigned))
     assert again.objective >= best.objective
 

@@ -154,8 +154,8 @@ def test_more_required_than_an_expert_can_take_is_told():
     assert np.flatnonzero(solution.witness.experts).tolist() == [0]
 
 
-@settings(max_examples=150, deadline=None)
-@given(cardinality_problems(max_clients=5, max_experts=5))
+@settings(max_examples=80, deadline=None)
+@given(cardinality_problems(max_clients=4, max_experts=4))
 def test_tiny_problems_are_solved_as_by_brute_force(problem):
     assume(problem.features <= TAKEN)
     best = oracle.best(problem)
