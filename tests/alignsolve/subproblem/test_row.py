@@ -32,7 +32,7 @@ def check(problem, prices):
         assert abs(worth - expected) <= rounding
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.data())
 def test_best_rows_are_the_enumerated_ones(data):
     problem = data.draw(strategies.problems(max_clients=4, max_experts=6))

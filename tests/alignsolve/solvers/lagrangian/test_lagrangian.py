@@ -48,8 +48,8 @@ def test_small_problems_are_solved_as_the_integer_program_solves_them(family):
 
 @pytest.mark.parametrize(("family", "gap"), [("budgets", 5e-3), ("budget", 5e-3), ("weighted", 5e-3)])
 def test_the_gap_is_small_where_clients_are_many(family, gap):
-    problem = made(family, 600, 12)
-    assert judged(problem, solve(problem, Lagrangian(rounds=2), time_limit=60)).gap <= gap
+    problem = made(family, 400, 12)
+    assert judged(problem, solve(problem, Lagrangian(rounds=2), time_limit=5)).gap <= gap
 
 
 def test_the_order_of_experts_and_the_unit_of_costs_do_not_matter():
@@ -71,8 +71,8 @@ def test_the_order_of_experts_and_the_unit_of_costs_do_not_matter():
 
 @pytest.mark.parametrize("family", ["budgets", "weighted", "layers"])
 def test_threads_do_not_change_the_answer(family):
-    problem = made(family, 300, 8)
-    solver = Lagrangian(rounds=3)
+    problem = made(family, 150, 8)
+    solver = Lagrangian(rounds=2)
     one, two = (solve(problem, solver, seed=5, threads=threads) for threads in (1, 2))
     assert np.array_equal(one.assigned.experts, two.assigned.experts)
     assert np.array_equal(one.assigned.indptr, two.assigned.indptr)
