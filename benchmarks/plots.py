@@ -91,6 +91,9 @@ def _svg(figure: Any, axes: Any, across: str, up: str, number: int) -> str:
     axes.set_xlabel(across, gid="axis-x")
     axes.set_ylabel(up, gid="axis-y")
     axes.grid(alpha=0.5, which="both")
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            _write_plainly(axis)
     text = io.StringIO()
     with rc_context({"svg.hashsalt": "alignsolve", "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
@@ -100,6 +103,31 @@ def _svg(figure: Any, axes: Any, across: str, up: str, number: int) -> str:
     svg = re.sub(r" (?:width|height)=\"[\d.]+pt\"", "", svg, count=2)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return _themed(svg, number)
+
+
+def _write_plainly(axis: Any) -> None:
+    """Write the ticks of an axis of powers as numbers: 0.1, 1, 10, 1,000."""
+    from matplotlib.ticker import LogFormatterSciNotation  # noqa: PLC0415
+
+    class Plain(LogFormatterSciNotation):
+        """Chooses the ticks that have a text as matplotlib does, and writes them plainly."""
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return plain(x) if super().__call__(x, pos) else ""
+
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
+
+
+def plain(value: float) -> str:
+    """Write a number without a power of ten.
+
+    Examples
+    --------
+    >>> plain(0.01), plain(2000.0)
+    ('0.01', '2,000')
+    """
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _themed(svg: str, number: int) -> str:

@@ -17,7 +17,7 @@ from benchmarks.rows import Row
 from benchmarks.sections import Section, sections
 from benchmarks.suites import REFERENCE, suites
 from benchmarks.summary import CORRECT, Standing, standings
-from fedtrain.report.html import fill, resource, table, text_rows
+from fedtrain.report.html import table, text_rows, whole_page
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -106,13 +106,13 @@ class Report:
             charts = "".join(_chart(title, svg) for title, svg in growth.items())
             pictures.append(_section("Growth", _GROWTH_NOTE, self._legend() + f'<div class="charts">{charts}</div>'))
         if svg := plots.performance(self.found):
-            chart = f'<div class="charts">{_chart("All instances", svg)}</div>'
-            pictures.append(_section("Performance profile", _PROFILE_NOTE, self._legend() + chart))
+            chart = f'<div class="charts beside">{self._legend()}{_chart("All instances", svg)}</div>'
+            pictures.append(_section("Performance profile", _PROFILE_NOTE, chart))
         tables = [_section(one.title, one.note, _html_table(one)) for one in self.tables]
-        return fill(
+        return whole_page(
             "benchmark.html",
             title=html.escape(self.name),
-            style=resource("report.css"),
+            kind="race of solvers",
             question=html.escape(self.question),
             head="".join(f"<li>{html.escape(line)}</li>" for line in self.head),
             sections="".join([*pictures, *tables]),

@@ -25,6 +25,8 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = f"alignsolve {release}"
+html_static_path = ["style"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sphinx = False
 
@@ -66,4 +68,4 @@ def _is_missing(module: str) -> bool:
     return False
 
 
-exclude_patterns = ["pictures", "extensions", *(page for page, module in EXTRAS.items() if _is_missing(module))]
+exclude_patterns = ["pictures", "extensions", "style", *(page for page, module in EXTRAS.items() if _is_missing(module))]

@@ -1,4 +1,4 @@
-"""Measures an open page: what leaves its card, which colours are hard to read, and which axes have no name."""
+"""Measures an open page: what leaves its card, faint colours, axes without a name, ticks that are equal or covered."""
 
 from tests.browser import Page
 
@@ -118,8 +118,27 @@ AXES = """(() => {
     }
     for (const axis of ["x", "y"]) if (!named(svg, axis)) wrong.push(`${title(svg)}: the ${axis} axis has no name`);
     const ticks = [...svg.querySelectorAll("text[text-anchor=end]")].map((tick) => tick.textContent);
+    const same = ticks.length - new Set(ticks).size;
+    if (same && !svg.closest(".small")) wrong.push(`${title(svg)}: ${same} ticks read like others`);
     const units = new Set(ticks.map((tick) => /^-?[\\d.e+-]+ (.+)$/.exec(tick)?.[1]).filter(Boolean));
     if (units.size > 1) wrong.push(`${title(svg)}: ${[...units].join(" and ")} on one axis`);
+  }
+  return wrong;
+})()"""
+
+
+OVERLAPS = """(() => {
+  const wrong = [];
+  for (const svg of document.querySelectorAll(".chart svg, .wide svg")) {
+    const written = texts().filter(({ element }) => svg.contains(element) && !element.closest("defs"));
+    const boxes = written.map(({ text, element }) => ({ text, box: element.getBoundingClientRect() }));
+    boxes.forEach((one, k) => {
+      for (const other of boxes.slice(0, k)) {
+        const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
+        const down = Math.min(one.box.bottom, other.box.bottom) - Math.max(one.box.top, other.box.top);
+        if (across > 1 && down > one.box.height / 4) wrong.push(`${one.text} lies on ${other.text}`);
+      }
+    });
   }
   return wrong;
 })()"""
@@ -128,5 +147,5 @@ AXES = """(() => {
 def found_faults(page: Page) -> list[str]:
     """Return what is wrong with the open page, in words; empty if nothing is."""
     page.evaluate(f"(() => {{ {COMMON} Object.assign(window, {{ texts, scroller, rgba, over, behind, ratio }}); }})()")
-    checks = (OVERFLOW.replace("SMALLEST", str(SMALLEST)), CONTRASTS.replace("LEAST", str(CONTRAST)), AXES)
+    checks = (OVERFLOW.replace("SMALLEST", str(SMALLEST)), CONTRASTS.replace("LEAST", str(CONTRAST)), AXES, OVERLAPS)
     return [fault for check in checks for fault in page.evaluate(check)]

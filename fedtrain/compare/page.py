@@ -15,7 +15,7 @@ from fedtrain.compare.statistics import mean_with_margin
 from fedtrain.compare.tables import Grid, comparisons_grid, figures_grid
 from fedtrain.report.axis import NOT_NEGATIVE, SHARE, Limits, Ticks
 from fedtrain.report.charts import Format, Series, colour_of, line_chart
-from fedtrain.report.html import fill, resource, table, text_rows
+from fedtrain.report.html import table, text_rows, whole_page
 from fedtrain.report.units import (
     amount_of_bytes,
     number,
@@ -83,10 +83,10 @@ def page(plan: Plan, text: str, runs: Runs, found: Sequence[Figures], compared: 
     found, compared
         All figures and comparisons.
     """
-    return fill(
+    return whole_page(
         "comparison.html",
         title=escape(plan.name),
-        style=resource("report.css"),
+        kind="comparison of alignments",
         summary=escape(_summary(plan)),
         tasks="".join(f'<li><a href="#{escape(task)}">{escape(task)}</a></li>' for task in plan.tasks),
         sections="".join(_section(plan, task, runs, found, compared) for task in plan.tasks),

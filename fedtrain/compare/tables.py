@@ -53,7 +53,10 @@ def figures_grid(plan: Plan, found: Iterable[Figures]) -> Grid:
         ]
         for one in found
     ]
-    note = "Restricted mean rounds, in brackets the share of runs that got there; means over seeds else."
+    note = (
+        "Rounds to a target: restricted means, with the share of the runs that reached it in brackets. "
+        "All other columns: means over seeds."
+    )
     return Grid(note, ["alignment", "setting", *targets, *(name.replace("_", " ") for name in LEVELS)], rows)
 
 

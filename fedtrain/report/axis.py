@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 420, 222
 RIGHT, TOP, BOTTOM = 408, 26, 182
 LETTER = 7.2
 """Width of a letter of a tick in the SVG's units, at the largest size that the style sheet gives it."""
+SAME = 1e-6
+"""Largest relative difference of values that are drawn as equal."""
 ANYTHING = (-math.inf, math.inf)
 NOT_NEGATIVE = (0.0, math.inf)
 SHARE = (0.0, 1.0)
@@ -77,8 +79,10 @@ def ends(values: Sequence[FloatArray], low: float | None, high: float | None, li
     return max(least, limits[0]), min(most, limits[1])
 
 
-def nice_ticks(low: float, high: float, *, wanted: int = 4) -> list[float]:
+def nice_ticks(low: float, high: float, *, wanted: int = 4, least: float = 0.0) -> list[float]:
     """Return evenly spaced round numbers, the first at or below ``low`` and the last at or above ``high``.
+
+    Their distance is at least ``least``.
 
     Examples
     --------
@@ -89,13 +93,14 @@ def nice_ticks(low: float, high: float, *, wanted: int = 4) -> list[float]:
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    step = max(step, least)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(k * step, 12 - math.floor(math.log10(step))) for k in range(first, last + 1)]
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
-    """Return two values; if they are equal, two around them."""
-    if high > low:
+    """Return two values; if they are equal, or differ by less than is worth a picture, two around them."""
+    if high - low > SAME * max(abs(low), abs(high)):
         return low, high
     return (low, low + 1.0) if low == 0 else (low - abs(low) / 2, low + abs(low) / 2)
 

@@ -30,8 +30,8 @@ from fedtrain.report.units import ticks_of_numbers
 
 SMALL_WIDTH, SMALL_HEIGHT = 180, 110
 SMALL_LEFT, SMALL_RIGHT, SMALL_TOP, SMALL_BOTTOM = 24, 174, 20, 90
-THIN, WIDER = 1.8, 2.6
-"""Width of a line, and by how much it is wider for each line that covers it."""
+THIN, WIDER, WIDEST = 1.8, 2.6, 9.6
+"""Width of a line, by how much it is wider for each line that covers it, and the largest width."""
 Format = Callable[[float], str]
 
 
@@ -79,6 +79,7 @@ def line_chart(
     low: float | None = None,
     high: float | None = None,
     limits: Limits = ANYTHING,
+    step: float = 0.0,
     note: str = "",
 ) -> str:
     """Draw lines over the rounds, with a legend that shows the chosen round's values.
@@ -101,13 +102,17 @@ def line_chart(
         Values that the axis includes in any case; None: only the range of the data.
     limits
         Smallest and largest value that can be. Bands are cut there.
+    step
+        Smallest distance between ticks: 1 for what is counted.
     """
     # The axis, then the lines in front of their bands, then the legend and a summary for screen readers.
     edges = [line.band.ravel() for line in series if line.band is not None]
-    ticks = nice_ticks(*ends([*(line.values for line in series), *edges], low, high, limits))
+    ticks = nice_ticks(*ends([*(line.values for line in series), *edges], low, high, limits), least=step)
     written = axis(ticks)
     frame = frame_around(rounds, ticks, written)
-    lines = [_line(frame, line, THIN + WIDER * _covering(series[k:], frame)) for k, line in enumerate(series)]
+    covered = [_covering(series[k:], frame) for k in range(len(series))]
+    wider = min(WIDER, (WIDEST - THIN) / max(1, *covered))
+    lines = [_line(frame, line, THIN + wider * number) for line, number in zip(series, covered, strict=True)]
     drawn = [*(_band(frame, line, limits) for line in series), *lines]
     body = "".join([*grid(frame, ticks, written, name), *drawn, cursor(frame)])
     legend = "".join(_legend(line, form) for line in series)

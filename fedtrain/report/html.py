@@ -1,5 +1,7 @@
 """HTML helpers that several pages share: they read the files in ``page/``, fill templates, and write tables."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
@@ -14,6 +16,28 @@ def resource(name: str) -> str:
 def fill(template: str, **parts: str) -> str:
     """Fill a template with parts, which must already be HTML."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], resource(template))
+
+
+def whole_page(template: str, *, title: str, kind: str, script: str = "", **parts: str) -> str:
+    """Fill a template that is the body of a page, and put the head with the style sheet before it.
+
+    Parameters
+    ----------
+    template
+        Name of the file with the body.
+    title, kind
+        The page's title and what it shows, as HTML.
+    script
+        The only script that the page may run; it stands at its end.
+    parts
+        The other parts of the body, as HTML.
+    """
+    body, scripts = fill(template, title=title, **parts).rstrip(), ""
+    if script:
+        allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        body, scripts = f"{body}\n<script>{script}</script>", f"; script-src 'sha256-{allowed}'"
+    style = resource("report.css")
+    return fill("page.html", title=title, kind=kind, scripts=scripts, style=style, body=body)
 
 
 def table(label: str, head: Iterable[str], rows: Iterable[str], *, words: Collection[int] = ()) -> str:

@@ -220,10 +220,10 @@ def _solver_charts(record: RunRecord, numbers: FloatArray) -> str:
 
 def _gap(rounds: Rounds, numbers: FloatArray) -> str:
     """Return the chart of the gap; if it is nothing but rounding, say so instead."""
-    tight = f"Up to {OPTIMALITY:g} an alignment is proven optimal."
+    tight = f"Up to {number(OPTIMALITY)} an alignment is proven optimal."
     if _all_proven(rounds):
         most = np.max(rounds.numbers("gap"))
-        note = f"The largest relative gap between bound and objective is {most:.2g}, which is rounding. {tight}"
+        note = f"The largest relative gap between bound and objective is {number(most)}, which is rounding. {tight}"
         return said("Gap", f"proven in all {len(rounds)} rounds", note)
     gap = _series(rounds, "relative gap", "gap", 3)
     return line_chart("Gap", numbers, gap, name="(bound − objective) / bound", form=number, low=0.0, note=tight)
@@ -252,7 +252,7 @@ def _client_charts(record: RunRecord, numbers: FloatArray) -> Iterator[str]:
     ]
     note = "Clients of the round whose update was not merged."
     if ends:
-        lost: Any = {"form": number, "low": 0.0, "note": note}
+        lost: Any = {"form": number, "low": 0.0, "step": 1.0, "note": note}
         yield line_chart("What did not come back", numbers, ends, name="clients", **lost)
     if "simulated_seconds" in rounds.columns:
         lasted = _series(rounds, "round", "simulated_seconds", 4)
@@ -271,7 +271,7 @@ def _quarantine(lines: tuple[PutAside, ...]) -> str:
         f'<td class="word">{escape(line.reason)}</td></tr>'
         for line in lines[:SHOWN]
     )
-    lines_shown = table("Replies that were put aside", PutAside._fields, rows)
+    lines_shown = table("Replies that were put aside", PutAside._fields, rows, words=(2,))
     return fill("put_aside.html", number=str(len(lines)), most=most, shown=shown, table=lines_shown).rstrip()
 
 
@@ -280,7 +280,8 @@ def _table(rounds: Rounds) -> str:
         f'<tr data-round="{k}">' + "".join(_cell(name, values[k]) for name, values in rounds.columns.items()) + "</tr>"
         for k in range(len(rounds))
     )
-    return table("All rounds", (name.replace("_", " ") for name in rounds.columns), rows)
+    words = [k for k, name in enumerate(rounds.columns) if name in WORDS]
+    return table("All rounds", (name.replace("_", " ") for name in rounds.columns), rows, words=words)
 
 
 def _cell(column: str, value: Any) -> str:

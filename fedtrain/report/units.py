@@ -1,6 +1,8 @@
 """Formats figures for pages, and the ticks of an axis in one unit."""
 
+import itertools
 import math
+import re
 from collections.abc import Sequence
 
 TIMES = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))
@@ -42,8 +44,19 @@ def ticks_of_shares(values: Sequence[float]) -> list[str]:
 
 
 def ticks_of_numbers(values: Sequence[float]) -> list[str]:
-    """Write ticks as plain numbers."""
-    return [f"{value:.4g}" for value in values]
+    """Write ticks as plain numbers, with as many digits as tell them apart.
+
+    Examples
+    --------
+    >>> ticks_of_numbers([59.99994, 59.99996, 59.99998])
+    ['59.99994', '59.99996', '59.99998']
+    """
+    error = min((abs(b - a) for a, b in itertools.pairwise(values)), default=math.inf) / 1000
+    for digits in range(4, 17):
+        written = [f"{value:.{digits}g}" for value in values]
+        if all(abs(float(text) - value) <= error for text, value in zip(written, values, strict=True)):
+            break
+    return [_short(text) for text in written]
 
 
 def ticks_of_seconds(values: Sequence[float]) -> list[str]:
@@ -75,8 +88,19 @@ def _in_one_unit(values: Sequence[float], units: Sequence[tuple[str, float]]) ->
 
 
 def number(value: float) -> str:
-    """Write a plain number."""
-    return f"{value:.4g}"
+    """Write a plain number.
+
+    Examples
+    --------
+    >>> number(1234.56), number(1e-9)
+    ('1235', '1e-9')
+    """
+    return _short(f"{value:.4g}")
+
+
+def _short(text: str) -> str:
+    """Leave out the zeros and the plus of an exponent, as the page's script does."""
+    return re.sub(r"e([+-])0*(?=\d)", lambda found: "e" + found[1].strip("+"), text)
 
 
 def seconds(value: float) -> str:

@@ -1,18 +1,16 @@
 """Writes ``report.html``: a run's report as one page that works offline and makes no requests.
 
-The page is ``page/report.html`` with the style sheet and the script inserted. :mod:`.charts` draws the charts. The
+The page is ``page/report.html`` with the head of all pages and the script added. :mod:`.charts` draws the charts. The
 script only moves the chosen round through the charts, and draws that round's alignment from the data in the page. A
 content security policy forbids all other scripts and requests. So a configuration or a name cannot load or run code.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 from fedtrain.report.data import embedded_data
-from fedtrain.report.html import fill, resource
+from fedtrain.report.html import resource, whole_page
 from fedtrain.report.sections import headline, sections
 from fedtrain.results import atomic
 from fedtrain.results.record import RunRecord, read_record
@@ -42,13 +40,11 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _page(record: RunRecord) -> str:
-    script = resource("report.js")
-    return fill(
+    return whole_page(
         "report.html",
         title=escape(record.name),
-        style=resource("report.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        kind="federated run",
+        script=resource("report.js"),
         notices="".join(f'<p class="notice">{escape(text)}</p>' for text in _notices(record)),
         headline=headline(record),
         sections="".join(sections(record)),

@@ -142,6 +142,8 @@ FAULTY = {
     "faint: 2.": "<p style='opacity:.3'>faint</p>",
     "a line: 2.": CHART.format(NAMES + "<path class='line' style='fill:none;stroke:#999' d='M0,0L9,9'/>"),
     "the x axis has no name": CHART.format("<text data-axis='y' y='20'>y</text>"),
+    "1 ticks read like others": CHART.format(NAMES + TICKS.replace("1 s", "500 ms")),
+    "1 s lies on 500 ms": CHART.format(NAMES + TICKS.replace("y='80'", "y='62'")),
     "ms and s on one axis": CHART.format(NAMES + TICKS),
 }
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fedtrain.report import data as report_data
 from fedtrain.report import write_report
 from fedtrain.report.axis import nice_ticks
+from fedtrain.report.charts import Series, line_chart
 from tests.run_folder import write_run
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -160,6 +161,24 @@ def test_a_line_under_others_is_wider(tmp_path):
     chart = re.search(r"<h3>Traffic so far</h3>.*?</figure>", text, re.DOTALL)[0]
     down, up = (float(width) for width in re.findall(r'class="line" style="[^"]*stroke-width:([\d.]+)"', chart))
     assert down > up + 1
+
+
+def test_many_equal_lines_stay_narrow(tmp_path):
+    lines = [Series(f"{k}", np.ones(5), f"{k}", "red") for k in range(40)]
+    chart = line_chart("Prices", np.arange(5.0), lines, name="price", form=str)
+    widths = [float(width) for width in re.findall(r"stroke-width:([\d.]+)", chart)]
+    assert sorted(widths, reverse=True) == widths
+    assert max(widths) < 10
+
+
+@pytest.mark.parametrize(("values", "step"), [([60.0, 59.99999], 0.0), ([60.0, 59.9994], 0.0), ([2.0, 0.0], 1.0)])
+def test_ticks_are_different_texts(values, step):
+    series = [Series("a", np.array(values), "a", "red")]
+    chart = line_chart("A", np.arange(2.0), series, name="a", form=str, low=values[-1], step=step)
+    ticks = re.findall(r'text-anchor="end">([^<]+)<', chart)
+    assert len(set(ticks)) == len(ticks) >= 3
+    if step:
+        assert ticks == ["0", "1", "2"]
 
 
 def test_every_class_has_a_colour_in_the_legend(tmp_path):
