@@ -68,4 +68,5 @@ def _is_missing(module: str) -> bool:
     return False
 
 
-exclude_patterns = ["pictures", "extensions", "style", *(page for page, module in EXTRAS.items() if _is_missing(module))]
+OTHER = ["pictures", "extensions", "style"]
+exclude_patterns = [*OTHER, *(page for page, module in EXTRAS.items() if _is_missing(module))]

@@ -18,11 +18,11 @@ from alignsolve import (
     OortFitness,
     OptimisticFitness,
     Privacy,
-    RandomFitness,
     RouterFitness,
     SumFitness,
     SwitchingCost,
     TimeBudget,
+    estimate,
     load_state,
     save_state,
 )
@@ -30,19 +30,17 @@ from alignsolve.estimate import WithDemand
 from alignsolve.io.record_file import FileError
 from tests.rounds import play, reports_of
 
+PARTS = (estimate.FitnessEstimator, estimate.LayeredFitness, SumFitness)
+"""What has a fitness and cannot be made without arguments."""
+KINDS = [kind for name in estimate.__all__ if hasattr(kind := getattr(estimate, name), "fitness") and kind not in PARTS]
 FITNESS = (
-    AffinityFitness(),
-    ClusterFitness(),
+    *(kind() for kind in KINDS),
     GatedFitness(strength=0.0, agreement=0.1),
     LossFitness(purpose="repair"),
-    LowRankFitness(rank=2),
     LowRankFitness(rank=1, purpose="repair"),
     NeededFitness(after=1, threshold=0.01),
-    OortFitness(),
     OortFitness(purpose="specialise", preferred_seconds=0.5),
-    OptimisticFitness(),
     OptimisticFitness(method="thompson"),
-    RandomFitness(),
     RouterFitness(scaling="none"),
     RouterFitness(purpose="repair"),
     SumFitness(((1.0, RouterFitness()), (0.5, LossFitness()))),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fedtrain.aggregate import RULES, aggregate
 from fedtrain.config import AggregationConfig
+from fedtrain.config.server import RULES as NAMES
 from fedtrain.models import expert_of
 from tests.updates import draw, make_update, same
 
@@ -25,6 +26,10 @@ def stacks(draw_, min_holders=1, max_holders=12):
     values = rng.normal(size=(holders, draw_(st.integers(1, 6)))) * 10.0 ** rng.integers(-3, 4)
     weights = rng.integers(1, 50, size=holders).astype(np.float64) if draw_(st.booleans()) else np.ones(holders)
     return values, weights
+
+
+def test_a_configuration_can_name_every_rule():
+    assert tuple(RULES) == NAMES
 
 
 @pytest.mark.parametrize("rule", RULES)
