@@ -216,6 +216,7 @@ def main() -> None:
             run_app(started, settings, clients)
         except FederationError as error:
             sys.exit(str(error))
+    print(f"the model and the figures of every round: {state}")
 
 
 def _server(tls: Tls) -> list[str]:

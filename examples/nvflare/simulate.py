@@ -37,7 +37,10 @@ def main() -> int:
     )
     job.to_server(server)
     job.to_clients(DigitsExecutor(), tasks=["train"])
-    return job.simulator_run(str(given.workspace.resolve()), n_clients=given.clients, threads=given.clients)
+    failed = job.simulator_run(str(given.workspace.resolve()), n_clients=given.clients, threads=given.clients)
+    if not failed:
+        print(f"the model and the figures of every round: {given.state_dir}")
+    return failed
 
 
 def _arguments() -> argparse.Namespace:
