@@ -26,8 +26,6 @@ from tests.installed.environments import (
 from tests.test_guides import FENCE, FILE, GUIDES, MARK, code_of
 
 PLAIN = {"NUMBA_DISABLE_JIT": "1"}
-LONG = {"loop", "benchmark-a-solver"}
-"""Pages whose code takes minutes as plain Python. test_guides.py runs them, compiled, in the checkout's environment."""
 PYTHONS = pythons()
 NEWEST = list(PYTHONS)[-1]
 KEPT_RUN = ROOT / "tests" / "fedtrain" / "results" / "kept_run" / "finished"
@@ -132,8 +130,8 @@ def test_two_commands_lead_from_the_wheel_to_a_named_answer(bare, tmp_path):
 @pytest.mark.slow
 def test_the_code_of_every_page_that_needs_no_extra_runs(bare, tmp_path):
     pages = pages_without_extra()
-    assert {"call-a-solver", "own-loop", "README", *LONG} <= set(pages)
-    run_pages(bare, {name: text for name, text in pages.items() if name not in LONG}, tmp_path)
+    assert {"call-a-solver", "loop", "own-loop", "benchmark-a-solver", "README"} <= set(pages)
+    run_pages(bare, pages, tmp_path)
 
 
 def pages_without_extra():
