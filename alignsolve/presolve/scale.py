@@ -104,18 +104,33 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
 def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
     """The exponent of the largest fitness, as the first clients show it; 0 if it is not extreme, or of integers.
 
-    It is larger where a penalty would become too large in this unit.
+    It is larger where a penalty would become too large in this unit, or the fitness or switching cost of any pair:
+    one that no client pays, as it had the expert before, or that of a client that was not looked at.
     """
     if np.dtype(problem.fitness.dtype) != np.float64:
         return 0
     value = 0 if _is_tame(problem) else int(_exponents(_sizes(problem, FEW_CLIENTS), axis=0))
     fitness = problem.fitness if problem.stored is None else problem.stored.values
+    if value < 0:
+        beyond = (_largest_exponent(problem, field) - MOST for field in (fitness, problem.switching_cost))
+        value = max(value, *beyond)
     if value and not np.array_equal(np.ldexp(np.ldexp(fitness, -value), value), fitness, equal_nan=True):
         return 0
     penalties = np.stack([problem.overload_penalty, problem.shortfall_penalty])
     paid = np.isfinite(penalties) & (penalties > 0)
     largest = int(np.where(paid, np.frexp(np.where(paid, penalties, 1.0))[1] + load, -MOST).max(initial=-MOST))
     return max(value, largest - MOST) if largest - value > MOST else value
+
+
+def _largest_exponent(problem: AlignmentProblem, field: Any) -> int:
+    """The exponent of the largest number of a field of pairs, where these are eligible."""
+    if isinstance(field, StoredPairs):
+        sizes = np.abs(field.values)
+    elif problem.eligible is None or problem.stored is not None:
+        sizes = np.abs(distinct(field))
+    else:
+        sizes = np.abs(np.where(problem.eligible, field, 0.0))
+    return int(np.frexp(sizes.max(initial=0.0))[1])
 
 
 def _is_tame(problem: AlignmentProblem) -> bool:

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from alignsolve import AlignmentProblem, InfeasibleError, Proof, SolveError, Status, solve
 from alignsolve.presolve.far_bounds import move_far_bounds
 from alignsolve.presolve.pipeline import tamed
-from alignsolve.presolve.scale import scale_extremes
+from alignsolve.presolve.scale import FEW_CLIENTS, scale_extremes
 from alignsolve.solver import Answer
 
 EXACT = ["auto", "price", "flow", "sift", "cpsat", "ilp"]
@@ -148,3 +148,25 @@ def test_prices_of_a_warm_start_far_above_all_fitness_are_left_out(solver: str):
     problem = AlignmentProblem([[0.0, 0.0, 2.5e-300]], expert_capacity=1, **budget)
     solution = solve(problem, solver, warm_start=np.array([-2.4, 1.5, 3.7]))
     assert (solution.status, solution.objective) == (Status.OPTIMAL, 2.5e-300)
+
+
+@pytest.mark.usefixtures("small_problems_are_presolved")
+@pytest.mark.parametrize("solver", ["flow", "price"])
+def test_a_switching_cost_that_no_client_pays_does_not_overflow_in_the_unit_of_a_tiny_fitness(solver: str):
+    problem = AlignmentProblem(
+        [[0.0, 1e-300]],
+        expert_group=[0, 1],
+        group_capacity=[0, 0],
+        switching_cost=[[0.0, 1.0]],
+        previous=[[True, True]],
+    )
+    assert solve(problem, solver).objective == 0
+
+
+def test_fitness_of_clients_that_are_not_looked_at_does_not_overflow():
+    fitness = np.full((FEW_CLIENTS + 2, 2), 1e-250)
+    fitness[-1] = 1e139
+    reduction = scale_extremes(AlignmentProblem(fitness))
+    assert reduction is not None
+    assert np.abs(reduction.problem.fitness).max() < 2.0**401
+    np.testing.assert_array_equal(np.ldexp(reduction.problem.fitness, reduction.value), fitness)
