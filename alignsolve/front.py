@@ -234,8 +234,11 @@ def _answer_without_solver(problem: AlignmentProblem) -> Answer | None:
         return Answer(witness=witness)
     if problem.num_clients and problem.num_experts:
         return None
-    dearest = np.where(np.isfinite(problem.shortfall_penalty), -problem.shortfall_penalty, -1.0)
-    witness = from_direction(problem, np.full(problem.num_experts, -1.0))
+    shortfall = problem.shortfall_penalty
+    if problem.sets is not None:
+        shortfall = np.append(shortfall, problem.sets.bounds.shortfall)
+    dearest = np.where(np.isfinite(shortfall), -shortfall, -1.0)
+    witness = from_direction(problem, np.full(len(dearest), -1.0))
     return Answer(None if witness else Alignment.from_pairs([], [], problem.num_clients), dearest, witness=witness)
 
 
@@ -302,6 +305,8 @@ def refuse_unsupported(problem: AlignmentProblem, name: str, solver: Solver) -> 
     advice = f"solvers that can: {', '.join(sorted(able))}" if able else "no solver can"
     if Feature.SPARSE in missing:
         advice += "; or make it a full one with problem.to_dense(), if that fits into memory"
+    if Feature.CROSSING_SETS in missing and problem.sets is not None and problem.sets.crossing is not None:
+        advice += "; sets {} and {} cross: each has experts that the other has not".format(*problem.sets.crossing)
     if any("hard" in feature for feature in missing):
         advice += "; or soften the experts' bounds with problem.soften(...)"
     raise UnsupportedError(f"solver {name!r} cannot take {' or '.join(sorted(missing))}; {advice}")
@@ -313,7 +318,11 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
         return WarmStart()
     if isinstance(given, Solution):
         same_experts = given.problem.num_experts == problem.num_experts
-        given = WarmStart(given.assigned, given.prices) if same_experts else WarmStart()
+        same_experts = same_experts and given.problem.num_sets == problem.num_sets
+        prices = given.prices
+        if prices is not None and given.set_prices is not None:
+            prices = np.append(prices, given.set_prices)
+        given = WarmStart(given.assigned, prices) if same_experts else WarmStart()
     if not isinstance(given, WarmStart):
         array = None if isinstance(given, tuple) else np.asarray(given)
         prices_given = array is not None and array.ndim == 1
@@ -324,7 +333,8 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
         alignment = as_alignment(alignment, *problem.shape) if same_shape else None
     if prices is not None:
         prices = np.asarray(prices, dtype=np.float64)
-        if prices.shape != (problem.num_experts,) or not np.isfinite(prices).all():
+        number = problem.num_experts + problem.num_sets * (len(prices) > problem.num_experts)
+        if prices.shape != (number,) or not np.isfinite(prices).all():
             raise ValueError(f"warm_start prices must be {problem.num_experts} finite numbers, one per expert")
         unit_loads = problem.client_load is None
         if unit_loads and np.abs(prices).max(initial=0.0) > LARGEST_PRICE * _scale(problem):
@@ -336,7 +346,8 @@ def _scale(problem: AlignmentProblem) -> float:
     """The size of the fitness of the first clients, and of the penalties: what prices are made of."""
     block = problem.block(0, min(problem.num_clients, FEW_CLIENTS))
     value = block.value if block.allowed is None else block.value[block.allowed]
-    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
+    sided = [problem.experts] if problem.sets is None else [problem.experts, problem.sets.bounds]
+    penalties = np.concatenate([part for bounds in sided for part in (bounds.overload, bounds.shortfall)])
     sizes = np.concatenate([np.abs(value.astype(np.float64)).ravel(), penalties[np.isfinite(penalties)]])
     return float(sizes.max(initial=0.0))
 

@@ -14,12 +14,14 @@ from alignsolve.certificate.worth import worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import as_alignment
 from alignsolve.data.blocks import ClientBlock, RowBlocks, block_rows
+from alignsolve.data.budgets import read_budgets
 from alignsolve.data.expert_bounds import ExpertBounds
-from alignsolve.data.features import Feature, ProblemClass
+from alignsolve.data.expert_sets import SET_BOUNDS, ExpertSets, read_sets
+from alignsolve.data.features import Feature, ProblemClass, features_of, is_integral
 from alignsolve.data.frames import library_of
 from alignsolve.data.labels import NAMES, matched
 from alignsolve.data.names import naming, read_names
-from alignsolve.data.rows import client_block, distinct, whole_or_infinite
+from alignsolve.data.rows import client_block, distinct
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.stored_fields import dense_fields, refuse_full_fields, stored_amounts, stored_flags
 from alignsolve.numerics import FloatArray, IntArray, Number, RealArray
@@ -62,6 +64,12 @@ class AlignmentProblem:
         num_resources axis where ``client_budget`` has one.
     overload_penalty, shortfall_penalty
         Scalar or (num_experts,), fitness per unit of load beyond the expert's bound; None or inf: a hard bound.
+    expert_sets
+        (num_sets, num_experts) bools: which experts share a bound, a server's say; or (num_experts,) labels 0, 1, 2, …
+        of a partition. Sets that are nested or disjoint stay in the cardinality class, sets that cross do not.
+    set_capacity, set_demand, set_overload_penalty, set_shortfall_penalty
+        Scalar or (num_sets,): the bounds of a set's load, the sum of its experts' loads, and their penalties, as for
+        experts.
     previous
         (num_clients, num_experts) bools: experts that the client holds already. None: it holds none.
     switching_cost
@@ -104,6 +112,11 @@ class AlignmentProblem:
     switching_cost: Any = 0.0
     client_names: Any = None
     expert_names: Any = None
+    expert_sets: Any = None
+    set_capacity: Any = None
+    set_demand: Any = 0
+    set_overload_penalty: Any = None
+    set_shortfall_penalty: Any = None
     library: ClassVar[str | None] = None
     """The library of the data frame from which this problem was made, such as "polars"."""
 
@@ -130,6 +143,9 @@ class AlignmentProblem:
             self._set(field, validation.amounts(field, given, (e,), experts, infinite=True))
         demand = validation.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
         self._set("expert_demand", demand)
+        bounds_of_sets = {name: getattr(self, name) for name in SET_BOUNDS}
+        for field, value in read_sets(self.expert_sets, bounds_of_sets, e).items():
+            self._set(field, value)
         self._validate_groups()
         if self.stored is not None:
             self._validate_stored(self.stored)
@@ -139,7 +155,9 @@ class AlignmentProblem:
                 self._set(field, validation.flags(field, getattr(self, field), (n, e)))
         self._set("largest_fitness", validation.check_fitness(self.fitness, self.eligible))
         self._validate_loads()
-        self._validate_budgets()
+        budgets = read_budgets(self.client_budget, self.expert_cost, self.eligible, (n, e))
+        self._set("client_budget", budgets[0])
+        self._set("expert_cost", budgets[1])
         switching = validation.amounts(
             "switching_cost", self.switching_cost, (n, e), pairs, infinite=False, signed=True
         )
@@ -186,31 +204,6 @@ class AlignmentProblem:
         unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
         self._set("client_load", None if unit.all() else load)
 
-    def _validate_budgets(self) -> None:
-        if (self.client_budget is None) != (self.expert_cost is None):
-            given, missing = ("client_budget", "expert_cost")
-            if self.client_budget is None:
-                given, missing = missing, given
-            raise ValueError(f"{given} is given without {missing}: budgets need both")
-        if self.client_budget is None:
-            return
-        n, e = self.shape
-        budget = validation.numbers("client_budget", self.client_budget)
-        cost = validation.numbers("expert_cost", self.expert_cost)
-        validation.check_resources(budget, cost)
-        if budget.ndim < 2:
-            budget, cost = np.atleast_1d(budget)[:, None], cost[..., None]
-        num_resources = budget.shape[1]
-        axes = ("num_clients", "num_experts", "num_resources")
-        if cost.ndim == 2:
-            validation.refuse_bad_amounts("expert_cost", cost, axes[1:], infinite=False)
-        budget = validation.amounts("client_budget", budget, (n, num_resources), (axes[0], axes[2]), infinite=True)
-        cost = validation.spread("expert_cost", cost, (n, e, num_resources), axes)
-        eligible = None if self.eligible is None else self.eligible[:, :, None]
-        cost = validation.refuse_bad_amounts("expert_cost", cost, axes, infinite=False, eligible=eligible)
-        self._set("client_budget", budget)
-        self._set("expert_cost", cost)
-
     @property
     def shape(self) -> tuple[int, int]:
         """(num_clients, num_experts)."""
@@ -240,7 +233,8 @@ class AlignmentProblem:
     def class_(self) -> ProblemClass:
         """Cardinality (a flow, provable by prices) or general (NP-hard)."""
         unit = self.client_load is None and self.client_budget is None
-        return ProblemClass.CARDINALITY if unit else ProblemClass.GENERAL
+        nested = self.sets is None or self.sets.crossing is None
+        return ProblemClass.CARDINALITY if unit and nested else ProblemClass.GENERAL
 
     @cached_property
     def experts(self) -> ExpertBounds:
@@ -271,35 +265,27 @@ class AlignmentProblem:
         return bool(distinct(self.switching_cost).any())
 
     @cached_property
+    def sets(self) -> ExpertSets | None:
+        """The sets of experts with their bounds and penalties; None where there are none."""
+        if self.expert_sets is None:
+            return None
+        bounds = (self.set_capacity, self.set_demand, self.set_overload_penalty, self.set_shortfall_penalty)
+        return ExpertSets(self.expert_sets, ExpertBounds(*bounds, unit_loads=self.client_load is None))
+
+    @property
+    def num_sets(self) -> int:
+        """Sets of experts; 0 where the problem has none."""
+        return 0 if self.expert_sets is None else len(self.expert_sets)
+
+    @cached_property
     def integral(self) -> bool:
         """Whether every alignment's objective is a whole number, to be computed exactly."""
-        data = [self.switching_cost, self.overload_penalty, self.shortfall_penalty]
-        if np.isfinite(self.overload_penalty).any() or np.isfinite(self.shortfall_penalty).any():
-            data += [self.expert_capacity, self.expert_demand]
-            data += [] if self.client_load is None else [self.client_load]
-        return np.dtype(self.fitness.dtype).kind in "iu" and all(whole_or_infinite(values) for values in data)
+        return is_integral(self)
 
     @cached_property
     def features(self) -> frozenset[Feature]:
         """What this problem asks of a solver."""
-        experts = self.experts
-        soft_capacity = np.isfinite(self.overload_penalty) & np.isfinite(self.expert_capacity)
-        soft_demand = np.isfinite(self.shortfall_penalty) & (self.expert_demand > 0)
-        asks = {
-            Feature.FRACTIONAL_VALUES: not self.integral,
-            Feature.ELIGIBILITY: self.eligible is not None or self.stored is not None,
-            Feature.REQUIRED_PAIRS: self.required is not None and bool(distinct(self.required).any()),
-            Feature.CLIENT_DEMANDS: bool(self.client_demand.any()),
-            Feature.GROUPS: self.expert_group is not None,
-            Feature.HARD_EXPERT_CAPACITIES: bool(experts.hard_capacity.any()),
-            Feature.HARD_EXPERT_DEMANDS: bool(experts.hard_demand.any()),
-            Feature.SOFT_BOUNDS: bool((soft_capacity | soft_demand).any()),
-            Feature.SWITCHING_COSTS: self.has_switching_costs,
-            Feature.WEIGHTED_LOADS: self.client_load is not None,
-            Feature.BUDGETS: self.client_budget is not None,
-            Feature.SPARSE: self.stored is not None,
-        }
-        return frozenset(feature for feature, asked in asks.items() if asked)
+        return features_of(self)
 
     def block(self, start: int, stop: int) -> ClientBlock:
         """Rows start..stop-1, ready to compute with; views where possible."""
@@ -356,29 +342,50 @@ class AlignmentProblem:
         """Describe each kind of constraint that an alignment breaks by its worst row; empty if it is feasible."""
         return find_violations(self, as_alignment(x, *self.shape))
 
-    def bound(self, prices: npt.ArrayLike) -> Number:
-        """Upper bound on the objective of every alignment, from any expert prices, (num_experts,).
+    def set_loads(self, x: Any) -> FloatArray:
+        """Load per set of experts of an alignment, (num_sets,)."""
+        return np.zeros(0) if self.sets is None else self.sets.loads(self.loads(x))
+
+    def bound(self, prices: npt.ArrayLike, set_prices: npt.ArrayLike | None = None) -> Number:
+        """Upper bound on the objective of every alignment, from any prices.
+
+        Parameters
+        ----------
+        prices
+            (num_experts,) what clients pay for each expert, the prices of the sets around it included; the prices of
+            the sets may follow, (num_experts + num_sets,).
+        set_prices
+            (num_sets,) the prices of the sets; None: all are 0, but for those that follow the experts'.
 
         Raises
         ------
         ValueError
-            If the prices are not num_experts numbers, or so large that reduced fitness would overflow.
+            If the prices are not as many numbers, or so large that reduced fitness would overflow.
         """
-        return price_bound(self, validation.prices(prices, self.num_experts)).value
+        own = validation.prices(prices, self.num_experts, self.num_sets)
+        if set_prices is not None:
+            own = np.append(own[: self.num_experts], validation.prices(set_prices, self.num_sets, field="set_prices"))
+        return price_bound(self, own).value
 
-    def soften(self, *, overload: Any = None, shortfall: Any = None) -> "AlignmentProblem":
-        """Return the same problem with the experts' bounds priced instead of hard.
+    def soften(
+        self, *, overload: Any = None, shortfall: Any = None, set_overload: Any = None, set_shortfall: Any = None
+    ) -> "AlignmentProblem":
+        """Return the same problem with bounds priced instead of hard.
 
         Parameters
         ----------
         overload, shortfall
-            Scalar or (num_experts,), fitness per unit beyond the bound; None leaves that side as it is.
+            Scalar or (num_experts,), fitness per unit beyond the expert's bound; None leaves that side as it is.
+        set_overload, set_shortfall
+            Scalar or (num_sets,), the same for the bounds of sets of experts.
         """
-        return replace(
-            self,
-            overload_penalty=self.overload_penalty if overload is None else overload,
-            shortfall_penalty=self.shortfall_penalty if shortfall is None else shortfall,
-        )
+        given = {
+            "overload_penalty": overload,
+            "shortfall_penalty": shortfall,
+            "set_overload_penalty": set_overload,
+            "set_shortfall_penalty": set_shortfall,
+        }
+        return replace(self, **{field: penalty for field, penalty in given.items() if penalty is not None})
 
     def _repr_html_(self) -> str:
         return problem_html(self)

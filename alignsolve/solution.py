@@ -61,8 +61,9 @@ class Solution:
     loads
         (num_experts,) load per expert; None if there is no alignment.
     prices
-        (num_experts,) prices behind the bound, in fitness per unit of load; None if the solver gave none and prices of
-        zero prove nothing.
+        (num_experts,) prices behind the bound, in fitness per unit of load: what a client pays for each expert. Where
+        experts are in sets, these are their own prices and those of the sets around them. None if the solver gave none
+        and prices of zero prove nothing.
     witness
         Why there is no alignment; None if there is one, or if only a tree or a back end shows that there is none.
     tree
@@ -71,6 +72,8 @@ class Solution:
         Seconds, checking included.
     stats
         What the solver reports of its run; ``stats["solver"]`` is its name.
+    set_loads, set_prices
+        (num_sets,) load and price per set of experts; None without sets, or where loads and prices are None.
     """
 
     problem: AlignmentProblem
@@ -85,6 +88,16 @@ class Solution:
     runtime: float
     stats: Mapping[str, Any] = field(default_factory=dict)
     tree: ProofTree | None = None
+    set_loads: FloatArray | None = None
+    set_prices: FloatArray | None = None
+
+    @cached_property
+    def own_prices(self) -> FloatArray | None:
+        """The experts' own prices, (num_experts,): what clients pay without the prices of the sets around them."""
+        if self.prices is None or self.problem.sets is None or self.set_prices is None:
+            return self.prices
+        own: FloatArray = self.prices - self.problem.sets.around(self.set_prices)
+        return own
 
     @cached_property
     def x(self) -> BoolArray | None:

@@ -11,8 +11,11 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import AlignmentProblem, Feature
 
-EVERYTHING = frozenset(Feature) - {Feature.SPARSE}
-"""All features of problems whose fitness is a full matrix. A solver of sparse problems says so: it adds that one."""
+SETS = frozenset({Feature.EXPERT_SETS, Feature.CROSSING_SETS})
+"""Features of problems with sets of experts. A solver that takes sets says so: it adds them."""
+EVERYTHING = frozenset(Feature) - SETS - {Feature.SPARSE}
+"""All features of problems whose fitness is a full matrix, without sets of experts. A solver of sparse problems says
+so: it adds that one."""
 CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}
 CLIENT_SIDE = EVERYTHING - {Feature.HARD_EXPERT_CAPACITIES, Feature.HARD_EXPERT_DEMANDS}
 
@@ -25,7 +28,7 @@ class Capabilities:
     ----------
     takes
         Features of problems that it respects. A problem that asks for another is refused before the solver starts.
-        Sparse problems are not among the default, as a solver must read them in another way.
+        Sparse problems and sets of experts are not among the default, as a solver must read them in another way.
     exact
         Whether, given time, it proves its answer optimal wherever the problem's class allows it.
     presolve
@@ -70,7 +73,8 @@ class Answer:
     x
         The alignment: :class:`Alignment`, (indptr, experts) or a matrix of bools; None if none was found.
     prices
-        (num_experts,) prices that should prove the alignment optimal.
+        (num_experts,) prices that should prove the alignment optimal: what clients pay for each expert. Where experts
+        are in sets, (num_experts + num_sets,): the prices of the sets follow, and what clients pay includes them.
     bound
         The back end's own upper bound. Counts only for the general class, as ``Proof.SOLVER``.
     witness

@@ -58,15 +58,21 @@ class LinearProgram:
         return np.arange(len(self.cost)) < len(self.clients)
 
     def row_names(self) -> list[str]:
-        """Return ``client_i``, ``group_i_g``, ``expert_j``, ``soft_capacity_j``, ``soft_demand_j``, ``budget_r_i``."""
+        """Return ``client_i``, ``group_i_g``, ``expert_j``, ``soft_capacity_j``, ``soft_demand_j``, ``budget_r_i``.
+
+        Sets of experts are ``set_k_s``, ``setcapacity_k_s`` and ``setdemand_k_s``; those with the same k are disjoint.
+        """
         return ["_".join(map(str, (kind, *at))) for kind, shape in self.row_kinds for at in np.ndindex(*shape)]
 
     def column_names(self) -> list[str]:
-        """Return ``x_i_j`` for pairs, then ``over_j`` and ``short_j``."""
+        """Return ``x_i_j`` for pairs, ``over_j`` and ``short_j``, and of sets ``set_over_k_s``, ``set_short_k_s``."""
         pairs = [f"x_{i}_{j}" for i, j in zip(self.clients.tolist(), self.experts.tolist(), strict=True)]
         rows = self.row_names() if len(self.cost) > len(pairs) else []
         soft = [rows[self.index[self.start[k]]] for k in range(len(pairs), len(self.cost))]
-        return pairs + [name.replace("soft_capacity", "over").replace("soft_demand", "short") for name in soft]
+        told = {"soft_capacity": "over", "soft_demand": "short", "setcapacity": "set_over", "setdemand": "set_short"}
+        for name, short in told.items():
+            soft = [each.replace(name, short) for each in soft]
+        return pairs + soft
 
     def alignment(self, columns: FloatArray) -> Alignment:
         """Return the alignment of the columns' values: a pair is assigned if its value is above one half."""
@@ -108,9 +114,10 @@ def _first_rows(program: IntegerProgram) -> list[int]:
 def _soft_columns(program: IntegerProgram, first: dict[str, int]) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return rows, signs and costs of the columns for overload and shortfall."""
     rows, signs, costs = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
-    for name, sign in (("soft_capacity", -1.0), ("soft_demand", 1.0)):
-        kind = program.kind(name)
-        if kind is not None and kind.penalty is not None:
+    signs_of = {"soft_capacity": -1.0, "soft_demand": 1.0, "setcapacity": -1.0, "setdemand": 1.0}
+    for kind in program.kinds:
+        name, sign = kind.name, signs_of.get(kind.name if kind.name in signs_of else kind.name.split("_")[0], 0.0)
+        if kind.penalty is not None:
             soft = np.flatnonzero(np.isfinite(kind.penalty))
             rows.append(first[name] + soft)
             signs.append(np.full(len(soft), sign))

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alignsolve.certificate.exact_bound import experts_exactly
+from alignsolve.certificate.exact_bound import terms_exactly
 from alignsolve.data.blocks import ClientBlock, small_portions
+from alignsolve.data.expert_sets import ExpertSets, Prices
 from alignsolve.data.problem_view import ProblemView
+from alignsolve.data.rows import whole_or_infinite
 from alignsolve.numerics import EPSILON, FloatArray, Number, RealArray, total
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.subproblem.dispatch import RowEngine, is_large, row_engine
@@ -33,30 +35,49 @@ class Bound(NamedTuple):
 def bound(problem: ProblemView, prices: FloatArray, *, threads: int | None = None, deadline: float = math.inf) -> Bound:
     """Return an upper bound on every alignment's objective, for any prices; −inf where some row has no choice.
 
-    The prices are projected onto their box first (:meth:`ExpertBounds.project`). Exact integers where the problem and
-    the prices are; otherwise summed exactly and rounded up by the error of the terms. Clients whose turn has not come
-    by the deadline, on the clock of :func:`time.monotonic`, are taken without their budgets: still a bound.
+    The prices are what clients pay for experts, (num_experts,). Where experts are in sets, the prices of these may
+    follow, (num_experts + num_sets,); without them they are 0. The prices are projected onto their box first
+    (:meth:`ExpertBounds.project`). Exact integers where the problem and the prices are; otherwise summed exactly and
+    rounded up by the error of the terms. Clients whose turn has not come by the deadline, on the clock of
+    :func:`time.monotonic`, are taken without their budgets: still a bound.
     """
-    projected = problem.experts.project(prices)
-    experts_term, experts_size = problem.experts.conjugate_and_size(projected)
+    asked = Prices.projected(problem, prices)
+    experts_term, experts_size = problem.experts.conjugate_and_size(asked.own)
+    lost = 0.0
+    if problem.sets is not None:
+        set_terms, set_sizes = problem.sets.bounds.conjugate_and_size(asked.sets)
+        experts_term, experts_size = np.append(experts_term, set_terms), np.append(experts_size, set_sizes)
+        lost = lost_by_rounding(problem, problem.sets, asked)
     if np.isneginf(experts_term).any():
         return Bound(-math.inf, 0.0)
     rows: list[Number] = []
     magnitude = float(experts_size.sum())
-    for row, size in _row_totals(problem, projected, threads, deadline):
+    for row, size in _row_totals(problem, asked.paid, threads, deadline):
         if row == -math.inf:
             return Bound(-math.inf, 0.0)
         rows.append(row)
         magnitude += size
-    if problem.integral and all(isinstance(row, int) for row in rows):
+    if problem.integral and lost == 0.0 and all(isinstance(row, int) for row in rows):
         if _whole(experts_term, experts_size):
             return Bound(sum(rows) + sum(map(int, experts_term.tolist())), 0.0)
-        exactly = sum(experts_exactly(problem, projected))
+        exactly = sum(terms_exactly(problem, asked))
         if exactly == int(exactly):
             return Bound(sum(rows) + int(exactly), 0.0)
     value = math.fsum([*map(float, rows), total(experts_term)])
-    lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows))
+    lifted = (ROUNDINGS + problem.num_experts) * EPSILON * (magnitude + sum(abs(float(row)) for row in rows)) + lost
     return Bound(value + lifted, lifted)
+
+
+def lost_by_rounding(problem: ProblemView, sets: ExpertSets, asked: Prices) -> float:
+    """Return at least what the bound loses because the experts' own prices are rounded."""
+    off = np.abs(asked.paid - sets.around(asked.sets) - asked.own)
+    size = np.abs(asked.paid) + np.abs(asked.own) + sets.around(np.abs(asked.sets))
+    depth = sets.members.sum(axis=0)
+    rounded = off + np.where(depth > 0, depth + 2, 0) * EPSILON * size
+    if not rounded.any() or all(whole_or_infinite(part) for part in asked):
+        return 0.0  # sums of whole numbers are exact
+    largest = problem.num_clients if problem.client_load is None else problem.client_load.sum(axis=0)
+    return 2.0 * float((rounded * largest).sum())
 
 
 def _row_totals(

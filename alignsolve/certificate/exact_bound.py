@@ -12,16 +12,23 @@ from fractions import Fraction
 import numpy as np
 
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets, Prices
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import EPSILON, FloatArray, Number, rounding_of_difference
+from alignsolve.numerics import EPSILON, MAX_FLOAT, FloatArray, Number, rounding_of_difference
 from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.reduced_fitness import subtract_prices
 
 
 def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
-    """Upper bound from projected prices, (num_experts,), lifted only by what rounding really lost."""
-    terms = list(_expert_terms(problem, prices))
-    lost = 0.0
+    """Upper bound from projected prices of experts, and of sets after them, lifted only by what rounding lost."""
+    given, sets = Prices.projected(problem, prices), problem.sets
+    terms, lost, prices = list(_terms(problem.experts, given.own)), 0.0, given.paid
+    if sets is not None:
+        terms += _terms(sets.bounds, given.sets)
+        for more, missed in _remainders(problem, sets, given):
+            terms += more
+            lost += missed
     for block in problem.blocks():
         optima = best_rows(block, prices, choose=True)
         assert optima.chosen is not None
@@ -36,6 +43,37 @@ def exact_bound(problem: ProblemView, prices: FloatArray) -> Number:
     if lost == 0.0 and math.fsum([*terms, -summed]) == 0.0:
         return summed
     return summed + EPSILON * abs(summed) + 2.0 * lost
+
+
+def _remainders(problem: ProblemView, sets: ExpertSets, asked: Prices) -> Iterator[tuple[list[float], float]]:
+    """What the terms of experts in sets lack, as their own prices are rounded; and what may be lost where it is open.
+
+    A remainder that leads out of the price's box cannot be earned by the expert: clients might, at most all of them.
+    """
+    bounds = problem.experts
+    for j in np.flatnonzero(sets.members.any(axis=0)).tolist():
+        own, rounded = sets.own_exactly(j, float(asked.paid[j]), asked.sets), float(asked.own[j])
+        rest = own - Fraction(rounded)
+        if rest == 0:
+            continue
+        load = float(bounds.capacity[j] if own > 0 else bounds.demand[j])
+        kept = -Fraction(_finite_or(bounds.shortfall[j])) <= own <= Fraction(_finite_or(bounds.overload[j]))
+        same = (own > 0) == (rounded > 0) or rounded == 0.0
+        if (
+            kept
+            and same
+            and math.isfinite(load)
+            and bounds.demand[j] <= bounds.capacity[j]
+            and load == math.floor(load)
+        ):
+            yield list(_split([rest * Fraction(load)])), 0.0
+        else:
+            yield [], problem.num_clients * abs(float(rest))
+
+
+def _finite_or(penalty: float) -> float:
+    """A penalty, or a number beyond all prices where the bound is hard."""
+    return penalty if math.isfinite(penalty) else 2.0 * MAX_FLOAT
 
 
 def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: FloatArray, chosen: FloatArray) -> float:
@@ -56,13 +94,12 @@ SPLITTABLE = 2.0**990
 """Prices up to which that does not overflow."""
 
 
-def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterator[float]:
-    """The experts' terms, each as two floats that sum to it exactly.
+def _terms(bounds: ExpertBounds, prices: FloatArray) -> Iterator[float]:
+    """The terms of experts, or of sets, each as two floats that sum to it exactly.
 
     A projected price is no dearer than breaking a bound. So the best load is the capacity where the price is positive,
     and the demand where it is negative, if there are whole loads between the two.
     """
-    bounds = problem.experts
     loads = np.where(prices > 0.0, bounds.capacity, bounds.demand)
     plain = (bounds.demand <= bounds.capacity) & (np.floor(loads) == loads) & (loads < SHORT)
     plain &= np.abs(prices) < SPLITTABLE
@@ -70,7 +107,7 @@ def _expert_terms(problem: ProblemView, prices: FloatArray) -> Iterator[float]:
     high = scaled - (scaled - prices[plain])
     yield from (high * loads[plain]).tolist()
     yield from ((prices[plain] - high) * loads[plain]).tolist()
-    yield from _split(experts_exactly(problem, prices, np.flatnonzero(~plain)))
+    yield from _split(_exactly(bounds, prices, np.flatnonzero(~plain)))
 
 
 def _split(numbers: Iterable[Fraction]) -> Iterator[float]:
@@ -81,13 +118,17 @@ def _split(numbers: Iterable[Fraction]) -> Iterator[float]:
         yield float(number - Fraction(high))
 
 
-def experts_exactly(
-    problem: ProblemView, prices: FloatArray, experts: Iterable[int] | None = None
-) -> Iterator[Fraction]:
-    """Max over the loads of price·load − penalty for some experts, or for every one."""
-    bounds = problem.experts
+def terms_exactly(problem: ProblemView, asked: Prices) -> Iterator[Fraction]:
+    """The terms of all experts and sets."""
+    yield from _exactly(problem.experts, asked.own, range(problem.num_experts))
+    if problem.sets is not None:
+        yield from _exactly(problem.sets.bounds, asked.sets, range(len(problem.sets)))
+
+
+def _exactly(bounds: ExpertBounds, prices: FloatArray, members: Iterable[int]) -> Iterator[Fraction]:
+    """Max over the loads of price·load − penalty for some experts, or sets."""
     points = bounds.breakpoints
-    for j in range(len(prices)) if experts is None else experts:
+    for j in members:
         price, worth = prices[j], []
         for load in points[:, j]:
             if not math.isnan(load):

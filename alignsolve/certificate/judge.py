@@ -19,6 +19,7 @@ from alignsolve.certificate.witness import Witness, confirm, contradiction
 from alignsolve.certificate.worth import Worth, is_optimum, worth
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.expert_sets import Prices, split_prices
 from alignsolve.data.watched import LateError, Watch
 from alignsolve.numerics import REFUTED, FloatArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
@@ -71,6 +72,7 @@ def judge(
     status, proof, bound = _decide(problem, answer, checked, bound, claimed, witness, by_tree=tree is not None)
     if prices is None and status is Status.OPTIMAL and proof is Proof.PRICES:
         prices = np.zeros(problem.num_experts)  # the bound's own, where the solver gave none
+    paid, of_sets = (None, None) if prices is None else split_prices(problem, prices)
     stats = {"solver": name, **answer.stats}
     if proof is Proof.SOLVER:
         stats.setdefault("confirmed_by", [])
@@ -85,11 +87,13 @@ def judge(
         objective=checked.worth.objective if checked else None,
         bound=bound,
         loads=checked.worth.loads if checked else None,
-        prices=prices,
+        prices=paid,
         witness=witness,
         runtime=time.monotonic() - started,
         stats=stats | ({"rejected": rejected} if rejected else {}),
         tree=tree,
+        set_loads=checked.worth.set_loads if checked else None,
+        set_prices=None if problem.sets is None else of_sets,
     )
 
 
@@ -113,13 +117,14 @@ def _check_alignment(
 
 
 def _check_prices(problem: AlignmentProblem, answer: Answer) -> tuple[FloatArray | None, str]:
-    """Project the prices onto their box; None, and the reason, if they are not usable."""
+    """Project the prices of experts, and of sets, onto their boxes; None, and the reason, if they are not usable."""
     if answer.prices is None:
         return None, ""
     try:
-        return problem.experts.project(validation.prices(answer.prices, problem.num_experts)), ""
+        given = validation.prices(answer.prices, problem.num_experts, problem.num_sets)
     except ValueError as error:
         return None, f"its prices prove nothing: {error}"
+    return Prices.projected(problem, given).joint, ""
 
 
 def _check_bound(problem: AlignmentProblem, answer: Answer, checked: _Checked | None) -> tuple[Number, str]:
@@ -180,7 +185,7 @@ def _check_tree(problem: AlignmentProblem, answer: Answer, bound: Number) -> tup
 def _check_witness(problem: AlignmentProblem, answer: Answer) -> Witness | None:
     if answer.witness is None:
         return None
-    return confirm(problem, answer.witness.experts, answer.witness.side)
+    return confirm(problem, answer.witness.experts, answer.witness.side, answer.witness.sets)
 
 
 def _decide(

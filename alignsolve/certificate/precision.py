@@ -18,7 +18,8 @@ def is_precise(problem: ProblemView, alignment: Alignment | None, prices: FloatA
     """
     if alignment is None or prices is None:
         return False
-    penalties = np.concatenate([problem.experts.overload, problem.experts.shortfall])
+    sided = [problem.experts] if problem.sets is None else [problem.experts, problem.sets.bounds]
+    penalties = np.concatenate([part for bounds in sided for part in (bounds.overload, bounds.shortfall)])
     numbers = [prices, penalties[np.isfinite(penalties)], *(block.value for block in problem.blocks())]
     sizes = [(-float(part.min(initial=0)), float(part.max(initial=0))) for part in numbers]
     error = EPSILON * float(np.max(sizes)) * (problem.num_clients + problem.num_experts) ** 2  # NaN if a number is none

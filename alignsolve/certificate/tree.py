@@ -161,6 +161,8 @@ def tree_bound(problem: ProblemView, tree: ProofTree) -> TreeBound:
     if e > MOST_EXPERTS or n * e > MOST_PAIRS or problem.stored is not None:
         largest = f"{MOST_EXPERTS} experts and {MOST_PAIRS} pairs"
         return TreeBound(math.inf, f"trees are checked for full problems of up to {largest} only")
+    if problem.sets is not None:
+        return TreeBound(math.inf, "trees are checked for problems without sets of experts only")
     from alignsolve.certificate.tree_choices import list_choices, projected  # noqa: PLC0415  (loads numba)
     from alignsolve.certificate.tree_walk import walk  # noqa: PLC0415  (loads numba)
 

@@ -32,10 +32,10 @@ class Claim:
         As in :class:`~alignsolve.Solution`.
     assigned
         The alignment, unchecked; None if there is none.
-    prices
-        (num_experts,), None if there are none.
-    witness_side, witness_experts
-        Why there is no alignment: the side, and the indices of the experts.
+    prices, set_prices
+        (num_experts,) and, of sets of experts, (num_sets,); None if there are none.
+    witness_side, witness_experts, witness_sets
+        Why there is no alignment: the side, the indices of the experts, and (num_sets,) how sets count, or None.
     solver
         Who found it.
     tree
@@ -57,6 +57,8 @@ class Claim:
     tree: ProofTree | None = None
     client_names: Names | None = None
     expert_names: Names | None = None
+    set_prices: FloatArray | None = None
+    witness_sets: IntArray | None = None
 
     @classmethod
     def of(cls, solution: Solution) -> "Claim":
@@ -76,6 +78,8 @@ class Claim:
             tree=solution.tree,
             client_names=solution.problem.client_names,
             expert_names=solution.problem.expert_names,
+            set_prices=solution.set_prices,
+            witness_sets=None if witness is None else witness.sets,
         )
 
 
@@ -122,12 +126,12 @@ def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
 
 
 def _verified(problem: AlignmentProblem, claim: Claim) -> Verification:
-    usable = _usable(problem, claim.prices)
-    solution = _recompute(problem, claim, claim.prices if usable else None)
+    usable = _usable(problem, claim)
+    solution = _recompute(problem, claim, _joint(claim) if usable else None)
     comparison = _Comparison(problem, claim, solution)
     if claim.prices is not None and not usable:
         comparison.differences.append(
-            "prices: they are not one finite number for each expert, of a size to compute with"
+            "prices: they are not one finite number for each expert, and each set, of a size to compute with"
         )
     comparison.compare()
     return Verification(solution, tuple(comparison.differences), tuple(comparison.unconfirmed))
@@ -137,8 +141,18 @@ def _size(shape: tuple[int, int]) -> str:
     return f"{shape[0]} clients x {shape[1]} experts"
 
 
-def _usable(problem: AlignmentProblem, prices: FloatArray | None) -> bool:
-    return prices is not None and prices.shape == (problem.num_experts,) and bool((np.abs(prices) <= MAX_FLOAT).all())
+def _usable(problem: AlignmentProblem, claim: Claim) -> bool:
+    if claim.prices is None or claim.prices.shape != (problem.num_experts,):
+        return False
+    if claim.set_prices is not None and claim.set_prices.shape != (problem.num_sets,):
+        return False
+    return bool((np.abs(_joint(claim)) <= MAX_FLOAT).all())
+
+
+def _joint(claim: Claim) -> FloatArray:
+    """The prices of the experts, and then those of the sets."""
+    assert claim.prices is not None
+    return claim.prices if claim.set_prices is None else np.append(claim.prices, claim.set_prices)
 
 
 def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | None) -> Solution:
@@ -149,7 +163,8 @@ def _recompute(problem: AlignmentProblem, claim: Claim, prices: FloatArray | Non
     members = np.zeros(problem.num_experts, dtype=np.bool_)
     if claim.witness_experts is not None:
         members[claim.witness_experts] = True
-    witness = Witness(claim.witness_side, members, np.zeros(problem.num_clients, dtype=np.bool_), 0.0)
+    nobody = np.zeros(problem.num_clients, dtype=np.bool_)
+    witness = Witness(claim.witness_side, members, nobody, 0.0, claim.witness_sets)
     judged = judge(problem, Answer(x=claim.assigned, witness=witness), name=claim.solver)
     return found if judged.witness is None else judged
 

@@ -7,9 +7,10 @@ import numpy as np
 from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
-from alignsolve.data.names import Names, called
+from alignsolve.data.expert_sets import ExpertSets
+from alignsolve.data.names import Names, called, named
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import BoolArray, IntArray, RealArray, slack
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray, slack
 
 
 def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
@@ -31,7 +32,20 @@ def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
         j = int(short.argmax())
         expert = called(problem.expert_names, "expert", j)
         found.append(f"{expert} carries a load of {loads[j]:.12g}, its demand is {bounds.demand[j]:.12g}")
-    return found
+    return found if problem.sets is None else found + list(_set_violations(problem, problem.sets, loads))
+
+
+def _set_violations(problem: ProblemView, sets: ExpertSets, loads: FloatArray) -> Iterator[str]:
+    """Tell the worst set above its capacity, and the worst one below its demand."""
+    carried, bounds = sets.loads(loads), sets.bounds
+    for excess, limit, kind in (
+        (bounds.overloads(carried), bounds.capacity, "capacity"),
+        (bounds.shortfalls(carried), bounds.demand, "demand"),
+    ):
+        if excess.any():
+            s = int(excess.argmax())
+            members = named(sets.members[s], "expert", problem.expert_names)
+            yield f"set {s} ({members}) carries a load of {carried[s]:.12g}, its {kind} is {limit[s]:.12g}"
 
 
 def _row_violations(

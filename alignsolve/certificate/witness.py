@@ -1,15 +1,20 @@
-"""Witnesses of infeasibility: a set of experts whose bounds contradict what the clients can do, easy to check."""
+"""Witnesses of infeasibility: a set of experts whose bounds contradict what the clients can do, easy to check.
+
+Where experts share bounds in sets, a witness may add bounds of sets, and take bounds away again. The load of a set that
+must have 10 is at most what its expert 5 can take, and what clients can give the others.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from alignsolve.certificate.row_witness import contradictory_clients, row_reason
 from alignsolve.certificate.supply import most_for
-from alignsolve.data.blocks import ClientBlock
-from alignsolve.data.names import called, named
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets, split_prices
+from alignsolve.data.names import named
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.data.validation import unspread
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 
 Side = Literal["demand", "capacity", "row"]
@@ -26,45 +31,140 @@ class Witness:
         experts' own capacities can give them. "capacity": what the clients must put into ``experts`` exceeds their
         hard capacities together. "row": single clients contradict themselves.
     experts
-        (num_experts,) bool, the set; empty for "row".
+        (num_experts,) bool, the experts whose load is meant; empty for "row".
     clients
-        (num_clients,) bool: those who could serve the set, those who must load it, or those who contradict themselves.
+        (num_clients,) bool: those who could serve the experts, those who must load them, or those who contradict
+        themselves.
     missing
         By how much, in units of load; for "row" the number of such clients.
+    sets
+        (num_sets,) whole numbers: 1 for a set of experts whose bound on this side counts in place of its experts' own,
+        −1 where its bound on the other side is taken away, 0 elsewhere. None: no set counts.
     """
 
     side: Side
     experts: BoolArray
     clients: BoolArray
     missing: float
+    sets: IntArray | None = None
 
     def explain(self, problem: ProblemView) -> str:
         """Tell the witness in words: which experts need how much, who could serve them, how much is missing."""
         clients = named(self.clients, "client", problem.client_names)
-        experts = named(self.experts, "expert", problem.expert_names)
         if self.side == "row":
             others = "" if self.clients.sum() == 1 else f"; in all {clients} contradict themselves"
             return row_reason(problem, int(np.argmax(self.clients))) + others
-        least, most = problem.experts.least[self.experts], problem.experts.most[self.experts]
-        together = " together" if self.experts.sum() > 1 else ""
-        if self.side == "demand":
-            wanted, room = float(least.sum()), float(most.sum())
-            if (least > most).any():
-                return f"{experts} must have a load of at least {wanted:.12g}{together} and at most {room:.12g}"
+        return _Bounded.of(problem, self.experts, self.sets).explained(problem, self.side, clients, self.missing)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounded:
+    """The load of some experts as a sum of loads with bounds: those of sets, and of single experts.
+
+    Attributes
+    ----------
+    experts
+        (num_experts,) bools, the experts whose load is meant.
+    own
+        (num_experts,) how often each expert's own load counts: −1 where a set counts it that should not.
+    sets
+        (num_sets,) how often the load of each set counts.
+    bounds, of_sets
+        The bounds of experts, and of sets.
+    """
+
+    experts: BoolArray
+    own: IntArray
+    sets: IntArray
+    bounds: ExpertBounds
+    of_sets: ExpertSets | None
+
+    @classmethod
+    def of(cls, problem: ProblemView, experts: BoolArray, sets: IntArray | None) -> "_Bounded":
+        own, known = experts.astype(np.int64), problem.sets
+        if known is None:
+            return cls(experts, own, np.zeros(0, dtype=np.int64), problem.experts, None)
+        sets = np.zeros(len(known), dtype=np.int64) if sets is None else sets
+        return cls(experts, own - sets @ known.members.astype(np.int64), sets, problem.experts, known)
+
+    def without(self, bounded: BoolArray) -> "_Bounded":
+        """Return the same without the experts whose own bounds count though they have none on that side."""
+        dropped = self.experts & (self.own > 0) & ~bounded
+        own = np.where(dropped, self.own - 1, self.own)
+        return _Bounded(self.experts & ~dropped, own, self.sets, self.bounds, self.of_sets)
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one load counts."""
+        return bool((self.own != 0).sum() + (self.sets != 0).sum() > 1)
+
+    def explained(self, problem: ProblemView, side: Side, clients: str, missing: float) -> str:
+        """Tell in words what contradicts what."""
+        added, taken = self.sums(side)
+        experts, others = self.named(problem, counted=True), self.named(problem, counted=False)
+        together = " together" if self.several else ""
+        if not self.experts.any():  # bounds of sets and experts contradict each other, whatever the clients do
+            most, least = (others, experts) if side == "demand" else (experts, others)
+            room, wanted = (taken, added) if side == "demand" else (added, taken)
+            return f"{least} must have a load of at least {wanted:.12g}, {most} can take at most {room:.12g}"
+        if taken > 0:
+            experts += f", without {others}, which {'take at most' if side == 'demand' else 'need'} {taken:.12g},"
+        limit = added - taken
+        if side == "capacity":
             return (
-                f"{experts} must have a load of at least {wanted:.12g}{together}; "
-                f"{clients} could serve, and give at most "
-                f"{wanted - self.missing:.12g}{together}: {self.missing:.12g} missing"
+                f"{experts} can take a load of at most {limit:.12g}{together}; {clients} must put at least "
+                f"{limit + missing:.12g} there: {missing:.12g} too much"
             )
-        room = float(most.sum())
+        if limit > self.room:
+            return f"{experts} must have a load of at least {limit:.12g}{together} and at most {self.room:.12g}"
         return (
-            f"{experts} can take a load of at most {room:.12g}{together}; {clients} must put at least "
-            f"{room + self.missing:.12g} there: {self.missing:.12g} too much"
+            f"{experts} must have a load of at least {limit:.12g}{together}; {clients} could serve, and give at most "
+            f"{limit - missing:.12g}{together}: {missing:.12g} missing"
         )
+
+    def _sums(self, plus: str, minus: str) -> tuple[float, float]:
+        """Sum one bound of all that counts, and the other bound of all that is taken away."""
+        parts = [(self.own, self.bounds)] + ([] if self.of_sets is None else [(self.sets, self.of_sets.bounds)])
+        added = taken = 0.0
+        for count, bounds in parts:
+            more, less = count > 0, count < 0
+            added += float((count[more] * getattr(bounds, plus)[more]).sum())
+            taken += float((-count[less] * getattr(bounds, minus)[less]).sum())
+        return added, taken
+
+    def sums(self, side: Side) -> tuple[float, float]:
+        """The bounds on this side of all that counts, and the bounds on the other side of all that is taken away."""
+        return self._sums("least", "most") if side == "demand" else self._sums("most", "least")
+
+    @property
+    def room(self) -> float:
+        """A load that the experts cannot exceed, by their own capacities and those of sets."""
+        room = float(self.bounds.most[self.experts].sum())
+        if self.of_sets is None:
+            return room
+        members, most = self.of_sets.members, self.of_sets.bounds.most
+        around = members[:, self.experts].all(axis=1)
+        counted = self.sets > 0
+        outside = self.experts & ~members[counted].any(axis=0)
+        in_sets = float(most[counted].sum() + self.bounds.most[outside].sum())
+        return min(room, in_sets, float(most[around].min(initial=np.inf)))
+
+    def named(self, problem: ProblemView, *, counted: bool) -> str:
+        """Name what counts, or what is taken away: sets with their experts, and experts on their own."""
+        sign = 1 if counted else -1
+        own: BoolArray = sign * self.own > 0
+        sets: BoolArray = np.asarray(sign * self.sets > 0)
+        parts = []
+        if self.of_sets is not None and sets.any():
+            inside = named(self.of_sets.members[sets].any(axis=0), "expert", problem.expert_names)
+            parts.append(f"{named(sets, 'set')} ({inside})")
+        if own.any() or not parts:
+            parts.append(named(own, "expert", problem.expert_names))
+        return " and ".join(parts)
 
 
 def contradiction(problem: ProblemView) -> Witness | None:
-    """Find a row that contradicts itself, a client's or an expert's, before any solver runs; None if there is none."""
+    """Find a row that contradicts itself, a client's, an expert's or a set's, before any solver runs; or None."""
     bounds = problem.experts
     # Each such expert alone is a contradiction, so all together are one.
     crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least
@@ -73,7 +173,26 @@ def contradiction(problem: ProblemView) -> Witness | None:
         found = confirm(problem, experts, "demand") if experts.any() else None
         if found is not None:
             return found
-    return row_witness(problem)
+    found = None if problem.sets is None else _contradictory_set(problem, problem.sets)
+    return row_witness(problem) if found is None else found
+
+
+def _contradictory_set(problem: ProblemView, sets: ExpertSets) -> Witness | None:
+    """Find a set that demands more than capacities allow, or allows less than its experts demand."""
+    for s in np.flatnonzero(sets.bounds.hard_demand):
+        alone = np.zeros(len(sets), dtype=np.int64)
+        alone[s] = 1
+        bounded = _Bounded.of(problem, sets.members[s], alone)
+        demand = float(sets.bounds.least[s])
+        if demand - bounded.room > FEASIBILITY * demand:
+            return confirm(problem, sets.members[s], "demand", alone)
+    if problem.experts.hard_demand.any():
+        for s in np.flatnonzero(sets.bounds.hard_capacity):
+            demanding = sets.members[s] & problem.experts.hard_demand
+            demand, most = float(problem.experts.least[demanding].sum()), float(sets.bounds.most[s])
+            if demand - most > FEASIBILITY * demand:
+                return confirm(problem, demanding, "demand")
+    return None
 
 
 def _most_that_all_give(problem: ProblemView) -> FloatArray | float:
@@ -89,209 +208,137 @@ def _most_that_all_give(problem: ProblemView) -> FloatArray | float:
 
 def row_witness(problem: ProblemView) -> Witness | None:
     """Find the clients that contradict themselves; None if there are none."""
-    if _rows_plainly_fit(problem):
-        return None
-    _, feasible = most_for(problem, np.zeros(problem.num_experts))
-    if feasible.all():
+    clients = contradictory_clients(problem)
+    if clients is None:
         return None
     nobody = np.zeros(problem.num_experts, dtype=np.bool_)
-    return Witness("row", nobody, ~feasible, float((~feasible).sum()))
+    return Witness("row", nobody, clients, float(clients.sum()))
 
 
-def _rows_plainly_fit(problem: ProblemView) -> bool:
-    """Whether it is clear without a pass over the pairs that no row contradicts itself."""
-    if problem.required is not None:
-        return False
-    if problem.client_budget is not None and (problem.client_budget < 0).any():
-        return False
-    if not problem.client_demand.any() and (problem.group_demand is None or not problem.group_demand.any()):
-        return True
-    if (problem.client_demand > problem.client_capacity).any():
-        return False
-    if problem.num_groups:
-        return _groups_plainly_fit(problem)
-    if problem.eligible is None and problem.stored is None and problem.client_budget is None:
-        return bool((problem.client_demand <= problem.num_experts).all())
-    return bool(problem.client_demand.max() <= 1) and all(_one_fits(block) for block in problem.blocks())
+def confirm(problem: ProblemView, experts: BoolArray, side: Side, sets: Any = None) -> Witness | None:
+    """Check from the problem's own data that a witness proves infeasibility; None if it does not.
 
-
-def _groups_plainly_fit(problem: ProblemView) -> bool:
-    """Whether it is clear from the sizes of the groups, with every pair eligible, that every row has a choice."""
-    least, most, group = problem.group_demand, problem.group_capacity, problem.expert_group
-    assert group is not None and least is not None and most is not None  # noqa: PT018  (they come together)
-    if problem.client_budget is not None and problem.stored is None:
-        # Long searches are left to rows that cannot pay for the cheapest expert of each group.
-        few = least.max() <= 1 and (least <= most).all() and (least.sum(axis=1) <= problem.client_capacity).all()
-        enough = (problem.client_demand <= least.sum(axis=1)).all()
-        return bool(few and enough and all(_cheapest_fit(block) for block in problem.blocks()))
-    if problem.eligible is not None or problem.stored is not None or problem.client_budget is not None:
-        return False
-    room = np.minimum(most, np.bincount(group, minlength=problem.num_groups))
-    within = (least <= room).all() and (least.sum(axis=1) <= problem.client_capacity).all()
-    return bool(within and (problem.client_demand <= room.sum(axis=1)).all())
-
-
-def _cheapest_fit(block: ClientBlock) -> bool:
-    """Whether each client can pay for the cheapest experts that its groups demand, one in each."""
-    cost, budget, group, least = block.cost, block.budget, block.group, block.group_demand
-    assert cost is not None and budget is not None and group is not None and least is not None  # noqa: PT018
-    if block.allowed is None and _dearest_fit(unspread(cost), budget, group, least):
-        return True
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(cost > 0.0, cost / budget[:, None, :], 0.0).max(axis=2)
-    if block.allowed is not None:
-        share = np.where(block.allowed, share, np.inf)
-    spent, rows = np.zeros(budget.shape), np.arange(block.num_clients)
-    for g in range(least.shape[1]):
-        members = np.flatnonzero(group == g)
-        wanted = rows[least[:, g] > 0]
-        if not len(wanted):
-            continue
-        if not len(members):
-            return False
-        best = members[share[np.ix_(wanted, members)].argmin(axis=1)]
-        if not np.isfinite(share[wanted, best]).all():
-            return False
-        spent[wanted] += cost[wanted, best]
-    return bool((spent <= budget).all())
-
-
-def _dearest_fit(cost: FloatArray, budget: FloatArray, group: IntArray, least: IntArray) -> bool:
-    """Whether each client can pay even for the dearest expert of each group that demands one; costs may be spread."""
-    used = np.flatnonzero(least.any(axis=0))
-    if not len(used) or not np.isin(used, group).all():
-        return False
-    dearest = np.stack([cost[:, group == g].max(axis=1) for g in used], axis=1)
-    return bool(((least[:, used, None] * dearest).sum(axis=1) <= budget).all())
-
-
-def _one_fits(block: ClientBlock) -> bool:
-    """Whether every client that demands an expert can take some one expert alone."""
-    fits = np.ones(block.value.shape, dtype=np.bool_) if block.allowed is None else block.allowed
-    if block.budget is not None and block.cost is not None:
-        for r in range(block.budget.shape[1]):
-            fits = fits & (block.cost[:, :, r] <= block.budget[:, r, None])
-    return bool((fits.any(axis=1) | (block.demand == 0)).all())
-
-
-def row_reason(problem: ProblemView, i: int) -> str:
-    """Tell in words why client i has no choice that meets its own bounds."""
-    block = problem.block(i, i + 1)
-    capacity, demand = int(block.capacity[0]), int(block.demand[0])
-    client = called(problem.client_names, "client", i)
-    eligible = _marked(problem, block, block.allowed, missing=True)
-    required = _marked(problem, block, block.required, missing=False)
-    if demand > capacity:
-        return f"{client} demands {demand} experts, its capacity is {capacity}"
-    if (required & ~eligible).any():
-        expert = called(problem.expert_names, "expert", int(np.argmax(required & ~eligible)))
-        return f"{client} requires {expert}, for which it is not eligible"
-    if required.sum() > capacity:
-        return f"{client} requires {required.sum()} experts, its capacity is {capacity}"
-    if eligible.sum() < demand:
-        return f"{client} demands {demand} experts, it is eligible for {eligible.sum()}"
-    if block.group is not None and block.group_capacity is not None and block.group_demand is not None:
-        for g, (most, least) in enumerate(zip(block.group_capacity[0], block.group_demand[0], strict=True)):
-            members = block.group == g
-            wanted, able = max(least, (required & members).sum()), min(most, (eligible & members).sum())
-            if wanted > able:
-                return f"{client} needs {wanted} experts of group {g}, it can take {able}"
-        least_total = sum(
-            max(int(least), int((required & (block.group == g)).sum())) for g, least in enumerate(block.group_demand[0])
-        )
-        if least_total > capacity:
-            return f"{client} needs {least_total} experts over its groups, its capacity is {capacity}"
-        able_total = sum(
-            min(int(most), int((eligible & (block.group == g)).sum())) for g, most in enumerate(block.group_capacity[0])
-        )
-        if able_total < demand:
-            return f"{client} demands {demand} experts, its groups admit {able_total}"
-    if block.budget is not None and block.cost is not None:
-        return _budget_reason(client, demand, block.budget[0], block.cost[0], eligible, required)
-    return f"{client} has no choice that meets all its bounds together"
-
-
-def _marked(problem: ProblemView, block: ClientBlock, flags: BoolArray | None, *, missing: bool) -> BoolArray:
-    """The experts that are marked in a block of one client, (num_experts,); ``missing`` where nothing says."""
-    if flags is None:
-        return np.full(problem.num_experts, missing)
-    if block.experts is None:
-        return flags[0]
-    marked = np.zeros(problem.num_experts, dtype=np.bool_)
-    marked[block.experts[0, flags[0]]] = True
-    return marked
-
-
-def _budget_reason(
-    client: str, demand: int, budget: FloatArray, cost: FloatArray, eligible: BoolArray, required: BoolArray
-) -> str:
-    """Tell which budget a client cannot keep, and why; budgets that only clash together are listed."""
-    for r, limit in enumerate(budget):
-        spent = float(cost[required, r].sum())
-        if spent - limit > FEASIBILITY * max(limit, spent):
-            return f"{client} requires experts that cost {spent:.12g} of resource {r}, its budget is {limit:.12g}"
-        cheapest = np.sort(cost[eligible & ~required, r])[: max(demand - int(required.sum()), 0)]
-        spent += float(cheapest.sum())
-        if spent - limit > FEASIBILITY * max(limit, spent):
-            return (
-                f"{client} demands {demand} experts, which cost at least {spent:.12g} of resource {r}, "
-                f"its budget is {limit:.12g}"
-            )
-    return f"{client} cannot pay for the experts it must take out of its budget of {budget.tolist()}"
-
-
-def confirm(problem: ProblemView, experts: BoolArray, side: Side) -> Witness | None:
-    """Check from the problem's own data that a set of experts proves infeasibility; None if it does not."""
+    Parameters
+    ----------
+    problem
+        What is infeasible.
+    experts, side, sets
+        As in :class:`Witness`.
+    """
     if side == "row":
         return row_witness(problem)
     experts = np.asarray(experts)
     if experts.shape != (problem.num_experts,) or experts.dtype != np.bool_ or side not in {"demand", "capacity"}:
         return None
-    if side == "demand":
-        return _confirm_demand(problem, experts)
-    return _confirm_capacity(problem, experts)
+    counted = None
+    if sets is not None and problem.sets is not None:
+        counted = np.asarray(sets)
+        if counted.shape != (len(problem.sets),) or counted.dtype.kind not in "iu" or (np.abs(counted) > 1).any():
+            return None
+        counted = counted.astype(np.int64) if counted.any() else None
+    bounded = _Bounded.of(problem, experts, counted)
+    return _confirm_demand(problem, bounded) if side == "demand" else _confirm_capacity(problem, bounded)
 
 
-def _confirm_demand(problem: ProblemView, experts: BoolArray) -> Witness | None:
-    bounds = problem.experts
-    experts = experts & bounds.hard_demand
-    wanted = float(bounds.least[experts].sum())
+def _confirm_demand(problem: ProblemView, bounded: _Bounded) -> Witness | None:
+    bounded = bounded.without(problem.experts.hard_demand)
+    experts, (added, taken) = bounded.experts, bounded.sums("demand")
     supply, feasible = most_for(problem, experts.astype(np.float64))
     if not feasible.all():
         return None
-    given = min(float(supply.sum()), float(bounds.most[experts].sum()))
-    missing = wanted - given
-    if not experts.any() or missing <= FEASIBILITY * max(wanted, given):
+    given = min(float(supply.sum()), bounded.room)
+    missing = added - taken - given
+    if not missing > FEASIBILITY * max(added + taken, given):
         return None
-    return Witness("demand", experts, supply > 0, missing)
+    return Witness("demand", experts, supply > 0, missing, _told(bounded))
 
 
-def _confirm_capacity(problem: ProblemView, experts: BoolArray) -> Witness | None:
-    bounds = problem.experts
-    experts = experts & bounds.hard_capacity
-    room = float(bounds.most[experts].sum())
+def _confirm_capacity(problem: ProblemView, bounded: _Bounded) -> Witness | None:
+    bounded = bounded.without(problem.experts.hard_capacity)
+    experts, (added, taken) = bounded.experts, bounded.sums("capacity")
     least, feasible = most_for(problem, -experts.astype(np.float64))
     if not feasible.all():
         return None
     forced = -float(least.sum())
-    missing = forced - room
-    if not experts.any() or missing <= FEASIBILITY * max(room, forced):
+    missing = forced - (added - taken)
+    if not missing > FEASIBILITY * max(added + taken, forced):
         return None
-    return Witness("capacity", experts, least < 0, missing)
+    return Witness("capacity", experts, least < 0, missing, _told(bounded))
+
+
+def _told(bounded: _Bounded) -> IntArray | None:
+    return bounded.sets if bounded.of_sets is not None and bounded.sets.any() else None
 
 
 def from_direction(problem: ProblemView, direction: FloatArray) -> Witness | None:
     """Look for a witness among the level sets of a price direction along which the bound falls without end.
 
-    In the cardinality class every client's possible loads form a generalised polymatroid, whose support function is a
-    sum over level sets; so one of them is a witness whenever the direction proves infeasibility.
+    The direction is that of what clients pay, (num_experts,); that of the sets' prices may follow. In the cardinality
+    class every client's possible loads form a generalised polymatroid, whose support function is a sum over level sets;
+    so one of them is a witness whenever the direction proves infeasibility.
     """
-    for level in np.unique(direction[direction < 0]):
-        found = confirm(problem, direction <= level, "demand")
-        if found is not None:
-            return found
-    for level in np.unique(direction[direction > 0]):
-        found = confirm(problem, direction >= level, "capacity")
-        if found is not None:
-            return found
+    levels = _Levels.of(problem, direction)
+    side: Side
+    for sign, side in ((1.0, "demand"), (-1.0, "capacity")):
+        steps = np.unique(sign * np.concatenate([levels.experts, levels.sets]))
+        for level in steps[steps < 0]:
+            experts = sign * levels.experts <= level
+            found = confirm(problem, experts, side, levels.counted(sign * levels.sets <= level))
+            if found is not None:
+                return found
     return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """A direction as potentials: what a unit of load on an expert, or within a set, costs up to the ground.
+
+    Attributes
+    ----------
+    experts, sets
+        (num_experts,) and (num_sets,) potentials.
+    of_sets
+        The sets; None where their prices do not move.
+    """
+
+    experts: FloatArray
+    sets: FloatArray
+    of_sets: ExpertSets | None
+
+    @classmethod
+    def of(cls, problem: ProblemView, direction: FloatArray) -> "_Levels":
+        sets, (paid, of_sets) = problem.sets, split_prices(problem, direction)
+        if sets is None:
+            return cls(paid, of_sets, None)
+        around = of_sets.copy()
+        if sets.crossing is None:
+            up = sets.parent[problem.num_experts :] - problem.num_experts
+            for s in np.argsort(-_depth_order(up), kind="stable"):
+                if up[s] < len(sets):
+                    around[s] += around[up[s]]
+        return cls(paid, around, sets)
+
+    def counted(self, inside: BoolArray) -> IntArray | None:
+        """Which sets' bounds a level set counts: of the sets inside, those that no other one inside is around."""
+        if self.of_sets is None:
+            return None
+        count = inside.astype(np.int64)
+        if self.of_sets.crossing is None:
+            num_experts = self.of_sets.members.shape[1]
+            up = np.append(inside, False)[self.of_sets.parent[num_experts:] - num_experts]
+            count -= up
+        return count
+
+
+def _depth_order(up: IntArray) -> IntArray:
+    """Height of each set above the deepest one, so that a set around others has the larger number: (num_sets,)."""
+    depth = np.zeros(len(up), dtype=np.int64)
+    for s in range(len(up)):
+        at = s
+        while up[at] < len(up):
+            depth[s] += 1
+            at = int(up[at])
+    return -depth
+
+
+__all__ = ["Side", "Witness", "confirm", "contradiction", "from_direction", "row_reason", "row_witness"]

@@ -27,22 +27,32 @@ class Worth:
         Sum of |fitness| over the selected pairs: the scale against which "equal" is judged.
     loads
         (num_experts,) load per expert.
+    set_loads
+        (num_sets,) load per set of experts; None where there are no sets.
     """
 
     objective: Number
     magnitude: float
     loads: FloatArray
+    set_loads: FloatArray | None = None
 
 
 def worth(problem: ProblemView, alignment: Alignment, *, threads: int | None = None) -> Worth:
     """Objective and loads of an alignment whose pairs are all eligible."""
-    load = loads_of(problem, alignment)
+    load, sets = loads_of(problem, alignment), problem.sets
+    set_load = None if sets is None else sets.loads(load)
     if problem.integral:
         values, sizes = _selected_totals(problem, alignment)
-        return Worth(sum(map(int, values)) - problem.experts.whole_penalty(load), math.fsum(sizes), load)
+        penalty = problem.experts.whole_penalty(load)
+        if sets is not None and set_load is not None:
+            penalty += sets.bounds.whole_penalty(set_load)
+        return Worth(sum(map(int, values)) - penalty, math.fsum(sizes), load, set_load)
     compiled = sums_are_compiled(problem)
     values, sizes = _compiled_totals(problem, alignment, threads) if compiled else _selected_totals(problem, alignment)
-    return Worth(math.fsum([*values, -total(problem.experts.penalty(load))]), math.fsum(sizes), load)
+    lost = [-total(problem.experts.penalty(load))]
+    if sets is not None and set_load is not None:
+        lost.append(-total(sets.bounds.penalty(set_load)))
+    return Worth(math.fsum([*values, *lost]), math.fsum(sizes), load, set_load)
 
 
 def is_optimum(problem: ProblemView, bound: Number, reached: Worth) -> bool:

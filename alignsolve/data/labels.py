@@ -9,10 +9,11 @@ from alignsolve.data.frames import is_labelled, read_labelled
 from alignsolve.data.names import as_names, some
 
 NAMES = ("client_names", "expert_names")
-CLIENTS, EXPERTS, GROUPS, RESOURCES = "clients", "experts", "groups", "resources"
+CLIENTS, EXPERTS, GROUPS, RESOURCES, SETS = "clients", "experts", "groups", "resources", "sets"
 BY_CLIENT = ("client_capacity", "client_demand", "client_load", "client_budget")
 """Fields whose only axis, if they have one, are the clients; all others have the experts there, or the groups."""
 BY_GROUP = ("group_capacity", "group_demand")
+BY_SET = ("set_capacity", "set_demand", "set_overload_penalty", "set_shortfall_penalty")
 FLAT = ("client_capacity", "client_demand", "expert_capacity", "expert_demand", "overload_penalty",
         "shortfall_penalty", "expert_group")  # fmt: skip
 """Fields with one number per client or expert. A frame of names and numbers is such a field, too."""
@@ -92,6 +93,9 @@ def _in_order(field: str, given: Any, fields: dict[str, Any], known: dict[str, l
         if kind == RESOURCES and wanted is None and field == "client_budget":
             known[RESOURCES] = as_names(labels)
             continue
+        if kind == SETS and wanted is None and field == "expert_sets":
+            known[SETS] = as_names(labels)
+            continue
         values = _taken(field, values, axis, labels, wanted, "those of the fitness")
     return values
 
@@ -99,6 +103,10 @@ def _in_order(field: str, given: Any, fields: dict[str, Any], known: dict[str, l
 def _axes(field: str, ndim: int, fields: dict[str, Any]) -> tuple[str, ...]:
     """What the axes of a field stand for."""
     several = np.ndim(fields["client_budget"]) == 2
+    if field in BY_SET:
+        return (SETS,)
+    if field == "expert_sets" and ndim == 2:
+        return (SETS, EXPERTS)
     if field in BY_GROUP:
         return (GROUPS,) if ndim == 1 else (CLIENTS, GROUPS)
     if ndim == 1:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from alignsolve.data.blocks import ClientBlock, RowBlocks
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets
 from alignsolve.data.names import Names
 from alignsolve.data.stored import StoredPairs
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
@@ -100,6 +101,11 @@ class ProblemView(Protocol):
     @property
     def experts(self) -> ExpertBounds:
         """The experts' bounds and penalties."""
+        ...
+
+    @property
+    def sets(self) -> ExpertSets | None:
+        """The sets of experts with their bounds; None where there are none."""
         ...
 
     @property

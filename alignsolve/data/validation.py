@@ -153,12 +153,13 @@ def _array(field: str, given: Any, dtype: npt.DTypeLike | None = None) -> npt.ND
         raise ValueError(f"{field} must be an array of numbers in even rows: {error}") from None
 
 
-def prices(given: Any, num_experts: int) -> FloatArray:
-    """Read one finite price per expert, negative ones too."""
-    values = numbers("prices", given)
-    if values.shape != (num_experts,):
-        raise ValueError(f"prices have shape {values.shape}, expected {(num_experts,)}")
-    return refuse_bad_amounts("prices", values, ("num_experts",), infinite=False, signed=True)
+def prices(given: Any, number: int, more: int = 0, field: str = "prices") -> FloatArray:
+    """Read finite prices, negative ones too: one per expert, or as many ``more`` for sets of experts."""
+    values = numbers(field, given)
+    if values.shape not in {(number,), (number + more,)}:
+        raise ValueError(f"{field} have shape {values.shape}, expected {(number,)}")
+    axis = "num_sets" if field == "set_prices" else "num_experts"
+    return refuse_bad_amounts(field, values, (axis,), infinite=False, signed=True)
 
 
 def check_resources(budget: FloatArray, cost: FloatArray) -> None:

@@ -114,6 +114,8 @@ def _refuse_the_inexpressible(problem: AlignmentProblem) -> None:
     for field in ("eligible", "required", "expert_group", "client_budget"):
         if getattr(problem, field) is not None:
             raise ValueError(f"a GAP file has no place for {field}")
+    if problem.sets is not None:
+        raise ValueError("a GAP file has no place for expert_sets")
     if problem.experts.hard_demand.any():
         raise ValueError("a GAP file has no place for expert_demand")
     if not np.isfinite(problem.experts.most).all():

@@ -41,6 +41,8 @@ WHOLE = ("eligible", "required", "previous")
 """Fields that, like the fitness, the problem does not broadcast; they are broadcast to ``shape`` when read."""
 ROWS = ("indptr", "experts", "stored")
 """What the record of a sparse problem holds besides the fields."""
+SOLVED = ("prices", "witness_experts", "set_prices", "witness_sets")
+"""Arrays of a solution's record besides the alignment."""
 SIDES = ("demand", "capacity", "row")
 
 
@@ -272,7 +274,7 @@ def save_solution(solution: Solution | Claim, path: str | Path, *, overwrite: bo
         **_given_names(claim),
     }
     indptr, experts = claim.assigned if claim.assigned is not None else (None, None)
-    arrays = {"indptr": indptr, "experts": experts, "prices": claim.prices, "witness_experts": claim.witness_experts}
+    arrays = {"indptr": indptr, "experts": experts} | {name: getattr(claim, name) for name in SOLVED}
     given = {name: array for name, array in arrays.items() if array is not None} | tree_arrays(claim.tree)
     write_record(path, "solution", values, given, overwrite=overwrite)
 
@@ -298,7 +300,7 @@ def load_solution(path: str | Path) -> Claim:
     """
     record = read_record(path, "solution")
     plain = ("shape", "status", "proof", "objective", "bound", "solver", "witness_side")
-    arrays = ("indptr", "experts", "prices", "witness_experts")
+    arrays = ("indptr", "experts", *SOLVED)
     _check_names(path, record, known=plain + arrays + TREE + NAMES, needed=("shape", "status", "proof", "bound"))
     shape = _read_shape(path, record["shape"])
     side = _choice(path, "witness_side", record.get("witness_side"), (None, *SIDES))
@@ -321,7 +323,19 @@ def load_solution(path: str | Path) -> Claim:
         solver=str(record.get("solver") or ""),
         tree=read_tree(path, record),
         **_names_that_fit(path, record, shape),
+        set_prices=_read_of_sets(path, record, "set_prices", "iuf", np.float64),
+        witness_sets=_read_of_sets(path, record, "witness_sets", "iu", np.int64),
     )
+
+
+def _read_of_sets(path: str | Path, record: dict[str, Any], name: str, kinds: str, dtype: Any) -> Any:
+    """Read a list of numbers, one for each set of experts; None if there is none."""
+    values = as_array(path, name, record.get(name))
+    if values is None:
+        return None
+    if values.ndim != 1 or (values.size and values.dtype.kind not in kinds):
+        raise FileError(path, f"{name} must be a list of numbers, one for each set of experts")
+    return values.astype(dtype)
 
 
 def _names_that_fit(path: str | Path, record: dict[str, Any], shape: tuple[int, int]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from alignsolve.data.names import called
 from alignsolve.data.stored import StoredPairs
 from alignsolve.io.record_file import check_output, write_text
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.show.pairs import csv_text
 
 Columns = dict[str, Any]
@@ -23,7 +23,8 @@ def tables_of(problem: AlignmentProblem) -> tuple[Columns, Columns, Columns]:
     Raises
     ------
     ValueError
-        If a required pair is not eligible, or a group without experts has a demand: tables cannot say either.
+        If a required pair is not eligible, a group without experts has a demand, or experts are in sets: tables cannot
+        say this.
     """
     _refuse_the_unsayable(problem)
     clients = problem.client_names or tuple(range(problem.num_clients))
@@ -32,6 +33,8 @@ def tables_of(problem: AlignmentProblem) -> tuple[Columns, Columns, Columns]:
 
 
 def _refuse_the_unsayable(problem: AlignmentProblem) -> None:
+    if problem.sets is not None:
+        raise ValueError(f"tables have no place for {Feature.EXPERT_SETS}; save the problem as .npz or .json instead")
     required = problem.required
     if problem.eligible is not None and required is not None and (required & ~problem.eligible).any():
         i, j = np.argwhere(required & ~problem.eligible)[0]

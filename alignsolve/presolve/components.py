@@ -46,7 +46,7 @@ class Part:
 def components(problem: AlignmentProblem) -> list[Part]:
     """Find the parts that nothing couples, in a fixed order; empty if the problem is a single one."""
     n, e = problem.shape
-    if n * e < 2 * PART_PAIRS[problem.class_]:
+    if n * e < 2 * PART_PAIRS[problem.class_] or problem.sets is not None:  # sets couple their experts
         return []
     apart = n * e >= problem.num_groups * PART_PAIRS[problem.class_] and _groups_are_apart(problem)
     if not apart and _plainly_one(problem):

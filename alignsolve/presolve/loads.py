@@ -19,8 +19,8 @@ from alignsolve.problem import AlignmentProblem
 
 def count_loads(problem: AlignmentProblem) -> Reduction | None:
     """Replace equal loads by counts; None if some expert's loads differ, or a bound is none of a count."""
-    if problem.client_load is None:
-        return None
+    if problem.client_load is None or problem.sets is not None:
+        return None  # the load of a set is a sum over experts, whose loads may differ
     bounds = problem.experts
     bounded = np.isfinite(bounds.capacity) | (bounds.demand > 0)
     weight = _common_loads(problem, bounded)

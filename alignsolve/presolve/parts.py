@@ -156,9 +156,9 @@ def is_infeasible(answer: Answer) -> bool:
 def usable_prices(problem: AlignmentProblem, answer: Answer) -> FloatArray | None:
     """The prices of an answer; None if they are not one finite number per expert."""
     prices = answer.prices
-    if prices is None or np.shape(prices) != (problem.num_experts,) or not np.isfinite(prices).all():
+    if prices is None or np.ndim(prices) != 1 or not np.isfinite(prices).all():
         return None
-    return prices
+    return prices if len(prices) in {problem.num_experts, problem.num_experts + problem.num_sets} else None
 
 
 def cut(problem: AlignmentProblem, part: Part) -> AlignmentProblem:

@@ -15,7 +15,7 @@ from alignsolve.certificate.bound import bound
 from alignsolve.certificate.exact_bound import exact_bound
 from alignsolve.certificate.precision import is_precise
 from alignsolve.certificate.tree import tree_bound
-from alignsolve.certificate.witness import confirm
+from alignsolve.certificate.witness import Witness, confirm
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import is_proven
@@ -204,14 +204,16 @@ def _with_claims(
     sums are made where rounding decides. The price of an expert without bounds becomes 0, which proves the most.
     Where they can prove more only by ``rounding``, and it does not decide, no claim is needed.
     """
-    if answer.witness is not None and confirm(problem, answer.witness.experts, answer.witness.side) is not None:
+    if answer.witness is not None and _adds_up(problem, answer.witness):
         return replace(answer, infeasible=True, stats={**answer.stats, "confirmed_by": [SIMPLER]})
     if answer.tree is not None:
         answer = _with_trees_claim(problem, answer)
     given = usable_prices(problem, answer)
     if given is None:
         return answer
-    prices = np.where(couples(problem), problem.experts.project(given), 0.0)
+    prices = given
+    if problem.sets is None:
+        prices = np.where(couples(problem), problem.experts.project(given), 0.0)
     if problem.class_ is ProblemClass.GENERAL and math.isfinite(answer.bound):
         return replace(answer, prices=prices)
     if rounding and is_precise(problem, _alignment(problem, answer), prices):
@@ -222,6 +224,11 @@ def _with_claims(
     if problem.class_ is ProblemClass.CARDINALITY and not is_proven(claimed, claimed - 2.0 * lifted, 0.0):
         claimed = min(claimed, exact_bound(problem, prices))
     return replace(answer, prices=prices, bound=min(answer.bound, claimed))
+
+
+def _adds_up(problem: AlignmentProblem, witness: Witness) -> bool:
+    """Whether a witness proves that a problem has no alignment."""
+    return confirm(problem, witness.experts, witness.side, witness.sets) is not None
 
 
 def _with_trees_claim(problem: AlignmentProblem, answer: Answer) -> Answer:

@@ -12,6 +12,7 @@ import numpy as np
 
 from alignsolve.certificate.tree import Leaf
 from alignsolve.data.blocks import block_rows
+from alignsolve.data.expert_sets import ExpertSets, split_prices
 from alignsolve.data.labels import NAMES
 from alignsolve.numerics import BoolArray, FloatArray
 from alignsolve.problem import FIELDS, AlignmentProblem
@@ -88,7 +89,19 @@ class Rewritten:
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Divide the prices by the units, those of a tree too. What are no prices is left for the judge to reject."""
-        return with_prices(answer, self.problem.num_experts, self._lift_prices)
+        if self.problem.sets is None or answer.prices is None:
+            return with_prices(answer, self.problem.num_experts, self._lift_prices)
+        return replace(answer, prices=self._lift_with_sets(self.problem.sets, answer.prices))
+
+    def _lift_with_sets(self, sets: ExpertSets, prices: FloatArray) -> FloatArray:
+        """Return prices before, where experts are in sets: what changes are the experts' own prices."""
+        number, num_experts = np.shape(prices), self.problem.num_experts
+        if number not in {(num_experts,), (num_experts + len(sets),)}:
+            return prices
+        paid, of_sets = split_prices(self.problem, prices)
+        own = paid - sets.around(of_sets)
+        lifted = self._lift_prices(own, directions=False)
+        return np.append(np.where(lifted == own, paid, lifted + sets.around(of_sets)), of_sets)
 
     def _lift_prices(self, prices: FloatArray, directions: bool) -> FloatArray:
         """Return prices before, (…, num_experts)."""
@@ -106,6 +119,8 @@ class Rewritten:
         """Multiply the prices by the units."""
         if self.unit is None or warm.prices is None:
             return warm
+        if self.problem.sets is not None:
+            return warm  # an expert without bounds of its own may be bounded by a set: its price is kept
         return warm._replace(prices=warm.prices * self.unit)
 
 

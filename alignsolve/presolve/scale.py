@@ -55,7 +55,11 @@ class Rescaled:
         bound = answer.bound
         if self.value and math.isfinite(bound):
             bound = _times_two_to(float(bound), self.value)
-        return replace(with_prices(answer, len(self.load), self._lift_prices), bound=bound)
+        lifted = with_prices(answer, len(self.load), self._lift_prices)
+        of_sets, given = self.problem.num_sets, answer.prices
+        if of_sets and given is not None and np.shape(given) == (len(self.load) + of_sets,):
+            lifted = replace(lifted, prices=np.ldexp(given, self.value))  # with sets, loads keep their unit
+        return replace(lifted, bound=bound)
 
     def _lift_prices(self, prices: FloatArray, directions: bool) -> FloatArray:
         """Return prices in the units before; directions have no unit of fitness."""
@@ -68,7 +72,8 @@ class Rescaled:
         if warm.prices is None:
             return warm
         with np.errstate(over="ignore"):
-            prices = np.ldexp(warm.prices, self.load - self.value)
+            unit = np.append(self.load, np.zeros(len(warm.prices) - len(self.load), dtype=np.int64)) - self.value
+            prices = np.ldexp(warm.prices, unit)
         return warm._replace(prices=prices if (np.abs(prices) <= MAX_FLOAT).all() else None)
 
 
@@ -77,7 +82,8 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
     if isinstance(problem.fitness, RowBlocks):
         return None
     load = np.zeros(problem.num_experts, dtype=np.int64)
-    if problem.client_load is not None and not _none_is_extreme(problem.client_load):
+    # The load of a set is a sum over experts, which then must keep one unit.
+    if problem.client_load is not None and problem.sets is None and not _none_is_extreme(problem.client_load):
         load = _exponents(np.where(_allowed(problem), problem.client_load, 0.0), axis=0)
     value = _unit_of_values(problem, load)
     cost = None
@@ -91,6 +97,9 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
     if value or load.any():
         penalties = ("overload_penalty", "shortfall_penalty")
         fields |= {name: np.ldexp(getattr(problem, name), load - value) for name in penalties}
+        if problem.sets is not None:
+            of_sets = ("set_overload_penalty", "set_shortfall_penalty")
+            fields |= {name: np.ldexp(getattr(problem, name), -value) for name in of_sets}
     if load.any():
         fields |= {name: np.ldexp(getattr(problem, name), -load) for name in ("expert_capacity", "expert_demand")}
         fields["client_load"] = np.ldexp(problem.client_load, -load)
@@ -119,6 +128,10 @@ def _unit_of_values(problem: AlignmentProblem, load: IntArray) -> int:
     penalties = np.stack([problem.overload_penalty, problem.shortfall_penalty])
     paid = np.isfinite(penalties) & (penalties > 0)
     largest = int(np.where(paid, np.frexp(np.where(paid, penalties, 1.0))[1] + load, -MOST).max(initial=-MOST))
+    if problem.sets is not None:
+        of_sets = np.concatenate([problem.set_overload_penalty, problem.set_shortfall_penalty])
+        paid = of_sets[np.isfinite(of_sets) & (of_sets > 0)]
+        largest = max(largest, int(np.frexp(paid)[1].max(initial=-MOST)))
     return max(value, largest - MOST) if largest - value > MOST else value
 
 

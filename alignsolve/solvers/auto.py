@@ -9,6 +9,7 @@
   experts as clients or more ``sift`` takes 0.02 to 0.7 of the time of ``price`` (docs/solvers.md); with four times as
   many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
+- Nested sets of experts: ``flow``. Crossing sets, or sets in the general class: ``ilp``.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
 - General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``;
@@ -32,8 +33,8 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.runtime.interruptible import late
-from alignsolve.solution import Proof
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
+from alignsolve.solution import Proof, UnsupportedError
+from alignsolve.solver import EVERYTHING, SETS, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
 PRICE_PAIRS = 1 << 10
@@ -77,7 +78,9 @@ class Auto:
     gap: float = 0.0
     proof: Wanted = "any"
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | {Feature.SPARSE}, exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=EVERYTHING | SETS | {Feature.SPARSE}, exact=True, presolve=True
+    )
 
     def __call__(
         self,
@@ -135,11 +138,15 @@ class Auto:
 
 def flow_solver(problem: AlignmentProblem) -> Solver:
     """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
+    if problem.stored is not None and problem.sets is not None:
+        raise UnsupportedError(
+            "no solver can take stored pairs with sets of experts; make it a full problem with problem.to_dense()"
+        )
     if problem.stored is not None:
         from alignsolve.solvers.sift import Sift  # noqa: PLC0415
 
         return Sift()
-    if problem.num_clients * problem.num_experts < PRICE_PAIRS:
+    if problem.num_clients * problem.num_experts < PRICE_PAIRS or problem.sets is not None:
         from alignsolve.solvers.flow import Flow  # noqa: PLC0415
 
         return Flow()
@@ -165,7 +172,7 @@ def _price_after(first: Solver, problem: AlignmentProblem, answer: Answer, deadl
     from alignsolve.solvers.price import Price  # noqa: PLC0415
 
     small = problem.num_clients * problem.num_experts <= SECOND_LOOK_PAIRS
-    if problem.stored is not None or isinstance(first, Price) or not small:
+    if problem.stored is not None or problem.sets is not None or isinstance(first, Price) or not small:
         return []
     if deadline - time.monotonic() < SECOND_LOOK_SECONDS or is_precise(problem, answer.x, answer.prices):
         return []
@@ -200,6 +207,8 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
     from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
 
     pairs = problem.num_clients * problem.num_experts
+    if problem.sets is not None:
+        return [Ilp(gap=gap, proof=proof)]
     if pairs > GREEDY_PAIRS and problem.client_load is None and has_many_experts(problem):
         return [Budgets(gap=gap), *([Ilp(gap=gap, proof=proof)] if pairs <= ILP_PAIRS else [])]
     if assignment_like(problem):

@@ -1,8 +1,9 @@
 """``flow``: the cardinality class as a min-cost flow, solved by OR-Tools on integers and proven on the floats.
 
 The network has one more node, the *ground*. For every selected pair one unit flows ground → client → (client's group
-→) expert → ground. Demands are lower bounds on arcs; they are taken out and become supplies at the arcs' ends. The
-experts' penalties are convex: they become parallel arcs, one for each stretch of load between two breakpoints.
+→) expert → (nested sets around it →) ground. Demands are lower bounds on arcs; they are taken out and become supplies
+at the arcs' ends. The penalties of experts and sets are convex: they become parallel arcs, one for each stretch of load
+between two breakpoints.
 
 OR-Tools takes integer costs, in a range that shrinks with the square of the number of nodes. So fitness is scaled by a
 power of two and rounded. Afterwards negative cycles are cancelled on the floats, which undoes the rounding, and the
@@ -18,8 +19,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.numerics import FloatArray, IntArray, RealArray
-from alignsolve.problem import AlignmentProblem
+from alignsolve.problem import AlignmentProblem, Feature
 from alignsolve.solution import SolveError
 from alignsolve.solver import CARDINALITY, Answer, Capabilities, ProgressHook, WarmStart
 from alignsolve.solvers.common.elastic import witness_from_elastic
@@ -45,7 +47,9 @@ class Flow:
     [[True, False], [False, True]]
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=CARDINALITY | {Feature.EXPERT_SETS}, exact=True, presolve=True
+    )
 
     def __call__(
         self,
@@ -96,14 +100,15 @@ def _answers(problem: AlignmentProblem, deadline: float) -> Iterator[Answer]:
 class Network:
     """The flow network of a problem, its arcs as arrays.
 
-    Nodes: clients, then (client, group) pairs where there are groups, then experts, then the ground.
+    Nodes: clients, then (client, group) pairs where there are groups, then experts, then sets of experts, then the
+    ground.
     """
 
     def __init__(self, problem: AlignmentProblem) -> None:
         self.problem = problem
         n, e, g = problem.num_clients, problem.num_experts, problem.num_groups
         self.first_expert = n + n * g
-        self.ground = self.first_expert + e
+        self.ground = self.first_expert + e + problem.num_sets
         if self.ground + n * e > LARGEST_NODE:
             raise SolveError(f"flow: {n} x {e} pairs are more than OR-Tools' 32-bit arcs; use solver='price'")
         self.supply = np.zeros(self.ground + 1, dtype=np.int64)
@@ -153,17 +158,26 @@ class Network:
         self._add(tails, self.first_expert + self.experts, least, np.ones_like(least), gain)
 
     def _add_experts(self) -> None:
-        """Add arcs from each expert to the ground: its demand, and one arc for each straight stretch of its penalty."""
-        bounds = self.problem.experts
-        end = np.minimum(bounds.most, self.problem.num_clients)
+        """Add arcs from each expert to the smallest set around it, and from each set to the next one, or the ground."""
+        e, sets = self.problem.num_experts, self.problem.sets
+        nodes = self.first_expert + np.arange(e + self.problem.num_sets)
+        if sets is None:
+            self._add_bounds(self.problem.experts, nodes, np.full_like(nodes, self.ground))
+            return
+        around = self.first_expert + sets.parent
+        self._add_bounds(self.problem.experts, nodes[:e], around[:e])
+        self._add_bounds(sets.bounds, nodes[e:], around[e:])
+
+    def _add_bounds(self, bounds: ExpertBounds, nodes: IntArray, ground: IntArray) -> None:
+        """Add arcs that carry loads: those that are demanded, and one arc for each straight stretch of the penalty."""
+        pairs = self.problem.num_clients * (1 if bounds is self.problem.experts else self.problem.num_experts)
+        end = np.minimum(bounds.most, pairs)
         least = np.minimum(bounds.least, end)
         points = np.vstack([bounds.breakpoints, least, end])
         points = np.sort(np.clip(np.where(np.isnan(points), least, points), least, end), axis=0)
         penalties = bounds.penalty(points)
         widths = np.diff(points, axis=0)
         slopes = np.diff(penalties, axis=0) / np.maximum(widths, 1.0)
-        nodes = self.first_expert + np.arange(self.problem.num_experts)
-        ground = np.full_like(nodes, self.ground)
         nothing = np.zeros(len(nodes))
         must = bounds.least.astype(np.int64)
         self._add(nodes, ground, must, must, nothing)

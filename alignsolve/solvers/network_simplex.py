@@ -39,7 +39,7 @@ class NetworkX:
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        takes=CARDINALITY - {Feature.FRACTIONAL_VALUES}, exact=True, presolve=True
+        takes=CARDINALITY - {Feature.FRACTIONAL_VALUES} | {Feature.EXPERT_SETS}, exact=True, presolve=True
     )
 
     def __call__(

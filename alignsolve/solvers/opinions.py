@@ -58,11 +58,14 @@ def own_answers(problem: AlignmentProblem, claim: Answer, deadline: float, proof
         "any": back ends count where no tree is found. "own": they do not, so that the search goes on to its end.
     """
     yield Answer(Alignment.from_pairs([], [], problem.num_clients))
-    for answer in GREEDY.answers(problem, deadline, WarmStart()):
-        if isinstance(answer, Answer):
-            yield answer
+    if problem.features <= GREEDY.capabilities.takes:
+        for answer in GREEDY.answers(problem, deadline, WarmStart()):
+            if isinstance(answer, Answer):
+                yield answer
     from alignsolve.solvers.branch import Branch  # noqa: PLC0415  (loads numba)
 
+    if not problem.features <= Branch.capabilities.takes:
+        return
     now, known = time.monotonic(), WarmStart(claim.x, claim.prices)
     branch, end = (Branch(nodes=NODES), now + 0.5 * (deadline - now)) if proof == "any" else (Branch(), deadline)
     yield branch(problem, deadline=end, warm_start=known, seed=0, threads=1, progress=None)
@@ -82,7 +85,8 @@ def is_wild(problem: AlignmentProblem) -> bool:
 def _largest_spread(problem: AlignmentProblem) -> float:
     """The largest ratio of two numbers of one kind: of values and penalties, of loads, or of costs."""
     allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
-    penalties = np.concatenate([problem.overload_penalty, problem.shortfall_penalty])
+    sided = [problem.experts] if problem.sets is None else [problem.experts, problem.sets.bounds]
+    penalties = np.concatenate([part for bounds in sided for part in (bounds.overload, bounds.shortfall)])
     kinds = [np.concatenate([problem.values()[allowed].astype(np.float64), penalties[np.isfinite(penalties)]])]
     if problem.client_load is not None:
         kinds.append(problem.client_load[allowed])

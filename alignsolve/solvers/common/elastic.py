@@ -7,11 +7,13 @@ falls without end. A level set of these prices holds a witness.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from alignsolve.certificate.witness import Witness, from_direction
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import SolveError
 from alignsolve.solvers.common.residual import prices_of
@@ -20,6 +22,7 @@ from alignsolve.solvers.common.residual import prices_of
 def elastic(problem: AlignmentProblem) -> AlignmentProblem:
     """Build the elastic problem: fitness 0; a penalty of 1 per unit for each hard expert bound, none for soft ones."""
     bounds, stored = problem.experts, problem.stored
+    of_sets = {} if problem.sets is None else _elastic_sets(problem.sets.bounds)
     nothing = np.zeros(1, dtype=np.int8)
     return replace(
         problem,
@@ -32,7 +35,18 @@ def elastic(problem: AlignmentProblem) -> AlignmentProblem:
         expert_demand=np.where(bounds.hard_demand, bounds.least, 0.0),
         overload_penalty=1.0,
         shortfall_penalty=1.0,
+        **of_sets,
     )
+
+
+def _elastic_sets(bounds: ExpertBounds) -> dict[str, Any]:
+    """Return the fields of sets in the elastic problem: a penalty of 1 per unit for each hard bound."""
+    return {
+        "set_capacity": np.where(bounds.hard_capacity, bounds.most, np.inf),
+        "set_demand": np.where(bounds.hard_demand, bounds.least, 0.0),
+        "set_overload_penalty": 1.0,
+        "set_shortfall_penalty": 1.0,
+    }
 
 
 def witness_from_elastic(

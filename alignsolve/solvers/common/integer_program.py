@@ -2,7 +2,8 @@
 
 The columns are pairs of a client and an expert, by client, then by expert. A column is 1 where the pair is taken. The
 rows come in kinds: the experts of a client, those of a client and group, what a client spends of a resource, and the
-load of an expert. Every pair stands in exactly one row of each kind. Soft bounds are kinds of their own.
+load of an expert. Every pair stands in exactly one row of each kind. Soft bounds are kinds of their own. Sets of
+experts are kinds too, each with sets that are disjoint, and with one more row, without bounds, for all other pairs.
 
 Nothing is scaled, rounded or left out here. Each back end does that in its own way: :mod:`alignsolve.solvers.ilp.model`
 scales rows to size 1, :mod:`alignsolve.solvers.cpsat.whole` rounds them, and file formats take them as they are.
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.data.expert_sets import ExpertSets
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 
@@ -67,9 +69,10 @@ class RowKind:
     Attributes
     ----------
     name
-        What the rows bound: "client", "group", "expert", "soft_capacity", "soft_demand" or "budget_r" of resource r.
+        What the rows bound: "client", "group", "expert", "soft_capacity", "soft_demand" or "budget_r" of resource r;
+        of disjoint sets k "set_k", "setcapacity_k" or "setdemand_k", the last two soft.
     shape
-        How the rows are numbered: (num_clients,), (num_experts,) or (num_clients, num_groups).
+        How the rows are numbered: (num_clients,), (num_experts,), (num_clients, num_groups) or (num_sets + 1,).
     row
         (num_pairs,) the row that each pair stands in.
     coefficient
@@ -193,6 +196,47 @@ def _kinds(problem: AlignmentProblem, clients: IntArray, experts: IntArray) -> I
     for r in range(0 if problem.client_budget is None else problem.client_budget.shape[1]):
         cost, budget = problem.expert_cost[clients, experts, r], problem.client_budget[:, r]
         yield RowKind(f"budget_{r}", (num_clients,), clients, cost, np.full(num_clients, -np.inf), budget)
+    if problem.sets is not None:
+        for k, some in enumerate(_disjoint(problem.sets.members)):
+            yield from _set_kinds(problem.sets, k, some, experts, load)
+
+
+def _disjoint(members: BoolArray) -> list[IntArray]:
+    """Part sets into lists of disjoint ones: each goes into the first list that has none of its experts."""
+    lists: list[list[int]] = []
+    for s, inside in enumerate(members):
+        fitting = (some for some in lists if not (members[some] & inside).any())
+        some = next(fitting, None)
+        if some is None:
+            lists.append([s])
+        else:
+            some.append(s)
+    return [np.array(some, dtype=np.int64) for some in lists]
+
+
+def _set_kinds(sets: ExpertSets, k: int, some: IntArray, experts: IntArray, load: FloatArray) -> Iterator[RowKind]:
+    """Hard and soft bounds of some disjoint sets; rows of other sets, and the last row, have none."""
+    bounds, others = sets.bounds, len(sets)
+    place, listed = np.full(sets.members.shape[1], others), np.zeros(others + 1, dtype=np.bool_)
+    listed[some] = True
+    for s in some:
+        place[sets.members[s]] = s
+    row, shape, none = place[experts], (others + 1,), np.full(others + 1, np.inf)
+
+    def own(values: FloatArray, missing: float) -> FloatArray:
+        return np.where(listed, np.append(values, missing), missing)
+
+    yield RowKind(f"set_{k}", shape, row, load, own(bounds.least, -np.inf), own(bounds.most, np.inf))
+    over = np.append(np.isfinite(bounds.overload) & np.isfinite(bounds.capacity), False) & listed
+    if over.any():
+        most, penalty = own(bounds.capacity, np.inf), own(bounds.overload, np.inf)
+        most, penalty = np.where(over, most, np.inf), np.where(over, penalty, np.inf)
+        yield RowKind(f"setcapacity_{k}", shape, row, load, -none, most, penalty)
+    short = np.append(np.isfinite(bounds.shortfall) & (bounds.demand > 0), False) & listed
+    if short.any():
+        least, penalty = own(bounds.demand, -np.inf), own(bounds.shortfall, np.inf)
+        least, penalty = np.where(short, least, -np.inf), np.where(short, penalty, np.inf)
+        yield RowKind(f"setdemand_{k}", shape, row, load, least, none, penalty)
 
 
 def _soft_kinds(problem: AlignmentProblem, experts: IntArray, load: FloatArray) -> Iterator[RowKind]:

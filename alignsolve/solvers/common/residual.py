@@ -1,11 +1,12 @@
-"""The residual graph of an alignment on num_experts + 1 nodes: negative cycles improve it, distances are prices.
+"""The residual graph of an alignment on the experts and the ground: negative cycles improve it, distances are prices.
 
 Every change of a feasible alignment consists of moves of single clients. The nodes are the experts and the *ground*,
-which stands for "no expert".
+which stands for "no expert". Where experts are in nested sets, each set is a node as well.
 
 - A client that gives up expert j for expert k is an arc j → k. Its length is the fitness lost, v_ij − v_ik.
 - A client that takes up or gives up an expert is an arc from or to the ground.
 - An expert whose load may grow or shrink is an arc to or from the ground as well; its length is the marginal penalty.
+  An expert in a set has this arc to the smallest set around it, and a set to the next one, or to the ground.
 
 Of all parallel arcs only the shortest matters, so that the graph has E + 1 nodes however many clients there are. A
 cycle of negative length is an improvement. If there is none, the distances from the ground are prices under which
@@ -21,6 +22,8 @@ import numpy as np
 from alignsolve.certificate.worth import selected
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import ClientBlock
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.interruptible import late
@@ -31,12 +34,12 @@ EXPERT = -1
 
 @dataclass(frozen=True)
 class Residual:
-    """Shortest arcs between experts; node num_experts is the ground.
+    """Shortest arcs between nodes: the experts, the sets of experts, and the ground.
 
     Attributes
     ----------
     lengths
-        (num_experts + 1, num_experts + 1): fitness lost by moving one unit from row to column; inf where no client
+        (num_nodes, num_nodes): fitness lost by moving one unit from row to column; inf where no client
         can.
     movers
         Same shape: the client that can, or ``EXPERT``.
@@ -73,14 +76,15 @@ def cancel_negative_cycles(
     Returns
     -------
     alignment, prices, cycles
-        The best alignment reached; prices that prove it, or None if the deadline came first; cycles cancelled.
+        The best alignment reached; prices of experts, and of sets after them, that prove it, or None if the deadline
+        came first; cycles cancelled.
     """
     cycles = 0
     while True:
         residual = residual_graph(problem, alignment)
         distances, cycle = shortest_paths(residual)
         if not cycle:
-            return alignment, _prices(distances), cycles
+            return alignment, _prices(problem, distances), cycles
         if late(deadline):
             return alignment, None, cycles
         alignment = apply_cycle(problem, alignment, cycle)
@@ -88,37 +92,57 @@ def cancel_negative_cycles(
 
 
 def prices_of(problem: AlignmentProblem, alignment: Alignment) -> FloatArray | None:
-    """Prices that prove a feasible alignment optimal, (num_experts,); None if it is not."""
+    """Prices of experts, and of sets after them, that prove a feasible alignment optimal; None if it is not."""
     distances, cycle = shortest_paths(residual_graph(problem, alignment))
-    return None if cycle else _prices(distances)
+    return None if cycle else _prices(problem, distances)
 
 
-def _prices(distances: FloatArray) -> FloatArray:
-    """Turn distances d into prices p = d_ground − d: d_k ≤ d_j + length_jk means v_ij − p_j ≥ v_ik − p_k."""
-    return distances[-1] - distances[:-1]
+def _prices(problem: AlignmentProblem, distances: FloatArray) -> FloatArray:
+    """Turn distances d into prices p = d_ground − d: d_k ≤ d_j + length_jk means v_ij − p_j ≥ v_ik − p_k.
+
+    The price of a set is the difference to the next set around it, or to the ground.
+    """
+    prices: FloatArray = distances[-1] - distances[:-1]
+    if problem.sets is not None:
+        e = problem.num_experts
+        prices[e:] = distances[problem.sets.parent[e:]] - distances[e:-1]
+    return prices
 
 
 def residual_graph(problem: AlignmentProblem, alignment: Alignment) -> Residual:
     """Find the shortest arc between every two nodes, in one pass over the clients."""
-    num_experts = problem.num_experts
-    lengths = np.full((num_experts + 1, num_experts + 1), np.inf)
+    num_experts, nodes = problem.num_experts, problem.num_experts + problem.num_sets + 1
+    lengths = np.full((nodes, nodes), np.inf)
     movers = np.full(lengths.shape, EXPERT, dtype=np.int64)
     loads = np.bincount(alignment.experts, minlength=num_experts).astype(np.float64)
-    lengths[:-1, -1], lengths[-1, :-1] = load_changes(problem, loads)
+    if problem.sets is None:
+        lengths[:-1, -1], lengths[-1, :-1] = load_changes(problem.experts, loads)
+    else:
+        _add_tree(problem, problem.sets, loads, lengths)
+    # A client's moves are between experts and the ground.
+    ends = np.append(np.arange(num_experts), nodes - 1)
     for block, rows, experts in selected(problem, alignment):
         moves = _ClientMoves(block, rows, experts)
         for tail, candidates, clients in moves.by_tail():
             best = candidates.argmin(axis=0)
             found = candidates[best, np.arange(num_experts + 1)]
-            better = found < lengths[tail]
-            lengths[tail, better] = found[better]
-            movers[tail, better] = clients[best[better]]
+            row = ends[tail]
+            better = found < lengths[row, ends]
+            lengths[row, ends[better]] = found[better]
+            movers[row, ends[better]] = clients[best[better]]
     return Residual(lengths, movers)
 
 
-def load_changes(problem: AlignmentProblem, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Penalty added when each expert's load grows by 1, and when it shrinks by 1; inf where a hard bound forbids it."""
-    bounds = problem.experts
+def _add_tree(problem: AlignmentProblem, sets: ExpertSets, loads: FloatArray, lengths: FloatArray) -> None:
+    """Add the arcs between each expert and the smallest set around it, and between each set and the next one."""
+    nodes = np.arange(problem.num_experts + len(sets))
+    of_experts, of_sets = load_changes(problem.experts, loads), load_changes(sets.bounds, sets.loads(loads))
+    lengths[nodes, sets.parent] = np.append(of_experts[0], of_sets[0])
+    lengths[sets.parent, nodes] = np.append(of_experts[1], of_sets[1])
+
+
+def load_changes(bounds: ExpertBounds, loads: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Penalty added when each load grows by 1, and when it shrinks by 1; inf where a hard bound forbids it."""
     grow = np.where(loads + 1 <= bounds.most, bounds.marginal(loads), np.inf)
     shrink = np.where((loads >= 1) & (loads - 1 >= bounds.least), -bounds.marginal(loads - 1), np.inf)
     return grow, shrink
@@ -285,7 +309,7 @@ def apply_cycle(problem: AlignmentProblem, alignment: Alignment, cycle: list[Ste
 
 def _moved_rows(problem: AlignmentProblem, alignment: Alignment, cycle: list[Step]) -> dict[int, BoolArray]:
     """Rows of the clients in a cycle after their moves."""
-    ground = problem.num_experts
+    ground, last = problem.num_experts, problem.num_experts + problem.num_sets
     rows: dict[int, BoolArray] = {}
     for step in cycle:
         if step.client == EXPERT:
@@ -294,8 +318,8 @@ def _moved_rows(problem: AlignmentProblem, alignment: Alignment, cycle: list[Ste
             x = np.zeros(ground + 1, dtype=np.bool_)
             x[alignment.experts[alignment.indptr[step.client] : alignment.indptr[step.client + 1]]] = True
             rows[step.client] = x
-        rows[step.client][step.tail] = False
-        rows[step.client][step.head] = True
+        rows[step.client][ground if step.tail == last else step.tail] = False
+        rows[step.client][ground if step.head == last else step.head] = True
     return {i: x[:-1] for i, x in rows.items()}
 
 
@@ -314,7 +338,8 @@ def _uncross(problem: AlignmentProblem, cycle: list[Step], first: int, second: i
     one, two = cycle[first], cycle[second]
     between = cycle[first + 1 : second]
     outside = cycle[second + 1 :] + cycle[:first]
-    value = np.append(problem.block(one.client, one.client + 1).value[0].astype(np.float64), 0.0)
+    own = problem.block(one.client, one.client + 1).value[0].astype(np.float64)
+    value = np.concatenate([own, np.zeros(problem.num_sets + 1)])
     inner = Step(one.client, two.tail, one.head, float(value[two.tail] - value[one.head]))
     outer = Step(one.client, one.tail, two.head, float(value[one.tail] - value[two.head]))
     return min([*between, inner], [*outside, outer], key=lambda steps: math.fsum(step.length for step in steps))

@@ -143,7 +143,7 @@ class _Inquiry:
     def _is_proof(self, answer: Answer) -> bool:
         """Whether an answer has a witness that adds up, or a tree that closes."""
         witness = answer.witness
-        if witness is not None and confirm(self.problem, witness.experts, witness.side) is not None:
+        if witness is not None and confirm(self.problem, witness.experts, witness.side, witness.sets) is not None:
             return True
         if answer.tree is None:
             return False

@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alignsolve.certificate.violations import violations
+from alignsolve.certificate.witness import Witness
 from alignsolve.certificate.worth import worth
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import BoolArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import SolveError
 from alignsolve.solver import Answer, Progress, WarmStart
+from alignsolve.solvers.common.elastic import witness_from_elastic
 from alignsolve.solvers.common.integer_program import Verdict
 from alignsolve.solvers.common.model_size import model_fits
 from alignsolve.solvers.common.residual import cancel_negative_cycles
@@ -144,10 +146,21 @@ class Search:
         """Return a witness, found by greedy repair, in the cardinality class; in the general class, CP-SAT's result."""
         if not self.flow:
             return Answer(infeasible=True, stats=self._told())
+        if not self.problem.features <= GREEDY.capabilities.takes:
+            return Answer(witness=self._witness_from_flow(), stats=self._told())
         *_, found = (one for one in GREEDY.answers(self.problem, math.inf, WarmStart()) if isinstance(one, Answer))
         if found.witness is None:
             raise SolveError("cpsat: CP-SAT calls the problem infeasible, but no witness says so")
         return Answer(witness=found.witness, stats=self._told())
+
+    def _witness_from_flow(self) -> Witness:
+        """Return a witness that the min-cost flow of the elastic problem shows, where greedy repair is no way."""
+        from alignsolve.solvers.flow import Network  # noqa: PLC0415
+
+        witness = witness_from_elastic(self.problem, lambda relaxed: Network(relaxed).solve())
+        if witness is None:
+            raise SolveError("cpsat: CP-SAT calls the problem infeasible, but no witness says so")
+        return witness
 
     def _told(self, stopped: str = "") -> dict[str, Any]:
         told = {**self.stats, "seconds": time.monotonic() - self.started}

@@ -24,7 +24,7 @@ def incumbents(problem: AlignmentProblem, warm_start: WarmStart, deadline: float
     """
     if warm_start.alignment is not None and not violations(problem, warm_start.alignment):
         yield Answer(warm_start.alignment, warm_start.prices, stats={"standing": "warm start"})
-    elif deadline < math.inf:
+    elif deadline < math.inf and problem.features <= GREEDY.capabilities.takes:
         greedy = FEW_PASSES if problem.class_ is ProblemClass.CARDINALITY else GREEDY
         for answer in greedy.answers(problem, deadline, warm_start):
             if isinstance(answer, Answer):

@@ -73,7 +73,8 @@ class Outcome:
     bound
         Upper bound on the objective, in the problem's units; inf if the back end returned none.
     prices
-        (num_experts,) prices from the duals of the experts' rows; meaningless for integer programs.
+        (num_experts + num_sets,) prices from the duals of the rows of experts and of sets; meaningless for integer
+        programs.
     backend
         The back end that answered.
     """
@@ -110,12 +111,12 @@ class Program:
             If the back end ends early without an answer, or with a status that is not in the table.
         """
         # Programs that no back end needs to see: a row that cannot hold, or no columns.
-        num_pairs, num_experts = self.model.num_pairs, len(self.model.load_unit)
+        num_pairs, num_prices = self.model.num_pairs, len(self.model.load_unit)
         backend = self.settings.backend
         if self.rows.contradictory.any():
-            return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_experts), backend)
+            return Outcome(Verdict.INFEASIBLE, np.zeros(num_pairs), math.inf, np.zeros(num_prices), backend)
         if not len(self.model.cost):
-            return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_experts), backend)
+            return Outcome(Verdict.OPTIMAL, np.zeros(0), 0.0, np.zeros(num_prices), backend)
         # Run the back end, and CBC instead if HiGHS gives up.
         started = time.monotonic()
         reply = self._run(backend, relaxed, seconds)
@@ -174,7 +175,7 @@ class Program:
         return self.cbc.solve(relaxed=relaxed, seconds=seconds, gap=told.gap, seed=told.seed, show=told.msg)
 
     def _prices(self, reply: Reply) -> FloatArray:
-        """Return prices from the duals of the experts' rows: unscaled, and with the opposite sign.
+        """Return prices from the duals of the rows of experts and sets: unscaled, and with the opposite sign.
 
         The program minimises, so a binding capacity has a dual ≤ 0. Its price is ≥ 0.
         """
@@ -185,6 +186,9 @@ class Program:
             duals[~self.rows.empty] = reply.duals
             units = model.cost_unit / model.load_unit[model.row_experts]
             np.subtract.at(prices, model.row_experts, duals[model.expert_rows] * units)
+        if model.sets is not None:  # clients pay for the sets around an expert too
+            num_experts = model.sets.members.shape[1]
+            prices[:num_experts] += model.sets.around(prices[num_experts:])
         return prices
 
 

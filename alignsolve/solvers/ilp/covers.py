@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray, RealArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.common.sparse_rows import Row, Sense
@@ -25,15 +27,26 @@ def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]
     taken
         (num_pairs,) True for the chosen pairs.
     """
-    return [*_expert_cuts(problem, model, taken), *_budget_cuts(problem, model, taken)]
+    sets = [] if problem.sets is None else _set_cuts(problem.sets, model, taken)
+    return [*_expert_cuts(problem, model, taken), *sets, *_budget_cuts(problem, model, taken)]
 
 
 def _expert_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> Iterator[Row]:
-    bounds = problem.experts
     order = np.argsort(model.experts, kind="stable")
     ends = np.searchsorted(model.experts[order], np.arange(problem.num_experts + 1))
+    yield from _load_cuts(
+        problem.experts, [order[ends[j] : ends[j + 1]] for j in range(problem.num_experts)], model, taken
+    )
+
+
+def _set_cuts(sets: ExpertSets, model: Model, taken: BoolArray) -> Iterator[Row]:
+    yield from _load_cuts(sets.bounds, [np.flatnonzero(inside[model.experts]) for inside in sets.members], model, taken)
+
+
+def _load_cuts(bounds: ExpertBounds, pairs: list[IntArray], model: Model, taken: BoolArray) -> Iterator[Row]:
+    """Yield the cuts of experts, or of sets, given the pairs that load each."""
     for j in np.flatnonzero(bounds.hard_capacity | bounds.hard_demand):
-        columns = order[ends[j] : ends[j + 1]]
+        columns = pairs[j]
         weight, mine = model.load[columns], taken[columns]
         if bounds.hard_capacity[j] and _exceeds(weight[mine].sum(), bounds.most[j]):
             yield _cover(columns, weight, mine, float(bounds.most[j]))

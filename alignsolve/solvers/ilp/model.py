@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignsolve.data.expert_sets import ExpertSets
 from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.common.integer_program import IntegerProgram, RowKind, describe, power_of_two_below
@@ -40,11 +41,13 @@ class Model:
     cost
         (num_columns,) scaled costs.
     cost_unit, load_unit
-        The divisors: of the costs, and (num_experts,) of the experts' rows.
+        The divisors: of the costs, and (num_experts + num_sets,) of the rows of experts and of sets.
     rows
         All rows.
     expert_rows, row_experts
-        Indices of the rows that bound an expert's load, and the expert of each.
+        Indices of the rows that bound the load of an expert or a set, and the expert of each, or num_experts + the set.
+    sets
+        The sets of experts; None where there are none.
     """
 
     clients: IntArray
@@ -57,6 +60,7 @@ class Model:
     rows: SparseRows
     expert_rows: IntArray
     row_experts: IntArray
+    sets: ExpertSets | None = None
 
     @property
     def num_pairs(self) -> int:
@@ -93,15 +97,31 @@ def build(problem: AlignmentProblem) -> Model:
     required = np.zeros(problem.shape, dtype=np.bool_) if problem.required is None else problem.required
     program = describe(problem, _open(problem) | required)
     (expert,) = _named(program, "expert")
-    expert_unit, bounds = expert.units(), _expert_bounds(program, room=0.0 if problem.client_load is None else ROOM)
+    room = 0.0 if problem.client_load is None else ROOM
+    loads = [(expert, 0, _load_bounds(program, expert, ("soft_capacity", "soft_demand"), room=room))]
+    units = [expert.units()]
+    load_unit = np.append(units[0], np.ones(problem.num_sets))
+    for kind in _named(program, "set"):
+        k = kind.name.split("_")[1]
+        bounds = _load_bounds(program, kind, (f"setcapacity_{k}", f"setdemand_{k}"), room=room)
+        loads.append((kind, problem.num_experts, bounds))
+        units.append(kind.units())
+        load_unit[problem.num_experts + bounds.row] = units[-1][bounds.row]
     # Scale the costs of pairs and of soft bounds together.
-    penalties = bounds.penalty[bounds.soft] * expert_unit[bounds.row[bounds.soft]]
-    cost = np.concatenate([-program.value, penalties])
+    penalties = [
+        bounds.penalty[bounds.soft] * unit[bounds.row[bounds.soft]]
+        for unit, (_, _, bounds) in zip(units, loads, strict=True)
+    ]
+    cost = np.concatenate([-program.value, *penalties])
     cost_unit = _cost_unit(cost)
-    # The rows: counts of experts, budgets, then the experts' loads.
+    # The rows: counts of experts, budgets, then the loads of experts and sets.
     parts = [_written(kind, np.ones(len(kind)), _count_bounds(kind)) for kind in _named(program, "client", "group")]
     parts += [_written(kind, kind.units(), _budget_bounds(kind)) for kind in _named(program, "budget")]
-    first = sum(len(part) for part in parts)
+    first, missed = sum(len(part) for part in parts), 0
+    for unit, (kind, _, bounds) in zip(units, loads, strict=True):
+        parts.append(_written(kind, unit, bounds, missed))
+        missed += int(bounds.soft.sum())
+    row_experts = np.concatenate([start + bounds.row for _, start, bounds in loads])
     return Model(
         clients=program.clients,
         experts=program.experts,
@@ -109,10 +129,11 @@ def build(problem: AlignmentProblem) -> Model:
         forced=program.required,
         cost=cost / cost_unit,
         cost_unit=cost_unit,
-        load_unit=expert_unit,
-        rows=SparseRows.joined([*parts, _written(expert, expert_unit, bounds)]),
-        expert_rows=first + np.arange(len(bounds.row)),
-        row_experts=bounds.row,
+        load_unit=load_unit,
+        rows=SparseRows.joined(parts),
+        expert_rows=first + np.arange(len(row_experts)),
+        row_experts=row_experts,
+        sets=problem.sets,
     )
 
 
@@ -165,17 +186,16 @@ def _budget_bounds(kind: RowKind) -> _Bounds:
     return _hard(row, Sense.AT_MOST, kind.most[row] * (1.0 + ROOM))
 
 
-def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
-    """Return the bounds on experts' loads, expert by expert: capacity, demand, soft capacity, soft demand."""
-    (hard,) = _named(program, "expert")
+def _load_bounds(program: IntegerProgram, hard: RowKind, soft: tuple[str, str], *, room: float) -> _Bounds:
+    """Return the bounds on loads, of experts or of sets one by one: capacity, demand, soft capacity, soft demand."""
     # Only bounds that can be broken; a hard bound gets the room of the tolerance.
     over, short = np.flatnonzero(hard.totals() > hard.most), np.flatnonzero(hard.least > 0)
     parts = [
         _hard(over, Sense.AT_MOST, hard.most[over] * (1.0 + room)),
         _hard(short, Sense.AT_LEAST, hard.least[short] * (1.0 - FEASIBILITY)),
-        *_soft_bounds(program),
+        *_soft_bounds(program, soft),
     ]
-    # Sort them by expert.
+    # Sort them by expert, or by set.
     row = np.concatenate([part.row for part in parts])
     order = np.argsort(row, kind="stable")
     return _Bounds(
@@ -186,10 +206,10 @@ def _expert_bounds(program: IntegerProgram, *, room: float) -> _Bounds:
     )
 
 
-def _soft_bounds(program: IntegerProgram) -> list[_Bounds]:
+def _soft_bounds(program: IntegerProgram, soft: tuple[str, str]) -> list[_Bounds]:
     """Return the soft bounds with a penalty above 0."""
     parts = []
-    for name, sense in (("soft_capacity", Sense.AT_MOST), ("soft_demand", Sense.AT_LEAST)):
+    for name, sense in zip(soft, (Sense.AT_MOST, Sense.AT_LEAST), strict=True):
         kind = program.kind(name)
         if kind is not None and kind.penalty is not None:
             row = np.flatnonzero((kind.penalty > 0) & np.isfinite(kind.penalty))
@@ -202,8 +222,11 @@ def _hard(row: IntArray, sense: Sense, bound: FloatArray) -> _Bounds:
     return _Bounds(row, np.full(len(row), int(sense)), bound, np.full(len(row), np.inf))
 
 
-def _written(kind: RowKind, units: FloatArray, bounds: _Bounds) -> SparseRows:
-    """Return rows in arrays, each divided by its unit; a soft row ends with its own column, which follows the pairs."""
+def _written(kind: RowKind, units: FloatArray, bounds: _Bounds, missed: int = 0) -> SparseRows:
+    """Return rows in arrays, each divided by its unit; a soft row ends with its own column.
+
+    These columns follow the pairs, and those of as many soft rows as were written before.
+    """
     # The pairs of each row.
     order = np.argsort(kind.row, kind="stable")
     ends = np.searchsorted(kind.row[order], np.arange(len(kind) + 1))
@@ -218,7 +241,7 @@ def _written(kind: RowKind, units: FloatArray, bounds: _Bounds) -> SparseRows:
     by_line = np.argsort(lines, kind="stable")
     return SparseRows(
         start=np.concatenate([[0], np.cumsum(size + bounds.soft)]),
-        columns=np.concatenate([pair, len(kind.row) + np.arange(len(soft))])[by_line],
+        columns=np.concatenate([pair, len(kind.row) + missed + np.arange(len(soft))])[by_line],
         coefficients=np.concatenate([coefficient, bounds.sense[soft].astype(np.float64)])[by_line],
         senses=bounds.sense,
         bounds=bounds.bound / units[bounds.row],
