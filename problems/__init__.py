@@ -13,7 +13,8 @@ from problems.constant import constant, zeros
 from problems.courses import courses
 from problems.duplicated import duplicated
 from problems.exact_fit import exact_bytes, exact_decimals
-from problems.family import Family, Reason, every_expert, no_expert
+from problems.expert_sets import crossing, full_servers, greedy_servers, nested, projects, servers
+from problems.family import Family, Reason, every_expert, every_set, first_set, no_expert
 from problems.gap import gap_a, gap_b, gap_c, gap_d, gap_e
 from problems.infeasible import (
     contradictory_row,
@@ -79,6 +80,10 @@ FAMILIES = {
     "gap-e": Family(gap_e),
     "budget": Family(memory_budget),
     "budgets": Family(memory_and_time_budgets),
+    "sets": Family(servers),
+    "projects": Family(projects),
+    "nested": Family(nested),
+    "crossing": Family(crossing),
     "infeasible-row": Family(contradictory_row, Reason("row", no_expert)),
     "infeasible-budget": Family(unaffordable_row, Reason("row", no_expert)),
     "infeasible-demand": Family(scarce_clients, Reason("demand", lambda p: p.expert_demand > 0)),
@@ -86,6 +91,8 @@ FAMILIES = {
     "infeasible-bytes": Family(scarce_bytes, Reason("capacity", every_expert)),
     "infeasible-crossed": Family(crossed_bounds, Reason("demand", lambda p: p.expert_demand > p.expert_capacity)),
     "infeasible-eligibility": Family(few_eligible, Reason("demand", lambda p: p.expert_demand > 0)),
+    "infeasible-sets": Family(full_servers, Reason("capacity", every_expert, every_set)),
+    "infeasible-set": Family(greedy_servers, Reason("demand", lambda p: p.expert_sets[0], first_set)),
     "infeasible-layer": Family(narrow_layer, Reason("capacity", lambda p: p.expert_group == 0)),
 }
 """Every family by name."""

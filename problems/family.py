@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from alignsolve import AlignmentProblem
-from alignsolve.numerics import BoolArray
+from alignsolve.numerics import BoolArray, IntArray
 
 
 class Make(Protocol):
@@ -28,6 +28,16 @@ def every_expert(problem: AlignmentProblem) -> BoolArray:
     return np.ones(problem.num_experts, dtype=np.bool_)
 
 
+def every_set(problem: AlignmentProblem) -> IntArray:
+    """Count the bounds of all sets of experts."""
+    return np.ones(problem.num_sets, dtype=np.int64)
+
+
+def first_set(problem: AlignmentProblem) -> IntArray:
+    """Count the bound of the first set of experts."""
+    return (np.arange(problem.num_sets) == 0).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Reason:
     """The reason why no instance of a family can be solved.
@@ -39,10 +49,13 @@ class Reason:
     experts
         Function of an instance that returns the experts of one witness as (num_experts,) bools. Other witnesses may
         exist. For "row" all are False.
+    sets
+        Function of an instance that returns how its sets of experts count, (num_sets,) as in a witness; None: not.
     """
 
     side: Literal["demand", "capacity", "row"]
     experts: Callable[[AlignmentProblem], BoolArray]
+    sets: Callable[[AlignmentProblem], IntArray] | None = None
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,38 @@ def chosen(x: Any) -> tuple[Choice, ...]:
     return tuple(tuple(int(j) for j in np.flatnonzero(row)) for row in np.asarray(x))
 
 
+class Limits(NamedTuple):
+    """The bounds of one expert's load, or of one set's."""
+
+    capacity: float
+    demand: float
+    overload: float
+    shortfall: float
+
+
+def limits(problem: AlignmentProblem, j: int) -> Limits:
+    """Return the bounds of expert j; from num_experts on those of the sets of experts."""
+    if j < problem.num_experts:
+        fields = (problem.expert_capacity, problem.expert_demand, problem.overload_penalty, problem.shortfall_penalty)
+        return Limits(*(float(field[j]) for field in fields))
+    fields = (
+        problem.set_capacity, problem.set_demand, problem.set_overload_penalty, problem.set_shortfall_penalty,
+    )  # fmt: skip
+    return Limits(*(float(field[j - problem.num_experts]) for field in fields))
+
+
+def bounded(problem: AlignmentProblem) -> int:
+    """Return the number of experts and sets."""
+    return problem.num_experts + (0 if problem.expert_sets is None else len(problem.expert_sets))
+
+
+def set_loads(problem: AlignmentProblem, load: list[Fraction]) -> list[Fraction]:
+    """Return the load of every set, from those of the experts."""
+    if problem.expert_sets is None:
+        return []
+    return [sum((load[int(j)] for j in np.flatnonzero(inside)), Fraction(0)) for inside in problem.expert_sets]
+
+
 def loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fraction]:
     """Return the load of every expert."""
     load = [Fraction(0)] * problem.num_experts
@@ -115,39 +147,47 @@ def loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fracti
 
 
 def penalty(problem: AlignmentProblem, j: int, load: Fraction) -> Fraction:
-    """Return the cost of expert j's soft bounds at a load."""
-    cost = Fraction(0)
-    if math.isfinite(problem.overload_penalty[j]) and math.isfinite(problem.expert_capacity[j]):
-        cost += exact(problem.overload_penalty[j]) * max(load - exact(problem.expert_capacity[j]), Fraction(0))
-    if math.isfinite(problem.shortfall_penalty[j]):
-        cost += exact(problem.shortfall_penalty[j]) * max(exact(problem.expert_demand[j]) - load, Fraction(0))
+    """Return the cost of expert j's soft bounds at a load; from num_experts on of a set's."""
+    limit, cost = limits(problem, j), Fraction(0)
+    if math.isfinite(limit.overload) and math.isfinite(limit.capacity):
+        cost += exact(limit.overload) * max(load - exact(limit.capacity), Fraction(0))
+    if math.isfinite(limit.shortfall):
+        cost += exact(limit.shortfall) * max(exact(limit.demand) - load, Fraction(0))
     return cost
 
 
 def expert_allows(problem: AlignmentProblem, j: int, load: Fraction) -> bool:
-    """Return whether expert j's hard bounds allow a load."""
-    if math.isinf(problem.overload_penalty[j]) and not holds(load, problem.expert_capacity[j]):
+    """Return whether expert j's hard bounds allow a load; from num_experts on a set's."""
+    limit = limits(problem, j)
+    if math.isinf(limit.overload) and not holds(load, limit.capacity):
         return False
-    return math.isfinite(problem.shortfall_penalty[j]) or reached(load, problem.expert_demand[j])
+    return math.isfinite(limit.shortfall) or reached(load, limit.demand)
+
+
+def all_loads(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> list[Fraction]:
+    """Return the load of every expert, and then of every set."""
+    load = loads(problem, choices)
+    return load + set_loads(problem, load)
 
 
 def objective(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> Fraction:
     """Return fitness − switching costs − penalties, exactly."""
     value = sum((pair_value(problem, i, j) for i, choice in enumerate(choices) for j in choice), Fraction(0))
-    return value - sum((penalty(problem, j, load) for j, load in enumerate(loads(problem, choices))), start=Fraction(0))
+    lost = (penalty(problem, j, load) for j, load in enumerate(all_loads(problem, choices)))
+    return value - sum(lost, start=Fraction(0))
 
 
 def magnitude(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> float:
     """Return the sum of the sizes of an objective's terms, the scale of its rounding."""
     pairs = sum(abs(pair_value(problem, i, j)) for i, choice in enumerate(choices) for j in choice)
-    soft = sum(penalty(problem, j, load) for j, load in enumerate(loads(problem, choices)))
+    soft = sum(penalty(problem, j, load) for j, load in enumerate(all_loads(problem, choices)))
     return float(pairs + soft)
 
 
 def feasible(problem: AlignmentProblem, choices: tuple[Choice, ...]) -> bool:
     """Return whether every bound holds."""
     rows = all(row_allows(problem, i, choice) for i, choice in enumerate(choices))
-    return rows and all(expert_allows(problem, j, load) for j, load in enumerate(loads(problem, choices)))
+    return rows and all(expert_allows(problem, j, load) for j, load in enumerate(all_loads(problem, choices)))
 
 
 def best(problem: AlignmentProblem) -> Optimum | None:
@@ -167,8 +207,9 @@ def best_by_enumeration(problem: AlignmentProblem, choices: list[list[Choice]]) 
         worth, weight = _table(problem, i, rows)
         value = (value[:, None] + worth).ravel()
         load = (load[:, None, :] + weight).reshape(len(value), problem.num_experts)
+    load = _with_sets(problem, load)
     allowed, cost = np.ones(len(value), dtype=bool), np.zeros(len(value))
-    for j in range(problem.num_experts):
+    for j in range(bounded(problem)):
         levels, where = np.unique(load[:, j], return_inverse=True)
         at = [Fraction(level) for level in levels.tolist()]
         allowed &= np.array([expert_allows(problem, j, level) for level in at])[where]
@@ -188,21 +229,26 @@ def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Opti
     """Use one binary per choice of each client: clients' bounds hold by construction, HiGHS handles the experts'."""
     if not all(choices):
         return None
-    n, e = problem.shape
+    n, e = problem.num_clients, bounded(problem)
     tables = [_table(problem, i, rows) for i, rows in enumerate(choices)]
     value = np.concatenate([worth for worth, _ in tables])
-    load = np.concatenate([weight for _, weight in tables])
+    load = _with_sets(problem, np.concatenate([weight for _, weight in tables]))
+    limit = [limits(problem, j) for j in range(e)]
+    overload, shortfall = np.array([each.overload for each in limit]), np.array([each.shortfall for each in limit])
     owner = np.repeat(np.arange(n), [len(rows) for rows in choices])
     one_each = (owner == np.arange(n)[:, None]).astype(float)
     unit = np.maximum(load.max(axis=0), 1e-300)  # rows of the size of 1
     over, short = np.eye(e), np.eye(e)
-    hard_capacity, hard_demand = np.isinf(problem.overload_penalty), np.isinf(problem.shortfall_penalty)
+    hard_capacity, hard_demand = np.isinf(overload), np.isinf(shortfall)
     slack_limit = np.concatenate([np.where(hard_capacity, 0.0, np.inf), np.where(hard_demand, 0.0, np.inf)])
     slack_cost = np.concatenate([
-        np.where(hard_capacity, 0.0, problem.overload_penalty) * unit,
-        np.where(hard_demand, 0.0, problem.shortfall_penalty) * unit,
+        np.where(hard_capacity, 0.0, overload) * unit,
+        np.where(hard_demand, 0.0, shortfall) * unit,
     ])  # fmt: skip
-    capacity, demand = problem.expert_capacity / unit, problem.expert_demand / unit
+    capacity, demand = (
+        np.array([each.capacity for each in limit]) / unit,
+        np.array([each.demand for each in limit]) / unit,
+    )
     scale = 1e3 / max(1e-300, np.abs(value).max(initial=0.0), np.abs(slack_cost).max(initial=0.0))
     result = milp(
         np.concatenate([-value, slack_cost]) * scale,
@@ -224,6 +270,13 @@ def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Opti
     return Optimum(objective(problem, picked), picked)
 
 
+def _with_sets(problem: AlignmentProblem, load: Any) -> Any:
+    """Return loads of experts, (…, num_experts), with those of the sets behind them."""
+    if problem.expert_sets is None:
+        return load
+    return np.concatenate([load, load @ problem.expert_sets.T.astype(np.float64)], axis=-1)
+
+
 def _table(problem: AlignmentProblem, i: int, rows: list[Choice]) -> tuple[Any, Any]:
     """Return value and loads of every choice of client i, in floats rounded once."""
     worth = [float(sum((pair_value(problem, i, j) for j in choice), Fraction(0))) for choice in rows]
@@ -237,29 +290,38 @@ def _table(problem: AlignmentProblem, i: int, rows: list[Choice]) -> tuple[Any, 
 # Bounds and witnesses ------------------------------------------------------------------------------------------------
 
 
-def lagrangian(problem: AlignmentProblem, prices: Any) -> Fraction | None:
-    """Return DESIGN.md's bound for these prices, with each expert's term at its bends; None if a row has no choice."""
-    price = [_in_box(problem, j, exact(p)) for j, p in enumerate(np.asarray(prices))]
+def lagrangian(problem: AlignmentProblem, prices: Any, set_prices: Any = ()) -> Fraction | None:
+    """Return DESIGN.md's bound for these prices, with each expert's term at its bends; None if a row has no choice.
+
+    Where experts are in sets, prices are what clients pay: the experts' own, and those of the sets around them.
+    """
+    e = problem.num_experts
+    of_sets = [_in_box(problem, e + s, exact(p)) for s, p in enumerate(np.asarray(set_prices))]
+    around = [sum((p for s, p in enumerate(of_sets) if problem.expert_sets[s, j]), Fraction(0)) for j in range(e)]
+    own = [_in_box(problem, j, exact(p) - around[j]) for j, p in enumerate(np.asarray(prices))]
+    price = [p + more for p, more in zip(own, around, strict=True)]
     rows = [best_row(problem, i, price) for i in range(problem.num_clients)]
-    terms = [_expert_term(problem, j, p) for j, p in enumerate(price)]
+    terms = [_expert_term(problem, j, p) for j, p in enumerate([*own, *of_sets])]
     if any(part is None for part in (*rows, *terms)):
         return None
     return sum((part for part in (*rows, *terms) if part is not None), Fraction(0))
 
 
 def _in_box(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction:
-    if math.isinf(problem.expert_capacity[j]):
+    limit = limits(problem, j)
+    if math.isinf(limit.capacity):
         price = min(price, Fraction(0))
-    elif math.isfinite(problem.overload_penalty[j]):
-        price = min(price, exact(problem.overload_penalty[j]))
-    if math.isfinite(problem.shortfall_penalty[j]):
-        price = max(price, -exact(problem.shortfall_penalty[j]))
+    elif math.isfinite(limit.overload):
+        price = min(price, exact(limit.overload))
+    if math.isfinite(limit.shortfall):
+        price = max(price, -exact(limit.shortfall))
     return price
 
 
 def _expert_term(problem: AlignmentProblem, j: int, price: Fraction) -> Fraction | None:
     """Return the largest price·load − penalty of expert j over its loads: at a bend, or at a whole load beside it."""
-    bends = [exact(b) for b in (problem.expert_capacity[j], problem.expert_demand[j], 0.0) if math.isfinite(b)]
+    limit = limits(problem, j)
+    bends = [exact(b) for b in (limit.capacity, limit.demand, 0.0) if math.isfinite(b)]
     if problem.client_load is None:
         bends = [Fraction(whole) for b in bends for whole in (math.floor(b), math.ceil(b), round(b))]
     worths = [price * load - penalty(problem, j, load) for load in bends if expert_allows(problem, j, load)]
@@ -276,6 +338,8 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
         [sum((pair_load(problem, i, j) for j in choice if j in members), Fraction(0)) for choice in rows]
         for i, rows in ((i, row_choices(problem, i)) for i in range(problem.num_clients))
     ]
+    if witness.sets is not None:
+        return all(into) and _confirms_with_sets(problem, witness, into)
     if not members or not all(into):
         return False
     most = [_whole(problem, j, math.floor) if math.isinf(problem.overload_penalty[j]) else None for j in members]
@@ -288,9 +352,36 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
     return room is not None and not holds(sum((min(able) for able in into), Fraction(0)), room)
 
 
+def _confirms_with_sets(problem: AlignmentProblem, witness: Witness, into: list[list[Fraction]]) -> bool:
+    """Whether bounds of sets and experts, some counted and some taken away, contradict what the clients can do."""
+    demand_side, e = witness.side == "demand", problem.num_experts
+    own = witness.experts.astype(int) - sum(int(sign) * problem.expert_sets[s] for s, sign in enumerate(witness.sets))
+    added = taken = Fraction(0)
+    for j, count in enumerate([*own.tolist(), *witness.sets.tolist()]):
+        limit, lower = limits(problem, j), demand_side == (count > 0)
+        if count == 0:
+            continue
+        hard = math.isinf(limit.shortfall if lower else limit.overload)
+        bound = _whole(problem, j, math.ceil if lower else math.floor) if hard else (Fraction(0) if lower else None)
+        if bound is None:
+            return False
+        added, taken = (added + count * bound, taken) if count > 0 else (added, taken - count * bound)
+    if demand_side:
+        capacity = [_whole(problem, e + s, math.floor) for s in np.flatnonzero(
+            (problem.expert_sets | ~witness.experts).all(axis=1) & np.isinf(problem.set_overload_penalty))]  # fmt: skip
+        members = [_whole(problem, j, math.floor) if math.isinf(problem.overload_penalty[j]) else None
+                   for j in np.flatnonzero(witness.experts)]  # fmt: skip
+        rooms = [room for room in capacity if room is not None] + (
+            [] if None in members else [sum(members, Fraction(0))]
+        )
+        given = min([sum((max(able) for able in into), Fraction(0)), *rooms])
+        return not reached(given + taken, added)
+    return not holds(sum((min(able) for able in into), Fraction(0)) + taken, added)
+
+
 def _whole(problem: AlignmentProblem, j: int, rounding: Any) -> Fraction | None:
     """Return an expert's capacity (``floor``) or demand (``ceil``), rounded if loads are whole; None if unbounded."""
-    bound = problem.expert_capacity[j] if rounding is math.floor else problem.expert_demand[j]
+    bound = limits(problem, j).capacity if rounding is math.floor else limits(problem, j).demand
     if math.isinf(bound):
         return None
     return exact(bound) if problem.client_load is not None else Fraction(rounding(bound))

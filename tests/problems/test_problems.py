@@ -34,7 +34,8 @@ def test_declared_feasibility_is_true(name):
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if not family.feasible])
 def test_declared_reason_is_a_witness_and_other_sides_have_none(name, size):
     problem, reason = make(name, size), FAMILIES[name].infeasible
-    witness = confirm(problem, reason.experts(problem), reason.side)
+    sets = None if reason.sets is None else reason.sets(problem)
+    witness = confirm(problem, reason.experts(problem), reason.side, sets)
     assert witness is not None
     assert witness.missing > 0
     assert witness.side == reason.side
@@ -198,6 +199,10 @@ def rows(problem: AlignmentProblem) -> Iterator[tuple[np.ndarray, float, float, 
         for r in range(0 if problem.client_budget is None else problem.client_budget.shape[1]):
             cost = row * problem.expert_cost[:, :, r]
             yield cost, -np.inf, problem.client_budget[i, r], max(cost.max(), 1e-9)
+    for s in range(problem.num_sets):
+        hard = np.isinf([problem.set_shortfall_penalty[s], problem.set_overload_penalty[s]])
+        least = problem.set_demand[s] if hard[0] else 0.0
+        yield load * problem.expert_sets[s], least, problem.set_capacity[s] if hard[1] else np.inf, 1.0
     for j in range(e):
         row = np.zeros((n, e))
         row[:, j] = load[:, j]
