@@ -319,10 +319,7 @@ def _read_warm_start(problem: AlignmentProblem, given: Any) -> WarmStart:
     if isinstance(given, Solution):
         same_experts = given.problem.num_experts == problem.num_experts
         same_experts = same_experts and given.problem.num_sets == problem.num_sets
-        prices = given.prices
-        if prices is not None and given.set_prices is not None:
-            prices = np.append(prices, given.set_prices)
-        given = WarmStart(given.assigned, prices) if same_experts else WarmStart()
+        given = WarmStart(given.assigned, given.joint_prices) if same_experts else WarmStart()
     if not isinstance(given, WarmStart):
         array = None if isinstance(given, tuple) else np.asarray(given)
         prices_given = array is not None and array.ndim == 1

@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.alignment import Alignment
@@ -98,6 +100,13 @@ class Solution:
             return self.prices
         own: FloatArray = self.prices - self.problem.sets.around(self.set_prices)
         return own
+
+    @cached_property
+    def joint_prices(self) -> FloatArray | None:
+        """(num_experts + num_sets,) the prices, and then those of the sets: what ``Answer.prices`` holds."""
+        if self.prices is None or self.set_prices is None:
+            return self.prices
+        return np.append(self.prices, self.set_prices)
 
     @cached_property
     def x(self) -> BoolArray | None:

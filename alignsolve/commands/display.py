@@ -172,6 +172,8 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
         "alignment": None if assigned is None else [part.tolist() for part in _rows(solution)],
         "loads": solution.loads,
         "prices": solution.prices,
+        "set_loads": solution.set_loads,
+        "set_prices": solution.set_prices,
         "witness": None
         if witness is None
         else {
@@ -179,6 +181,7 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
             "experts": np.flatnonzero(witness.experts).tolist(),
             "clients": np.flatnonzero(witness.clients).tolist(),
             "missing": witness.missing,
+            "sets": witness.sets,
         },
         "explanation": solution.explain(),
         "runtime": solution.runtime,

@@ -29,7 +29,7 @@ class Change:
     kind
         Name of the problem's field that changes.
     place
-        Index of the entry: (expert,), (client,), (client, group), (client, expert) or (client, resource).
+        Index of the entry: (expert,), (set,), (client,), (client, group), (client, expert) or (client, resource).
     before, after
         The bound before and after the change; 1 and 0 for a required pair.
     weight
@@ -77,6 +77,8 @@ def told(kind: Kind, place: tuple[int, ...], clients: Names | None, experts: Nam
     """Return the words for a place, one for each of its numbers."""
     if kind.startswith("expert"):
         return (called(experts, "expert", place[0]),)
+    if kind.startswith("set"):
+        return (called(None, "set", place[0]),)
     second = {"required": "expert", "client_budget": "resource"}.get(kind, "group")
     names = experts if second == "expert" else None
     return (called(clients, "client", place[0]), *(called(names, second, k) for k in place[1:]))
@@ -126,7 +128,7 @@ def changes_for(
     problem
         The problem to repair.
     alignment
-        An alignment that breaks only hard bounds of experts and bounds of the clients in ``rows``.
+        An alignment that breaks only hard bounds of experts and sets, and bounds of the clients in ``rows``.
     rows
         (num_clients,) bools: the clients whose bounds may change.
     weights
@@ -136,7 +138,7 @@ def changes_for(
     for kind, broken, before, needed in _broken(problem, alignment, np.flatnonzero(rows)):
         for index in np.argwhere(broken):
             local = tuple(index.tolist())
-            place = local if kind.startswith("expert") else (int(np.flatnonzero(rows)[local[0]]), *local[1:])
+            place = local if kind.startswith(("expert", "set")) else (int(np.flatnonzero(rows)[local[0]]), *local[1:])
             old, new = float(before[local]), float(needed[local])
             change = Change(kind, place, old, new, float(weights[kind][place]))
             found.append(change.of(problem, place))
@@ -151,6 +153,10 @@ def _broken(problem: AlignmentProblem, alignment: Alignment, rows: Any) -> Itera
     loads, bounds = loads_of(problem, alignment), problem.experts
     yield "expert_demand", bounds.shortfalls(loads) > 0, problem.expert_demand, loads
     yield "expert_capacity", bounds.overloads(loads) > 0, problem.expert_capacity, loads
+    if problem.sets is not None:
+        carried, bounds = problem.sets.loads(loads), problem.sets.bounds
+        yield "set_demand", bounds.shortfalls(carried) > 0, problem.set_demand, carried
+        yield "set_capacity", bounds.overloads(carried) > 0, problem.set_capacity, carried
     if not len(rows):
         return
     taken = np.zeros((len(rows), problem.num_experts), dtype=np.bool_)

@@ -14,12 +14,14 @@ The optimum of the elastic problem is minus the least cost of a repair. Its alig
 import math
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from alignsolve.certificate.violations import violations
 from alignsolve.certificate.witness import Witness, row_witness
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.expert_sets import SET_BOUNDS
 from alignsolve.data.names import called, picked
 from alignsolve.diagnose.change import Change, Repair, changed, changes_for, total_cost
 from alignsolve.diagnose.weights import Kind
@@ -112,24 +114,53 @@ def bounded_by(problem: AlignmentProblem, repair: Repair, witness: Witness, weig
     """Raise the lower bound of a repair by a witness: each missing unit costs at least the cheapest weight."""
     if witness.side == "row":
         return repair
-    unit = min(float(weights[kind][witness.experts].min()) for kind in ("expert_demand", "expert_capacity"))
-    paid = unit * (witness.missing - _rounded_away(problem, witness.experts))
+    unit = _cheapest_unit(problem, witness, weights)
+    paid = unit * (witness.missing - _rounded_away(problem, witness))
     if not math.isfinite(unit) or paid <= repair.bound:
         return repair
     return _judged(replace(repair, bound=min(paid, repair.total), proof=Proof.PRICES))
 
 
-def _rounded_away(problem: AlignmentProblem, experts: BoolArray) -> float:
+def _cheapest_unit(problem: AlignmentProblem, witness: Witness, weights: Priced) -> float:
+    """Return the least cost of a unit less missing: of the bounds of experts and sets that the witness adds up."""
+    experts, sets = witness.experts, witness.sets
+    if sets is None or problem.expert_sets is None:
+        return min(float(weights[kind][experts].min()) for kind in ("expert_demand", "expert_capacity"))
+    own = np.abs(experts.astype(np.int64) - sets @ problem.expert_sets.astype(np.int64))
+    every = np.concatenate([experts | (own > 0), problem.expert_sets.any(axis=1)])
+    often = np.maximum(np.concatenate([own, np.abs(sets)]), 1)
+    paid = [
+        np.concatenate([weights["expert_demand"], weights["set_demand"]]),
+        np.concatenate([weights["expert_capacity"], weights["set_capacity"]]),
+    ]
+    return min(float((part / often)[every].min()) for part in paid)
+
+
+def _rounded_away(problem: AlignmentProblem, witness: Witness) -> float:
     """Return how much of a witness's missing load may come from rounding fractional bounds to whole ones."""
     if not problem.experts.unit_loads:
         return 0.0
+    experts = witness.experts
     bounds = np.concatenate([problem.expert_demand[experts], problem.expert_capacity[experts]])
+    if problem.sets is not None:
+        bounds = np.concatenate(
+            [problem.expert_demand, problem.expert_capacity, problem.set_demand, problem.set_capacity]
+        )
     return float((np.isfinite(bounds) & (bounds != np.floor(bounds))).sum())
 
 
 def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
-    """Return the problem with fitness 0 and with the experts' hard bounds as soft bounds at their weights."""
+    """Return the problem with fitness 0, and the hard bounds of experts and sets as soft bounds at their weights."""
     bounds = problem.experts
+    of_sets: dict[str, Any] = {}
+    if problem.sets is not None:
+        own = problem.sets.bounds
+        of_sets = {
+            "set_capacity": np.where(own.hard_capacity, own.capacity, np.inf),
+            "set_demand": np.where(own.hard_demand, own.demand, 0.0),
+            "set_overload_penalty": weights["set_capacity"],
+            "set_shortfall_penalty": weights["set_demand"],
+        }
     return replace(
         problem,
         fitness=np.broadcast_to(np.zeros(1, dtype=np.int8), problem.shape),
@@ -139,6 +170,7 @@ def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
         expert_demand=np.where(bounds.hard_demand, bounds.demand, 0.0),
         overload_penalty=weights["expert_capacity"],
         shortfall_penalty=weights["expert_demand"],
+        **of_sets,
     )
 
 
@@ -150,10 +182,10 @@ def _repair_experts(problem: AlignmentProblem, elastic: AlignmentProblem, weight
         return Attempt(None, math.inf, why=f"the weights leave it infeasible: {solution.explain()}")
     bound = max(0.0, -float(solution.bound))
     if solution.assigned is None:
-        return Attempt(None, bound, solution.prices, why=f"no repair found: {solution.explain()}")
+        return Attempt(None, bound, solution.joint_prices, why=f"no repair found: {solution.explain()}")
     no_rows = np.zeros(problem.num_clients, dtype=np.bool_)
     repair = _repair(problem, solution.assigned, no_rows, weights, bound, solution.proof)
-    return Attempt(repair, repair.bound, solution.prices)
+    return Attempt(repair, repair.bound, solution.joint_prices)
 
 
 def _repair(
@@ -202,14 +234,15 @@ def _repair_clients_first(
     problem: AlignmentProblem, elastic: AlignmentProblem, rows: BoolArray, weights: Priced, means: Means
 ) -> Attempt:
     """Repair the contradictory clients in batches, ignoring experts' bounds; then repair the experts' bounds."""
-    alone = replace(elastic, expert_capacity=np.inf, expert_demand=0.0)
+    without = dict.fromkeys(("expert_sets", *SET_BOUNDS))
+    alone = replace(elastic, expert_capacity=np.inf, expert_demand=0.0, **without)
     changes: list[Change] = []
     least = 0.0
     members = np.flatnonzero(rows)
     step = max(1, JOINT_PAIRS // max(1, problem.num_experts))
     for start in range(0, len(members), step):
         part = members[start : start + step]
-        own = {kind: weights[kind] if kind.startswith("expert") else weights[kind][part] for kind in weights}
+        own = {kind: weights[kind] if kind.startswith(("expert", "set")) else weights[kind][part] for kind in weights}
         few = replace(
             alone,
             client_names=picked(alone.client_names, part),

@@ -218,7 +218,7 @@ def _settled(solution: Solution, attempt: Attempt) -> Solution:
         return solution
     problem, name = solution.problem, str(solution.stats.get("solver"))
     if attempt.repair is not None and not attempt.repair.changes:
-        return judge(problem, Answer(attempt.repair.alignment, solution.prices), name=name)
+        return judge(problem, Answer(attempt.repair.alignment, solution.joint_prices), name=name)
     everywhere = np.ones(problem.num_experts)
     for direction in (attempt.prices, everywhere, -everywhere):
         witness = None if direction is None else from_direction(problem, direction)
@@ -234,7 +234,8 @@ def _size(problem: AlignmentProblem, attempt: Attempt) -> float:
     if attempt.repair is None:
         return math.inf
     weight = max((change.weight for change in attempt.repair.changes), default=1.0)
-    bounds = (problem.expert_capacity, problem.expert_demand)
+    bounds = [problem.expert_capacity, problem.expert_demand]
+    bounds += [] if problem.sets is None else [problem.set_capacity, problem.set_demand]
     return weight * sum(float(bound[np.isfinite(bound)].sum()) for bound in bounds)
 
 

@@ -13,6 +13,8 @@ from alignsolve.problem import AlignmentProblem
 Kind = Literal[
     "expert_demand",
     "expert_capacity",
+    "set_demand",
+    "set_capacity",
     "client_demand",
     "client_capacity",
     "group_demand",
@@ -23,6 +25,8 @@ Kind = Literal[
 AXES: dict[Kind, tuple[str, ...]] = {
     "expert_demand": ("num_experts",),
     "expert_capacity": ("num_experts",),
+    "set_demand": ("num_sets",),
+    "set_capacity": ("num_sets",),
     "client_demand": ("num_clients",),
     "client_capacity": ("num_clients",),
     "group_demand": ("num_clients", "num_groups"),
@@ -37,14 +41,16 @@ AXES: dict[Kind, tuple[str, ...]] = {
 class Weights:
     """The cost of one unit of change, for each kind of bound. Above 0; inf: the bound must not change.
 
-    One unit is: for the expert kinds, one unit of load; for the client and group kinds, one expert; for ``required``,
-    one pair that is no longer required; for ``client_budget``, one unit of the budget. Arrays are aligned at the last
-    axis.
+    One unit is: for the kinds of experts and of sets of experts, one unit of load; for the client and group kinds, one
+    expert; for ``required``, one pair that is no longer required; for ``client_budget``, one unit of the budget. Arrays
+    are aligned at the last axis.
 
     Parameters
     ----------
     expert_demand, expert_capacity
         Scalar or (num_experts,).
+    set_demand, set_capacity
+        Scalar or (num_sets,).
     client_demand, client_capacity
         Scalar or (num_clients,).
     group_demand, group_capacity
@@ -57,6 +63,8 @@ class Weights:
 
     expert_demand: Any = 1.0
     expert_capacity: Any = 1.0
+    set_demand: Any = 1.0
+    set_capacity: Any = 1.0
     client_demand: Any = 1.0
     client_capacity: Any = 1.0
     group_demand: Any = 1.0
@@ -93,6 +101,7 @@ class Weights:
             "num_clients": problem.num_clients,
             "num_experts": problem.num_experts,
             "num_groups": problem.num_groups,
+            "num_sets": problem.num_sets,
             "num_resources": resources,
         }
         spread: dict[Kind, FloatArray] = {}

@@ -23,6 +23,8 @@ PROVEN_BY = {
 SUBJECTS = {
     "expert_capacity": "one more of the capacity of {0}",
     "expert_demand": "one less of the demand of {0}",
+    "set_capacity": "one more of the capacity of {0}",
+    "set_demand": "one less of the demand of {0}",
     "client_capacity": "one more of the capacity of {0}",
     "client_demand": "one less of the demand of {0}",
     "group_capacity": "one more of the capacity of {0} in group {1}",
@@ -56,6 +58,8 @@ def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
 def _binding(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     yield _listed("experts at capacity", worth.expert_capacity, "expert", problem.expert_names)
     yield _listed("experts at demand", worth.expert_demand, "expert", problem.expert_names)
+    yield _listed("sets at capacity", worth.set_capacity, "set", None)
+    yield _listed("sets at demand", worth.set_demand, "set", None)
     yield _listed("clients at capacity", worth.client_capacity, "client", problem.client_names)
     yield _listed("clients at demand", worth.client_demand, "client", problem.client_names)
     yield _listed("clients at a group's capacity", _any(worth.group_capacity), "client", problem.client_names)
@@ -79,12 +83,13 @@ def _gains(
 ) -> Iterator[str]:
     """Yield one sentence for each bound whose next unit may gain more than the gap."""
     flat = np.where(np.isnan(most), -np.inf, most).ravel()
-    shown = SHOWN if field.startswith("expert") else SHOWN_CLIENTS
+    shown = SHOWN if field.startswith(("expert", "set")) else SHOWN_CLIENTS
     ranked = [k for k in np.argsort(-flat, kind="stable")[:shown] if flat[k] > gap]
     for k in ranked:
         place = np.unravel_index(k, most.shape)
-        whose = "expert" if field.startswith("expert") else "client"
-        first = called(problem.expert_names if whose == "expert" else problem.client_names, whose, int(place[0]))
+        whose = field.split("_", maxsplit=1)[0] if field.startswith(("expert", "set")) else "client"
+        names = {"expert": problem.expert_names, "set": None, "client": problem.client_names}[whose]
+        first = called(names, whose, int(place[0]))
         subject = SUBJECTS[field].format(first, *(int(part) for part in place[1:]))
         sentence = f"{subject} gains at most {flat[k]:.6g}"
         if exact is not None and not np.isnan(exact[place]):

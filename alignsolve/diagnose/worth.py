@@ -7,6 +7,7 @@ in one pass, without solving again. Prices of degenerate optima are not unique: 
 larger.
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ class Worth:
         (num_experts,) gain of one unit more of the capacity, and of one unit less of the demand (or of all of it, if it
         is less than a unit); NaN if the bound does not bind. Weighted loads rarely meet a bound exactly; for them a
         bound with a nonzero price counts as binding.
+    set_capacity, set_demand
+        (num_sets,) the same for the bounds of sets of experts; empty without sets.
     client_capacity, client_demand
         (num_clients,) gain of one expert more, and of one expert less; NaN if the bound does not bind.
     group_capacity, group_demand
@@ -47,9 +50,9 @@ class Worth:
         (num_clients, num_resources) gain if that resource had no limit; NaN if each further expert would fit.
     clients_judged
         Number of clients, from the first on, that were judged before the time limit.
-    exact_expert_capacity, exact_expert_demand
-        (num_experts,) true gain of the unit, found by solving again; NaN if the bound does not bind or the gain was not
-        proven in time. None if not requested.
+    exact_expert_capacity, exact_expert_demand, exact_set_capacity, exact_set_demand
+        (num_experts,) and (num_sets,) true gain of the unit, found by solving again; NaN if the bound does not bind or
+        the gain was not proven in time. None if not requested.
     """
 
     gap: float
@@ -63,6 +66,10 @@ class Worth:
     clients_judged: int = 0
     exact_expert_capacity: FloatArray | None = None
     exact_expert_demand: FloatArray | None = None
+    set_capacity: FloatArray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    set_demand: FloatArray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    exact_set_capacity: FloatArray | None = None
+    exact_set_demand: FloatArray | None = None
 
 
 def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
@@ -75,12 +82,16 @@ def worth_of(solution: Solution, deadline: float = math.inf) -> Worth:
     assert solution.objective is not None
     assert solution.loads is not None
     prices = np.zeros(problem.num_experts) if solution.prices is None else solution.prices
-    gap = max(0.0, float(problem.bound(prices) - solution.objective))
+    own = prices if solution.own_prices is None else solution.own_prices
+    gap = max(0.0, float(problem.bound(prices, solution.set_prices) - solution.objective))
     if solution.status is Status.OPTIMAL and gap <= 1e-9 * max(abs(float(solution.objective)), 1e-300):
         gap = 0.0  # no more than the rounding of the bound
-    capacity, demand = _experts_worth(problem.experts, prices, solution.loads)
+    capacity, demand = _experts_worth(problem.experts, own, solution.loads)
     clients, judged = _clients_worth(solution, prices, deadline)
-    lifted: dict[str, Any] = {field: values + gap for field, values in clients.items()}
+    lifted: dict[str, Any] = {kind: values + gap for kind, values in clients.items()}
+    if problem.sets is not None and solution.set_prices is not None and solution.set_loads is not None:
+        more, less = _experts_worth(problem.sets.bounds, solution.set_prices, solution.set_loads)
+        lifted |= {"set_capacity": more + gap, "set_demand": less + gap}
     return Worth(gap, capacity + gap, demand + gap, clients_judged=judged, **lifted)
 
 
@@ -181,18 +192,19 @@ def solved_again(
 ) -> Worth:
     """Return the worth with the true gains of experts' bounds; the problem is solved once per binding bound."""
     exact: dict[str, Any] = {}
-    for field, step in (("expert_capacity", 1.0), ("expert_demand", -1.0)):
-        most = getattr(worth, field)
+    of_sets = [] if solution.problem.sets is None else [("set_capacity", 1.0), ("set_demand", -1.0)]
+    for kind, step in [("expert_capacity", 1.0), ("expert_demand", -1.0), *of_sets]:
+        most = getattr(worth, kind)
         gains = np.where(np.isnan(most), np.nan, 0.0)
         for j in np.flatnonzero(most > 0):
-            bound = getattr(solution.problem, field).copy()
+            bound = getattr(solution.problem, kind).copy()
             bound[j] = max(bound[j] + step, 0.0)
             seconds = None if math.isinf(deadline) else max(deadline - time.monotonic(), 0.0)
-            moved = solve(replace(solution.problem, **{field: bound}), solver, time_limit=seconds, warm_start=solution,
+            moved = solve(replace(solution.problem, **{kind: bound}), solver, time_limit=seconds, warm_start=solution,
                           seed=seed, threads=threads, throw=False)  # fmt: skip
             proven = solution.status is moved.status is Status.OPTIMAL
             gains[j] = _difference(moved, solution) if proven else np.nan
-        exact[f"exact_{field}"] = gains
+        exact[f"exact_{kind}"] = gains
     return replace(worth, **exact)
 
 

@@ -89,7 +89,7 @@ def _wish(solution: Any, block: ClientBlock, prices: FloatArray, k: int, expert:
     lost = float(_lost(block, prices, np.array([k]))[0])
     if np.isinf(lost):
         return f"{wish}; this client's own limits leave no choice that has it"
-    reached = min(float(solution.bound), float(solution.problem.bound(prices)) - lost)
+    reached = min(float(solution.bound), float(solution.problem.bound(prices, solution.set_prices)) - lost)
     most = f"no alignment in which it has {expert} is worth more than {reached:.12g}"
     if lost <= 0.0:
         return f"{wish}; it would lose nothing by it at these prices, so only ties, or the experts' limits, decide"
@@ -128,13 +128,29 @@ def expert_lines(solution: Any, j: int) -> Iterator[str]:
     if solution.prices is None:
         yield "no prices are known, so nothing more can be said"
         return
-    yield _place_worth(solution, float(solution.prices[j]), least)
+    if problem.sets is None:
+        yield _place_worth(solution, float(solution.prices[j]), least)
+    else:
+        yield _place_worth(solution, float(solution.own_prices[j]), least)
+        yield from _sets_around(solution, j)
     yield from _almost(solution, j, holders)
+
+
+def _sets_around(solution: Any, j: int) -> Iterator[str]:
+    """Yield the load of each set around expert j, and what one more place in it is worth."""
+    problem = solution.problem
+    for s in np.flatnonzero(problem.expert_sets[:, j]).tolist():
+        least, most = float(problem.set_demand[s]), float(problem.set_capacity[s])
+        limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"
+        worth = _place_worth(solution, float(solution.set_prices[s]), least)
+        yield f"it is in set {s}, which carries a load of {solution.set_loads[s]:.12g} {limit}, at least {least:.6g}"
+        yield f"  {worth.replace('its price', 'the price of the set')}"
 
 
 def _place_worth(solution: Any, price: float, demand: float) -> str:
     """Tell what one more place is worth: the price, and the gap that the prices leave."""
-    objective, bound = float(solution.objective), float(solution.problem.bound(solution.prices))
+    objective = float(solution.objective)
+    bound = float(solution.problem.bound(solution.prices, solution.set_prices))
     gap = 0.0 if _is_closed(bound, objective) else bound - objective
     told = f"its price is {price:.6g}"
     if gap > 0.0:

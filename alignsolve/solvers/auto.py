@@ -9,7 +9,7 @@
   experts as clients or more ``sift`` takes 0.02 to 0.7 of the time of ``price`` (docs/solvers.md); with four times as
   many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
-- Nested sets of experts: ``flow``. Crossing sets, or sets in the general class: ``ilp``.
+- Nested sets of experts: ``price`` as well, from that size on. Crossing sets, or sets in the general class: ``ilp``.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
 - General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``;
@@ -146,10 +146,14 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
         from alignsolve.solvers.sift import Sift  # noqa: PLC0415
 
         return Sift()
-    if problem.num_clients * problem.num_experts < PRICE_PAIRS or problem.sets is not None:
+    if problem.num_clients * problem.num_experts < PRICE_PAIRS:
         from alignsolve.solvers.flow import Flow  # noqa: PLC0415
 
         return Flow()
+    if problem.sets is not None:
+        from alignsolve.solvers.price import Price  # noqa: PLC0415
+
+        return Price()
     one_to_one = is_nearly_one_to_one(problem)
     if one_to_one and not has_simple_pattern(problem):
         from alignsolve.solvers.shortest_paths import Augment  # noqa: PLC0415
@@ -172,7 +176,7 @@ def _price_after(first: Solver, problem: AlignmentProblem, answer: Answer, deadl
     from alignsolve.solvers.price import Price  # noqa: PLC0415
 
     small = problem.num_clients * problem.num_experts <= SECOND_LOOK_PAIRS
-    if problem.stored is not None or problem.sets is not None or isinstance(first, Price) or not small:
+    if problem.stored is not None or isinstance(first, Price) or not small:
         return []
     if deadline - time.monotonic() < SECOND_LOOK_SECONDS or is_precise(problem, answer.x, answer.prices):
         return []

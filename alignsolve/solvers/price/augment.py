@@ -2,7 +2,7 @@
 
 The nodes are the experts and the *ground*, which stands for "no expert". An arc j → k carries the core clients' moves
 from j to k, the cheapest first. Arcs to and from the ground carry drops and additions, and also the stretches of the
-experts' penalties.
+experts' penalties. Sets of experts are nodes too, on the way from their experts to the ground (:mod:`.side`).
 
 Every client starts with its best choice under the prices. Every expert is content with certain loads at its price.
 Where its load differs, the node has an excess or a lack. While any node has an excess:
@@ -78,7 +78,7 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
         length = _trace(graph, source, target)
         _raise_prices(graph, target)
         _forget_search(graph)
-        if _drifted(graph.price, windows):
+        if _drifted(graph.price, len(arcs.loss) - 1, windows):
             return DRIFTED
         # Step 3: units.
         if not send(core, arcs, graph, source, target, length, windows):
@@ -87,11 +87,11 @@ def augment(core: Core, arcs: Arcs, graph: Graph, windows: Array, steps: int) ->
 
 
 @part
-def _drifted(price: Array, windows: Array) -> bool:
-    """Whether prices have drifted apart by more than the windows."""
-    ground = price[-1]
+def _drifted(price: Array, num_experts: int, windows: Array) -> bool:
+    """Whether the experts' prices have drifted apart, or from the ground's, by more than the windows."""
+    ground = price[num_experts]
     high = low = price[0]
-    for j in range(len(price) - 1):
+    for j in range(num_experts):
         high, low = max(high, price[j]), min(low, price[j])
     return high - low > windows[0] or max(high - ground, ground - low) > windows[1]
 
@@ -115,9 +115,8 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
     """Dijkstra from the source to the nearest node that lacks; return it, or the number of nodes."""
     # Arrays that a loop uses are taken out of their tuple first: inside the loop each access would count a reference.
     distance, settled, price, parent = graph.distance, graph.settled, graph.price, graph.parent
-    excess, stretch = graph.excess, graph.stretch
-    nodes = len(excess)
-    ground = nodes - 1
+    excess, stretch, up = graph.excess, graph.stretch, graph.up
+    nodes, ground = len(excess), len(arcs.loss) - 1
     graph.counter[SEARCHES] += 1
     distance[source] = 0
     j = source
@@ -126,16 +125,20 @@ def _search(core: Core, arcs: Arcs, graph: Graph, source: int) -> int:
         settled[j] = CLOSED
         if excess[j] < 0:
             return j
-        # Relax its arcs: penalties to or from the ground, and moves.
+        # Relax its arcs: penalties to the node above it or from it to those below, and moves.
         passed = distance[j] - price[j] + 1
-        freshen_row(core, arcs, j, price, distance, passed)
-        if j == ground:
-            slopes_below(graph, stretch)
+        if j <= ground:
+            freshen_row(core, arcs, j, price, distance, passed)
+        if j >= ground:
+            slopes_below(graph, stretch, j)
             _relax(distance, parent, price, stretch, passed, j)
-        elif passed + slope_above(graph, j) + price[ground] < distance[ground]:
-            distance[ground] = passed + slope_above(graph, j) + price[ground]
-            parent[ground] = j
-        _relax(distance, parent, price, arcs.loss[j], passed, j)
+        if j != ground:
+            above = up[j]
+            if passed + slope_above(graph, j) + price[above] < distance[above]:
+                distance[above] = passed + slope_above(graph, j) + price[above]
+                parent[above] = j
+        if j <= ground:
+            _relax(distance, parent, price, arcs.loss[j], passed, j)
         j = _nearest(distance, settled)
     return nodes
 
@@ -156,8 +159,8 @@ def _nearest(distance: Array, settled: Array) -> int:
 
 @part
 def _relax(distance: Array, parent: Array, price: Array, loss: Array, passed: int, j: int) -> None:
-    """Offer every node a path by j; without branches, because this is the innermost loop."""
-    for k in range(len(distance)):
+    """Offer nodes a path by j, one for each loss; without branches, because this is the innermost loop."""
+    for k in range(len(loss)):
         offer, known = passed + loss[k] + price[k], distance[k]
         parent[k] = j if offer < known else parent[k]
         distance[k] = min(offer, known)

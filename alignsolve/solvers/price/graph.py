@@ -1,4 +1,4 @@
-"""The experts' graph: the state of its nodes, and the penalty of one unit more or less at an expert."""
+"""The experts' graph: the state of its nodes, and the penalty of one unit more or less at an expert, or in a set."""
 
 from typing import Any, NamedTuple
 
@@ -16,18 +16,21 @@ FAR = 2**62
 
 
 class Graph(NamedTuple):
-    """Nodes (the experts, then the ground), their state, and room for Dijkstra.
+    """Nodes (the experts, then the ground, then sets of experts), their state, and room for Dijkstra.
 
     Attributes
     ----------
     price, excess
         (nodes,) int64; prices in quanta, relative to those with which the core was priced.
+    up
+        (nodes,) int64: the node above each one; −1 for the ground (:mod:`.side`).
     load
-        (num_experts,) int64: the load that each expert's penalty is currently charged for.
+        The load that each expert's penalty, and each set's, is currently charged for: int64, one for each row of the
+        slopes.
     least, end, slope
         The penalties' stretches (:class:`~.slopes.Slopes`), the slopes in quanta and relative like the prices.
     stretch
-        (nodes,) int64: the slopes of the penalties' stretches that lead from the ground; FAR to itself.
+        (nodes,) int64: the slopes of the penalties' stretches that lead down from a node; FAR to all others.
     distance, parent, settled
         (nodes,) int64 of the last search: loss plus number of arcs, predecessor, and CLOSED once that is final.
     path
@@ -40,6 +43,7 @@ class Graph(NamedTuple):
 
     price: Array
     excess: Array
+    up: Array
     load: Array
     least: Array
     end: Array
@@ -61,12 +65,13 @@ CURSOR, SEARCHES, UNITS, MOVES = range(4)
 """The places in ``counter``."""
 
 
-def graph_of(excess: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
-    """Return a graph at relative prices of 0; ``excess`` has an entry for the ground too."""
+def graph_of(excess: Array, up: Array, load: Array, least: Array, end: Array, slope: Array) -> Graph:
+    """Return a graph at relative prices of 0; ``excess`` and ``up`` have an entry for the ground too."""
     nodes = len(excess)
     return Graph(
         price=np.zeros(nodes, dtype=np.int64),
         excess=excess,
+        up=up,
         load=load,
         least=least,
         end=np.ascontiguousarray(end),
@@ -114,7 +119,8 @@ def slope_below(graph: Graph, j: int) -> int:
 
 
 @inner
-def slopes_below(graph: Graph, stretch: Array) -> None:
-    """List the loss of one unit less on every expert."""
-    for k in range(len(stretch) - 1):
-        stretch[k] = -slope_below(graph, k)
+def slopes_below(graph: Graph, stretch: Array, j: int) -> None:
+    """List the loss of one unit less on every node below node j."""
+    up = graph.up
+    for k in range(len(stretch)):
+        stretch[k] = -slope_below(graph, k) if up[k] == j else FAR

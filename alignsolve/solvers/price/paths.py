@@ -32,16 +32,17 @@ def send(core: Core, arcs: Arcs, graph: Graph, source: int, target: int, length:
 @inner
 def _tight(core: Core, arcs: Arcs, graph: Graph, source: int, length: int) -> bool:
     """Write the moves of a path whose arcs are all tight; False if an arc has no move at no loss."""
-    ground = len(graph.excess) - 1
+    ground, up = len(arcs.loss) - 1, graph.up
     j = source
     for t in range(length):
         k = graph.path[t]
         tight = graph.price[j] - graph.price[k]
-        if arcs.loss[j, k] <= tight:
+        moves = j <= ground and k <= ground
+        if moves and arcs.loss[j, k] <= tight:
             kept.freshen(core, arcs, j, k)
-        if arcs.loss[j, k] == tight:
+        if moves and arcs.loss[j, k] == tight:
             graph.client[t], graph.give[t], graph.take[t] = kept.read_move(core, arcs, j, k)
-        elif (k == ground and slope_above(graph, j) == tight) or (j == ground and -slope_below(graph, k) == tight):
+        elif (k == up[j] and slope_above(graph, j) == tight) or (j == up[k] and -slope_below(graph, k) == tight):
             graph.client[t] = NOBODY
         else:
             return False
@@ -72,7 +73,7 @@ def _moved_before(graph: Graph, t: int) -> bool:
 @part
 def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, windows: Array) -> bool:
     """Make all the moves of the path."""
-    ground = len(graph.excess) - 1
+    ground, up = len(arcs.loss) - 1, graph.up
     path, client, give, take, load = graph.path, graph.client, graph.give, graph.take, graph.load
     # Withdraw the clients' offers; charge penalties on the arcs without a client.
     j = source
@@ -80,7 +81,7 @@ def _send_unit(core: Core, arcs: Arcs, graph: Graph, source: int, length: int, w
         k = path[t]
         if client[t] != NOBODY:
             kept.withdraw(core, arcs, client[t])
-        elif k == ground:
+        elif k == up[j]:
             load[j] += 1
         else:
             load[k] -= 1

@@ -34,11 +34,14 @@ class Precision:
     ----------
     priced
         The pass.
+    nodes
+        Number of nodes of the experts' graph.
     finest
         Whether to use the finest quanta that fit: an earlier round on all clients was not exact.
     """
 
     priced: Pass
+    nodes: int
     finest: bool
 
     @cached_property
@@ -49,7 +52,7 @@ class Precision:
     @cached_property
     def step(self) -> int:
         """Losses are multiples of this number of units; the units below it count the arcs of a path."""
-        return int(step_of(len(self.priced.prices) + 1))
+        return int(step_of(self.nodes))
 
     @cached_property
     def resolution(self) -> float:
@@ -69,7 +72,7 @@ class Precision:
     @property
     def _room(self) -> int:
         """The number of quanta that a worth may have so that no path overflows."""
-        return LARGEST // self.step // (len(self.priced.prices) + 2)
+        return LARGEST // self.step // (self.nodes + 1)
 
     def quanta(self, rows: CoreRows, slopes: Slopes) -> "Quanta":
         """Return the finest quanta in which no path can overflow, but not much finer than what tells in the sum."""
@@ -118,7 +121,7 @@ class Quanta:
 
     def blur(self, prices: Any) -> Any:
         """Return a window for another round: no price is off by more than a quantum for each arc of a path."""
-        window = 2 * (len(prices) + 2) * self.quantum
+        window = 2 * (self.precision.nodes + 1) * self.quantum
         return int(window) if self.precision.whole else window + 4 * EPSILON * float(np.abs(prices).max())
 
     def are_fine_enough(self, rows: CoreRows, core: Core) -> bool:

@@ -23,7 +23,8 @@ from alignsolve.solvers.price.arcs import Arcs, offer_all
 from alignsolve.solvers.price.core import quantised
 from alignsolve.solvers.price.heaps import empty_heaps
 from alignsolve.solvers.price.precision import Precision
-from alignsolve.solvers.price.slopes import LARGEST, Slopes, relative_slopes, settle
+from alignsolve.solvers.price.side import Side
+from alignsolve.solvers.price.slopes import LARGEST, relative_slopes
 from alignsolve.solvers.price.stop import Stop
 from alignsolve.solvers.price.table import Table, empty_table, hand_back
 from alignsolve.solvers.price.window import CoreWindow
@@ -47,25 +48,28 @@ class Round:
         Number of shortest paths searched.
     beyond
         Whether a price moved by the largest number of quanta, so that it may have to move on.
+    potentials
+        (num_sets,) the present potentials of sets of experts (:mod:`.side`).
     reached
-        (num_experts + 1,) bool: the nodes that the search that got stuck could reach, the ground last.
+        (nodes,) bool: the nodes that the search that got stuck could reach: the experts, the ground, the sets.
     """
 
-    def __init__(self, precision: Precision, core_window: CoreWindow, slopes: Slopes) -> None:
-        self.precision, self.core_window, self.slopes = precision, core_window, slopes
+    def __init__(self, precision: Precision, core_window: CoreWindow, side: Side, potentials: RealArray) -> None:
+        self.precision, self.core_window, self.side = precision, core_window, side
         self.priced, self.rows = precision.priced, core_window.rows
-        self.prices = self.priced.prices
+        self.prices, self.potentials = self.priced.prices, potentials
         self.stop = Stop.LATE
         self.searches = 0
         self.beyond = False
-        self.reached: BoolArray = np.zeros(len(self.prices) + 1, dtype=np.bool_)
-        self.quanta = precision.quanta(self.rows, slopes)
+        self.reached: BoolArray = np.zeros(side.nodes, dtype=np.bool_)
+        self.quanta = precision.quanta(self.rows, side.slopes)
         group = self.priced.sample.problem.expert_group
         self.core = quantised(self.rows, self.quanta.exponent, precision.step, group)
 
     def run(self, deadline: float, *, forgiving: bool) -> None:
         """Augment until done or stopped; a forgiving round lets excess go that has nowhere to go."""
-        relative = relative_slopes(self.slopes, self.prices, self.quanta.exponent, self.precision.step)
+        own = self.side.own(self.prices, self.potentials)
+        relative = relative_slopes(self.side.slopes, own, self.quanta.exponent, self.precision.step)
         self.graph = self._excess_graph(relative)
         windows = np.array([self.quanta.window(window) for window in self.core_window.windows])
         arcs = self._arcs(windows)
@@ -91,10 +95,12 @@ class Round:
         self._move_prices(relative, windows)
 
     def _excess_graph(self, relative: IntArray) -> graph.Graph:
-        """Build the graph: every expert's excess over the nearest load with which it is content at its price."""
-        content = settle(self.slopes, relative, self.priced.loads)
-        excess = self.priced.loads - content
-        return graph.graph_of(np.append(excess, -excess.sum()), content, self.slopes.least, self.slopes.end, relative)
+        """Build the graph: every node's excess over the nearest load with which it is content at its price."""
+        side, loads = self.side, self.priced.loads
+        content = side.content(relative, loads)
+        return graph.graph_of(
+            side.excess(content, loads), side.up, content, side.slopes.least, side.slopes.end, relative
+        )
 
     def _arcs(self, windows: IntArray) -> Arcs:
         nodes = len(self.prices) + 1
@@ -104,23 +110,35 @@ class Round:
 
     def _move_prices(self, relative: IntArray, windows: IntArray) -> None:
         """Add the drift to the prices; where a price has come to a slope of the penalty, it is exactly that."""
-        price, step, exponent = self.graph.price.copy(), self.precision.step, self.quanta.exponent
+        price, step, e = self.graph.price.copy(), self.precision.step, len(self.prices)
         if self.stop is Stop.STUCK:
             price[self.reached] += min(windows[0], LARGEST)
         # Beyond the windows the drift is only a guess, for moves are missing from the core.
-        drift = np.minimum(price[:-1] - price[:-1].min(), min(windows[0], LARGEST)) + price[:-1].min() - price[-1]
+        experts, ground = price[:e], price[e]
+        drift = np.minimum(experts - experts.min(), min(windows[0], LARGEST)) + experts.min() - ground
         drift = np.clip(drift, -min(windows[1], LARGEST), min(windows[1], LARGEST)) // step * step
-        if self.precision.whole:
-            moved: RealArray = self.prices + ((drift // step) << -exponent)
-        else:
-            moved = self.prices + np.ldexp(drift / step, -exponent)
+        of_sets = np.clip(price[e + 1 :] - ground, -LARGEST, LARGEST) // step * step
+        own, slopes = self.side.own(drift, of_sets), self.side.slopes.slope
         # Beyond the largest number of quanta all slopes look alike: the nearest one counts, and another round follows.
         self.beyond = bool((np.abs(drift) >= LARGEST // step * step).any())
-        at_slope = (relative == drift[:, None]) & np.isfinite(self.slopes.slope)
+        at_slope = (relative == own[:, None]) & np.isfinite(slopes)
         first, last = at_slope.argmax(axis=1), at_slope.shape[1] - 1 - at_slope[:, ::-1].argmax(axis=1)
-        slope = self.slopes.slope[np.arange(len(first)), np.where(drift < 0, last, first)]
-        slope = np.where(np.isfinite(slope), slope, 0.0)
-        self.prices = np.where(at_slope.any(axis=1), slope.astype(self.prices.dtype), moved)
+        slope = slopes[np.arange(len(first)), np.where(own < 0, last, first)]
+        slope = np.where(np.isfinite(slope), slope, 0.0).astype(self.prices.dtype)
+        moved, potentials = self._drifted(self.prices, drift), self._drifted(self.potentials, of_sets)
+        if len(potentials):
+            self.prices, self.potentials = self.side.moved(slope, moved, potentials, at_slope.any(axis=1))
+        else:
+            self.prices = np.where(at_slope.any(axis=1), slope, moved)
+
+    def _drifted(self, prices: RealArray, drift: IntArray) -> RealArray:
+        """Add a drift in quanta to prices."""
+        step, exponent = self.precision.step, self.quanta.exponent
+        if self.precision.whole:
+            moved: RealArray = prices + ((drift // step) << -exponent)
+        else:
+            moved = prices + np.ldexp(drift / step, -exponent)
+        return moved
 
     @property
     def exact(self) -> bool:
@@ -132,17 +150,19 @@ class Round:
         """Whether no client outside the core can want a change by now."""
         if not self.core_window.thinned:
             return True
-        price, step, quantum = self.graph.price, self.precision.step, self.quanta.quantum
-        swaps = int(np.ptp(price[:-1])) // step * quantum
-        falls = int(np.abs(price[:-1] - price[-1]).max()) // step * quantum
+        step, quantum, e = self.precision.step, self.quanta.quantum, len(self.prices)
+        price, ground = self.graph.price[:e], self.graph.price[e]
+        swaps = int(np.ptp(price)) // step * quantum
+        falls = int(np.abs(price - ground).max()) // step * quantum
         still = 0 if self.precision.whole else self.precision.resolution
         return bool(swaps <= still and falls <= max(still, self.priced.ground_margins.min()))
 
     @property
     def feasible(self) -> bool:
         """Whether the loads as they are keep all hard bounds."""
-        loads = self.graph.load + self.graph.excess[:-1]
-        return bool(((loads >= self.slopes.least) & (loads <= self.slopes.end[:, -1])).all())
+        e = len(self.prices)
+        loads = self.side.loads(self.graph.load[:e] + self.graph.excess[:e])
+        return bool(((loads >= self.side.slopes.least) & (loads <= self.side.slopes.end[:, -1])).all())
 
     @property
     def window(self) -> Any:
@@ -157,7 +177,8 @@ class Round:
     @property
     def wider(self) -> Any:
         """The window for another try."""
-        left = int(np.abs(self.graph.excess[:-1]).sum())
+        excess = self.graph.excess
+        left = int(np.abs(excess).sum()) - abs(int(excess[len(self.prices)]))
         return self.core_window.wider(self.stop, left, self.blur)
 
     @property

@@ -75,11 +75,9 @@ def settle(slopes: Slopes, relative: IntArray, loads: IntArray) -> IntArray:
     return np.minimum(np.maximum(loads, least), most)
 
 
-def contented(slopes: Slopes, prices: RealArray, loads: IntArray) -> IntArray:
-    """Return the loads nearest to ``loads`` with which the experts are content at these prices."""
-    if prices.dtype.kind == "i":
-        return settle(slopes, relative_slopes(slopes, prices, 0), loads)
-    return settle(slopes, np.sign(slopes.slope - prices[:, None]).astype(np.int64), loads)
+def signs(slopes: Slopes, prices: RealArray) -> IntArray:
+    """Return whether each slope is above its real price, 1, or below it, −1: (num_experts, stretches)."""
+    return np.sign(slopes.slope - prices[:, None]).astype(np.int64)
 
 
 def relative_slopes(slopes: Slopes, prices: RealArray, exponent: int, step: int = 1) -> IntArray:

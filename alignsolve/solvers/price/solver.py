@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from alignsolve.certificate.witness import from_direction
+from alignsolve.certificate.witness import contradiction, from_direction
+from alignsolve.data.expert_sets import Prices
+from alignsolve.data.features import Feature
 from alignsolve.data.watched import LateError
 from alignsolve.numerics import BoolArray, FloatArray, RealArray
 from alignsolve.runtime.interruptible import late
@@ -42,9 +44,9 @@ from alignsolve.solvers.price.engine_numba import NumbaEngine
 from alignsolve.solvers.price.precision import Precision, grain_of
 from alignsolve.solvers.price.pricing import Engine, Pass
 from alignsolve.solvers.price.round import Round
-from alignsolve.solvers.price.slopes import Slopes, slopes_of
+from alignsolve.solvers.price.side import Side
 from alignsolve.solvers.price.stop import Stop
-from alignsolve.solvers.price.window import CoreWindow, is_small, misplaced
+from alignsolve.solvers.price.window import CoreWindow, is_small
 
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
@@ -108,7 +110,9 @@ class Price:
     core_share: float = 0.45
     most_moves: int = 1 << 21
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=CARDINALITY, exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=CARDINALITY | {Feature.EXPERT_SETS}, exact=True, presolve=True
+    )
 
     def __call__(
         self,
@@ -124,6 +128,8 @@ class Price:
         crossed = problem.experts.least > problem.experts.most
         if crossed.any():
             return Answer(witness=from_direction(problem, -crossed.astype(np.float64)))
+        if problem.sets is not None and (problem.sets.bounds.least > problem.sets.bounds.most).any():
+            return Answer(witness=contradiction(problem))
         solution = _Solution(self, problem, deadline, threads, progress)
         try:
             return solution.solve(warm_start)
@@ -151,7 +157,8 @@ class _Solution:
         self.solver, self.problem, self.deadline, self.threads = solver, problem, deadline, threads
         self.progress = progress
         self.started = time.monotonic()
-        self.slopes = slopes_of(problem.experts, problem.num_clients)
+        self.side = Side.of(problem)
+        self.potentials: RealArray = np.zeros(problem.num_sets)
         self.incumbent = Answer()
         self.rounds = 0
         self.most_moves = solver.most_moves
@@ -183,13 +190,18 @@ class _Solution:
             stride *= self.solver.growth
         self.looked = Pass.run(sample, self.solver.engine, prices, self.threads)
         by_chance = math.sqrt(len(prices) * self.looked.loads.sum()) if known and stride > 1 else 0.0
-        return stride * (misplaced(self.looked, self._scaled_slopes(sample)) - by_chance) <= LITTLE * len(prices)
+        misplaced = self._scaled(sample).misplaced(prices, self.potentials, self.looked.loads)
+        return stride * (misplaced - by_chance) <= LITTLE * len(prices)
 
     def _first_prices(self, warm_start: WarmStart) -> RealArray:
         """The warm start's prices or 0, within the experts' boxes; whole numbers for an integral problem."""
-        prices = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
-        prices = self.problem.experts.project(prices)
-        return np.rint(prices).astype(np.int64) if self.problem.integral else prices
+        known = np.zeros(self.problem.num_experts) if warm_start.prices is None else warm_start.prices
+        given = Prices.projected(self.problem, known)
+        prices, self.potentials = given.paid, self.side.potentials(given)
+        if not self.problem.integral:
+            return prices
+        self.potentials = np.rint(self.potentials).astype(np.int64)
+        return np.rint(prices).astype(np.int64)
 
     def _strides(self) -> Iterator[int]:
         """Sampling strides, from the smallest sample to all clients; the last one is 1."""
@@ -200,12 +212,12 @@ class _Solution:
 
     def _price_sample(self, sample: Sample, prices: RealArray, *, first: bool) -> RealArray:
         """Return nearly optimal prices of a sample; a sample may be infeasible where the whole problem is not."""
-        slopes = self._scaled_slopes(sample)
+        side = self._scaled(sample)
         window, before = self._expected_drift(sample), prices
         for _ in range(SAMPLE_ROUNDS):
             if late(self.deadline):
                 break
-            ended = self._round(sample, slopes, prices, window, forgiving=True)
+            ended = self._round(sample, side, prices, window, forgiving=True)
             prices = ended.prices
             if ended.stop is Stop.DONE and ended.valid:
                 break
@@ -215,9 +227,9 @@ class _Solution:
             self.drift = float(np.ptp(drift)), sample.num_clients
         return prices
 
-    def _scaled_slopes(self, sample: Sample) -> Slopes:
-        """The experts' bounds and penalties, scaled down to a sample."""
-        return self.slopes.scaled(sample.num_clients / max(1, self.problem.num_clients))
+    def _scaled(self, sample: Sample) -> Side:
+        """The bounds and penalties of experts and sets, scaled down to a sample."""
+        return self.side.scaled(sample.num_clients / max(1, self.problem.num_clients))
 
     def _expected_drift(self, sample: Sample) -> Any:
         """Return how far prices should drift on this sample: it shrinks as the root of the sample's size grows."""
@@ -246,7 +258,7 @@ class _Solution:
         """
         drifts = 0
         while True:
-            ended = self._round(sample, self.slopes, prices, window, expected=drifts == 0)
+            ended = self._round(sample, self.side, prices, window, expected=drifts == 0)
             if ended.stop is Stop.DONE and ended.valid:
                 return ended
             drifts += ended.stop is Stop.DRIFTED
@@ -268,7 +280,7 @@ class _Solution:
     def _round(
         self,
         sample: Sample,
-        slopes: Slopes,
+        side: Side,
         prices: RealArray,
         window: Any,
         *,
@@ -280,10 +292,10 @@ class _Solution:
         priced = self._priced(sample, prices)
         if self.progress is not None:
             self.progress(Progress(f"price {sample.num_clients} clients", time.monotonic() - self.started))
-        precision = Precision(priced, finest=self.refining)
+        precision = Precision(priced, side.nodes, finest=self.refining)
         core_window = CoreWindow(
             priced,
-            slopes,
+            side.misplaced(prices, self.potentials, priced.loads),
             precision,
             wanted=window,
             core_per_unit=self.solver.core_per_unit,
@@ -291,8 +303,9 @@ class _Solution:
             most_moves=self.most_moves,
             most_share=self.solver.core_share if expected else 1.0,
         )
-        ended = Round(precision, core_window, slopes)
+        ended = Round(precision, core_window, side, self.potentials)
         ended.run(self.deadline, forgiving=forgiving)
+        self.potentials = ended.potentials
         self.searches += ended.searches
         self.grain = grain_of(precision.resolution)
         return ended
@@ -306,15 +319,16 @@ class _Solution:
 
     def _direction(self, reached: BoolArray) -> FloatArray:
         """Return a direction in which the bound falls without end: up for the reached experts, or down for the rest."""
-        experts = reached[:-1].astype(np.float64)
-        return experts - 1.0 if reached[-1] else experts
+        e = self.problem.num_experts
+        up = reached.astype(np.float64) - float(reached[e])
+        return self.side.joint(up[:e], up[e + 1 :])
 
     def _answer(self, ended: Round) -> Answer:
         """Put the answer together from a round."""
         alignment = assemble(ended.priced.chunks, ended.rows, ended.core)
         stats: dict[str, Any] = {"rounds": self.rounds, "core": len(ended.rows.client), "searches": self.searches}
         stats["solver_seconds"] = time.monotonic() - self.started
-        return Answer(alignment, ended.prices.astype(np.float64), stats=stats)
+        return Answer(alignment, self.side.joint(ended.prices, ended.potentials), stats=stats)
 
     def _late(self, ended: Round) -> Answer:
         """Return a feasible answer at the deadline: the round's, or an earlier one."""

@@ -189,7 +189,7 @@ def freshen_row(core: Core, table: Table, j: int, price: Array, distance: Array,
     enter, nothing, number = table.enter, core.ground, table.number[j]
     holder, leave = table.holder[j, :number], table.leave[j, :number]
     room, spare, group, group_room, group_spare = core.room, core.spare, core.group, core.group_room, core.group_spare
-    for k in range(len(price)):
+    for k in range(len(root)):
         if root[k] < NONE and passed + loss[k] + price[k] < distance[k]:
             loss[k], root[k] = _cheapest(
                 j, k, loss[k], root[k], enter, nothing, holder, leave, room, spare, group, group_room, group_spare

@@ -16,7 +16,6 @@ from alignsolve.solvers.common.sample import Sample
 from alignsolve.solvers.price.core import CoreRows, moves_of, thinned
 from alignsolve.solvers.price.precision import Precision
 from alignsolve.solvers.price.pricing import Pass, Windows
-from alignsolve.solvers.price.slopes import Slopes, contented
 from alignsolve.solvers.price.stop import Stop
 
 SMALLEST_CORE = 64
@@ -54,7 +53,7 @@ class CoreWindow:
     def __init__(
         self,
         priced: Pass,
-        slopes: Slopes,
+        misplaced: int,
         precision: Precision,
         *,
         wanted: Any,
@@ -64,7 +63,7 @@ class CoreWindow:
         most_share: float,
     ) -> None:
         self._priced, self._precision, self._core_per_unit = priced, precision, core_per_unit
-        self.misplaced = misplaced(priced, slopes)
+        self.misplaced = misplaced
         self.thinned = False
         few = is_small(priced.sample, table_pairs) and not precision.finest
         self.in_table = few and wanted is None and self._clients_wanted >= len(priced.margins) // 2
@@ -152,8 +151,3 @@ def smallest(values: RealArray, rank: int) -> Any:
 def is_small(sample: Sample, table_pairs: int) -> bool:
     """Whether all clients of a sample fit into a table."""
     return sample.num_clients * sample.problem.num_experts <= table_pairs
-
-
-def misplaced(priced: Pass, slopes: Slopes) -> int:
-    """Return the units of load that are out of place: the distance to loads with which the experts are content."""
-    return int(np.abs(priced.loads - contented(slopes, priced.prices, priced.loads)).sum())
