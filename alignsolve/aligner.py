@@ -26,6 +26,7 @@ from alignsolve.estimate.limits import client_limits
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.privacy import Ledger, Privacy
 from alignsolve.estimate.report import Report, check_reports
+from alignsolve.estimate.servers import Servers
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
@@ -69,6 +70,8 @@ class Aligner:
     layer_demand
         Fewest experts of each layer that a client needs for a forward pass, 1 or more; without ``layers`` it is not
         used.
+    sets
+        Which server hosts which experts, and the servers' capacities, :class:`~alignsolve.Servers`; None: no servers.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class Aligner:
     layers: tuple[int, ...] | None = None
     privacy: Privacy | None = None
     layer_demand: int = 1
+    sets: Servers | None = None
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -186,6 +190,8 @@ class Aligner:
         loads = solution.loads
         assert loads is not None  # solve() raises if there is no alignment
         softened = (loads > bounds.capacity + FEASIBILITY) | (loads < bounds.demand - FEASIBILITY)
+        if solution.set_loads is not None:
+            softened = np.append(softened, solution.set_loads > problem.set_capacity + FEASIBILITY)
         return solution, replace(
             state,
             round=state.round + 1,
@@ -222,12 +228,16 @@ class Aligner:
         Raises
         ------
         ValueError
-            If the client is unknown, or no round has been aligned.
+            If the client is unknown, no round has been aligned, or experts are on servers (``sets``).
         AdmissionError
             If the client cannot get an expert of every layer; the message names the client, the layer, and what is
             missing in places or in the budget's unit.
         """
         cohort = checks.cohort([client], state.num_clients)
+        if self.sets is not None:
+            raise ValueError(
+                "admit() does not look at the room of servers: align a round, or leave out sets=Servers(…)"
+            )
         if state.round == 0:
             raise ValueError("no round has been aligned, so there are no prices: admit() follows align()")
         rng = _numbers(state.seed, state.round, client, ADMISSION)
@@ -277,6 +287,7 @@ class Aligner:
             shortfall_penalty=bounds.penalty,
             **limits.fields,
             **switching,
+            **({} if self.sets is None else self.sets.fields(bounds.penalty)),
         )
         return problem, bounds
 

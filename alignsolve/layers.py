@@ -15,6 +15,7 @@ import numpy.typing as npt
 from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.blocks import RowBlocks
+from alignsolve.data.expert_sets import SET_BOUNDS
 from alignsolve.data.names import Name
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, Number
 from alignsolve.problem import AlignmentProblem
@@ -38,7 +39,8 @@ class LayerSolution:
     objective
         The layer's part of the objective; the parts of all layers sum to it.
     loads, prices
-        (num_experts,) loads and prices of the layer; None if the solution has none.
+        (num_experts,) loads and prices of the layer; None if the solution has none. Prices are what clients pay: they
+        include those of sets around an expert, also of sets over several layers.
     """
 
     problem: AlignmentProblem
@@ -152,7 +154,8 @@ def join_layers(
         One problem per layer, all with the same clients. Each has the fitness (num_clients, experts of the layer) and
         the bounds of the layer's experts. Its ``client_capacity`` and ``client_demand`` are the most and the fewest
         experts of the layer per client. A client without an expert in some layer cannot run a forward pass, so the
-        demand is usually 1.
+        demand is usually 1. Its sets of experts stay sets. Sets over several layers, such as all that a server hosts,
+        are given to the joined problem: ``replace(layered.problem, expert_sets=…)``.
     client_budget
         Scalar, (num_clients,) or (num_clients, num_resources): budget of a client for its experts in all layers.
     expert_costs
@@ -203,6 +206,7 @@ def join_layers(
         fields[field] = _side_by_side(layers, field)
     if any(layer.has_switching_costs for layer in layers):
         fields["switching_cost"] = np.concatenate([layer.switching_cost for layer in layers], axis=1)
+    fields |= _sets(layers)
     fields["client_names"] = next((layer.client_names for layer in layers if layer.client_names is not None), None)
     fields["expert_names"] = _expert_names(layers)
     if client_budget is not None or expert_costs is not None:
@@ -233,6 +237,22 @@ def _refuse_bad_layers(layers: tuple[AlignmentProblem, ...]) -> None:
             raise ValueError(f"layer {k} has an expert_group of its own; a layer is one group")
         if layer.client_budget is not None:
             raise ValueError(f"layer {k} has a client_budget of its own; give client_budget and expert_costs for all")
+
+
+def _sets(layers: tuple[AlignmentProblem, ...]) -> dict[str, Any]:
+    """Return the sets of all layers' experts, one layer's after the other's; none if no layer has any."""
+    known = [layer for layer in layers if layer.sets is not None]
+    if not known:
+        return {}
+    shares = [np.zeros((0, layer.num_experts), dtype=np.bool_) if layer.sets is None else layer.expert_sets
+              for layer in layers]  # fmt: skip
+    members = np.zeros((sum(map(len, shares)), sum(layer.num_experts for layer in layers)), dtype=np.bool_)
+    row = column = 0
+    for share in shares:
+        members[row : row + len(share), column : column + share.shape[1]] = share
+        row, column = row + len(share), column + share.shape[1]
+    bounds = {name: np.concatenate([getattr(layer, name) for layer in known]) for name in SET_BOUNDS}
+    return {"expert_sets": members, **bounds}
 
 
 def _expert_names(layers: tuple[AlignmentProblem, ...]) -> tuple[Name, ...] | None:

@@ -152,8 +152,8 @@ class _Bounded:
     def named(self, problem: ProblemView, *, counted: bool) -> str:
         """Name what counts, or what is taken away: sets with their experts, and experts on their own."""
         sign = 1 if counted else -1
-        own: BoolArray = sign * self.own > 0
-        sets: BoolArray = np.asarray(sign * self.sets > 0)
+        own: BoolArray = np.sign(self.own) == sign
+        sets: BoolArray = np.sign(self.sets) == sign
         parts = []
         if self.of_sets is not None and sets.any():
             inside = named(self.of_sets.members[sets].any(axis=0), "expert", problem.expert_names)

@@ -31,6 +31,7 @@ from alignsolve.estimate.optimism import OptimisticFitness
 from alignsolve.estimate.privacy import Privacy, privatize
 from alignsolve.estimate.random import RandomFitness
 from alignsolve.estimate.report import Outcome, Report
+from alignsolve.estimate.servers import Servers
 from alignsolve.estimate.sums import SumFitness
 from alignsolve.estimate.switching import SwitchingCost
 
@@ -61,6 +62,7 @@ __all__ = [
     "RandomFitness",
     "Report",
     "RouterFitness",
+    "Servers",
     "SumFitness",
     "SwitchingCost",
     "SwitchingEstimator",

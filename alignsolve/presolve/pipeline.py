@@ -30,13 +30,14 @@ from alignsolve.presolve.loads import count_loads
 from alignsolve.presolve.parts import Split, is_infeasible, usable_prices
 from alignsolve.presolve.reduction import Reduction, Rule
 from alignsolve.presolve.scale import scale_extremes
+from alignsolve.presolve.sets import drop_sets
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.threads import available_threads, map_in_order
 from alignsolve.solver import Answer, ProgressHook, WarmStart
 
 PRESOLVE_PAIRS = 1 << 8
 """Pairs (clients × experts) from which a presolve is worth its time."""
-RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_idle_bounds, count_loads, drop_groups)
+RULES: tuple[Rule, ...] = (drop_impossible_pairs, count_budgets, drop_sets, drop_idle_bounds, count_loads, drop_groups)
 """The reductions, in their order."""
 
 PART_SECONDS = 0.1
