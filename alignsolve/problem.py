@@ -19,6 +19,7 @@ from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.expert_sets import SET_BOUNDS, ExpertSets, read_sets
 from alignsolve.data.features import Feature, ProblemClass, features_of, is_integral
 from alignsolve.data.frames import library_of
+from alignsolve.data.groups import read_groups
 from alignsolve.data.labels import NAMES, matched
 from alignsolve.data.names import naming, read_names
 from alignsolve.data.rows import client_block, distinct
@@ -146,7 +147,8 @@ class AlignmentProblem:
         bounds_of_sets = {name: getattr(self, name) for name in SET_BOUNDS}
         for field, value in read_sets(self.expert_sets, bounds_of_sets, e).items():
             self._set(field, value)
-        self._validate_groups()
+        for field, value in read_groups(self.expert_group, self.group_capacity, self.group_demand, self.shape).items():
+            self._set(field, value)
         if self.stored is not None:
             self._validate_stored(self.stored)
             return
@@ -173,22 +175,6 @@ class AlignmentProblem:
 
     def _set(self, field: str, value: Any) -> None:
         object.__setattr__(self, field, value)
-
-    def _validate_groups(self) -> None:
-        if self.expert_group is None:
-            for field in ("group_capacity", "group_demand"):
-                if getattr(self, field) is not None:
-                    raise ValueError(f"{field} is given without expert_group: say which expert is in which group")
-            return
-        n, e = self.shape
-        group = validation.counts("expert_group", self.expert_group, (e,), ("num_experts",))
-        num_groups = validation.number_of_groups(group, (self.group_capacity, self.group_demand))
-        shape, axes = (n, num_groups), ("num_clients", "num_groups")
-        capacity = e if self.group_capacity is None else self.group_capacity
-        demand = 0 if self.group_demand is None else self.group_demand
-        self._set("expert_group", group)
-        self._set("group_capacity", validation.counts("group_capacity", capacity, shape, axes))
-        self._set("group_demand", validation.counts("group_demand", demand, shape, axes))
 
     def _validate_loads(self) -> None:
         if self.client_load is None:
