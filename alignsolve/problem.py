@@ -44,7 +44,7 @@ class AlignmentProblem:
         then only the first block is read here, and the values of each other one are checked whenever it is read.
         Or a matrix of ``scipy.sparse``: then only stored pairs are eligible, a stored 0 too, and nothing of the full
         size is made. ``required``, ``previous`` and a ``switching_cost`` for each pair are sparse matrices as well;
-        there are no client loads and no budgets.
+        there are no client loads, no budgets and no sets of experts.
     client_capacity, client_demand
         Scalar or (num_clients,), whole numbers: most and fewest experts per client.
     expert_capacity, expert_demand

@@ -12,6 +12,8 @@ from alignsolve.numerics import MAX_FLOAT, FloatArray, IntArray
 REFUSED = {
     "eligible": "the pairs that the fitness stores are the eligible ones; remove the others from it",
     "client_load": "a sparse problem counts clients; make a full one with problem.to_dense() and replace its field",
+    "expert_sets": "no solver takes stored pairs with sets; make a full one with problem.to_dense() and replace its "
+    "fields",
     "client_budget": "a sparse problem has no budgets; make a full one with problem.to_dense() and replace its fields",
     "expert_cost": "a sparse problem has no budgets; make a full one with problem.to_dense() and replace its fields",
 }

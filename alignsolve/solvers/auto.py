@@ -33,7 +33,7 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.runtime.interruptible import late
-from alignsolve.solution import Proof, UnsupportedError
+from alignsolve.solution import Proof
 from alignsolve.solver import EVERYTHING, SETS, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
@@ -138,10 +138,6 @@ class Auto:
 
 def flow_solver(problem: AlignmentProblem) -> Solver:
     """Choose for the cardinality class, by size; imported here, so that only what is chosen loads its back end."""
-    if problem.stored is not None and problem.sets is not None:
-        raise UnsupportedError(
-            "no solver can take stored pairs with sets of experts; make it a full problem with problem.to_dense()"
-        )
     if problem.stored is not None:
         from alignsolve.solvers.sift import Sift  # noqa: PLC0415
 

@@ -1,0 +1,81 @@
+"""``price`` where experts are in nested sets: right on random problems, and as good as ``flow`` on larger ones."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from alignsolve import AlignmentProblem, Proof, Status, solve
+from alignsolve.solvers.price import Price
+from alignsolve.solvers.price.engine_numpy import NumpyEngine
+from alignsolve.solvers.price.side import Side
+from problems import FAMILIES
+from tests import oracle, set_strategies
+
+NESTED = set_strategies.set_problems(max_clients=5, max_experts=4)
+
+
+def judged(problem, solver):
+    solution, best = solve(problem, solver, throw=False), oracle.best(problem)
+    if best is None:
+        assert solution.status is Status.INFEASIBLE, solution
+        assert solution.witness is not None
+        assert oracle.confirms(problem, solution.witness)
+        return
+    choices = oracle.chosen(solution.x)
+    assert oracle.feasible(problem, choices)
+    scale = max(oracle.magnitude(problem, choices), abs(float(best.objective)))
+    assert abs(oracle.objective(problem, choices) - best.objective) <= 1e-9 * scale
+    if scale > 0.0:
+        assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
+
+
+@settings(max_examples=40)
+@given(NESTED)
+def test_price_is_right_with_nested_sets(problem):
+    judged(problem, "price")
+
+
+@settings(max_examples=15)
+@given(NESTED)
+def test_heaps_and_the_plain_engine_are_right_too(problem):
+    judged(problem, Price(engine=NumpyEngine(), table_pairs=0))
+
+
+@pytest.mark.slow
+@settings(max_examples=2000)
+@given(NESTED)
+def test_price_is_right_with_many_nested_sets(problem):
+    judged(problem, "price")
+
+
+@pytest.mark.parametrize("family", ["sets", "projects", "nested"])
+def test_price_finds_what_flow_finds(family):
+    problem = FAMILIES[family](np.random.default_rng(2), num_clients=1200, num_experts=24)
+    fast, plain = solve(problem, "price"), solve(problem, "flow")
+    assert (fast.status, fast.proof) == (Status.OPTIMAL, Proof.PRICES)
+    assert fast.objective == pytest.approx(plain.objective, rel=1e-12)
+    warm = solve(problem, "price", warm_start=fast)
+    assert warm.status is Status.OPTIMAL
+    assert warm.stats["searches"] <= fast.stats["searches"]
+
+
+def test_sets_that_do_not_bind_change_nothing():
+    rng = np.random.default_rng(0)
+    plain = AlignmentProblem(rng.random((400, 8)), client_demand=1, expert_capacity=55)
+    loose = AlignmentProblem(
+        plain.fitness, client_demand=1, expert_capacity=55, expert_sets=np.arange(8) // 4, set_capacity=[399, 220]
+    )
+    one, other = solve(plain, "price"), solve(loose, "price")
+    assert one.objective == pytest.approx(other.objective, rel=1e-12)
+    assert other.set_prices.tolist() == [0.0, 0.0]
+
+
+def test_excess_and_content_loads_balance():
+    problem = FAMILIES["nested"](np.random.default_rng(1), num_clients=40, num_experts=7)
+    side, rng = Side.of(problem), np.random.default_rng(2)
+    relative = rng.integers(-1, 2, side.slopes.end.shape)
+    relative.sort(axis=1)
+    loads = rng.integers(0, 12, 7)
+    excess = side.excess(side.content(relative, loads), loads)
+    assert excess.sum() == 0
+    assert len(excess) == side.nodes == 7 + 1 + problem.num_sets
