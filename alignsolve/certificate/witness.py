@@ -156,8 +156,8 @@ class _Bounded:
         sets: BoolArray = np.sign(self.sets) == sign
         parts = []
         if self.of_sets is not None and sets.any():
-            inside = named(self.of_sets.members[sets].any(axis=0), "expert", problem.expert_names)
-            parts.append(f"{named(sets, 'set')} ({inside})")
+            members: BoolArray = np.isin(np.arange(problem.num_experts), np.nonzero(self.of_sets.members[sets])[1])
+            parts.append(f"{named(sets, 'set')} ({named(members, 'expert', problem.expert_names)})")
         if own.any() or not parts:
             parts.append(named(own, "expert", problem.expert_names))
         return " and ".join(parts)
