@@ -13,6 +13,8 @@ from tests.oracle import row_choices
 DEFAULTS = {
     "expert_demand": 1.0,
     "expert_capacity": 1.0,
+    "set_demand": 1.0,
+    "set_capacity": 1.0,
     "client_demand": 1.0,
     "client_capacity": 1.0,
     "group_demand": 1.0,
@@ -81,6 +83,13 @@ def elastic_optimum(problem: AlignmentProblem, weights: Mapping[str, Any], *, in
         least = problem.expert_demand[j] if math.isinf(problem.shortfall_penalty[j]) else 0.0
         most = problem.expert_capacity[j] if math.isinf(problem.overload_penalty[j]) else math.inf
         weight = [np.broadcast_to(paid[kind], problem.num_experts)[j] for kind in ("expert_demand", "expert_capacity")]
+        program.bound(load, float(least), float(most), *map(float, weight))
+    for s in range(problem.num_sets):
+        load = {k: 1.0 if problem.client_load is None else float(problem.client_load[i, j])
+                for (i, j), k in program.pair.items() if problem.expert_sets[s, j]}  # fmt: skip
+        least = problem.set_demand[s] if math.isinf(problem.set_shortfall_penalty[s]) else 0.0
+        most = problem.set_capacity[s] if math.isinf(problem.set_overload_penalty[s]) else math.inf
+        weight = [np.broadcast_to(paid[kind], problem.num_sets)[s] for kind in ("set_demand", "set_capacity")]
         program.bound(load, float(least), float(most), *map(float, weight))
     for i in range(problem.num_clients):
         own = dict.fromkeys(DEFAULTS, math.inf) if row_choices(problem, i) else paid

@@ -340,7 +340,9 @@ def test_solutions_round_trip_and_hold(suffix, tmp_path):
 def test_infeasible_solutions_round_trip_and_hold(name, suffix, tmp_path):
     family = FAMILIES[name]
     problem = family(np.random.default_rng(0), num_clients=9, num_experts=4)
-    witness = Witness(family.infeasible.side, family.infeasible.experts(problem), np.zeros(9, dtype=bool), 0.0)
+    reason, nobody = family.infeasible, np.zeros(9, dtype=bool)
+    sets = None if reason.sets is None else reason.sets(problem)
+    witness = Witness(reason.side, reason.experts(problem), nobody, 0.0, sets)
     solution = judge(problem, Answer(witness=witness))
     assert solution.status == "INFEASIBLE"
     save_solution(solution, tmp_path / f"s{suffix}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alignsolve import AlignmentProblem, ProblemClass, Proof, solve
-from alignsolve.certificate import witness
+from alignsolve.certificate import row_witness
 from alignsolve.presolve.budgets import count_budgets
 from alignsolve.presolve.spending import _count_by_adding, dearest, largest_count
 
@@ -158,7 +158,7 @@ def test_clients_that_can_pay_for_the_dearest_expert_of_each_layer_have_a_choice
     rng = np.random.default_rng(0)
     cost, group, least = rng.uniform(1.0, 2.0, (1, 12, 1)), np.arange(12) // 3, np.ones((5, 4), dtype=np.int64)
     dearest = cost.reshape(4, 3).max(axis=1).sum()
-    assert witness._dearest_fit(cost, np.full((5, 1), dearest * (1.0 + 1e-12)), group, least)
-    assert not witness._dearest_fit(cost, np.full((5, 1), dearest * 0.999), group, least)
-    assert not witness._dearest_fit(cost, np.full((5, 1), np.inf), group, 0 * least)
-    assert not witness._dearest_fit(cost, np.full((5, 1), np.inf), np.minimum(group, 2), least)
+    assert row_witness._dearest_fit(cost, np.full((5, 1), dearest * (1.0 + 1e-12)), group, least)
+    assert not row_witness._dearest_fit(cost, np.full((5, 1), dearest * 0.999), group, least)
+    assert not row_witness._dearest_fit(cost, np.full((5, 1), np.inf), group, 0 * least)
+    assert not row_witness._dearest_fit(cost, np.full((5, 1), np.inf), np.minimum(group, 2), least)

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from alignsolve import (
     Witness,
     solve,
 )
+from alignsolve.data.expert_sets import SET_BOUNDS
 from alignsolve.presolve import components as module
 from alignsolve.presolve.components import Part, components
 from alignsolve.presolve.joint_progress import JointProgress
@@ -58,7 +60,13 @@ def layered(num_clients=4, **fields):
 
 def test_every_field_is_known_to_the_parts():
     """A new field may couple what fell apart before: look at every reduction, not only at the parts."""
-    assert set(FIELDS) == {*CLIENTS, *EXPERTS, *PAIRS, *SWITCHING, *GROUPS}
+    assert set(FIELDS) == {*CLIENTS, *EXPERTS, *PAIRS, *SWITCHING, *GROUPS, "expert_sets", *SET_BOUNDS}
+
+
+def test_sets_of_experts_couple_what_falls_apart_without_them():
+    problem = blocks((4, 2), (3, 3))
+    assert components(problem)
+    assert not components(replace(problem, expert_sets=np.zeros(problem.num_experts, dtype=int), set_capacity=9))
 
 
 def test_blocks_fall_apart():
