@@ -134,7 +134,7 @@ def test_every_family_is_repaired_at_the_elastic_optimum(name):
     diagnosis = diagnose(problem)
     assert diagnosis.status is Status.INFEASIBLE
     check_repair(problem, diagnosis, elastic_optimum(problem, {}, integer=problem.class_ is ProblemClass.GENERAL))
-    assert solve(diagnosis.repaired, "greedy").assigned is not None
+    assert solve(diagnosis.repaired, "greedy" if problem.sets is None else "ilp").assigned is not None
     assert str(diagnosis).startswith("infeasible: ")
 
 
