@@ -338,7 +338,7 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
         [sum((pair_load(problem, i, j) for j in choice if j in members), Fraction(0)) for choice in rows]
         for i, rows in ((i, row_choices(problem, i)) for i in range(problem.num_clients))
     ]
-    if witness.sets is not None:
+    if problem.expert_sets is not None:
         return all(into) and _confirms_with_sets(problem, witness, into)
     if not members or not all(into):
         return False
@@ -355,9 +355,10 @@ def confirms(problem: AlignmentProblem, witness: Witness) -> bool:
 def _confirms_with_sets(problem: AlignmentProblem, witness: Witness, into: list[list[Fraction]]) -> bool:
     """Whether bounds of sets and experts, some counted and some taken away, contradict what the clients can do."""
     demand_side, e = witness.side == "demand", problem.num_experts
-    own = witness.experts.astype(int) - sum(int(sign) * problem.expert_sets[s] for s, sign in enumerate(witness.sets))
+    signs = np.zeros(len(problem.expert_sets), dtype=int) if witness.sets is None else witness.sets
+    own = witness.experts.astype(int) - signs @ problem.expert_sets.astype(int)
     added = taken = Fraction(0)
-    for j, count in enumerate([*own.tolist(), *witness.sets.tolist()]):
+    for j, count in enumerate([*own.tolist(), *signs.tolist()]):
         limit, lower = limits(problem, j), demand_side == (count > 0)
         if count == 0:
             continue

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.expert_sets import Prices
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, RealArray
 from alignsolve.solvers.price.slopes import Slopes, relative_slopes, settle, signs, slopes_of
 
 if TYPE_CHECKING:
     from alignsolve.problem import AlignmentProblem
+
+ROOM = 4.0
+"""A set without a capacity has room for this many times all bends, which rounding in a sample must not use up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,7 @@ class Side:
         up[node[:-1]] = node[sets.parent]
         size = sets.members.sum(axis=1)
         inner_first = e + 1 + np.lexsort((np.arange(len(sets)), size))
-        slopes = _stacked(own, slopes_of(sets.bounds, problem.num_clients * e))
+        slopes = _stacked(own, slopes_of(sets.bounds, _beyond(own, sets.bounds)))
         return cls(slopes, up, inner_first, e)
 
     @property
@@ -167,6 +171,13 @@ class Side:
             found[self.up[s]] += found[s]
         found[self.num_experts] = 0
         return found
+
+
+def _beyond(experts: Slopes, sets: ExpertBounds) -> int:
+    """A load that a set without a capacity never reaches, however far its experts' and its own bends lie."""
+    bends = sets.breakpoints
+    most = float(experts.end[:, -1].sum()) + float(bends[np.isfinite(bends)].sum())
+    return int(min(ROOM * (most + 1.0), 2.0**60))
 
 
 def _stacked(experts: Slopes, sets: Slopes) -> Slopes:

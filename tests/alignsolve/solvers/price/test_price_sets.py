@@ -70,6 +70,13 @@ def test_sets_that_do_not_bind_change_nothing():
     assert other.set_prices.tolist() == [0.0, 0.0]
 
 
+def test_a_soft_demand_beyond_all_clients_does_not_fill_a_set_without_a_capacity():
+    fields = {"expert_demand": 2.0, "shortfall_penalty": 0.5, "expert_sets": [[True], [True]]}
+    solution = solve(AlignmentProblem([[0]], **fields), "price")
+    assert (solution.status, solution.objective) == (Status.OPTIMAL, -0.5)
+    assert solution.bound == pytest.approx(-0.5, rel=1e-12)
+
+
 def test_excess_and_content_loads_balance():
     problem = FAMILIES["nested"](np.random.default_rng(1), num_clients=40, num_experts=7)
     side, rng = Side.of(problem), np.random.default_rng(2)
