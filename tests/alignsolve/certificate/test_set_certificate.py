@@ -54,7 +54,10 @@ def judged(problem, solver):
         assert solution.status is Status.OPTIMAL, solution
     if problem.class_ is ProblemClass.CARDINALITY:
         assert solution.proof in {Proof.PRICES, Proof.NONE}
-        assert problem.bound(solution.prices, solution.set_prices) <= float(solution.bound) + 1e-9 * scale + 1e-12
+        if scale > 0.0:
+            rounding = 1e-11 * float(1.0 + np.abs(solution.prices).sum() + np.abs(solution.set_prices).sum())
+            bound = problem.bound(solution.prices, solution.set_prices)
+            assert bound <= float(solution.bound) + 1e-9 * scale + rounding
     expected = oracle.set_loads(problem, oracle.loads(problem, choices))
     np.testing.assert_allclose(solution.set_loads, [float(load) for load in expected])
 
