@@ -24,8 +24,9 @@ from alignsolve.estimate.fitness import LossFitness
 from alignsolve.estimate.layered import LayeredFitness, LayeredLoad, LayeredReports, check_layers
 from alignsolve.estimate.limits import client_limits
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
+from alignsolve.estimate.optional import Advice, advice_of, probed, takes_probes, uses
 from alignsolve.estimate.privacy import Ledger, Privacy
-from alignsolve.estimate.report import Report, check_reports
+from alignsolve.estimate.report import Report, check_masses, check_reports
 from alignsolve.estimate.servers import Servers
 from alignsolve.front import resolve, solve
 from alignsolve.numerics import FEASIBILITY, FloatArray, IntArray
@@ -72,6 +73,9 @@ class Aligner:
         used.
     sets
         Which server hosts which experts, and the servers' capacities, :class:`~alignsolve.Servers`; None: no servers.
+    fresh_masses
+        Whether the loop should ask a round's clients for router masses before it aligns them (:meth:`probe`). The
+        fitness must take them.
 
     Examples
     --------
@@ -97,6 +101,7 @@ class Aligner:
     privacy: Privacy | None = None
     layer_demand: int = 1
     sets: Servers | None = None
+    fresh_masses: bool = False
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -107,6 +112,13 @@ class Aligner:
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(self.layers))
             check_layers(self.layers)
+        if self.fresh_masses and not takes_probes(self.fitness):
+            raise ValueError(f"fresh_masses is True, but {type(self.fitness).__name__} takes no fresh router masses")
+
+    @property
+    def uses_geometry(self) -> bool:
+        """Whether the fitness learns from the geometry of updates, so that reports must have it."""
+        return uses(self.fitness, "geometry")
 
     @property
     def _fitness(self) -> FitnessEstimator[Any]:
@@ -152,6 +164,32 @@ class Aligner:
             privacy=states.NoState() if self.privacy is None else self.privacy.init(num_clients),
             **{field: one.init(num_clients, num_experts) for field, one in self._estimators().items()},
         )
+
+    def probe(self, state: AlignerState, masses: Mapping[int, npt.ArrayLike]) -> AlignerState:
+        """Learn fresh router masses before a round is aligned: one more exchange of num_experts numbers.
+
+        The masses in a client's last report are of an older model, and of a much older one with few clients a round.
+
+        Parameters
+        ----------
+        state
+            From :meth:`init` or :meth:`observe`.
+        masses
+            By client: (num_experts,) mean probabilities of its router. Not used if the fitness takes no probes.
+
+        Raises
+        ------
+        ValueError
+            If a client is unknown, its masses are not num_experts finite numbers, 0 or more, or privacy is on.
+        """
+        if self.privacy is not None:
+            raise ValueError("privacy is on, and fresh router masses would have no noise: use either of the two")
+        clients, read = check_masses(masses, state.num_clients, state.num_experts)
+        return replace(state, fitness=probed(self._fitness, state.fitness, clients, read))
+
+    def advice(self, state: AlignerState) -> Advice:
+        """Return what the fitness advises for the next round: load bounds, auxiliary loss, and its verdict."""
+        return advice_of(self._fitness, state.fitness, state.num_experts)
 
     def align(self, state: AlignerState, cohort: npt.ArrayLike) -> tuple[Solution, AlignerState]:
         """Align the clients of one round.
@@ -278,7 +316,7 @@ class Aligner:
         value = fitness
         if switching:
             value = fitness - np.where(switching["previous"], 0.0, switching["switching_cost"])
-        bounds = self._load.bounds(state.load, limits.capacity, value)
+        bounds = self._load.bounds(state.load, limits.capacity, value).only(self.advice(state).bounded)
         problem = AlignmentProblem(
             self._without_ties(fitness, rng),
             expert_capacity=bounds.capacity,

@@ -10,14 +10,18 @@ public code or another setting; the docstring then states our choices.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from alignsolve.aligner import Aligner
+from alignsolve.estimate import checks
 from alignsolve.estimate.affinity import AffinityFitness
+from alignsolve.estimate.bipartition import BipartitionFitness
 from alignsolve.estimate.capacity import CapacityProfiler
+from alignsolve.estimate.conflict import ConflictFitness
 from alignsolve.estimate.demand import WithDemand
+from alignsolve.estimate.difference import GatedFitness
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
@@ -25,10 +29,14 @@ from alignsolve.estimate.estimator import (
     LoadEstimator,
     SwitchingEstimator,
 )
-from alignsolve.estimate.fitness import LossFitness
+from alignsolve.estimate.fitness import LossFitness, RouterFitness
+from alignsolve.estimate.importance import ImportanceFitness
+from alignsolve.estimate.lift import RevealedFitness
 from alignsolve.estimate.load import LoadMonitor
 from alignsolve.estimate.need_switch import NeededFitness
 from alignsolve.estimate.oort import OortFitness
+from alignsolve.estimate.oracle import OracleFitness
+from alignsolve.estimate.owners import OwnerFitness
 from alignsolve.estimate.privacy import Privacy
 from alignsolve.estimate.random import RandomFitness
 from alignsolve.solver import Solver
@@ -57,6 +65,8 @@ class Parts:
         their own.
     switching
         The switching costs of ``ours``.
+    domains
+        (num_clients, num_domains) the true shares of each client's examples, for ``oracle`` alone; None: not known.
     solver, time_limit
         As in :class:`~alignsolve.Aligner`, for all policies that solve a problem.
     """
@@ -68,6 +78,7 @@ class Parts:
     switching: SwitchingEstimator[Any] | None = None
     layers: tuple[int, ...] | None = None
     privacy: Privacy | None = None
+    domains: Any = None
     solver: str | Solver = "auto"
     time_limit: float | None = None
 
@@ -136,7 +147,9 @@ def flex_moe(parts: Parts, *, tolerance: float = 0.1, **parameters: Any) -> Alig
     return parts.aligner(fitness, LoadMonitor(tolerance=tolerance))
 
 
-def fedamole(parts: Parts, *, temperature: float = 1.0, fewest: int = 2) -> Aligner:
+def fedamole(
+    parts: Parts, *, temperature: float = 1.0, fewest: int = 2, fresh: bool = False, gated: bool = False
+) -> Aligner:
     """FedAMoLE (arXiv 2411.19128): an integer program in which experts choose clients by their affinity.
 
     Reconstructed. In the original code exactly ``expert_choices`` (2) clients hold every expert, and every client holds
@@ -144,15 +157,111 @@ def fedamole(parts: Parts, *, temperature: float = 1.0, fewest: int = 2) -> Alig
     ``fewest`` (2) experts as far as its capacity allows. The number of holders per expert is the one that fills the
     clients' capacities; it is equal for all experts up to rounding. The integer program's relaxation is integral. The
     first round is random, because affinities are unknown.
+
+    Two parts of ours can be added, which the paper does not have: ``fresh`` router masses in every round, and
+    (``gated``) a lottery while clients agree.
     """
     capacity = WithDemand(parts.capacity, fewest)
     even = LoadMonitor(tolerance=0.0, catch_up=0.0)
-    return parts.aligner(AffinityFitness(temperature), even, capacity=capacity)
+    affinity = AffinityFitness(temperature)
+    fitness = ConflictFitness(affinity) if gated else affinity
+    return parts.aligner(fitness, even, capacity=capacity, fresh_masses=fresh)
 
 
-def ours(parts: Parts) -> Aligner:
-    """Our policy, with all parts: fitness, load, capacity, budgets and switching costs."""
-    return parts.aligner(parts.fitness, parts.load, switching=parts.switching)
+def fedamole_fresh(parts: Parts, **parameters: Any) -> Aligner:
+    """FedAMoLE with router masses of the current model, which clients send before they are aligned."""
+    return fedamole(parts, fresh=True, **parameters)
+
+
+def fedamole_gated(parts: Parts, **parameters: Any) -> Aligner:
+    """FedAMoLE where clients contradict each other, and a lottery with its loads while they agree."""
+    return fedamole(parts, gated=True, **parameters)
+
+
+def hfedmoe(parts: Parts, **parameters: Any) -> Aligner:
+    """HFedMoE (arXiv 2601.00583): every client takes its most important experts within its capacity.
+
+    Reconstructed: importance is computed from router masses (:class:`~alignsolve.ImportanceFitness`, which has the
+    parameters). The paper's aggregation by sparsity is a rule of merging, and not part of the policy.
+    """
+    return parts.aligner(ImportanceFitness(**parameters), UNBOUNDED, solver="topk")
+
+
+def spes(parts: Parts) -> Aligner:
+    """SPES (arXiv 2602.11543): every client owns the same experts for ever.
+
+    Reconstructed for more clients than experts (:class:`~alignsolve.OwnerFitness`).
+    """
+    return parts.aligner(OwnerFitness(), UNBOUNDED, solver="topk", tie_break=0.0)
+
+
+def clustered(parts: Parts, **parameters: Any) -> Aligner:
+    """Clustered federated learning (arXiv 1910.01991): clients are split by their updates, each cluster has experts.
+
+    Reconstructed: clusters train experts beside a shared part (:class:`~alignsolve.BipartitionFitness`, which has the
+    parameters). It needs the geometry of updates, as ours does.
+    """
+    return parts.aligner(BipartitionFitness(**parameters), UNBOUNDED, solver="topk")
+
+
+def oracle(parts: Parts) -> Aligner:
+    """The true domains as fitness, within our load bounds: what there is to gain by knowing them.
+
+    Raises
+    ------
+    ValueError
+        If the parts have no ``domains``.
+    """
+    if parts.domains is None:
+        raise ValueError("oracle needs the clients' true domains: give Parts(domains=...)")
+    return parts.aligner(OracleFitness(parts.domains), parts.load)
+
+
+def ours(
+    parts: Parts,
+    *,
+    goal: Literal["global", "personal"] | None = None,
+    sees: Literal["updates", "sums"] = "updates",
+    fresh: bool = False,
+) -> Aligner:
+    """Our policy, with all parts: load, capacity, budgets, switching costs, and a fitness.
+
+    Parameters
+    ----------
+    parts
+        The shared parts. Their fitness is used only without a goal.
+    goal
+        The purpose of the training: one model that is good for all ("global"), or experts that are good for each client
+        ("personal"). Then the fitness is chosen from the reports, and revised. None: the fitness of the parts.
+
+        - Clients contradict each other, and routers tell their domains apart: clients and experts are aligned, by the
+          geometry of updates first and by router affinity later.
+        - They do, and no router can tell: "personal" gives each client the experts of its own domain alone; "global"
+          draws experts at random.
+        - Clients agree: "global" draws experts at random within the load bounds, which is the balanced lottery and so
+          never worse than it; "personal" uses router masses if clients differ, and the lottery if they do not.
+    sees
+        "updates": the server sees single clients' updates. "sums": it does not, as under secure aggregation. Then no
+        geometry is known, and whether clients contradict each other cannot be found out. Both goals use router masses
+        if clients differ.
+    fresh
+        Whether clients send router masses before each round (:meth:`~alignsolve.Aligner.probe`).
+    """
+    if goal is None:
+        return parts.aligner(parts.fitness, parts.load, switching=parts.switching, fresh_masses=fresh)
+    return parts.aligner(_automatic(goal, sees), parts.load, switching=parts.switching, fresh_masses=fresh)
+
+
+def _automatic(goal: str, sees: str) -> FitnessEstimator[Any]:
+    """Return the fitness of a goal."""
+    checks.choice("goal", goal, ("global", "personal"))
+    checks.choice("sees", sees, ("updates", "sums"))
+    differing = GatedFitness(RouterFitness())
+    if sees == "sums":
+        return differing
+    personal = goal == "personal"
+    otherwise = differing if personal else RandomFitness()
+    return ConflictFitness(RevealedFitness(serve_hidden=personal), otherwise=otherwise)
 
 
 POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(
@@ -166,6 +275,12 @@ POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(
         "oort": oort,
         "flex-moe": flex_moe,
         "fedamole": fedamole,
+        "fedamole-fresh": fedamole_fresh,
+        "fedamole-gated": fedamole_gated,
+        "hfedmoe": hfedmoe,
+        "spes": spes,
+        "clustered": clustered,
+        "oracle": oracle,
         "ours": ours,
     }
 )

@@ -6,9 +6,13 @@ It imports the numerics and the data checks; :mod:`.clusters` also imports probl
 """
 
 from alignsolve.estimate.affinity import AffinityFitness
+from alignsolve.estimate.agreement import LabelAgreement
+from alignsolve.estimate.bipartition import BipartitionFitness
 from alignsolve.estimate.capacity import CapacityProfiler
+from alignsolve.estimate.change import ChangeTest
 from alignsolve.estimate.clusters import ClusterFitness
 from alignsolve.estimate.completion import LowRankFitness
+from alignsolve.estimate.conflict import ConflictFitness
 from alignsolve.estimate.coverage import CoverageLoad
 from alignsolve.estimate.deadline import Budgets, TimeBudget
 from alignsolve.estimate.demand import WithDemand
@@ -21,30 +25,44 @@ from alignsolve.estimate.estimator import (
     SwitchingEstimator,
 )
 from alignsolve.estimate.fitness import LossFitness, RouterFitness
+from alignsolve.estimate.geometry import Geometry
+from alignsolve.estimate.importance import ImportanceFitness
 from alignsolve.estimate.layered import LayeredFitness, LayeredLoad
+from alignsolve.estimate.lift import RevealedFitness
 from alignsolve.estimate.load import LoadBounds, LoadMonitor
 from alignsolve.estimate.memory import MemoryLearner
 from alignsolve.estimate.memory_budget import MemoryBudget
 from alignsolve.estimate.need_switch import NeededFitness
 from alignsolve.estimate.oort import OortFitness
 from alignsolve.estimate.optimism import OptimisticFitness
+from alignsolve.estimate.optional import Advice
+from alignsolve.estimate.oracle import OracleFitness
+from alignsolve.estimate.owners import OwnerFitness
 from alignsolve.estimate.privacy import Privacy, privatize
 from alignsolve.estimate.random import RandomFitness
 from alignsolve.estimate.report import Outcome, Report
 from alignsolve.estimate.servers import Servers
 from alignsolve.estimate.sums import SumFitness
 from alignsolve.estimate.switching import SwitchingCost
+from alignsolve.estimate.update_fitness import UpdateFitness
 
 __all__ = [
+    "Advice",
     "AffinityFitness",
+    "BipartitionFitness",
     "BudgetEstimator",
     "Budgets",
     "CapacityEstimator",
     "CapacityProfiler",
+    "ChangeTest",
     "ClusterFitness",
+    "ConflictFitness",
     "CoverageLoad",
     "FitnessEstimator",
     "GatedFitness",
+    "Geometry",
+    "ImportanceFitness",
+    "LabelAgreement",
     "LayeredFitness",
     "LayeredLoad",
     "LoadBounds",
@@ -57,16 +75,20 @@ __all__ = [
     "NeededFitness",
     "OortFitness",
     "OptimisticFitness",
+    "OracleFitness",
     "Outcome",
+    "OwnerFitness",
     "Privacy",
     "RandomFitness",
     "Report",
+    "RevealedFitness",
     "RouterFitness",
     "Servers",
     "SumFitness",
     "SwitchingCost",
     "SwitchingEstimator",
     "TimeBudget",
+    "UpdateFitness",
     "WithDemand",
     "privatize",
 ]

@@ -54,6 +54,10 @@ class AffinityFitness:
         """
         return replace(state, value=average_masses(state.value, reports, NEWEST_ALONE, type(self).__name__))
 
+    def probe(self, state: PairFitness, clients: IntArray, masses: FloatArray) -> PairFitness:
+        """Replace the router masses of these clients (k,) by fresh ones, (k, num_experts)."""
+        return state.with_rows(clients, masses)
+
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the affinities of the cohort, (len(cohort), num_experts); the largest of each expert is 1."""
         mass = state.value[cohort]

@@ -29,6 +29,7 @@ import numpy as np
 from alignsolve.estimate import checks
 from alignsolve.estimate.estimator import EstimatorState, FitnessEstimator
 from alignsolve.estimate.fitness import RouterFitness
+from alignsolve.estimate.optional import probed
 from alignsolve.estimate.random import RandomFitness
 from alignsolve.estimate.report import Report
 from alignsolve.numerics import FloatArray, IntArray
@@ -150,6 +151,10 @@ class GatedFitness:
         part = 0.5 if state.is_open else 1.0
         is_open = agreement >= part * self.agreement and strength >= part * self.strength
         return replace(state, agreement=agreement, strength=strength, is_open=is_open)
+
+    def probe(self, state: Difference, clients: IntArray, masses: FloatArray) -> Difference:
+        """Give fresh router masses to the inner fitness; the evidence learns from reports alone."""
+        return replace(state, inner=probed(self.inner, state.inner, clients, masses))
 
     def fitness(self, state: Difference, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of the inner estimator if the switch is open, else of the fallback."""

@@ -32,6 +32,12 @@ class PairFitness:
         new = np.full((num_clients - len(self.value), self.value.shape[1]), self.prior)
         return replace(self, value=np.concatenate([self.value, new]))
 
+    def with_rows(self, clients: IntArray, rows: FloatArray) -> "PairFitness":
+        """Return a copy in which these clients (k,) have other values, (k, num_experts)."""
+        value = self.value.copy()
+        value[clients] = rows
+        return replace(self, value=value)
+
 
 @dataclass(frozen=True)
 class LossFitness:
@@ -131,6 +137,10 @@ class RouterFitness:
             If a completed report has no ``router_mass``, or one of another length than num_experts.
         """
         return replace(state, value=average_masses(state.value, reports, self.beta, type(self).__name__))
+
+    def probe(self, state: PairFitness, clients: IntArray, masses: FloatArray) -> PairFitness:
+        """Replace the averages of these clients (k,) by fresh router masses, (k, num_experts)."""
+        return state.with_rows(clients, masses)
 
     def fitness(self, state: PairFitness, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the router masses of the cohort, (len(cohort), num_experts), not negative.

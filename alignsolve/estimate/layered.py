@@ -16,6 +16,7 @@ from alignsolve.estimate import checks
 from alignsolve.estimate.estimator import FitnessEstimator, LoadEstimator
 from alignsolve.estimate.fitness import LossFitness, PairFitness, RouterFitness
 from alignsolve.estimate.load import LoadBounds
+from alignsolve.estimate.optional import Advice, advice_of, probed
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.sums import PartStates
 from alignsolve.numerics import FloatArray, IntArray
@@ -53,6 +54,19 @@ class LayeredFitness:
         if type(self.layer) in ROW_BY_ROW and len(set(self.sizes)) == 1:
             return self._in_one_pass(cast("tuple[PairFitness, ...]", state.parts), cohort, rng)
         return np.concatenate([self.layer.fitness(part, cohort, rng=rng) for part in state.parts], axis=1)
+
+    def probe(self, state: PartStates, clients: IntArray, masses: FloatArray) -> PartStates:
+        """Give each layer its part of the clients' fresh router masses, (len(clients), num_experts)."""
+        split = np.split(masses, np.cumsum(self.sizes)[:-1], axis=1)
+        parts = zip(state.parts, split, strict=True)
+        return PartStates(tuple(probed(self.layer, known, clients, own) for known, own in parts))
+
+    def advice(self, state: PartStates) -> Advice:
+        """Join the layers' advice; the auxiliary loss is advised if a layer wants it."""
+        each = [advice_of(self.layer, known, size) for known, size in zip(state.parts, self.sizes, strict=True)]
+        verdicts = dict.fromkeys(one.verdict for one in each)
+        bounded = np.concatenate([one.bounded for one in each])
+        return Advice(bounded, any(one.pull for one in each), "; ".join(verdicts))
 
     def _in_one_pass(self, parts: tuple[PairFitness, ...], cohort: IntArray, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of layers of one size: every layer of every client is a row."""

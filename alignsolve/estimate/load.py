@@ -8,7 +8,7 @@ cross, and if every client is eligible for every expert, an alignment within the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from alignsolve.estimate import checks
 from alignsolve.estimate.report import Report
 from alignsolve.estimate.share import even_share
-from alignsolve.numerics import FloatArray, IntArray, whole_ceil, whole_floor
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, whole_ceil, whole_floor
 
 CLIPPED = 1e-6
 """Least difference between the projected and the wanted share, in clients, that counts as clipped."""
@@ -63,6 +63,13 @@ class LoadBounds:
     capacity: FloatArray
     penalty: float
     clipped: bool
+
+    def only(self, bounded: BoolArray) -> "LoadBounds":
+        """Return the same bounds without those of the experts that are not bounded, (num_experts,) bools."""
+        if bounded.all():
+            return self
+        demand, capacity = np.where(bounded, self.demand, 0.0), np.where(bounded, self.capacity, np.inf)
+        return replace(self, demand=demand, capacity=capacity)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ epsilon_T = T·ρ + 2·√(T·ρ·ln(1/delta)). Laplace noise gives T·epsilon. 
 (ibid., proposition 1.4), so the formula above holds with ρ = epsilon²/2; the smaller value counts.
 
 **Not protected**: outcome, duration, bytes and the number of examples. The server sees them, or needs them to weigh
-updates. The update itself is outside the scope of this file.
+updates. The update itself is outside the scope of this file, and so is its geometry, which the server computes from it.
 
 After the noise, the values are repaired without reading data: losses, accuracies and usage are clipped to their ranges.
 Router mass is raised by a constant until no entry is negative. Alignment compares experts within a client, and a

@@ -1,6 +1,6 @@
 """Reports: the server's record of one client's part in one round. Estimators learn from reports alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.data import validation
+from alignsolve.estimate.geometry import Geometry, same_shape
 from alignsolve.numerics import MAX_INTEGER, FloatArray, IntArray
 
 LARGEST = 1e30
@@ -59,6 +60,9 @@ class Report:
     router_mass
         (num_experts,) the mean probability that the client's router gives every expert, held or not; None if not
         measured.
+    geometry
+        How the client's update moved the shared parts of the model (:class:`~alignsolve.estimate.Geometry`), which the
+        server computes from the update; None if it sees no single updates.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class Report:
     bytes_up: int = 0
     outcome: Outcome = Outcome.COMPLETED
     router_mass: Any = None
+    geometry: Any = None
 
     def __post_init__(self) -> None:
         """Check every field and read it; afterwards each measure is a float64 array of its full shape."""
@@ -101,6 +106,8 @@ class Report:
                 self._refuse(f"{field} is {value!r}; it must be a finite number, 0 or more")
         if self.router_mass is not None:
             self._set("router_mass", self._read_router_mass())
+        if self.geometry is not None and not isinstance(self.geometry, Geometry):
+            self._refuse(f"geometry is a {type(self.geometry).__name__}; it must be a Geometry, or None")
 
     @property
     def completed(self) -> bool:
@@ -198,6 +205,25 @@ def completed_pairs(reports: Sequence[Report]) -> Pairs:
     )
 
 
+def told_geometries(reports: Sequence[Report], asked_by: str) -> tuple[IntArray, list[Geometry]]:
+    """Return clients (k,) and geometries of the completed reports.
+
+    Raises
+    ------
+    ValueError
+        If a completed report has no geometry, or one of another shape than the others. ``asked_by`` is named.
+    """
+    done = [report for report in reports if report.completed]
+    for report in done:
+        if report.geometry is None:
+            raise ValueError(
+                f"report of client {report.client}: {asked_by} needs geometry, which is None: give Report(geometry="
+                "fedtrain.partial.geometry_of(update, weights, layout)), or choose a fitness by router mass"
+            )
+        same_shape(report.client, "geometry", report.geometry.shape, done[0].geometry.shape)
+    return np.array([report.client for report in done], dtype=np.int64), [report.geometry for report in done]
+
+
 def check_reports(ordered: Sequence[Report], num_clients: int, num_experts: int) -> None:
     """Refuse a client that reports twice, and an unknown client or expert; reports are ascending by client."""
     last = -1
@@ -211,3 +237,25 @@ def check_reports(ordered: Sequence[Report], num_clients: int, num_experts: int)
                 f"report of client {report.client} names expert {report.experts.max()}, there are 0..{num_experts - 1}"
             )
         last = report.client
+
+
+def check_masses(
+    masses: Mapping[int, npt.ArrayLike], num_clients: int, num_experts: int
+) -> tuple[IntArray, FloatArray]:
+    """Read fresh router masses by client: clients (k,), ascending, and masses (k, num_experts).
+
+    Raises
+    ------
+    ValueError
+        If a client is unknown, or its masses are not num_experts finite numbers, 0 or more.
+    """
+    clients = sorted(masses)
+    for client in clients:
+        if not 0 <= client < num_clients:
+            raise ValueError(f"router masses name client {client}, there are 0..{num_clients - 1}")
+    read = [Report(client, [], router_mass=masses[client]).router_mass for client in clients]
+    for client, mass in zip(clients, read, strict=True):
+        if mass is None or mass.shape != (num_experts,):
+            given = None if mass is None else mass.shape
+            raise ValueError(f"router mass of client {client} has shape {given}; it must be ({num_experts},)")
+    return np.array(clients, dtype=np.int64), np.array(read, dtype=np.float64).reshape(-1, num_experts)

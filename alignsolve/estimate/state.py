@@ -51,6 +51,8 @@ def _members(state: Any) -> list[tuple[str, Any]]:
 def from_arrays(like: T, arrays: Mapping[str, npt.NDArray[Any]], *, prefix: str = "") -> T:
     """Build a state from the arrays of :func:`to_arrays`; ``like`` is a state of the same structure and shapes.
 
+    An axis of length 0 in ``like`` takes any length: some estimators learn the size of an update from the first report.
+
     Raises
     ------
     ValueError
@@ -97,6 +99,9 @@ def _one(name: str, template: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> An
     if name not in arrays:
         raise ValueError(f"the state lacks {name}")
     array, wanted = np.asarray(arrays[name]), np.asarray(template)
-    if array.shape != wanted.shape or array.dtype.kind != wanted.dtype.kind:
+    fits = array.ndim == wanted.ndim and all(
+        own in (0, one) for own, one in zip(wanted.shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind != wanted.dtype.kind:
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {wanted.dtype} {wanted.shape}")
     return array.astype(wanted.dtype, copy=False) if isinstance(template, np.ndarray) else array.item()

@@ -9,10 +9,15 @@ from fedtrain.config.checks import check, check_fields, checked, one_of, one_of_
 FITNESS_NAMES = (
     *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
     *("clusters", "low-rank", "ucb", "thompson", "oort"),
+    *("updates", "revealed", "conflict-router", "importance"),
 )
 """Values of ``alignment.fitness``; :data:`fedtrain.server.alignment.FITNESS` makes the estimators."""
 CAPACITY_NAMES = ("declared", "learned", "uniform")
 """Values of ``alignment.capacity``."""
+GOAL_NAMES = ("none", "global", "personal")
+"""Values of ``alignment.goal``."""
+SEEN_NAMES = ("updates", "sums")
+"""Values of ``alignment.sees``."""
 LOAD_NAMES = ("assignments", "usage", "examples", "coverage")
 """Values of ``alignment.load``."""
 
@@ -34,6 +39,13 @@ class AlignmentConfig:
         and ``router``, its router's probabilities of all experts.
     newest_weight
         Weight of the newest round in the fitness, above 0 and at most 1.
+    goal
+        Purpose of the policy ``ours``: one model that is good for all (``global``), or experts that are good for each
+        client (``personal``). The fitness is then chosen from the reports. ``none``: it is ``alignment.fitness``.
+    sees
+        With a goal: whether the server sees single ``updates``, or only their ``sums``, as under secure aggregation.
+    fresh_masses
+        With a goal: whether clients send router masses before each round is aligned, one more exchange.
     load
         The quantity that is balanced between experts over the rounds: completed ``assignments``, ``usage`` by the
         clients' routers, or routed ``examples``. ``coverage`` balances assignments, and also assigns every expert to
@@ -58,6 +70,9 @@ class AlignmentConfig:
     solver: str = one_of("auto", SOLVERS)
     fitness: str = one_of("loss", FITNESS_NAMES)
     newest_weight: float = checked(0.3, lambda weight: 0.0 < weight <= 1.0, "above 0 and at most 1", unit="weight")
+    goal: str = one_of("none", GOAL_NAMES)
+    sees: str = one_of("updates", SEEN_NAMES)
+    fresh_masses: bool = False
     load: str = one_of("assignments", LOAD_NAMES)
     tolerance: float = checked(0.1, lambda tolerance: tolerance >= 0.0, "0 or more", unit="share of the load")
     catch_up: float = share(1.0, unit="share")
@@ -69,5 +84,8 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         check_fields(self, "alignment.")
         forgets_all = self.fitness in ("ucb", "thompson") and self.newest_weight == 1.0
+        check("alignment.goal", self.goal, self.goal == "none" or self.policy == "ours", "none unless policy is ours")
+        check("alignment.fresh_masses", self.fresh_masses, not self.fresh_masses or self.goal != "none",
+              "false without a goal")  # fmt: skip
         rule = f"below 1 where the fitness is {self.fitness}"
         check("alignment.newest_weight", self.newest_weight, not forgets_all, rule)

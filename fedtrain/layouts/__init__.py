@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fedtrain.layouts import fused, lora, modules, on_disk, transposed
-from fedtrain.layouts.layout import Layout, LayoutError, Part, Piece, RouterRows, Weights
+from fedtrain.layouts.layout import Layout, LayoutError, Part, Piece, RouterRows, Weights, with_head
 
 
 class Kind(NamedTuple):
@@ -38,7 +38,7 @@ LAYOUTS: dict[str, Kind] = {
 
 
 def detect(weights: Weights, name: str | None = None, *, num_experts: int | None = None) -> Layout:
-    """Find the layout of a whole model's tensors.
+    """Find the layout of a whole model's tensors, and its head by its name (:data:`fedtrain.layouts.layout.HEADS`).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def detect(weights: Weights, name: str | None = None, *, num_experts: int | None
     for kind in kinds.values():
         layout = kind.read(weights, num_experts)
         if layout is not None:
-            return _checked(layout, num_experts)
+            return with_head(_checked(layout, num_experts), weights)
     looked_for = "\n".join(f"  {key}: {kind.looks_for}" for key, kind in kinds.items())
     raise LayoutError(f"no experts found among {_some(list(weights))}. Looked for\n{looked_for}")
 
@@ -87,4 +87,4 @@ def _some(names: list[str], shown: int = 5) -> str:
     return f"{len(names)} tensors ({', '.join(names[:shown])}{', …' if len(names) > shown else ''})"
 
 
-__all__ = ["LAYOUTS", "Kind", "Layout", "LayoutError", "Part", "Piece", "RouterRows", "Weights", "detect"]
+__all__ = ["LAYOUTS", "Kind", "Layout", "LayoutError", "Part", "Piece", "RouterRows", "Weights", "detect", "with_head"]

@@ -7,7 +7,7 @@ Slicing, checking, merging and counting bytes all follow from this table. So a n
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +19,9 @@ Weights: TypeAlias = Mapping[str, Any]
 
 Place: TypeAlias = tuple[Any, ...]
 """An index: ``tensor[place]`` is a view of one expert's entries."""
+
+HEADS = ("classifier", "lm_head", "head", "score", "fc")
+"""Usual names of a model's classifier."""
 
 RouterRows: TypeAlias = Literal["held", "all"]
 """The router's rows that a client exchanges: those of its own experts, or all, as if the router were shared."""
@@ -116,12 +119,19 @@ class Layout:
         Number of experts of every layer.
     parts
         Parts by tensor; tensors that are not named here are shared.
+    head
+        Name of the tensor of the classifier, which has a row per label: updates of it show the labels that a client
+        holds, and whether clients mean the same by them (:func:`fedtrain.partial.geometry_of`). None: there is none.
+    head_bias
+        Name of the classifier's bias, with an entry per label; None: there is none.
     """
 
     name: str
     layers: tuple[str, ...]
     layer_sizes: tuple[int, ...]
     parts: Mapping[str, Part]
+    head: str | None = None
+    head_bias: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts of experts that the layers do not have.
@@ -129,8 +139,8 @@ class Layout:
         Raises
         ------
         LayoutError
-            If the names and sizes of the layers differ in number, a size is not a whole number of 1 or more, or a part
-            names other experts than those of the layers.
+            If the names and sizes of the layers differ in number, a size is not a whole number of 1 or more, a part
+            names other experts than those of the layers, or the head is not shared.
         """
         if len(self.layers) != len(self.layer_sizes):
             raise LayoutError(f"the layout has {len(self.layers)} layers and {len(self.layer_sizes)} sizes of layers")
@@ -141,6 +151,9 @@ class Layout:
             if part.count < 1 or part.first < 0 or part.first + part.count > self.num_experts:
                 raise LayoutError(f"{name} is part of the experts {part.first} .. {part.first + part.count - 1}; "
                                   f"the layout has {self.num_experts} experts")  # fmt: skip
+        for field in ("head", "head_bias"):
+            if getattr(self, field) in self.parts:
+                raise LayoutError(f"{field} is {getattr(self, field)}, which belongs to experts; it must be shared")
 
     @classmethod
     def of(cls, name: str, sizes: Mapping[str, int], parts: Mapping[str, Part]) -> "Layout":
@@ -206,6 +219,29 @@ class Layout:
             elif part.axis is not None or part.held(experts):
                 shapes[name] = part.shape(shape, len(part.held(experts)))
         return shapes
+
+
+def with_head(layout: Layout, weights: Weights) -> Layout:
+    """Return the layout with the model's head: the one shared tensor with a usual name and two axes, if there is one.
+
+    Examples
+    --------
+    >>> weights = {"classifier.weight": np.zeros((3, 2)), "classifier.bias": np.zeros(3), "body": np.zeros(4)}
+    >>> layout = with_head(Layout("mine", ("",), (1,), {"body": Part(0)}), weights)
+    >>> layout.head, layout.head_bias
+    ('classifier.weight', 'classifier.bias')
+    """
+    heads = [
+        name
+        for name, value in weights.items()
+        if name not in layout.parts and name.removesuffix(".weight").rpartition(".")[2] in HEADS
+        and name.endswith(".weight") and len(value.shape) == 2
+    ]  # fmt: skip
+    if len(heads) != 1:
+        return layout
+    bias = heads[0].removesuffix("weight") + "bias"
+    fits = bias in weights and tuple(weights[bias].shape) == tuple(weights[heads[0]].shape[:1])
+    return replace(layout, head=heads[0], head_bias=bias if fits else None)
 
 
 def stacked(sizes: Mapping[str, int]) -> dict[str, int]:

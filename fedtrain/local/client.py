@@ -59,7 +59,7 @@ def train(
     """
     # The router is measured before training changes it.
     model = spec.build(experts).load(download)
-    router_mass = _router_mass(model, data)
+    mass = router_mass(model, data)
     optimizer = _optimizer(model, training)
     steps = []
     # Train, and keep every step's gates, losses and hits for the measurements.
@@ -74,7 +74,7 @@ def train(
         optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    measured = _measured(steps, np.array([spec.expert_group[j] for j in experts]), router_mass)
+    measured = _measured(steps, np.array([spec.expert_group[j] for j in experts]), mass)
     return PartialUpdate(client, experts, part_to_upload(model.tensors(), experts), len(data), *measured)
 
 
@@ -91,8 +91,11 @@ def auxiliary_loss(routed: Routed, experts: Sequence[int], expert_group: Sequenc
     return torch.stack(losses).mean()
 
 
-def _router_mass(model: Model, data: LocalData) -> FloatArray:
-    """Return the mean router probabilities before training; training would shift them towards the held experts."""
+def router_mass(model: Model, data: LocalData) -> FloatArray:
+    """Return the mean router probabilities, (num_experts,).
+
+    They are measured before training, which would shift them towards the held experts.
+    """
     with torch.no_grad():
         parts = [model(part).router_probabilities for part in torch.split(data.inputs, EVALUATED_AT_ONCE)]
     mass: FloatArray = torch.cat(parts).double().mean(dim=0).numpy()

@@ -9,6 +9,7 @@ All rooms above and users may call it. Torch is not needed. It imports config, l
 
 from fedtrain.layouts import RouterRows
 from fedtrain.partial.footprint import Footprint, footprint
+from fedtrain.partial.geometry import geometry_of
 from fedtrain.partial.merging import Merged, merge
 from fedtrain.partial.slicing import Traffic, assignments, slice_weights, traffic
 from fedtrain.partial.update import Measured, PartialUpdate, find_fault
@@ -23,6 +24,7 @@ __all__ = [
     "assignments",
     "find_fault",
     "footprint",
+    "geometry_of",
     "merge",
     "slice_weights",
     "traffic",

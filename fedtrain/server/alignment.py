@@ -1,13 +1,14 @@
 """Makes the aligner of a run from the policy and the estimators that the configuration names."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from alignsolve import POLICIES, Aligner, Parts, estimate
-from alignsolve.numerics import IntArray
-from fedtrain.config import AlignmentConfig, RunConfig, functions
+from alignsolve.numerics import FloatArray, IntArray
+from fedtrain.config import AlignmentConfig, ConfigError, RunConfig, functions
 from fedtrain.models import ModelSpec, layer_sizes, num_bytes, part_to_download, part_to_upload, skeleton
 from fedtrain.simulation.devices import FORWARD_AND_BACKWARD, Fleet, Footprint
 
@@ -31,12 +32,21 @@ FITNESS: dict[str, Fitness] = {
     "ucb": lambda beta: estimate.OptimisticFitness("ucb", discount=1.0 - beta),
     "thompson": lambda beta: estimate.OptimisticFitness("thompson", discount=1.0 - beta),
     "oort": lambda _: estimate.OortFitness(),
+    "updates": lambda beta: estimate.UpdateFitness(beta=beta),
+    "revealed": lambda beta: estimate.RevealedFitness(beta=beta),
+    "conflict-router": lambda beta: estimate.ConflictFitness(estimate.RouterFitness(beta=beta)),
+    "importance": lambda _: estimate.ImportanceFitness(),
 }
 """Makers of fitness estimators by name. Each takes ``beta``, the weight of the newest round."""
 
 
 def make_aligner(
-    config: RunConfig, spec: ModelSpec, fleet: Fleet, footprint: Footprint, num_examples: IntArray
+    config: RunConfig,
+    spec: ModelSpec,
+    fleet: Fleet,
+    footprint: Footprint,
+    num_examples: IntArray,
+    mixture: FloatArray | None = None,
 ) -> Aligner:
     """Return the configured policy with the configured estimators.
 
@@ -52,6 +62,8 @@ def make_aligner(
         The memory that training takes.
     num_examples
         (num_clients,) training examples. A time budget predicts the duration of a round from them.
+    mixture
+        (num_clients, num_groups) true shares of each client's examples, for the policy ``oracle`` alone.
     """
     chosen, layers = config.alignment, layer_sizes(spec)
     parts = Parts(
@@ -62,9 +74,19 @@ def make_aligner(
         switching=estimate.SwitchingCost(1.0, price=chosen.switching_cost) if chosen.switching_cost else None,
         layers=layers if len(layers) > 1 else None,
         privacy=estimate.Privacy(chosen.epsilon) if np.isfinite(chosen.epsilon) else None,
+        domains=mixture,
         solver=chosen.solver,
     )
-    aligner: Aligner = functions.call("alignment.policy", chosen.policy, POLICIES, Aligner, parts)
+    policies = POLICIES
+    if chosen.goal != "none":
+        how: Any = {"goal": chosen.goal, "sees": chosen.sees, "fresh": chosen.fresh_masses}
+        policies = {"ours": partial(POLICIES["ours"], **how)}
+    aligner: Aligner = functions.call("alignment.policy", chosen.policy, policies, Aligner, parts)
+    if aligner.fresh_masses and len(layers) > 1:
+        raise ConfigError(
+            f"alignment.policy is {chosen.policy!r} with fresh router masses, which a client can compute only where "
+            f"the experts have one layer; the model has {len(layers)}"
+        )
     return aligner
 
 

@@ -91,7 +91,7 @@ def prepare(config: RunConfig) -> Federation:
     footprint = devices.footprint(tensors, config.training)
     fleet = devices.make_fleet(config, footprint.holding(len(layer_sizes(spec))))
     num_examples = np.array([len(examples) for examples in data.clients])
-    aligner = make_aligner(config, spec, fleet, footprint, num_examples)
+    aligner = make_aligner(config, spec, fleet, footprint, num_examples, data.mixture)
     try:
         aligner_start = aligner.init(fleet.num_joined(0), spec.num_experts, seed=config.seed)
     except ValueError as error:

@@ -21,7 +21,7 @@ from alignsolve import Outcome, Report
 from fedtrain.aggregate import arrays
 from fedtrain.config import ValidationConfig
 from fedtrain.layouts import Layout, RouterRows, Weights
-from fedtrain.partial import PartialUpdate, find_fault
+from fedtrain.partial import PartialUpdate, find_fault, geometry_of
 
 LONGEST = 200
 """Maximum length of a reason in characters."""
@@ -92,6 +92,8 @@ class Inspector:
         The maximum number of examples of each client.
     limits
         The limits on the norms of updates.
+    geometry
+        Whether reports get the geometry of the updates.
     """
 
     weights: Weights
@@ -99,6 +101,7 @@ class Inspector:
     router_rows: RouterRows
     caps: Mapping[int, float]
     limits: ValidationConfig
+    geometry: bool = False
 
     def inspect(self, answers: Mapping[int, Sequence[Answer]], asked: Mapping[int, Report]) -> Inspected:
         """Inspect a round's answers.
@@ -145,6 +148,8 @@ class Inspector:
             refused = replace(refused, seconds=answer.seconds)
             if fault is None:
                 measures = {"num_examples": update.num_examples, **update.measured._asdict()}
+                if self.geometry:
+                    measures["geometry"] = geometry_of(update, self.weights, self.layout)
                 return replace(refused, **measures, outcome=Outcome.COMPLETED), None
         except ValueError as error:  # a measure has an impossible value; the message names it
             fault = fault or str(error)

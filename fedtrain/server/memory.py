@@ -83,6 +83,21 @@ def _refuse_small_clients(memory: FloatArray, layout: Layout, footprint: Footpri
     )
 
 
+def refuse_probes(aligner: Aligner) -> None:
+    """Refuse an aligner that asks for fresh router masses, in rounds that have no exchange for them.
+
+    Raises
+    ------
+    ValueError
+        If the aligner has ``fresh_masses``.
+    """
+    if aligner.fresh_masses:
+        raise ValueError(
+            "fresh_masses is True, and these rounds do not ask clients before they align them: set it to False, or "
+            "use fedtrain's own loop or a loop of your own (Server.begin takes the masses)"
+        )
+
+
 def _proposals(
     clients: list[int], memory: FloatArray, layout: Layout, footprint: Footprint, layer_demand: int
 ) -> list[str]:

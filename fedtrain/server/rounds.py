@@ -11,7 +11,7 @@ from alignsolve.numerics import IntArray
 from fedtrain.config import functions
 from fedtrain.results.history import Round, Row, load_variation
 from fedtrain.server.federation import Federation, evaluate
-from fedtrain.server.simulated_clients import Transport, train_cohort
+from fedtrain.server.simulated_clients import Transport, fresh_masses, train_cohort
 from fedtrain.server.step import ServerState, draw_cohort
 from fedtrain.simulation.availability import opening, present
 from fedtrain.simulation.timing import simulated_seconds
@@ -61,7 +61,8 @@ def run_round(federation: Federation, state: ServerState, transport: Transport =
     clock = opening(fleet, state.round, state.clock)
     cohort = sample_cohort(federation, state.round, clock)
     grown = replace(state, aligner=state.aligner.grow(fleet.num_joined(state.round)))
-    pending = server.begin(grown, cohort)
+    masses = fresh_masses(federation, state.tensors, cohort) if federation.aligner.fresh_masses else None
+    pending = server.begin(grown, cohort, masses)
     # Train the clients, and merge their updates.
     answers = train_cohort(federation, pending, clock, transport)
     caps = {client: len(federation.clients[client]) for client in pending.assigned}

@@ -22,7 +22,7 @@ from fedtrain.partial import footprint
 from fedtrain.results.history import load_variation
 from fedtrain.server import checkpoint
 from fedtrain.server.inspection import Answer
-from fedtrain.server.memory import needed_memory, refuse_other_layers, within_memory
+from fedtrain.server.memory import needed_memory, refuse_other_layers, refuse_probes, within_memory
 from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_cohort
 
 REPORTED = "reported"
@@ -133,9 +133,11 @@ class Session:
         ValueError
             If the model has several layers of experts, and the aligner's ``layers`` differ from them. If a client has
             too little memory for an expert of every layer; the message names it, with the missing bytes and a proposal.
+            If the aligner asks for fresh router masses, which these rounds do not exchange.
         SavedStateError
             If the folder holds another run's state, or the state cannot be read.
         """
+        refuse_probes(self._given)
         layout = self.layout or detect(weights)
         if self.memory is not None:
             whole = footprint(weights, layout, copies=self.copies, router_rows=self.router_down)

@@ -6,7 +6,7 @@ protects against accidents only: an attacker can compute the checksum of a harmf
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from alignsolve import Outcome
+from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.policies import REFERENCES
 from fedtrain.local import client as local
 from fedtrain.local.batched import Job, train_together
@@ -26,6 +27,9 @@ from fedtrain.server.inspection import Answer
 from fedtrain.server.step import Pending
 from fedtrain.simulation.attacks import REPLAYS, corrupt
 from fedtrain.simulation.timing import Forecast, Work, foresee
+
+MASS_BYTES = 4
+"""Size of a router mass that is sent before the alignment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,17 @@ def train_cohort(
     return open_replies(replies, pending.before.round, forecasts)
 
 
+def fresh_masses(federation: Federation, tensors: Tensors, cohort: IntArray) -> dict[int, FloatArray]:
+    """Return the router masses of a round's clients by the current model, which they send before they are aligned.
+
+    A client needs the shared part and the router for this, and downloads them for the round in any case. Clients that
+    drop out of the round later send them, too; no attack changes them.
+    """
+    spec = federation.spec
+    model = spec.build(range(spec.num_experts)).load(tensors)
+    return {int(client): local.router_mass(model, federation.clients[client]) for client in cohort}
+
+
 def _foresee(federation: Federation, pending: Pending, client: int, clock: float) -> Forecast:
     """Predict the time, the traffic and the outcome of a client's round."""
     config, held, server = federation.config, pending.assigned[client], federation.server
@@ -92,6 +107,8 @@ def _foresee(federation: Federation, pending: Pending, client: int, clock: float
         traffic(pending.before.tensors, server.layout, held, router_rows=rows).total
         for rows in (server.router_down, server.router_up)
     )
+    if federation.aligner.fresh_masses:
+        up += MASS_BYTES * server.layout.num_experts
     work = Work(
         num_examples=config.training.epochs * len(federation.clients[client]),
         num_active=num_active(federation.spec, held),
@@ -135,6 +152,8 @@ def _train(
     """Train clients from the whole model, with the learning rate and the generators of round ``number``."""
     config, spec = federation.config, federation.spec
     training = config.training.in_round(number)
+    if not federation.aligner.advice(pending.before.aligner).pull:
+        training = replace(training, auxiliary_loss=0.0)
     jobs = []
     for client in clients:
         rng = generator(config.seed, Purpose.TRAINING, number, client)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from alignsolve import Outcome, Report
 from alignsolve.numerics import IntArray
@@ -18,6 +19,7 @@ from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig, ValidationConfig
 from fedtrain.layouts import Layout, RouterRows
 from fedtrain.partial import assignments, slice_weights
+from fedtrain.partial.geometry import check_head
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server.inspection import Answer, Inspected, Inspector
 
@@ -25,6 +27,9 @@ from fedtrain.server.inspection import Answer, Inspected, Inspector
 class _Aligning(Protocol):
     """The interface that a round needs of :class:`alignsolve.Aligner`. Only the aligner looks into its state."""
 
+    @property
+    def uses_geometry(self) -> bool: ...
+    def probe(self, state: Any, masses: Mapping[int, npt.ArrayLike]) -> Any: ...
     def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]: ...
     def observe(self, state: Any, reports: Sequence[Report]) -> Any: ...
 
@@ -136,16 +141,30 @@ class Server:
     aggregation: AggregationConfig = field(default_factory=AggregationConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
-    def begin(self, state: ServerState, cohort: IntArray) -> Pending:
+    def begin(self, state: ServerState, cohort: IntArray, masses: Mapping[int, npt.ArrayLike] | None = None) -> Pending:
         """Align a cohort.
+
+        Parameters
+        ----------
+        state
+            The state that the round starts from.
+        cohort
+            The clients of the round, ascending.
+        masses
+            Fresh router masses by client (:meth:`alignsolve.Aligner.probe`); None: no client was asked.
 
         Raises
         ------
         SolveError
             If no alignment could be found.
+        LayoutError
+            If the aligner learns from the geometry of updates, and the layout names an impossible head.
         """
+        if self.aligner.uses_geometry:
+            check_head(state.tensors, self.layout)
         started = time.perf_counter()
-        solution, aligned = self.aligner.align(state.aligner, cohort)
+        known = state.aligner if masses is None else self.aligner.probe(state.aligner, masses)
+        solution, aligned = self.aligner.align(known, cohort)
         assigned = assignments(solution, cohort)  # a client without experts has nothing to train or to report
         asked = {client: Report(client, held, outcome=Outcome.DROPPED) for client, held in assigned.items()}
         return Pending(state, solution, assigned, aligned, started, time.perf_counter() - started, asked)
@@ -170,7 +189,8 @@ class Server:
         """
         before = pending.before
         # Inspect the answers, and merge the updates without a fault.
-        inspector = Inspector(before.tensors, self.layout, self.router_up, caps, self.validation)
+        geometry = self.aligner.uses_geometry
+        inspector = Inspector(before.tensors, self.layout, self.router_up, caps, self.validation, geometry)
         inspected = inspector.inspect(answers, pending.asked)
         tensors = aggregate(
             before.tensors, inspected.updates, self.aggregation, layout=self.layout, router_rows=self.router_up

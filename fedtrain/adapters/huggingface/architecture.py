@@ -6,6 +6,7 @@ Then models with one expert per layer, with two, and so on, run on two tokens, u
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def layout_of(model: Any) -> Layout:
         part = _part(kind, name, (tuple(value.shape), fewer.get(name, ())), named)
         if part is not None:
             parts[name] = part
-    return Layout(named.name, named.layers, named.layer_sizes, parts)
+    return replace(named, parts=parts)
 
 
 def fewest_experts(model: Any, layout: Layout) -> int:

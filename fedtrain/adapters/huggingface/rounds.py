@@ -17,7 +17,7 @@ from fedtrain.adapters.huggingface.local import Training
 from fedtrain.adapters.huggingface.tuning import FineTuning
 from fedtrain.randomness import Purpose, generator
 from fedtrain.server.inspection import Answer
-from fedtrain.server.memory import refuse_other_layers, within_memory
+from fedtrain.server.memory import refuse_other_layers, refuse_probes, within_memory
 from fedtrain.server.step import Server, ServerState, draw_cohort
 
 
@@ -88,13 +88,14 @@ def run_rounds(
     ------
     ValueError
         If the aligner's layers are not those of the model. If a client has too little memory for an expert of every
-        layer; the message names it, with the missing bytes and a proposal.
+        layer; the message names it, with the missing bytes and a proposal. If the aligner asks for fresh router masses.
     """
     fewest = max(aligner.layer_demand, tuning.fewest_experts)
     aligner = replace(aligner, layer_demand=fewest)
     if memory is not None:
         aligner = within_memory(aligner, tuning.layout, tuning.footprint(training), memory)
     refuse_other_layers(aligner, tuning.layout)
+    refuse_probes(aligner)
     server = Server(aligner, tuning.trained_layout)
     known = aligner.init(len(clients), tuning.layout.num_experts, seed=seed)
     state = ServerState(0, dict(tuning.initial), known)
