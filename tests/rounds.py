@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from alignsolve import Aligner, AlignerState, Answer, Outcome, Report, Solution
+from alignsolve import Aligner, AlignerState, Answer, Geometry, Outcome, Report, Solution
 
 
 def linprog_solver(problem: Any, **_: Any) -> Answer:
@@ -54,8 +54,16 @@ def reports_of(
             size = len(experts)
             measures = {"usage": rng.random(size), "loss": rng.exponential(size=size), "accuracy": rng.random(size)}
             measures["router_mass"] = rng.dirichlet(np.ones(num_experts))
+            measures["geometry"] = _geometry(int(client), float(measures["router_mass"][0]))
         reports.append(Report(int(client), experts, num_examples=10, seconds=1.0, **measures))
     return reports
+
+
+def _geometry(client: int, noise: float) -> Geometry:
+    """Return a geometry of one of three domains; it has random numbers of its own, and changes no others."""
+    domain, own = np.random.default_rng(client % 3), np.random.default_rng(int(noise * 2**40))
+    head, body = (domain.normal(size=size) + 0.5 * own.normal(size=size) for size in ((4, 3), 6))
+    return Geometry(head, own.random(4) < 0.7, body)
 
 
 def completed_loads(reports: Sequence[Report], num_experts: int) -> np.ndarray:

@@ -6,8 +6,8 @@ when they change. Page's cumulative sum (Biometrika 1954) tells the two apart: w
 in a round minus its own average so far, in units of the federation's usual deviation, S ← max(0, S + x − slack), and
 the client has changed when S exceeds ``limit``. The sum then starts again.
 
-The deviation is a running mean of the rounds' median |x|, times 1.4826, as for a normal distribution: a change of fewer
-than half of the clients does not hide itself.
+The deviation is a running mean of the rounds' median distance of x from its median, times 1.4826, as for a normal
+distribution: a change of fewer than half of the clients does not hide itself.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ class ChangeTest:
             changed = back[excess[back] > self.limit]
             excess[changed] = 0.0
             level[changed] = loss[np.isin(clients, changed)]
-        usual = NORMAL * float(np.median(np.abs(rise)))
+        usual = NORMAL * float(np.median(np.abs(rise - np.median(rise))))
         deviation = (1 - self.rate) * state.deviation + self.rate * usual if state.rounds else usual
         return Levels(level, excess, deviation, state.rounds + 1), changed
 

@@ -28,6 +28,7 @@ from alignsolve.estimate.fitness import PairFitness, RouterFitness
 from alignsolve.estimate.optional import Advice, forgotten, probed
 from alignsolve.estimate.random import Experts, RandomFitness
 from alignsolve.estimate.report import Report
+from alignsolve.estimate.serving import serving
 from alignsolve.estimate.update_fitness import UpdateClusters, UpdateFitness
 from alignsolve.numerics import BoolArray, FloatArray, IntArray
 
@@ -133,8 +134,23 @@ class RevealedFitness:
         )
 
     def begin(self, state: Revealed) -> Revealed:
-        """Begin to judge: from now on clusters decide, so that routers can learn them."""
-        return replace(state, lift=float("nan"), rounds=0, verdict=OPEN)
+        """Begin to judge: from now on clusters decide, so that routers can learn them.
+
+        Clusters get the experts that the routers of their clients prefer so far: the weakest preference is a start.
+        """
+        preferred = self._preferred(state)
+        clusters = replace(state.clusters, serves=serving(state.clusters.size, state.clusters.centre, preferred))
+        return replace(state, clusters=clusters, lift=float("nan"), rounds=0, verdict=OPEN)
+
+    def _preferred(self, state: Revealed) -> BoolArray:
+        """Return the cluster that prefers each expert most, (num_clusters, num_experts), by mean router mass."""
+        name, mass = state.clusters.clusters, state.router.value
+        members = (name[:, None] == np.arange(len(state.clusters.size))) & ~np.isnan(mass[:, :1])
+        total = members.T.astype(np.float64) @ np.nan_to_num(mass)
+        mean = np.where(members.any(axis=0)[:, None], total / np.maximum(members.sum(axis=0), 1)[:, None], -1.0)
+        preferred = np.zeros_like(state.clusters.serves)
+        preferred[mean.argmax(axis=0), np.arange(mean.shape[1])] = True
+        return preferred
 
     def forget(self, state: Revealed, clients: IntArray) -> Revealed:
         """Doubt what is known of these clients, and judge anew."""

@@ -1,5 +1,7 @@
 """The policies: the distinctive property of each, and the client bounds that all must keep."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,10 +19,12 @@ from alignsolve import (
     UnsupportedError,
 )
 from alignsolve.policies import REFERENCES
+from tests.made_reports import Made
 from tests.rounds import completed_loads, reports_of, variation
 
 CAPACITY = np.resize([1, 2, 1, 3], 12)
-PARTS = Parts(capacity=CapacityProfiler(client_capacity=CAPACITY), fitness=RouterFitness())
+DOMAINS = np.eye(3)[np.arange(12) % 3]
+PARTS = Parts(capacity=CapacityProfiler(client_capacity=CAPACITY), fitness=RouterFitness(), domains=DOMAINS)
 
 
 def popular(client):
@@ -55,11 +59,13 @@ def test_every_policy_runs_and_keeps_to_the_clients_capacities(name):
 @pytest.mark.parametrize("name", sorted(set(POLICIES) - {"expert-choice"}))
 def test_every_policy_but_expert_choice_fills_layers_and_budgets_bind_all_but_references(name):
     budget = TimeBudget(deadline=4.0, expert_seconds=1.0)
-    parts = Parts(CapacityProfiler(client_capacity=5), RouterFitness(), budget=budget, layers=(2, 2),
+    parts = Parts(CapacityProfiler(client_capacity=5), RouterFitness(), budget=budget, layers=(2, 2), domains=DOMAINS,
                   privacy=Privacy(epsilon=5.0, release=("router_mass", "pairs")))  # fmt: skip
     alignments, _ = rounds_of(name, rounds=3, parts=parts)
     assert (alignments[:, :, :2].any(axis=2) & alignments[:, :, 2:].any(axis=2)).all()
-    tight = Parts(CapacityProfiler(client_capacity=5), budget=TimeBudget(deadline=2.0, expert_seconds=1.0))
+    tight = Parts(
+        CapacityProfiler(client_capacity=5), domains=DOMAINS, budget=TimeBudget(deadline=2.0, expert_seconds=1.0)
+    )
     assert rounds_of(name, rounds=1, parts=tight)[0].sum(axis=2).max() == (4 if name in REFERENCES else 2)
 
 
@@ -137,7 +143,7 @@ def test_fedamole_gives_two_experts_to_all_who_can_hold_them_and_equal_holders_t
 
 
 def test_only_ours_prices_downloads():
-    parts = Parts(PARTS.capacity, PARTS.fitness, switching=SwitchingCost(1.0, 0.5))
+    parts = Parts(PARTS.capacity, PARTS.fitness, domains=DOMAINS, switching=SwitchingCost(1.0, 0.5))
     priced = [name for name in POLICIES if POLICIES[name](parts).switching is not None]
     assert priced == ["ours"]
 
@@ -151,3 +157,121 @@ def test_the_loads_of_completed_rounds_grow_even_under_ours():
         total += completed_loads(reports, 4)
         state = aligner.observe(state, reports)
     assert variation(total) <= 0.01
+
+
+def judged(parts, made, rounds, policy="ours", **how):
+    """Return the aligner, its state, and the last alignment of rounds with made reports."""
+    aligner = POLICIES[policy](parts, **how)
+    state = aligner.init(len(made.domains), made.num_experts)
+    for number in range(rounds):
+        solution, state = aligner.align(state, np.arange(len(made.domains)))
+        held = [np.flatnonzero(row) for row in solution.x]
+        reports = [
+            replace(one, experts=held[one.client], usage=np.ones(len(held[one.client])), loss=one.loss.repeat(len(own)),
+                    accuracy=one.accuracy.repeat(len(own)))
+            for one, own in zip(made.reports(number), held, strict=True)
+        ]  # fmt: skip
+        state = aligner.observe(state, reports)
+    return aligner, state, aligner.align(state, np.arange(len(made.domains)))[0]
+
+
+@pytest.mark.parametrize("goal", ["global", "personal"])
+def test_ours_is_the_balanced_lottery_draw_by_draw_while_clients_agree(goal):
+    made = Made(np.arange(24) % 4, conflict=False)
+    parts = Parts(CapacityProfiler(client_capacity=np.resize([1, 2], 24)))
+    aligner, state, ours = judged(parts, made, 7, goal=goal)
+    _, _, lottery = judged(parts, made, 7, policy="random-balanced")
+    assert aligner.advice(state).verdict == "clients agree"
+    assert not aligner.advice(state).pull
+    assert variation(ours.loads) <= 0.12
+    assert ours.loads.tolist() == lottery.loads.tolist()
+    assert state.load.load.tolist() == judged(parts, made, 7, policy="random-balanced")[1].load.load.tolist()
+
+
+def test_ours_serves_hidden_domains_by_their_own_experts_if_the_goal_is_personal():
+    made = Made(np.arange(24) % 3, num_experts=3)
+    parts = Parts(CapacityProfiler(client_capacity=2))
+    aligner, state, served = judged(parts, made, 11, goal="personal")
+    assert aligner.advice(state).verdict == "domains are hidden"
+    assert not aligner.advice(state).bounded.any()
+    experts = [set(np.flatnonzero(row)) for row in served.x]
+    assert all(len(own) == 1 for own in experts)  # fewer than the capacity of two
+    for domain in range(3):
+        assert len(set.union(*(experts[i] for i in range(24) if made.domains[i] == domain))) == 1
+    aligner, state, drawn = judged(parts, made, 11, goal="global")
+    assert aligner.advice(state).bounded.all()
+    assert drawn.x.sum() == 48
+    assert variation(drawn.loads) <= 0.1
+
+
+def test_ours_aligns_domains_that_routers_come_to_see():
+    made = Made(np.arange(24) % 4, visible=8.0)
+    aligner, state, solution = judged(Parts(CapacityProfiler(client_capacity=1)), made, 10, goal="global")
+    assert aligner.advice(state).verdict == "domains are visible"
+    for domain in range(4):  # a domain's six clients share one expert, within the bounds
+        loads = solution.x[made.domains == domain].sum(axis=0)
+        assert loads.max() >= 5
+
+
+def test_without_single_updates_ours_reads_router_masses_alone():
+    for goal in ("global", "personal"):
+        aligner = POLICIES["ours"](PARTS, goal=goal, sees="sums")
+        assert not aligner.uses_geometry
+    assert POLICIES["ours"](PARTS, goal="global").uses_geometry
+    assert not POLICIES["ours"](PARTS).uses_geometry
+    for how, told in (({"goal": "luck"}, "goal is 'luck'"), ({"goal": "global", "sees": "all"}, "sees is 'all'")):
+        with pytest.raises(ValueError, match=told):
+            POLICIES["ours"](PARTS, **how)
+
+
+def test_fresh_masses_decide_the_next_round():
+    """Client i's last report preferred expert 0; the probe says expert (i mod 4)."""
+    for aligner in (
+        POLICIES["fedamole-fresh"](PARTS, fewest=1),
+        POLICIES["ours"](Parts(PARTS.capacity, RouterFitness(), LoadMonitor(catch_up=0.0)), fresh=True),
+    ):
+        assert aligner.fresh_masses
+        state = aligner.observe(aligner.init(12, 4), [popular(i) for i in range(12)])
+        masses = {i: np.full(4, 0.1) + 0.6 * (np.arange(4) == i % 4) for i in range(12)}
+        solution, _ = aligner.align(aligner.probe(state, masses), np.arange(12))
+        assert (solution.x[np.arange(12), np.arange(12) % 4]).all()
+        for wrong, told in (({12: masses[0]}, "router masses name client 12, there are 0..11"),
+                            ({3: masses[0][:2]}, r"router mass of client 3 has shape \(2,\); it must be \(4,\)"),
+                            ({3: -masses[0]}, "report of client 3: router_mass must be finite")):  # fmt: skip
+            with pytest.raises(ValueError, match=told):
+                aligner.probe(state, wrong)
+    private = POLICIES["fedamole-fresh"](Parts(PARTS.capacity, privacy=Privacy(epsilon=5.0, release=("router_mass",))))
+    with pytest.raises(ValueError, match="fresh router masses would have no noise"):
+        private.probe(private.init(2, 2), {0: [0.5, 0.5]})
+
+
+def test_probes_of_layers_reach_each_layer():
+    aligner = POLICIES["fedamole-fresh"](Parts(CapacityProfiler(client_capacity=2), layers=(2, 2)), fewest=2)
+    state = aligner.probe(aligner.init(2, 4), {0: [0.9, 0.1, 0.2, 0.8], 1: [0.1, 0.9, 0.8, 0.2]})
+    assert aligner.align(state, [0, 1])[0].x.astype(int).tolist() == [[1, 0, 0, 1], [0, 1, 1, 0]]
+
+
+def test_the_oracle_knows_domains_and_says_what_it_needs():
+    solution, _ = (aligner := POLICIES["oracle"](PARTS)).align(aligner.init(12, 4), np.arange(12))
+    one = [i for i in range(12) if CAPACITY[i] == 1]
+    held = {domain: {int(solution.x[i].argmax()) for i in one if i % 3 == domain} for domain in range(3)}
+    assert sum(len(experts) for experts in held.values()) <= 4
+    assert not held[1] & held[2]
+    with pytest.raises(ValueError, match=r"oracle needs the clients' true domains: give Parts\(domains="):
+        POLICIES["oracle"](Parts())
+
+
+def test_owners_keep_their_experts_and_hfedmoe_takes_what_its_router_prefers():
+    alignments, _ = rounds_of("spes", rounds=4)
+    assert (alignments == alignments[0]).all()
+    assert alignments[0].sum(axis=0).min() > 0
+    assert first_alignment("hfedmoe").loads[0] == 12
+
+
+def test_fedamole_with_our_gate_is_a_lottery_while_clients_agree():
+    parts = Parts(CapacityProfiler(client_capacity=1))
+    aligner, state, _ = judged(parts, Made(np.arange(24) % 4, conflict=False, visible=9.0), 6, policy="fedamole-gated")
+    assert not state.fitness.in_use
+    aligner, state, solution = judged(parts, Made(np.arange(24) % 4, visible=9.0), 6, policy="fedamole-gated")
+    assert aligner.advice(state).pull
+    assert (solution.x[np.arange(24), np.arange(24) % 4]).all()

@@ -46,7 +46,8 @@ def made_up(name, seconds):
 
 def test_the_plans_are_what_the_protocol_says():
     plan, protocol = read_plan(PLANS / "main.toml"), (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-    assert set(plan.alignments) == set(POLICIES)
+    assert set(plan.alignments) < set(POLICIES)
+    assert len(plan.alignments) == 10
     assert set(re.findall(r"^\| `([\w-]+)` \|", protocol, flags=re.MULTILINE)) == set(plan.tasks)
     assert {*VISIBLE, *BLIND} <= set(plan.tasks)
     assert len(plan.seeds) >= 10

@@ -8,9 +8,13 @@ import numpy as np
 from alignsolve import (
     AffinityFitness,
     Aligner,
+    BipartitionFitness,
     CapacityProfiler,
+    ConflictFitness,
     CoverageLoad,
     GatedFitness,
+    ImportanceFitness,
+    LabelAgreement,
     LoadMonitor,
     LossFitness,
     LowRankFitness,
@@ -19,12 +23,15 @@ from alignsolve import (
     NeededFitness,
     OortFitness,
     OptimisticFitness,
+    OwnerFitness,
     Privacy,
     RandomFitness,
+    RevealedFitness,
     RouterFitness,
     SumFitness,
     SwitchingCost,
     TimeBudget,
+    UpdateFitness,
 )
 
 MOST_CLIENTS = 12
@@ -35,6 +42,10 @@ FITNESS: list[Callable[[], Any]] = [
     OortFitness, lambda: OortFitness(purpose="specialise", preferred_seconds=0.5), OptimisticFitness,
     lambda: OptimisticFitness(method="thompson"), RandomFitness, lambda: RouterFitness(scaling="none"), RouterFitness,
     lambda: SumFitness(((1.0, RouterFitness()), (0.5, LossFitness()))),
+    lambda: BipartitionFitness(after=1, stalled=1.0), lambda: ConflictFitness(RouterFitness()),
+    lambda: ConflictFitness(RevealedFitness(), gate=LabelAgreement(threshold=1.0, after=1, steady=0.0)),
+    ImportanceFitness, OwnerFitness, lambda: RevealedFitness(alone=0), UpdateFitness,
+    lambda: UpdateFitness(num_clusters=2, young=1),
 ]  # fmt: skip
 
 

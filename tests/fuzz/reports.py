@@ -15,7 +15,7 @@ ODD: list[Any] = [
     2**63, 1 + 2j, [], {}, [1.0], np.float32(1e30), np.int64(-1), np.array(1.0), np.array([1.0]), object,
 ]  # fmt: skip
 FIELDS = ("client", "experts", "usage", "loss", "accuracy", "num_examples", "seconds", "bytes_down", "bytes_up",
-          "outcome", "router_mass")  # fmt: skip
+          "outcome", "router_mass", "geometry")  # fmt: skip
 
 
 def example(rng: np.random.Generator, tally: Tally) -> Fault | None:

@@ -6,10 +6,15 @@ import pytest
 from alignsolve import (
     AffinityFitness,
     Aligner,
+    BipartitionFitness,
     CapacityProfiler,
+    ChangeTest,
     ClusterFitness,
+    ConflictFitness,
     CoverageLoad,
     GatedFitness,
+    ImportanceFitness,
+    LabelAgreement,
     LoadMonitor,
     LossFitness,
     LowRankFitness,
@@ -17,11 +22,14 @@ from alignsolve import (
     NeededFitness,
     OortFitness,
     OptimisticFitness,
+    OracleFitness,
     Privacy,
+    RevealedFitness,
     RouterFitness,
     SumFitness,
     SwitchingCost,
     TimeBudget,
+    UpdateFitness,
     estimate,
     load_state,
     save_state,
@@ -30,7 +38,7 @@ from alignsolve.estimate import WithDemand
 from alignsolve.io.record_file import FileError
 from tests.rounds import play, reports_of
 
-PARTS = (estimate.FitnessEstimator, estimate.LayeredFitness, SumFitness)
+PARTS = (ConflictFitness, estimate.FitnessEstimator, estimate.LayeredFitness, OracleFitness, SumFitness)
 """What has a fitness and cannot be made without arguments."""
 KINDS = [kind for name in estimate.__all__ if hasattr(kind := getattr(estimate, name), "fitness") and kind not in PARTS]
 FITNESS = (
@@ -44,6 +52,12 @@ FITNESS = (
     RouterFitness(scaling="none"),
     RouterFitness(purpose="repair"),
     SumFitness(((1.0, RouterFitness()), (0.5, LossFitness()))),
+    BipartitionFitness(after=1, stalled=1.0),
+    ConflictFitness(AffinityFitness()),
+    ConflictFitness(RevealedFitness(), GatedFitness(), LabelAgreement(threshold=1.0, after=1, steady=0.0)),
+    OracleFitness(np.eye(14, 3)),
+    RevealedFitness(alone=0),
+    UpdateFitness(num_clusters=3, young=1),
 )
 NAMES = [f"{k}-{type(fitness).__name__}" for k, fitness in enumerate(FITNESS)]
 
@@ -74,6 +88,7 @@ EVERYTHING = Aligner(
     privacy=Privacy(epsilon=8.0, release=("router_mass", "pairs")),
 )
 LAYERED = aligner_of(ClusterFitness(), layers=(1, 3))
+LAYERED_CONFLICT = aligner_of(ConflictFitness(RevealedFitness()), layers=(1, 3))
 
 
 @pytest.mark.parametrize("fitness", FITNESS, ids=NAMES)
@@ -87,7 +102,8 @@ def test_fitness_is_finite_and_not_negative_before_and_after_rounds(fitness):
         assert (value >= 0).all()
 
 
-@pytest.mark.parametrize("aligner", [*map(aligner_of, FITNESS), EVERYTHING, LAYERED], ids=[*NAMES, "all", "layers"])
+@pytest.mark.parametrize("aligner", [*map(aligner_of, FITNESS), EVERYTHING, LAYERED, LAYERED_CONFLICT],
+                         ids=[*NAMES, "all", "layers", "layers-conflict"])  # fmt: skip
 def test_states_are_values_that_can_be_stored_grown_and_repeated(aligner, tmp_path):
     solutions, _, state = played(aligner)
     again, _, repeated = played(aligner)
@@ -140,13 +156,27 @@ def test_a_state_that_was_tampered_with_is_refused(tmp_path):
     ("make", "told"),
     [
         (lambda: AffinityFitness(temperature=0), "temperature is 0"),
+        (lambda: BipartitionFitness(stalled=2), "stalled is 2"),
+        (lambda: BipartitionFitness(after=0), "after is 0"),
+        (lambda: BipartitionFitness(fewest=1), "fewest is 1"),
+        (lambda: ChangeTest(slack=-1), "slack is -1"),
+        (lambda: ChangeTest(limit=0), "limit is 0"),
+        (lambda: ChangeTest(rate=0), "rate is 0"),
+        (lambda: ChangeTest(after=0), "after is 0"),
         (lambda: ClusterFitness(beta=0), "beta is 0"),
         (lambda: ClusterFitness(turns=0), "turns is 0"),
+        (lambda: ConflictFitness(RouterFitness(), share=2), "share is 2"),
         (lambda: CoverageLoad(risk=0), "risk is 0"),
         (lambda: CoverageLoad(prior_rate=2), "prior_rate is 2"),
         (lambda: CoverageLoad(memory=0), "memory is 0"),
         (lambda: GatedFitness(agreement=0), "agreement is 0"),
         (lambda: GatedFitness(strength=2), "strength is 2"),
+        (lambda: ImportanceFitness(mean_weight=2), "mean_weight is 2"),
+        (lambda: ImportanceFitness(redundancy=-1), "redundancy is -1"),
+        (lambda: LabelAgreement(threshold=2), "threshold is 2"),
+        (lambda: LabelAgreement(after=0), "after is 0"),
+        (lambda: LabelAgreement(memory=0), "memory is 0"),
+        (lambda: LabelAgreement(steady=2), "steady is 2"),
         (lambda: LoadMonitor(measure="luck"), "measure is 'luck'"),
         (lambda: LossFitness(purpose="rest"), "purpose is 'rest'; it must be 'specialise' or 'repair'"),
         (lambda: LowRankFitness(rank=0), "rank is 0; it must be a whole number, 1 or more"),
@@ -164,12 +194,21 @@ def test_a_state_that_was_tampered_with_is_refused(tmp_path):
         (lambda: OptimisticFitness(method="luck"), "method is 'luck'"),
         (lambda: OptimisticFitness(exploration=np.inf), "exploration is inf"),
         (lambda: OptimisticFitness(discount=0), "discount is 0"),
+        (lambda: OracleFitness([0.5, 0.5]), r"mixture has shape \(2,\); it must be"),
+        (lambda: OracleFitness([[-1.0]]), "mixture of client 0"),
+        (lambda: OracleFitness([[1.0]]).init(2, 2), "the mixture has 1 clients, and none with index 1"),
         (lambda: Privacy(epsilon=0), "epsilon is 0"),
         (lambda: Privacy(epsilon=1, delta=1), "delta is 1"),
         (lambda: Privacy(epsilon=1, mechanism="luck"), "mechanism is 'luck'"),
         (lambda: Privacy(epsilon=1, release=()), "release is empty"),
         (lambda: Privacy(epsilon=1, release=("luck",)), "release is 'luck'"),
         (lambda: Privacy(epsilon=1, loss_clip=0), "loss_clip is 0"),
+        (lambda: RevealedFitness(visible=0), "visible is 0"),
+        (lambda: RevealedFitness(hidden=2), "hidden is 2; it must lie between 1 and 1.5"),
+        (lambda: RevealedFitness(after=0), "after is 0"),
+        (lambda: RevealedFitness(alone=-1), "alone is -1"),
+        (lambda: RevealedFitness(fit=2), "fit is 2"),
+        (lambda: RevealedFitness(beta=0), "beta is 0"),
         (lambda: RouterFitness(scaling="luck"), "scaling is 'luck'"),
         (lambda: SumFitness(()), "parts is empty"),
         (lambda: SumFitness(((0.0, RouterFitness()),)), "the weight of RouterFitness is 0.0"),
@@ -185,7 +224,11 @@ def test_a_state_that_was_tampered_with_is_refused(tmp_path):
         (lambda: TimeBudget(deadline=1, expert_seconds=1, margin=0.5), "margin is 0.5"),
         (lambda: TimeBudget(deadline=1, expert_seconds=[1.0]).init(2, 3), "client 1 has no declared expert_seconds"),
         (lambda: TimeBudget(deadline=1, expert_seconds=1, expert_work=[1, 2]).init(2, 3), "expert_work has 2 entries"),
+        (lambda: UpdateFitness(num_clusters=0), "num_clusters is 0"),
+        (lambda: UpdateFitness(beta=0), "beta is 0"),
+        (lambda: UpdateFitness(young=0), "young is 0"),
         (lambda: WithDemand(CapacityProfiler(client_capacity=2), demand=-1), "demand is -1"),
+        (lambda: Aligner(fresh_masses=True), "LossFitness takes no fresh router masses"),
         (lambda: Aligner(layers=()), "layers is empty"),
         (lambda: Aligner(layers=(2, 0)), r"layers\[1\] is 0"),
         (lambda: Aligner(layers=(2, 2)).init(3, 5), "layers has 4 experts in all, there are 5"),
