@@ -3,11 +3,14 @@
 import itertools
 
 import numpy as np
+import pytest
 
+from fedtrain.config import ConfigError
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
 from fedtrain.server.alignment import declared_capacity
 from fedtrain.server.rounds import run_rounds
+from fedtrain.server.simulated_clients import fresh_masses
 
 SMALL = ("clients.num_clients=12", "rounds=4", "training.epochs=1", "training.together=true", "clients.dropout=0.0")
 
@@ -82,3 +85,38 @@ def test_noise_reaches_what_is_learned_and_fades_as_epsilon_grows():
     plain, noised, hardly = learned("inf"), learned("0.5"), learned("1e12")
     assert np.abs(noised - plain).max() > 0.05
     np.testing.assert_allclose(hardly, plain, atol=1e-3)
+
+
+def test_a_goal_turns_the_auxiliary_loss_off_while_clients_agree_and_needs_ours():
+    pulled = ("alignment.goal=global", "training.auxiliary_loss=0.5", "rounds=2")
+    free = ("alignment.goal=global", "training.auxiliary_loss=0.0", "rounds=2")
+    accuracies = [[done.row.accuracy for done in rounds_of(federation_of(*how))] for how in (pulled, free)]
+    assert accuracies[0] == accuracies[1]
+    assert all(report.geometry is not None for report in rounds_of(federation_of(*free))[0].reports)
+    with pytest.raises(ConfigError, match=r"alignment\.goal.*none unless policy is ours"):
+        federation_of("alignment.goal=global", "alignment.policy=random")
+    with pytest.raises(ConfigError, match=r"alignment\.fresh_masses.*false without a goal"):
+        federation_of("alignment.fresh_masses=true")
+
+
+def test_fresh_masses_cost_their_bytes_and_are_those_of_the_current_model():
+    plain, fresh = (rounds_of(federation_of(f"alignment.policy={name}"))[:2] for name in ("fedamole", "fedamole-fresh"))
+    sizes = [[one.bytes_up for one in done[0].reports] for done in (plain, fresh)]
+    held = [[len(one.experts) for one in done[0].reports] for done in (plain, fresh)]
+    by_number = dict(zip(held[0], sizes[0], strict=True))
+    assert all(size == by_number[number] + 4 * 8 for number, size in zip(held[1], sizes[1], strict=True))
+    federation = federation_of("alignment.policy=fedamole-fresh")
+    start = initial_state(federation)
+    told = fresh_masses(federation, start.tensors, np.arange(12))
+    for report in fresh[0].reports:  # what it reports after the round was measured before it trained, too
+        np.testing.assert_allclose(told[report.client], report.router_mass, atol=1e-6)
+    with pytest.raises(ConfigError, match="fresh router masses, which a client can compute only where the experts"):
+        federation_of(
+            "alignment.policy=fedamole-fresh", "model.kind=transformer", "data.name=text", "training.together=false"
+        )
+
+
+def test_the_oracle_is_told_the_true_domains():
+    federation = federation_of("alignment.policy=oracle", "data.name=concepts")
+    assert np.array_equal(federation.aligner.fitness.mixture, federation.data.mixture)
+    assert len(rounds_of(federation)) == 4
