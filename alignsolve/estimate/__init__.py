@@ -2,7 +2,7 @@
 
 An estimator is a frozen dataclass of parameters with pure functions (:mod:`.estimator`). Its state is a separate value,
 so that a checkpoint is one value and a round can be computed twice. Users, the aligner and the policies call this room.
-It imports the numerics and the data checks; :mod:`.clusters` also imports problem and front.
+It imports the numerics and the data checks; :mod:`.clusters` and :mod:`.kmeans` also import problem and front.
 """
 
 from alignsolve.estimate.affinity import AffinityFitness

@@ -1,10 +1,17 @@
 """K-means whose clusters keep their names from round to round, and the choice of their number.
 
-New clusters come from Lloyd's algorithm with several k-means++ starts (Arthur and Vassilvitskii, 2007), in the span of
-the largest principal components: there noise of other directions is left out. Their number is that of the largest mean
-silhouette (Rousseeuw, 1987): how much nearer a client is to its own cluster than to the next one. Names are matched by
-an exact assignment: new cluster c gets the name of the old centre that it resembles, so that the total cosine is
-largest.
+**Number.** K domains differ from their common mean in K − 1 directions. So the features of their clients have K − 1
+principal components that noise does not explain, however unequal or mixed the domains are. The size of noise is found
+by flipping the sign of every entry at random: this keeps the sizes of all entries and destroys what rows have in common
+(sign-flip parallel analysis: Hong, Sheng and Dobriban, arXiv 2012.02985). Components above the largest one of the
+flipped rows count. The mean silhouette was tried instead. Where clients mix domains, it gave another number in every
+round.
+
+**Clusters.** Lloyd's algorithm with several k-means++ starts (Arthur and Vassilvitskii, 2007), in the span of these
+components, where noise of other directions is left out.
+
+**Names** are matched by an exact assignment: new cluster c gets the name of the old centre that it resembles, so that
+the total cosine is largest.
 """
 
 import numpy as np
@@ -14,8 +21,10 @@ from alignsolve.front import solve
 from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 
-STARTS, STARTS_TO_COUNT, TURNS = 10, 3, 25
-"""Starts of k-means; fewer while the number of clusters is chosen; and most steps of each."""
+STARTS, TURNS = 10, 25
+"""Starts of k-means, and most steps of each."""
+FLIPS = 4
+"""Draws of random signs, of which the largest component counts."""
 AT_MOST = 512
 """Rows from which clusters are learned; of more rows, this many are drawn."""
 
@@ -36,21 +45,24 @@ def clustered(rows: FloatArray, least: int, most: int, rng: np.random.Generator)
         drawn = np.sort(rng.choice(len(rows), AT_MOST, replace=False))
         members = clustered(rows[drawn], least, most, rng)
         return nearest(rows, mean_rows(rows[drawn], members, int(members.max()) + 1))
-    points = _principal(rows, 2 * most)
-    numbers = range(min(least, len(rows)), min(most, len(rows)) + 1)
-    best, highest = numbers[0], -np.inf
-    for number in numbers if len(numbers) > 1 else ():
-        width = silhouette(points, _lloyd(points, number, STARTS_TO_COUNT, rng))
-        if width > highest:
-            best, highest = number, width
-    return _lloyd(points, best, STARTS, rng)
-
-
-def _principal(rows: FloatArray, number: int) -> FloatArray:
-    """Return the rows in the coordinates of their largest principal components."""
+    least, most = min(least, len(rows)), min(most, len(rows))
     values, vectors = np.linalg.eigh(rows @ rows.T)
-    scaled: FloatArray = vectors[:, ::-1][:, :number] * np.sqrt(np.maximum(values[::-1][:number], 0.0))
-    return scaled
+    values, vectors = values[::-1], vectors[:, ::-1]
+    number = least
+    if least < most:
+        number = min(max(least, 1 + int((values > noise_edge(rows, rng)).sum())), most)
+    spanned = max(number - 1, 1)
+    points = vectors[:, :spanned] * np.sqrt(np.maximum(values[:spanned], 0.0))
+    return _lloyd(points, number, STARTS, rng)
+
+
+def noise_edge(rows: FloatArray, rng: np.random.Generator) -> float:
+    """Return the largest squared principal component that rows of such entries have if they have nothing in common."""
+    edge = 0.0
+    for _ in range(FLIPS):
+        flipped = np.where(rng.random(rows.shape) < 0.5, -rows, rows)
+        edge = max(edge, float(np.linalg.eigvalsh(flipped @ flipped.T)[-1]))
+    return edge
 
 
 def _lloyd(points: FloatArray, number: int, starts: int, rng: np.random.Generator) -> IntArray:
@@ -88,28 +100,6 @@ def _start(points: FloatArray, number: int, rng: np.random.Generator) -> FloatAr
 def _squared(points: FloatArray, centre: FloatArray) -> FloatArray:
     distance = (points**2).sum(axis=1)[:, None] + (centre**2).sum(axis=1) - 2.0 * points @ centre.T
     return np.maximum(distance, 0.0)
-
-
-def silhouette(points: FloatArray, members: IntArray) -> float:
-    """Return the mean silhouette of a clustering, from −1 to 1; a cluster of one point counts 0, one cluster −1.
-
-    Examples
-    --------
-    >>> points = np.array([[0.0], [0.0], [1.0], [1.0]])
-    >>> silhouette(points, np.array([0, 0, 1, 1])), silhouette(points, np.array([0, 1, 0, 1]))
-    (1.0, -0.5)
-    """
-    number = int(members.max(initial=0)) + 1
-    if number < 2:
-        return -1.0
-    own = members[:, None] == np.arange(number)
-    size = own.sum(axis=0)
-    total = np.sqrt(_squared(points, points)) @ own
-    inside = total[own] / np.maximum(size[members] - 1, 1)
-    outside = np.where(own, np.inf, total / size).min(axis=1)
-    larger = np.maximum(inside, outside)
-    width = np.where((size[members] > 1) & (larger > 0), (outside - inside) / np.where(larger > 0, larger, 1.0), 0.0)
-    return float(width.mean())
 
 
 def mean_rows(rows: FloatArray, members: IntArray, number: int) -> FloatArray:

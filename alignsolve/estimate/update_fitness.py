@@ -84,8 +84,8 @@ class UpdateFitness:
     Parameters
     ----------
     num_clusters
-        Number of clusters, 1 or more. None: the number with the largest mean silhouette, from 2 to twice the number of
-        experts.
+        Number of clusters, 1 or more. None: one more than the principal components above noise, from 2 to twice the
+        number of experts.
     beta
         Weight of the newest report in a client's average, once it has more than 1/beta reports; the plain mean before.
         Above 0 and at most 1.
