@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from alignsolve import Aligner, AlignerState, Outcome
 from alignsolve.numerics import IntArray
@@ -27,6 +28,7 @@ from fedtrain.server.step import Finished, Pending, Server, ServerState, draw_co
 
 REPORTED = "reported"
 """The memory of a session whose clients report their memory themselves; see :meth:`Session.declare`."""
+Ask = Callable[[IntArray], Mapping[int, npt.ArrayLike]]
 Sample = Callable[[int, IntArray], IntArray | None]
 
 
@@ -74,6 +76,8 @@ class Session:
         The state that the next round starts from (None before :meth:`resume`), and every round's figures.
     """
 
+    exchanges_masses: ClassVar[bool] = False
+    """Whether the adapter asks clients for fresh router masses."""
     aligner: Aligner
     _: KW_ONLY
     num_clients: int
@@ -133,11 +137,12 @@ class Session:
         ValueError
             If the model has several layers of experts, and the aligner's ``layers`` differ from them. If a client has
             too little memory for an expert of every layer; the message names it, with the missing bytes and a proposal.
-            If the aligner asks for fresh router masses, which these rounds do not exchange.
+            If the aligner asks for fresh router masses, and the adapter does not exchange them.
         SavedStateError
             If the folder holds another run's state, or the state cannot be read.
         """
-        refuse_probes(self._given)
+        if not self.exchanges_masses:
+            refuse_probes(self._given)
         layout = self.layout or detect(weights)
         if self.memory is not None:
             whole = footprint(weights, layout, copies=self.copies, router_rows=self.router_down)
@@ -164,7 +169,7 @@ class Session:
         self.aligner = replace(self.aligner, budget=replace(budget, memory=told))
         self.server = replace(self.server, aligner=self.aligner)
 
-    def begin(self, weights: Weights, here: Sequence[int], *, patience: float) -> Pending:
+    def begin(self, weights: Weights, here: Sequence[int], *, patience: float, ask: Ask | None = None) -> Pending:
         """Align a round's clients.
 
         Parameters
@@ -175,6 +180,9 @@ class Session:
             The connected clients, ascending.
         patience
             Seconds for which the caller waited for clients; an error message quotes it.
+        ask
+            Asks these clients for fresh router masses and returns them by client; clients may be missing. It is called
+            if the aligner has ``fresh_masses``.
 
         Raises
         ------
@@ -189,7 +197,9 @@ class Session:
                 f"{patience:g} s; are they connected, each under a name or partition-id of its own?"
             )
         state = replace(self.state, tensors=dict(weights))
-        return self.server.begin(state, self._cohort(here))
+        cohort = self._cohort(here)
+        masses = ask(cohort) if ask is not None and self.aligner.fresh_masses else None
+        return self.server.begin(state, cohort, masses)
 
     def finish(
         self, pending: Pending, answers: Mapping[int, Sequence[Answer]], caps: Mapping[int, float]

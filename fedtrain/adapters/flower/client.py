@@ -43,6 +43,7 @@ def client_app(
     *,
     num_examples: Callable[[Context], int] | None = None,
     memory: Callable[[Context], int] | None = None,
+    router_mass: Callable[[dict[str, Array], Context], Sequence[float]] | None = None,
     mods: Sequence[Any] = (),
 ) -> ClientApp:
     """Make a ClientApp that reports its client's index to the server and trains the experts that it is sent.
@@ -57,6 +58,10 @@ def client_app(
     memory
         Returns the bytes that the client's device can spend on training, without activations. A strategy with
         ``memory="reported"`` needs it. None: the memory is not reported.
+    router_mass
+        Returns the mean probabilities of the client's router on its examples, one number per expert of the whole model,
+        given the shared part and the whole router. An aligner with ``fresh_masses`` needs it: it is called before each
+        round is aligned. None: the client sends none, and its last report counts.
     mods
         Flower's modifiers of the app.
 
@@ -89,6 +94,14 @@ def client_app(
         if memory is not None:
             said["memory-bytes"] = int(memory(context))
         return Message(RecordDict({wire.MEASURES: MetricRecord(said)}), reply_to=message)
+
+    @app.query(wire.MASS)
+    def mass(message: Message, context: Context) -> Message:
+        if router_mass is None:
+            return Message(RecordDict(), reply_to=message)
+        told = router_mass(unpack(message.content.array_records[wire.WEIGHTS]), context)
+        said = MetricRecord({"router-mass": [float(one) for one in told]})
+        return Message(RecordDict({wire.MEASURES: said}), reply_to=message)
 
     @app.train()
     def train_experts(message: Message, context: Context) -> Message:

@@ -7,15 +7,18 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from alignsolve import Outcome
+from alignsolve.numerics import IntArray
 from fedtrain.adapters.flower import wire
 from fedtrain.adapters.flower.records import is_plain, pack, unpack
 from fedtrain.adapters.flower.roster import Roster
+from fedtrain.partial import slice_weights
 from fedtrain.server.inspection import Answer
 from fedtrain.server.session import Session
 from fedtrain.server.step import Pending
@@ -86,6 +89,7 @@ class AlignedStrategy(Session, Strategy):
     client has the whole model.
     """
 
+    exchanges_masses: ClassVar[bool] = True
     patience: float = 60.0
     max_examples: int = 10_000_000
 
@@ -148,11 +152,18 @@ class AlignedStrategy(Session, Strategy):
         node_of, done = self._gather(grid), self.rounds_done
         if self.reports_memory:
             self.declare(self.roster.memory)
-        pending = self.begin(unpack(arrays), list(node_of), patience=self.patience)
+        whole = unpack(arrays)
+        fresh = self.aligner.fresh_masses
+        probe = pack(slice_weights(whole, self.server.layout, (), router_rows="all")) if fresh else ArrayRecord()
+
+        def ask(cohort: IntArray) -> dict[int, list[float]]:
+            return self._ask_masses(grid, {int(client): node_of[client] for client in cohort}, probe)
+
+        pending = self.begin(whole, list(node_of), patience=self.patience, ask=ask)
         messages = []
         for client, experts in pending.assigned.items():
             part = pack(self.server.part(pending, client))
-            pending.note(client, bytes_down=part.count_bytes())
+            pending.note(client, bytes_down=part.count_bytes() + probe.count_bytes())
             task = wire.write_task(done, experts)
             content = RecordDict({wire.WEIGHTS: part, wire.TASK: task, wire.CONFIG: ConfigRecord(dict(config))})
             group = str(done + 1)
@@ -199,6 +210,23 @@ class AlignedStrategy(Session, Strategy):
         enough = self.num_clients if self._first else self.min_clients
         self._first = False
         return self.roster.refresh(grid, enough=enough, patience=self.patience)
+
+    def _ask_masses(self, grid: Grid, node_of: dict[int, int], probe: ArrayRecord) -> dict[int, list[float]]:
+        """Ask clients for the router masses of the current model; those without a sound answer are left out."""
+        content, group = RecordDict({wire.WEIGHTS: probe}), str(self.rounds_done + 1)
+        queries = [
+            Message(content, node, f"query.{wire.MASS}", ttl=self._lifetime(), group_id=group)
+            for node in node_of.values()
+        ]
+        client_of, masses = {node: client for client, node in node_of.items()}, {}
+        for reply in grid.send_and_receive(queries, timeout=self._timeout):
+            client = client_of.get(reply.metadata.src_node_id)
+            told = None if reply.has_error() else wire.read_mass(reply.content, self.server.layout.num_experts)
+            if client is not None and told is not None:
+                masses[client] = told
+        for client in sorted(node_of.keys() - masses.keys()):
+            LOG.warning("client %s: sent no fresh router masses; those of its last report count", client)
+        return masses
 
     def _lifetime(self) -> float | None:
         """Return the lifetime of a message in seconds. It is longer than the timeout, because clocks may differ."""

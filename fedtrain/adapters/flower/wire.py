@@ -11,10 +11,13 @@ from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
 from fedtrain.adapters.exchange import ExchangeError, Sent, read_answer, read_failure
 from fedtrain.adapters.flower.records import RecordError, pack, unpack
+from fedtrain.partial.update import ROUNDING
 from fedtrain.server.inspection import Answer
 
 WHO = "client"
 """Name of the query that asks a node which client it is."""
+MASS = "mass"
+"""Name of the query that asks a client for the router masses of the current model."""
 WEIGHTS, TASK, CONFIG, MEASURES, FAILURE = "weights", "task", "config", "measures", "failure"
 
 
@@ -48,6 +51,15 @@ def read_who(content: RecordDict) -> tuple[Any, Any, Any]:
     """Return a node's claims, not checked yet: the client's index, its number of examples, and its memory in bytes."""
     said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
     return said.get("client"), said.get("num-examples"), said.get("memory-bytes")
+
+
+def read_mass(content: RecordDict, num_experts: int) -> list[float] | None:
+    """Return a client's fresh router masses; None if they are missing or impossible. Nothing in them is trusted."""
+    said: Mapping[str, Any] = content.metric_records.get(MEASURES, MetricRecord())
+    mass = said.get("router-mass")
+    if not isinstance(mass, list) or len(mass) != num_experts:
+        return None
+    return mass if all(isinstance(one, int | float) and 0.0 <= one <= 1.0 + ROUNDING for one in mass) else None
 
 
 def read_sent(client: int, content: RecordDict) -> Answer:
