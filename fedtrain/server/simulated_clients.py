@@ -152,7 +152,7 @@ def _train(
     """Train clients from the whole model, with the learning rate and the generators of round ``number``."""
     config, spec = federation.config, federation.spec
     training = config.training.in_round(number)
-    if not federation.aligner.advice(pending.before.aligner).pull:
+    if not pending.pull:
         training = replace(training, auxiliary_loss=0.0)
     jobs = []
     for client in clients:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve import Outcome, Report
+from alignsolve.estimate import Advice
 from alignsolve.numerics import IntArray
 from fedtrain.aggregate import aggregate
 from fedtrain.aggregate.arrays import Array
@@ -30,6 +31,7 @@ class _Aligning(Protocol):
     @property
     def uses_geometry(self) -> bool: ...
     def probe(self, state: Any, masses: Mapping[int, npt.ArrayLike]) -> Any: ...
+    def advice(self, state: Any) -> Advice: ...
     def align(self, state: Any, cohort: IntArray) -> tuple[Any, Any]: ...
     def observe(self, state: Any, reports: Sequence[Report]) -> Any: ...
 
@@ -74,6 +76,8 @@ class Pending:
         The aligner's state after aligning.
     started, align_seconds
         Start of the round by :func:`time.perf_counter`, and the seconds that the aligner took.
+    pull
+        Whether clients should train with an auxiliary loss, if they have one (:meth:`alignsolve.Aligner.advice`).
     """
 
     before: ServerState
@@ -83,6 +87,7 @@ class Pending:
     started: float
     align_seconds: float
     asked: dict[int, Report] = field(default_factory=dict)
+    pull: bool = True
 
     def note(self, client: int, **known: Any) -> None:
         """Note facts about a client that the server knows before the client answers, such as the bytes sent to it."""
@@ -167,7 +172,8 @@ class Server:
         solution, aligned = self.aligner.align(known, cohort)
         assigned = assignments(solution, cohort)  # a client without experts has nothing to train or to report
         asked = {client: Report(client, held, outcome=Outcome.DROPPED) for client, held in assigned.items()}
-        return Pending(state, solution, assigned, aligned, started, time.perf_counter() - started, asked)
+        seconds, pull = time.perf_counter() - started, self.aligner.advice(aligned).pull
+        return Pending(state, solution, assigned, aligned, started, seconds, asked, pull)
 
     def part(self, pending: Pending, client: int) -> dict[str, Array]:
         """Return a copy of the weights that a client of the round is sent."""

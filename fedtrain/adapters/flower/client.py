@@ -27,12 +27,16 @@ class Task:
         The ``train_config`` of the strategy.
     context
         Flower's context: the configuration of the run and of the node, and the node's state.
+    pull
+        Whether the aligner advises an auxiliary loss that pulls the router to the experts held. A training without such
+        a loss need not look at it.
     """
 
     client: int
     round: int
     config: Mapping[str, Any]
     context: Context
+    pull: bool = True
 
 
 Train: TypeAlias = Callable[[dict[str, Array], tuple[int, ...], Task], tuple[Mapping[str, Array], Measures]]
@@ -121,7 +125,7 @@ def _client(context: Context) -> int:
 
 def _trained(train: Train, content: RecordDict, context: Context) -> RecordDict:
     """Read a task, train, and return the answer."""
-    number, experts = wire.read_task(content)
-    task = Task(_client(context), number, dict(content.config_records[wire.CONFIG]), context)
+    number, experts, pull = wire.read_task(content)
+    task = Task(_client(context), number, dict(content.config_records[wire.CONFIG]), context, pull)
     weights = unpack(content.array_records[wire.WEIGHTS])
     return wire.write_sent(train_and_measure(lambda: train(weights, experts, task), experts))

@@ -164,7 +164,7 @@ class AlignedStrategy(Session, Strategy):
         for client, experts in pending.assigned.items():
             part = pack(self.server.part(pending, client))
             pending.note(client, bytes_down=part.count_bytes() + probe.count_bytes())
-            task = wire.write_task(done, experts)
+            task = wire.write_task(done, experts, pending.pull)
             content = RecordDict({wire.WEIGHTS: part, wire.TASK: task, wire.CONFIG: ConfigRecord(dict(config))})
             group = str(done + 1)
             messages.append(Message(content, node_of[client], MessageType.TRAIN, ttl=self._lifetime(), group_id=group))

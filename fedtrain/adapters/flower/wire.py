@@ -21,12 +21,12 @@ MASS = "mass"
 WEIGHTS, TASK, CONFIG, MEASURES, FAILURE = "weights", "task", "config", "measures", "failure"
 
 
-def write_task(number: int, experts: Sequence[int]) -> ConfigRecord:
-    """Write a task: the number of rounds done before it, and the experts to train, ascending."""
-    return ConfigRecord({"round": number, "experts": list(experts)})
+def write_task(number: int, experts: Sequence[int], pull: bool) -> ConfigRecord:
+    """Write a task: the rounds done before it, the experts to train, ascending, and the advice on auxiliary losses."""
+    return ConfigRecord({"round": number, "experts": list(experts), "pull": pull})
 
 
-def read_task(content: RecordDict) -> tuple[int, tuple[int, ...]]:
+def read_task(content: RecordDict) -> tuple[int, tuple[int, ...], bool]:
     """Read a task. The client trusts the server.
 
     Raises
@@ -37,7 +37,7 @@ def read_task(content: RecordDict) -> tuple[int, tuple[int, ...]]:
     if TASK not in content.config_records or WEIGHTS not in content.array_records:
         raise ExchangeError("the message holds no task: the server must run AlignedStrategy")
     task: Mapping[str, Any] = content.config_records[TASK]
-    return int(task["round"]), tuple(task["experts"])
+    return int(task["round"]), tuple(task["experts"]), bool(task["pull"])
 
 
 def write_sent(sent: Sent) -> RecordDict:

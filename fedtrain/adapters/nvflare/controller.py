@@ -226,7 +226,12 @@ class AlignedController(ModelController):  # type: ignore[misc]
         for client, experts in pending.assigned.items():
             part = session.server.part(pending, client)
             pending.note(client, bytes_down=wire.weigh(part.values()))
-            about = {"client": client, "experts": list(experts), "config": dict(self.config or {})}
+            about = {
+                "client": client,
+                "experts": list(experts),
+                "config": dict(self.config or {}),
+                "pull": pending.pull,
+            }
             self.send_model(
                 self.task_name,
                 wire.write_task(part, session.rounds_done, self.num_rounds, about),

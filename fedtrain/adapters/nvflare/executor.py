@@ -32,6 +32,9 @@ class Task:
         NVFlare's context: the name of the site, its workspace and components.
     abort
         NVFlare's abort signal. Once it is ``triggered``, the result is no longer needed.
+    pull
+        Whether the aligner advises an auxiliary loss that pulls the router to the experts held. A training without such
+        a loss need not look at it.
     """
 
     client: int
@@ -39,6 +42,7 @@ class Task:
     config: Mapping[str, Any]
     context: FLContext
     abort: Signal
+    pull: bool = True
 
 
 class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
@@ -83,6 +87,6 @@ class AlignedExecutor(Executor, ABC):  # type: ignore[misc]
         model = FLModelUtils.from_shareable(shareable)
         asked = wire.read_task(model)
         experts = tuple(asked["experts"])
-        task = Task(asked["client"], model.current_round, asked["config"], fl_ctx, abort_signal)
+        task = Task(asked["client"], model.current_round, asked["config"], fl_ctx, abort_signal, asked["pull"])
         sent = train_and_measure(lambda: self.train(dict(model.params), experts, task), experts)
         return FLModelUtils.to_shareable(wire.write_sent(sent))

@@ -27,13 +27,13 @@ def prepare() -> None:
 
 
 def write_task(part: Mapping[str, Array], number: int, total_rounds: int, about: Mapping[str, Any]) -> FLModel:
-    """Write a task: a part of the weights, the number of rounds done, and ``client``, ``experts`` and ``config``."""
+    """Write a task: a part of the weights, the rounds done, and ``client``, ``experts``, ``config`` and ``pull``."""
     meta = {ABOUT: dict(about)}
     return FLModel(ParamsType.FULL, dict(part), current_round=number, total_rounds=total_rounds, meta=meta)
 
 
 def read_task(model: FLModel) -> dict[str, Any]:
-    """Read the ``client``, ``experts`` and ``config`` of a task. The client trusts the server.
+    """Read the ``client``, ``experts``, ``config`` and ``pull`` of a task. The client trusts the server.
 
     Raises
     ------

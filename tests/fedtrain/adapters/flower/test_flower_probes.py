@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from alignsolve import AffinityFitness, Aligner, CapacityProfiler
+from alignsolve import POLICIES, AffinityFitness, Aligner, CapacityProfiler, Parts
 from fedtrain.adapters.flower import AlignedStrategy, client_app, pack
 from fedtrain.server.session import Session
 from tests.adding import NUM_CLIENTS, NUM_EXPERTS, add, weights
@@ -58,6 +58,22 @@ def test_clients_that_offer_no_masses_are_aligned_all_the_same():
     assert sorted(assigned_in(grid)) == list(range(NUM_CLIENTS))
     grid, _ = run(prefer)
     assert not [message for message in grid.sent if message.metadata.message_type == "query.mass"]
+
+
+def test_clients_are_told_whether_an_auxiliary_loss_is_advised_and_updates_give_their_geometry():
+    told = []
+
+    def train(given, experts, task):
+        told.append(task.pull)
+        return add_and_measure(given, experts, task)
+
+    whole = weights() | {"classifier.weight": np.zeros((3, 2))}
+    for aligner, pull in ((Aligner(), True), (POLICIES["ours"](Parts(), goal="global"), False)):
+        strategy = AlignedStrategy(aligner, num_clients=NUM_CLIENTS, patience=0.1, router_down="all")
+        strategy.start(FakeGrid(client_app(train), nodes()), pack(whole), num_rounds=2)
+        assert told == [pull] * 2 * NUM_CLIENTS
+        told.clear()
+    assert strategy.aligner_state.fitness.evidence.rounds == 2  # clients move the head alike
 
 
 def test_an_adapter_without_this_exchange_refuses_the_aligner():
