@@ -11,6 +11,9 @@ send an example to the right expert. The verdict is about the mean lift over cli
   the user says whether it is wanted; otherwise the lottery goes on.
 - **open** in between: clusters alone decide for ``alone`` rounds, then clusters and router masses, half and half.
 
+Clients that have only the rows of the router for their own experts report no router masses. Then there is no lift, the
+verdict stays open, and clusters alone decide.
+
 The verdict is revised in every round, but from visible only by :meth:`RevealedFitness.forget`: once experts serve their
 domains, updates show domains no longer, and clusters would tell routers wrong.
 """
@@ -169,9 +172,12 @@ class RevealedFitness:
         Raises
         ------
         ValueError
-            If a completed report lacks ``geometry`` or ``router_mass``, or one has another shape than before.
+            If a completed report lacks ``geometry``, one has another shape than before, or only some reports have
+            ``router_mass``.
         """
         clusters = state.clusters if state.verdict == VISIBLE else self.clusters.update(state.clusters, reports)
+        if all(report.router_mass is None for report in reports if report.completed):
+            return replace(state, clusters=clusters)
         state = replace(
             state,
             clusters=clusters,

@@ -154,6 +154,19 @@ def test_routers_that_follow_the_clusters_make_domains_visible():
     assert fitness.forget(state, np.arange(24)).verdict == OPEN
 
 
+def test_without_router_masses_clusters_decide_and_some_without_are_refused():
+    made, fitness = Made(np.arange(24) % 4), RevealedFitness()
+    state = fitness.init(24, 4)
+    for number in range(10):
+        bare = [replace(one, router_mass=None) for one in made.reports(number)]
+        state = fitness.update(state, bare)
+    assert state.verdict == OPEN
+    near = fitness.clusters.fitness(state.clusters, np.arange(24), rng=RNG)
+    assert (fitness.fitness(state, np.arange(24), rng=RNG) == near).all()
+    with pytest.raises(ValueError, match="report of client 0: RouterFitness needs router_mass"):
+        fitness.update(state, [bare[0], *made.reports(10)[1:]])
+
+
 def test_hidden_domains_get_their_own_experts_alone_or_the_lottery():
     made = Made(np.arange(24) % 4)
     fitness = RevealedFitness()
