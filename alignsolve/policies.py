@@ -232,7 +232,8 @@ def ours(
         The shared parts. Their fitness is used only without a goal.
     goal
         The purpose of the training: one model that is good for all ("global"), or experts that are good for each client
-        ("personal"). Then the fitness is chosen from the reports, and revised. None: the fitness of the parts.
+        ("personal"). Then the fitness is chosen from the reports, and revised. None: the fitness of the parts. In the
+        first rounds, before there is a verdict, clients are aligned by their updates.
 
         - Clients contradict each other, and routers tell their domains apart: clients and experts are aligned, by the
           geometry of updates first and by router affinity later.
@@ -261,7 +262,7 @@ def _automatic(goal: str, sees: str) -> FitnessEstimator[Any]:
         return differing
     personal = goal == "personal"
     otherwise = differing if personal else RandomFitness()
-    return ConflictFitness(RevealedFitness(serve_hidden=personal), otherwise=otherwise)
+    return ConflictFitness(RevealedFitness(serve_hidden=personal), otherwise=otherwise, presumed=True)
 
 
 POLICIES: Mapping[str, Callable[..., Aligner]] = MappingProxyType(

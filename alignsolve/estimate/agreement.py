@@ -51,7 +51,7 @@ class Agreement:
     rounds
         Rounds with evidence since the last restart.
     conflict
-        The verdict: whether clients contradict each other.
+        The last verdict: whether clients contradict each other.
     """
 
     last: FloatArray
@@ -157,15 +157,15 @@ class LabelAgreement:
             repeats=fade * state.repeats + float(again.sum()),
             rounds=state.rounds + int(pairs > 0),
         )
-        return replace(state, conflict=self._judged(state))
+        found = self.verdict(state)
+        return state if found is None else replace(state, conflict=found)
 
-    def _judged(self, state: Agreement) -> bool:
-        """Return the verdict; the last one stays while the evidence is too young or too noisy."""
+    def verdict(self, state: Agreement) -> bool | None:
+        """Return whether there is a conflict; None while the evidence is too young or too noisy."""
         believed = state.repeats > 0 and state.within / state.repeats >= self.steady
-        agreement = state.agreement
-        if state.rounds < self.after or not believed or np.isnan(agreement):
-            return state.conflict
-        return agreement < self.threshold
+        if state.rounds < self.after or not believed or np.isnan(state.agreement):
+            return None
+        return state.agreement < self.threshold
 
     def restart(self, state: Agreement) -> Agreement:
         """Return a state whose evidence begins anew; the verdict stays until there is enough of it."""

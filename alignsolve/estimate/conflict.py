@@ -39,6 +39,8 @@ class Conflict:
         State of the change test.
     in_use
         Whether the inner fitness is used.
+    judged
+        Whether there was a verdict since the evidence last began.
     changes
         How often the evidence began anew.
     num_experts
@@ -50,6 +52,7 @@ class Conflict:
     evidence: Agreement
     levels: Levels
     in_use: bool
+    judged: bool
     changes: int
     num_experts: int
 
@@ -80,6 +83,8 @@ class ConflictFitness:
         Finds clients whose data changed.
     share
         Share of a round's clients that must change at once for the evidence to begin anew, between 0 and 1.
+    presumed
+        Whether a conflict is presumed until the first verdict, so that no round is lost where there is one.
     pull
         Whether the auxiliary loss is advised while there is no conflict.
     """
@@ -89,6 +94,7 @@ class ConflictFitness:
     gate: LabelAgreement = field(default_factory=LabelAgreement)
     change: ChangeTest = field(default_factory=ChangeTest)
     share: float = 0.1
+    presumed: bool = False
     pull: bool = False
 
     def __post_init__(self) -> None:
@@ -96,13 +102,14 @@ class ConflictFitness:
         checks.between("share", self.share, 0, 1)
 
     def init(self, num_clients: int, num_experts: int) -> Conflict:
-        """Return the state before the first round: no conflict is known."""
+        """Return the state before the first round, without evidence."""
         return Conflict(
             inner=self.inner.init(num_clients, num_experts),
             otherwise=self.otherwise.init(num_clients, num_experts),
             evidence=self.gate.init(num_clients, num_experts),
             levels=self.change.init(num_clients, num_experts),
-            in_use=False,
+            in_use=self.presumed,
+            judged=False,
             changes=0,
             num_experts=num_experts,
         )
@@ -135,18 +142,16 @@ class ConflictFitness:
         state = replace(state, inner=inner, otherwise=otherwise)
         if len(changed) < max(FEWEST, self.share * reported):
             return state
-        evidence = replace(self.gate.restart(state.evidence), conflict=state.in_use)  # until the next verdict
-        return replace(state, evidence=evidence, changes=state.changes + 1)
+        return replace(state, evidence=self.gate.restart(state.evidence), judged=False, changes=state.changes + 1)
 
     def _decided(self, state: Conflict) -> Conflict:
-        conflict = state.evidence.conflict
-        if conflict and not state.in_use:
-            return replace(state, inner=begun(self.inner, state.inner), in_use=True)
-        # While the fitness is in use, only the first verdict after a change may end it.
-        first = state.evidence.rounds == self.gate.after and state.changes > 0
-        if state.in_use and not conflict and first:
-            return replace(state, in_use=False)
-        return state
+        verdict = self.gate.verdict(state.evidence)
+        if verdict is None:
+            return state
+        if verdict and not state.in_use:
+            return replace(state, inner=begun(self.inner, state.inner), in_use=True, judged=True)
+        # While the fitness is in use, only the first verdict of new evidence may end it.
+        return replace(state, in_use=state.in_use and (verdict or state.judged), judged=True)
 
     def probe(self, state: Conflict, clients: IntArray, masses: FloatArray) -> Conflict:
         """Give fresh router masses to both parts."""
@@ -165,8 +170,9 @@ class ConflictFitness:
 
     def advice(self, state: Conflict) -> Advice:
         """Advise what the part in use advises; the auxiliary loss without a conflict only if ``pull`` says so."""
+        looking = "looking whether clients agree"
         if state.in_use:
-            return advice_of(self.inner, state.inner, state.num_experts)
-        known = state.evidence.rounds >= self.gate.after
-        verdict = "clients agree" if known else "looking whether clients agree"
+            advised = advice_of(self.inner, state.inner, state.num_experts)
+            return advised if state.judged else replace(advised, verdict=looking)
+        verdict = "clients agree" if state.judged else looking
         return Advice(np.ones(state.num_experts, dtype=bool), self.pull, verdict)

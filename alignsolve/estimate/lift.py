@@ -141,9 +141,12 @@ class RevealedFitness:
 
         Clusters get the experts that the routers of their clients prefer so far: the weakest preference is a start.
         """
-        preferred = self._preferred(state)
-        clusters = replace(state.clusters, serves=serving(state.clusters.size, state.clusters.centre, preferred))
+        clusters = replace(state.clusters, serves=self._preferred_serving(state))
         return replace(state, clusters=clusters, lift=float("nan"), rounds=0, verdict=OPEN)
+
+    def _preferred_serving(self, state: Revealed) -> BoolArray:
+        """Return which expert serves which cluster, as the routers of its clients prefer so far."""
+        return serving(state.clusters.size, state.clusters.centre, self._preferred(state))
 
     def _preferred(self, state: Revealed) -> BoolArray:
         """Return the cluster that prefers each expert most, (num_clusters, num_experts), by mean router mass."""
@@ -175,6 +178,7 @@ class RevealedFitness:
             If a completed report lacks ``geometry``, one has another shape than before, or only some reports have
             ``router_mass``.
         """
+        served = state.clusters.serves.any()
         clusters = state.clusters if state.verdict == VISIBLE else self.clusters.update(state.clusters, reports)
         if all(report.router_mass is None for report in reports if report.completed):
             return replace(state, clusters=clusters)
@@ -184,6 +188,8 @@ class RevealedFitness:
             router=self._router.update(state.router, reports),
             affinity=self.affinity.update(state.affinity, reports),
         )
+        if clusters.serves.any() and not served:
+            return replace(state, clusters=replace(clusters, serves=self._preferred_serving(state)))
         now = mean_lift(reports, clusters.clusters, clusters.serves)
         if np.isnan(now):
             return state

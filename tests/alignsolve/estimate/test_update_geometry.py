@@ -223,6 +223,19 @@ def test_a_conflict_is_used_from_the_first_verdict_on_and_looked_at_again_after_
     assert state.in_use
 
 
+@pytest.mark.parametrize(("conflict", "noise"), [(True, 0.7), (False, 0.7), (False, 50.0)])
+def test_a_presumed_conflict_ends_with_the_first_verdict_and_not_before(conflict, noise):
+    made = Made(np.arange(32) % 4, conflict=conflict, noise=noise)
+    fitness = ConflictFitness(RevealedFitness(), presumed=True)
+    state = learned(fitness, made, 3)
+    assert state.in_use
+    assert fitness.advice(state).verdict == "looking whether clients agree"
+    assert fitness.advice(state).pull
+    state = learned(fitness, made, 3, state=state, start=3)
+    unknown = noise == 50.0  # there is no verdict from noise
+    assert (state.in_use, state.judged) == (conflict or unknown, not unknown)
+
+
 def test_clients_that_swap_their_domains_are_found_by_their_clusters():
     made, fitness = Made(np.arange(32) % 4), ConflictFitness(UpdateFitness())
     state = learned(fitness, made, 8)

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from alignsolve import Aligner
+from alignsolve.estimate import Advice
 from fedtrain.config import ConfigError
 from fedtrain.config.file import read_config
 from fedtrain.server import initial_state, prepare
@@ -87,12 +89,18 @@ def test_noise_reaches_what_is_learned_and_fades_as_epsilon_grows():
     np.testing.assert_allclose(hardly, plain, atol=1e-3)
 
 
-def test_a_goal_turns_the_auxiliary_loss_off_while_clients_agree_and_needs_ours():
-    pulled = ("alignment.goal=global", "training.auxiliary_loss=0.5", "rounds=2")
-    free = ("alignment.goal=global", "training.auxiliary_loss=0.0", "rounds=2")
-    accuracies = [[done.row.accuracy for done in rounds_of(federation_of(*how))] for how in (pulled, free)]
-    assert accuracies[0] == accuracies[1]
-    assert all(report.geometry is not None for report in rounds_of(federation_of(*free))[0].reports)
+def test_a_goal_advises_on_the_auxiliary_loss_and_needs_ours(monkeypatch):
+    free = [done.row.accuracy for done in rounds_of(federation_of("training.auxiliary_loss=0.0", "rounds=2"))]
+    pulled = ("training.auxiliary_loss=0.5", "rounds=2")
+    assert [done.row.accuracy for done in rounds_of(federation_of(*pulled))] != free
+    monkeypatch.setattr(Aligner, "advice", lambda *_: Advice(np.ones(8, dtype=bool), pull=False, verdict="none"))
+    assert [done.row.accuracy for done in rounds_of(federation_of(*pulled))] == free
+    monkeypatch.undo()
+    federation = federation_of("alignment.goal=global", "rounds=7")
+    *_, (done, last) = run_rounds(federation, initial_state(federation))
+    assert all(report.geometry is not None for report in done.reports)
+    assert federation.aligner.advice(last.aligner).verdict == "clients agree"
+    assert not federation.aligner.advice(last.aligner).pull
     with pytest.raises(ConfigError, match=r"alignment\.goal.*none unless policy is ours"):
         federation_of("alignment.goal=global", "alignment.policy=random")
     with pytest.raises(ConfigError, match=r"alignment\.fresh_masses.*false without a goal"):

@@ -68,7 +68,7 @@ def test_clients_are_told_whether_an_auxiliary_loss_is_advised_and_updates_give_
         return add_and_measure(given, experts, task)
 
     whole = weights() | {"classifier.weight": np.zeros((3, 2))}
-    for aligner, pull in ((Aligner(), True), (POLICIES["ours"](Parts(), goal="global"), False)):
+    for aligner, pull in ((Aligner(), True), (POLICIES["fedamole-gated"](Parts()), False)):
         strategy = AlignedStrategy(aligner, num_clients=NUM_CLIENTS, patience=0.1, router_down="all")
         strategy.start(FakeGrid(client_app(train), nodes()), pack(whole), num_rounds=2)
         assert told == [pull] * 2 * NUM_CLIENTS
