@@ -239,8 +239,8 @@ def ours(
           geometry of updates first and by router affinity later.
         - They do, and no router can tell: "personal" gives each client the experts of its own domain alone; "global"
           draws experts at random.
-        - Clients agree: "global" draws experts at random within the load bounds, which is the balanced lottery and so
-          never worse than it; "personal" uses router masses if clients differ, and the lottery if they do not.
+        - Clients agree: from this verdict on "global" draws experts at random within the load bounds, as
+          ``random-balanced`` does; "personal" uses router masses if clients differ, and the lottery if they do not.
     sees
         "updates": the server sees single clients' updates. "sums": it does not, as under secure aggregation. Then no
         geometry is known, and whether clients contradict each other cannot be found out. Both goals use router masses

@@ -118,10 +118,10 @@ def test_fresh_masses_cost_their_bytes_and_are_those_of_the_current_model():
     told = fresh_masses(federation, start.tensors, np.arange(12))
     for report in fresh[0].reports:  # what it reports after the round was measured before it trained, too
         np.testing.assert_allclose(told[report.client], report.router_mass, atol=1e-6)
+    big = "clients.tiers=[{name='big', share=1, memory_kib=99000, ms_per_example=1, down_mbps=9, up_mbps=9}]"
+    layered = ("model.kind=transformer", "data.name=text", "training.together=false", big)
     with pytest.raises(ConfigError, match="fresh router masses, which a client can compute only where the experts"):
-        federation_of(
-            "alignment.policy=fedamole-fresh", "model.kind=transformer", "data.name=text", "training.together=false"
-        )
+        federation_of("alignment.policy=fedamole-fresh", *layered)
 
 
 def test_the_oracle_is_told_the_true_domains():
