@@ -10,16 +10,29 @@ from hypothesis import strategies as st
 from alignsolve import ProblemClass, Status, solve
 from alignsolve.problem import FIELDS
 from tests import strategies
+from tests.set_strategies import set_problems
 
 SOLVERS = ("flow", "price", "ilp")
 BY_CLIENT = {"fitness", "client_capacity", "client_demand", "eligible", "required", "group_capacity", "group_demand",
              "client_load", "client_budget", "expert_cost", "previous", "switching_cost"}  # fmt: skip
 BY_EXPERT = {"expert_capacity", "expert_demand", "expert_group", "overload_penalty", "shortfall_penalty"}
-BY_BOTH = {"fitness", "eligible", "required", "client_load", "expert_cost", "previous", "switching_cost"}
+SET_PENALTIES = {"set_overload_penalty", "set_shortfall_penalty"}
+BY_SET = {"expert_sets", "set_capacity", "set_demand", *SET_PENALTIES}
+BY_COLUMN = {
+    "fitness",
+    "eligible",
+    "required",
+    "client_load",
+    "expert_cost",
+    "previous",
+    "switching_cost",
+    "expert_sets",
+}
 
 
 def any_problem():
-    return strategies.problems(max_clients=6, max_experts=5)
+    sizes = {"max_clients": 6, "max_experts": 5}
+    return st.one_of(strategies.problems(**sizes), strategies.problems(**sizes), set_problems(**sizes))
 
 
 def flows():
@@ -57,7 +70,7 @@ def indexed(problem, names, pick):
 
 
 def test_every_field_is_known_to_the_laws():
-    assert set(FIELDS) == BY_CLIENT | BY_EXPERT
+    assert set(FIELDS) == BY_CLIENT | BY_EXPERT | BY_SET
 
 
 @settings(max_examples=60)
@@ -76,7 +89,7 @@ def test_the_order_of_experts_does_not_matter(problem, random):
         "group_capacity": problem.group_capacity, "group_demand": problem.group_demand
     }  # fmt: skip
     permuted = replace(permuted, **{
-        name: getattr(problem, name)[:, order] for name in BY_BOTH if getattr(problem, name) is not None
+        name: getattr(problem, name)[:, order] for name in BY_COLUMN if getattr(problem, name) is not None
     }, **groups)  # fmt: skip
     same(optimum(permuted), optimum(problem), size(problem))
 
@@ -104,6 +117,7 @@ def test_a_power_of_two_scales_everything(problem, power):
         switching_cost=problem.switching_cost * factor,
         overload_penalty=problem.overload_penalty * factor,
         shortfall_penalty=problem.shortfall_penalty * factor,
+        **{name: getattr(problem, name) * factor for name in SET_PENALTIES if getattr(problem, name) is not None},
     )
     before = optimum(problem)
     same(None if before is None else before * factor, optimum(scaled), size(problem) * factor)
@@ -133,6 +147,8 @@ TIGHTER = {
     "switching_cost": lambda values: values + 0.5,
     "client_load": lambda values: values * 1.5,
     "client_budget": lambda values: values / 2,
+    "set_capacity": lambda values: np.where(np.isfinite(values), values / 2, 3.0),
+    "set_demand": lambda values: values + 1,
 }
 
 
