@@ -73,11 +73,11 @@ def scan(block: bytes, rows: int, separator: str, is_name: list[bool]) -> Scanne
     begins = np.empty((rows, numbers), np.int32)
     table = np.empty((names, max(SLOTS, 1 << (2 * rows).bit_length()), WORDS + 1), dtype=np.int64)
     table[:, :SLOTS, WORDS] = -1
-    hashes = np.empty((names, rows), dtype=np.int64)
+    known = np.empty((names, rows, WORDS + 1), dtype=np.int64)
     sizes = np.zeros((names, 2), dtype=np.int64)
     sizes[:, 1] = SLOTS
     even = _scan(
-        data, ord(separator), fixed(np.array(is_name)), table, hashes, sizes, codes, first, digits, places, begins
+        data, ord(separator), fixed(np.array(is_name)), table, known, sizes, codes, first, digits, places, begins
     )
     if not even:
         return None
@@ -86,7 +86,7 @@ def scan(block: bytes, rows: int, separator: str, is_name: list[bool]) -> Scanne
 
 @kernel
 def _scan(
-    data: Any, separator: int, is_name: BoolArray, table: Any, hashes: Any, sizes: Any, codes: Any, first: Any,
+    data: Any, separator: int, is_name: BoolArray, table: Any, known: Any, sizes: Any, codes: Any, first: Any,
     digits: Any, places: Any, begins: Any,
 ) -> bool:  # fmt: skip
     at = 0
@@ -99,7 +99,7 @@ def _scan(
                 while data[at] != separator and data[at] != 10:
                     words, rest = _with_byte(words, rest, at - begin, int(data[at]))
                     at += 1
-                codes[row, name] = _code(data, begin, at, words, rest, name, table, hashes, sizes, first)
+                codes[row, name] = _code(data, begin, at, words, rest, name, table, known, sizes, first)
                 name += 1
             else:
                 at = _number(data, at, separator, digits, places, row, number)
@@ -137,38 +137,41 @@ def _hash(words: Any, rest: Any) -> Any:
 
 @part
 def _code(
-    data: Any, begin: int, end: int, words: Any, rest: Any, name: int, table: Any, hashes: Any, sizes: Any, first: Any
+    data: Any, begin: int, end: int, words: Any, rest: Any, name: int, table: Any, known: Any, sizes: Any, first: Any
 ) -> Any:
     """Find a name in the hash table, or put it there; ``sizes`` are the number of names and of slots in use.
 
-    A slot holds the words of a name, then its length and its code in one number; -1 where it is free.
+    ``known`` holds the words of each name, and its hash. A slot holds the words of a name, then its length and its code
+    in one number; -1 where it is free.
     """
     value, length = _hash(words, rest), end - begin
     mask = sizes[name, 1] - 1
     slot = value & mask
     while table[name, slot, WORDS] >= 0:
-        entry = table[name, slot]
-        if entry[WORDS] >> 32 == length and entry[0] == words[0] and entry[1] == words[1] and entry[2] == words[2]:
-            known = entry[WORDS] & ((1 << 32) - 1)
-            if length <= WORDS * WORD or _same(data, first[name, known, 0], begin, length):
-                return np.int64(known)
+        code, same = table[name, slot, WORDS] & ((1 << 32) - 1), table[name, slot, WORDS] >> 32 == length
+        for k in range(WORDS):
+            same = same and table[name, slot, k] == words[k]
+        if same and (length <= WORDS * WORD or _same(data, first[name, code, 0], begin, length)):
+            return np.int64(code)
         slot = (slot + 1) & mask
     code = sizes[name, 0]
-    _put(table, name, slot, words, length << 32 | code)
-    hashes[name, code] = value
+    for k in range(WORDS):
+        known[name, code, k] = words[k]
+    known[name, code, WORDS] = value
     first[name, code, 0], first[name, code, 1] = begin, end
+    _put(table, known, first, name, slot, code)
     sizes[name, 0] = code + 1
     if 2 * sizes[name, 0] > sizes[name, 1] and 2 * sizes[name, 1] <= table.shape[1]:
-        _grow(data, name, table, hashes, sizes, first)
+        _grow(name, table, known, sizes, first)
     return np.int64(code)
 
 
 @part
-def _put(table: Any, name: int, slot: Any, words: Any, tag: Any) -> None:
-    """Fill a slot."""
+def _put(table: Any, known: Any, first: Any, name: int, slot: Any, code: Any) -> None:
+    """Fill a slot with a known name."""
     for k in range(WORDS):
-        table[name, slot, k] = words[k]
-    table[name, slot, WORDS] = tag
+        table[name, slot, k] = known[name, code, k]
+    table[name, slot, WORDS] = (first[name, code, 1] - first[name, code, 0]) << 32 | code
 
 
 @part
@@ -181,21 +184,17 @@ def _same(data: Any, start: int, begin: int, length: int) -> bool:
 
 
 @part
-def _grow(data: Any, name: int, table: Any, hashes: Any, sizes: Any, first: Any) -> None:
+def _grow(name: int, table: Any, known: Any, sizes: Any, first: Any) -> None:
     """Double the slots in use, so that a table of few names stays in the cache."""
     sizes[name, 1] *= 2
     mask = sizes[name, 1] - 1
     for slot in range(sizes[name, 1]):
         table[name, slot, WORDS] = -1
     for code in range(sizes[name, 0]):
-        begin, length = first[name, code, 0], first[name, code, 1] - first[name, code, 0]
-        words, rest = (0, 0, 0), 0
-        for place in range(min(length, WORDS * WORD)):
-            words, rest = _with_byte(words, rest, place, int(data[begin + place]))
-        free = hashes[name, code] & mask
+        free = known[name, code, WORDS] & mask
         while table[name, free, WORDS] >= 0:
             free = (free + 1) & mask
-        _put(table, name, free, words, length << 32 | code)
+        _put(table, known, first, name, free, code)
 
 
 @part
