@@ -75,14 +75,14 @@ def test_ilp_is_right_with_any_sets(problem):
 
 
 @pytest.mark.slow
-@settings(max_examples=2000)
+@settings(max_examples=300)
 @given(NESTED)
 def test_many_nested_sets(problem):
     judged(problem, "flow")
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=120)
 @given(ANY)
 def test_many_general_problems_with_sets(problem):
     judged(problem, "ilp")

@@ -42,7 +42,7 @@ def test_heaps_and_the_plain_engine_are_right_too(problem):
 
 
 @pytest.mark.slow
-@settings(max_examples=2000)
+@settings(max_examples=300)
 @given(NESTED)
 def test_price_is_right_with_many_nested_sets(problem):
     judged(problem, "price")
