@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignsolve.numerics import BoolArray, IntArray, fixed
-from alignsolve.runtime.jit import kernel, part
+from alignsolve.runtime.jit import inner, kernel, part
 
 EXACT = 1 << 53
 """Whole numbers up to this one are exact floats; so are powers of ten up to the 22nd."""
@@ -89,17 +89,28 @@ def _scan(
     data: Any, separator: int, is_name: BoolArray, table: Any, known: Any, sizes: Any, codes: Any, first: Any,
     digits: Any, places: Any, begins: Any,
 ) -> bool:  # fmt: skip
-    at = 0
+    at = np.int64(0)
     for row in range(len(codes)):
         name = number = 0
         for column in range(len(is_name)):
             begin = at
             if is_name[column]:
-                words, rest = (0, 0, 0), 0
+                # The name's bytes go into three words, and those that do not fit into a hash.
+                one = two = three = rest = np.int64(0)
                 while data[at] != separator and data[at] != 10:
-                    words, rest = _with_byte(words, rest, at - begin, int(data[at]))
+                    place, byte = at - begin, np.int64(data[at])
+                    if place < WORD:
+                        one |= byte << 8 * place
+                    elif place < 2 * WORD:
+                        two |= byte << 8 * (place - WORD)
+                    elif place < WORDS * WORD:
+                        three |= byte << 8 * (place - 2 * WORD)
+                    else:
+                        rest = ((rest ^ byte) * FNV) & LOW
                     at += 1
-                codes[row, name] = _code(data, begin, at, words, rest, name, table, known, sizes, first)
+                codes[row, name] = _code(
+                    data, begin, at - begin, one, two, three, rest, table[name], known[name], sizes[name], first[name]
+                )
                 name += 1
             else:
                 at = _number(data, at, separator, digits, places, row, number)
@@ -112,89 +123,57 @@ def _scan(
 
 
 @part
-def _with_byte(words: Any, rest: Any, place: int, byte: int) -> Any:
-    """Put a name's next byte into its words; those that do not fit go into a hash."""
-    if place < WORD:
-        return (words[0] | byte << 8 * place, words[1], words[2]), rest
-    if place < 2 * WORD:
-        return (words[0], words[1] | byte << 8 * (place - WORD), words[2]), rest
-    if place < WORDS * WORD:
-        return (words[0], words[1], words[2] | byte << 8 * (place - 2 * WORD)), rest
-    return words, ((rest ^ byte) * FNV) & LOW
-
-
-@part
-def _hash(words: Any, rest: Any) -> Any:
-    """Mix the words of a name."""
-    value = rest * PRIMES[3]
-    value ^= (words[0] & LOW) * PRIMES[0] ^ (words[0] >> 31) * PRIMES[1]
-    value ^= (words[1] & LOW) * PRIMES[1] ^ (words[1] >> 31) * PRIMES[2]
-    value ^= (words[2] & LOW) * PRIMES[2] ^ (words[2] >> 31) * PRIMES[3]
-    value ^= value >> 32
-    value = (value & LOW) * PRIMES[3]
-    return value ^ value >> 24
-
-
-@part
 def _code(
-    data: Any, begin: int, end: int, words: Any, rest: Any, name: int, table: Any, known: Any, sizes: Any, first: Any
-) -> Any:
-    """Find a name in the hash table, or put it there; ``sizes`` are the number of names and of slots in use.
+    data: Any, begin: int, length: int, one: int, two: int, three: int, rest: int, table: Any, known: Any, sizes: Any,
+    first: Any,
+) -> Any:  # fmt: skip
+    """Find a name in its column's hash table, or put it there; ``sizes`` are the number of names and of slots in use.
 
     ``known`` holds the words of each name, and its hash. A slot holds the words of a name, then its length and its code
     in one number; -1 where it is free.
     """
-    value, length = _hash(words, rest), end - begin
-    mask = sizes[name, 1] - 1
-    slot = value & mask
-    while table[name, slot, WORDS] >= 0:
-        code, same = table[name, slot, WORDS] & ((1 << 32) - 1), table[name, slot, WORDS] >> 32 == length
-        for k in range(WORDS):
-            same = same and table[name, slot, k] == words[k]
-        if same and (length <= WORDS * WORD or _same(data, first[name, code, 0], begin, length)):
-            return np.int64(code)
-        slot = (slot + 1) & mask
-    code = sizes[name, 0]
-    for k in range(WORDS):
-        known[name, code, k] = words[k]
-    known[name, code, WORDS] = value
-    first[name, code, 0], first[name, code, 1] = begin, end
-    _put(table, known, first, name, slot, code)
-    sizes[name, 0] = code + 1
-    if 2 * sizes[name, 0] > sizes[name, 1] and 2 * sizes[name, 1] <= table.shape[1]:
-        _grow(name, table, known, sizes, first)
-    return np.int64(code)
+    # Phase 1: mix the words.
+    value = rest * PRIMES[3] ^ (one & LOW) * PRIMES[0] ^ (one >> 31) * PRIMES[1]
+    value ^= (two & LOW) * PRIMES[1] ^ (two >> 31) * PRIMES[2] ^ (three & LOW) * PRIMES[2] ^ (three >> 31) * PRIMES[3]
+    value ^= value >> 32
+    value = (value & LOW) * PRIMES[3]
+    value ^= value >> 24
+    # Phase 2: look where the name would be.
+    slot = value & (sizes[1] - 1)
+    while table[slot, WORDS] >= 0:
+        same = table[slot, 0] == one and table[slot, 1] == two and table[slot, 2] == three
+        if same and table[slot, WORDS] >> 32 == length:
+            code = table[slot, WORDS] & ((1 << 32) - 1)
+            k = WORDS * WORD
+            while k < length and data[first[code, 0] + k] == data[begin + k]:
+                k += 1
+            if k >= length:
+                return code
+        slot = (slot + 1) & (sizes[1] - 1)
+    # Phase 3: it is new.
+    code = sizes[0]
+    known[code, 0], known[code, 1], known[code, 2], known[code, WORDS] = one, two, three, value
+    first[code, 0], first[code, 1] = begin, begin + length
+    table[slot, 0], table[slot, 1], table[slot, 2], table[slot, WORDS] = one, two, three, length << 32 | code
+    sizes[0] = code + 1
+    if 2 * sizes[0] > sizes[1] and 2 * sizes[1] <= len(table):
+        _grow(table, known, sizes, first)
+    return code
 
 
-@part
-def _put(table: Any, known: Any, first: Any, name: int, slot: Any, code: Any) -> None:
-    """Fill a slot with a known name."""
-    for k in range(WORDS):
-        table[name, slot, k] = known[name, code, k]
-    table[name, slot, WORDS] = (first[name, code, 1] - first[name, code, 0]) << 32 | code
-
-
-@part
-def _same(data: Any, start: int, begin: int, length: int) -> bool:
-    """Whether two cells of one length, whose words are alike, have the same bytes."""
-    for k in range(WORDS * WORD, length):
-        if data[start + k] != data[begin + k]:
-            return False
-    return True
-
-
-@part
-def _grow(name: int, table: Any, known: Any, sizes: Any, first: Any) -> None:
+@inner
+def _grow(table: Any, known: Any, sizes: Any, first: Any) -> None:
     """Double the slots in use, so that a table of few names stays in the cache."""
-    sizes[name, 1] *= 2
-    mask = sizes[name, 1] - 1
-    for slot in range(sizes[name, 1]):
-        table[name, slot, WORDS] = -1
-    for code in range(sizes[name, 0]):
-        free = known[name, code, WORDS] & mask
-        while table[name, free, WORDS] >= 0:
-            free = (free + 1) & mask
-        _put(table, known, first, name, free, code)
+    sizes[1] *= 2
+    for slot in range(sizes[1]):
+        table[slot, WORDS] = -1
+    for code in range(sizes[0]):
+        free = known[code, WORDS] & (sizes[1] - 1)
+        while table[free, WORDS] >= 0:
+            free = (free + 1) & (sizes[1] - 1)
+        for k in range(WORDS):
+            table[free, k] = known[code, k]
+        table[free, WORDS] = (first[code, 1] - first[code, 0]) << 32 | code
 
 
 @part
