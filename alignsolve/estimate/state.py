@@ -102,6 +102,7 @@ def _one(name: str, template: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> An
     fits = array.ndim == wanted.ndim and all(
         own in (0, one) for own, one in zip(wanted.shape, array.shape, strict=True)
     )
-    if not fits or array.dtype.kind != wanted.dtype.kind:
+    # JSON does not tell the type of an array without numbers.
+    if not fits or (array.size and array.dtype.kind != wanted.dtype.kind):
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {wanted.dtype} {wanted.shape}")
     return array.astype(wanted.dtype, copy=False) if isinstance(template, np.ndarray) else array.item()

@@ -7,6 +7,7 @@ import pytest
 
 from alignsolve import (
     AffinityFitness,
+    Aligner,
     BipartitionFitness,
     ChangeTest,
     ConflictFitness,
@@ -15,6 +16,8 @@ from alignsolve import (
     Report,
     RevealedFitness,
     UpdateFitness,
+    load_state,
+    save_state,
 )
 from alignsolve.estimate.bipartition import weakest_cut
 from alignsolve.estimate.lift import HIDDEN, OPEN, VISIBLE
@@ -345,3 +348,15 @@ def test_huge_updates_do_not_overflow_and_zero_updates_are_no_direction():
     for estimator in (fitness, LabelAgreement()):
         state = estimator.update(estimator.init(8, 4), told)
         assert not any(np.isinf(array).any() for array in to_arrays(state).values())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_a_state_before_any_report_is_read_back_from_a_file(suffix, tmp_path):
+    aligner = Aligner(ConflictFitness(RevealedFitness()))
+    state = aligner.init(num_clients=3, num_experts=2)
+    save_state(tmp_path / f"state{suffix}", state, aligner)
+    again = load_state(tmp_path / f"state{suffix}", aligner)
+    assert again.to_arrays().keys() == state.to_arrays().keys()
+    for name, array in state.to_arrays().items():
+        assert np.asarray(again.to_arrays()[name]).dtype == np.asarray(array).dtype, name
+        np.testing.assert_array_equal(again.to_arrays()[name], array)
