@@ -21,6 +21,7 @@ from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.validation import is_number
 from alignsolve.data.watched import LateError, Watch
+from alignsolve.numerics import CANCELLATION, FloatArray
 from alignsolve.presolve import pipeline
 from alignsolve.presolve.pipeline import Presolved, tamed
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
@@ -164,7 +165,23 @@ def _solve(problem: AlignmentProblem, asked: _Asked) -> Solution:
             answer = Answer(stats={"stopped": str(error)})
     answer = replace(answer, bound=math.inf, infeasible=False) if asked.own_proof else answer
     checked = judge(problem, answer, name=name, started=started, threads=threads, deadline=started + limit)
+    spent = time.monotonic() - started
+    if spent < limit and _is_off_by_rounding(checked, asked.warm.prices):
+        cold = asked._replace(warm=WarmStart(checked.assigned), limit=limit - spent)
+        return replace(_solve(problem, cold), runtime=time.monotonic() - started)
     return _told(checked, asked.progress, asked.throw)
+
+
+def _is_off_by_rounding(solution: Solution, prices: FloatArray | None) -> bool:
+    """Whether no more than the rounding of the warm start's prices is between the objective and its proof.
+
+    Where prices are far larger than the values, what they round away is too much for a proof. A warm start may change
+    the time alone, so the solver is asked once more without them.
+    """
+    if prices is None or solution.objective is None or solution.status is not Status.FEASIBLE:
+        return False
+    rounding = CANCELLATION * float(np.abs(prices).max(initial=0.0)) * solution.problem.num_clients
+    return solution.problem.class_ is ProblemClass.CARDINALITY and solution.bound - solution.objective <= rounding
 
 
 def _told(solution: Solution, progress: ProgressHook | None, throw: bool) -> Solution:

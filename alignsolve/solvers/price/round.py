@@ -120,7 +120,8 @@ class Round:
         of_sets = np.clip(price[e + 1 :] - ground, -LARGEST, LARGEST) // step * step
         own, slopes = self.side.own(drift, of_sets), self.side.slopes.slope
         # Beyond the largest number of quanta all slopes look alike: the nearest one counts, and another round follows.
-        self.beyond = bool((np.abs(drift) >= LARGEST // step * step).any())
+        moves = np.maximum(np.abs(experts - ground), experts - experts.min())
+        self.beyond = bool((moves >= LARGEST // step * step).any())
         at_slope = (relative == own[:, None]) & np.isfinite(slopes)
         first, last = at_slope.argmax(axis=1), at_slope.shape[1] - 1 - at_slope[:, ::-1].argmax(axis=1)
         slope = slopes[np.arange(len(first)), np.where(own < 0, last, first)]
