@@ -9,6 +9,7 @@ import pytest
 
 from alignsolve import SOLVERS, AlignmentProblem, Status, solve
 from alignsolve.certificate.verify import Claim
+from alignsolve.data.alignment import Alignment
 from tests import oracle
 from tests.fuzz import claims, rows
 from tests.fuzz.checks import fault_of, fault_of_bound
@@ -59,6 +60,20 @@ def test_a_wrong_answer_is_seen():
     ):  # fmt: skip
         assert fault_of(truth, truth.strict, "flow", replace(worse, **change)) is not None, change
     assert fault_of_bound(truth.strict, SMALL.problem(), np.array([1.0, 0.5])) is None
+
+
+def test_where_switching_costs_cancel_the_tolerance_is_that_of_the_fitness():
+    fields = {"fitness": (np.array([[1.0 - 4e-15, 1.0 + 2e-15]]), "ij"), "switching_cost": (1.0, "")}
+    drawn = Drawn({**fields, "expert_demand": (np.array([1.0, 0.0]), "j"), "client_capacity": (2, "")})
+    truth, right = Truth(drawn), solve(drawn.problem(), "flow")
+    first = Alignment.from_pairs([0], [0], 1)
+    near = replace(right, assigned=first, objective=float(truth.judge(first.to_dense(2))[0]), prices=None)
+    assert near.objective < truth.best
+    assert fault_of(truth, truth.strict, "flow", near) is None
+    far = replace(
+        drawn, fields={**drawn.fields, "fitness": (np.array([[-4e-15, 2e-15]]), "ij"), "switching_cost": (0.0, "")}
+    )
+    assert fault_of(Truth(far), Truth(far).strict, "flow", near) is not None
 
 
 def test_a_wrong_witness_is_seen():

@@ -90,13 +90,14 @@ def _fault_of_alignment(truth: Truth, solution: Solution) -> str | None:
     best = truth.best
     if best is None or exactly > best:
         return f"an alignment worth {exactly} is better than the truth, {best}: the oracle is wrong"
+    size = max(size, truth.fitness_of(solution.x))
     if solution.status is Status.OPTIMAL and best - exactly > _optimal(truth, exactly, best, size):
         return f"OPTIMAL (proof {solution.proof}) at {float(exactly)!r}, but the optimum is {float(best)!r} ({best})"
     return None
 
 
 def _optimal(truth: Truth, exactly: Fraction, best: Fraction, size: Fraction) -> Fraction:
-    """By how much a proven objective may miss the optimum."""
+    """By how much a proven objective may miss the optimum; ``size`` is that of what is summed."""
     largest = max(abs(exactly), abs(best))
     if truth.whole_numbers and largest < EXACT_FLOATS:
         return Fraction(0)
@@ -139,7 +140,8 @@ def _fault_of_prices(truth: Truth, strict: Truth, solution: Solution) -> str | N
     judged: Any = truth.judge(solution.x)
     if exactly is None:
         return "prices of an infinite bound are the proof"
-    slack = 2 * _optimal(truth, judged[0], exactly, judged[1]) + ROUNDED * truth.scale  # values are rounded when read
+    size = max(judged[1], truth.fitness_of(solution.x))
+    slack = 2 * _optimal(truth, judged[0], exactly, size) + ROUNDED * truth.scale  # values are rounded when read
     if truth.whole_numbers:
         slack = max(slack, Fraction(1) - ROUNDED)  # a better objective is better by 1
     if exactly - judged[0] > slack:

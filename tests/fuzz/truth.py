@@ -272,6 +272,11 @@ class Truth:
             total, size = total - cost, size + cost
         return Fraction(int(total), self.unit), Fraction(int(size), self.unit)
 
+    def fitness_of(self, x: Any) -> Fraction:
+        """The sum of |fitness| of an alignment: the documented tolerance of a proof is a share of it."""
+        (fitness,), bottom = whole(np.where(self.eligible, self.drawn.full("fitness"), 0))
+        return Fraction(int(np.abs(fitness[np.asarray(x)]).sum()), bottom)
+
     @property
     def scale(self) -> Fraction:
         """The sum of the largest sizes that each client's choice may have."""
