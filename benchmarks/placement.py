@@ -14,7 +14,7 @@ import csv
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from benchmarks.machine import now, this_machine
 from benchmarks.peers.eplb import eplb
 
 RESULTS = Path(__file__).parent / "results"
-FILE = "expert_counts.csv"
+FILE, COLUMNS = "expert_counts.csv", ("model", "domain", "layer", "expert", "tokens")
 SHAPES = ((8, 8), (8, 9), (8, 10), (16, 6), (32, 4))
 """GPUs and slots of each, for the 64 experts of the real loads."""
 DRAWN = 100
@@ -95,9 +95,14 @@ class Moves:
 
 def real_loads(folder: Path) -> dict[str, FloatArray]:
     """Read the loads of the experts by model, domain and layer; of models with 64 experts or more."""
+    if not (folder / FILE).is_file():
+        raise typer.BadParameter(f"the folder {folder} has no {FILE}")
     tokens: dict[str, dict[int, float]] = defaultdict(dict)
     with (folder / FILE).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+        reader = csv.DictReader(file)
+        if not set(COLUMNS) <= set(reader.fieldnames or ()):
+            raise typer.BadParameter(f"{folder / FILE} has other columns than {', '.join(COLUMNS)}")
+        for row in reader:
             tokens[f"{row['model']} {row['domain']} {row['layer']}"][int(row["expert"])] = float(row["tokens"])
     loads = {name: np.array([own[expert] for expert in sorted(own)]) for name, own in tokens.items()}
     return {name: own for name, own in loads.items() if len(own) >= 64}
@@ -199,6 +204,13 @@ def moves_rows(real: dict[str, FloatArray]) -> Iterable[Moves]:
         yield moves_row("drawn", f"log-normal {seed}", "a tenth at random", loads, another_tenth(loads, rng), (32, 9))
 
 
+def kept(name: str, kind: type[Any]) -> list[Any]:
+    """Read rows of a kind from a file of the results."""
+    read: dict[str, Any] = {own.name: own.type for own in fields(kind)}
+    with (RESULTS / name).open(newline="", encoding="utf-8") as file:
+        return [kind(**{key: cast(row[key]) for key, cast in read.items()}) for row in csv.DictReader(file)]
+
+
 def write(name: str, rows: Sequence[Any]) -> None:
     """Write rows to a file of the results, with machine, commit and date."""
     about = asdict(this_machine()) | {"date": now()}
@@ -211,14 +223,14 @@ def write(name: str, rows: Sequence[Any]) -> None:
 def layer_table(rows: Sequence[Layer]) -> str:
     """Return the means over the instances of each source and shape, and over all of them, as Markdown."""
     lines = [
-        "| loads | GPUs × slots | instances | largest over mean, rule | ours | worst, rule | ours "
-        "| gap, median | largest | ours worse | rule wastes slots |",
+        "| loads | GPUs × slots | layers | rule | `place` | worst: rule | `place` | gap: median | worst "
+        "| `place` worse | rule: two copies on a GPU |",
         "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     cells: dict[tuple[str, str], list[Layer]] = defaultdict(list)
     for row in rows:
-        cells[row.source, f"{row.gpus} × {row.slots}" if row.source == "real" else "drawn"].append(row)
-        cells["all", "all"].append(row)
+        cells[row.source, f"{row.gpus} × {row.slots}" if row.source == "real" else "these five"].append(row)
+        cells["all", "these five"].append(row)
     for (source, shape), own in sorted(cells.items(), key=lambda cell: cell[0][0] == "all"):
         rule, ours, gap = (np.array([getattr(row, name) for row in own]) for name in ("rule", "ours", "gap"))
         worse, wasted = (ours > rule * (1 + 1e-12)).sum(), sum(row.rule_wasted > 0 for row in own)
@@ -226,14 +238,18 @@ def layer_table(rows: Sequence[Layer]) -> str:
             f"| {source} | {shape} | {len(own)} | {rule.mean():.4f} | {ours.mean():.4f} | {rule.max():.4f} "
             f"| {ours.max():.4f} | {np.median(gap):.2%} | {gap.max():.2%} | {worse} | {wasted} |"
         )
-    excess = sum(row.ours - 1 for row in rows) / sum(row.rule - 1 for row in rows)
-    return "\n".join([*lines, "", f"Excess of the largest over the mean load, ours over the rule's: {excess:.3f}"])
+    return "\n".join(lines)
+
+
+def excess(rows: Sequence[Layer]) -> float:
+    """Return the mean excess of the largest over the mean load, ours over the rule's."""
+    return sum(row.ours - 1 for row in rows) / sum(row.rule - 1 for row in rows)
 
 
 def layers_table(rows: Sequence[Layers]) -> str:
     """Return the rows of the large model as Markdown."""
     lines = [
-        "| setting | seconds | rule's | largest over mean, rule | ours | largest gap | layers ours worse |",
+        "| setting | `place`: seconds | rule: seconds | rule | `place` | gap: worst | `place` worse |",
         "| --- | --: | --: | --: | --: | --: | --: |",
     ]
     lines += [
@@ -247,8 +263,8 @@ def layers_table(rows: Sequence[Layers]) -> str:
 def moves_table(rows: Sequence[Moves]) -> str:
     """Return the mean shares of the copies that are moved, by change and shape, as Markdown."""
     lines = [
-        "| loads | change | GPUs × slots | rule | from nothing | renamed | ours | ours over nothing, worst "
-        "| ours over renamed | largest, worst | if nothing moves |",
+        "| loads | change | GPUs × slots | rule | from nothing | renamed | from here | over nothing: worst "
+        "| over renamed | largest: worst | if nothing moves |",
         "| --- | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     cells: dict[tuple[str, str, str], list[Moves]] = defaultdict(list)
@@ -279,6 +295,7 @@ def main(
     single, moves = list(layer_rows(loads)), list(moves_rows(loads))
     large = [layers_row(setting, repeats) for setting in ("flat", "nodes", "two speeds")]
     print("\n\n".join([layer_table(single), layers_table(large), moves_table(moves)]))
+    print(f"\nexcess of the largest over the mean load, ours over the rule's: {excess(single):.3f}")
     if keep:
         for name, rows in (("placement", single), ("placement-layers", large), ("placement-moves", moves)):
             write(f"{name}.csv", rows)

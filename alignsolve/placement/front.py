@@ -82,8 +82,8 @@ def place(
     Examples
     --------
     >>> placed = place([9, 3, 3, 3], num_gpus=2, slots=3)
-    >>> placed.largest, placed.bound <= 9, placed.counts
-    (9.0, True, array([2, 1, 1, 2]))
+    >>> placed.largest, placed.gap < 1e-9, placed.counts
+    (9.0, True, array([2, 2, 1, 1]))
     """
     until = time.perf_counter() + (math.inf if time_limit is None else time_limit)
     effort = Effort(gap, rounds, seed, threads, until)

@@ -64,7 +64,10 @@ class Placement:
         return np.stack([layer, self.fleet.group[expert], self.fleet.node[gpu]], axis=1)
 
     def _shown(self, values: Any) -> Any:
-        return values if self.layered else values[0]
+        """Return the values as the user sees them: without the layer axis, and a number as Python's."""
+        if self.layered:
+            return values
+        return values[0] if values.ndim > 1 else values[0].item()
 
     @cached_property
     def all_times(self) -> FloatArray:
