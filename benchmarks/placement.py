@@ -116,7 +116,7 @@ def drawn_layer(seed: int) -> tuple[str, FloatArray, int, int]:
     if kind == "log-normal":
         loads = rng.lognormal(0, rng.uniform(0.3, 1.2), experts)
     elif kind == "power":
-        loads = np.arange(1, experts + 1) ** -rng.uniform(0.2, 0.7)
+        loads = np.asarray(np.arange(1, experts + 1) ** -rng.uniform(0.2, 0.7), dtype=np.float64)
     else:
         loads = rng.normal(1, 0.1, experts)
     return f"{kind} {seed}", loads, gpus, slots

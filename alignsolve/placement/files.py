@@ -79,8 +79,8 @@ def save_placement(placed: Placement, path: str | Path, *, overwrite: bool = Fal
     """Write a placement as JSON, with the index arrays that serving systems take.
 
     :func:`read_copies` reads it. The file holds ``physical_to_logical``, ``logical_to_physical`` and ``counts`` as the
-    attributes of :class:`Placement` do, slots, speed and node of each GPU, the group of each expert, the loads, the
-    largest times and the bounds.
+    attributes of :class:`~alignsolve.placement.Placement` do. It also holds slots, speed and node of each GPU, the
+    group of each expert, the loads, the largest times and the bounds.
 
     Raises
     ------

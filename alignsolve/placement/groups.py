@@ -36,7 +36,7 @@ def homes_of(loads: FloatArray, fleet: Fleet, gap: float) -> tuple[IntArray, flo
     ValueError
         If the groups do not fit into the nodes.
     """
-    whole = bound(loads, fleet.slots, fleet.speed, gap)
+    whole = bound(loads, fleet.usable, fleet.speed, gap)
     if fleet.num_nodes == 1:
         return np.zeros(len(loads), dtype=np.int64), whole
     search = _Search.of(loads, fleet)
@@ -125,7 +125,7 @@ class _Search:
         """Keep an assignment whose nodes have a lower bound than the best one's."""
         home = self.node[self.fleet.group]
         value = max(
-            quick_bound(self.loads[home == node], self.fleet.slots[on], self.fleet.speed[on])
+            quick_bound(self.loads[home == node], self.fleet.usable[on], self.fleet.speed[on])
             for node in np.unique(home).tolist()
             for on in [self.fleet.node == node]
         )

@@ -114,7 +114,7 @@ class LayerSearch:
     def _state(self, copies: BoolArray, weight: FloatArray | None) -> Layer:
         shut = self.fleet.node[:, np.newaxis] != self.home
         weight = np.zeros(copies.shape) if weight is None else weight
-        return layer_of(self.loads, self.fleet.speed, weight, shut, slots_of(copies, self.fleet.slots))
+        return layer_of(self.loads, self.fleet.speed, weight, shut, slots_of(copies, self.fleet.usable))
 
     def _copies(self, layer: Layer) -> BoolArray:
         copies = np.zeros((self.fleet.num_gpus, len(self.loads)), dtype=np.bool_)

@@ -41,9 +41,14 @@ class Fleet:
         return int(self.node.max()) + 1
 
     @property
+    def usable(self) -> IntArray:
+        """Slots of each GPU that can be filled, (num_gpus,): no GPU holds an expert twice."""
+        return np.minimum(self.slots, len(self.group))
+
+    @property
     def node_slots(self) -> IntArray:
-        """Slots of each node, (num_nodes,)."""
-        return np.bincount(self.node, weights=self.slots, minlength=self.num_nodes).astype(np.int64)
+        """Usable slots of each node, (num_nodes,)."""
+        return np.bincount(self.node, weights=self.usable, minlength=self.num_nodes).astype(np.int64)
 
     @property
     def kind(self) -> IntArray:
@@ -84,7 +89,7 @@ def read_fleet(
     fast = np.array(amounts("speed", 1.0 if speed is None else speed, (gpus,), ("num_gpus",), infinite=False))
     if (fast == 0).any():
         raise ValueError(f"speed of gpu {int(np.argmin(fast))} is 0; leave out a GPU that serves nothing")
-    if room.sum() < num_experts:
+    if np.minimum(room, num_experts).sum() < num_experts:
         raise ValueError(
             f"slots: {gpus} GPUs have {room.sum()} slots together, fewer than the {num_experts} experts; "
             "every expert needs one"
@@ -95,7 +100,7 @@ def read_fleet(
     group = np.zeros(num_experts, dtype=np.int64)
     if expert_group is not None:
         group = _parts("expert_group", expert_group, num_experts)
-    return Fleet(np.minimum(room, num_experts), fast, node, group)
+    return Fleet(room, fast, node, group)
 
 
 def _parts(field: str, given: Any, length: int) -> IntArray:

@@ -34,7 +34,7 @@ def greedy_start(
     layers = np.arange(len(loads))
     order, piece = _heaviest_first(loads, count)
     copies = np.zeros((len(loads), fleet.num_gpus, loads.shape[1]), dtype=bool)
-    free = np.tile(fleet.slots, (len(loads), 1))
+    free = np.tile(fleet.usable, (len(loads), 1))
     carried = np.zeros(free.shape)
     for expert, weight in zip(order.T, piece.T, strict=True):
         open_ = (free > 0) & (fleet.node == home[layers, expert][:, np.newaxis])
@@ -96,7 +96,7 @@ def completed(current: BoolArray, loads: FloatArray, fleet: Fleet, home: IntArra
         piece = loads / np.maximum(copies.sum(axis=0), 1)
         time = copies @ piece / fleet.speed
         inside = fleet.node == home[expert]
-        room = inside & (copies.sum(axis=1) < fleet.slots)
+        room = inside & (copies.sum(axis=1) < fleet.usable)
         if room.any():
             copies[np.where(room, time, np.inf).argmin(), expert] = True
             continue
