@@ -1,4 +1,4 @@
-"""The command line: ``alignsolve solve``, ``verify``, ``diagnose``, ``convert``, ``example``, ``bench``, ``solvers``.
+"""The command line: ``alignsolve solve``, ``verify``, ``diagnose``, ``convert``, ``example``, ``bench`` and more.
 
 A problem is a file of any kind that :func:`alignsolve.io.any_file.read_problem` knows, or ``-``, the standard input.
 :class:`ExitCode` lists the exit codes. With ``--json``, stdout holds exactly one JSON object; the texts "inf", "-inf"
@@ -18,6 +18,7 @@ from alignsolve import front
 from alignsolve.certificate.verify import verify as verify_claim
 from alignsolve.commands import bench as race
 from alignsolve.commands import display
+from alignsolve.commands import placement as placing
 from alignsolve.commands.example import example as made_example
 from alignsolve.commands.options import EPILOG, AsJson, Clients, ExitCode, Experts, ProblemFile, check, fail, read
 from alignsolve.diagnose import diagnose as diagnose_problem
@@ -325,6 +326,9 @@ def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"alignsolve {importlib.import_module(__package__).__version__}")
         raise typer.Exit
+
+
+app.command(epilog=placing.EPILOG)(placing.placement)
 
 
 @app.callback()

@@ -41,6 +41,7 @@ COMPILED_FIRST = {
     "tests/alignsolve/subproblem/": "general",
     "tests/alignsolve/solvers/sift/": "flows",
     "tests/alignsolve/solvers/shortest_paths/": "flows",
+    "tests/alignsolve/placement/": "placement",
 }
 """Folders whose tests come first, and the group of each: the first two groups run at the same time, and compile
 different code. All others find most of it in the cache."""

@@ -46,6 +46,7 @@ ROOMS = {
         "aligner",
         "aligner_file",
         "policies",
+        "placement",
         "commands",
         "cli",
         "__main__",
