@@ -4,7 +4,7 @@ An instance's name begins with ``real-`` or ``drawn-``, so that every row, file 
 come model, form, cohort and devices (:mod:`problems.real`), and the sizes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import get_args
@@ -67,7 +67,7 @@ def parts_of(family: str) -> Parts:
     ValueError
         If a part is unknown.
     """
-    known = ((REAL, DRAWN), SHORT, FORMS, COHORTS, get_args(Devices))
+    known: tuple[Collection[str], ...] = ((REAL, DRAWN), SHORT, FORMS, COHORTS, get_args(Devices))
     parts = family.split("-")
     if len(parts) != len(known) or any(part not in names for part, names in zip(parts, known, strict=True)):
         listed = "-".join("|".join(names) for names in known)

@@ -23,6 +23,7 @@ import typer
 from alignsolve import AlignmentProblem, ProblemClass, Proof, Solution, UnsupportedError, solve
 from alignsolve.numerics import OPTIMALITY, relative_gap
 from alignsolve.problem import FIELDS
+from alignsolve.solver import Wanted
 from benchmarks.case import Case
 from benchmarks.entrants import find
 from benchmarks.instances import make
@@ -32,8 +33,13 @@ from benchmarks.real import num_layers, real_cases
 from problems.real_inputs import sources
 
 REFERENCES = Path(__file__).parent / "results" / "references.csv"
-ASKED = {ProblemClass.CARDINALITY: ("auto",), ProblemClass.GENERAL: ("auto", "budgets", "benchmarks.relaxed:Relaxed")}
+ASKED = {
+    ProblemClass.CARDINALITY: ("auto", "sift"),
+    ProblemClass.GENERAL: ("auto", "budgets", "benchmarks.relaxed:Relaxed", "ilp"),
+}
 """Who is asked for a reference, by the class of the problem."""
+BACK_ENDS = ("ilp", "ilp-cbc", "cpsat")
+"""Their word counts; of all others only bounds that are recomputed from the problem's data."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,12 @@ def write_references(known: Iterable[Reference], path: Path = REFERENCES) -> Non
 
 
 def improved(
-    known: Reference | None, case: Case, problem: AlignmentProblem, asked: Sequence[str], seconds: float
+    known: Reference | None,
+    case: Case,
+    problem: AlignmentProblem,
+    asked: Sequence[str],
+    seconds: float,
+    commit: str = "",
 ) -> Reference:
     """Ask contenders of :func:`alignsolve.solve` for an instance, and return what is known afterwards.
 
@@ -143,6 +154,8 @@ def improved(
         Names of solvers, or ``package.module:callable``; one that refuses the problem is passed over.
     seconds
         Time limit of each.
+    commit
+        The commit that is noted where the reference gets better.
     """
     digest = fingerprint(problem)
     features = "; ".join(sorted(str(each) for each in problem.features))
@@ -153,15 +166,16 @@ def improved(
         if known.gap == 0.0:
             break
         try:
-            found = solve(problem, _solver(name), time_limit=seconds, throw=False)
+            proof: Wanted = "any" if name in BACK_ENDS else "own"
+            found = solve(problem, _solver(name), time_limit=seconds, proof=proof, throw=False)
         except UnsupportedError:
             continue
-        stamp = {"seconds": seconds, "commit": this_machine().commit, "date": now()}
+        stamp: dict[str, Any] = {"seconds": seconds, "commit": commit, "date": now()}
         short = name.rpartition(":")[2].lower()
         if found.objective is not None and found.objective > known.objective:
             known = replace(known, objective=float(found.objective), found_by=short, **stamp)
         if found.bound < known.bound:
-            known = replace(known, bound=float(found.bound), proof=_proof(found), bound_by=short, **stamp)
+            known = replace(known, bound=float(found.bound), proof=_proof(found, name), bound_by=short, **stamp)
     return known
 
 
@@ -172,14 +186,13 @@ def _solver(name: str) -> Any:
     return found.solver
 
 
-def _proof(found: Solution) -> str:
+def _proof(found: Solution, name: str) -> str:
     """Return what proves the bound of an answer, closed or not."""
     if found.proof is not Proof.NONE:
         return str(found.proof)
-    if found.tree is not None:
-        return str(Proof.TREE)
-    by_prices = math.inf if found.joint_prices is None else found.problem.bound(found.joint_prices)
-    return str(Proof.PRICES if by_prices <= found.bound else Proof.SOLVER)
+    if name in BACK_ENDS:
+        return str(Proof.SOLVER)
+    return str(Proof.PRICES if found.tree is None else Proof.TREE)
 
 
 def main(
@@ -193,12 +206,12 @@ def main(
     folder = None if data is None else str(data)
     for line in sources(folder):
         typer.echo(line)
-    known = read_references(out)
+    known, commit = read_references(out), this_machine().commit
     for case in real_cases(folder):
         if not fnmatch.fnmatchcase(case.name, only):
             continue
         began, problem = time.monotonic(), make(case)
-        one = improved(known.get(case.name), case, problem, solver or ASKED[problem.class_], seconds)
+        one = improved(known.get(case.name), case, problem, solver or ASKED[problem.class_], seconds, commit)
         known[case.name] = one
         write_references(known.values(), out)
         took = time.monotonic() - began

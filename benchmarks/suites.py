@@ -35,6 +35,8 @@ class Suite:
         Globs for INSTANCE/CONTENDER that are not asked, with the reason that their rows give.
     once_from
         Seconds from which on one attempt of a contender is enough.
+    keep
+        Whether a contender's process stays for the next instance: for many small instances, whose memory is not asked.
     """
 
     question: str
@@ -46,6 +48,7 @@ class Suite:
     most_pairs: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     once_from: float = math.inf
+    keep: bool = False
 
 
 def cardinality_families() -> tuple[str, ...]:
@@ -87,10 +90,9 @@ HOPELESS = {
 
 def real_suite(folder: str | None) -> Suite:
     """Return the suite ``real`` with the measured files of a folder, or with the drawn stand-in (None)."""
-    made_of = "the drawn stand-in of the measured inputs" if folder is None else "the measured inputs"
-    question = f"Who is close to the optimum of MoE-Align, and how soon? Made of {made_of}."
+    question = "Who solves MoE-Align? A name begins with its inputs: measured (real) or the drawn stand-in (drawn)."
     small_only = dict.fromkeys(SLOW_PEERS, SMALL_PAIRS // 8)
-    return Suite(question, real_cases(folder), (*SOLVERS, *PEERS), 1, 20.0, 5.0, small_only)
+    return Suite(question, real_cases(folder), (*SOLVERS, *PEERS), 1, 20.0, 5.0, small_only, keep=True)
 
 
 def suites() -> dict[str, Suite]:

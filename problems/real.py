@@ -25,7 +25,7 @@ The first two are of the cardinality class, the others of the general class. All
 memory to bytes and seconds to milliseconds: equal instances are then equal to the last bit on every machine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -114,7 +114,7 @@ def real(
     ValueError
         If a name is unknown, or the model was not measured.
     """
-    known = {"model": MEASURED if form == "measured" else MODELS, "cohort": COHORTS}
+    known: dict[str, Collection[str]] = {"model": MEASURED if form == "measured" else MODELS, "cohort": COHORTS}
     known |= {"devices": get_args(Devices), "form": get_args(Form)}
     for name, value in (("form", form), ("model", model), ("cohort", cohort), ("devices", devices)):
         if value not in known[name]:
