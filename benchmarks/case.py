@@ -28,7 +28,8 @@ class Case:
     Parameters
     ----------
     family
-        A name in ``FAMILIES`` or ``SHAPES`` (:mod:`benchmarks.shapes`), or the path of the file that holds the problem.
+        A name in ``FAMILIES`` or ``SHAPES`` (:mod:`benchmarks.shapes`), a family of :mod:`benchmarks.real`, or the path
+        of the file that holds the problem.
     num_clients, num_experts, seed
         Sizes and seed of the instance; a file has no seed.
     one_each
@@ -42,6 +43,8 @@ class Case:
         Of a GAP file: whether it holds costs ("min") or profits ("max").
     same_shape
         Whether the warm-up instance has fewer experts as well: where the ratio of clients to experts is what counts.
+    inputs
+        The folder of measured inputs of a case of the suite ``real``; None: the drawn stand-in.
     asked
         The contenders that are asked for this instance; none named: all of the suite.
     """
@@ -55,6 +58,7 @@ class Case:
     time_limit: float | None = None
     sense: Sense | None = None
     same_shape: bool = False
+    inputs: str | None = None
     asked: tuple[str, ...] = ()
 
     @property

@@ -5,6 +5,7 @@ model. :mod:`benchmarks.trial` judges its claims, by the same rules for all cont
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,8 +39,16 @@ class Claim:
     backend_seconds: float = math.nan
 
 
+Report = Callable[[Number, Number], None]
+"""Hears of a contender's best objective and lowest bound so far; −inf and inf where there is none."""
+
+
 class Contender(Protocol):
-    """A solver that takes part in a race."""
+    """A solver that takes part in a race.
+
+    One that tells how it gets on also has ``follow(model, report)``: it solves the model as ``solve`` does, and calls
+    a :data:`Report` on the way.
+    """
 
     def refusal(self, problem: AlignmentProblem) -> str | None:
         """Return why the contender cannot take this problem; None if it can."""

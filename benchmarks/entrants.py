@@ -1,4 +1,4 @@
-"""Finds contenders by name: our solvers, the peers, and solvers given as ``package.module:callable``."""
+"""Finds contenders by name: our solvers, the peers, solvers given as ``package.module:callable``, and programs."""
 
 import importlib
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from alignsolve import SOLVERS
 from benchmarks.contender import Contender
 from benchmarks.ours import Ours
 from benchmarks.peers import PEERS
+from benchmarks.program import MARK, Program
 
 
 def find(name: str, time_limit: float | None = None) -> Contender:
@@ -16,17 +17,20 @@ def find(name: str, time_limit: float | None = None) -> Contender:
     ----------
     name
         A name in ``SOLVERS`` or ``PEERS``, or ``package.module:callable`` for a solver of the user's own. A class is
-        called without arguments to make the solver.
+        called without arguments to make the solver. ``program:PATH`` is a program that takes part by files
+        (:mod:`benchmarks.program`).
     time_limit
         Seconds, for our solvers and the user's own. Peers run until they are done or killed.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or the program cannot be executed.
     ImportError
         If the contender's package is not installed.
     """
+    if name.startswith(MARK):
+        return Program(name.removeprefix(MARK), time_limit)
     if name in SOLVERS:
         return Ours(name, time_limit)
     where = PEERS.get(name, name)

@@ -17,6 +17,7 @@ from alignsolve import AlignmentProblem, RowBlocks
 from alignsolve.io import load_problem, save_problem
 from alignsolve.numerics import RealArray
 from benchmarks.case import DIMACS, READABLE, Case
+from benchmarks.real import is_real, make_real
 from benchmarks.shapes import SHAPES
 from problems import FAMILIES, dimacs, orlib
 from problems.planted import balanced
@@ -40,6 +41,8 @@ def make(case: Case) -> AlignmentProblem:
 def _make_in_memory(case: Case) -> AlignmentProblem:
     """Make the instance by its family."""
     rng = np.random.default_rng([case.seed, case.num_clients, case.num_experts])
+    if is_real(case.family):
+        return make_real(rng, case)
     family = SHAPES[case.family] if case.family in SHAPES else FAMILIES[case.family]
     problem = family(rng, num_clients=case.num_clients, num_experts=case.num_experts)
     return _one_each(problem) if case.one_each else problem

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from alignsolve.commands.turns import LeftRaceError, take_turns
 from benchmarks.case import Case
@@ -41,9 +41,29 @@ def _left(trial: Trial) -> LeftRaceError[Trial]:
 
 
 class Runner:
-    """One contender in its own process."""
+    """One contender in its own process.
 
-    def __init__(self, contender: str, case: Case, *, timeout: float, time_limit: float | None = None) -> None:
+    Parameters
+    ----------
+    contender, case
+        Who, and on what.
+    timeout, time_limit
+        Seconds after which an attempt is killed; time limit of our solvers.
+    waiting
+        Where the process waits for the next instance when it is closed; None: it ends.
+    """
+
+    def __init__(
+        self,
+        contender: str,
+        case: Case,
+        *,
+        timeout: float,
+        time_limit: float | None = None,
+        waiting: "dict[str, Runner] | None" = None,
+    ) -> None:
+        self.waiting = waiting
+        self.usable = True
         self.contender = contender
         self.case = case
         self.timeout = timeout
@@ -71,6 +91,13 @@ class Runner:
         return Trial(**self._ask({"do": "attempt"}, self.timeout))
 
     def close(self) -> None:
+        """Let the process wait for the next instance; end it if it cannot."""
+        if self.waiting is not None and self.usable and self.process.poll() is None:
+            self.waiting[self.contender] = self
+        else:
+            self.end()
+
+    def end(self) -> None:
         """Kill the process and all processes that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -94,6 +121,7 @@ class Runner:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             if not selector.select(limit):
+                self.usable = False  # it is still at work
                 raise _left(Trial("timeout", f"killed after {limit:g} s ({command['do']})"))
         line = self.process.stdout.readline()
         if not line:
@@ -110,6 +138,26 @@ class Runner:
         return Trial("crashed", f"{how}: {lines[-1] if lines else 'no message'}")
 
 
+Entered = TypeVar("Entered", bound=Runner)
+
+
+def enter_again(
+    make: type[Entered],
+    contender: str,
+    case: Case,
+    *,
+    timeout: float,
+    time_limit: float | None,
+    waiting: dict[str, Runner] | None,
+) -> Entered:
+    """Return the contender's process that waits, for this instance; a new one if none waits."""
+    found = None if waiting is None else waiting.pop(contender, None)
+    if not isinstance(found, make):
+        return make(contender, case, timeout=timeout, time_limit=time_limit, waiting=waiting)
+    found.case, found.timeout, found.time_limit = case, timeout, time_limit
+    return found
+
+
 def race(
     case: Case,
     contenders: Sequence[str],
@@ -118,6 +166,7 @@ def race(
     timeout: float,
     time_limit: float | None = None,
     once_from: float = math.inf,
+    waiting: dict[str, Runner] | None = None,
 ) -> Iterator[tuple[str, int, Trial]]:
     """Run the missing repeats; yield (contender, repeat, trial) one at a time.
 
@@ -135,9 +184,12 @@ def race(
         Seconds, passed to our solvers as their time limit.
     once_from
         Seconds from which on one attempt is enough: its contender gets no further repeats.
+    waiting
+        Processes of an earlier instance, by contender; they are used again, and stay there afterwards. None: each
+        instance has processes of its own.
     """
 
     def enter(name: str) -> Runner:
-        return Runner(name, case, timeout=timeout, time_limit=time_limit)
+        return enter_again(Runner, name, case, timeout=timeout, time_limit=time_limit, waiting=waiting)
 
     yield from take_turns(contenders, missing, enter, gone=GONE, once_from=once_from)

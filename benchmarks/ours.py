@@ -6,7 +6,8 @@ from typing import Any
 
 from alignsolve import AlignmentProblem, Solver, UnsupportedError, front, solve
 from alignsolve.problem import FIELDS
-from benchmarks.contender import Claim
+from alignsolve.solver import ProgressHook
+from benchmarks.contender import Claim, Report
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,14 @@ class Ours:
 
     def solve(self, model: AlignmentProblem) -> Claim:
         """Solve, and check the certificate."""
-        solution = solve(model, self.solver, time_limit=self.time_limit, throw=False)
+        return self._claim(model, None)
+
+    def follow(self, model: AlignmentProblem, report: Report) -> Claim:
+        """Solve, and pass on what the solver reports."""
+        return self._claim(model, lambda progress: report(progress.objective, progress.bound))
+
+    def _claim(self, model: AlignmentProblem, progress: ProgressHook | None) -> Claim:
+        solution = solve(model, self.solver, time_limit=self.time_limit, throw=False, progress=progress)
         backend = float(solution.stats.get("backend_seconds", math.nan))
         why = "" if solution.assigned is not None else f": {solution.explain()}"
         return Claim(f"{solution.status}{why}", solution.assigned, None, solution.bound, str(solution.proof), backend)

@@ -10,6 +10,7 @@ import numpy as np
 from alignsolve import SOLVERS, ProblemClass
 from benchmarks.case import Case
 from benchmarks.peers import PEERS
+from benchmarks.real import real_cases
 from benchmarks.shapes import byte_cases, limited_cases, shape_cases
 from problems import FAMILIES
 
@@ -34,6 +35,8 @@ class Suite:
         Globs for INSTANCE/CONTENDER that are not asked, with the reason that their rows give.
     once_from
         Seconds from which on one attempt of a contender is enough.
+    keep
+        Whether a contender's process stays for the next instance: for many small instances, whose memory is not asked.
     """
 
     question: str
@@ -45,6 +48,7 @@ class Suite:
     most_pairs: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     once_from: float = math.inf
+    keep: bool = False
 
 
 def cardinality_families() -> tuple[str, ...]:
@@ -73,6 +77,8 @@ USUAL = ("scipy-lsa", "lapx", "ortools", "ortools-lsa", "highs-simplex")
 SMALL_PAIRS = 1 << 18
 """Pairs (clients × experts) up to which the suite ``shapes`` asks HiGHS."""
 PADDED = "it pads the matrix to a square of 5,000 × 5,000, which took 130 s"
+SLOW_PEERS = ("networkx", "networkx-simplex", "scipy-linprog", "highs-ipm", "pulp-cbc")
+"""Contenders that the suite ``real`` asks for instances with at most 32,768 pairs."""
 HOPELESS = {
     "rectangular-uniform-200x5000/lapx": PADDED,
     "rectangular-uniform-5000x200/lapx": PADDED,
@@ -80,6 +86,13 @@ HOPELESS = {
     "wide-c1e3-10000x256/lapx": "it had no answer after a minute",
 }
 """Entrants of the suite ``shapes`` that are known to take minutes."""
+
+
+def real_suite(folder: str | None) -> Suite:
+    """Return the suite ``real`` with the measured files of a folder, or with the drawn stand-in (None)."""
+    question = "Who solves MoE-Align? A name begins with its inputs: measured (real) or the drawn stand-in (drawn)."
+    small_only = dict.fromkeys(SLOW_PEERS, SMALL_PAIRS // 8)
+    return Suite(question, real_cases(folder), (*SOLVERS, *PEERS), 1, 20.0, 5.0, small_only, keep=True)
 
 
 def suites() -> dict[str, Suite]:
@@ -130,6 +143,7 @@ def suites() -> dict[str, Suite]:
             left_out=HOPELESS,
             once_from=10.0,
         ),
+        "real": real_suite(None),
         "bytes": Suite("What does a budget of bytes over all layers cost?", byte_cases(), ("auto",), timeout=150.0),
         "limits": Suite(
             "Which solvers keep a time limit, and how good are their answers?", limits, tuple(SOLVERS), 1, timeout=150.0

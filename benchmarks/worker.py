@@ -7,27 +7,34 @@ reply. An exception ends the process; its last line on stderr becomes the reason
 import json
 import os
 import sys
-from dataclasses import asdict
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from alignsolve import AlignmentProblem
+from alignsolve.numerics import Number
 from benchmarks.case import Case
 from benchmarks.contender import Contender
 from benchmarks.entrants import find
 from benchmarks.instances import make
-from benchmarks.trial import Trial, attempt
+from benchmarks.trial import Trial, attempt, judgement
 
 
 def main() -> None:
     """Serve until stdin ends."""
     with os.fdopen(os.dup(1), "w") as replies:
         os.dup2(2, 1)
-        worker = _Worker()
-        for line in sys.stdin:
-            command = json.loads(line)
-            reply = getattr(worker, command.pop("do"))(**command)
+
+        def tell(reply: dict[str, Any]) -> None:
             replies.write(json.dumps(reply) + "\n")
             replies.flush()
+
+        worker = _Worker(tell)
+        for line in sys.stdin:
+            command = json.loads(line)
+            tell(getattr(worker, command.pop("do"))(**command))
 
 
 class _Worker:
@@ -36,6 +43,9 @@ class _Worker:
     contender: Contender
     case: Case
     problem: AlignmentProblem
+
+    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.tell = tell
 
     def load(self, contender: str, time_limit: float | None, case: dict[str, Any]) -> dict[str, Any]:
         """Import the contender and make the instance; reply "ready", or why the contender cannot take part."""
@@ -67,6 +77,21 @@ class _Worker:
     def attempt(self) -> dict[str, Any]:
         """Return one attempt, measured and checked."""
         return asdict(attempt(self.contender, self.problem))
+
+    def follow(self) -> dict[str, Any]:
+        """Tell each point on the way, ``{"point": [seconds, objective, bound]}``; return the attempt, checked."""
+        own, started, lock = getattr(self.contender, "follow", None), time.perf_counter(), threading.Lock()
+
+        def report(objective: Number, bound: Number) -> None:
+            with lock:  # several parts of a problem may report from threads of their own
+                self.tell({"point": [time.perf_counter() - started, objective, bound]})
+
+        model = self.contender.build(self.problem)
+        built = time.perf_counter()
+        claim = self.contender.solve(model) if own is None else own(model, report)
+        solved = time.perf_counter()
+        trial = judgement(self.problem, claim)
+        return asdict(replace(trial, build_seconds=built - started, solve_seconds=solved - built))
 
 
 if __name__ == "__main__":

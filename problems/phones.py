@@ -23,6 +23,8 @@ UP, UP_SD = 3103e3, 0.70
 """Upload: geometric mean in bytes per second, and standard deviation of the logarithm."""
 LINK_CORRELATION = 0.45
 """Correlation of the logarithms of download and upload."""
+DOWN_SHARE, UP_SHARE = (0.38, 0.52), (0.33, 0.58)
+"""A link's own standard deviation, as a share of its mean: geometric mean, and standard deviation of the logarithm."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,28 @@ class Phones:
 def draw_phones(rng: np.random.Generator, num_clients: int) -> Phones:
     """Draw phones: memory from the counts, speeds as lognormals."""
     gigabytes = rng.choice(GIGABYTES, size=num_clients, p=PHONES / PHONES.sum())
-    slowness = (MEDIAN_GIGABYTES / gigabytes) ** CPU_EXPONENT * rng.lognormal(0.0, CPU_SD, size=num_clients)
-    own, shared = rng.normal(size=(2, num_clients))
+    slowness = draw_slowness(rng, gigabytes)
+    down, up = _draw_speeds(rng, num_clients)
+    return Phones(gigabytes, slowness, 1.0 / down + 1.0 / up)
+
+
+def draw_slowness(rng: np.random.Generator, gigabytes: FloatArray) -> FloatArray:
+    """Draw the time that phones with this memory need, (num_phones,), relative to a typical one of median memory."""
+    slowness: FloatArray = (MEDIAN_GIGABYTES / gigabytes) ** CPU_EXPONENT
+    return slowness * rng.lognormal(0.0, CPU_SD, size=len(gigabytes))
+
+
+def draw_links(rng: np.random.Generator, num_links: int) -> FloatArray:
+    """Draw links, (num_links, 4): mean and deviation of the download, then of the upload, in bytes per second."""
+    down, up = _draw_speeds(rng, num_links)
+    of_down = rng.lognormal(np.log(DOWN_SHARE[0]), DOWN_SHARE[1], size=num_links)
+    of_up = rng.lognormal(np.log(UP_SHARE[0]), UP_SHARE[1], size=num_links)
+    return np.column_stack([down, down * of_down, up, up * of_up])
+
+
+def _draw_speeds(rng: np.random.Generator, number: int) -> tuple[FloatArray, FloatArray]:
+    """Draw downloads and uploads as correlated lognormals."""
+    own, shared = rng.normal(size=(2, number))
     down = DOWN * np.exp(DOWN_SD * shared)
     up = UP * np.exp(UP_SD * (LINK_CORRELATION * shared + np.sqrt(1.0 - LINK_CORRELATION**2) * own))
-    return Phones(gigabytes, slowness, 1.0 / down + 1.0 / up)
+    return down, up

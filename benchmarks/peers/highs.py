@@ -7,7 +7,7 @@ import numpy as np
 
 from alignsolve import AlignmentProblem
 from alignsolve.solver import EVERYTHING
-from benchmarks.contender import RELAXED, Claim, beyond
+from benchmarks.contender import RELAXED, Claim, Report, beyond
 from problems.linear import LinearProgram, linear_program
 
 
@@ -60,6 +60,17 @@ class Highs:
         else:
             highs.setOptionValue("solver", self.method)
         return highs, program
+
+    def follow(self, model: tuple[Any, LinearProgram], report: Report) -> Claim:
+        """Run HiGHS, and pass on the objectives and bounds of its integer program."""
+
+        def heard(event: Any) -> None:
+            report(event.data_out.mip_primal_bound, event.data_out.mip_dual_bound)
+
+        if self.method == "mip":
+            model[0].cbMipImprovingSolution.subscribe(heard)
+            model[0].cbMipLogging.subscribe(heard)
+        return self.solve(model)
 
     def solve(self, model: tuple[Any, LinearProgram]) -> Claim:
         """Run HiGHS; read the columns and the experts' prices."""

@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/algorithm.md from runs of the code: ``python -m docs.pictures.draw`` (a minute or two).
+"""Draw the pictures of the docs, from stored rows and from runs of the code: ``python -m docs.pictures.draw``.
 
-Every picture is a function that runs solvers with fixed seeds and returns a figure. With the same matplotlib, all
-files are equal byte for byte, except ``search``, which shows seconds.
+It takes a minute or two. Every picture is a function that runs solvers with fixed seeds, or reads rows, and returns a
+figure. With the same matplotlib, all files are equal byte for byte, except ``search``, which shows seconds.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import typer
 from matplotlib.figure import Figure
 
+from docs.pictures import curves
 from docs.pictures.dual import dual
 from docs.pictures.gap import gap
 from docs.pictures.race import race
@@ -29,6 +30,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "race": race,
     "gap": gap,
     "search": search,
+    "curves-real": curves.real,
+    "curves-shapes": curves.shapes,
+    "curves-instances": curves.instances,
 }
 STYLE = {
     "svg.hashsalt": "alignsolve",
