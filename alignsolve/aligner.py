@@ -121,6 +121,12 @@ class Aligner:
         return uses(self.fitness, "geometry")
 
     @property
+    def uses_router_mass(self) -> bool:
+        """Whether the fitness learns from router masses, or privacy releases them, so that reports must have them."""
+        released = self.privacy is not None and "router_mass" in self.privacy.release
+        return released or uses(self.fitness, "router_mass")
+
+    @property
     def _fitness(self) -> FitnessEstimator[Any]:
         return self.fitness if self.layers is None else LayeredFitness(self.fitness, self.layers)
 
