@@ -11,6 +11,7 @@ from alignsolve.numerics import FloatArray
 from benchmarks.evidence.second.devices import Pool
 from benchmarks.evidence.second.federations import drifted, federation_of
 from benchmarks.evidence.second.plan import Entry
+from benchmarks.evidence.second.probing import Probing
 from benchmarks.evidence.second.row import Row
 from fedtrain.compare.cell import personalised_accuracy
 from fedtrain.results.history import Round, variation
@@ -36,13 +37,15 @@ def run(entry: Entry, pool: Pool | None = None) -> Row:
     """
     started, task = time.perf_counter(), entry.task
     federation = federation_of(entry.config, entry.vary, pool)
-    state, sums = initial_state(federation), _Sums(federation, task.personal_every)
+    state, sums, probing = initial_state(federation), _Sums(federation, task.personal_every), Probing()
     digest = fingerprint(federation)
     while state.round < federation.config.rounds and not sums.diverged:
         if task.drift_at and state.round == task.drift_at:
             federation = drifted(federation, entry.vary)
-        done, state = run_round(federation, state)
-        sums.add(federation, done, state)
+        before = probing.before(federation, state)
+        done, state = run_round(federation, before)
+        state = probing.after(federation, before, done, state)
+        sums.add(federation, done, state, probing)
     return Row(
         key=entry.key,
         task=entry.task.name,
@@ -67,12 +70,12 @@ class _Sums:
         self.assigned: list[float] = []
         self.loads: FloatArray = np.zeros(federation.spec.num_experts)
         self.held: dict[int, tuple[int, ...]] = {}
-        self.bytes = 0
+        self.bytes = self.probe_bytes = 0
         self.said: list[str] = []
         self.diverged = False
 
-    def add(self, federation: Federation, done: Round, state: ServerState) -> None:
-        """Add a round, with the state after it."""
+    def add(self, federation: Federation, done: Round, state: ServerState, probing: Probing) -> None:
+        """Add a round, with the state after it, and the costs of probes so far."""
         row = done.row
         for report in done.reports:
             self.held[report.client] = tuple(report.experts.tolist())
@@ -84,7 +87,9 @@ class _Sums:
         last = state.round == federation.config.rounds
         due = last or (self.every > 0 and state.round % self.every == 0)
         personal = personalised_accuracy(federation, state.tensors, self.held) if due else np.array([math.nan])
-        values = (row.accuracy, row.loss, float(personal.mean()), float(personal.min()), row.clock, float(self.bytes))
+        own = float(personal.mean()), float(personal.min())
+        self.probe_bytes = probing.bytes
+        values = (row.accuracy, row.loss, *own, row.clock + probing.seconds, float(self.bytes + probing.bytes))
         for curve, value in zip(self.curves.values(), values, strict=True):
             curve.append(value)
         self.diverged = not math.isfinite(row.loss) or row.loss > WORSE * self.curves["loss"][0]
@@ -96,6 +101,6 @@ class _Sums:
             "verdict": self.said[-1],
             "assigned_cv": float(np.mean(self.assigned)),
             "completed_cv": variation(self.loads),
-            "probe_bytes": 0,
+            "probe_bytes": self.probe_bytes,
             **{name: tuple(curve) for name, curve in self.curves.items()},
         }
