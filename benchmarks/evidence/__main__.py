@@ -39,6 +39,7 @@ def evidence(
         pool, kept = (None, KEPT) if devices is None else (read_pool(devices), out / "evidence-2-real.csv.gz")
         left = run_piece(read_protocol(), minutes=minutes, workers=workers, console=console, pool=pool, kept=kept)
         console.print(f"left: {left.tuning} runs for tuning that are known by now, {left.judging} runs for judging")
+        console.print(f"the kept runs took {left.hours:.2f} hours of a processor")
         return
     if not fresh:
         console.print(f"{unpack(cells)} runs taken from the kept rows")

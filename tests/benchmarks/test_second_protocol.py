@@ -3,11 +3,15 @@
 import math
 from dataclasses import replace
 from itertools import islice
+from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from alignsolve import POLICIES, Parts
 from benchmarks.evidence.second.devices import CLASSES, LINKS, Pool, read_pool, statistics_of
+from benchmarks.evidence.second.federations import varied
 from benchmarks.evidence.second.figures import amount_to, area, at_risk, final, rounds_to, smoothed
 from benchmarks.evidence.second.pieces import Left, left, next_entries
 from benchmarks.evidence.second.plan import Study, read_protocol
@@ -15,7 +19,7 @@ from benchmarks.evidence.second.row import Row, read_rows, write_rows
 from benchmarks.evidence.second.tuning import Tuning
 from fedtrain.config import ConfigError
 
-PROTOCOL = read_protocol()
+PROTOCOL, ROOT = read_protocol(), Path(__file__).parents[2]
 
 
 def made_row(entry, slope=20.0, outcome="finished"):
@@ -27,7 +31,7 @@ def made_row(entry, slope=20.0, outcome="finished"):
     figures = {"verdict_5": "", "verdict": "", "assigned_cv": 0.05, "completed_cv": 0.001, "probe_bytes": 0}
     curves = {"accuracy": accuracy, "loss": accuracy, "personal": unknown, "worst": unknown}
     amounts = {"seconds": tuple((10.0 * rounds).tolist()), "bytes": tuple((1e6 * rounds).tolist())}
-    return Row(*names, data="", outcome=outcome, wall=2.0, **figures, **curves, **amounts)
+    return Row(*names, data="", outcome=outcome, wall=2.0, cpu=1.0, **figures, **curves, **amounts)
 
 
 def test_every_run_of_the_plan_has_a_configuration_and_a_key_of_its_own():
@@ -51,9 +55,25 @@ def test_every_run_of_the_plan_has_a_configuration_and_a_key_of_its_own():
         replace(PROTOCOL, tuning_seeds=(301, 5))
 
 
+def test_the_frozen_constants_are_those_of_the_code_and_of_the_page():
+    page = (ROOT / "docs" / "protocol-2.md").read_text(encoding="utf-8")
+    for name, constant in PROTOCOL.constants.items():
+        goal = PROTOCOL.alignments[constant.alignment].config["alignment"]["goal"]
+        known = POLICIES["ours"](Parts(), goal=goal)
+        assert attrgetter(constant.path)(known) == constant.value, name
+        for value in constant.values:
+            assert attrgetter(constant.path)(varied(known, constant.path, value)) == value
+        assert f"`{constant.path}`" in page
+    for name, task in PROTOCOL.tasks.items():
+        assert f"`{name}`" in page, name
+        assert f"| {task.rounds} |" in page
+    runs = sum(study.seeds * len(study.tasks) * len(study.alignments) for study in PROTOCOL.studies.values())
+    assert f"{runs:,} runs for judging" in page
+
+
 def test_halving_gives_everybody_as_many_runs_and_finds_the_best_setting():
     study = Study(("digits-visible",), ("none", "random", "ours"), seeds=2)
-    small = replace(PROTOCOL, studies={"headline": study})
+    small = replace(PROTOCOL, constants={}, studies={"headline": study})
     rows, started = {}, []
     tuning = Tuning(small, rows)
     names = list(small.settings("digits-visible"))
@@ -71,7 +91,7 @@ def test_halving_gives_everybody_as_many_runs_and_finds_the_best_setting():
     assert counts == {"none": 16, "random": 16, "ours": 16}
     assert tuning.chosen("digits-visible", "random") == names[-1]
     assert tuning.chosen("digits-visible", "ours") == names[-2]
-    assert left(tuning) == Left(0, 6)
+    assert left(tuning) == Left(0, 6, pytest.approx(48 / 3600))
     judged = list(next_entries(tuning))
     assert {entry.seed for entry in judged} == {301, 302}
     assert {(entry.alignment, entry.setting) for entry in judged} >= {("random", names[-1]), ("ours", names[-2])}

@@ -56,7 +56,7 @@ RANK = 4
 
 def run(entry: Entry) -> Row:
     """Run an entry of the plan whose task is of the loop ``scratch`` or ``lora``."""
-    started, config = time.perf_counter(), entry.config
+    started, busy, config = time.perf_counter(), time.process_time(), entry.config
     torch.set_num_threads(config.threads)
     data = natural(config.data, config.clients.num_clients, config.seed)
     tuning = _tuning(entry.task.loop, config.seed)
@@ -72,6 +72,7 @@ def run(entry: Entry) -> Row:
         data=_digest(data),
         outcome="finished" if np.isfinite(sums.curves["loss"]).all() else "diverged",
         wall=time.perf_counter() - started,
+        cpu=time.process_time() - busy,
         verdict_5="",
         verdict="",
         probe_bytes=0,

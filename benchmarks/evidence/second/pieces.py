@@ -26,10 +26,19 @@ SAVED_EVERY = 30.0
 
 
 class Left(NamedTuple):
-    """What is still to be done: runs for tuning (those known by now), and runs for judging."""
+    """What is still to be done: runs for tuning (those known by now), and runs for judging; and the hours so far.
+
+    Attributes
+    ----------
+    tuning, judging
+        Numbers of runs.
+    hours
+        Hours of the processor that the kept runs took.
+    """
 
     tuning: int
     judging: int
+    hours: float
 
 
 def next_entries(tuning: Tuning) -> Iterator[Entry]:
@@ -63,7 +72,8 @@ def left(tuning: Tuning) -> Left:
     studies = tuning.protocol.studies.values()
     to_judge = sum(study.seeds * len(study.tasks) * len(study.alignments) for study in studies)
     done = sum(entry.key in tuning.rows for entry in judged(tuning))
-    return Left(sum(1 for _ in _missing_of_tuning(tuning)), to_judge - done)
+    hours = sum(row.cpu for row in tuning.rows.values()) / 3600.0
+    return Left(sum(1 for _ in _missing_of_tuning(tuning)), to_judge - done, hours)
 
 
 def run_piece(

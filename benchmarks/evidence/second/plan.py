@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,31 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A frozen constant of ours, whose influence is shown by two other values.
+
+    Attributes
+    ----------
+    alignment
+        The alignment that it is a parameter of.
+    path
+        Its path (:func:`.federations.varied`).
+    value
+        Its frozen value.
+    values
+        The other values: halved and doubled, as far as its range allows.
+    task
+        The task on which it matters most.
+    """
+
+    alignment: str
+    path: str
+    value: Any
+    values: tuple[Any, ...]
+    task: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One run.
 
@@ -150,7 +175,11 @@ class Protocol:
     base
         Changes to the default configuration for all runs.
     tasks, alignments, studies
-        By name.
+        By name. Each value of a constant is an alignment and a study, too.
+    constants
+        The frozen constants by name.
+    variant_seeds
+        Number of seeds for each value of a constant.
     reference, ours
         The alignment that sets the targets, and ours.
     """
@@ -162,12 +191,16 @@ class Protocol:
     tasks: Mapping[str, Task]
     alignments: Mapping[str, Alignment]
     studies: Mapping[str, Study]
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    variant_seeds: int = 10
     base: Mapping[str, Any] = field(default_factory=dict)
     reference: str = "none"
     ours: str = "ours"
 
     def __post_init__(self) -> None:
-        """Check that all names exist, and that tuning and judging share no seed."""
+        """Add the constants' variants, and check that all names exist and that no seed is in tuning and judging."""
+        for name, constant in self.constants.items():
+            self._add_variants(name, constant)
         for name, study in self.studies.items():
             for key in ("tasks", "alignments"):
                 unknown = [one for one in getattr(study, key) if one not in getattr(self, key)]
@@ -181,6 +214,18 @@ class Protocol:
         shared = sorted(set(judged) & set(self.tuning_seeds))
         if shared:
             raise ConfigError(f"tuning_seeds and the seeds for judging share {shared}")
+
+    def _add_variants(self, name: str, constant: Constant) -> None:
+        """Add an alignment for each other value of a constant, and a study of them on its task."""
+        like = self.alignments[constant.alignment]
+        tuned_as = like.tuned_as or constant.alignment
+        made = {
+            f"{name}-{value}".replace(".", "_"): replace(like, vary={constant.path: value}, tuned_as=tuned_as)
+            for value in constant.values
+        }
+        study = Study((constant.task,), tuple(made), self.variant_seeds)
+        object.__setattr__(self, "alignments", {**self.alignments, **made})
+        object.__setattr__(self, "studies", {**self.studies, f"constant-{name}": study})
 
     def settings(self, task: str) -> dict[str, dict[str, Any]]:
         """Return the settings of a task by name: every learning rate with every auxiliary loss.

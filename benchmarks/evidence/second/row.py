@@ -31,8 +31,8 @@ class Row(NamedTuple):
         Digest of the examples, the devices and the rounds of arrival.
     outcome
         ``finished``, or ``diverged``: the loss was no number, or grew far beyond its first value.
-    wall
-        Seconds on the clock.
+    wall, cpu
+        Seconds on the clock, and of the processor.
     verdict_5, verdict
         What the aligner said after round 5 and after the last round.
     assigned_cv
@@ -57,6 +57,7 @@ class Row(NamedTuple):
     data: str
     outcome: str
     wall: float
+    cpu: float
     verdict_5: str
     verdict: str
     assigned_cv: float
@@ -106,7 +107,7 @@ def _row(line: list[str]) -> Row:
     sizes = {len(curve) for curve in curves.values()}
     if len(sizes) != 1:
         raise ValueError(f"the row of {named['key']} has curves of different lengths: {sorted(sizes)}")
-    numbers = {name: _number(named[name]) for name in ("wall", "assigned_cv", "completed_cv")}
+    numbers = {name: _number(named[name]) for name in ("wall", "cpu", "assigned_cv", "completed_cv")}
     whole = {name: int(named[name]) for name in ("seed", "probe_bytes")}
     return Row(**(named | curves | numbers | whole))  # type: ignore[arg-type]  # every field has its own type
 

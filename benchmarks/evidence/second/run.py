@@ -26,7 +26,7 @@ WORSE = 5.0
 
 
 def run(entry: Entry, pool: Pool | None = None) -> Row:
-    """Run an entry of the plan; apart from the time on the clock, the row depends on the entry alone.
+    """Run an entry of the plan; apart from times, the row depends on the entry alone.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def run(entry: Entry, pool: Pool | None = None) -> Row:
     SolveError
         If a round has no alignment.
     """
-    started, task = time.perf_counter(), entry.task
+    started, busy, task = time.perf_counter(), time.process_time(), entry.task
     federation = federation_of(entry.config, entry.vary, pool)
     state, sums, probing = initial_state(federation), _Sums(federation, task.personal_every), Probing()
     digest = fingerprint(federation)
@@ -55,6 +55,7 @@ def run(entry: Entry, pool: Pool | None = None) -> Row:
         data=digest,
         outcome="diverged" if sums.diverged else "finished",
         wall=time.perf_counter() - started,
+        cpu=time.process_time() - busy,
         **sums.read(),
     )
 
