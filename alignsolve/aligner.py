@@ -121,6 +121,11 @@ class Aligner:
         return uses(self.fitness, "geometry")
 
     @property
+    def uses_router_mass(self) -> bool:
+        """Whether the fitness learns from router masses, or privacy releases them, so that reports must have them."""
+        return uses(self.fitness, "router_mass") or (self.privacy is not None and "router_mass" in self.privacy.release)
+
+    @property
     def _fitness(self) -> FitnessEstimator[Any]:
         return self.fitness if self.layers is None else LayeredFitness(self.fitness, self.layers)
 
@@ -243,8 +248,7 @@ class Aligner:
         """Give one client that arrives between two rounds its experts, at the prices of the last round.
 
         The client gets its best experts at these prices, among those that have room: it maximises fitness minus prices
-        minus the cost of fetching, within its capacity, its demands and its budget. Nobody else is moved. Takes about
-        as long as reading the client's fitness, for federations whose clients do not wait for rounds.
+        minus the cost of fetching, within its capacity, demands and budget. Nobody else is moved; no round is needed.
 
         Parameters
         ----------
@@ -313,9 +317,7 @@ class Aligner:
         limits = client_limits(
             capacity, demand, state.num_experts, budgets=budgets, layers=self.layers, layer_demand=self.layer_demand
         )
-        value = fitness
-        if switching:
-            value = fitness - np.where(switching["previous"], 0.0, switching["switching_cost"])
+        value = fitness - np.where(switching["previous"], 0.0, switching["switching_cost"]) if switching else fitness
         bounds = self._load.bounds(state.load, limits.capacity, value).only(self.advice(state).bounded)
         problem = AlignmentProblem(
             self._without_ties(fitness, rng),

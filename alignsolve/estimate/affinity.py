@@ -8,6 +8,7 @@ client's router mass to the power of 1/temperature.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class AffinityFitness:
         Above 0. A small one gives an expert to its best clients, a large one makes all clients equal.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset({"router_mass"})
     temperature: float = 1.0
 
     def __post_init__(self) -> None:

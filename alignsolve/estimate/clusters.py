@@ -12,6 +12,7 @@ domains really are clusters; a comparison should say so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class ClusterFitness:
         Most alternations of memberships and centres per round, 1 or more; they stop early once nothing changes.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset({"router_mass"})
     beta: float = 0.3
     turns: int = 5
 

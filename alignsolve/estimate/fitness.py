@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -114,6 +114,7 @@ class RouterFitness:
         "specialise": clients train the experts that their router prefers. "repair": the experts that it avoids.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset({"router_mass"})
     beta: float = 0.3
     scaling: Literal["range", "none"] = "range"
     purpose: Purpose = "specialise"

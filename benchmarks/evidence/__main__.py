@@ -2,6 +2,8 @@
 
 It resumes where it was stopped, and keeps all finished runs. Runs whose rows are kept in the repository are not run
 again; ``--fresh`` runs everything.
+
+``--protocol 2`` runs a piece of docs/protocol-2.md instead: for ``--minutes``, from where the last piece stopped.
 """
 
 from pathlib import Path
@@ -12,6 +14,9 @@ from rich.console import Console
 
 from benchmarks.evidence.kept import cells_of, pack, unpack
 from benchmarks.evidence.page import write_page
+from benchmarks.evidence.second.devices import read_pool
+from benchmarks.evidence.second.pieces import KEPT, run_piece
+from benchmarks.evidence.second.plan import read_protocol
 from fedtrain.compare.comparison import execute
 from fedtrain.compare.plan import read_plan
 
@@ -23,9 +28,19 @@ def evidence(
     workers: Annotated[int, typer.Option(min=1, help="Number of runs at the same time.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs" / "evidence",
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore the kept rows, and run everything.")] = False,
+    protocol: Annotated[int, typer.Option(min=1, max=2, help="1: docs/protocol.md, 2: docs/protocol-2.md.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Protocol 2: minutes to run for.")] = 30.0,
+    devices: Annotated[Path | None, typer.Option(help="Protocol 2: folder of real phones.csv and links.csv.")] = None,
 ) -> None:
-    """Run the comparison of docs/protocol.md, and write docs/evidence.md."""
+    """Run the comparison of docs/protocol.md and write docs/evidence.md, or run a piece of docs/protocol-2.md."""
     console, cells = Console(), out / "cells"
+    if protocol == 2:
+        # Rows with real devices are no rows of the protocol: they are kept beside the runs.
+        pool, kept = (None, KEPT) if devices is None else (read_pool(devices), out / "evidence-2-real.csv.gz")
+        left = run_piece(read_protocol(), minutes=minutes, workers=workers, console=console, pool=pool, kept=kept)
+        console.print(f"left: {left.tuning} runs for tuning that are known by now, {left.judging} runs for judging")
+        console.print(f"the kept runs took {left.hours:.2f} hours of a processor")
+        return
     if not fresh:
         console.print(f"{unpack(cells)} runs taken from the kept rows")
     plans = [PLANS / f"{name}.toml" for name in ("main", "ablation", "longer")]

@@ -10,7 +10,7 @@ EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 """The parts in which EMNIST is published."""
 
 
-MOST_STYLES = 12
+MOST_STYLES = 16
 """Number of styles for visible domains."""
 
 

@@ -132,5 +132,9 @@ STYLES: tuple[Style, ...] = (
     lambda images: -_inverted(images, 0, 2),
     lambda images: _inverted(images, 4, 4),
     lambda images: -_inverted(images, 4, 2),
+    lambda images: -_inverted(images, 1, 2),
+    lambda images: _inverted(images, 2, 1),
+    lambda images: _inverted(images, 3, 0),
+    lambda images: -_inverted(_turned(images), 0, 3),
 )
 """Style of each domain: unchanged, inverted, striped, checkered, rotated, shifted. Images are (number, 1, n, n)."""

@@ -89,6 +89,13 @@ def run_rounds(
     ValueError
         If the aligner's layers are not those of the model. If a client has too little memory for an expert of every
         layer; the message names it, with the missing bytes and a proposal. If the aligner asks for fresh router masses.
+    LayoutError
+        If the aligner learns from router masses, and they cannot be measured in a layer of this architecture.
+
+    Notes
+    -----
+    If the aligner learns from router masses, each client is sent the router's rows of all experts, which count as
+    traffic, and runs its model once more on its text.
     """
     fewest = max(aligner.layer_demand, tuning.fewest_experts)
     aligner = replace(aligner, layer_demand=fewest)
@@ -96,7 +103,7 @@ def run_rounds(
         aligner = within_memory(aligner, tuning.layout, tuning.footprint(training), memory)
     refuse_other_layers(aligner, tuning.layout)
     refuse_probes(aligner)
-    server = Server(aligner, tuning.trained_layout)
+    server, measuring = Server(aligner, tuning.trained_layout), aligner.uses_router_mass
     known = aligner.init(len(clients), tuning.layout.num_experts, seed=seed)
     state = ServerState(0, dict(tuning.initial), known)
     everybody = np.arange(len(clients))
@@ -107,10 +114,11 @@ def run_rounds(
         # Let each client train its part.
         answers = {}
         for client, held in pending.assigned.items():
-            down, up = tuning.traffic(held)
+            down, up = tuning.traffic(held, measuring=measuring)
             pending.note(client, bytes_down=down.total)
             rng = generator(seed, Purpose.TRAINING, number, client)
-            update, _ = tuning.train(client, tuning.send(state.tensors, held), clients[client], training, rng)
+            download = tuning.send(state.tensors, held, measuring=measuring)
+            update, _ = tuning.train(client, download, clients[client], training, rng)
             answers[client] = [Answer(update, bytes_up=up.total)]
         # Inspect and merge the updates, and let the aligner learn.
         done = server.finish(pending, answers, {client: len(clients[client]) for client in answers})

@@ -1,7 +1,8 @@
 """The trained and the sent weights of a federated fine-tuning: the whole model, or adapters beside a frozen base."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ from fedtrain.adapters.huggingface.architecture import fewest_experts, layout_of
 from fedtrain.adapters.huggingface.local import Training, train
 from fedtrain.adapters.huggingface.lora import Lora, adapter_weights, add_adapters, load_adapters
 from fedtrain.adapters.huggingface.models import weights_of
+from fedtrain.adapters.huggingface.routers import router_mass, router_rows
 from fedtrain.adapters.huggingface.submodel import held_in_layers, refuse_too_few, sub_model
-from fedtrain.layouts import Layout, LayoutError, Weights, detect
+from fedtrain.layouts import Layout, LayoutError, RouterRows, Weights, detect
 from fedtrain.partial import Footprint, Measured, PartialUpdate, Traffic, footprint, slice_weights, traffic
 
 
@@ -27,11 +29,15 @@ class Download(NamedTuple):
         The client's slice of the trained weights.
     base
         The client's slice of the frozen weights; empty if all weights are trained.
+    routers
+        The whole routers, with which the client measures router masses; empty if it need not. The rows of its own
+        experts are in its slice, too, and need be sent once.
     """
 
     experts: tuple[int, ...]
     trained: dict[str, Tensor]
     base: dict[str, Tensor]
+    routers: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +103,38 @@ class FineTuning:
         trained_layout = detect(adapters, "lora", num_experts=layout.layer_sizes[0])
         return cls(config, layout, trained_layout, weights, adapters, lora, fewest)
 
-    def send(self, weights: Weights, experts: Sequence[int]) -> Download:
-        """Return the weights that a client needs to train these experts, from this round's trained ``weights``."""
+    def send(self, weights: Weights, experts: Sequence[int], *, measuring: bool = False) -> Download:
+        """Return the weights that a client needs to train these experts.
+
+        Parameters
+        ----------
+        weights
+            This round's trained weights.
+        experts
+            The client's experts.
+        measuring
+            Whether the client is to measure router masses: then it is sent the rows of all experts.
+
+        Raises
+        ------
+        LayoutError
+            If router masses cannot be measured in a layer of this architecture.
+        """
         held = self.layout.check_experts(experts)
         base = slice_weights(self.base, self.layout, held)
-        return Download(held, slice_weights(weights, self.trained_layout, held), base)
+        routers = router_rows({**self.base, **weights}, self.layout) if measuring else {}
+        return Download(held, slice_weights(weights, self.trained_layout, held), base, routers)
 
-    def traffic(self, experts: Sequence[int]) -> tuple[Traffic, Traffic]:
-        """Return the bytes of a client's download and of its upload.
+    def traffic(self, experts: Sequence[int], *, measuring: bool = False) -> tuple[Traffic, Traffic]:
+        """Return the bytes of a client's download and of its upload, which are those of :meth:`send`.
 
         The download includes the frozen base. A client that still has its base need not be sent it again.
         """
-        trained = traffic(self.initial, self.trained_layout, experts)
-        base = traffic(self.base, self.layout, experts)
-        return Traffic(*(one + other for one, other in zip(trained, base, strict=True))), trained
+        rows: RouterRows = "all" if measuring else "held"
+        trained = traffic(self.initial, self.trained_layout, experts, router_rows=rows)
+        base = traffic(self.base, self.layout, experts, router_rows=rows)
+        down = Traffic(*(one + other for one, other in zip(trained, base, strict=True)))
+        return down, traffic(self.initial, self.trained_layout, experts)
 
     @property
     def fewest_experts(self) -> int:
@@ -166,6 +190,8 @@ class FineTuning:
     ) -> tuple[PartialUpdate, Measured]:
         """Run a client's part of a round: build its model, train it, and return its update and its measures."""
         model = self.build(download).to(training.device)
+        mass = router_mass(model, download.routers, tokens) if download.routers else None
         measured = train(model, self.layout, download.experts, tokens, training, rng)
+        measured = measured._replace(router_mass=mass)
         returned = {name: value.cpu() for name, value in self.collect(model).items()}
         return PartialUpdate(client, download.experts, returned, len(tokens), *measured), measured
