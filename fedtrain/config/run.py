@@ -99,4 +99,6 @@ class RunConfig:
         timed = not self.alignment.time_budget or math.isfinite(self.clients.deadline)
         check("alignment.time_budget", self.alignment.time_budget, timed, "false where clients.deadline is inf")
         together, kind = self.training.together, self.model.kind
+        rule, own = self.aggregation.rule, self.data.held_back
+        check("data.held_back", own, rule != "learned" or own > 0.0, "above 0 where aggregation.rule is 'learned'")
         check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from fedtrain.config.checks import at_least, check_fields, checked, one_of, positive, share
 
-RULES = ("mean", "median", "trimmed-mean", "multi-krum")
-ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "nans", "replay", "forged-replay")
+RULES = (
+    *("mean", "median", "trimmed-mean", "multi-krum", "norm-matched", "distance-filtered"),
+    *("domain-aware", "learned"),
+)
+"""Values of ``aggregation.rule``; :mod:`fedtrain.aggregate` has the rules."""
+ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "scaled", "nans", "replay", "forged-replay")
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,10 @@ class AggregationConfig:
     Attributes
     ----------
     rule
-        ``mean``, ``median`` (by coordinate), ``trimmed-mean`` or ``multi-krum``.
+        ``mean``, ``median`` (by coordinate), ``trimmed-mean`` or ``multi-krum``; ``norm-matched``: the mean after
+        scaling to equal norms; ``distance-filtered``: the mean of the nearest half; ``domain-aware``: weights by the
+        likeness of the holders' router rows; ``learned``: weights learned on the server's own examples, see
+        ``data.held_back``.
     bad_share
         Share of bad clients among an expert's holders that ``trimmed-mean`` and ``multi-krum`` must withstand, below
         one half.
@@ -49,12 +56,24 @@ class AggregationConfig:
         the same share of the weight.
     min_holders
         An expert that fewer clients return keeps its value. With one or two updates no rule can tell which is right.
+    neighbours
+        For ``domain-aware``: number of other holders that a holder is mixed with.
+    temperature
+        For ``domain-aware`` and ``learned``: a small one concentrates the weight, a large one spreads it evenly.
+    refresh
+        For ``domain-aware``: number of rounds after which the router's rows are compared anew.
+    evaluations
+        For ``learned``: largest number of holders of a part that are tried in a round; 0: all of them.
     """
 
     rule: str = one_of("mean", RULES)
     bad_share: float = checked(0.3, lambda share: 0.0 <= share < 0.5, "at least 0 and below 0.5", unit="share")
     weights: str = one_of("examples", ("examples", "equal"))
     min_holders: int = at_least(1, 1, unit="clients")
+    neighbours: int = at_least(1, 5, unit="clients")
+    temperature: float = positive(1.0, unit="factor")
+    refresh: int = at_least(1, 5, unit="rounds")
+    evaluations: int = at_least(0, 0, unit="holders")
 
     def __post_init__(self) -> None:
         check_fields(self, "aggregation.")
