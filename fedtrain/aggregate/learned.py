@@ -6,9 +6,10 @@ to score the model on the server's own examples. A whole step of one client ofte
 expert moves together with the holder's shared part, with which it was trained; so an attacker is noticed even where
 few examples reach the expert.
 
-The reward is the gain as a share of the median of the part's positive gains in the round, cut to −1 … 1. So a huge loss
-does not hide the differences between the others. The value of an arm follows its rewards, and the weights of the
-holders are a softmax of the values. Values stay with the clients, so the holders of an expert may change.
+The reward is the gain as a share of the median of the round's positive gains by shared parts, cut to −1 … 1. So a huge
+loss does not hide the differences between the others, and an expert that only attackers hold is noticed. The value of
+an arm follows its rewards. The weights of the holders are a softmax of the values, and 0 below ``TRUSTED``. Values stay
+with the clients, so the holders of an expert may change.
 
 If only some arms can be pulled in a round, they are chosen by an upper confidence bound (Auer, Cesa-Bianchi and
 Fischer, 2002): value + √(2·ln T / n) for an arm that was pulled n of T times. An arm that was never pulled comes first.
@@ -24,6 +25,8 @@ from fedtrain.aggregate.part import Part
 
 SHARPNESS = 5.0
 """Factor of the values in the softmax at temperature 1. Values lie between −1 and 1."""
+TRUSTED = -0.75
+"""Smallest value with which a holder is merged."""
 NEWEST = 0.3
 """Smallest weight of the newest reward in a value: a client may begin to attack, or may recover."""
 
@@ -32,7 +35,7 @@ def learned(part: Part) -> FloatArray:
     """Return the holders' weights by the values of their arms, after some arms were pulled.
 
     The weight of a holder is its own weight times exp(SHARPNESS · value / ``config.temperature``). A holder that was
-    never tried has weight 0. ``config.evaluations`` limits the arms that are pulled; 0: all.
+    never tried, or is not trusted, has weight 0. ``config.evaluations`` limits the arms that are pulled; 0: all.
 
     Raises
     ------
@@ -51,7 +54,9 @@ def learned(part: Part) -> FloatArray:
     times[tried] += 1.0
     values[tried] += (rewards - values[tried]) * np.maximum(1.0 / times[tried], NEWEST)
     part.remember(value=values, times=times)
-    known = times > 0.0
+    known = (times > 0.0) & (values >= TRUSTED)
+    if not known.any():
+        return np.zeros(len(values))
     with np.errstate(over="ignore"):  # a tiny temperature: all weight is with the largest value
         power = np.exp(SHARPNESS * (values - values[known].max()) / part.config.temperature)
     return np.where(known, part.weights * power, 0.0)
@@ -80,5 +85,6 @@ def _rewards(scores: FloatArray, part: Part) -> FloatArray:
         )
     gains = np.where(usable, scores - part.base, 0.0)
     unit = float(np.median(gains[gains > 0.0] if (gains > 0.0).any() else -2.0 * gains[usable]))
+    unit = part.noted.setdefault("unit", unit) or unit
     scaled = np.sign(gains) if unit == 0.0 else np.clip(gains / unit, -1.0, 1.0)
     return np.where(usable, scaled, -1.0)

@@ -40,11 +40,11 @@ RULES: dict[str, Rule] = {
     "trimmed-mean": trimmed_mean,
     "multi-krum": multi_krum,
     "norm-matched": norm_matched,
-    "distance-filtered": distance_filtered,
 }
 """The rules that see values and weights, by name. A rule is called as ``rule(values, weights, *, bad_share)``."""
 
 WEIGHINGS: dict[str, Callable[[Part], FloatArray]] = {
+    "distance-filtered": distance_filtered,
     "domain-aware": domain_aware,
     "learned": learned,
 }
@@ -125,7 +125,9 @@ def aggregate(
     base = score(current) if score is not None and config.rule == "learned" else 0.0
     parts = _by_part(real, updates, layout, router_rows)
     shared = {holder.client: [holder] for holder in parts.get(None, [])}
-    for expert, holders in parts.items():
+    known: Memory = {} if memory is None else memory
+    noted: dict[str, Any] = {}
+    for expert, holders in sorted(parts.items(), key=lambda item: -1 if item[0] is None else item[0]):
         if len(holders) < config.min_holders:
             continue
         weights = np.array([holder.weight if config.weights == "examples" else 1.0 for holder in holders])
@@ -134,8 +136,12 @@ def aggregate(
             router = None if expert is None else _router(current, holders, expert, layout, router_rows)
             trials = [[*(shared.get(one.client, []) if expert is not None else []), one] for one in holders]
             tried = None if score is None else partial(_score, score, current, trials)
-            known = {} if memory is None else memory
-            weights = WEIGHINGS[config.rule](Part(expert, clients, weights, router, tried, base, config, known))
+            values = partial(_stacked, holders)
+            weights = WEIGHINGS[config.rule](
+                Part(expert, clients, weights, values, router, tried, base, config, known, noted)
+            )
+            if not weights.any():  # the rule trusts none of the holders
+                continue
         _write(merged, current, holders[0].pieces, _merge_part(current, holders, weights, config))
     return merged
 
@@ -179,6 +185,11 @@ def _merge_part(
 
 def _values(holder: _Holding) -> list[Array]:
     return [holder.tensors[piece.name][piece.sliced] for piece in holder.pieces]
+
+
+def _stacked(holders: Sequence[_Holding]) -> FloatArray:
+    """Return the holders' values, (num_holders, num_parameters)."""
+    return np.stack([arrays.flatten(_values(holder)) for holder in holders])
 
 
 def _write(into: dict[str, Array], current: Weights, pieces: Sequence[Piece], values: Sequence[Array]) -> None:

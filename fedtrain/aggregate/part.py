@@ -4,7 +4,7 @@ Such a rule gives every holder a weight. The weighted mean of the holders' value
 """
 
 from collections.abc import Callable, MutableMapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Part(NamedTuple):
         The holders, ascending.
     weights
         (num_holders,) the holders' weights, all above 0.
+    values
+        Returns the values that the holders returned, (num_holders, num_parameters).
     router
         (num_holders, n) each holder's row of the router for this expert; None for the shared part.
     score
@@ -38,16 +40,20 @@ class Part(NamedTuple):
         The settings.
     memory
         The memory of all parts; see :meth:`key`.
+    noted
+        What the rule noted of this round. The shared part comes first, so that experts can make use of it.
     """
 
     expert: int | None
     clients: tuple[int, ...]
     weights: FloatArray
+    values: Callable[[], FloatArray]
     router: FloatArray | None
     score: Callable[[int], float] | None
     base: float
     config: AggregationConfig
     memory: Memory
+    noted: dict[str, Any]
 
     @property
     def name(self) -> str:

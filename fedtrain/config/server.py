@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fedtrain.config.checks import at_least, check_fields, checked, one_of, positive, share
 
 RULES = (
-    *("mean", "median", "trimmed-mean", "multi-krum", "norm-matched", "distance-filtered"),
-    *("domain-aware", "learned"),
+    *("mean", "median", "trimmed-mean", "multi-krum", "norm-matched"),
+    *("distance-filtered", "domain-aware", "learned"),
 )
 """Values of ``aggregation.rule``; :mod:`fedtrain.aggregate` has the rules."""
 ATTACKS = ("none", "same-value", "sign-flip", "gaussian", "scaled", "nans", "replay", "forged-replay")

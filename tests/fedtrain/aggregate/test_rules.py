@@ -14,7 +14,7 @@ from fedtrain.config.server import RULES as NAMES
 from fedtrain.models import expert_of
 from tests.updates import draw, make_update, same
 
-ROBUST = ("median", "trimmed-mean", "multi-krum", "distance-filtered")
+ROBUST = ("median", "trimmed-mean", "multi-krum")
 BY_COORDINATE = ("median", "trimmed-mean")
 BETWEEN = tuple(rule for rule in RULES if rule != "norm-matched")
 """Rules whose result lies between the values, and moves along with them: scaling to a norm depends on where 0 is."""

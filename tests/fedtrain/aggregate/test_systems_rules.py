@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from alignsolve import Aligner, CapacityProfiler
-from fedtrain.aggregate import aggregate, distance_filtered, norm_matched
+from fedtrain.aggregate import aggregate, norm_matched
+from fedtrain.aggregate.distance_filtered import nearest_half
 from fedtrain.aggregate.domain_aware import mixtures
 from fedtrain.config import AggregationConfig
 from fedtrain.layouts import LayoutError, detect
@@ -56,13 +57,30 @@ def test_norms_are_matched_as_by_hand():
 
 def test_the_distance_filter_keeps_the_half_that_the_sums_of_distances_say():
     """Distances of 0, 1, 3, 7: 11, 9, 9, 17. The half is 1 and 3; of five, half is three."""
-    assert distance_filtered(np.array([[0.0], [1.0], [3.0], [7.0]]), np.array([9.0, 1.0, 3.0, 9.0])) == 2.5
-    assert distance_filtered(np.array([[0.0], [1.0], [2.0], [3.0], [90.0]]), np.ones(5)) == 2.0
-    assert distance_filtered(np.array([[1.0], [3.0]]), np.ones(2)) == 2.0  # a tie: both are kept
-    assert distance_filtered(np.full((3, 2), 4.0), np.ones(3)).tolist() == [4.0, 4.0]
-    # Two lengths of vectors: it is Euclidean, not a sum by coordinate.
+    assert nearest_half(np.array([[0.0], [1.0], [3.0], [7.0]])).tolist() == [False, True, True, False]
+    assert nearest_half(np.array([[0.0], [1.0], [2.0], [3.0], [90.0]])).tolist() == [False, True, True, True, False]
+    assert nearest_half(np.array([[1.0], [3.0]])).all()  # a tie: both are kept
+    assert nearest_half(np.full((3, 2), 4.0)).all()
+    # Vectors: it is Euclidean, not a sum by coordinate.
     values = np.array([[0.0, 0.0], [3.0, 4.0], [3.1, 4.1], [3.0, 4.2], [9.0, 0.0]])
-    np.testing.assert_allclose(distance_filtered(values, np.ones(5)), values[1:4].mean(axis=0))
+    assert nearest_half(values).tolist() == [False, True, True, True, False]
+
+
+def test_the_shared_part_says_whose_experts_are_merged():
+    """Client 3 is far in the shared part. Of the others, expert 0 leaves out a holder that is far in the expert."""
+
+    def sent(client, body, value):
+        one = update(client, 0, value)
+        return PartialUpdate(client, (0,), one.weights | {"body": np.full(1, body)}, 1)
+
+    config = AggregationConfig("distance-filtered", weights="equal")
+    crowd = [sent(0, 1.0, 5.0), sent(1, 1.0, 6.0), sent(2, 1.0, 7.0), sent(3, 9.0, 6.0), sent(4, -8.0, 6.0)]
+    assert merged(crowd, config) == 6.0
+    lone = [*crowd[3:], *(PartialUpdate(c, (1,), update(c, 1, 2.0).weights, 1) for c in range(3))]
+    assert merged(lone, config) == 0.0  # nobody who is trusted holds expert 0
+    assert merged(lone, config, expert=1) == 2.0
+    liar = [sent(0, 1.0, 5.0), sent(1, 1.0, 5.5), sent(2, 1.0, 6.0), sent(5, 1.0, 5.5), sent(6, 1.0, 900.0)]
+    assert merged(liar, config) == 5.5
 
 
 def test_mixtures_are_those_of_the_formula():
@@ -136,7 +154,7 @@ def test_weights_are_learned_from_gains_as_by_hand():
     A softmax of 5 times the rewards gives the weights.
     """
     updates = [update(0, 0, 1.0), update(1, 0, 0.5), update(2, 0, -1.0)]
-    power = np.exp(5 * np.array([1.0, 2 / 3, -1.0]))
+    power = np.exp(5 * np.array([1.0, 2 / 3, -np.inf]))  # a value of −1 is not trusted
     expected = float(power @ [1.0, 0.5, -1.0] / power.sum())
     memory = {}
     assert merged(updates, LEARNED, score=score, memory=memory) == pytest.approx(expected)
