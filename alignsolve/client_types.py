@@ -139,7 +139,7 @@ def solve_types(problem: AlignmentProblem, counts: npt.ArrayLike) -> TypeSolutio
 
     Examples
     --------
-    >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=[400_000, None])
+    >>> problem = AlignmentProblem([[3.0, 1.0], [2.0, 1.5]], expert_capacity=[400_000, np.inf])
     >>> solution = solve_types(problem, [300_000, 700_000])
     >>> solution.status, solution.holders.tolist(), solution.objective
     (<Status.OPTIMAL: 'OPTIMAL'>, [[300000, 0], [100000, 600000]], 2000000.0)

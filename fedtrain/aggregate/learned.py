@@ -25,10 +25,13 @@ from fedtrain.aggregate.part import Part
 
 SHARPNESS = 5.0
 """Factor of the values in the softmax at temperature 1. Values lie between −1 and 1."""
-TRUSTED = -0.75
+TRUSTED = -0.5
 """Smallest value with which a holder is merged."""
-NEWEST = 0.3
-"""Smallest weight of the newest reward in a value: a client may begin to attack, or may recover."""
+NEWEST = 0.1
+"""Smallest weight of the newest reward in a value: a client may begin to attack, or may recover.
+
+A larger weight forgets attackers too soon: in late rounds a quarter of their way costs little.
+"""
 
 
 def learned(part: Part) -> FloatArray:

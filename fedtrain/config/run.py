@@ -11,7 +11,7 @@ from fedtrain.config.checks import at_least, check, check_fields, checked, one_o
 from fedtrain.config.clients import ClientsConfig
 from fedtrain.config.data import DataConfig
 from fedtrain.config.model import ModelConfig
-from fedtrain.config.server import AggregationConfig, AttackConfig, ValidationConfig
+from fedtrain.config.server import AggregationConfig, AttackConfig, ChannelConfig, ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class RunConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     aggregation: AggregationConfig = field(default_factory=AggregationConfig)
     attack: AttackConfig = field(default_factory=AttackConfig)
+    channel: ChannelConfig = field(default_factory=ChannelConfig)
 
     def __post_init__(self) -> None:
         check_fields(self, "")

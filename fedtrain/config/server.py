@@ -1,4 +1,4 @@
-"""The sections ``validation`` (which updates are merged), ``aggregation`` (how), and ``attack`` (to test both)."""
+"""The sections ``validation`` and ``aggregation`` (which updates are merged, and how), ``channel`` and ``attack``."""
 
 import math
 from dataclasses import dataclass
@@ -77,6 +77,36 @@ class AggregationConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "aggregation.")
+
+
+@dataclass(frozen=True)
+class ChannelConfig:
+    """Wireless channel on which clients send their updates; see :mod:`fedtrain.simulation.channel`.
+
+    Attributes
+    ----------
+    fading
+        ``none``, or ``rayleigh``: a random gain of each client in each round, whose mean is 1.
+    noise
+        Standard deviation of the noise in every entry, before it is divided by the root of the power; 0: no noise.
+    power
+        Power with which clients send.
+    alpha
+        Index of the noise: 2 is normal; below 2 it is symmetric α-stable, with ``noise``/√2 as its scale.
+    """
+
+    fading: str = one_of("none", ("none", "rayleigh"))
+    noise: float = checked(0.0, lambda noise: 0.0 <= noise < math.inf, "0 or more, and finite", unit="of a parameter")
+    power: float = positive(1.0, unit="factor")
+    alpha: float = checked(2.0, lambda alpha: 0.0 < alpha <= 2.0, "above 0 and at most 2", unit="index")
+
+    def __post_init__(self) -> None:
+        check_fields(self, "channel.")
+
+    @property
+    def clear(self) -> bool:
+        """Whether updates arrive as they were sent."""
+        return self.fading == "none" and self.noise == 0.0
 
 
 @dataclass(frozen=True)

@@ -159,8 +159,8 @@ def test_weights_are_learned_from_gains_as_by_hand():
     memory = {}
     assert merged(updates, LEARNED, score=score, memory=memory) == pytest.approx(expected)
     np.testing.assert_allclose(memory["learned.0.value"], [1.0, 2 / 3, -1.0])
-    # The value is the mean of the first rewards, −1, 1, 1; from then on the newest has the weight 0.3.
-    for value in (0.0, 1 / 3, 1 / 3 + 0.3 * 2 / 3):
+    # The value is the mean of the first rewards, −1, 1, 1, 1; from the eleventh on the newest has the weight 0.1.
+    for value in (0.0, 1 / 3, 1 / 2):
         merged([update(2, 0, 1.0)], LEARNED, score=score, memory=memory)
         np.testing.assert_allclose(memory["learned.0.value"], [1.0, 2 / 3, value], atol=1e-12)
     assert memory["learned.0.times"].tolist() == [1.0, 1.0, 4.0]

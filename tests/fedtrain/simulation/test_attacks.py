@@ -80,6 +80,15 @@ def test_attackers_send_what_they_are_said_to_and_the_others_what_they_would(hon
         assert abs(float(noise.mean())) < 0.2
 
 
+def test_a_channel_adds_its_noise_to_what_every_client_sends(honest):
+    _, sent, _, _ = played("channel.noise=0.03", "channel.power=9", "rounds=1")
+    noise = torch.cat([
+        (reply.update.tensors[name] - value).reshape(-1)
+        for client, reply in sent[0].items() for name, value in honest[1][0][client].update.tensors.items()
+    ])  # fmt: skip
+    assert abs(float(noise.std()) - 0.01) < 0.0005
+
+
 def test_replays_are_stale_and_forged_ones_are_old(honest):
     federation, sent, rounds, _ = played("attack.kind=replay")
     attackers = np.flatnonzero(federation.attackers).tolist()
