@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from alignsolve import AlignmentProblem, solve, solve_types
-from alignsolve.numerics import FloatArray
+from alignsolve.numerics import IntArray
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
 def make(
     seed: int, num_clients: int, num_types: int, num_experts: int
-) -> tuple[AlignmentProblem, FloatArray, AlignmentProblem]:
+) -> tuple[AlignmentProblem, IntArray, AlignmentProblem]:
     """Return a problem of types, the types' counts, and the problem of all clients."""
     rng = np.random.default_rng(seed)
     labels, fitness = rng.integers(0, num_types, num_clients), rng.random((num_types, num_experts))
@@ -45,7 +45,8 @@ def make(
     bounds: dict[str, Any] = {"expert_capacity": np.floor(1.1 * share), "expert_demand": np.floor(0.6 * share)}
     problem = AlignmentProblem(fitness, client_capacity=capacity, **bounds)
     full = AlignmentProblem(fitness[labels], client_capacity=capacity[labels], **bounds)
-    return problem, np.bincount(labels, minlength=num_types), full
+    counts: IntArray = np.bincount(labels, minlength=num_types).astype(np.int64)
+    return problem, counts, full
 
 
 def measured(call: Callable[[], Any]) -> tuple[float, float]:

@@ -78,4 +78,5 @@ def error(bits: IntArray) -> FloatArray:
     """
     if (bits < 1).any():
         raise ValueError(f"a level has {int(bits.min())} bits; it must have 1 or more")
-    return (2.0**bits - 1.0) ** -2
+    relative: FloatArray = (2.0 ** bits.astype(np.float64) - 1.0) ** -2
+    return relative

@@ -36,7 +36,8 @@ def windows(rng: np.random.Generator, *, num_clients: int, num_experts: int) -> 
     capacity = np.minimum(rng.integers(1, 3, size=num_clients), in_time.sum(axis=1))
     order = np.argsort(np.where(in_time, rng.random(in_time.shape), 2.0), axis=1)
     rank = np.argsort(order, axis=1)
-    planted = Alignment.from_pairs(*np.nonzero(rank < capacity[:, None]), num_clients)
+    clients, experts = np.nonzero(rank < capacity[:, None])
+    planted = Alignment.from_pairs(clients, experts, num_clients)
     demand, most = around_mean(loads(planted, num_experts))
     return AlignmentProblem(
         popular_fitness(rng, num_clients, num_experts),

@@ -68,11 +68,11 @@ def learned(part: Part) -> FloatArray:
 def _choose(values: FloatArray, times: FloatArray, most: int) -> IntArray:
     """Return the holders to try, ascending; of equal bounds, those of the first clients are tried."""
     if most == 0 or most >= len(values):
-        return np.arange(len(values))
+        return np.arange(len(values), dtype=np.int64)
     pulls = max(float(times.sum()), 1.0)
     bonus = np.sqrt(2.0 * math.log(pulls) / np.maximum(times, 1.0))
     bounds = np.where(times > 0.0, values + bonus, np.inf)
-    return np.sort(np.argsort(-bounds, kind="stable")[:most])
+    return np.sort(np.argsort(-bounds, kind="stable")[:most]).astype(np.int64)
 
 
 def _rewards(scores: FloatArray, part: Part) -> FloatArray:

@@ -91,7 +91,8 @@ def prepare(config: RunConfig) -> Federation:
     """
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
-    data, held_back = _data(config), None
+    data = _data(config)
+    held_back: Examples | None = None
     if config.data.held_back:
         data, held_back = hold_back(generator(config.seed, Purpose.HELD_BACK), data, config.data.held_back)
     spec, tensors, layout = _model(config, data)
