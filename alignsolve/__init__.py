@@ -9,6 +9,7 @@ from alignsolve.aligner import Aligner
 from alignsolve.aligner_file import load_state, save_state
 from alignsolve.certificate.tree import ProofTree
 from alignsolve.certificate.witness import Witness
+from alignsolve.client_types import TypeSolution, solve_types
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.diagnose import Change, Diagnosis, Repair, Weights, Worth, diagnose
@@ -20,8 +21,10 @@ from alignsolve.estimate import (
     ClusterFitness,
     ConflictFitness,
     CoverageLoad,
+    DerivedDemand,
     GatedFitness,
     Geometry,
+    HolderVariance,
     ImportanceFitness,
     LabelAgreement,
     LoadMonitor,
@@ -44,6 +47,7 @@ from alignsolve.estimate import (
     SumFitness,
     SwitchingCost,
     TimeBudget,
+    TypeFitness,
     UpdateFitness,
 )
 from alignsolve.estimate.aligner_state import AlignerState
@@ -75,10 +79,12 @@ __all__ = [
     "ClusterFitness",
     "ConflictFitness",
     "CoverageLoad",
+    "DerivedDemand",
     "Diagnosis",
     "Feature",
     "GatedFitness",
     "Geometry",
+    "HolderVariance",
     "ImportanceFitness",
     "InfeasibleError",
     "LabelAgreement",
@@ -115,6 +121,8 @@ __all__ = [
     "SumFitness",
     "SwitchingCost",
     "TimeBudget",
+    "TypeFitness",
+    "TypeSolution",
     "UnsupportedError",
     "UpdateFitness",
     "WarmStart",
@@ -127,4 +135,5 @@ __all__ = [
     "problem_from_tables",
     "save_state",
     "solve",
+    "solve_types",
 ]

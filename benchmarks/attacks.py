@@ -1,9 +1,10 @@
-"""The effect of sign-flipping clients on a federated run, by aggregation rule: ``python -m benchmarks.attacks``.
+"""The effect of attacking clients on a federated run, by aggregation rule: ``python -m benchmarks.attacks``.
 
 The runs are fedtrain's own, on digits, with 40 clients whose labels are hardly skewed (Dirichlet 10). The less honest
 clients differ, the better a rule can tell them from attackers. A share of 0.3 of the clients attacks. The robust rules
-are set to a share of 0.4, because some experts have a larger share of attackers among their holders. Every row is
-written at once, and no run is repeated.
+are set to a share of 0.4, because some experts have a larger share of attackers among their holders. With
+``--held-back``, the server keeps a share of the test examples for itself, which the rule ``learned`` needs. Every row
+is written at once, and no run is repeated.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 
 from fedtrain.config import RunConfig
 from fedtrain.config.file import read_config
-from fedtrain.config.server import RULES
+from fedtrain.config.server import ATTACKS, RULES
 from fedtrain.server import initial_state, prepare
 from fedtrain.server.rounds import run_rounds
 
@@ -38,38 +39,43 @@ class AttackRow(NamedTuple):
     attack: str
     scale: float
     rule: str
+    held_back: float
     accuracy: float
     quarantined: int
 
 
-def attack_run(seed: int, rounds: int, attack: str, scale: float, rule: str, more: Sequence[str] = ()) -> AttackRow:
+def attack_run(
+    seed: int, rounds: int, attack: str, scale: float, rule: str, held_back: float = 0.0, more: Sequence[str] = ()
+) -> AttackRow:
     """Train once, and return the row; ``more`` overrides further keys of the configuration."""
-    overrides = (f"seed={seed}", f"rounds={rounds}", f"attack.kind={attack}", f"attack.scale={scale}")
+    overrides = [f"seed={seed}", f"rounds={rounds}", f"attack.kind={attack}", f"attack.scale={scale}"]
+    overrides.append(f"data.held_back={held_back}")
     config: RunConfig = read_config(overrides=[*SETTING, *overrides, f"aggregation.rule={rule}", *more])
     federation = prepare(config)
     rows = [done.row for done, _ in run_rounds(federation, initial_state(federation))]
     quarantined = sum(row.quarantined for row in rows)
-    return AttackRow(seed, rounds, attack, scale, rule, rows[-1].accuracy, quarantined)
+    return AttackRow(seed, rounds, attack, scale, rule, held_back, rows[-1].accuracy, quarantined)
 
 
 def table(rows: Iterable[AttackRow]) -> str:
     """Return a Markdown table: mean accuracy by attack and rule, and the loss in points.
 
-    The loss is measured against the rule ``mean`` without an attack and with the same seed.
+    The loss is measured against the rule ``mean`` without an attack, with the same seed and the same examples.
     """
     rows = list(rows)
-    free = {row.seed: row.accuracy for row in rows if row.attack == "none" and row.rule == "mean"}
+    free = {(row.seed, row.held_back): row.accuracy for row in rows if row.attack == "none" and row.rule == "mean"}
     lines = [
-        "| attack | rule | runs | accuracy | points lost: mean | worst |",
-        "| --- | --- | --: | --: | --: | --: |",
+        "| attack | rule | held back | runs | accuracy | points lost: mean | worst |",
+        "| --- | --- | --: | --: | --: | --: | --: |",
     ]
-    for attack, scale, rule in sorted({(row.attack, row.scale, row.rule) for row in rows}):
-        own = [row for row in rows if (row.attack, row.scale, row.rule) == (attack, scale, rule)]
-        lost = [100 * (free[row.seed] - row.accuracy) for row in own if row.seed in free]
+    for attack, scale, rule, held_back in sorted({(row.attack, row.scale, row.rule, row.held_back) for row in rows}):
+        same = (attack, scale, rule, held_back)
+        own = [row for row in rows if (row.attack, row.scale, row.rule, row.held_back) == same]
+        lost = [100 * (free[row.seed, held_back] - row.accuracy) for row in own if (row.seed, held_back) in free]
         accuracy = np.mean([row.accuracy for row in own])
         name = attack if attack == "none" else f"{attack} × {scale:g}"
         points = f"{np.mean(lost):.1f} | {np.max(lost):.1f}" if lost else "– | –"
-        lines.append(f"| {name} | {rule} | {len(own)} | {accuracy:.4f} | {points} |")
+        lines.append(f"| {name} | {rule} | {held_back:g} | {len(own)} | {accuracy:.4f} | {points} |")
     return "\n".join(lines)
 
 
@@ -78,16 +84,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--attacks", nargs="+", choices=ATTACKS[1:], default=["sign-flip"])
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=[rule for rule in RULES if rule != "learned"])
+    parser.add_argument("--held-back", type=float, default=0.0, help="share of the test examples, for the rule learned")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/attacks.csv"))
     arguments = parser.parse_args()
     rows = read_rows(arguments.out)
-    known = {row[:5] for row in rows}
-    attacks = [("none", 1.0), *(("sign-flip", scale) for scale in arguments.scales)]
+    known = {row[:6] for row in rows}
+    attacks = [("none", 1.0), *itertools.product(arguments.attacks, arguments.scales)]
     for seed, (attack, scale), rule in itertools.product(arguments.seeds, attacks, arguments.rules):
-        if (seed, arguments.rounds, attack, scale, rule) not in known:
-            rows.append(attack_run(seed, arguments.rounds, attack, scale, rule))
+        setting = (seed, arguments.rounds, attack, scale, rule, arguments.held_back)
+        if setting not in known:
+            rows.append(attack_run(*setting))
             write_rows(arguments.out, rows)
             print(*rows[-1], flush=True)
     print(table(row for row in rows if row.rounds == arguments.rounds))

@@ -35,6 +35,8 @@ class Purpose(IntEnum):
     HAND = 32
     GLYPHS = 33
     SUBSET = 34
+    HELD_BACK = 35
+    CHANNEL = 36
 
 
 def generator(seed: int, purpose: Purpose, *indices: int) -> np.random.Generator:

@@ -8,6 +8,7 @@ pure function ``(rng, *, num_clients, num_experts) -> AlignmentProblem``, and ad
 
 from problems.additive import additive
 from problems.budgets import memory_and_time_budgets, memory_budget
+from problems.caches import caches
 from problems.clustered import clustered
 from problems.constant import constant, zeros
 from problems.courses import courses
@@ -29,6 +30,7 @@ from problems.infeasible import (
 from problems.integers import integers
 from problems.layered import layered, layered_bytes, layered_mixed
 from problems.layers import layers, layers_under_one_budget
+from problems.levels import levels
 from problems.mixed import mixed
 from problems.one_to_one import rectangular, square
 from problems.outlier import outlier
@@ -37,11 +39,13 @@ from problems.rank1 import rank1
 from problems.required import required
 from problems.soft import soft
 from problems.sparse import sparse
+from problems.tiers import tiers
 from problems.ties import ties
 from problems.tight import tight
 from problems.uniform import uniform
 from problems.weighted import weighted, weighted_bytes
 from problems.wide import wide
+from problems.windows import windows
 
 FAMILIES = {
     "uniform": Family(uniform),
@@ -84,6 +88,10 @@ FAMILIES = {
     "projects": Family(projects),
     "nested": Family(nested),
     "crossing": Family(crossing),
+    "levels": Family(levels),
+    "windows": Family(windows),
+    "tiers": Family(tiers),
+    "caches": Family(caches),
     "infeasible-row": Family(contradictory_row, Reason("row", no_expert)),
     "infeasible-budget": Family(unaffordable_row, Reason("row", no_expert)),
     "infeasible-demand": Family(scarce_clients, Reason("demand", lambda p: p.expert_demand > 0)),

@@ -37,6 +37,7 @@ ROOMS = {
         "solvers.common",
         "presolve",
         "solvers",
+        "client_types",
         "front",
         "io",
         "layers",

@@ -8,6 +8,7 @@ It imports the numerics and the data checks; :mod:`.clusters` and :mod:`.kmeans`
 from alignsolve.estimate.affinity import AffinityFitness
 from alignsolve.estimate.agreement import LabelAgreement
 from alignsolve.estimate.bipartition import BipartitionFitness
+from alignsolve.estimate.by_type import TypeFitness
 from alignsolve.estimate.capacity import CapacityProfiler
 from alignsolve.estimate.change import ChangeTest
 from alignsolve.estimate.clusters import ClusterFitness
@@ -16,6 +17,7 @@ from alignsolve.estimate.conflict import ConflictFitness
 from alignsolve.estimate.coverage import CoverageLoad
 from alignsolve.estimate.deadline import Budgets, TimeBudget
 from alignsolve.estimate.demand import WithDemand
+from alignsolve.estimate.derived_demand import DerivedDemand, HolderVariance
 from alignsolve.estimate.difference import GatedFitness
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
@@ -58,9 +60,11 @@ __all__ = [
     "ClusterFitness",
     "ConflictFitness",
     "CoverageLoad",
+    "DerivedDemand",
     "FitnessEstimator",
     "GatedFitness",
     "Geometry",
+    "HolderVariance",
     "ImportanceFitness",
     "LabelAgreement",
     "LayeredFitness",
@@ -88,6 +92,7 @@ __all__ = [
     "SwitchingCost",
     "SwitchingEstimator",
     "TimeBudget",
+    "TypeFitness",
     "UpdateFitness",
     "WithDemand",
     "privatize",

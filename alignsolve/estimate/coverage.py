@@ -1,8 +1,10 @@
-"""Load bounds against dropouts: every expert gets enough holders that at least one of them is likely to report.
+"""Load bounds against dropouts: every expert gets enough holders that at least some of them are likely to report.
 
 If clients fail independently with probability d, all h holders of an expert fail with probability d^h. So
-h = ⌈ln(risk)/ln(d)⌉ holders keep the expert through the round with probability 1 − risk. The rate d is learned: it is
-the failed share of all reports, with a Beta prior. Correlated failures, such as a network outage, are not modelled.
+h = ⌈ln(risk)/ln(d)⌉ holders keep the expert through the round with probability 1 − risk. Where more than one of them is
+needed, the number that report is binomial, and h is the smallest number with that probability. The rate d is learned:
+it is the failed share of all reports, with a Beta prior. Correlated failures, such as a network outage, are not
+modelled.
 """
 
 import math
@@ -47,12 +49,14 @@ class CoverageLoad:
     monitor
         Shifts the bounds by past deficits. With a tolerance of inf, coverage alone sets the demands.
     risk
-        Probability that an expert loses all its holders, between 0 and 1, both excluded.
+        Probability that fewer of an expert's holders report than are needed, between 0 and 1, both excluded.
     prior_rate, prior_reports
         Assumed share of failed reports, between 0 and 1, and the number of reports that this assumption counts as,
         above 0.
     memory
         Discount of a report per round, above 0 and at most 1.
+    needed
+        Number of holders that must report, 1 or more.
 
     Notes
     -----
@@ -66,6 +70,7 @@ class CoverageLoad:
     prior_rate: float = 0.1
     prior_reports: float = 10.0
     memory: float = 0.98
+    needed: int = 1
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -74,6 +79,7 @@ class CoverageLoad:
         checks.between("prior_rate", self.prior_rate, 0, 1)
         checks.positive("prior_reports", self.prior_reports)
         checks.weight("memory", self.memory)
+        checks.whole("needed", self.needed, 1)
 
     def init(self, num_clients: int, num_experts: int) -> Survival:
         """Return the state without load and reports."""
@@ -103,8 +109,12 @@ class CoverageLoad:
         """
         rate = self.rate(state)
         if rate <= 0.0:
-            return 1.0
-        return math.inf if rate >= 1.0 else float(max(1, math.ceil(math.log(self.risk) / math.log(rate) - 1e-9)))
+            return float(self.needed)
+        if rate >= 1.0:
+            return math.inf
+        if self.needed == 1:
+            return float(max(1, math.ceil(math.log(self.risk) / math.log(rate) - 1e-9)))
+        return float(_enough(self.needed, rate, self.risk))
 
     def bounds(self, state: Survival, client_capacity: IntArray, fitness: FloatArray) -> LoadBounds:
         """Return the bounds of a round, given its clients' capacities (num_clients,) and fitness."""
@@ -116,6 +126,22 @@ class CoverageLoad:
         share = _lifted(bounds.share, even, held)
         lifted = self.monitor.around(share, fitness, clipped=bounds.clipped or held < needed)
         return replace(lifted, demand=np.maximum(lifted.demand, held))
+
+
+def _enough(needed: int, rate: float, risk: float) -> int:
+    """Return the smallest number of holders of whom at least ``needed`` report with probability 1 − risk."""
+    from scipy.special import bdtr  # noqa: PLC0415  (slow to load, and rarely wanted)
+
+    low, high = needed - 1, needed
+    while bdtr(needed - 1, high, 1.0 - rate) > risk:
+        low, high = high, 2 * high
+    while high - low > 1:  # more holders never make it less likely
+        middle = (low + high) // 2
+        if bdtr(needed - 1, middle, 1.0 - rate) > risk:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _lifted(share: FloatArray, even: float, least: float) -> FloatArray:

@@ -90,8 +90,8 @@ class OptimisticFitness:
         seen = np.unique(i)
         tried[seen] *= self.discount
         total[seen] *= self.discount
-        tried[i, j] += 1.0
-        total[i, j] += value
+        np.add.at(tried, (i, j), 1.0)  # several clients of a type may report for the same row
+        np.add.at(total, (i, j), value)
         return PairCounts(tried, total, state.round + 1)
 
     def fitness(self, state: PairCounts, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:

@@ -102,10 +102,18 @@ class Network:
 
     Nodes: clients, then (client, group) pairs where there are groups, then experts, then sets of experts, then the
     ground.
+
+    Parameters
+    ----------
+    problem
+        The problem; its class is the cardinality class.
+    counts
+        (num_clients,) how many identical clients each row stands for; None: one.
     """
 
-    def __init__(self, problem: AlignmentProblem) -> None:
+    def __init__(self, problem: AlignmentProblem, counts: IntArray | None = None) -> None:
         self.problem = problem
+        self.counts = np.ones(problem.num_clients, dtype=np.int64) if counts is None else counts
         n, e, g = problem.num_clients, problem.num_experts, problem.num_groups
         self.first_expert = n + n * g
         self.ground = self.first_expert + e + problem.num_sets
@@ -131,7 +139,8 @@ class Network:
         clients = np.arange(problem.num_clients)
         capacity = np.minimum(problem.client_capacity, problem.num_experts)
         zeros = np.zeros(len(clients))
-        self._add(np.full_like(clients, self.ground), clients, problem.client_demand, capacity, zeros)
+        least, most = problem.client_demand * self.counts, capacity * self.counts
+        self._add(np.full_like(clients, self.ground), clients, least, most, zeros)
 
     def _add_groups(self) -> None:
         """Add one arc from each client to each of its groups: the bounds of the group."""
@@ -140,10 +149,11 @@ class Network:
         sizes = np.bincount(problem.expert_group, minlength=g)
         tails, nodes = np.repeat(np.arange(n), g), n + np.arange(n * g)
         capacity = np.minimum(problem.group_capacity, sizes).ravel()
-        self._add(tails, nodes, problem.group_demand.ravel(), capacity, np.zeros(n * g))
+        times = np.repeat(self.counts, g)
+        self._add(tails, nodes, problem.group_demand.ravel() * times, capacity * times, np.zeros(n * g))
 
     def _add_pairs(self) -> None:
-        """Add one arc for each eligible pair: one unit, with its fitness as gain."""
+        """Add one arc for each eligible pair: a unit for each client of the row, with its fitness as gain."""
         problem = self.problem
         allowed = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible
         self.clients, self.experts = np.nonzero(allowed)
@@ -153,9 +163,10 @@ class Network:
         least = np.zeros(len(tails), dtype=np.int64)
         if problem.required is not None:
             least[problem.required[self.clients, self.experts]] = 1
-        self.forced = least.astype(np.bool_)
+        least *= self.counts[self.clients]
+        self.forced = least
         gain = problem.values()[self.clients, self.experts]
-        self._add(tails, self.first_expert + self.experts, least, np.ones_like(least), gain)
+        self._add(tails, self.first_expert + self.experts, least, self.counts[self.clients], gain)
 
     def _add_experts(self) -> None:
         """Add arcs from each expert to the smallest set around it, and from each set to the next one, or the ground."""
@@ -170,7 +181,7 @@ class Network:
 
     def _add_bounds(self, bounds: ExpertBounds, nodes: IntArray, ground: IntArray) -> None:
         """Add arcs that carry loads: those that are demanded, and one arc for each straight stretch of the penalty."""
-        pairs = self.problem.num_clients * (1 if bounds is self.problem.experts else self.problem.num_experts)
+        pairs = int(self.counts.sum()) * (1 if bounds is self.problem.experts else self.problem.num_experts)
         end = np.minimum(bounds.most, pairs)
         least = np.minimum(bounds.least, end)
         points = np.vstack([bounds.breakpoints, least, end])
@@ -187,6 +198,16 @@ class Network:
 
     def solve(self) -> Alignment | None:
         """Solve the network by OR-Tools; None if it is infeasible."""
+        flows = self.flows()
+        if flows is None:
+            return None
+        place = 1 + bool(self.problem.num_groups)
+        start = sum(len(part[0]) for part in self.arcs[:place])
+        used = (flows[start : start + len(self.clients)] + self.forced) > 0
+        return Alignment.from_pairs(self.clients[used], self.experts[used], self.problem.num_clients)
+
+    def flows(self) -> IntArray | None:
+        """Return the flow on every arc, beyond what it carries at least, by OR-Tools; None if it is infeasible."""
         from ortools.graph.python import min_cost_flow  # noqa: PLC0415
 
         tails, heads, capacity, cost = (np.concatenate(part) for part in zip(*self.arcs, strict=True))
@@ -200,10 +221,8 @@ class Network:
             return None
         if status != flow.OPTIMAL:
             raise SolveError(f"flow: OR-Tools ended with status {status!r}")
-        place = 1 + bool(self.problem.num_groups)
-        start = sum(len(part[0]) for part in self.arcs[:place])
-        used = (flow.flows(arcs[start : start + len(self.clients)]) > 0) | self.forced
-        return Alignment.from_pairs(self.clients[used], self.experts[used], self.problem.num_clients)
+        found: IntArray = np.asarray(flow.flows(arcs), dtype=np.int64)
+        return found
 
     def _whole_costs(self, cost: FloatArray) -> IntArray:
         """Scale costs by a power of two into the range that OR-Tools can hold without overflow, and round."""

@@ -9,13 +9,14 @@ from fedtrain.config.clients import ClientsConfig, TierConfig
 from fedtrain.config.data import DataConfig
 from fedtrain.config.model import ModelConfig
 from fedtrain.config.run import RunConfig, TrainingConfig
-from fedtrain.config.server import AggregationConfig, AttackConfig, ValidationConfig
+from fedtrain.config.server import AggregationConfig, AttackConfig, ChannelConfig, ValidationConfig
 
 __all__ = [
     "FITNESS_NAMES",
     "AggregationConfig",
     "AlignmentConfig",
     "AttackConfig",
+    "ChannelConfig",
     "ClientsConfig",
     "ConfigError",
     "DataConfig",

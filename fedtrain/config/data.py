@@ -161,6 +161,9 @@ class DataConfig:
         Concentration of the partition's Dirichlet distribution; a small value makes clients very different.
     test_fraction
         Share of the examples that is kept for evaluation, if the data set has no test set of its own.
+    held_back
+        Share of the examples for evaluation that the server keeps for itself, to learn the weights of clients by
+        (``aggregation.rule``). The model is not evaluated on them.
     min_examples
         Smallest number of training examples per client.
     max_examples
@@ -173,6 +176,7 @@ class DataConfig:
     partition: str = one_of("dirichlet", ("dirichlet", "quantity"))
     alpha: float = positive(0.3, unit="concentration")
     test_fraction: float = checked(0.2, lambda fraction: 0.0 < fraction < 1.0, "between 0 and 1", unit="share")
+    held_back: float = checked(0.0, lambda part: 0.0 <= part < 1.0, "at least 0 and below 1", unit="share")
     min_examples: int = at_least(1, 4, unit="examples")
     max_examples: int = at_least(0, 0, unit="examples")
     concepts: ConceptsConfig = ConceptsConfig()

@@ -11,7 +11,7 @@ from fedtrain.config.checks import at_least, check, check_fields, checked, one_o
 from fedtrain.config.clients import ClientsConfig
 from fedtrain.config.data import DataConfig
 from fedtrain.config.model import ModelConfig
-from fedtrain.config.server import AggregationConfig, AttackConfig, ValidationConfig
+from fedtrain.config.server import AggregationConfig, AttackConfig, ChannelConfig, ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,13 @@ class RunConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     aggregation: AggregationConfig = field(default_factory=AggregationConfig)
     attack: AttackConfig = field(default_factory=AttackConfig)
+    channel: ChannelConfig = field(default_factory=ChannelConfig)
 
     def __post_init__(self) -> None:
         check_fields(self, "")
         timed = not self.alignment.time_budget or math.isfinite(self.clients.deadline)
         check("alignment.time_budget", self.alignment.time_budget, timed, "false where clients.deadline is inf")
         together, kind = self.training.together, self.model.kind
+        rule, own = self.aggregation.rule, self.data.held_back
+        check("data.held_back", own, rule != "learned" or own > 0.0, "above 0 where aggregation.rule is 'learned'")
         check("training.together", together, not together or kind == "mlp", f"false where model.kind is {kind!r}")

@@ -8,7 +8,7 @@ clients nor the server may use them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,3 +94,27 @@ def by_client(clients: Sequence[Examples], tests: Sequence[Examples], test: Exam
     """Make a federation of clients with their own test examples; ``test`` is all of these, client by client."""
     owner = np.repeat(np.arange(len(tests)), [len(part) for part in tests])
     return Federated(tuple(clients), test, owner, np.eye(len(clients)))
+
+
+def hold_back(rng: np.random.Generator, data: Federated, share: float) -> tuple[Federated, Examples]:
+    """Take examples for the server's own use out of the test set: the same share of every group, rounded down.
+
+    At least one example of every group stays in the test set.
+
+    Raises
+    ------
+    DataError
+        If these would be no examples, or examples of one class only: every model that knows nothing else is good there.
+    """
+    kept = np.ones(len(data.test), dtype=np.bool_)
+    for group in range(data.mixture.shape[1]):
+        members = rng.permutation(np.flatnonzero(data.test_group == group))
+        kept[members[: int(share * len(members))]] = False
+    own = data.test.select(np.flatnonzero(~kept))
+    if len(np.unique(own.labels)) < 2:
+        raise DataError(
+            f"data.held_back is {share:g}, which gives the server {len(own)} examples of {len(np.unique(own.labels))} "
+            "classes: it needs examples of two or more; raise it, or data.test_fraction"
+        )
+    stay = np.flatnonzero(kept)
+    return replace(data, test=data.test.select(stay), test_group=data.test_group[stay]), own

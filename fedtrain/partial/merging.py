@@ -7,7 +7,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, NamedTuple
 
-from fedtrain.aggregate import aggregate
+from fedtrain.aggregate import Memory, Score, aggregate
 from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
 from fedtrain.layouts import Layout, RouterRows, Weights
@@ -38,6 +38,8 @@ def merge(
     cap: float | Mapping[int, float],
     router_rows: RouterRows = "held",
     aggregation: AggregationConfig | None = None,
+    score: Score | None = None,
+    memory: Memory | None = None,
 ) -> Merged:
     """Merge the clients' updates into the whole model, expert by expert.
 
@@ -58,11 +60,20 @@ def merge(
         The rows of the router that the clients return. With ``all``, the router is merged like the shared part.
     aggregation
         The rule and its settings; None means the weighted mean.
+    score
+        A function of a whole model's tensors, for the rule ``learned``: its score on examples that you keep for this,
+        such as minus the mean loss.
+    memory
+        The memory of the rules ``domain-aware`` and ``learned``: an empty dictionary before the first round, and the
+        same one in every round. It is updated, and holds numpy arrays by name. None: nothing is remembered.
 
     Raises
     ------
     ValueError
-        If a cap is infinite or not a number: one client could then outvote all others.
+        If a cap is infinite or not a number: one client could then outvote all others. If the rule is ``learned``, and
+        there is no score, or it is not a number.
+    LayoutError
+        If the rule is ``domain-aware``, and the layout has no router.
     """
     # Check the caps.
     caps = cap if isinstance(cap, Mapping) else dict.fromkeys(assigned, cap)
@@ -83,7 +94,8 @@ def merge(
         elif fault is not None:
             faults[update.client] = fault
     # Merge the updates without a fault.
-    return Merged(aggregate(weights, sound, aggregation, layout=layout, router_rows=router_rows), faults)
+    rest: Any = {"layout": layout, "router_rows": router_rows, "score": score, "memory": memory}
+    return Merged(aggregate(weights, sound, aggregation, **rest), faults)
 
 
 def _place(client: object) -> tuple[str, Any, str]:

@@ -1,7 +1,8 @@
 """Saves the state of a run in a folder: the model, the aligner's state, and a description of the run.
 
 Every round gets a folder of its own, such as ``round-00007``. It holds the model as safetensors, the aligner's state as
-:func:`alignsolve.save_state` writes it, and a description in JSON. Nothing is pickled.
+:func:`alignsolve.save_state` writes it, the memory of the rule of aggregation if it has one, and a description in JSON.
+Nothing is pickled.
 
 A new folder is written under a temporary name, flushed to the disk, and then renamed. The newest folder is therefore
 complete even if the server stops at any moment. The newest two folders are kept, and older ones are removed.
@@ -26,7 +27,7 @@ from fedtrain.results import atomic
 from fedtrain.results.history import DAMAGES
 from fedtrain.server.step import ServerState
 
-MODEL, ALIGNER, ABOUT = "model.safetensors", "aligner.npz", "state.json"
+MODEL, ALIGNER, MEMORY, ABOUT = "model.safetensors", "aligner.npz", "memory.safetensors", "state.json"
 FORMAT = 3
 """Version of the format. Up to 2, the aligner's arrays had no description, and folders were named ``state-000007``."""
 KEPT = 2
@@ -63,6 +64,8 @@ def save(
         contiguous = {name: arrays.contiguous(value) for name, value in state.tensors.items()}
         _tensor_files(kind).save_file(contiguous, part / MODEL)
         save_state(part / ALIGNER, state.aligner, aligner)
+        if state.memory:
+            _tensor_files("numpy").save_file(dict(state.memory), part / MEMORY)
         text = json.dumps({**description, "history": list(history)}, indent=1)
         (part / ABOUT).write_text(text + "\n", encoding="utf-8")
 
@@ -108,9 +111,12 @@ def load(
         # Read the aligner's state and the model.
         known = _load_aligner(newest / ALIGNER, aligner, description.get("format", 1))
         weights = _tensor_files(description.get("weights", "torch")).load_file(newest / MODEL)
+        remembered = newest / MEMORY
+        memory = dict(_tensor_files("numpy").load_file(remembered)) if remembered.exists() else {}
     _check_same_model(newest, weights, like)
     clock, history = description.get("clock", 0.0), description.get("history", [])
-    return ServerState(description["round"], {name: weights[name] for name in like}, known, clock), history
+    tensors = {name: weights[name] for name in like}
+    return ServerState(description["round"], tensors, known, clock, memory), history
 
 
 def load_weights(folder: str | Path) -> dict[str, Array]:

@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from alignsolve import Aligner, AlignerState
 from alignsolve.numerics import BoolArray, IntArray
+from fedtrain.aggregate import Score
 from fedtrain.config import ConfigError, RunConfig, functions
 from fedtrain.data import DATASETS, DataError, Examples, Federated
+from fedtrain.data.federated import hold_back
 from fedtrain.layouts import Layout, detect
 from fedtrain.local.client import EVALUATED_AT_ONCE, LocalData
 from fedtrain.models import MODELS, Model, ModelSpec, Tensors, initial_tensors, layer_sizes, skeleton
@@ -40,6 +42,8 @@ class Federation:
         Each client's training examples, as tensors.
     test
         The examples for evaluation, as tensors.
+    held_back
+        The examples that the server keeps for itself (``data.held_back``); None: there are none.
     label_counts
         (num_clients, num_classes) training examples per client and class.
     fleet
@@ -59,6 +63,7 @@ class Federation:
     data: Federated
     clients: tuple[LocalData, ...]
     test: LocalData
+    held_back: Examples | None
     label_counts: IntArray
     fleet: Fleet
     footprint: Footprint
@@ -87,6 +92,9 @@ def prepare(config: RunConfig) -> Federation:
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
     data = _data(config)
+    held_back: Examples | None = None
+    if config.data.held_back:
+        data, held_back = hold_back(generator(config.seed, Purpose.HELD_BACK), data, config.data.held_back)
     spec, tensors, layout = _model(config, data)
     footprint = devices.footprint(tensors, config.training)
     fleet = devices.make_fleet(config, footprint.holding(len(layer_sizes(spec))))
@@ -102,11 +110,15 @@ def prepare(config: RunConfig) -> Federation:
         data=data,
         clients=tuple(map(_as_tensors, data.clients)),
         test=_as_tensors(data.test),
+        held_back=held_back,
         label_counts=data.label_counts(),
         fleet=fleet,
         footprint=footprint,
         attackers=draw_attackers(config),
-        server=Server(aligner, layout, "all", "held", config.aggregation, config.validation),
+        server=Server(
+            *(aligner, layout, "all", "held", config.aggregation, config.validation),
+            score=None if held_back is None else _score(spec, _as_tensors(held_back)),
+        ),
         aligner_start=aligner_start,
     )
 
@@ -154,7 +166,8 @@ def fingerprint(federation: Federation) -> str:
     Data files may change between a run and its resumption. The digest makes sure that all rounds use the same inputs.
     """
     digest, data, fleet = hashlib.blake2b(digest_size=16), federation.data, federation.fleet
-    for examples in (*data.clients, data.test):
+    own = () if federation.held_back is None else (federation.held_back,)
+    for examples in (*data.clients, data.test, *own):
         digest.update(examples.inputs.tobytes())
         digest.update(examples.labels.tobytes())
     owners = (data.test_group, data.mixture, fleet.availability, fleet.joins)
@@ -168,10 +181,22 @@ def fingerprint(federation: Federation) -> str:
 
 def evaluate(federation: Federation, tensors: Tensors) -> tuple[float, float]:
     """Return the whole model's accuracy and mean loss on the test set."""
-    spec, labels = federation.spec, federation.test.labels.flatten()
-    logits = predict(spec.build(range(spec.num_experts)).load(tensors), federation.test.inputs)
+    spec = federation.spec
+    return _measure(spec.build(range(spec.num_experts)).load(tensors), federation.test)
+
+
+def _measure(model: Model, data: LocalData) -> tuple[float, float]:
+    """Return a model's accuracy and mean loss."""
+    labels = data.labels.flatten()
+    logits = predict(model, data.inputs)
     accuracy = (logits.argmax(dim=1) == labels).double().mean()
     return float(accuracy), float(functional.cross_entropy(logits.double(), labels))
+
+
+def _score(spec: ModelSpec, data: LocalData) -> Score:
+    """Return the score of a model on the server's own examples: minus its mean loss. The model is built once."""
+    model = spec.build(range(spec.num_experts))
+    return lambda tensors: -_measure(model.load(dict(tensors)), data)[1]
 
 
 def predict(model: Model, inputs: Tensor) -> Tensor:

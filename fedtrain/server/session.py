@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from alignsolve import Aligner, AlignerState, Outcome
 from alignsolve.numerics import IntArray
+from fedtrain.aggregate import Score
 from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig
 from fedtrain.config.checks import check
@@ -65,7 +66,11 @@ class Session:
     layout
         The mapping from tensors to experts; None: it is detected from the tensors.
     rule, bad_share
-        The rule for merging updates, and its setting; see :class:`fedtrain.config.AggregationConfig`.
+        The rule for merging updates, and its setting; see :class:`fedtrain.config.AggregationConfig`. The rule can also
+        be such a configuration, with all its settings; ``bad_share`` is then not used.
+    score
+        A function of a whole model's tensors, for the rule ``learned``: its score on the server's own examples, such as
+        minus the mean loss.
     state_dir
         Folder in which the state is saved after every round, and from which the run is resumed.
     also
@@ -90,8 +95,9 @@ class Session:
     memory: Any = None
     copies: int = 4
     layout: Layout | None = None
-    rule: str = "mean"
+    rule: str | AggregationConfig = "mean"
     bad_share: float = 0.3
+    score: Score | None = None
     state_dir: str | Path | None = None
     also: Mapping[str, Any] = field(default_factory=dict)
     state: ServerState | None = field(default=None, init=False)
@@ -105,7 +111,10 @@ class Session:
         known = not isinstance(self.memory, str) or self.memory == REPORTED
         check("memory", self.memory, known, f"bytes, or {REPORTED!r}")
         self._given = self.aligner
-        self.aggregation = AggregationConfig(self.rule, self.bad_share)
+        rule = self.rule
+        self.aggregation = AggregationConfig(rule, self.bad_share) if isinstance(rule, str) else rule
+        scored = self.score is not None or self.aggregation.rule != "learned"
+        check("score", self.score, scored, "a function of the model's tensors where the rule is 'learned'")
 
     @property
     def reports_memory(self) -> bool:
@@ -151,7 +160,7 @@ class Session:
             memory = least if self.reports_memory else self.memory
             self.aligner = within_memory(self._given, layout, whole, memory)
         refuse_other_layers(self.aligner, layout)
-        self.server = Server(self.aligner, layout, self.router_down, self.router_up, self.aggregation)
+        self.server = Server(self.aligner, layout, self.router_down, self.router_up, self.aggregation, score=self.score)
         known = self.aligner.init(self.num_clients, layout.num_experts, seed=self.seed)
         self.state, self.history = ServerState(0, dict(weights), known), []
         if self.state_dir is not None:

@@ -26,6 +26,7 @@ from fedtrain.server.federation import Federation, initial_state
 from fedtrain.server.inspection import Answer
 from fedtrain.server.step import Pending
 from fedtrain.simulation.attacks import REPLAYS, corrupt
+from fedtrain.simulation.channel import transmit
 from fedtrain.simulation.timing import Forecast, Work, foresee
 
 MASS_BYTES = 4
@@ -142,6 +143,9 @@ def _replies(federation: Federation, pending: Pending, returning: Sequence[int])
         update, claimed = updates[client], 0 if client in old and kind != "forged-replay" else number
         if client in attackers and client not in old:
             update = corrupt(update, sent, federation.config, number)
+        if not federation.config.channel.clear:
+            rng = generator(federation.config.seed, Purpose.CHANNEL, number, client)
+            update = transmit(update, sent, federation.config.channel, rng)
         replies.append(seal(client, claimed, update))
     return replies
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from alignsolve import Outcome, Report
 from alignsolve.estimate import Advice
 from alignsolve.numerics import IntArray
-from fedtrain.aggregate import aggregate
+from fedtrain.aggregate import Memory, Score, aggregate
 from fedtrain.aggregate.arrays import Array
 from fedtrain.config import AggregationConfig, ValidationConfig
 from fedtrain.layouts import Layout, RouterRows
@@ -50,12 +50,15 @@ class ServerState:
         The aligner's state.
     clock
         Simulated seconds since the run began.
+    memory
+        What the rule of aggregation remembers.
     """
 
     round: int
     tensors: dict[str, Array]
     aligner: Any
     clock: float = 0.0
+    memory: Memory = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +140,8 @@ class Server:
         The rule for merging updates.
     validation
         The limits on updates.
+    score
+        The score of a model on the server's own examples, for the rule ``learned``; None: there are none.
     """
 
     aligner: _Aligning
@@ -145,6 +150,7 @@ class Server:
     router_up: RouterRows = "held"
     aggregation: AggregationConfig = field(default_factory=AggregationConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    score: Score | None = None
 
     def begin(self, state: ServerState, cohort: IntArray, masses: Mapping[int, npt.ArrayLike] | None = None) -> Pending:
         """Align a cohort.
@@ -198,14 +204,14 @@ class Server:
         geometry = self.aligner.uses_geometry
         inspector = Inspector(before.tensors, self.layout, self.router_up, caps, self.validation, geometry)
         inspected = inspector.inspect(answers, pending.asked)
-        tensors = aggregate(
-            before.tensors, inspected.updates, self.aggregation, layout=self.layout, router_rows=self.router_up
-        )
+        memory = dict(before.memory)
+        told: Any = {"layout": self.layout, "router_rows": self.router_up, "score": self.score, "memory": memory}
+        tensors = aggregate(before.tensors, inspected.updates, self.aggregation, **told)
         # Let the aligner learn from all reports.
         observing = time.perf_counter()
         aligner = self.aligner.observe(pending.aligned, inspected.reports)
         align_seconds = pending.align_seconds + time.perf_counter() - observing
-        state = ServerState(before.round + 1, tensors, aligner, before.clock)
+        state = ServerState(before.round + 1, tensors, aligner, before.clock, memory)
         return Finished(state, inspected, align_seconds)
 
 

@@ -5,6 +5,7 @@ and the attacker's own honest result w + d.
 
 - ``same-value``: w + scale in every parameter; ``sign-flip``: w − scale·d; ``gaussian``: w + scale·noise with standard
   normal noise. These three are the attacks of Li et al. (RSA, AAAI 2019), stated on what is added to the model.
+- ``scaled``: w + scale·d, so that an attacker has the say of many clients.
 - ``nans``: NaN in every parameter.
 - ``replay``: the attacker's first update again, under the number of the first round.
 - ``forged-replay``: the attacker's first update again, under the number of the current round.
@@ -62,6 +63,8 @@ def corrupt(update: PartialUpdate, sent: Tensors, config: RunConfig, number: int
         if attack.kind == "gaussian":
             noise = torch.from_numpy(rng.standard_normal(tuple(value.shape)))
             return base + (attack.scale * noise).to(base.dtype)
+        if attack.kind == "scaled":
+            return base + attack.scale * (value - base)
         if attack.kind == "nans":
             return torch.full_like(value, torch.nan)
         return value

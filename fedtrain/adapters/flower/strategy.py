@@ -75,8 +75,11 @@ class AlignedStrategy(Session, Strategy):
     layout
         The mapping from tensors to experts; None: it is detected from names and shapes.
     rule, bad_share
-        The rule for merging updates, a name in ``fedtrain.aggregate.RULES``; and the share of bad updates among an
-        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate.
+        The rule for merging updates, a name in ``fedtrain.config.server.RULES``; and the share of bad updates among an
+        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate. The rule can also be a
+        :class:`fedtrain.config.AggregationConfig`, with all its settings.
+    score
+        A function of a whole model's tensors, for the rule ``learned``: its score on the server's own examples.
     state_dir
         A folder in which the state is saved after every round, and from which :meth:`start` resumes. None: no state is
         saved.

@@ -67,8 +67,8 @@ class AlignedController(ModelController):  # type: ignore[misc]
         How often each parameter is in a site's memory: itself, its gradient, and the optimiser's moments. 4 for Adam, 3
         for SGD with momentum, 2 without.
     rule, bad_share
-        The rule for merging updates, a name in ``fedtrain.aggregate.RULES``; and the share of bad updates among an
-        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate.
+        The rule for merging updates, a name in ``fedtrain.config.server.RULES``; and the share of bad updates among an
+        expert's holders that ``trimmed-mean`` and ``multi-krum`` must tolerate. ``learned`` needs :meth:`score`.
     state_dir
         A folder in which the state is saved after every round, and from which a job resumes. None: no state is saved.
         The path must be absolute. It should lie outside the job's workspace, which NVFlare may clear.
@@ -123,6 +123,10 @@ class AlignedController(ModelController):  # type: ignore[misc]
     def sample(self, rounds_done: int, here: IntArray) -> IntArray | None:
         """Choose a round's clients from the connected ones, ascending; None: draw ``cohort_fraction`` from the seed."""
         return None
+
+    def score(self, weights: Weights) -> float:
+        """Return the score of a model on the server's own examples, higher is better, for the rule ``learned``."""
+        raise NotImplementedError("rule is 'learned': write the method score(weights), such as minus the mean loss")
 
     def after_round(self, number: int, weights: Weights, figures: Mapping[str, float]) -> None:
         """Run after every round; a subclass may evaluate the model here, for example. Rounds are counted from 1."""
@@ -190,6 +194,7 @@ class AlignedController(ModelController):  # type: ignore[misc]
             "router_up",
             "rule",
             "bad_share",
+            "score",
             "memory",
             "copies",
         )

@@ -29,6 +29,7 @@ from alignsolve import (
     SumFitness,
     SwitchingCost,
     TimeBudget,
+    TypeFitness,
     UpdateFitness,
     estimate,
     load_state,
@@ -38,7 +39,7 @@ from alignsolve.estimate import WithDemand
 from alignsolve.io.record_file import FileError
 from tests.rounds import play, reports_of
 
-PARTS = (ConflictFitness, estimate.FitnessEstimator, estimate.LayeredFitness, OracleFitness, SumFitness)
+PARTS = (ConflictFitness, estimate.FitnessEstimator, estimate.LayeredFitness, OracleFitness, SumFitness, TypeFitness)
 """What has a fitness and cannot be made without arguments."""
 KINDS = [kind for name in estimate.__all__ if hasattr(kind := getattr(estimate, name), "fitness") and kind not in PARTS]
 FITNESS = (
@@ -58,6 +59,7 @@ FITNESS = (
     OracleFitness(np.eye(14, 3)),
     RevealedFitness(alone=0),
     UpdateFitness(num_clusters=3, young=1),
+    TypeFitness(np.arange(14) % 3, OptimisticFitness()),
 )
 NAMES = [f"{k}-{type(fitness).__name__}" for k, fitness in enumerate(FITNESS)]
 

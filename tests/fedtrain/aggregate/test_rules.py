@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedtrain.aggregate import RULES, aggregate
+from fedtrain.aggregate import RULES, WEIGHINGS, aggregate
 from fedtrain.config import AggregationConfig
 from fedtrain.config.server import RULES as NAMES
 from fedtrain.models import expert_of
@@ -16,6 +16,8 @@ from tests.updates import draw, make_update, same
 
 ROBUST = ("median", "trimmed-mean", "multi-krum")
 BY_COORDINATE = ("median", "trimmed-mean")
+BETWEEN = tuple(rule for rule in RULES if rule != "norm-matched")
+"""Rules whose result lies between the values, and moves along with them: scaling to a norm depends on where 0 is."""
 
 
 @st.composite
@@ -28,8 +30,13 @@ def stacks(draw_, min_holders=1, max_holders=12):
     return values, weights
 
 
+def nearness(tensors):
+    """A score: minus the distance from a model that nobody has."""
+    return -sum(float((value - 0.3).square().sum()) for value in tensors.values())
+
+
 def test_a_configuration_can_name_every_rule():
-    assert tuple(RULES) == NAMES
+    assert (*RULES, *WEIGHINGS) == NAMES
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -43,7 +50,7 @@ def test_the_order_of_holders_does_not_matter(rule, stack, bad_share, seed):
     np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-9 * scale)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BETWEEN)
 @given(stacks(), st.floats(0.0, 0.49))
 def test_the_result_lies_between_the_values(rule, stack, bad_share):
     values, weights = stack
@@ -54,7 +61,7 @@ def test_the_result_lies_between_the_values(rule, stack, bad_share):
     assert (merged <= values.max(axis=0) + slack).all()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BETWEEN)
 @given(stacks(), st.floats(-3.0, 3.0), st.floats(0.0, 0.49))
 def test_moving_and_scaling_all_moves_and_scales_the_result(rule, stack, shift, bad_share):
     values, weights = stack
@@ -142,11 +149,11 @@ def test_multi_krum_is_that_of_the_paper(stack):
     np.testing.assert_allclose(merged, expected, rtol=1e-9, atol=1e-9 * np.abs(values).max())
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", NAMES)
 def test_what_too_few_hold_stays_bit_for_bit(rule):
     current = draw(0)
     updates = [make_update(0, (0, 1)), make_update(1, (1,)), make_update(2, (1, 2))]  # nobody holds expert 3
-    merged = aggregate(current, updates, AggregationConfig(rule=rule, min_holders=2))
+    merged = aggregate(current, updates, AggregationConfig(rule=rule, min_holders=2), score=nearness)
     for name, value in current.items():
         if expert_of(name) not in (None, 1):
             assert torch.equal(merged[name], value)
@@ -154,15 +161,19 @@ def test_what_too_few_hold_stays_bit_for_bit(rule):
             assert not torch.equal(merged[name], value)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", NAMES)
 @pytest.mark.parametrize("weights", ["examples", "equal"])
 def test_arrival_does_not_change_a_bit(rule, weights):
     current = draw(0)
     updates = [make_update(i, (0, 1 + i % 3), num_examples=3 + i) for i in range(7)]
-    config = AggregationConfig(rule=rule, weights=weights)
-    expected = aggregate(current, updates, config)
-    rng = np.random.default_rng(0)
-    assert all(same(aggregate(current, [updates[i] for i in rng.permutation(7)], config), expected) for _ in range(4))
+    config, rng = AggregationConfig(rule=rule, weights=weights, evaluations=2), np.random.default_rng(0)
+    memory = {}
+    expected = aggregate(current, updates, config, score=nearness, memory=memory)
+    for _ in range(4):
+        other, order = {}, rng.permutation(7)
+        assert same(aggregate(current, [updates[i] for i in order], config, score=nearness, memory=other), expected)
+        assert memory.keys() == other.keys()
+        assert all(np.array_equal(memory[key], other[key]) for key in memory)
 
 
 def test_equal_weights_ignore_what_clients_claim():

@@ -53,7 +53,7 @@ def test_attackers_are_drawn_once_and_more_of_them_include_the_fewer():
     assert (few != other).any()
 
 
-@pytest.mark.parametrize("kind", ["same-value", "sign-flip", "gaussian", "nans", "forged-replay"])
+@pytest.mark.parametrize("kind", ["same-value", "sign-flip", "gaussian", "scaled", "nans", "forged-replay"])
 def test_attackers_send_what_they_are_said_to_and_the_others_what_they_would(honest, kind):
     federation, sent, _, states = played(f"attack.kind={kind}", "attack.scale=2")
     sent_honestly = honest[1][0]
@@ -67,6 +67,8 @@ def test_attackers_send_what_they_are_said_to_and_the_others_what_they_would(hon
                 torch.testing.assert_close(value, base + 2.0)
             elif kind == "sign-flip":
                 torch.testing.assert_close(value - base, -2.0 * (would - base), rtol=1e-3, atol=1e-5)
+            elif kind == "scaled":
+                torch.testing.assert_close(value - base, 2.0 * (would - base), rtol=1e-3, atol=1e-5)
             elif kind == "nans":
                 assert bool(value.isnan().all())
     if kind == "gaussian":
@@ -76,6 +78,15 @@ def test_attackers_send_what_they_are_said_to_and_the_others_what_they_would(hon
         ])  # fmt: skip
         assert abs(float(noise.std()) - 2.0) < 0.15
         assert abs(float(noise.mean())) < 0.2
+
+
+def test_a_channel_adds_its_noise_to_what_every_client_sends(honest):
+    _, sent, _, _ = played("channel.noise=0.03", "channel.power=9", "rounds=1")
+    noise = torch.cat([
+        (reply.update.tensors[name] - value).reshape(-1)
+        for client, reply in sent[0].items() for name, value in honest[1][0][client].update.tensors.items()
+    ])  # fmt: skip
+    assert abs(float(noise.std()) - 0.01) < 0.0005
 
 
 def test_replays_are_stale_and_forged_ones_are_old(honest):
@@ -102,13 +113,13 @@ def test_what_is_not_a_number_is_put_aside_and_what_is_far_is_by_the_limit():
 
 def test_rows_come_back_and_make_a_table(tmp_path):
     rows = [
-        AttackRow(0, 2, "none", 1.0, "mean", 0.95, 0),
-        AttackRow(0, 2, "sign-flip", 1.0, "mean", 0.45, 0),
-        AttackRow(0, 2, "sign-flip", 1.0, "multi-krum", 0.94, 1),
+        AttackRow(0, 2, "none", 1.0, "mean", 0.0, 0.95, 0),
+        AttackRow(0, 2, "sign-flip", 1.0, "mean", 0.0, 0.45, 0),
+        AttackRow(0, 2, "sign-flip", 1.0, "multi-krum", 0.0, 0.94, 1),
     ]
     write_rows(tmp_path / "rows.csv", rows)
     assert read_rows(tmp_path / "rows.csv") == rows
-    assert "| sign-flip × 1 | mean | 1 | 0.4500 | 50.0 | 50.0 |" in table(rows)
+    assert "| sign-flip × 1 | mean | 0 | 1 | 0.4500 | 50.0 | 50.0 |" in table(rows)
 
 
 @pytest.mark.slow
