@@ -15,7 +15,7 @@ BY_CLIENT = ("client_capacity", "client_demand", "client_load", "client_budget")
 BY_GROUP = ("group_capacity", "group_demand")
 BY_SET = ("set_capacity", "set_demand", "set_overload_penalty", "set_shortfall_penalty")
 FLAT = ("client_capacity", "client_demand", "expert_capacity", "expert_demand", "overload_penalty",
-        "shortfall_penalty", "expert_group")  # fmt: skip
+        "shortfall_penalty", "expert_group", "optional_demand")  # fmt: skip
 """Fields with one number per client or expert. A frame of names and numbers is such a field, too."""
 
 

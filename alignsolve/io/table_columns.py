@@ -18,7 +18,7 @@ CLIENT_COLUMNS = (
 )  # fmt: skip
 EXPERT_COLUMNS = (
     "expert", "capacity", "demand", "group", "cost", "cost_NAME", "overload_penalty", "shortfall_penalty",
-    "switching_cost",
+    "switching_cost", "optional_demand",
 )  # fmt: skip
 COLUMNS: dict[str, tuple[str, ...]] = {"pairs": PAIR_COLUMNS, "clients": CLIENT_COLUMNS, "experts": EXPERT_COLUMNS}
 """The columns that a table of each kind may have; ``…_NAME`` stands for any ending."""
@@ -28,8 +28,9 @@ HOW_TO_GIVE = {
     "clients": "give it as clients (--clients FILE), and first a table of pairs",
     "experts": "give it as experts (--experts FILE), and first a table of pairs",
 }
-EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0}
-"""What an empty cell means: no penalty but a hard bound, no mark, no demand."""
+EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0,
+         "optional_demand": 0}  # fmt: skip
+"""What an empty cell means: no penalty but a hard bound, no mark, no demand, any load."""
 UNLIMITED = re.compile(r"budget(_.*)?|group_capacity(_.*)?")
 """Columns where an empty cell means that there is no limit."""
 

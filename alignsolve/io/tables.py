@@ -53,7 +53,8 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
     experts
         One row for each expert. Columns: ``expert``; if wanted ``capacity`` and ``demand`` (most and least load),
         ``group`` (a name), ``cost`` or several ``cost_NAME`` (the same for all clients), ``overload_penalty``,
-        ``shortfall_penalty`` and ``switching_cost``. None: the experts that the pairs name.
+        ``shortfall_penalty``, ``switching_cost`` and ``optional_demand`` (no load, or at least so much). None: the
+        experts that the pairs name.
 
     Returns
     -------
@@ -122,12 +123,14 @@ class _Tables:
         general = self._general_fields()
         n, e = self.shape
         listed = self.pairs.num_rows
-        if general and n * e > MOST_PAIRS:
+        full = bool(general) or "optional_demand" in fields
+        if full and n * e > MOST_PAIRS:
+            what = "loads and budgets" if general else "optional demands"
             raise ValueError(
-                f"{self.pairs.source}: loads and budgets need full matrices, and {n} clients x {e} experts are too "
+                f"{self.pairs.source}: {what} need full matrices, and {n} clients x {e} experts are too "
                 f"many for them; at most {MOST_PAIRS} pairs are possible"
             )
-        if general or n * e <= FULL_PAIRS or 2 * listed >= n * e:
+        if full or n * e <= FULL_PAIRS or 2 * listed >= n * e:
             fields |= general | self._pair_fields(self._full)
             if listed < n * e:
                 fields["eligible"] = self._full(np.ones(listed, dtype=np.bool_))
@@ -207,7 +210,8 @@ class _Tables:
             return {}
         own = {"capacity": "expert_capacity", "demand": "expert_demand"}
         fields: dict[str, Any] = {}
-        for name in ("capacity", "demand", "overload_penalty", "shortfall_penalty", "switching_cost"):
+        for name in ("capacity", "demand", "overload_penalty", "shortfall_penalty", "switching_cost",
+                     "optional_demand"):  # fmt: skip
             if name in table.columns:
                 fields[own.get(name, name)] = filled(table, name)
         if "group" in table.columns:

@@ -94,6 +94,8 @@ def _experts(problem: AlignmentProblem, experts: Any) -> Columns:
     for penalty in ("overload_penalty", "shortfall_penalty"):
         if np.isfinite(getattr(problem, penalty)).any():
             found[penalty] = getattr(problem, penalty)
+    if problem.optional_demand is not None:
+        found["optional_demand"] = problem.optional_demand
     if problem.expert_group is not None:
         found["group"] = problem.expert_group
     return found

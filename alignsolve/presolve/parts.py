@@ -165,6 +165,8 @@ def cut(problem: AlignmentProblem, part: Part) -> AlignmentProblem:
     """Return the problem of one part."""
     clients, experts = part.clients, part.experts
     fields: dict[str, Any] = {name: getattr(problem, name)[experts] for name in EXPERTS}
+    if problem.optional_demand is not None:
+        fields["optional_demand"] = problem.optional_demand[experts]
     switching = SWITCHING if problem.has_switching_costs else ()
     for name in (*PAIRS, *switching):
         values = getattr(problem, name)
