@@ -254,7 +254,15 @@ def _sets(layers: tuple[AlignmentProblem, ...]) -> dict[str, Any]:
         members[row : row + len(share), column : column + share.shape[1]] = share
         row, column = row + len(share), column + share.shape[1]
     bounds = {name: np.concatenate([getattr(layer, name) for layer in known]) for name in SET_BOUNDS}
-    return {"expert_sets": members, **bounds}
+    return {"expert_sets": members, **bounds, "set_names": _set_names(layers)}
+
+
+def _set_names(layers: tuple[AlignmentProblem, ...]) -> tuple[Name, ...] | None:
+    """Return the names of all layers' sets, with their layers; None if no layer names its sets."""
+    if all(layer.set_names is None for layer in layers):
+        return None
+    names = [layer.set_names or tuple(range(layer.num_sets)) for layer in layers]
+    return tuple(f"{name} (layer {k})" for k, own in enumerate(names) for name in own)
 
 
 def _optional_demand(layer: AlignmentProblem) -> FloatArray:

@@ -79,8 +79,8 @@ class AlignmentProblem:
         (num_clients, num_experts) bools: experts that the client holds already. None: it holds none.
     switching_cost
         Scalar, (num_experts,) or (num_clients, num_experts): fitness lost by an expert that the client must fetch.
-    client_names, expert_names
-        A name for each client and each expert, texts or whole numbers, for messages and tables; None: numbers. The
+    client_names, expert_names, set_names
+        A name for each client, expert and set, texts or whole numbers, for messages and tables; None: numbers. The
         index and the columns of a data frame of fitness are the names. A frame without an index has them in the column
         ``client``, or in the only one that holds no numbers.
 
@@ -123,6 +123,7 @@ class AlignmentProblem:
     set_overload_penalty: Any = None
     set_shortfall_penalty: Any = None
     optional_demand: Any = None
+    set_names: Any = None
     library: ClassVar[str | None] = None
     """The library of the data frame from which this problem was made, such as "polars"."""
 
@@ -132,7 +133,7 @@ class AlignmentProblem:
         for field, array in matched(self.__dict__).items():
             self._set(field, array)
         fitness = validation.fitness(self.fitness)
-        for field, count in zip(NAMES, fitness.shape, strict=True):
+        for field, count in zip(NAMES, fitness.shape, strict=False):
             self._set(field, read_names(field, getattr(self, field), count))
         with naming(self.client_names, self.expert_names):
             self._validate(fitness)
@@ -150,7 +151,7 @@ class AlignmentProblem:
         demand = validation.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
         self._set("expert_demand", demand)
         bounds_of_sets = {name: getattr(self, name) for name in SET_BOUNDS}
-        for field, value in read_sets(self.expert_sets, bounds_of_sets, e).items():
+        for field, value in read_sets(self.expert_sets, bounds_of_sets, self.set_names, e).items():
             self._set(field, value)
         optional = self.optional_demand
         if optional is not None:

@@ -50,7 +50,8 @@ def _set_violations(problem: ProblemView, sets: ExpertSets, loads: FloatArray) -
         if excess.any():
             s = int(excess.argmax())
             members = named(sets.members[s], "expert", problem.expert_names)
-            yield f"set {s} ({members}) carries a load of {carried[s]:.12g}, its {kind} is {limit[s]:.12g}"
+            name = called(problem.set_names, "set", s)
+            yield f"{name} ({members}) carries a load of {carried[s]:.12g}, its {kind} is {limit[s]:.12g}"
 
 
 def _row_violations(

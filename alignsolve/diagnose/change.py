@@ -13,7 +13,8 @@ import numpy as np
 
 from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
-from alignsolve.data.names import Names, called
+from alignsolve.data.labels import NAMES
+from alignsolve.data.names import called
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
 from alignsolve.problem import AlignmentProblem
@@ -60,10 +61,10 @@ class Change:
 
     def of(self, problem: AlignmentProblem, place: tuple[int, ...]) -> "Change":
         """Return the same change at another place, with the problem's words for it."""
-        return replace(self, place=place, names=told(self.kind, place, problem.client_names, problem.expert_names))
+        return replace(self, place=place, names=told(self.kind, place, problem))
 
     def __str__(self) -> str:
-        first, *more = self.names or told(self.kind, self.place, None, None)
+        first, *more = self.names or told(self.kind, self.place)
         if self.kind == "required":
             return f"let {first} go without {more[0]}, which it requires"
         owner, _, what = self.kind.partition("_")
@@ -78,12 +79,13 @@ class Change:
         return f"{verb} the {what} of {whose} from {self.before:.12g} to {self.after:.12g}"
 
 
-def told(kind: Kind, place: tuple[int, ...], clients: Names | None, experts: Names | None) -> tuple[str, ...]:
-    """Return the words for a place, one for each of its numbers."""
+def told(kind: Kind, place: tuple[int, ...], problem: AlignmentProblem | None = None) -> tuple[str, ...]:
+    """Return the words for a place, one for each of its numbers; a problem knows the names."""
+    clients, experts, sets = (None if problem is None else getattr(problem, names) for names in NAMES)
     if kind.startswith(OF_EXPERT):
         return (called(experts, "expert", place[0]),)
     if kind.startswith("set"):
-        return (called(None, "set", place[0]),)
+        return (called(sets, "set", place[0]),)
     second = {"required": "expert", "client_budget": "resource"}.get(kind, "group")
     names = experts if second == "expert" else None
     return (called(clients, "client", place[0]), *(called(names, second, k) for k in place[1:]))

@@ -253,7 +253,7 @@ def _repair_clients_first(
     problem: AlignmentProblem, elastic: AlignmentProblem, rows: BoolArray, weights: Priced, means: Means
 ) -> Attempt:
     """Repair the contradictory clients in batches, ignoring experts' bounds; then repair the experts' bounds."""
-    without = dict.fromkeys(("expert_sets", "optional_demand", *SET_BOUNDS))
+    without = dict.fromkeys(("expert_sets", "set_names", "optional_demand", *SET_BOUNDS))
     alone = replace(elastic, expert_capacity=np.inf, expert_demand=0.0, **without)
     changes: list[Change] = []
     least = 0.0

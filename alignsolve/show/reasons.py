@@ -147,7 +147,8 @@ def _sets_around(solution: Any, j: int) -> Iterator[str]:
         least, most = float(problem.set_demand[s]), float(problem.set_capacity[s])
         limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"
         worth = _place_worth(solution, float(solution.set_prices[s]), least)
-        yield f"it is in set {s}, which carries a load of {solution.set_loads[s]:.12g} {limit}, at least {least:.6g}"
+        name, load = called(problem.set_names, "set", s), solution.set_loads[s]
+        yield f"it is in {name}, which carries a load of {load:.12g} {limit}, at least {least:.6g}"
         yield f"  {worth.replace('its price', 'the price of the set')}"
 
 
