@@ -20,7 +20,18 @@ from alignsolve.commands import bench as race
 from alignsolve.commands import display
 from alignsolve.commands import placement as placing
 from alignsolve.commands.example import example as made_example
-from alignsolve.commands.options import EPILOG, AsJson, Clients, ExitCode, Experts, ProblemFile, check, fail, read
+from alignsolve.commands.options import (
+    EPILOG,
+    AsJson,
+    Clients,
+    ExitCode,
+    Experts,
+    ProblemFile,
+    Sets,
+    check,
+    fail,
+    read,
+)
 from alignsolve.diagnose import diagnose as diagnose_problem
 from alignsolve.io import load_solution, save_problem, save_solution
 from alignsolve.io.record_file import SUFFIXES, FileError, json_text, write_text
@@ -48,6 +59,7 @@ def solve(
     problem: ProblemFile,
     clients: Clients = None,
     experts: Experts = None,
+    sets: Sets = None,
     solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, metavar="SECONDS", help="Time limit of the solver; default: none.")
@@ -76,7 +88,7 @@ def solve(
     OR-Library, or - for the standard input.
     """
     check(output, overwrite=overwrite, suffixes=(*SUFFIXES, TABLE))
-    given = _prepared((problem, clients, experts), solver, time_limit, gap)
+    given = _prepared((problem, clients, experts, sets), solver, time_limit, gap)
     solution = front.solve(
         given, solver, time_limit=time_limit, gap=gap, proof=proof, seed=seed, threads=threads, throw=False
     )
@@ -104,7 +116,7 @@ def _write(solution: Solution, output: Path, *, overwrite: bool) -> None:
 
 
 def _prepared(
-    given: tuple[Path, Path | None, Path | None],
+    given: tuple[Path, Path | None, Path | None, Path | None],
     solver: str,
     time_limit: float | None,
     gap: float,
@@ -134,6 +146,7 @@ def verify(
     ],
     clients: Clients = None,
     experts: Experts = None,
+    sets: Sets = None,
     json: AsJson = False,
 ) -> None:
     """Check every claim of a solution file against its problem, and print the differences.
@@ -142,7 +155,7 @@ def verify(
     OR-Library, or - for the standard input. SOLUTION is the file (.npz, .json) that
     `alignsolve solve -o` wrote.
     """
-    given = read(problem, clients, experts)
+    given = read(problem, clients, experts, sets)
     try:
         claim = load_solution(solution)
         checked = verify_claim(given, claim)
@@ -160,6 +173,7 @@ def diagnose(
     problem: ProblemFile,
     clients: Clients = None,
     experts: Experts = None,
+    sets: Sets = None,
     solver: Annotated[str, typer.Option(help="A name that `alignsolve solvers` lists.")] = "auto",
     time_limit: Annotated[
         float | None, typer.Option(min=0.0, metavar="SECONDS", help="Time limit of the whole diagnosis; default: none.")
@@ -189,7 +203,7 @@ def diagnose(
     OR-Library, or - for the standard input.
     """
     check(output, overwrite=overwrite)
-    given = _prepared((problem, clients, experts), solver, time_limit, 0.0, full=True)
+    given = _prepared((problem, clients, experts, sets), solver, time_limit, 0.0, full=True)
     try:
         diagnosis = diagnose_problem(given, solver, weights=_weights(weight or []), exact=exact,
                                      time_limit=time_limit, seed=seed, threads=threads)  # fmt: skip
@@ -224,21 +238,22 @@ def convert(
     output: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="A record, .npz or .json; or .csv, with OUT.clients.csv and OUT.experts.csv."
+            metavar="OUT", help="A record, .npz or .json; or .csv, with OUT.clients.csv, OUT.experts.csv, OUT.sets.csv."
         ),
     ],
     clients: Clients = None,
     experts: Experts = None,
+    sets: Sets = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Write a problem of any kind as a record, or as tables.
 
     PROBLEM is a CSV file of pairs (client, expert, fitness), a record (.npz, .json), a DIMACS file, a GAP file of the
     OR-Library, or - for the standard input. OUT is a record (.npz, .json), or a.csv
-    for three tables: a.csv, a.clients.csv and a.experts.csv.
+    for tables: a.csv, a.clients.csv, a.experts.csv, and a.sets.csv if there are sets.
     """
     check(output, overwrite=overwrite, suffixes=(*SUFFIXES, TABLE))
-    given = read(problem, clients, experts)
+    given = read(problem, clients, experts, sets)
     try:
         if output.suffix == TABLE:
             save_tables(given, output, overwrite=overwrite)
@@ -246,7 +261,7 @@ def convert(
             save_problem(given, output, overwrite=overwrite)
     except ValueError as error:
         fail(error)
-    written = ", ".join(map(str, beside(output))) if output.suffix == TABLE else str(output)
+    written = ", ".join(map(str, beside(output, given))) if output.suffix == TABLE else str(output)
     typer.echo(f"{written}: {given!r}", err=True)
 
 
@@ -283,6 +298,7 @@ def bench(
     problem: ProblemFile,
     clients: Clients = None,
     experts: Experts = None,
+    sets: Sets = None,
     solver: Annotated[
         list[str] | None, typer.Option(help="A solver that takes part; can be given again. Default: all.")
     ] = None,
@@ -296,7 +312,7 @@ def bench(
     PROBLEM is a CSV file of pairs (client, expert, fitness), a record (.npz, .json), a DIMACS file, a GAP file of the
     OR-Library, or - for the standard input.
     """
-    given = read(problem, clients, experts)
+    given = read(problem, clients, experts, sets)
     runs: list[race.Run] = []
     try:
         for run in race.bench(given, solver or (), repeats=repeats, time_limit=time_limit, seed=seed):

@@ -19,6 +19,7 @@ from alignsolve.certificate.judge import judge
 from alignsolve.certificate.time_reserve import checking_seconds, prepare_checks
 from alignsolve.certificate.witness import contradiction, from_direction
 from alignsolve.data.alignment import Alignment, as_alignment
+from alignsolve.data.names import called
 from alignsolve.data.validation import is_number
 from alignsolve.data.watched import LateError, Watch
 from alignsolve.numerics import CANCELLATION, FloatArray
@@ -323,7 +324,8 @@ def refuse_unsupported(problem: AlignmentProblem, name: str, solver: Solver) -> 
     if Feature.SPARSE in missing:
         advice += "; or make it a full one with problem.to_dense(), if that fits into memory"
     if Feature.CROSSING_SETS in missing and problem.sets is not None and problem.sets.crossing is not None:
-        advice += "; sets {} and {} cross: each has experts that the other has not".format(*problem.sets.crossing)
+        one, other = (called(problem.set_names, "set", s) for s in problem.sets.crossing)
+        advice += f"; {one} and {other} cross: each has experts that the other has not"
     if any("hard" in feature for feature in missing):
         advice += "; or soften the experts' bounds with problem.soften(...)"
     raise UnsupportedError(f"solver {name!r} cannot take {' or '.join(sorted(missing))}; {advice}")

@@ -206,6 +206,8 @@ def join_layers(
         fields[field] = _side_by_side(layers, field)
     if any(layer.has_switching_costs for layer in layers):
         fields["switching_cost"] = np.concatenate([layer.switching_cost for layer in layers], axis=1)
+    if any(layer.optional_demand is not None for layer in layers):
+        fields["optional_demand"] = np.concatenate([_optional_demand(layer) for layer in layers])
     fields |= _sets(layers)
     fields["client_names"] = next((layer.client_names for layer in layers if layer.client_names is not None), None)
     fields["expert_names"] = _expert_names(layers)
@@ -252,7 +254,20 @@ def _sets(layers: tuple[AlignmentProblem, ...]) -> dict[str, Any]:
         members[row : row + len(share), column : column + share.shape[1]] = share
         row, column = row + len(share), column + share.shape[1]
     bounds = {name: np.concatenate([getattr(layer, name) for layer in known]) for name in SET_BOUNDS}
-    return {"expert_sets": members, **bounds}
+    return {"expert_sets": members, **bounds, "set_names": _set_names(layers)}
+
+
+def _set_names(layers: tuple[AlignmentProblem, ...]) -> tuple[Name, ...] | None:
+    """Return the names of all layers' sets, with their layers; None if no layer names its sets."""
+    if all(layer.set_names is None for layer in layers):
+        return None
+    names = [layer.set_names or tuple(range(layer.num_sets)) for layer in layers]
+    return tuple(f"{name} (layer {k})" for k, own in enumerate(names) for name in own)
+
+
+def _optional_demand(layer: AlignmentProblem) -> FloatArray:
+    """Return the optional demands of a layer's experts, 0 where it has none."""
+    return np.zeros(layer.num_experts) if layer.optional_demand is None else layer.optional_demand
 
 
 def _expert_names(layers: tuple[AlignmentProblem, ...]) -> tuple[Name, ...] | None:

@@ -21,6 +21,7 @@ from alignsolve.data.features import Feature, ProblemClass, features_of, is_inte
 from alignsolve.data.frames import library_of
 from alignsolve.data.groups import read_groups
 from alignsolve.data.labels import NAMES, matched
+from alignsolve.data.loads import read_loads
 from alignsolve.data.names import naming, read_names
 from alignsolve.data.rows import client_block, distinct
 from alignsolve.data.stored import StoredPairs
@@ -71,12 +72,15 @@ class AlignmentProblem:
     set_capacity, set_demand, set_overload_penalty, set_shortfall_penalty
         Scalar or (num_sets,): the bounds of a set's load, the sum of its experts' loads, and their penalties, as for
         experts.
+    optional_demand
+        Scalar or (num_experts,): an expert has no load, or at least this much, say a course that is not given with
+        fewer than five. It holds besides ``expert_demand``, and is always hard. None or 0: any load.
     previous
         (num_clients, num_experts) bools: experts that the client holds already. None: it holds none.
     switching_cost
         Scalar, (num_experts,) or (num_clients, num_experts): fitness lost by an expert that the client must fetch.
-    client_names, expert_names
-        A name for each client and each expert, texts or whole numbers, for messages and tables; None: numbers. The
+    client_names, expert_names, set_names
+        A name for each client, expert and set, texts or whole numbers, for messages and tables; None: numbers. The
         index and the columns of a data frame of fitness are the names. A frame without an index has them in the column
         ``client``, or in the only one that holds no numbers.
 
@@ -118,6 +122,8 @@ class AlignmentProblem:
     set_demand: Any = 0
     set_overload_penalty: Any = None
     set_shortfall_penalty: Any = None
+    optional_demand: Any = None
+    set_names: Any = None
     library: ClassVar[str | None] = None
     """The library of the data frame from which this problem was made, such as "polars"."""
 
@@ -127,7 +133,7 @@ class AlignmentProblem:
         for field, array in matched(self.__dict__).items():
             self._set(field, array)
         fitness = validation.fitness(self.fitness)
-        for field, count in zip(NAMES, fitness.shape, strict=True):
+        for field, count in zip(NAMES, fitness.shape, strict=False):
             self._set(field, read_names(field, getattr(self, field), count))
         with naming(self.client_names, self.expert_names):
             self._validate(fitness)
@@ -145,8 +151,12 @@ class AlignmentProblem:
         demand = validation.amounts("expert_demand", self.expert_demand, (e,), experts, infinite=False)
         self._set("expert_demand", demand)
         bounds_of_sets = {name: getattr(self, name) for name in SET_BOUNDS}
-        for field, value in read_sets(self.expert_sets, bounds_of_sets, e).items():
+        for field, value in read_sets(self.expert_sets, bounds_of_sets, self.set_names, e).items():
             self._set(field, value)
+        optional = self.optional_demand
+        if optional is not None:
+            optional = validation.amounts("optional_demand", optional, (e,), experts, infinite=False)
+            self._set("optional_demand", optional if optional.any() else None)
         for field, value in read_groups(self.expert_group, self.group_capacity, self.group_demand, self.shape).items():
             self._set(field, value)
         if self.stored is not None:
@@ -156,7 +166,7 @@ class AlignmentProblem:
             if getattr(self, field) is not None:
                 self._set(field, validation.flags(field, getattr(self, field), (n, e)))
         self._set("largest_fitness", validation.check_fitness(self.fitness, self.eligible))
-        self._validate_loads()
+        self._set("client_load", read_loads(self.client_load, self.eligible, (n, e)))
         budgets = read_budgets(self.client_budget, self.expert_cost, self.eligible, (n, e))
         self._set("client_budget", budgets[0])
         self._set("expert_cost", budgets[1])
@@ -175,20 +185,6 @@ class AlignmentProblem:
 
     def _set(self, field: str, value: Any) -> None:
         object.__setattr__(self, field, value)
-
-    def _validate_loads(self) -> None:
-        if self.client_load is None:
-            return
-        load = validation.numbers("client_load", self.client_load)
-        if load.ndim == 1:
-            validation.spread("client_load", load, (self.num_clients,), ("num_clients",))
-            load = load[:, None]
-        load = validation.spread("client_load", load, self.shape, ("num_clients", "num_experts"))
-        load = validation.refuse_bad_amounts(
-            "client_load", load, ("num_clients", "num_experts"), infinite=False, eligible=self.eligible
-        )
-        unit = load == 1.0 if self.eligible is None else (load == 1.0) | ~self.eligible
-        self._set("client_load", None if unit.all() else load)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -220,7 +216,8 @@ class AlignmentProblem:
         """Cardinality (a flow, provable by prices) or general (NP-hard)."""
         unit = self.client_load is None and self.client_budget is None
         nested = self.sets is None or self.sets.crossing is None
-        return ProblemClass.CARDINALITY if unit and nested else ProblemClass.GENERAL
+        flows = unit and nested and not self.experts.opening.any()
+        return ProblemClass.CARDINALITY if flows else ProblemClass.GENERAL
 
     @cached_property
     def experts(self) -> ExpertBounds:
@@ -231,6 +228,7 @@ class AlignmentProblem:
             self.overload_penalty,
             self.shortfall_penalty,
             unit_loads=self.client_load is None,
+            optional=self.optional_demand,
         )
 
     @cached_property

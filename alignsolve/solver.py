@@ -13,9 +13,11 @@ from alignsolve.problem import AlignmentProblem, Feature
 
 SETS = frozenset({Feature.EXPERT_SETS, Feature.CROSSING_SETS})
 """Features of problems with sets of experts. A solver that takes sets says so: it adds them."""
-EVERYTHING = frozenset(Feature) - SETS - {Feature.SPARSE}
-"""All features of problems whose fitness is a full matrix, without sets of experts. A solver of sparse problems says
-so: it adds that one."""
+OPTIONAL = frozenset({Feature.OPTIONAL_DEMANDS})
+"""Experts that are closed or have at least so much load. A solver that takes them says so: it adds this."""
+EVERYTHING = frozenset(Feature) - SETS - OPTIONAL - {Feature.SPARSE}
+"""All features of problems whose fitness is a full matrix, without sets of experts and optional demands. A solver of
+sparse problems says so: it adds that one."""
 CARDINALITY = EVERYTHING - {Feature.WEIGHTED_LOADS, Feature.BUDGETS}
 CLIENT_SIDE = EVERYTHING - {Feature.HARD_EXPERT_CAPACITIES, Feature.HARD_EXPERT_DEMANDS}
 
@@ -28,7 +30,8 @@ class Capabilities:
     ----------
     takes
         Features of problems that it respects. A problem that asks for another is refused before the solver starts.
-        Sparse problems and sets of experts are not among the default, as a solver must read them in another way.
+        Sparse problems, sets of experts and optional demands are not among the default, as a solver must read them
+        in another way.
     exact
         Whether, given time, it proves its answer optimal wherever the problem's class allows it.
     presolve

@@ -18,6 +18,7 @@ from alignsolve.io import load_problem, save_problem
 from alignsolve.numerics import RealArray
 from benchmarks.case import DIMACS, READABLE, Case
 from benchmarks.real import is_real, make_real
+from benchmarks.set_shapes import SET_SHAPES
 from benchmarks.shapes import SHAPES
 from problems import FAMILIES, dimacs, orlib
 from problems.planted import balanced
@@ -43,7 +44,7 @@ def _make_in_memory(case: Case) -> AlignmentProblem:
     rng = np.random.default_rng([case.seed, case.num_clients, case.num_experts])
     if is_real(case.family):
         return make_real(rng, case)
-    family = SHAPES[case.family] if case.family in SHAPES else FAMILIES[case.family]
+    family = (SHAPES | SET_SHAPES).get(case.family) or FAMILIES[case.family]
     problem = family(rng, num_clients=case.num_clients, num_experts=case.num_experts)
     return _one_each(problem) if case.one_each else problem
 

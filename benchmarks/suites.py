@@ -11,6 +11,7 @@ from alignsolve import SOLVERS, ProblemClass
 from benchmarks.case import Case
 from benchmarks.peers import PEERS
 from benchmarks.real import real_cases
+from benchmarks.set_shapes import set_cases
 from benchmarks.shapes import byte_cases, limited_cases, shape_cases
 from problems import FAMILIES
 
@@ -87,6 +88,9 @@ HOPELESS = {
 }
 """Entrants of the suite ``shapes`` that are known to take minutes."""
 
+SET_PEER_PAIRS = 6_400_000
+"""Pairs up to which an outside system is asked in the suite ``sets``: it would take minutes with more."""
+
 
 def real_suite(folder: str | None) -> Suite:
     """Return the suite ``real`` with the measured files of a folder, or with the drawn stand-in (None)."""
@@ -145,6 +149,13 @@ def suites() -> dict[str, Suite]:
         ),
         "real": real_suite(None),
         "bytes": Suite("What does a budget of bytes over all layers cost?", byte_cases(), ("auto",), timeout=150.0),
+        "sets": Suite(
+            "What do sets of experts cost, where they bind and where they do not?",
+            set_cases(),
+            ("price", REFERENCE),
+            timeout=400.0,
+            most_pairs={REFERENCE: SET_PEER_PAIRS},
+        ),
         "limits": Suite(
             "Which solvers keep a time limit, and how good are their answers?", limits, tuple(SOLVERS), 1, timeout=150.0
         ),

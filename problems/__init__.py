@@ -13,6 +13,7 @@ from problems.clustered import clustered
 from problems.constant import constant, zeros
 from problems.courses import courses
 from problems.duplicated import duplicated
+from problems.electives import electives
 from problems.exact_fit import exact_bytes, exact_decimals
 from problems.expert_sets import crossing, full_servers, greedy_servers, nested, projects, servers
 from problems.family import Family, Reason, every_expert, every_set, first_set, no_expert
@@ -92,6 +93,7 @@ FAMILIES = {
     "windows": Family(windows),
     "tiers": Family(tiers),
     "caches": Family(caches),
+    "electives": Family(electives),
     "infeasible-row": Family(contradictory_row, Reason("row", no_expert)),
     "infeasible-budget": Family(unaffordable_row, Reason("row", no_expert)),
     "infeasible-demand": Family(scarce_clients, Reason("demand", lambda p: p.expert_demand > 0)),

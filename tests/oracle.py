@@ -10,9 +10,9 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from alignsolve import AlignmentProblem, Witness
+from tests.oracle_program import best_choices
 
 TOLERANCE = Fraction(1, 10**9)
 Choice = tuple[int, ...]
@@ -125,6 +125,11 @@ def limits(problem: AlignmentProblem, j: int) -> Limits:
     return Limits(*(float(field[j - problem.num_experts]) for field in fields))
 
 
+def optional(problem: AlignmentProblem, j: int) -> float:
+    """Return the least load above 0 that expert j may have; 0 where any is allowed, and for sets."""
+    return float(problem.optional_demand[j]) if problem.optional_demand is not None and j < problem.num_experts else 0.0
+
+
 def bounded(problem: AlignmentProblem) -> int:
     """Return the number of experts and sets."""
     return problem.num_experts + (0 if problem.expert_sets is None else len(problem.expert_sets))
@@ -160,6 +165,8 @@ def expert_allows(problem: AlignmentProblem, j: int, load: Fraction) -> bool:
     """Return whether expert j's hard bounds allow a load; from num_experts on a set's."""
     limit = limits(problem, j)
     if math.isinf(limit.overload) and not holds(load, limit.capacity):
+        return False
+    if load > 0 and not reached(load, optional(problem, j)):
         return False
     return math.isfinite(limit.shortfall) or reached(load, limit.demand)
 
@@ -229,43 +236,17 @@ def best_by_milp(problem: AlignmentProblem, choices: list[list[Choice]]) -> Opti
     """Use one binary per choice of each client: clients' bounds hold by construction, HiGHS handles the experts'."""
     if not all(choices):
         return None
-    n, e = problem.num_clients, bounded(problem)
+    e = bounded(problem)
     tables = [_table(problem, i, rows) for i, rows in enumerate(choices)]
     value = np.concatenate([worth for worth, _ in tables])
     load = _with_sets(problem, np.concatenate([weight for _, weight in tables]))
-    limit = [limits(problem, j) for j in range(e)]
-    overload, shortfall = np.array([each.overload for each in limit]), np.array([each.shortfall for each in limit])
-    owner = np.repeat(np.arange(n), [len(rows) for rows in choices])
-    one_each = (owner == np.arange(n)[:, None]).astype(float)
-    unit = np.maximum(load.max(axis=0), 1e-300)  # rows of the size of 1
-    over, short = np.eye(e), np.eye(e)
-    hard_capacity, hard_demand = np.isinf(overload), np.isinf(shortfall)
-    slack_limit = np.concatenate([np.where(hard_capacity, 0.0, np.inf), np.where(hard_demand, 0.0, np.inf)])
-    slack_cost = np.concatenate([
-        np.where(hard_capacity, 0.0, overload) * unit,
-        np.where(hard_demand, 0.0, shortfall) * unit,
-    ])  # fmt: skip
-    capacity, demand = (
-        np.array([each.capacity for each in limit]) / unit,
-        np.array([each.demand for each in limit]) / unit,
-    )
-    scale = 1e3 / max(1e-300, np.abs(value).max(initial=0.0), np.abs(slack_cost).max(initial=0.0))
-    result = milp(
-        np.concatenate([-value, slack_cost]) * scale,
-        integrality=np.concatenate([np.ones(len(value)), np.zeros(2 * e)]),
-        bounds=Bounds(0, np.concatenate([np.ones(len(value)), slack_limit])),
-        constraints=[
-            LinearConstraint(np.hstack([one_each, np.zeros((n, 2 * e))]), 1, 1),
-            LinearConstraint(np.hstack([load.T / unit[:, None], -over, np.zeros((e, e))]), -np.inf, capacity),
-            LinearConstraint(np.hstack([load.T / unit[:, None], np.zeros((e, e)), short]), demand, np.inf),
-        ],
-        options={"mip_rel_gap": 0.0, "presolve": False},  # which errs on parallel rows
-    )
-    if result.status == 2:
+    owner = np.repeat(np.arange(problem.num_clients), [len(rows) for rows in choices])
+    limit = np.array([[*limits(problem, j), optional(problem, j)] for j in range(e)]).reshape(e, 5)
+    taken = best_choices(value, load, owner, limit)
+    if taken is None:
         return None
-    assert result.status == 0, result.message
     flat = [choice for rows in choices for choice in rows]
-    picked = tuple(flat[k] for k in np.flatnonzero(result.x[: len(value)] > 0.5))
+    picked = tuple(flat[k] for k in np.flatnonzero(taken))
     assert feasible(problem, picked), "the oracle's own MILP used its tolerance: a finer instance than it can judge"
     return Optimum(objective(problem, picked), picked)
 

@@ -7,6 +7,7 @@ looked up in a table of values: the order of a table is the order in which examp
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ def problems(
     if draw(st.integers(0, 3)) == 0:
         given |= draw(switching_fields(n, e))
     return AlignmentProblem(**given)
+
+
+@st.composite
+def optional_problems(draw: Draw, **sizes: Any) -> AlignmentProblem:
+    """Draw problems in which some experts have no load, or at least so much."""
+    problem = draw(problems(**sizes))
+    n, e = problem.shape
+    unit = 1.0 if problem.client_load is None else float(problem.client_load.max(initial=0.0)) or 1.0
+    optional = draw(spread([0.0, 2.0 * unit, 3.0 * unit, 1.5 * unit, n * unit], (), (e,)))
+    return replace(problem, optional_demand=optional)
 
 
 def cardinality_problems(**sizes: Any) -> st.SearchStrategy[AlignmentProblem]:

@@ -15,7 +15,8 @@ from tests.set_strategies import set_problems
 SOLVERS = ("flow", "price", "ilp")
 BY_CLIENT = {"fitness", "client_capacity", "client_demand", "eligible", "required", "group_capacity", "group_demand",
              "client_load", "client_budget", "expert_cost", "previous", "switching_cost"}  # fmt: skip
-BY_EXPERT = {"expert_capacity", "expert_demand", "expert_group", "overload_penalty", "shortfall_penalty"}
+BY_EXPERT = {"expert_capacity", "expert_demand", "expert_group", "overload_penalty", "shortfall_penalty",
+             "optional_demand"}  # fmt: skip
 SET_PENALTIES = {"set_overload_penalty", "set_shortfall_penalty"}
 BY_SET = {"expert_sets", "set_capacity", "set_demand", *SET_PENALTIES}
 BY_COLUMN = {
@@ -32,7 +33,7 @@ BY_COLUMN = {
 
 def any_problem():
     sizes = {"max_clients": 6, "max_experts": 5}
-    return st.one_of(strategies.problems(**sizes), strategies.problems(**sizes), set_problems(**sizes))
+    return st.one_of(strategies.problems(**sizes), strategies.optional_problems(**sizes), set_problems(**sizes))
 
 
 def flows():

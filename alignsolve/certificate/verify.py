@@ -59,6 +59,7 @@ class Claim:
     expert_names: Names | None = None
     set_prices: FloatArray | None = None
     witness_sets: IntArray | None = None
+    set_names: Names | None = None
 
     @classmethod
     def of(cls, solution: Solution) -> "Claim":
@@ -78,6 +79,7 @@ class Claim:
             tree=solution.tree,
             client_names=solution.problem.client_names,
             expert_names=solution.problem.expert_names,
+            set_names=solution.problem.set_names,
             set_prices=solution.set_prices,
             witness_sets=None if witness is None else witness.sets,
         )
@@ -120,6 +122,8 @@ def verify(problem: AlignmentProblem, claim: Claim) -> Verification:
     for what in NAMES:
         own, claimed = getattr(problem, what), getattr(claim, what)
         if own is not None and claimed is not None and own != claimed:
+            if len(own) != len(claimed):
+                raise ValueError(f"{what} differ: the claim has {len(claimed)}, the problem has {len(own)}")
             at = next(k for k in range(len(own)) if own[k] != claimed[k])
             raise ValueError(f"{what} differ: number {at} is {claimed[at]!r} in the claim, {own[at]!r} in the problem")
     return interruptible(lambda: _verified(problem, claim))

@@ -32,6 +32,11 @@ def violations(problem: ProblemView, alignment: Alignment) -> list[str]:
         j = int(short.argmax())
         expert = called(problem.expert_names, "expert", j)
         found.append(f"{expert} carries a load of {loads[j]:.12g}, its demand is {bounds.demand[j]:.12g}")
+    missing = bounds.half_open(loads)
+    if missing.any():
+        j = int(missing.argmax())
+        expert, least = called(problem.expert_names, "expert", j), bounds.opening[j]
+        found.append(f"{expert} carries a load of {loads[j]:.12g}, it must carry none or at least {least:.12g}")
     return found if problem.sets is None else found + list(_set_violations(problem, problem.sets, loads))
 
 
@@ -45,7 +50,8 @@ def _set_violations(problem: ProblemView, sets: ExpertSets, loads: FloatArray) -
         if excess.any():
             s = int(excess.argmax())
             members = named(sets.members[s], "expert", problem.expert_names)
-            yield f"set {s} ({members}) carries a load of {carried[s]:.12g}, its {kind} is {limit[s]:.12g}"
+            name = called(problem.set_names, "set", s)
+            yield f"{name} ({members}) carries a load of {carried[s]:.12g}, its {kind} is {limit[s]:.12g}"
 
 
 def _row_violations(

@@ -157,7 +157,7 @@ class _Bounded:
         parts = []
         if self.of_sets is not None and sets.any():
             members: BoolArray = np.isin(np.arange(problem.num_experts), np.nonzero(self.of_sets.members[sets])[1])
-            parts.append(f"{named(sets, 'set')} ({named(members, 'expert', problem.expert_names)})")
+            parts.append(f"{named(sets, 'set', problem.set_names)} ({named(members, 'expert', problem.expert_names)})")
         if own.any() or not parts:
             parts.append(named(own, "expert", problem.expert_names))
         return " and ".join(parts)

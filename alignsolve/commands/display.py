@@ -12,9 +12,10 @@ from rich.table import Table
 
 from alignsolve.certificate.verify import Claim, Verification
 from alignsolve.commands.bench import Run
-from alignsolve.data.names import label
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.names import Names, label
 from alignsolve.diagnose import Diagnosis
-from alignsolve.numerics import FEASIBILITY, Number
+from alignsolve.numerics import FEASIBILITY, FloatArray, Number
 from alignsolve.problem import Feature
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Capabilities
@@ -58,6 +59,8 @@ def show_solution(out: Console, solution: Solution, written: str = "-o FILE.csv"
         out.print(solution.explain(), soft_wrap=True)
     else:
         out.print(_expert_table(solution))
+        if solution.problem.sets is not None:
+            out.print(_set_table(solution))
         if solution.problem.client_names is not None:
             out.print(_client_table(solution))
             more = solution.problem.num_clients - SHOWN_CLIENTS
@@ -87,18 +90,31 @@ def _expert_table(solution: Solution) -> Table:
     """Return a table of the load, bounds and price of each expert; experts at a bound are marked."""
     problem, loads = solution.problem, solution.loads
     assert loads is not None
-    table = Table("expert", "demand", "load", "capacity", "price", "", title="experts")
+    return _load_table("expert", problem.expert_names, problem.experts, loads, solution.prices)
+
+
+def _set_table(solution: Solution) -> Table:
+    """Return a table of the load, bounds and price of each set of experts."""
+    problem, loads = solution.problem, solution.set_loads
+    assert problem.sets is not None
+    assert loads is not None
+    return _load_table("set", problem.set_names, problem.sets.bounds, loads, solution.set_prices)
+
+
+def _load_table(
+    what: str, names: Names | None, bounds: ExpertBounds, loads: FloatArray, prices: FloatArray | None
+) -> Table:
+    table = Table(what, "demand", "load", "capacity", "price", "", title=f"{what}s")
     for column in table.columns[:5]:
         column.justify = "right"
         column.overflow = "fold"
-    for j in range(min(problem.num_experts, SHOWN)):
-        demand, capacity = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
-        price = "" if solution.prices is None else f"{solution.prices[j]:.6g}"
-        load = f"{loads[j]:.12g}"
-        name = label(problem.expert_names, j)
-        table.add_row(name, f"{demand:.12g}", load, f"{capacity:.12g}", price, _position(loads[j], demand, capacity))
-    if problem.num_experts > SHOWN:
-        table.caption = f"… and {problem.num_experts - SHOWN} more experts (--json lists all)"
+    for j in range(min(len(loads), SHOWN)):
+        demand, capacity = float(bounds.demand[j]), float(bounds.capacity[j])
+        price = "" if prices is None else f"{prices[j]:.6g}"
+        position = _position(loads[j], demand, capacity)
+        table.add_row(label(names, j), f"{demand:.12g}", f"{loads[j]:.12g}", f"{capacity:.12g}", price, position)
+    if len(loads) > SHOWN:
+        table.caption = f"… and {len(loads) - SHOWN} more {what}s (--json lists all)"
     return table
 
 
@@ -169,6 +185,7 @@ def solution_facts(solution: Solution) -> dict[str, Any]:
         "num_experts": solution.problem.num_experts,
         "client_names": solution.problem.client_names,
         "expert_names": solution.problem.expert_names,
+        "set_names": solution.problem.set_names,
         "alignment": None if assigned is None else [part.tolist() for part in _rows(solution)],
         "loads": solution.loads,
         "prices": solution.prices,

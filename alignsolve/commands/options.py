@@ -53,6 +53,12 @@ Experts = Annotated[
         "--experts", metavar="CSV", help="Table of the experts: expert, capacity, demand, …", show_default=False
     ),
 ]
+Sets = Annotated[
+    Path | None,
+    typer.Option(
+        "--sets", metavar="CSV", help="Table of sets of experts: set, capacity, demand, …", show_default=False
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -66,10 +72,10 @@ def check(output: Path | None, *, overwrite: bool, suffixes: tuple[str, ...] = S
         fail(error)
 
 
-def read(problem: Path, clients: Path | None, experts: Path | None) -> AlignmentProblem:
+def read(problem: Path, clients: Path | None, experts: Path | None, sets: Path | None) -> AlignmentProblem:
     """Read a problem of any kind."""
     try:
-        return read_problem(problem, clients, experts)
+        return read_problem(problem, clients, experts, sets)
     except ValueError as error:
         fail(error)
 

@@ -21,6 +21,9 @@ class ExpertBounds:
     unit_loads
         Whether loads count clients. Then hard bounds are whole numbers (a capacity of 2.5 is 2), and a soft bound that
         is not whole bends the penalty at the whole numbers beside it.
+    optional
+        (num_experts,) float64, in units of load: a load is 0 or at least this much; None: any load is allowed. Prices
+        know nothing of it: the conjugate is that of all loads between the bounds.
     """
 
     capacity: FloatArray
@@ -28,6 +31,7 @@ class ExpertBounds:
     overload: FloatArray
     shortfall: FloatArray
     unit_loads: bool
+    optional: FloatArray | None = None
 
     @cached_property
     def hard_capacity(self) -> BoolArray:
@@ -55,6 +59,15 @@ class ExpertBounds:
         """The smallest load that no hard bound forbids; 0 where there is none."""
         hard = np.where(self.hard_demand, self.demand, 0.0)
         return whole_ceil(hard) if self.unit_loads else hard
+
+    @cached_property
+    def opening(self) -> FloatArray:
+        """The smallest load above 0 that an optional demand allows; 0 where it asks nothing that bounds do not ask."""
+        if self.optional is None:
+            return np.zeros(len(self.capacity))
+        fewest = whole_ceil(self.optional) if self.unit_loads else self.optional
+        asked = (fewest > self.least) & (fewest > 1.0 if self.unit_loads else fewest > 0.0)
+        return np.where(asked, fewest, 0.0)
 
     def penalty(self, loads: FloatArray) -> FloatArray:
         """Fitness lost by soft bounds at the given loads, (…, num_experts); hard bounds add nothing here."""
@@ -92,6 +105,11 @@ class ExpertBounds:
         """Load missing to the hard demands beyond tolerance, (num_experts,): 0 where they hold."""
         missing = self.least - loads
         return np.where(missing > slack(self.least, loads), missing, 0.0)
+
+    def half_open(self, loads: FloatArray) -> FloatArray:
+        """Load missing to the optional demand of experts that have some load, beyond tolerance; else 0."""
+        missing = self.opening - loads
+        return np.where((loads > 0.0) & (missing > slack(self.opening, loads)), missing, 0.0)
 
     def project(self, prices: FloatArray) -> FloatArray:
         """Clip prices to their box: −shortfall ≤ p ≤ overload, and p ≤ 0 where the capacity is unbounded."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from alignsolve.data import validation
 from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.names import called, naming, read_names
 from alignsolve.numerics import BoolArray, FloatArray, IntArray, total
 
 SET_BOUNDS = ("set_capacity", "set_demand", "set_overload_penalty", "set_shortfall_penalty")
@@ -69,6 +70,25 @@ class ExpertSets:
         inside[num_experts:] = sorted_members[:, first].T & (np.arange(num_sets)[None, :] > rank[:, None])
         nearest = inside.argmax(axis=1)
         return np.where(inside.any(axis=1), num_experts + order[nearest], ground)
+
+    @cached_property
+    def disjoint(self) -> list[IntArray]:
+        """The sets in lists of disjoint ones: each is in the first list that has none of its experts."""
+        lists: list[list[int]] = []
+        for s, inside in enumerate(self.members):
+            fitting = next((some for some in lists if not (self.members[some] & inside).any()), None)
+            if fitting is None:
+                lists.append([s])
+            else:
+                fitting.append(s)
+        return [np.array(some, dtype=np.int64) for some in lists]
+
+    @cached_property
+    def smallest(self) -> IntArray:
+        """(num_experts,) the smallest set around each expert, −1 where there is none; of equal ones the first."""
+        order = np.argsort(self.members.sum(axis=1), kind="stable")
+        inside = self.members[order]
+        return np.where(inside.any(axis=0), order[inside.argmax(axis=0)], -1)
 
     def loads(self, loads: FloatArray) -> FloatArray:
         """Load of each set, (num_sets,), from those of the experts; summed exactly and rounded once."""
@@ -137,7 +157,7 @@ class Prices(NamedTuple):
         return cls(np.where(own == wanted, paid, own + around), own, of_sets)
 
 
-def read_sets(given: Any, fields: dict[str, Any], num_experts: int) -> dict[str, Any]:
+def read_sets(given: Any, fields: dict[str, Any], names: Any, num_experts: int) -> dict[str, Any]:
     """Validate the fields of sets.
 
     Parameters
@@ -146,13 +166,15 @@ def read_sets(given: Any, fields: dict[str, Any], num_experts: int) -> dict[str,
         ``expert_sets``: (num_sets, num_experts) bools, or (num_experts,) labels 0..num_sets-1; None: no sets.
     fields
         The fields of ``SET_BOUNDS``, each a scalar or (num_sets,).
+    names
+        ``set_names``: a name for each set; None: numbers.
     num_experts
         Number of experts.
 
     Returns
     -------
     fields
-        ``expert_sets`` as bools and the bounds as (num_sets,) floats; all None where there are no sets.
+        ``expert_sets`` as bools, the bounds as (num_sets,) floats, and ``set_names``; all None where there are no sets.
 
     Raises
     ------
@@ -163,14 +185,22 @@ def read_sets(given: Any, fields: dict[str, Any], num_experts: int) -> dict[str,
         stray = [name for name, value in fields.items() if value is not None and np.any(np.asarray(value) != 0)]
         if stray:
             raise ValueError(f"{stray[0]} is given without expert_sets: say which experts are in which set")
-        return {"expert_sets": None, **dict.fromkeys(SET_BOUNDS)}
+        if names is not None and len(names):
+            raise ValueError("set_names is given without expert_sets: say which experts are in which set")
+        return {"expert_sets": None, **dict.fromkeys(SET_BOUNDS), "set_names": None}
     members = _members(given, num_experts)
+    read: dict[str, Any] = {"expert_sets": members, "set_names": read_names("set_names", names, len(members))}
+    empty = ~members.any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"expert_sets: {called(read['set_names'], 'set', int(empty.argmax()))} names no expert; leave it out"
+        )
     shape, axes = (len(members),), ("num_sets",)
-    read: dict[str, Any] = {"expert_sets": members}
-    for name in SET_BOUNDS:
-        missing = 0.0 if name == "set_demand" else np.inf
-        value = missing if fields[name] is None else fields[name]
-        read[name] = validation.amounts(name, value, shape, axes, infinite=name != "set_demand")
+    with naming(None, None, read["set_names"]):
+        for name in SET_BOUNDS:
+            missing = 0.0 if name == "set_demand" else np.inf
+            value = missing if fields[name] is None else fields[name]
+            read[name] = validation.amounts(name, value, shape, axes, infinite=name != "set_demand")
     return read
 
 
@@ -190,8 +220,4 @@ def _members(given: Any, num_experts: int) -> BoolArray:
             f"expert_sets has shape {values.shape}; it must be (num_sets, {num_experts}) bools, or a label for each of "
             f"the {num_experts} experts"
         )
-    members = validation.flags("expert_sets", values, (len(values), num_experts))
-    empty = ~members.any(axis=1)
-    if empty.any():
-        raise ValueError(f"expert_sets: set {int(empty.argmax())} names no expert; leave it out")
-    return members
+    return validation.flags("expert_sets", values, (len(values), num_experts))

@@ -12,7 +12,7 @@ class ProblemClass(StrEnum):
     """What kind of optimisation problem an alignment is."""
 
     CARDINALITY = "cardinality"
-    """Unit loads, no budgets, no crossing sets: a min-cost flow; prices prove optimality."""
+    """Unit loads, no budgets, no crossing sets, no optional demands: a min-cost flow; prices prove optimality."""
     GENERAL = "general"
     """Weighted loads, budgets, crossing sets or optional demands: NP-hard; prices give a bound."""
 
@@ -34,6 +34,7 @@ class Feature(StrEnum):
     SPARSE = "stored pairs"
     EXPERT_SETS = "sets of experts"
     CROSSING_SETS = "sets that cross"
+    OPTIONAL_DEMANDS = "optional demands"
 
 
 def features_of(problem: Any) -> frozenset[Feature]:
@@ -56,6 +57,7 @@ def features_of(problem: Any) -> frozenset[Feature]:
         Feature.SPARSE: problem.stored is not None,
         Feature.EXPERT_SETS: sets is not None,
         Feature.CROSSING_SETS: sets is not None and sets.crossing is not None,
+        Feature.OPTIONAL_DEMANDS: bool(experts.opening.any()),
     }
     return frozenset(feature for feature, asked in asks.items() if asked)
 

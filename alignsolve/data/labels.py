@@ -8,14 +8,14 @@ import numpy.typing as npt
 from alignsolve.data.frames import is_labelled, read_labelled
 from alignsolve.data.names import as_names, some
 
-NAMES = ("client_names", "expert_names")
+NAMES = ("client_names", "expert_names", "set_names")
 CLIENTS, EXPERTS, GROUPS, RESOURCES, SETS = "clients", "experts", "groups", "resources", "sets"
 BY_CLIENT = ("client_capacity", "client_demand", "client_load", "client_budget")
 """Fields whose only axis, if they have one, are the clients; all others have the experts there, or the groups."""
 BY_GROUP = ("group_capacity", "group_demand")
 BY_SET = ("set_capacity", "set_demand", "set_overload_penalty", "set_shortfall_penalty")
 FLAT = ("client_capacity", "client_demand", "expert_capacity", "expert_demand", "overload_penalty",
-        "shortfall_penalty", "expert_group")  # fmt: skip
+        "shortfall_penalty", "expert_group", "optional_demand")  # fmt: skip
 """Fields with one number per client or expert. A frame of names and numbers is such a field, too."""
 
 
@@ -47,8 +47,8 @@ def matched(fields: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The arguments that were labelled, as plain arrays, and the names that the fitness gives. Unlabelled ones are
-        not in it.
+        The arguments that were labelled, as plain arrays, and the names that the fitness and the sets give. Unlabelled
+        ones are not in it.
 
     Raises
     ------
@@ -61,11 +61,14 @@ def matched(fields: dict[str, Any]) -> dict[str, Any]:
         return found
     known: dict[str, list[Any] | None] = {
         axis: None if fields.get(name) is None else as_names(fields[name])
-        for axis, name in zip((CLIENTS, EXPERTS), NAMES, strict=True)
+        for axis, name in zip((CLIENTS, EXPERTS, SETS), NAMES, strict=True)
     }
     if "fitness" in labelled:
         found["fitness"] = _fitness(fields, known, found)
-    return found | {field: _in_order(field, fields[field], fields, known) for field in labelled if field != "fitness"}
+    found |= {field: _in_order(field, fields[field], fields, known) for field in labelled if field != "fitness"}
+    if fields.get("set_names") is None and known.get(SETS) is not None:
+        found["set_names"] = known[SETS]
+    return found
 
 
 def _fitness(fields: dict[str, Any], known: dict[str, list[Any] | None], found: dict[str, Any]) -> npt.NDArray[Any]:

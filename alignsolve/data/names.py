@@ -1,4 +1,4 @@
-"""Names of clients and experts: checked once, and the words for them in every message.
+"""Names of clients, experts and sets of experts: checked once, and the words for them in every message.
 
 Without names a client is its number: ``client 3``. With names it is ``client Ann``. A name is a text or a whole number.
 """
@@ -24,7 +24,7 @@ def read_names(field: str, given: Any, count: int) -> Names | None:
     Parameters
     ----------
     field
-        ``client_names`` or ``expert_names``, for errors.
+        ``client_names``, ``expert_names`` or ``set_names``, for errors.
     given
         The names; None: there are none. Other labels than texts and whole numbers, such as dates, become their texts.
     count
@@ -129,20 +129,21 @@ class PlaceError(ValueError):
 
     def __init__(self, before: str, place: Sequence[tuple[str, int]], after: str) -> None:
         self.before, self.place, self.after = before, tuple(place), after
-        super().__init__(self.told(None, None))
+        self.known: dict[str, Names] = {}
+        super().__init__(self.told())
 
-    def told(self, clients: Names | None, experts: Names | None) -> str:
-        """Return the message with names."""
-        known = {"client": clients, "expert": experts}
-        return self.before + ", ".join(called(known.get(what), what, k) for what, k in self.place) + self.after
+    def told(self) -> str:
+        """Return the message with the names that are known."""
+        return self.before + ", ".join(called(self.known.get(what), what, k) for what, k in self.place) + self.after
 
 
 @contextmanager
-def naming(clients: Names | None, experts: Names | None) -> Iterator[None]:
+def naming(clients: Names | None, experts: Names | None, sets: Names | None = None) -> Iterator[None]:
     """Say names, where there are any, in the errors on single entries that are raised inside."""
     try:
         yield
     except PlaceError as error:
-        if clients is not None or experts is not None:
-            error.args = (error.told(clients, experts),)
+        given = {"client": clients, "expert": experts, "set": sets}
+        error.known |= {what: names for what, names in given.items() if names is not None}
+        error.args = (error.told(),)
         raise

@@ -99,6 +99,11 @@ class ProblemView(Protocol):
         ...
 
     @property
+    def set_names(self) -> Names | None:
+        """(num_sets,) names of sets of experts for messages; None: sets have numbers."""
+        ...
+
+    @property
     def experts(self) -> ExpertBounds:
         """The experts' bounds and penalties."""
         ...

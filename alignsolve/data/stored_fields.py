@@ -14,6 +14,8 @@ REFUSED = {
     "client_load": "a sparse problem counts clients; make a full one with problem.to_dense() and replace its field",
     "expert_sets": "no solver takes stored pairs with sets; make a full one with problem.to_dense() and replace its "
     "fields",
+    "optional_demand": "no solver takes stored pairs with optional demands; make a full problem with "
+    "problem.to_dense() and replace its fields",
     "client_budget": "a sparse problem has no budgets; make a full one with problem.to_dense() and replace its fields",
     "expert_cost": "a sparse problem has no budgets; make a full one with problem.to_dense() and replace its fields",
 }

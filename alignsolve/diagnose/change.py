@@ -13,11 +13,15 @@ import numpy as np
 
 from alignsolve.certificate.worth import loads_of
 from alignsolve.data.alignment import Alignment
-from alignsolve.data.names import Names, called
+from alignsolve.data.labels import NAMES
+from alignsolve.data.names import called
 from alignsolve.diagnose.weights import Kind
 from alignsolve.numerics import BoolArray, FloatArray, RealArray, slack
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import Proof
+
+OF_EXPERT = ("expert", "optional")
+"""How the names of the kinds of change begin that belong to an expert."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,10 @@ class Change:
 
     def of(self, problem: AlignmentProblem, place: tuple[int, ...]) -> "Change":
         """Return the same change at another place, with the problem's words for it."""
-        return replace(self, place=place, names=told(self.kind, place, problem.client_names, problem.expert_names))
+        return replace(self, place=place, names=told(self.kind, place, problem))
 
     def __str__(self) -> str:
-        first, *more = self.names or told(self.kind, self.place, None, None)
+        first, *more = self.names or told(self.kind, self.place)
         if self.kind == "required":
             return f"let {first} go without {more[0]}, which it requires"
         owner, _, what = self.kind.partition("_")
@@ -69,16 +73,19 @@ class Change:
             whose = f"{first} in {more[0]}"
         elif what == "budget":
             what = f"budget of {more[0]}"
+        if owner == "optional":
+            what = "optional demand"
         verb = "raise" if self.after > self.before else "lower"
         return f"{verb} the {what} of {whose} from {self.before:.12g} to {self.after:.12g}"
 
 
-def told(kind: Kind, place: tuple[int, ...], clients: Names | None, experts: Names | None) -> tuple[str, ...]:
-    """Return the words for a place, one for each of its numbers."""
-    if kind.startswith("expert"):
+def told(kind: Kind, place: tuple[int, ...], problem: AlignmentProblem | None = None) -> tuple[str, ...]:
+    """Return the words for a place, one for each of its numbers; a problem knows the names."""
+    clients, experts, sets = (None if problem is None else getattr(problem, names) for names in NAMES)
+    if kind.startswith(OF_EXPERT):
         return (called(experts, "expert", place[0]),)
     if kind.startswith("set"):
-        return (called(None, "set", place[0]),)
+        return (called(sets, "set", place[0]),)
     second = {"required": "expert", "client_budget": "resource"}.get(kind, "group")
     names = experts if second == "expert" else None
     return (called(clients, "client", place[0]), *(called(names, second, k) for k in place[1:]))
@@ -128,7 +135,8 @@ def changes_for(
     problem
         The problem to repair.
     alignment
-        An alignment that breaks only hard bounds of experts and sets, and bounds of the clients in ``rows``.
+        An alignment that breaks only hard bounds and optional demands of experts, hard bounds of sets, and bounds of
+        the clients in ``rows``.
     rows
         (num_clients,) bools: the clients whose bounds may change.
     weights
@@ -138,7 +146,7 @@ def changes_for(
     for kind, broken, before, needed in _broken(problem, alignment, np.flatnonzero(rows)):
         for index in np.argwhere(broken):
             local = tuple(index.tolist())
-            place = local if kind.startswith(("expert", "set")) else (int(np.flatnonzero(rows)[local[0]]), *local[1:])
+            place = local if kind.startswith((*OF_EXPERT, "set")) else (int(np.flatnonzero(rows)[local[0]]), *local[1:])
             old, new = float(before[local]), float(needed[local])
             change = Change(kind, place, old, new, float(weights[kind][place]))
             found.append(change.of(problem, place))
@@ -153,6 +161,8 @@ def _broken(problem: AlignmentProblem, alignment: Alignment, rows: Any) -> Itera
     loads, bounds = loads_of(problem, alignment), problem.experts
     yield "expert_demand", bounds.shortfalls(loads) > 0, problem.expert_demand, loads
     yield "expert_capacity", bounds.overloads(loads) > 0, problem.expert_capacity, loads
+    if problem.optional_demand is not None:
+        yield "optional_demand", bounds.half_open(loads) > 0, problem.optional_demand, loads
     if problem.sets is not None:
         carried, bounds = problem.sets.loads(loads), problem.sets.bounds
         yield "set_demand", bounds.shortfalls(carried) > 0, problem.set_demand, carried

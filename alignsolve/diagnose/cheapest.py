@@ -23,7 +23,7 @@ from alignsolve.certificate.witness import Witness, row_witness
 from alignsolve.data.alignment import Alignment
 from alignsolve.data.expert_sets import SET_BOUNDS
 from alignsolve.data.names import called, picked
-from alignsolve.diagnose.change import Change, Repair, changed, changes_for, total_cost
+from alignsolve.diagnose.change import OF_EXPERT, Change, Repair, changed, changes_for, total_cost
 from alignsolve.diagnose.weights import Kind
 from alignsolve.front import solve
 from alignsolve.numerics import OPTIMALITY, BoolArray, FloatArray, IntArray, Number, RealArray
@@ -175,7 +175,26 @@ def _elastic(problem: AlignmentProblem, weights: Priced) -> AlignmentProblem:
 
 
 def _repair_experts(problem: AlignmentProblem, elastic: AlignmentProblem, weights: Priced, means: Means) -> Attempt:
-    """Repair experts' bounds only."""
+    """Repair experts' bounds only.
+
+    An optional demand cannot be soft. So there are two attempts: one lowers those that the cheapest way to keep all
+    other bounds misses, the other keeps them. The cheaper repair counts. The first attempt's bound holds for both.
+    """
+    optional = problem.experts.opening > 0
+    if not optional.any() or np.isinf(weights["optional_demand"][optional]).all():
+        return _repair_bounds(problem, elastic, weights, means)
+    lowered = _repair_bounds(problem, replace(elastic, optional_demand=None), weights, means)
+    if lowered.repair is None or lowered.repair.proof is not Proof.NONE:
+        return lowered
+    kept = _repair_bounds(problem, elastic, weights, means)
+    if kept.repair is None or kept.repair.total >= lowered.repair.total:
+        return lowered
+    repair = _judged(replace(kept.repair, bound=lowered.bound))
+    return Attempt(repair, repair.bound, lowered.prices)
+
+
+def _repair_bounds(problem: AlignmentProblem, elastic: AlignmentProblem, weights: Priced, means: Means) -> Attempt:
+    """Repair experts' bounds by an optimum of the elastic problem."""
     solution = solve(elastic, means.solver, time_limit=means.seconds, seed=means.seed, threads=means.threads,
                      throw=False)  # fmt: skip
     if solution.status is Status.INFEASIBLE:
@@ -234,7 +253,7 @@ def _repair_clients_first(
     problem: AlignmentProblem, elastic: AlignmentProblem, rows: BoolArray, weights: Priced, means: Means
 ) -> Attempt:
     """Repair the contradictory clients in batches, ignoring experts' bounds; then repair the experts' bounds."""
-    without = dict.fromkeys(("expert_sets", *SET_BOUNDS))
+    without = dict.fromkeys(("expert_sets", "set_names", "optional_demand", *SET_BOUNDS))
     alone = replace(elastic, expert_capacity=np.inf, expert_demand=0.0, **without)
     changes: list[Change] = []
     least = 0.0
@@ -242,7 +261,7 @@ def _repair_clients_first(
     step = max(1, JOINT_PAIRS // max(1, problem.num_experts))
     for start in range(0, len(members), step):
         part = members[start : start + step]
-        own = {kind: weights[kind] if kind.startswith(("expert", "set")) else weights[kind][part] for kind in weights}
+        own = {kind: weights[kind] if kind.startswith((*OF_EXPERT, "set")) else weights[kind][part] for kind in weights}
         few = replace(
             alone,
             client_names=picked(alone.client_names, part),

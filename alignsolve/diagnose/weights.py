@@ -13,6 +13,7 @@ from alignsolve.problem import AlignmentProblem
 Kind = Literal[
     "expert_demand",
     "expert_capacity",
+    "optional_demand",
     "set_demand",
     "set_capacity",
     "client_demand",
@@ -25,6 +26,7 @@ Kind = Literal[
 AXES: dict[Kind, tuple[str, ...]] = {
     "expert_demand": ("num_experts",),
     "expert_capacity": ("num_experts",),
+    "optional_demand": ("num_experts",),
     "set_demand": ("num_sets",),
     "set_capacity": ("num_sets",),
     "client_demand": ("num_clients",),
@@ -47,7 +49,7 @@ class Weights:
 
     Parameters
     ----------
-    expert_demand, expert_capacity
+    expert_demand, expert_capacity, optional_demand
         Scalar or (num_experts,).
     set_demand, set_capacity
         Scalar or (num_sets,).
@@ -63,6 +65,7 @@ class Weights:
 
     expert_demand: Any = 1.0
     expert_capacity: Any = 1.0
+    optional_demand: Any = 1.0
     set_demand: Any = 1.0
     set_capacity: Any = 1.0
     client_demand: Any = 1.0

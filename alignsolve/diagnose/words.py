@@ -58,8 +58,8 @@ def worth_lines(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
 def _binding(problem: AlignmentProblem, worth: Worth) -> Iterator[str]:
     yield _listed("experts at capacity", worth.expert_capacity, "expert", problem.expert_names)
     yield _listed("experts at demand", worth.expert_demand, "expert", problem.expert_names)
-    yield _listed("sets at capacity", worth.set_capacity, "set", None)
-    yield _listed("sets at demand", worth.set_demand, "set", None)
+    yield _listed("sets at capacity", worth.set_capacity, "set", problem.set_names)
+    yield _listed("sets at demand", worth.set_demand, "set", problem.set_names)
     yield _listed("clients at capacity", worth.client_capacity, "client", problem.client_names)
     yield _listed("clients at demand", worth.client_demand, "client", problem.client_names)
     yield _listed("clients at a group's capacity", _any(worth.group_capacity), "client", problem.client_names)
@@ -88,7 +88,7 @@ def _gains(
     for k in ranked:
         place = np.unravel_index(k, most.shape)
         whose = field.split("_", maxsplit=1)[0] if field.startswith(("expert", "set")) else "client"
-        names = {"expert": problem.expert_names, "set": None, "client": problem.client_names}[whose]
+        names = {"expert": problem.expert_names, "set": problem.set_names, "client": problem.client_names}[whose]
         first = called(names, whose, int(place[0]))
         subject = SUBJECTS[field].format(first, *(int(part) for part in place[1:]))
         sentence = f"{subject} gains at most {flat[k]:.6g}"

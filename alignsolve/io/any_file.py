@@ -25,6 +25,7 @@ def read_problem(
     path: str | os.PathLike[str],
     clients: str | os.PathLike[str] | None = None,
     experts: str | os.PathLike[str] | None = None,
+    sets: str | os.PathLike[str] | None = None,
 ) -> AlignmentProblem:
     """Read a problem from a file of any kind.
 
@@ -33,8 +34,8 @@ def read_problem(
     path
         A record of a problem (.npz or .json), a DIMACS file (``asn`` or ``min``), a GAP file of the OR-Library, or a
         CSV file of pairs. ``"-"`` is the standard input.
-    clients, experts
-        CSV files of the clients and of the experts, beside a CSV file of pairs.
+    clients, experts, sets
+        CSV files of the clients, of the experts and of their sets, beside a CSV file of pairs.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def read_problem(
         If a file cannot be read. The message names the file, and the line where there is one.
     """
     if str(path) != STANDARD_INPUT:
-        return _read(Path(path), clients, experts)
+        return _read(Path(path), (clients, experts, sets))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "standard input"
         copy.write_bytes(sys.stdin.buffer.read())
@@ -50,7 +51,7 @@ def read_problem(
         if kind in ("npz", "json"):
             copy = copy.rename(copy.with_suffix(f".{kind}"))
         try:
-            return _read(copy, clients, experts)
+            return _read(copy, (clients, experts, sets))
         except ValueError as error:
             raise ValueError(str(error).replace(str(copy), "standard input")) from error
 
@@ -82,16 +83,14 @@ def kind_of(path: Path) -> Kind:
     return "orlib" if text and NUMBERS.fullmatch(text) else "csv"
 
 
-def _read(
-    path: Path, clients: str | os.PathLike[str] | None, experts: str | os.PathLike[str] | None
-) -> AlignmentProblem:
+def _read(path: Path, sides: tuple[str | os.PathLike[str] | None, ...]) -> AlignmentProblem:
     kind = kind_of(path)
-    if kind != "csv" and not (clients is None and experts is None):
+    if kind != "csv" and any(side is not None for side in sides):
         raise FileError(path, f"is a file of kind {kind}; tables of clients and experts go with a CSV file of pairs")
     if kind == "dimacs":
         return dimacs.read(path)
     if kind == "orlib":
         return orlib.read(path)
     if kind == "csv":
-        return problem_from_tables(path, clients, experts)
+        return problem_from_tables(path, *sides)
     return load_problem(path)

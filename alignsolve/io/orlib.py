@@ -116,6 +116,8 @@ def _refuse_the_inexpressible(problem: AlignmentProblem) -> None:
             raise ValueError(f"a GAP file has no place for {field}")
     if problem.sets is not None:
         raise ValueError("a GAP file has no place for expert_sets")
+    if problem.experts.opening.any():
+        raise ValueError("a GAP file has no place for optional_demand")
     if problem.experts.hard_demand.any():
         raise ValueError("a GAP file has no place for expert_demand")
     if not np.isfinite(problem.experts.most).all():

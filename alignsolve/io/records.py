@@ -339,9 +339,9 @@ def _read_of_sets(path: str | Path, record: dict[str, Any], name: str, kinds: st
 
 
 def _names_that_fit(path: str | Path, record: dict[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
-    """Read the names of a solution; each list must have the length of its axis."""
+    """Read the names of a solution; those of clients and experts must have the length of their axis."""
     found = _read_names(path, record)
-    for name, count in zip(NAMES, shape, strict=True):
+    for name, count in zip(NAMES, shape, strict=False):
         if name in found and len(found[name]) != count:
             raise FileError(path, f"{name} has {len(found[name])} names, its shape says {count}")
     return found

@@ -9,7 +9,15 @@ import numpy as np
 from alignsolve.data.table import Table
 from alignsolve.numerics import RealArray
 
-NAME_COLUMNS = ("client", "expert", "group")
+
+class _NameColumns(frozenset[str]):
+    """Columns of names, ``set_NAME`` with any ending among them."""
+
+    def __contains__(self, column: object) -> bool:
+        return super().__contains__(column) or (isinstance(column, str) and column.startswith("set_"))
+
+
+NAME_COLUMNS = _NameColumns({"client", "expert", "group", "set"})
 """Columns of names; all others hold numbers."""
 PAIR_COLUMNS = ("client", "expert", "fitness", "load", "cost", "cost_NAME", "required", "previous", "switching_cost")
 CLIENT_COLUMNS = (
@@ -18,18 +26,24 @@ CLIENT_COLUMNS = (
 )  # fmt: skip
 EXPERT_COLUMNS = (
     "expert", "capacity", "demand", "group", "cost", "cost_NAME", "overload_penalty", "shortfall_penalty",
-    "switching_cost",
+    "switching_cost", "optional_demand", "set", "set_NAME",
 )  # fmt: skip
-COLUMNS: dict[str, tuple[str, ...]] = {"pairs": PAIR_COLUMNS, "clients": CLIENT_COLUMNS, "experts": EXPERT_COLUMNS}
+SET_COLUMNS = ("set", "capacity", "demand", "overload_penalty", "shortfall_penalty")
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "pairs": PAIR_COLUMNS, "clients": CLIENT_COLUMNS, "experts": EXPERT_COLUMNS, "sets": SET_COLUMNS,
+}  # fmt: skip
 """The columns that a table of each kind may have; ``…_NAME`` stands for any ending."""
-NEEDED = {"pairs": ("client", "expert", "fitness"), "clients": ("client",), "experts": ("expert",)}
+NEEDED = {"pairs": ("client", "expert", "fitness"), "clients": ("client",), "experts": ("expert",),
+          "sets": ("set",)}  # fmt: skip
 HOW_TO_GIVE = {
     "pairs": "give it as the first table",
     "clients": "give it as clients (--clients FILE), and first a table of pairs",
     "experts": "give it as experts (--experts FILE), and first a table of pairs",
+    "sets": "give it as sets (--sets FILE), and first a table of pairs and one of the experts",
 }
-EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0}
-"""What an empty cell means: no penalty but a hard bound, no mark, no demand."""
+EMPTY = {"overload_penalty": np.inf, "shortfall_penalty": np.inf, "required": 0, "previous": 0, "demand": 0,
+         "optional_demand": 0}  # fmt: skip
+"""What an empty cell means: no penalty but a hard bound, no mark, no demand, any load."""
 UNLIMITED = re.compile(r"budget(_.*)?|group_capacity(_.*)?")
 """Columns where an empty cell means that there is no limit."""
 
@@ -44,7 +58,7 @@ def check_columns(source: str, columns: Sequence[str], kind: str) -> None:
     columns
         The columns that it has.
     kind
-        "pairs", "clients" or "experts".
+        "pairs", "clients", "experts" or "sets".
     """
     needed, known = NEEDED[kind], COLUMNS[kind]
     plain = [column for column in known if not column.endswith("_NAME")]
@@ -110,7 +124,7 @@ def filled(table: Table, column: str) -> RealArray:
     if not empty.any():
         return values
     instead = EMPTY.get(column)
-    if instead is None and (UNLIMITED.fullmatch(column) or (column == "capacity" and "expert" in table.columns)):
+    if instead is None and (UNLIMITED.fullmatch(column) or (column == "capacity" and "client" not in table.columns)):
         instead = np.inf
     if instead is None:
         raise ValueError(f"{table.place(int(empty.argmax()), column)}: the cell is empty; write a number")

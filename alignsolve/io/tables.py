@@ -18,6 +18,7 @@ from alignsolve.data.frames import library_of
 from alignsolve.data.names import PlaceError, some
 from alignsolve.data.stored import StoredPairs
 from alignsolve.data.table import Table, read_table, refuse_empty_names, sorted_once
+from alignsolve.io.set_tables import set_fields
 from alignsolve.io.table_columns import (
     NAME_COLUMNS,
     check_columns,
@@ -29,12 +30,14 @@ from alignsolve.problem import AlignmentProblem
 
 FULL_PAIRS = 1 << 20
 """Up to this many pairs, listed or not, a problem has full matrices: every solver and ``diagnose`` take those."""
+FULL_FIELDS = frozenset({"optional_demand", "expert_sets"})
+"""Fields of the cardinality side that a sparse problem cannot have."""
 MOST_PAIRS = 1 << 29
 """Most pairs of a problem with loads or budgets, which need full matrices."""
 
 
-def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) -> AlignmentProblem:
-    """Make a problem from a table of pairs, and a table of the clients and of the experts if there are limits.
+def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None, sets: Any = None) -> AlignmentProblem:
+    """Make a problem from a table of pairs, and tables of the clients, the experts and their sets if there are limits.
 
     A table is a data frame (pandas; polars, Arrow and others with the extra ``[tables]``), a mapping from the names of
     columns to columns, or the path of a CSV file with a header. Rows may stand in any order: they are matched by names.
@@ -53,7 +56,11 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
     experts
         One row for each expert. Columns: ``expert``; if wanted ``capacity`` and ``demand`` (most and least load),
         ``group`` (a name), ``cost`` or several ``cost_NAME`` (the same for all clients), ``overload_penalty``,
-        ``shortfall_penalty`` and ``switching_cost``. None: the experts that the pairs name.
+        ``shortfall_penalty``, ``switching_cost``, ``optional_demand`` (no load, or at least so much), and ``set`` or
+        several ``set_NAME`` (names; an empty cell: in no set). None: the experts that the pairs name.
+    sets
+        One row for each set of experts, in the order that the problem will have. Columns: ``set``; if wanted
+        ``capacity``, ``demand``, ``overload_penalty`` and ``shortfall_penalty``. None: sets have no bounds.
 
     Returns
     -------
@@ -82,6 +89,7 @@ def problem_from_tables(pairs: Any, clients: Any = None, experts: Any = None) ->
         _read(pairs, "pairs"),
         None if clients is None else _read(clients, "clients"),
         None if experts is None else _read(experts, "experts"),
+        None if sets is None else _read(sets, "sets"),
     ).problem()
     object.__setattr__(problem, "library", library_of(pairs))
     return problem
@@ -96,17 +104,17 @@ def _read(given: Any, source: str) -> Table:
     else:
         table = read_table(source, given, NAME_COLUMNS)
     check_columns(table.source, list(table.columns), source)
-    for name in ("client", "expert", "group"):
+    for name in ("client", "expert", "group", *(("set",) if source == "sets" else ())):
         if name in table.columns:
             refuse_empty_names(table, name)
     return table
 
 
 class _Tables:
-    """The three tables, with the place of each row's client and expert in the problem."""
+    """The tables, with the place of each row's client and expert in the problem."""
 
-    def __init__(self, pairs: Table, clients: Table | None, experts: Table | None) -> None:
-        self.pairs, self.clients, self.experts = pairs, clients, experts
+    def __init__(self, pairs: Table, clients: Table | None, experts: Table | None, sets: Table | None) -> None:
+        self.pairs, self.clients, self.experts, self.sets = pairs, clients, experts, sets
         if not pairs.num_rows and clients is None:
             raise ValueError(f"{pairs.source} has no row, and there is no table of the clients; write one row for "
                              "each eligible pair")  # fmt: skip
@@ -117,17 +125,19 @@ class _Tables:
 
     def problem(self) -> AlignmentProblem:
         """Build the problem."""
-        fields = {**self._client_fields(), **self._expert_fields()}
+        fields = {**self._client_fields(), **self._expert_fields(), **set_fields(self.experts, self.sets)}
         fields |= {"client_names": self.client_names, "expert_names": self.expert_names}
         general = self._general_fields()
         n, e = self.shape
         listed = self.pairs.num_rows
-        if general and n * e > MOST_PAIRS:
+        full = bool(general) or not FULL_FIELDS.isdisjoint(fields)
+        if full and n * e > MOST_PAIRS:
+            what = "loads and budgets" if general else "sets and optional demands"
             raise ValueError(
-                f"{self.pairs.source}: loads and budgets need full matrices, and {n} clients x {e} experts are too "
+                f"{self.pairs.source}: {what} need full matrices, and {n} clients x {e} experts are too "
                 f"many for them; at most {MOST_PAIRS} pairs are possible"
             )
-        if general or n * e <= FULL_PAIRS or 2 * listed >= n * e:
+        if full or n * e <= FULL_PAIRS or 2 * listed >= n * e:
             fields |= general | self._pair_fields(self._full)
             if listed < n * e:
                 fields["eligible"] = self._full(np.ones(listed, dtype=np.bool_))
@@ -148,6 +158,8 @@ class _Tables:
             rows = np.flatnonzero((self.client == i) & (self.expert == j))
             return f"{self.pairs.place(int(rows[0]))}: " if len(rows) else ""
         table, row = (self.clients, i) if i is not None else (self.experts, j)
+        if "set" in place:
+            table, row = self.sets, place["set"]
         return "" if table is None or row is None else f"{table.place(row)}: "
 
     def _full(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -207,7 +219,8 @@ class _Tables:
             return {}
         own = {"capacity": "expert_capacity", "demand": "expert_demand"}
         fields: dict[str, Any] = {}
-        for name in ("capacity", "demand", "overload_penalty", "shortfall_penalty", "switching_cost"):
+        for name in ("capacity", "demand", "overload_penalty", "shortfall_penalty", "switching_cost",
+                     "optional_demand"):  # fmt: skip
             if name in table.columns:
                 fields[own.get(name, name)] = filled(table, name)
         if "group" in table.columns:

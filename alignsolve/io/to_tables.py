@@ -1,4 +1,4 @@
-"""Writes a problem as tables of pairs, clients and experts: what :func:`alignsolve.problem_from_tables` reads."""
+"""Writes a problem as tables of pairs, clients, experts and sets: what :func:`alignsolve.problem_from_tables` reads."""
 
 import os
 from pathlib import Path
@@ -9,32 +9,32 @@ import numpy as np
 from alignsolve.data.names import called
 from alignsolve.data.stored import StoredPairs
 from alignsolve.io.record_file import check_output, write_text
-from alignsolve.problem import AlignmentProblem, Feature
+from alignsolve.io.set_tables import set_columns
+from alignsolve.problem import AlignmentProblem
 from alignsolve.show.pairs import csv_text
 
 Columns = dict[str, Any]
 
 
-def tables_of(problem: AlignmentProblem) -> tuple[Columns, Columns, Columns]:
-    """Return the columns of the pairs, of the clients and of the experts.
+def tables_of(problem: AlignmentProblem) -> tuple[Columns, ...]:
+    """Return the columns of the pairs, of the clients and of the experts; and those of sets, if there are any.
 
-    Clients and experts without names have their numbers. Groups and resources have numbers as well.
+    Clients, experts and sets without names have their numbers. Groups and resources have numbers as well.
 
     Raises
     ------
     ValueError
-        If a required pair is not eligible, a group without experts has a demand, or experts are in sets: tables cannot
-        say this.
+        If a required pair is not eligible, or a group without experts has a demand: tables cannot say this.
     """
     _refuse_the_unsayable(problem)
     clients = problem.client_names or tuple(range(problem.num_clients))
     experts = problem.expert_names or tuple(range(problem.num_experts))
-    return _pairs(problem, clients, experts), _clients(problem, clients), _experts(problem, experts)
+    in_sets, sets = set_columns(problem)
+    of_experts = _experts(problem, experts) | in_sets
+    return _pairs(problem, clients, experts), _clients(problem, clients), of_experts, *([sets] if sets else [])
 
 
 def _refuse_the_unsayable(problem: AlignmentProblem) -> None:
-    if problem.sets is not None:
-        raise ValueError(f"tables have no place for {Feature.EXPERT_SETS}; save the problem as .npz or .json instead")
     required = problem.required
     if problem.eligible is not None and required is not None and (required & ~problem.eligible).any():
         i, j = np.argwhere(required & ~problem.eligible)[0]
@@ -94,26 +94,29 @@ def _experts(problem: AlignmentProblem, experts: Any) -> Columns:
     for penalty in ("overload_penalty", "shortfall_penalty"):
         if np.isfinite(getattr(problem, penalty)).any():
             found[penalty] = getattr(problem, penalty)
+    if problem.optional_demand is not None:
+        found["optional_demand"] = problem.optional_demand
     if problem.expert_group is not None:
         found["group"] = problem.expert_group
     return found
 
 
-def beside(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
-    """Return the paths of three tables: ``a.csv``, ``a.clients.csv`` and ``a.experts.csv``."""
+def beside(path: str | os.PathLike[str], problem: AlignmentProblem | None = None) -> tuple[Path, ...]:
+    """Return the paths of the tables: ``a.csv``, ``a.clients.csv``, ``a.experts.csv``; with sets ``a.sets.csv``."""
     pairs = Path(path)
-    return pairs, pairs.with_suffix(".clients.csv"), pairs.with_suffix(".experts.csv")
+    sides = ("clients", "experts") if problem is None or problem.sets is None else ("clients", "experts", "sets")
+    return pairs, *(pairs.with_suffix(f".{side}.csv") for side in sides)
 
 
 def save_tables(problem: AlignmentProblem, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a problem as three CSV files: the pairs to ``path``, the clients and the experts beside it.
+    """Write a problem as CSV files: the pairs to ``path``, the clients, the experts and their sets beside it.
 
     Raises
     ------
     FileError
         If a file exists (unless ``overwrite``) or cannot be written.
     """
-    targets = beside(path)
+    targets = beside(path, problem)
     for target in targets:
         check_output(target, overwrite=overwrite, suffixes=(".csv",))
     for columns, target in zip(tables_of(problem), targets, strict=True):

@@ -106,6 +106,7 @@ def _components(problem: AlignmentProblem, group: int | None) -> list[tuple[IntA
 def couples(problem: AlignmentProblem) -> BoolArray:
     """Which experts have a bound that couples clients, (num_experts,)."""
     coupling: BoolArray = np.isfinite(problem.expert_capacity) | (problem.expert_demand > 0)
+    coupling |= problem.experts.opening > 0
     return coupling
 
 

@@ -22,7 +22,7 @@ def count_loads(problem: AlignmentProblem) -> Reduction | None:
     if problem.client_load is None or problem.sets is not None:
         return None  # the load of a set is a sum over experts, whose loads may differ
     bounds = problem.experts
-    bounded = np.isfinite(bounds.capacity) | (bounds.demand > 0)
+    bounded = np.isfinite(bounds.capacity) | (bounds.demand > 0) | (bounds.opening > 0)
     weight = _common_loads(problem, bounded)
     if weight is None:
         return None
@@ -32,7 +32,7 @@ def count_loads(problem: AlignmentProblem) -> Reduction | None:
         return None
     (capacity, overload), (demand, shortfall) = above, below
     capacity = np.where(bounds.hard_capacity, _most_clients(problem, weight), capacity)
-    demand = np.where(bounds.hard_demand, _fewest_clients(problem, weight), demand)
+    demand = np.where(bounds.hard_demand, _fewest_clients(problem, weight, bounds.least), demand)
     if (bounds.hard_demand & (demand > np.minimum(capacity, problem.num_clients))).any():
         return None  # the expert contradicts itself, of which the problem as given has the clearer witness
     fields = {
@@ -42,6 +42,8 @@ def count_loads(problem: AlignmentProblem) -> Reduction | None:
         "overload_penalty": overload,
         "shortfall_penalty": shortfall,
     }
+    if problem.optional_demand is not None:
+        fields["optional_demand"] = np.where(bounds.opening > 0, _fewest_clients(problem, weight, bounds.opening), 0.0)
     unit = np.where(bounded, weight, 0.0)
     return Rewritten(changed(problem, **fields), "loads are counts of clients", proves_more=True, unit=unit)
 
@@ -85,9 +87,8 @@ def _most_clients(problem: AlignmentProblem, weight: FloatArray) -> FloatArray:
     return _first_false(problem, lambda count: ~(count * weight - most > slack(most, count * weight))) - 1.0
 
 
-def _fewest_clients(problem: AlignmentProblem, weight: FloatArray) -> FloatArray:
-    """The smallest number of clients whose load meets the expert's hard demand, num_clients + 1 if none does."""
-    least = problem.experts.least
+def _fewest_clients(problem: AlignmentProblem, weight: FloatArray, least: FloatArray) -> FloatArray:
+    """The smallest number of clients whose load meets a demand, (num_experts,): num_clients + 1 if none does."""
     return _first_false(problem, lambda count: least - count * weight > slack(least, count * weight))
 
 

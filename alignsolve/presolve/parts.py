@@ -20,7 +20,7 @@ from alignsolve.solver import Answer, WarmStart
 PAIRS = ("fitness", "eligible", "required", "client_load", "expert_cost")
 SWITCHING = ("previous", "switching_cost")
 CLIENTS = ("client_capacity", "client_demand", "client_budget")
-EXPERTS = ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty")
+EXPERTS = ("expert_capacity", "expert_demand", "overload_penalty", "shortfall_penalty", "optional_demand")
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,10 @@ def usable_prices(problem: AlignmentProblem, answer: Answer) -> FloatArray | Non
 def cut(problem: AlignmentProblem, part: Part) -> AlignmentProblem:
     """Return the problem of one part."""
     clients, experts = part.clients, part.experts
-    fields: dict[str, Any] = {name: getattr(problem, name)[experts] for name in EXPERTS}
+    fields: dict[str, Any] = {}
+    for name in EXPERTS:
+        values = getattr(problem, name)
+        fields[name] = None if values is None else values[experts]
     switching = SWITCHING if problem.has_switching_costs else ()
     for name in (*PAIRS, *switching):
         values = getattr(problem, name)

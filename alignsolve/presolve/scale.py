@@ -103,6 +103,8 @@ def scale_extremes(problem: AlignmentProblem) -> Reduction | None:
     if load.any():
         fields |= {name: np.ldexp(getattr(problem, name), -load) for name in ("expert_capacity", "expert_demand")}
         fields["client_load"] = np.ldexp(problem.client_load, -load)
+        if problem.optional_demand is not None:
+            fields["optional_demand"] = np.ldexp(problem.optional_demand, -load)
     if cost is not None and cost.any():
         budget = np.ldexp(problem.client_budget, -cost)
         fields["client_budget"] = np.where(budget > 2.0**MOST, np.inf, budget)  # no costs come near

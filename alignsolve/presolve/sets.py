@@ -12,6 +12,7 @@ import numpy as np
 
 from alignsolve.certificate.witness import Witness
 from alignsolve.data.expert_sets import SET_BOUNDS, ExpertSets, split_prices
+from alignsolve.data.names import picked
 from alignsolve.numerics import EPSILON, BoolArray, FloatArray, IntArray, slack
 from alignsolve.presolve.idle_bounds import largest_loads
 from alignsolve.presolve.reduction import Reduction, changed
@@ -115,9 +116,10 @@ def drop_sets(problem: AlignmentProblem) -> Reduction | None:
         return None
     fields, above, below = _merged(problem, sets, np.flatnonzero(single))
     kept = ~(idle | single)
-    fields |= dict.fromkeys(("expert_sets", *SET_BOUNDS))
+    fields |= dict.fromkeys(("expert_sets", "set_names", *SET_BOUNDS))
     if kept.any():
         fields |= {name: getattr(problem, name)[kept] for name in ("expert_sets", *SET_BOUNDS)}
+        fields["set_names"] = picked(problem.set_names, np.flatnonzero(kept))
     told = f"{int((~kept).sum())} of {len(kept)} sets of experts never bind or have one expert"
     general = problem.class_ is ProblemClass.GENERAL
     return FewerSets(changed(problem, **fields), sets, kept, above, below, told, proves_more=general)

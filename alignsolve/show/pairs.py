@@ -17,7 +17,8 @@ HOW = "solution.to_csv(path) needs no package"
 def columns_of(solution: Any) -> dict[str, Any]:
     """Return the columns client, expert and fitness of the selected pairs, by client, then by expert.
 
-    Names stand there where the problem has them, else numbers.
+    Names stand there where the problem has them, else numbers. Where experts are in sets, the column set has the
+    smallest set around the expert.
 
     Raises
     ------
@@ -29,11 +30,17 @@ def columns_of(solution: Any) -> dict[str, Any]:
         raise ValueError(f"there is no alignment to write: {solution.explain()}")
     parts = [block.fitness[rows, block.columns(rows, experts)] for block, rows, experts in selected(problem, assigned)]
     clients, experts = assigned.clients(), assigned.experts
-    return {
-        "client": _named(problem.client_names, clients),
-        "expert": _named(problem.expert_names, experts),
-        "fitness": np.concatenate(parts) if parts else np.zeros(0, dtype=problem.fitness.dtype),
-    }
+    columns = {"client": _named(problem.client_names, clients), "expert": _named(problem.expert_names, experts)}
+    if problem.sets is not None:
+        columns["set"] = [_set_name(problem, s) for s in problem.sets.smallest[experts].tolist()]
+    return columns | {"fitness": np.concatenate(parts) if parts else np.zeros(0, dtype=problem.fitness.dtype)}
+
+
+def _set_name(problem: Any, s: int) -> Any:
+    """The name of a set, or its number as a text; empty for −1."""
+    if s < 0:
+        return ""
+    return str(s) if problem.set_names is None else problem.set_names[s]
 
 
 def _named(names: Any, members: Any) -> Any:

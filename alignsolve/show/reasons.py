@@ -123,6 +123,10 @@ def expert_lines(solution: Any, j: int) -> Iterator[str]:
     least, most = float(problem.expert_demand[j]), float(problem.expert_capacity[j])
     limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"
     yield f"{expert} carries a load of {solution.loads[j]:.12g} {limit}, at least {least:.6g}"
+    opening = float(problem.experts.opening[j])
+    if opening:
+        now = "is closed" if solution.loads[j] == 0 else "is open, and may be closed"
+        yield f"it {now}; an optional demand says that it needs a load of at least {opening:.6g} to be open"
     holders = solution.assigned.clients()[solution.assigned.experts == j]
     yield "it has " + named(np.isin(np.arange(problem.num_clients), holders), "client", problem.client_names)
     if solution.prices is None:
@@ -143,7 +147,8 @@ def _sets_around(solution: Any, j: int) -> Iterator[str]:
         least, most = float(problem.set_demand[s]), float(problem.set_capacity[s])
         limit = "without a limit" if np.isinf(most) else f"of at most {most:.6g}"
         worth = _place_worth(solution, float(solution.set_prices[s]), least)
-        yield f"it is in set {s}, which carries a load of {solution.set_loads[s]:.12g} {limit}, at least {least:.6g}"
+        name, load = called(problem.set_names, "set", s), solution.set_loads[s]
+        yield f"it is in {name}, which carries a load of {load:.12g} {limit}, at least {least:.6g}"
         yield f"  {worth.replace('its price', 'the price of the set')}"
 
 

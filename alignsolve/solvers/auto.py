@@ -10,6 +10,7 @@
   many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
 - Nested sets of experts: ``price`` as well, from that size on. Crossing sets, or sets in the general class: ``ilp``.
+- Optional demands: ``greedy``, and then ``ilp`` up to ``ILP_PAIRS``.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
 - General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``;
@@ -34,7 +35,7 @@ from alignsolve.numerics import relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.runtime.interruptible import late
 from alignsolve.solution import Proof
-from alignsolve.solver import EVERYTHING, SETS, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
+from alignsolve.solver import EVERYTHING, OPTIONAL, SETS, Answer, Capabilities, ProgressHook, Solver, Wanted, WarmStart
 from alignsolve.solvers.common.pattern import has_simple_pattern
 
 PRICE_PAIRS = 1 << 10
@@ -79,7 +80,7 @@ class Auto:
     proof: Wanted = "any"
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        takes=EVERYTHING | SETS | {Feature.SPARSE}, exact=True, presolve=True
+        takes=EVERYTHING | SETS | OPTIONAL | {Feature.SPARSE}, exact=True, presolve=True
     )
 
     def __call__(
@@ -209,6 +210,8 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
     pairs = problem.num_clients * problem.num_experts
     if problem.sets is not None:
         return [Ilp(gap=gap, proof=proof)]
+    if Feature.OPTIONAL_DEMANDS in problem.features:
+        return [Greedy(), *([Ilp(gap=gap, proof=proof)] if pairs <= ILP_PAIRS else [])]
     if pairs > GREEDY_PAIRS and problem.client_load is None and has_many_experts(problem):
         return [Budgets(gap=gap), *([Ilp(gap=gap, proof=proof)] if pairs <= ILP_PAIRS else [])]
     if assignment_like(problem):

@@ -138,7 +138,7 @@ def test_a_spreadsheet_is_told_to_be_saved_as_csv(files):
     ("arguments", "told"),
     [
         (["slove"], "Did you mean 'solve'"),
-        (["solve", "pairs.csv", "--clinets", "x"], "Did you mean '--clients'?"),
+        (["solve", "pairs.csv", "--clinets", "x"], "Did you mean one of: '--clients'"),
         (["solve", "pairs.csv", "--solver", "prise"], "did you mean 'price'?"),
         (["solve", "pairs.csv", "-o", "a.txt"], "it must be .npz, .json or .csv"),
         (["convert", "pairs.csv", "a.xlsx"], "it must be .npz, .json or .csv"),

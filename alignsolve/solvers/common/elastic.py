@@ -20,7 +20,10 @@ from alignsolve.solvers.common.residual import prices_of
 
 
 def elastic(problem: AlignmentProblem) -> AlignmentProblem:
-    """Build the elastic problem: fitness 0; a penalty of 1 per unit for each hard expert bound, none for soft ones."""
+    """Build the elastic problem: fitness 0; a penalty of 1 per unit for each hard expert bound, none for soft ones.
+
+    Optional demands are left out: an alignment without them is a weaker one, so a witness holds for them too.
+    """
     bounds, stored = problem.experts, problem.stored
     of_sets = {} if problem.sets is None else _elastic_sets(problem.sets.bounds)
     nothing = np.zeros(1, dtype=np.int8)
@@ -35,6 +38,7 @@ def elastic(problem: AlignmentProblem) -> AlignmentProblem:
         expert_demand=np.where(bounds.hard_demand, bounds.least, 0.0),
         overload_penalty=1.0,
         shortfall_penalty=1.0,
+        optional_demand=None,
         **of_sets,
     )
 

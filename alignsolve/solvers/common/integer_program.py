@@ -197,21 +197,8 @@ def _kinds(problem: AlignmentProblem, clients: IntArray, experts: IntArray) -> I
         cost, budget = problem.expert_cost[clients, experts, r], problem.client_budget[:, r]
         yield RowKind(f"budget_{r}", (num_clients,), clients, cost, np.full(num_clients, -np.inf), budget)
     if problem.sets is not None:
-        for k, some in enumerate(_disjoint(problem.sets.members)):
+        for k, some in enumerate(problem.sets.disjoint):
             yield from _set_kinds(problem.sets, k, some, experts, load)
-
-
-def _disjoint(members: BoolArray) -> list[IntArray]:
-    """Part sets into lists of disjoint ones: each goes into the first list that has none of its experts."""
-    lists: list[list[int]] = []
-    for s, inside in enumerate(members):
-        fitting = (some for some in lists if not (members[some] & inside).any())
-        some = next(fitting, None)
-        if some is None:
-            lists.append([s])
-        else:
-            some.append(s)
-    return [np.array(some, dtype=np.int64) for some in lists]
 
 
 def _set_kinds(sets: ExpertSets, k: int, some: IntArray, experts: IntArray, load: FloatArray) -> Iterator[RowKind]:

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import EVERYTHING, SETS, Answer, Capabilities, Progress, ProgressHook, Wanted, WarmStart
+from alignsolve.solver import (
+    EVERYTHING,
+    OPTIONAL,
+    SETS,
+    Answer,
+    Capabilities,
+    Progress,
+    ProgressHook,
+    Wanted,
+    WarmStart,
+)
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.cpsat.search import Search
@@ -56,7 +66,9 @@ class CpSat:
     workers: int = 1
     proof: Wanted = "any"
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | SETS, presolve=True)  # except as named above
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes=EVERYTHING | SETS | OPTIONAL, presolve=True
+    )  # except as named above
 
     def __post_init__(self) -> None:
         """Refuse a number of workers below 1."""

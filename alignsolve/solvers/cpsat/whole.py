@@ -52,7 +52,7 @@ class WholeProgram:
     Attributes
     ----------
     most
-        Largest value of each column; the pairs come first, and theirs is 1.
+        Largest value of each column; the pairs and the openings of experts come first, and theirs is 1.
     cost
         Cost of each column, multiplied by 2^cost_bits and rounded down.
     cost_bits
@@ -71,22 +71,22 @@ class WholeProgram:
 def in_whole_numbers(model: Model) -> WholeProgram:
     """Relax an integer program to whole numbers."""
     # The rows. Every soft row adds two columns with costs of their own.
-    program = WholeProgram(most=[1] * model.num_pairs)
+    program = WholeProgram(most=[1] * model.num_whole)
     own_costs: list[float] = []
     for row in model.rows:
-        if len(row.columns) and row.columns[-1] >= model.num_pairs:
+        if len(row.columns) and row.columns[-1] >= model.num_whole:
             _add_soft_row(program, row, float(model.cost[row.columns[-1]]), own_costs)
         else:
             program.rows.append(whole_row(row))
     # The costs of all columns, scaled and rounded down.
-    cost = np.concatenate([model.cost[: model.num_pairs], own_costs])
+    cost = np.concatenate([model.cost[: model.num_whole], own_costs])
     program.cost_bits = _cost_bits(cost, np.array(program.most, dtype=np.float64))
     program.cost = np.floor(np.ldexp(cost, program.cost_bits)).astype(np.int64).tolist()
     return program
 
 
 def whole_row(row: Row) -> WholeRow:
-    """Relax one hard row to whole numbers; its coefficients must not be negative."""
+    """Relax one hard row to whole numbers: where a column is not negative, rounding its coefficient allows more."""
     bits, exact = _row_bits(row.coefficients, row.bound, ROUNDED_TOTAL)
     scaled, bound = np.ldexp(row.coefficients, bits), math.ldexp(row.bound, bits)
     least = None if row.sense is Sense.AT_MOST else math.ceil(bound * (1.0 - ULPS))
@@ -122,7 +122,7 @@ def _row_bits(coefficients: FloatArray, bound: float, rounded_total: float) -> t
 
     Neither their sum nor the bound, which may be larger, becomes too large.
     """
-    size = max(float(coefficients.sum()), abs(bound))
+    size = max(float(np.abs(coefficients).sum()), abs(bound))
     if size == 0.0:
         return 0, True
     bits = _digits_after_the_point(coefficients) if coefficients.any() else 0

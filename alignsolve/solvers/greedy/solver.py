@@ -6,7 +6,8 @@
 3. *Repair* the experts' hard bounds. Where loads count clients, by augmenting paths (:mod:`.paths`), which find an
    alignment whenever there is one and else a witness. Otherwise by moves in bulk (:mod:`.mend`), then by shifts,
    trades and ejection chains (:mod:`.chains`).
-4. *Fill again* what the repair made room for.
+4. *Fill again* what the repair made room for. Optional demands repeat all this with experts closed or kept open
+   (:mod:`.openings`).
 5. *Prices* (:mod:`alignsolve.solvers.common.level_method`): a bound, so that the gap is known.
 
 Each step yields an answer as soon as it has one, so that a stopped solver still has its best answer. Under a deadline
@@ -17,7 +18,7 @@ clients.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,10 +28,11 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.interruptible import late
-from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, OPTIONAL, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import ahead_of, last_answer
 from alignsolve.solvers.common.level_method import prices_by_level_method
 from alignsolve.solvers.common.warm_up import warm_up
+from alignsolve.solvers.greedy.openings import Openings, build_with_openings
 
 if TYPE_CHECKING:
     from alignsolve.solvers.greedy.state import State
@@ -61,7 +63,7 @@ class Greedy:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | OPTIONAL, presolve=True)
 
     def __call__(
         self,
@@ -109,7 +111,7 @@ class Regret:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | OPTIONAL, presolve=True)
 
     def __call__(
         self,
@@ -140,6 +142,8 @@ def _prepare(solver: Greedy | Regret, problem: AlignmentProblem) -> None:
     from alignsolve.solvers.greedy.paths import takes_long  # noqa: PLC0415
 
     warm_up(solver, problem)
+    if problem.optional_demand is not None:  # greed repairs the problem without them
+        _prepare(solver, replace(problem, optional_demand=None))
     if problem.class_ is ProblemClass.CARDINALITY and takes_long(problem):
         compile_mending()
 
@@ -168,7 +172,7 @@ def _answers(
     for ranking in _rankings(problem):
         if late(deadline):
             break
-        alignment, witness = _construct(problem, rule, deadline, dense=ranking == "gain per use")
+        alignment, witness = _built(problem, rule, deadline, dense=ranking == "gain per use")
         if witness is not None:
             yield Answer(witness=witness)
             return
@@ -211,15 +215,39 @@ def _why_none(deadline: float) -> str:
     return "the repair found no way to meet the experts' bounds, which does not prove that there is none"
 
 
-def _construct(
+def _built(
     problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool
 ) -> tuple[Alignment | None, Witness | None]:
-    """Fill, complete, repair, fill again; None if the deadline came first or the repair failed."""
+    """Construct an alignment in which optional demands hold too."""
+    if not problem.experts.opening.any():
+        return _construct(problem, rule, deadline, dense=dense)
+    plain = replace(problem, optional_demand=None)
+
+    def build(openings: Openings) -> tuple[Alignment | None, Witness | None]:
+        return _construct(plain, rule, deadline, dense=dense, limit=partial(openings.impose, problem))
+
+    return build_with_openings(problem, build)
+
+
+def _construct(
+    problem: AlignmentProblem,
+    rule: Rule,
+    deadline: float,
+    *,
+    dense: bool,
+    limit: Callable[["State"], None] | None = None,
+) -> tuple[Alignment | None, Witness | None]:
+    """Fill, complete, repair, fill again; None if the deadline came first or the repair failed.
+
+    A ``limit`` changes the experts' bounds of the state before.
+    """
     from alignsolve.solvers.greedy import state as states  # noqa: PLC0415  (numba is loaded only when needed)
     from alignsolve.solvers.greedy.complete import complete_rows  # noqa: PLC0415
 
     began = time.monotonic()
     state = states.gather(problem)
+    if limit is not None:
+        limit(state)
     if dense:
         state = state._replace(weight=states.usage(state))
     fill = rule(state)

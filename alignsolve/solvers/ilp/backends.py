@@ -142,15 +142,16 @@ class Program:
 
     def _run_highs(self, relaxed: bool, seconds: float) -> Reply:
         model, rows = self.model, self.rows.chosen(~self.rows.empty)
-        num_columns, num_missed = len(model.cost), len(model.cost) - model.num_pairs
-        order = _order(model.num_pairs, num_missed)
+        num_columns, num_whole = len(model.cost), model.num_whole
+        num_missed = num_columns - num_whole
+        order = _order(num_whole, num_missed)
         place = np.empty(num_columns, dtype=np.int64)
         place[order] = np.arange(num_columns)
         program = highs.MatrixProgram(
             cost=model.cost[order],
-            lower=np.concatenate([model.forced.astype(np.float64), np.zeros(num_missed)])[order],
-            upper=np.concatenate([np.ones(model.num_pairs), np.full(num_missed, np.inf)])[order],
-            whole=None if relaxed else order < model.num_pairs,
+            lower=np.concatenate([model.forced, np.zeros(num_columns - model.num_pairs)])[order],
+            upper=np.concatenate([np.ones(num_whole), np.full(num_missed, np.inf)])[order],
+            whole=None if relaxed else order < num_whole,
             row_lower=rows.least,
             row_upper=rows.most,
             by_rows=True,
@@ -192,13 +193,13 @@ class Program:
         return prices
 
 
-def _order(num_pairs: int, num_missed: int) -> IntArray:
+def _order(num_whole: int, num_missed: int) -> IntArray:
     """Return the columns in the order of their names: m0, m1, m10, m2, …, then x0, x1, x10, x2, ….
 
     PuLP gives CBC the columns in this order. HiGHS gets the same order. The order decides which of several optimal
     alignments HiGHS returns, and earlier versions, which called HiGHS through PuLP, had this order too.
     """
-    return np.concatenate([num_pairs + _alphabetical(num_missed), _alphabetical(num_pairs)])
+    return np.concatenate([num_whole + _alphabetical(num_missed), _alphabetical(num_whole)])
 
 
 def _alphabetical(number: int) -> IntArray:

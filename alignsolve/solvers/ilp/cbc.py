@@ -30,8 +30,9 @@ class Cbc:
         self.lp = pulp.LpProblem("alignment", pulp.LpMinimize)
         lowest = enumerate(model.forced.astype(int).tolist())
         pairs = [self.lp.add_variable(f"x{k}", low, 1, pulp.LpInteger) for k, low in lowest]
-        missed = [self.lp.add_variable(f"m{k}", 0, None) for k in range(len(model.cost) - len(pairs))]
-        self.columns = pairs + missed
+        openings = [self.lp.add_variable(f"o{k}", 0, 1, pulp.LpInteger) for k in range(model.num_openings)]
+        missed = [self.lp.add_variable(f"m{k}", 0, None) for k in range(len(model.cost) - model.num_whole)]
+        self.columns = pairs + openings + missed
         self.lp += pulp.LpAffineExpression(list(zip(self.columns, model.cost.tolist(), strict=True)))
         self.constraints: list[pulp.LpConstraint] = []
 

@@ -28,7 +28,8 @@ def cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> list[Row]
         (num_pairs,) True for the chosen pairs.
     """
     sets = [] if problem.sets is None else _set_cuts(problem.sets, model, taken)
-    return [*_expert_cuts(problem, model, taken), *sets, *_budget_cuts(problem, model, taken)]
+    experts = [*_expert_cuts(problem, model, taken), *_opening_cuts(problem, model, taken)]
+    return [*experts, *sets, *_budget_cuts(problem, model, taken)]
 
 
 def _expert_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> Iterator[Row]:
@@ -37,6 +38,22 @@ def _expert_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> I
     yield from _load_cuts(
         problem.experts, [order[ends[j] : ends[j + 1]] for j in range(problem.num_experts)], model, taken
     )
+
+
+def _opening_cuts(problem: AlignmentProblem, model: Model, taken: BoolArray) -> Iterator[Row]:
+    """Yield the cuts of experts whose load is above 0 and below their optional demand.
+
+    If a chosen pair with a load is taken, so must be one of the pairs that cover the demand.
+    """
+    opening = problem.experts.opening
+    for j in np.flatnonzero(opening > 0):
+        columns = np.flatnonzero(model.experts == j)
+        weight, mine = model.load[columns], taken[columns]
+        total = weight[mine].sum()
+        if total > 0 and _falls_short(total, opening[j]):
+            cover = _demand_cover(columns, weight, mine, float(opening[j]))
+            loading = columns[np.argmax(mine & (weight > 0))]
+            yield Row(np.append(cover.columns, loading), np.append(cover.coefficients, -1.0), Sense.AT_LEAST, 0.0)
 
 
 def _set_cuts(sets: ExpertSets, model: Model, taken: BoolArray) -> Iterator[Row]:

@@ -5,7 +5,7 @@ coefficient, and the costs are divided by another power of two. No digit is lost
 relative 1e-9 (``numerics.FEASIBILITY``). Its row gets that much room, so that no feasible alignment is cut off. A
 choice that only the back end's own tolerance allows is cut off afterwards (:mod:`.covers`). A soft bound gets a
 continuous column for its overload or shortfall, whose cost is the penalty. Rows that hold for any choice of pairs are
-left out.
+left out. Optional demands have rows and columns of their own (:mod:`.openings`).
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from alignsolve.numerics import FEASIBILITY, BoolArray, FloatArray, IntArray
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.common.integer_program import IntegerProgram, RowKind, describe, power_of_two_below
 from alignsolve.solvers.common.sparse_rows import Sense, SparseRows
+from alignsolve.solvers.ilp.openings import opening_rows
 
 ROOM = FEASIBILITY / (1.0 - FEASIBILITY)
 """Room of a capacity, relative to it: a load may exceed its bound by 1e-9 of the load."""
@@ -28,7 +29,7 @@ LARGEST_OUTLIER = 2.0**30
 
 @dataclass
 class Model:
-    """Minimise cost·columns: the columns are the pairs, then the overloads and shortfalls of soft bounds.
+    """Minimise cost·columns: the pairs, whether experts are open, then the overloads and shortfalls of soft bounds.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class Model:
         Indices of the rows that bound the load of an expert or a set, and the expert of each, or num_experts + the set.
     sets
         The sets of experts; None where there are none.
+    num_openings
+        Experts with an optional demand; each has a binary column behind those of the pairs.
     """
 
     clients: IntArray
@@ -61,11 +64,17 @@ class Model:
     expert_rows: IntArray
     row_experts: IntArray
     sets: ExpertSets | None = None
+    num_openings: int = 0
 
     @property
     def num_pairs(self) -> int:
-        """Number of binary columns."""
+        """Number of pairs."""
         return len(self.clients)
+
+    @property
+    def num_whole(self) -> int:
+        """Number of binary columns: pairs and openings."""
+        return self.num_pairs + self.num_openings
 
 
 @dataclass(frozen=True)
@@ -112,12 +121,15 @@ def build(problem: AlignmentProblem) -> Model:
         bounds.penalty[bounds.soft] * unit[bounds.row[bounds.soft]]
         for unit, (_, _, bounds) in zip(units, loads, strict=True)
     ]
-    cost = np.concatenate([-program.value, *penalties])
+    opening = problem.experts.opening
+    num_openings = int((opening > 0).sum())
+    cost = np.concatenate([-program.value, np.zeros(num_openings), *penalties])
     cost_unit = _cost_unit(cost)
-    # The rows: counts of experts, budgets, then the loads of experts and sets.
+    # The rows: counts of experts, budgets, optional demands, then the loads of experts and sets.
     parts = [_written(kind, np.ones(len(kind)), _count_bounds(kind)) for kind in _named(program, "client", "group")]
     parts += [_written(kind, kind.units(), _budget_bounds(kind)) for kind in _named(program, "budget")]
-    first, missed = sum(len(part) for part in parts), 0
+    parts += opening_rows(expert, units[0], opening, room)
+    first, missed = sum(len(part) for part in parts), num_openings
     for unit, (kind, _, bounds) in zip(units, loads, strict=True):
         parts.append(_written(kind, unit, bounds, missed))
         missed += int(bounds.soft.sum())
@@ -134,17 +146,25 @@ def build(problem: AlignmentProblem) -> Model:
         expert_rows=first + np.arange(len(row_experts)),
         row_experts=row_experts,
         sets=problem.sets,
+        num_openings=num_openings,
     )
 
 
 def _open(problem: AlignmentProblem) -> BoolArray:
-    """Return the eligible pairs, without those that alone would break a bound."""
+    """Return the eligible pairs, without those that alone would break a bound, or whose expert can never be open."""
     open_ = np.ones(problem.shape, dtype=np.bool_) if problem.eligible is None else problem.eligible.copy()
     if problem.client_load is not None:
         open_ &= ~(problem.client_load > problem.experts.most * (1.0 + ROOM))
     if problem.client_budget is not None:
         open_ &= ~(problem.expert_cost > problem.client_budget[:, None, :] * (1.0 + ROOM)).any(axis=2)
-    return open_
+    return open_ & ~_never_open(problem, open_) if problem.optional_demand is not None else open_
+
+
+def _never_open(problem: AlignmentProblem, open_: BoolArray) -> BoolArray:
+    """Return the pairs with a load on an expert whose optional demand all open pairs together do not meet."""
+    load = np.ones((1, 1)) if problem.client_load is None else problem.client_load
+    never: BoolArray = np.where(open_, load, 0.0).sum(axis=0) < problem.experts.opening * (1.0 - ROOM)
+    return never & (load > 0)
 
 
 def _named(program: IntegerProgram, *names: str) -> list[RowKind]:
@@ -225,7 +245,7 @@ def _hard(row: IntArray, sense: Sense, bound: FloatArray) -> _Bounds:
 def _written(kind: RowKind, units: FloatArray, bounds: _Bounds, missed: int = 0) -> SparseRows:
     """Return rows in arrays, each divided by its unit; a soft row ends with its own column.
 
-    These columns follow the pairs, and those of as many soft rows as were written before.
+    These columns follow the pairs, and as many columns of openings and soft rows as were written before.
     """
     # The pairs of each row.
     order = np.argsort(kind.row, kind="stable")

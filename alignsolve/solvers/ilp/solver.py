@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import ClassVar
 
 from alignsolve.problem import AlignmentProblem
-from alignsolve.solver import EVERYTHING, SETS, Answer, Capabilities, Progress, ProgressHook, Wanted, WarmStart
+from alignsolve.solver import (
+    EVERYTHING,
+    OPTIONAL,
+    SETS,
+    Answer,
+    Capabilities,
+    Progress,
+    ProgressHook,
+    Wanted,
+    WarmStart,
+)
 from alignsolve.solvers.common.last_answer import last_answer
 from alignsolve.solvers.common.second_opinion import with_second_opinion
 from alignsolve.solvers.greedy.incumbent import GREEDY
@@ -57,7 +67,7 @@ class Ilp:
     msg: bool = False
     proof: Wanted = "any"
 
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | SETS, exact=True, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | SETS | OPTIONAL, exact=True, presolve=True)
 
     def __post_init__(self) -> None:
         """Refuse a back end that does not exist."""

@@ -10,7 +10,6 @@ from alignsolve import Aligner, AlignmentProblem, Servers, Status, diagnose, joi
 from alignsolve.certificate.verify import verify
 from alignsolve.diagnose import Weights
 from alignsolve.io import load_problem, load_solution, save_problem, save_solution
-from alignsolve.io.to_tables import tables_of
 
 WISHES = np.array([[9, 7, 1, 2], [9, 6, 3, 1], [8, 9, 2, 1], [2, 8, 7, 3], [1, 2, 6, 9]])
 
@@ -58,11 +57,6 @@ def test_files_keep_sets_prices_and_witnesses(tmp_path, suffix):
         checked = verify(given, load_solution(tmp_path / f"solution{suffix}"))
         assert checked.holds, checked.differences
         assert checked.solution.status in {Status.OPTIMAL, Status.INFEASIBLE}
-
-
-def test_tables_refuse_sets():
-    with pytest.raises(ValueError, match="no place for sets of experts"):
-        tables_of(projects())
 
 
 def test_stored_pairs_have_no_sets():
