@@ -15,7 +15,7 @@ The measured numbers are not part of this project. They are in allenai/OLMoE (Ap
 ``models/utils/device_util/raw_ai_benchmark_list.json`` and ``models/speed_distri.json``.
 
 Without the folder there is a stand-in of the same sizes and statistics, drawn with one fixed seed. Its shares are
-lognormal, with the standard deviations of :data:`MEASURED`; :mod:`problems.phones` has the numbers of the devices.
+lognormal, with the standard deviations of ``MEASURED``; :mod:`problems.phones` has the numbers of the devices.
 ``Inputs.source`` says which of the two was used.
 """
 
