@@ -7,7 +7,9 @@
 - ``sift`` where experts are many: more than ``FEW_EXPERTS``, and fewer than ``CLIENTS_PER_EXPERT`` clients for each, of
   those that the experts have places for. All others go to ``price``. All four are exact. In CPU time, with as many
   experts as clients or more ``sift`` takes 0.02 to 0.7 of the time of ``price`` (docs/solvers.md); with four times as
-  many clients both take about the same; with more, ``price`` is up to five times as fast. Where another one leaves a
+  many clients both take about the same; with more, ``price`` is up to five times as fast. Where each client takes
+  ``SEVERAL`` experts or more, as phones do of all layers of a model, ``price`` moves so many units that ``sift`` is the
+  faster one up to a number of clients for each expert that grows with the experts. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
 - Nested sets of experts: ``price`` as well, from that size on. Crossing sets, or sets in the general class: ``ilp``.
 - Optional demands: ``greedy``, and then ``ilp`` up to ``ILP_PAIRS``.
@@ -44,6 +46,9 @@ FEW_EXPERTS = 16
 """Experts up to which prices settle at once, however few clients there are."""
 CLIENTS_PER_EXPERT, WITH_GROUPS = 4, 2
 """Clients for each expert up to which experts are many, and the same where experts have groups."""
+SEVERAL, FOR_SEVERAL = 8.0, 0.25
+"""Mean experts of a client from which on it takes several, and then the number of clients for each expert up to which
+experts are many, as a share of the number of experts."""
 ONE_TO_ONE = 4
 """Largest product of a client's and an expert's capacity at which shortest augmenting paths were the fastest."""
 SECOND_LOOK_PAIRS, SECOND_LOOK_SECONDS = 1 << 16, 2.0
@@ -156,7 +161,7 @@ def flow_solver(problem: AlignmentProblem) -> Solver:
         from alignsolve.solvers.shortest_paths import Augment  # noqa: PLC0415
 
         return Augment()
-    if one_to_one or has_many_experts(problem):
+    if one_to_one or has_many_experts(problem, several=True):
         from alignsolve.solvers.sift import Sift  # noqa: PLC0415
 
         return Sift()
@@ -189,13 +194,29 @@ def is_nearly_one_to_one(problem: AlignmentProblem) -> bool:
     return bool(client * problem.experts.most.max() <= ONE_TO_ONE)
 
 
-def has_many_experts(problem: AlignmentProblem) -> bool:
-    """Whether experts are many for the clients that they have places for; never where fitness is not in memory."""
+def has_many_experts(problem: AlignmentProblem, *, several: bool = False) -> bool:
+    """Whether experts are many for the clients that they have places for; never where fitness is not in memory.
+
+    With ``several``, there may be more clients if each takes several experts.
+    """
     n, e = problem.shape
     if e <= FEW_EXPERTS or isinstance(problem.fitness, RowBlocks):
         return False
     served = min(n, float(np.minimum(problem.experts.most, n).sum()))
-    return served < e * (CLIENTS_PER_EXPERT if problem.expert_group is None else WITH_GROUPS)
+    most = CLIENTS_PER_EXPERT if problem.expert_group is None else WITH_GROUPS
+    if several and experts_of_a_client(problem) >= SEVERAL:
+        most = max(most, FOR_SEVERAL * e)
+    return served < e * most
+
+
+def experts_of_a_client(problem: AlignmentProblem) -> float:
+    """How many experts clients may take on average, by their own bounds and the room that experts have."""
+    n, e = problem.shape
+    taken = np.minimum(problem.client_capacity, e)
+    if problem.expert_group is not None:
+        size = np.bincount(problem.expert_group, minlength=problem.group_capacity.shape[1])
+        taken = np.minimum(taken, np.minimum(problem.group_capacity, size).sum(axis=1))
+    return min(float(taken.mean()), float(np.minimum(problem.experts.most, n).sum()) / max(n, 1))
 
 
 def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any") -> list[Solver]:

@@ -83,6 +83,12 @@ LAYERS = np.arange(40) // 10
         (AlignmentProblem(NOISE[:80], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Price"),
         (AlignmentProblem(NOISE[:79], expert_capacity=4, expert_group=LAYERS, group_capacity=1), "Sift"),
         (AlignmentProblem(NOISE[:, :16], expert_capacity=5), "Price"),
+        (AlignmentProblem(NOISE, client_capacity=8, expert_capacity=40), "Sift"),
+        (AlignmentProblem(NOISE, client_capacity=7, expert_capacity=40), "Price"),
+        (AlignmentProblem(NOISE, client_capacity=8, expert_capacity=31), "Price"),
+        (AlignmentProblem(NOISE, client_capacity=8, expert_group=LAYERS, group_capacity=2), "Sift"),
+        (AlignmentProblem(NOISE, client_capacity=8, expert_group=LAYERS, group_capacity=1), "Price"),
+        (AlignmentProblem(np.tile(NOISE, (3, 1))[:400], client_capacity=8, expert_capacity=100), "Price"),
         (AlignmentProblem(RowBlocks((40, 40), float, lambda start, stop: NOISE[start:stop])), "Price"),
     ],
 )
