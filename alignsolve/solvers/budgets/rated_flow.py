@@ -32,7 +32,13 @@ class Flow(NamedTuple):
 
 
 def best_flow(
-    problem: AlignmentProblem, value: FloatArray, number: IntArray, prices: FloatArray | None, deadline: float
+    problem: AlignmentProblem,
+    value: FloatArray,
+    number: IntArray,
+    prices: FloatArray | None,
+    deadline: float,
+    *,
+    explain: bool = False,
 ) -> Flow:
     """Solve a problem without its budgets, with other values and other capacities of clients.
 
@@ -48,6 +54,8 @@ def best_flow(
         (num_experts,) to begin with, or None.
     deadline
         On the clock of :func:`time.monotonic`.
+    explain
+        Whether to look for a witness where there is no alignment. It counts no budgets: to look at them takes minutes.
 
     Raises
     ------
@@ -64,10 +72,12 @@ def best_flow(
         expert_cost=None,
     )
     search = Search(without, WarmStart(prices=prices), deadline, None)
+    free = changed(without, client_capacity=problem.client_capacity)
     if search.overfull.any():
-        return Flow(None, np.zeros(len(search.overfull)), from_direction(problem, search.overfull.astype(np.float64)))
+        direction = search.overfull.astype(np.float64)
+        return Flow(None, np.zeros(len(direction)), from_direction(free, direction) if explain else None)
     search.run()
     if search.unmet:
-        return Flow(None, search.prices, from_direction(problem, search.prices))
+        return Flow(None, search.prices, from_direction(free, search.prices) if explain else None)
     answer = search.answer()
     return Flow(answer.x, search.prices)

@@ -213,9 +213,10 @@ class _Search(IncumbentSearch):
         """The flow at the present rates: a client's place is worth its mean charge, a dearer expert less."""
         value = self._charged(self.rate)
         flow = best_flow(self.problem, value, self.number, prices, self.deadline)
-        if flow.alignment is None and flow.witness is None:
+        if flow.alignment is None:
             # Fewer experts than the budgets allow in truth may be too few for the experts' demands.
-            flow = best_flow(self.problem, value, self.rows.room.astype(np.int64), prices, self.deadline)
+            room = self.rows.room.astype(np.int64)
+            flow = best_flow(self.problem, value, room, prices, self.deadline, explain=True)
         return flow
 
     def _charged(self, rate: FloatArray) -> FloatArray:

@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from alignsolve import AlignmentProblem, RowBlocks, solve
+from alignsolve import AlignmentProblem, RowBlocks, Status, solve
+from alignsolve.certificate.witness import from_direction
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import relative_gap
-from alignsolve.solvers.budgets import Budgets
+from alignsolve.solvers.budgets import Budgets, rated_flow
 from alignsolve.solvers.budgets.shares import best_numbers, sizes_of
 from alignsolve.solvers.budgets.solver import _Search
 from alignsolve.solvers.sift.flow_search import TimeUpError
@@ -112,6 +113,21 @@ def test_experts_demands_that_nobody_can_meet_have_a_witness():
     solution = solve(problem, "budgets", throw=False)
     assert solution.status == "INFEASIBLE"
     assert solution.witness is not None
+
+
+def test_a_witness_is_sought_without_budgets_as_their_rows_take_long(monkeypatch):
+    asked = []
+
+    def noted(problem, direction):
+        asked.append(problem.client_budget is not None)
+        return from_direction(problem, direction)
+
+    monkeypatch.setattr(rated_flow, "from_direction", noted)
+    clients = {"client_capacity": 3, "client_budget": np.full(4, 3.0), "expert_cost": np.ones(6)}
+    problem = AlignmentProblem(np.random.default_rng(0).random((4, 6)), expert_demand=[0, 0, 4, 4, 4, 4], **clients)
+    answer = solve(problem, Budgets(), throw=False, presolve=False)
+    assert (answer.status, answer.witness.experts.tolist()) == (Status.INFEASIBLE, [False] * 2 + [True] * 4)
+    assert asked == [False]
 
 
 def test_without_budgets_it_is_a_flow():
