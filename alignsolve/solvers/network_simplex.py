@@ -107,5 +107,5 @@ def best_flow(problem: AlignmentProblem) -> Alignment | None:
         return None
     first = sum(len(part[0]) for part in network.arcs[: 1 + bool(problem.num_groups)])
     pairs = range(first, first + len(network.clients))
-    used = np.array([flow[tails[k]][heads[k]][k] > 0 for k in pairs], dtype=np.bool_) | network.forced
+    used = np.array([flow[tails[k]][heads[k]][k] > 0 for k in pairs], dtype=np.bool_) | (network.forced > 0)
     return Alignment.from_pairs(network.clients[used], network.experts[used], problem.num_clients)
