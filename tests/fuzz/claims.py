@@ -75,18 +75,20 @@ def lie(truth: Truth, claim: Claim) -> str | None:
         return "the bound is not a number"
     if claim.status is Status.INFEASIBLE:
         return None if best is None else "INFEASIBLE"
-    size = CANCELLED * truth.scale
+    x = matrix(claim)
+    fits = x is not None and x.shape == truth.drawn.shape
+    fitness = truth.fitness_of(x) if fits else Fraction(0)  # the documented tolerance is a share of it
+    size = CANCELLED * max(truth.scale, fitness)
     if best is not None and math.isfinite(claim.bound) and Fraction(claim.bound) < best - CLOSE * abs(best) - size:
         return f"the bound {claim.bound!r} is below {float(best)!r}"
     if best is not None and claim.bound == -math.inf:
         return "the bound is -inf"
     if claim.status is Status.UNKNOWN:
         return None
-    x = matrix(claim)
     judged = None if x is None else truth.judge(x)
     if judged is None or best is None:
         return "there is no such alignment"
-    exactly, own = judged
+    exactly, own = judged[0], max(judged[1], fitness)
     if claim.objective is None or not math.isfinite(claim.objective):
         return f"the objective is {claim.objective}"
     if abs(Fraction(claim.objective) - exactly) > CLOSE * abs(exactly) + CANCELLED * own:
