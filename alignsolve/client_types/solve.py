@@ -20,6 +20,7 @@ number of clients is finite, and nothing is approximated.
 import math
 import time
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,10 @@ from alignsolve.data.blocks import RowBlocks
 from alignsolve.numerics import EPSILON, FloatArray, IntArray, is_proven, relative_gap
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Status
-from alignsolve.solvers.flow import Network
 from alignsolve.subproblem.dispatch import best_rows
+
+if TYPE_CHECKING:
+    from alignsolve.solvers.flow import Network
 
 ROUNDS = 1_000
 """Sweeps over the arcs after which prices are taken as they are; they prove what they prove."""
@@ -149,7 +152,7 @@ def solve_types(problem: AlignmentProblem, counts: npt.ArrayLike) -> TypeSolutio
     row = contradiction(AlignmentProblem(problem.fitness, **_client_side(problem)).unread())
     if row is not None and bool((row.clients & (times > 0)).any()):
         return _none(times, math.nan, row.explain(problem), started)
-    network = Network(problem, times)
+    network = _network(problem, times)
     found = network.flows()
     if found is None:
         return _short(problem, times, started)
@@ -211,7 +214,14 @@ def _client_side(problem: AlignmentProblem) -> dict[str, object]:
     return {name: getattr(problem, name) for name in (*names, "group_demand", "client_names", "expert_names")}
 
 
-def _holders(network: Network, flows: IntArray) -> IntArray:
+def _network(problem: AlignmentProblem, times: IntArray) -> "Network":
+    """Build the network of types; imported here, so that ``import alignsolve`` loads no solver."""
+    from alignsolve.solvers.flow import Network  # noqa: PLC0415
+
+    return Network(problem, times)
+
+
+def _holders(network: "Network", flows: IntArray) -> IntArray:
     """Return how many clients of each type have each expert, from the flow on the arcs."""
     first = sum(len(part[0]) for part in network.arcs[: 1 + bool(network.problem.num_groups)])
     holders = np.zeros(network.problem.shape, dtype=np.int64)
@@ -220,7 +230,7 @@ def _holders(network: Network, flows: IntArray) -> IntArray:
     return holders
 
 
-def _prices(network: Network, flows: IntArray) -> FloatArray:
+def _prices(network: "Network", flows: IntArray) -> FloatArray:
     """Return prices that support the flow: shortest distances over the arcs that can still carry more, or less.
 
     OR-Tools rounds costs to whole numbers, so the last digits may leave a tiny negative cycle. Steps below the rounding
@@ -253,7 +263,7 @@ def _short(problem: AlignmentProblem, times: IntArray, started: float) -> TypeSo
     """Return by how much the experts' bounds cannot hold: the optimum of a problem that asks for nothing else."""
     free = replace(problem, fitness=np.zeros(problem.shape), previous=None, switching_cost=0.0)
     asking = free.soften(overload=1.0, shortfall=1.0)
-    network = Network(asking, times)
+    network = _network(asking, times)
     found = network.flows()
     missing = 0.0 if found is None else -types_bound(asking, times, _prices(network, found))
     why = f"{missing:g} units of load are missing at least to the bounds of the experts"

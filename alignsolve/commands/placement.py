@@ -17,7 +17,7 @@ EPILOG = "Exit codes: 0 every layer is within --gap of its bound, 10 some are no
 
 
 def placement(
-    loads: Annotated[Path, typer.Argument(metavar="LOADS", help="CSV file: expert, load, and perhaps layer.")],
+    loads: Annotated[Path, typer.Argument(metavar="LOADS")],
     gpus: Annotated[int, typer.Option(min=1, help="Number of GPUs.")],
     slots: Annotated[str, typer.Option(metavar="N[,N…]", help="Experts that fit on a GPU; or one number for each.")],
     speed: Annotated[
@@ -43,7 +43,10 @@ def placement(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Place the experts of a served model on GPUs, with copies, so that the slowest GPU is as fast as can be."""
+    """Place the experts of a served model on GPUs, with copies, so that the slowest GPU is as fast as can be.
+
+    LOADS is a CSV file with the columns expert and load, and layer if there are several layers; all numbered from 0.
+    """
     check(output, overwrite=overwrite, suffixes=JSON)
     try:
         table = read_loads_csv(loads)

@@ -153,7 +153,7 @@ def responsibilities(losses: FloatArray) -> FloatArray:
     Examples
     --------
     >>> responsibilities(np.array([[0.1, 5.0], [0.2, 4.0], [6.0, 0.1]])).round(2)
-    array([0.67, 0.33])
+    array([0.66, 0.34])
     """
     share = np.full(losses.shape[1], 1.0 / losses.shape[1])
     for _ in range(TURNS):

@@ -135,7 +135,7 @@ def test_sets_that_cross_are_named_where_they_are_refused():
     )
     assert problem.class_ is ProblemClass.GENERAL
     assert Feature.CROSSING_SETS in problem.features
-    with pytest.raises(UnsupportedError, match="sets 0 and 1 cross"):
+    with pytest.raises(UnsupportedError, match="set 0 and set 1 cross"):
         solve(problem, "flow")
     assert solve(problem).objective == 2
 
