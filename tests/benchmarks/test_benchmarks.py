@@ -23,6 +23,7 @@ from benchmarks.measure import race
 from benchmarks.peers import PEERS
 from benchmarks.real import is_real
 from benchmarks.rows import Row, Table, best_bounds, gap, make_row, read
+from benchmarks.set_shapes import SET_SHAPES
 from benchmarks.shapes import SHAPES
 from benchmarks.solvers import run
 from benchmarks.suites import Suite, suites
@@ -337,7 +338,7 @@ def test_contenders_stand_in_the_same_order_everywhere() -> None:
 def test_every_suite_names_families_and_contenders_that_exist() -> None:
     for suite in suites().values():
         named = {case.family for case in suite.cases if not is_real(case.family)}
-        assert named <= FAMILIES.keys() | SHAPES.keys()
+        assert named <= FAMILIES.keys() | SHAPES.keys() | SET_SHAPES.keys()
         for name in suite.contenders:
             assert find(name) is not None
         sizes = [case.num_clients for case in suite.cases]
