@@ -43,6 +43,10 @@ COMMANDS = {
         "diagnose": [(["possible.npz"], 0, "at capacity"), (["impossible.json"], 20, "lower the demand of expert")],
         "convert": [(["pairs.csv", "pairs.npz"], 0, "24 clients x 6 experts")],
         "bench": [(["possible.npz", "--solver", "price", "--repeats", "1"], 0, "OPTIMAL")],
+        "placement": [
+            (["loads.csv", "--gpus", "2", "--slots", "2"], 0, "largest over mean"),
+            (["absent.csv", "--gpus", "2", "--slots", "2"], 2, "absent.csv"),
+        ],
         "solvers": [([], 0, "lagrangian")],
     },
     "fedtrain": {

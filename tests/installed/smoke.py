@@ -84,10 +84,11 @@ def _answered(name, problem, optimum, capabilities):
 
 
 def files(folder):
-    """Write a problem that has an alignment, and one that has none."""
+    """Write a problem that has an alignment, one that has none, and loads of experts."""
     given = tiny()["both sides"]
     save_problem(AlignmentProblem(**given), folder / "possible.npz")
     save_problem(AlignmentProblem(given["fitness"], expert_demand=3), folder / "impossible.json")
+    (folder / "loads.csv").write_text("expert,load\n0,1\n1,1\n2,1\n3,1\n", encoding="utf-8")
 
 
 def commands():
