@@ -203,7 +203,7 @@ def has_many_experts(problem: AlignmentProblem, *, several: bool = False) -> boo
     if e <= FEW_EXPERTS or isinstance(problem.fitness, RowBlocks):
         return False
     served = min(n, float(np.minimum(problem.experts.most, n).sum()))
-    most = CLIENTS_PER_EXPERT if problem.expert_group is None else WITH_GROUPS
+    most: float = CLIENTS_PER_EXPERT if problem.expert_group is None else WITH_GROUPS
     if several and experts_of_a_client(problem) >= SEVERAL:
         most = max(most, FOR_SEVERAL * e)
     return served < e * most
