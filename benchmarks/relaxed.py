@@ -13,6 +13,7 @@ import numpy as np
 
 from alignsolve import AlignmentProblem, Answer, Capabilities
 from alignsolve.solver import EVERYTHING, ProgressHook, WarmStart
+from benchmarks.peers.highs import pass_program
 from problems.linear import linear_program
 
 
@@ -38,24 +39,7 @@ class Relaxed:
         program = linear_program(problem)
         highs = highspy.Highs()
         highs.silent()
-        infinity = highspy.kHighsInf
-        highs.passModel(
-            len(program.cost),
-            len(program.row_lower),
-            len(program.index),
-            highspy.MatrixFormat.kColwise.value,
-            highspy.ObjSense.kMaximize.value,
-            0.0,
-            program.cost,
-            program.lower,
-            np.minimum(program.upper, infinity),
-            program.row_lower,
-            program.row_upper,
-            program.start.astype(np.int32),
-            program.index.astype(np.int32),
-            program.value,
-            np.zeros(len(program.cost), dtype=np.int32),
-        )
+        pass_program(highs, program, np.zeros_like(program.integral))
         if math.isfinite(deadline):
             highs.setOptionValue("time_limit", max(deadline - time.monotonic(), 0.0))
         highs.run()

@@ -35,25 +35,7 @@ class Highs:
         highs = highspy.Highs()
         highs.silent()
         whole = program.integral if self.method == "mip" else np.zeros_like(program.integral)
-        passed = highs.passModel(
-            len(program.cost),
-            len(program.row_lower),
-            len(program.index),
-            highspy.MatrixFormat.kColwise.value,
-            highspy.ObjSense.kMaximize.value,
-            0.0,
-            program.cost,
-            program.lower,
-            program.upper,
-            program.row_lower,
-            program.row_upper,
-            program.start.astype(np.int32),
-            program.index.astype(np.int32),
-            program.value,
-            whole.astype(np.int32),
-        )
-        if passed == highspy.HighsStatus.kError:
-            raise RuntimeError("HiGHS refused the model")
+        pass_program(highs, program, whole)
         if self.method == "mip":
             highs.setOptionValue("mip_rel_gap", 0.0)
             highs.setOptionValue("mip_abs_gap", 0.0)
@@ -86,3 +68,28 @@ class Highs:
 
 
 INTERIOR_POINT, SIMPLEX, MIP = Highs("ipm"), Highs("simplex"), Highs("mip")
+
+
+def pass_program(highs: Any, program: LinearProgram, whole: Any) -> None:
+    """Pass all columns, rows and entries to HiGHS at once; ``whole`` says which columns are whole numbers."""
+    import highspy  # noqa: PLC0415
+
+    passed = highs.passModel(
+        len(program.cost),
+        len(program.row_lower),
+        len(program.index),
+        highspy.MatrixFormat.kColwise.value,
+        highspy.ObjSense.kMaximize.value,
+        0.0,
+        program.cost,
+        program.lower,
+        program.upper,
+        program.row_lower,
+        program.row_upper,
+        program.start.astype(np.int32),
+        program.index.astype(np.int32),
+        program.value,
+        whole.astype(np.int32),
+    )
+    if passed == highspy.HighsStatus.kError:
+        raise RuntimeError("HiGHS refused the model")

@@ -72,12 +72,13 @@ def best_flow(
         expert_cost=None,
     )
     search = Search(without, WarmStart(prices=prices), deadline, None)
-    free = changed(without, client_capacity=problem.client_capacity)
     if search.overfull.any():
-        direction = search.overfull.astype(np.float64)
-        return Flow(None, np.zeros(len(direction)), from_direction(free, direction) if explain else None)
-    search.run()
-    if search.unmet:
-        return Flow(None, search.prices, from_direction(free, search.prices) if explain else None)
-    answer = search.answer()
-    return Flow(answer.x, search.prices)
+        prices, direction = np.zeros(len(search.overfull)), search.overfull.astype(np.float64)
+    else:
+        search.run()
+        if not search.unmet:
+            return Flow(search.answer().x, search.prices)
+        prices = direction = search.prices
+    if not explain:
+        return Flow(None, prices)
+    return Flow(None, prices, from_direction(changed(without, client_capacity=problem.client_capacity), direction))
