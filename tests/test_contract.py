@@ -16,6 +16,8 @@ from tests.problem_fields import arrays
 
 SIZES = [(12, 4), (5, 6), (1, 3), (7, 1)]
 DECLARED = describe_solvers()
+ASKED = [pytest.param(name, marks=pytest.mark.slow) if name == "ilp-cbc" else name for name in SOLVERS]
+"""All solvers; the one that starts a process for each problem is among the slow tests."""
 REFERENCES = ("price", "ilp", "sift")
 """Exact solvers whose best objective all others must reach and none may pass; together they take every problem."""
 FEASIBLE = [name for name, family in FAMILIES.items() if family.feasible]
@@ -76,7 +78,7 @@ def unchanged(problem, before):
 
 
 @pytest.mark.parametrize("family", FEASIBLE)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ASKED)
 def test_a_feasible_family_is_solved_or_refused(solver, family):
     for size in SIZES:
         judge_feasible(solver, family, size)
@@ -117,7 +119,7 @@ def judge_optimality(solver, solution, best, scale):
 
 
 @pytest.mark.parametrize("family", INFEASIBLE)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ASKED)
 def test_an_infeasible_family_is_refused_or_told_why(solver, family):
     for size in SIZES:
         judge_infeasible(solver, family, size)
@@ -144,12 +146,13 @@ def judge_infeasible(solver, family, size):
         assert problem.class_ is ProblemClass.GENERAL
         assert solution.proof in {Proof.SOLVER, Proof.TREE}
         assert (solution.proof is Proof.TREE) == (solution.tree is not None)
-    with pytest.raises(InfeasibleError):
-        solve(problem, solver)
+    if size == SIZES[0]:  # the answer is the same; only the error is new
+        with pytest.raises(InfeasibleError):
+            solve(problem, solver)
 
 
 @pytest.mark.parametrize("family", ["uniform", "layers", "soft", "courses", "weighted", "budgets"])
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ASKED)
 def test_a_time_limit_is_taken(solver, family):
     problem = instance(family, (12, 4))
     if refused(solver, problem):
@@ -164,7 +167,7 @@ def test_a_time_limit_is_taken(solver, family):
 
 
 @pytest.mark.parametrize("family", ["popular", "soft", "courses", "weighted"])
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ASKED)
 def test_a_warm_start_changes_nothing_but_speed(solver, family):
     problem = instance(family, (12, 4))
     if not takes(solver, problem) or not DECLARED[solver].exact:

@@ -14,6 +14,9 @@ from tests import oracle, strategies
 DECLARED = describe_solvers()
 EXACT = [name for name in SOLVERS if DECLARED[name].exact]
 INEXACT = [name for name in SOLVERS if not DECLARED[name].exact]
+SLOW = ("ilp-cbc", "networkx")
+"""Exact solvers that take long for each problem: among the slow tests only."""
+QUICK = [name for name in EXACT if name not in SLOW]
 CLASSES = {"cardinality": strategies.cardinality_problems, "general": strategies.general_problems}
 
 
@@ -119,13 +122,13 @@ def test_what_was_wrong_once(solver, name):
     check_exact(FOUND[name], solver)
 
 
-@pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
+@pytest.mark.parametrize(("solver", "class_"), pairs(QUICK))
 def test_exact_solvers_agree_with_enumeration(solver, class_):
     problems = CLASSES[class_](max_clients=4, max_experts=4, empty=True)
     for_all(problems, 50, check_exact, solver)
 
 
-@pytest.mark.parametrize(("solver", "class_"), pairs(EXACT))
+@pytest.mark.parametrize(("solver", "class_"), pairs(QUICK))
 def test_exact_solvers_agree_with_a_milp(solver, class_):
     problems = CLASSES[class_](max_clients=8, max_experts=6)
     for_all(problems, 30, check_exact, solver)
@@ -141,4 +144,5 @@ def test_heuristics_never_beat_the_oracle(solver, class_):
 @pytest.mark.parametrize(("solver", "class_"), pairs(SOLVERS))
 def test_every_solver_on_thousands(solver, class_):
     check = check_exact if DECLARED[solver].exact else check_inexact
-    for_all(CLASSES[class_](max_clients=8, max_experts=6), 120, check, solver)
+    examples = 60 if solver in SLOW else 120
+    for_all(CLASSES[class_](max_clients=8, max_experts=6), examples, check, solver)

@@ -170,11 +170,11 @@ def test_nothing_is_written_where_nothing_can_be(built, tmp_path_factory):
     environment = installed(NEWEST, built, tmp_path_factory)
     write_protect(environment.folder)
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), NOWHERE)
-    done = environment.ask("python", str(SMOKE), "solvers", "flow", prefix=prefix, **nowhere)
+    done = environment.ask("python", str(SMOKE), "solvers", "augment", prefix=prefix, **nowhere)
     assert (done.returncode, done.stderr.count("compiled code cannot be kept on disk")) == (0, 1), done.stderr
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in done.stderr
     kept = tmp_path_factory.mktemp("cache")
     settings = nowhere | {"NUMBA_CACHE_DIR": str(kept)}
-    done = environment.ask("python", str(SMOKE), "solvers", "flow", prefix=prefix, **settings)
+    done = environment.ask("python", str(SMOKE), "solvers", "augment", prefix=prefix, **settings)
     assert (done.returncode, done.stderr.count("compiled code")) == (0, 0), done.stderr
     assert list(kept.rglob("*.nbi"))

@@ -1,8 +1,9 @@
 """``branch``: the general class with few experts, exactly, with a tree of prices as proof.
 
 1. Every client's choices are listed (:mod:`.choices`). Where they are too many, a greedy alignment is all.
-2. A first alignment: the warm start, else a greedy one. If there is none, a search for any alignment finds one, or
-   proves by a tree of price directions that there is none.
+2. A first alignment: the warm start, else a greedy one. If there is none, experts that cannot keep their bounds
+   together are looked for. If there are none either, a search for any alignment finds one, or proves by a tree of price
+   directions that there is none.
 3. The search for the best one (:mod:`.search`). Once it is exhausted, what it has written is the proof.
 """
 
@@ -23,6 +24,7 @@ from alignsolve.runtime.interruptible import late
 from alignsolve.solver import EVERYTHING, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.branch.choices import Choices, list_choices
 from alignsolve.solvers.branch.search import Found, Search
+from alignsolve.solvers.common.elastic import quick_witness
 from alignsolve.solvers.greedy.incumbent import GREEDY
 
 MOST_CHOICES = 1 << 18
@@ -117,6 +119,9 @@ class _Run:
         prices = np.zeros(self.problem.num_experts) if first.prices is None else first.prices
         alignment = first.x if isinstance(first.x, Alignment) else None
         if alignment is None:
+            witness = quick_witness(self.problem, self.deadline)
+            if witness is not None:
+                return Answer(witness=witness)
             search = Search(self.problem, choices, np.zeros(self.problem.num_experts), None)
             found = self._run(search, "any alignment")
             if found is Found.EXHAUSTED:

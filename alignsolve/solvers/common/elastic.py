@@ -16,6 +16,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solution import SolveError
+from alignsolve.solvers.common.level_method import prices_by_level_method
 from alignsolve.solvers.common.residual import prices_of
 
 
@@ -75,4 +76,29 @@ def witness_from_elastic(
     prices = None if alignment is None else prices_of(relaxed, alignment)
     if prices is None:
         raise SolveError("the elastic problem has no proven optimum, so infeasibility has no witness")
+    return from_direction(problem, prices)
+
+
+def quick_witness(problem: AlignmentProblem, deadline: float) -> Witness | None:
+    """Look for the reason why a problem of either class may have no alignment; None says nothing about the problem.
+
+    Two directions are looked at: all experts together, and the elastic problem's prices after some passes.
+
+    Parameters
+    ----------
+    problem
+        Of either class, feasible or not.
+    deadline
+        On the clock of :func:`time.monotonic`; the passes end there.
+    """
+    everywhere = np.ones(problem.num_experts)
+    together = from_direction(problem, -everywhere) or from_direction(problem, everywhere)
+    if together is not None:
+        return together
+    relaxed, bounds = elastic(problem), problem.experts
+    load = np.broadcast_to(1.0 if problem.client_load is None else problem.client_load, problem.shape)
+    most_violation = float(load.sum() + bounds.least[bounds.hard_demand].sum())
+    prices = np.zeros(problem.num_experts)
+    for found in prices_by_level_method(relaxed, target=-most_violation, deadline=deadline):
+        prices = found.prices
     return from_direction(problem, prices)

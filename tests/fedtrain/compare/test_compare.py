@@ -107,7 +107,7 @@ def test_the_reference_is_exempt_from_capacities_and_lottery_regrets(tmp_path):
 
 @pytest.mark.slow
 def test_cells_run_once_whatever_the_number_of_processes(tmp_path):
-    plan = plan_of(tmp_path)
+    plan = plan_of(tmp_path, PLAN.replace("rounds = 3", "rounds = 1"))
     cells = [plan.cell("digits", name, "plain", 1) for name in ("random", "ours")]
     assert {ran for _, ran in run_cells(cells[:1], tmp_path / "one", workers=1)} == {True}
     assert sorted(ran for _, ran in run_cells(cells, tmp_path / "one", workers=2)) == [False, True]
