@@ -33,6 +33,7 @@ def check(schema, *files):
     return subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "schema"), CASES, ids=[schema for _, schema in CASES])
 def test_files_follow_their_schema(pattern, schema):
     files = sorted(ROOT.glob(pattern))

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.test_architecture import imports
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "own_loop.py"
 
 
+@pytest.mark.slow
 def test_it_learns():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, EXAMPLE], capture_output=True, text=True, check=True, env=environment)

@@ -92,6 +92,7 @@ def test_a_peer_reaches_our_optimum_or_refuses(peer: str, family: str, one_each:
     assert found.objective == pytest.approx(solve(problem, "flow").objective, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_highs_reaches_our_optimum_and_its_prices_prove_it(tmp_path: Path) -> None:
     # In processes of their own: the HiGHS of highspy and the one inside OR-Tools cannot live in the same.
     names = [name for name in PEERS if name.startswith("highs")]
@@ -175,6 +176,7 @@ def test_one_s_own_solver_is_measured_and_judged() -> None:
     assert all(trial.build_seconds > 0 and trial.solve_seconds > 0 and trial.peak_mb >= 0 for *_, trial in trials)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("importable")
 def test_who_crashes_hangs_or_cheats_stays_in_the_table_as_that() -> None:
     found = {name.partition(":")[2]: trial for name, _, trial in race_of(crashing, breaking, repeats=1)}
@@ -195,6 +197,7 @@ def test_a_contender_without_its_package_is_a_row_that_says_so(monkeypatch: pyte
     assert "no_such_package" in trial.reason
 
 
+@pytest.mark.slow
 def test_repeats_alternate_in_order() -> None:
     names = ["flow", "ortools"]
     order = [name for name, _, _ in race(Case("uniform", 30, 4), names, {n: [0, 1] for n in names}, timeout=60)]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
 MACHINE = this_machine()
 
 
+@pytest.mark.slow
 def test_the_gap_suite_compares_with_what_is_known(tmp_path: Path) -> None:
     problem = FAMILIES["gap-c"](np.random.default_rng(0), num_clients=12, num_experts=3)
     best = solve(problem, "ilp").objective

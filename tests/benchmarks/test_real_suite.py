@@ -194,6 +194,7 @@ def test_a_program_takes_part_by_files(program: Path, tmp_path: Path) -> None:
         solvers.main(program=[str(tmp_path / "nowhere")], out=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_contender_is_followed_and_its_points_are_kept(tmp_path: Path) -> None:
     """One process serves both instances; the last point is the checked answer."""
     cases = tuple(replace(SMALL, family=f"drawn-mixtral-3-single-{devices}") for devices in ("count", "seconds"))

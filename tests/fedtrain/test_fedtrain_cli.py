@@ -233,6 +233,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_real_run_with_its_rows_on_disk(tmp_path):
     command = [sys.executable, "-c", IN_A_SHELL, "run", *CONFIGURED, "--set", "rounds=100000", "--out", tmp_path]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

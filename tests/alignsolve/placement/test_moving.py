@@ -26,6 +26,7 @@ def moved(copies, before):
     return (copies & ~before).sum(axis=(-2, -1))
 
 
+@pytest.mark.slow
 def test_the_curve_falls_and_its_ends_are_right(change, curve):
     placed, loads = change
     nothing, best = curve.at(0), curve.at(len(curve) - 1)

@@ -68,6 +68,7 @@ def test_without_a_place_for_a_cache_code_is_compiled_without_one(module: Path):
     assert (done.returncode, done.stdout, told(done.stderr)) == (0, "8 10.0\n", 1), done.stderr
 
 
+@pytest.mark.slow
 def test_a_cache_that_can_no_longer_be_written_is_given_up(module: Path):
     code = (
         "import double, pathlib, shutil; double.quadruple(2);"
@@ -77,6 +78,7 @@ def test_a_cache_that_can_no_longer_be_written_is_given_up(module: Path):
     assert (done.returncode, done.stdout, told(done.stderr)) == (0, "10.0\n", 1), done.stderr
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_read_is_given_up(module: Path):
     env = {"NUMBA_CACHE_DIR": str(module / "cache")}
     assert run("import double; double.quadruple(2)", module, **env).returncode == 0
@@ -87,6 +89,7 @@ def test_a_cache_that_cannot_be_read_is_given_up(module: Path):
     assert (done.returncode, done.stdout, told(done.stderr)) == (0, "8\n", 1), done.stderr
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_where_nothing_can_be_written(tmp_path: Path):
     package = tmp_path / "alignsolve"
     shutil.copytree(ROOT / "alignsolve", package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -97,6 +100,7 @@ def test_every_module_can_be_imported_where_nothing_can_be_written(tmp_path: Pat
     assert done.stdout == f"{package / '__init__.py'}\n"
 
 
+@pytest.mark.slow
 def test_a_cache_of_an_earlier_version_is_replaced(module: Path):
     """A module that it names has moved since: what cannot be loaded counts as not there, and is written anew."""
     kept_in = {"NUMBA_CACHE_DIR": str(module / "cache")}

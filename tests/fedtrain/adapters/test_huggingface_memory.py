@@ -57,6 +57,7 @@ def test_one_alignment_a_round_keeps_every_client_within_its_bytes(family, kind)
     assert [len(held) for held in rounds[0].experts.values()] == counts, "no byte is left unused"
 
 
+@pytest.mark.slow
 @every_family
 @every_kind
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

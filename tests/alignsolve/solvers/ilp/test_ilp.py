@@ -40,6 +40,7 @@ def test_highs_agrees_with_the_oracle(problem: AlignmentProblem):
     assert_best(problem, solve(problem, solver="ilp", throw=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(strategies.problems(max_clients=4, max_experts=4))
 def test_cbc_agrees_with_the_oracle(problem: AlignmentProblem):

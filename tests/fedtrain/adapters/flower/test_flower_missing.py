@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -14,6 +16,7 @@ def test_the_adapter_names_its_extra():
     assert "pip install 'alignsolve[flower]'" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_fedtrain_loads_no_flower():
     done = run("import sys, fedtrain.cli, fedtrain.run, fedtrain.adapters; assert 'flwr' not in sys.modules")
     assert done.returncode == 0, done.stderr
