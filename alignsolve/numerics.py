@@ -64,6 +64,21 @@ def rounding_of_difference(minuend: FloatArray, subtrahend: FloatArray, differen
     return (minuend - (difference - virtual)) + (-subtrahend - virtual)
 
 
+SPLIT = 2.0**27 + 1.0
+"""Times this, a float gives away the higher half of its bits (Veltkamp)."""
+SMALLEST_SPLIT = 1e-280
+"""Products below this may be too small for their rounding to be a float."""
+
+
+def rounding_of_product(factor: FloatArray, other: FloatArray, product: FloatArray) -> FloatArray:
+    """Return factor·other − product, exactly, for a rounded product (Dekker); at most |product| where it is tiny."""
+    high, other_high = (SPLIT * each - (SPLIT * each - each) for each in (factor, other))
+    low, other_low = factor - high, other - other_high
+    lost = ((high * other_high - product) + high * other_low + low * other_high) + low * other_low
+    size = np.abs(product)
+    return np.where((size > 0.0) & (size < SMALLEST_SPLIT), size, lost)
+
+
 def fixed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a contiguous, read-only view or copy, so that compiled code needs one version for all callers' arrays."""
     view = np.ascontiguousarray(values).view()

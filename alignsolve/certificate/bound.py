@@ -13,7 +13,15 @@ from alignsolve.data.blocks import ClientBlock, small_portions
 from alignsolve.data.expert_sets import ExpertSets, Prices
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.data.rows import whole_or_infinite
-from alignsolve.numerics import EPSILON, FloatArray, Number, RealArray, total
+from alignsolve.numerics import (
+    EPSILON,
+    FloatArray,
+    Number,
+    RealArray,
+    rounding_of_difference,
+    rounding_of_product,
+    total,
+)
 from alignsolve.runtime.threads import map_in_order
 from alignsolve.subproblem.dispatch import RowEngine, is_large, row_engine
 
@@ -52,11 +60,12 @@ def bound(problem: ProblemView, prices: FloatArray, *, threads: int | None = Non
         return Bound(-math.inf, 0.0)
     rows: list[Number] = []
     magnitude = float(experts_size.sum())
-    for row, size in _row_totals(problem, asked.paid, threads, deadline):
+    for row, size, hidden in _row_totals(problem, asked.paid, threads, deadline):
         if row == -math.inf:
             return Bound(-math.inf, 0.0)
         rows.append(row)
         magnitude += size
+        lost += hidden
     if problem.integral and lost == 0.0 and all(isinstance(row, int) for row in rows):
         if _whole(experts_term, experts_size):
             return Bound(sum(rows) + sum(map(int, experts_term.tolist())), 0.0)
@@ -82,22 +91,48 @@ def lost_by_rounding(problem: ProblemView, sets: ExpertSets, asked: Prices) -> f
 
 def _row_totals(
     problem: ProblemView, prices: FloatArray, threads: int | None, deadline: float
-) -> Iterator[tuple[Number, float]]:
-    """Sum of the clients' optima, −inf if one has no choice, and its magnitude: for each block of clients."""
+) -> Iterator[tuple[Number, float, float]]:
+    """Sum of the clients' optima, −inf if one has no choice, its magnitude, and what is hidden: for each block."""
     engine = row_engine(problem)
     add = adder(problem, engine)
 
-    def sum_up(block: ClientBlock) -> list[tuple[Number, float]]:
-        found: list[tuple[Number, float]] = []
+    def sum_up(block: ClientBlock) -> list[tuple[Number, float, float]]:
+        found: list[tuple[Number, float, float]] = []
         for part in _in_time(block, deadline):
             optima = engine.optimise(part, prices)
             if not optima.feasible.all():
-                return [(-math.inf, 0.0)]
-            found.append((add(optima.value), float(optima.magnitude.sum())))
+                return [(-math.inf, 0.0, 0.0)]
+            size, hidden = float(optima.magnitude.sum()), _hidden(part, prices, optima.value)
+            found.append((add(optima.value), size, hidden))
         return found
 
     for found in map_in_order(sum_up, small_portions(problem.blocks()), threads if engine.parallel else 1):
         yield from found
+
+
+def _hidden(block: ClientBlock, prices: FloatArray, value: RealArray) -> float:
+    """Return by how much rounded gains may hide a better choice than the one found best, over all clients.
+
+    The difference of two floats never has the wrong sign, so without loads a pair that gains is seen to gain. The
+    difference of a float and a rounded product may have the wrong sign: a gain of 1e-16 may be 0. Pairs that a client
+    must take may lose, so their rounding counts whatever they gain.
+    """
+    forced = bool((block.demand > 1).any()) or (block.group_demand is not None and bool(block.group_demand.any()))
+    if value.dtype.kind == "i" or (block.load is None and not forced):
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):  # what is not allowed may be anything
+        given, paid = block.value.astype(np.float64, copy=False), block.by_column(prices)
+        missed: FloatArray = np.zeros(given.shape)
+        if block.load is not None:
+            asked, paid = paid, paid * block.load
+            missed -= rounding_of_product(asked, block.load, paid)
+        gain = given - paid
+        missed += rounding_of_difference(given, paid, gain)
+        missed = np.where((gain + missed > 0.0) | forced, np.maximum(missed, 0.0), 0.0)
+    if block.allowed is not None:
+        missed = np.where(block.allowed, missed, 0.0)
+    most = np.minimum(missed.sum(axis=1), block.capacity * missed.max(axis=1, initial=0.0))
+    return 2.0 * float(most.sum())
 
 
 def _in_time(block: ClientBlock, deadline: float) -> Iterator[ClientBlock]:

@@ -15,7 +15,7 @@ from alignsolve.data.blocks import ClientBlock
 from alignsolve.data.expert_bounds import ExpertBounds
 from alignsolve.data.expert_sets import ExpertSets, Prices
 from alignsolve.data.problem_view import ProblemView
-from alignsolve.numerics import EPSILON, MAX_FLOAT, FloatArray, Number, rounding_of_difference
+from alignsolve.numerics import EPSILON, MAX_FLOAT, SPLIT, FloatArray, Number, rounding_of_difference
 from alignsolve.subproblem.dispatch import best_rows
 from alignsolve.subproblem.reduced_fitness import subtract_prices
 
@@ -88,8 +88,6 @@ def _lost(block: ClientBlock, value: FloatArray, prices: FloatArray, reduced: Fl
 
 SHORT = 2.0**26
 """A load below this has so few bits that its product with half of the bits of a price is exact."""
-SPLIT = 2.0**27 + 1.0
-"""Times this, a float gives away the higher half of its bits (Veltkamp)."""
 SPLITTABLE = 2.0**990
 """Prices up to which that does not overflow."""
 

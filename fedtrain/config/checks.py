@@ -15,7 +15,12 @@ class ConfigError(ValueError):
 def check(key: str, value: object, holds: bool, rule: str) -> None:
     """Raise ConfigError unless the rule holds."""
     if not holds:
-        raise ConfigError(f"{key} is {value!r}; it must be {rule}")
+        raise ConfigError(told(key, value, rule))
+
+
+def told(key: str, value: object, rule: str) -> str:
+    """Say which key has which value, and what it must be."""
+    return f"{key} is {value!r}; it must be {rule}"
 
 
 def check_fields(section: Any, prefix: str) -> None:
@@ -24,8 +29,8 @@ def check_fields(section: Any, prefix: str) -> None:
         if "rule" in one.metadata:
             holds, rule = one.metadata["rule"]
             value = getattr(section, one.name)
-            advice = nearest(value, one.metadata.get("names", ()))
-            check(prefix + one.name, value, holds(value), rule + advice)
+            if not holds(value):  # similar names are looked for in no other case: that takes long
+                raise ConfigError(told(prefix + one.name, value, rule + nearest(value, one.metadata.get("names", ()))))
 
 
 def nearest(wrong: object, names: Collection[str]) -> str:

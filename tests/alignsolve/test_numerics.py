@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from alignsolve import Alignment, AlignmentProblem
 from alignsolve.data.alignment import as_alignment
-from alignsolve.numerics import rounding_of_difference, slack, total, whole_ceil, whole_floor
+from alignsolve.numerics import (
+    rounding_of_difference,
+    rounding_of_product,
+    slack,
+    total,
+    whole_ceil,
+    whole_floor,
+)
 from tests import oracle, strategies
 
 FLOATS = st.floats(-1e12, 1e12, allow_subnormal=False)
@@ -34,6 +41,14 @@ def test_narrow_integers_do_not_overflow(dtype):
 def test_the_rounding_of_a_difference_is_exact(one, other):
     a, b = np.array([one]), np.array([other])
     assert Fraction(one) - Fraction(other) == Fraction(one - other) + Fraction(rounding_of_difference(a, b, a - b)[0])
+
+
+@given(FLOATS, FLOATS)
+def test_the_rounding_of_a_product_is_exact_or_not_too_small(one, other):
+    a, b = np.array([one]), np.array([other])
+    lost = Fraction(rounding_of_product(a, b, a * b)[0])
+    exactly = Fraction(one) * Fraction(other) - Fraction(one * other)
+    assert lost == exactly or (abs(one * other) < 1e-280 and lost >= abs(exactly))
 
 
 def test_whole_bounds_forgive_the_last_digits():

@@ -183,6 +183,22 @@ def test_bound_survives_cancelling_penalties():
         assert Fraction(problem.bound([price])) >= oracle.lagrangian(problem, [price])
 
 
+def test_a_gain_that_a_rounded_product_hides_is_in_the_bound():
+    """The fuzzer found it: 3 less price times load is 1.9e-16, and 0 in floats."""
+    price = 2.430000022113e-08
+    gain = 3 - Fraction(price) * 123456789
+    problem = AlignmentProblem([[3]], client_load=[123456789.0], expert_capacity=0.0, overload_penalty=price)
+    assert 0 < gain < Fraction(1, 10**15)
+    assert problem.bound([price]) >= gain
+
+
+def test_gains_and_losses_of_a_demand_that_rounding_hides_are_in_the_bound():
+    problem = AlignmentProblem([[0.1, -0.1, 0.0, 0.0]], client_demand=2, client_capacity=2)
+    prices = [-0.9, 0.9, 0.0, 0.0]
+    exactly = [Fraction(value) - Fraction(price) for value, price in zip(problem.fitness[0], prices, strict=True)]
+    assert problem.bound(prices) >= max(exactly[0] + exactly[1], 0)
+
+
 def test_bounds_shared_between_blocks_are_summed(monkeypatch):
     monkeypatch.setattr("alignsolve.data.blocks.BLOCK_ENTRIES", 8)
     rng = np.random.default_rng(0)
