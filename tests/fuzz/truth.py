@@ -193,8 +193,8 @@ class Truth:
     def _sums(self) -> tuple[Any, Any]:
         """Values and loads of all alignments; of those with the same loads the best."""
         worth = sum(max(map(abs, row.value)) for row in self.rows)
-        carried = sum(row.load.sum(axis=1).max() for row in self.rows)
-        kind = np.int64 if max(worth, carried) < FITS else object
+        heaviest = sum(row.load.sum(axis=1).max() for row in self.rows)
+        kind = np.int64 if max(worth, heaviest) < FITS else object
         value, load = np.zeros(1, dtype=kind), np.zeros((1, self.drawn.shape[1]), dtype=kind)
         hard = [(j, cap) for j, cap in enumerate(self.loads[0][1]) if cap is not None and self.is_hard(0, j)]
         for row in self.rows:
