@@ -10,11 +10,13 @@ import pytest
 from alignsolve import SOLVERS, AlignmentProblem, Status, solve
 from alignsolve.certificate.verify import Claim
 from alignsolve.data.alignment import Alignment
+from alignsolve.data.expert_sets import Prices
 from tests import oracle
 from tests.fuzz import claims, rows
 from tests.fuzz.checks import fault_of, fault_of_bound
 from tests.fuzz.draw import draw
 from tests.fuzz.fields import AXES, Drawn, stored, written
+from tests.fuzz.price_bound import price_bound
 from tests.fuzz.problems import CHANCES, with_truth
 from tests.fuzz.run import one, run
 from tests.fuzz.shrink import shrunk
@@ -43,9 +45,12 @@ def test_the_truth_is_that_of_the_other_oracle(first):
         if best is not None:
             x = [[j in choice for j in range(problem.num_experts)] for choice in best.choices]
             assert truth.judge(np.array(x)) == (best.objective, pytest.approx(oracle.magnitude(problem, best.choices)))
-        prices = np.random.default_rng(number).integers(-3, 4, problem.num_experts) / 2
-        projected = problem.experts.project(prices)
-        assert truth.price_bound(projected) == oracle.lagrangian(problem, prices)
+        asked = np.random.default_rng(number).integers(-3, 4, problem.num_experts + problem.num_sets) / 2
+        of_sets = asked[problem.num_experts :]
+        projected = Prices.projected(problem, asked)
+        plain = replace(problem, optional_demand=None)  # prices know nothing of it
+        expected = oracle.lagrangian(plain, asked[: problem.num_experts], of_sets)
+        assert price_bound(truth, projected.paid, projected.sets) == expected, written(drawn)
 
 
 def test_a_wrong_answer_is_seen():
@@ -56,7 +61,7 @@ def test_a_wrong_answer_is_seen():
     worse = solve(SMALL.problem(), "flow", warm_start=None)
     for change in (
         {"objective": 4.0}, {"objective": None}, {"bound": 4.4}, {"bound": np.nan}, {"status": Status.INFEASIBLE},
-        {"prices": np.array([100.0, 0.0])}, {"assigned": None},
+        {"prices": np.array([100.0, 0.0])}, {"assigned": None}, {"loads": np.array([1.0, 2.0])}, {"loads": None},
     ):  # fmt: skip
         assert fault_of(truth, truth.strict, "flow", replace(worse, **change)) is not None, change
     assert fault_of_bound(truth.strict, SMALL.problem(), np.array([1.0, 0.5])) is None
@@ -67,7 +72,8 @@ def test_where_switching_costs_cancel_the_tolerance_is_that_of_the_fitness():
     drawn = Drawn({**fields, "expert_demand": (np.array([1.0, 0.0]), "j"), "client_capacity": (2, "")})
     truth, right = Truth(drawn), solve(drawn.problem(), "flow")
     first = Alignment.from_pairs([0], [0], 1)
-    near = replace(right, assigned=first, objective=float(truth.judge(first.to_dense(2))[0]), prices=None)
+    near = replace(right, assigned=first, objective=float(truth.judge(first.to_dense(2))[0]), prices=None,
+                   loads=np.array([1.0, 0.0]))  # fmt: skip
     assert near.objective < truth.best
     assert fault_of(truth, truth.strict, "flow", near) is None
     far = replace(
@@ -85,6 +91,32 @@ def test_a_wrong_witness_is_seen():
     for change in ({"experts": np.array([True, False])}, {"experts": np.zeros(2, dtype=bool)}, {"side": "demand"}):
         wrong = replace(right, witness=replace(right.witness, **change))
         assert fault_of(truth, truth.strict, "flow", wrong) is not None, change
+
+
+def test_a_wrong_answer_about_sets_is_seen():
+    fields = {"fitness": SMALL.fields["fitness"], "expert_sets": (np.array([0, 0]), "j"), "set_capacity": (1, "")}
+    truth, right = Truth(Drawn(fields)), solve(Drawn(fields).problem(), "flow")
+    assert (truth.best, right.set_prices.tolist()) == (3, [2.0])
+    assert fault_of(truth, truth.strict, "flow", right) is None
+    for change in (
+        {"set_loads": np.array([2.0])}, {"set_loads": None}, {"set_prices": np.array([4.0])}, {"set_prices": None},
+        {"set_loads": np.zeros(2)},
+    ):  # fmt: skip
+        assert fault_of(truth, truth.strict, "flow", replace(right, **change)) is not None, change
+    drawn = Drawn({**fields, "client_demand": (1, "")})
+    truth, right = Truth(drawn), solve(drawn.problem(), "flow", throw=False)
+    assert (truth.best, right.witness.sets.tolist()) == (None, [1])
+    assert fault_of(truth, truth.strict, "flow", right) is None
+    for change in ({"sets": np.array([0])}, {"sets": np.array([-1])}, {"sets": None}, {"side": "demand"}):
+        wrong = replace(right, witness=replace(right.witness, **change))
+        assert fault_of(truth, truth.strict, "flow", wrong) is not None, change
+
+
+def test_optional_demands_are_part_of_the_truth():
+    drawn = Drawn({"fitness": (np.array([[3.0, 1.0], [-1.0, 1.5]]), "ij"), "optional_demand": (2.0, "")})
+    assert Truth(drawn).best == Fraction(5, 2)
+    assert Truth(drawn).judge(np.eye(2, dtype=bool)) is None
+    assert Truth(drawn).judge(np.zeros((2, 2), dtype=bool)) == (0, 0)
 
 
 def test_lies_are_known():
@@ -113,9 +145,28 @@ def test_every_solver_is_asked():
     assert set(CHANCES) == set(SOLVERS)
 
 
-def test_every_field_is_drawn():
-    seen = {name for number in range(80) for name in draw(np.random.default_rng(number)).fields}
-    assert seen == set(AXES)
+def test_experts_and_sets_go_together():
+    rows = np.array([[True, False, False], [True, True, False]])
+    bounds = {"set_capacity": (np.array([1.0, 2.0]), "s"), "set_demand": (0, "")}
+    fitness = {"fitness": (np.ones((2, 3)), "ij")}
+    for given, kept in (((np.array([0, 1, 1]), "j"), [True, True]), ((rows, "sj"), [True, False])):
+        drawn = Drawn({**fitness, "expert_sets": given, **bounds})
+        assert drawn.problem().expert_sets.tolist() == drawn.members.tolist()
+        fewer = drawn.without("j", 0)  # the first set has no other expert
+        assert (fewer.members.tolist(), fewer.value("set_capacity").tolist()) == ([kept], [2.0])
+        assert drawn.without("s", 1).members.tolist() == [[True, False, False]]
+        assert "set_demand" not in drawn.without("s", 0).without("s", 0).fields
+        assert all(other.problem() for other in drawn.smaller() if "expert_sets" in other.fields and other.num_sets)
+
+
+def test_every_field_and_every_pair_of_features_is_drawn():
+    tally, fields = Tally(), set()
+    for number in range(300):
+        drawn = draw(np.random.default_rng(number))
+        fields |= set(drawn.fields)
+        tally.note_problem(drawn.problem().features)
+    assert fields == set(AXES)
+    assert tally.fewest() > 0
 
 
 def test_a_number_and_a_seed_fix_an_example():

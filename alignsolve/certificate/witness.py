@@ -168,23 +168,25 @@ def contradiction(problem: ProblemView) -> Witness | None:
     bounds = problem.experts
     # Each such expert alone is a contradiction, so all together are one.
     crossed = bounds.least - bounds.most > FEASIBILITY * bounds.least
-    starved = bounds.least > _most_that_all_give(problem) * (1.0 + FEASIBILITY)
+    given = _most_that_all_give(problem)
+    starved = bounds.least > given * (1.0 + FEASIBILITY)
     for experts in (crossed, starved):
         found = confirm(problem, experts, "demand") if experts.any() else None
         if found is not None:
             return found
-    found = None if problem.sets is None else _contradictory_set(problem, problem.sets)
+    found = None if problem.sets is None else _contradictory_set(problem, problem.sets, given)
     return row_witness(problem) if found is None else found
 
 
-def _contradictory_set(problem: ProblemView, sets: ExpertSets) -> Witness | None:
-    """Find a set that demands more than capacities allow, or allows less than its experts demand."""
+def _contradictory_set(problem: ProblemView, sets: ExpertSets, given: FloatArray | float) -> Witness | None:
+    """Find a set that demands more than capacities or all clients allow, or allows less than its experts demand."""
+    each = np.broadcast_to(given, (problem.num_experts,))
     for s in np.flatnonzero(sets.bounds.hard_demand):
         alone = np.zeros(len(sets), dtype=np.int64)
         alone[s] = 1
         bounded = _Bounded.of(problem, sets.members[s], alone)
         demand = float(sets.bounds.least[s])
-        if demand - bounded.room > FEASIBILITY * demand:
+        if demand - min(bounded.room, float(each[sets.members[s]].sum())) > FEASIBILITY * demand:
             return confirm(problem, sets.members[s], "demand", alone)
     if problem.experts.hard_demand.any():
         for s in np.flatnonzero(sets.bounds.hard_capacity):
@@ -199,7 +201,7 @@ def _most_that_all_give(problem: ProblemView) -> FloatArray | float:
     """A load that no expert exceeds if all clients take it, (num_experts,) or one for all; inf where nobody asks."""
     if problem.client_load is None:
         return float(problem.num_clients)
-    if not problem.experts.hard_demand.any():
+    if not problem.experts.hard_demand.any() and (problem.sets is None or not problem.sets.bounds.hard_demand.any()):
         return np.inf
     load = problem.client_load
     most: FloatArray = (load if problem.eligible is None else np.where(problem.eligible, load, 0.0)).sum(axis=0)

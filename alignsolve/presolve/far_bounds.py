@@ -1,13 +1,16 @@
-"""Bounds of experts that lie far beyond any load: they are moved near, as back ends count with them.
+"""Bounds of experts and of sets that lie far beyond any load: they are moved near, as back ends count with them.
 
 A soft demand of 10⁹ that two clients cannot meet is missed at every load. Its penalty is a straight line there, and so
 it is with a demand just above the largest load. So prices prove the same of both problems. A capacity above the largest
 load never binds. The objective differs by a constant, which the judge computes from the problem as given.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from alignsolve.numerics import FloatArray
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.numerics import EPSILON, BoolArray, FloatArray
 from alignsolve.presolve.idle_bounds import largest_loads
 from alignsolve.presolve.reduction import Reduction, Rewritten, changed
 from alignsolve.problem import AlignmentProblem
@@ -18,31 +21,83 @@ FAR = 4.0
 
 def move_far_bounds(problem: AlignmentProblem) -> Reduction | None:
     """Move bounds that no load comes near; None if there are none."""
-    bounds = problem.experts
-    soft_demand = np.isfinite(bounds.shortfall) & (bounds.demand > 0)
-    finite = np.isfinite(bounds.capacity)
-    if not (soft_demand | finite).any():
-        return None
+    sets = problem.sets
     # A look without the loads: bounds that are far for any number of clients.
-    if problem.client_load is None and not _are_far(bounds.demand, bounds.capacity, float(problem.num_clients)):
+    clients = float(problem.num_clients)
+    several = 0.0 if sets is None else clients * float(sets.members.sum(axis=1).max(initial=0))
+    if not _may_be_far(problem.experts, clients) and (sets is None or not _may_be_far(sets.bounds, several)):
         return None
     load = largest_loads(problem)
-    near = 2.0 * load if problem.client_load is not None and not problem.integral else np.ceil(2.0 * load)
-    near = np.where(load > 0, near, 1.0)
-    far_demand = soft_demand & (bounds.demand > FAR * near)
-    far_capacity = finite & (bounds.capacity > FAR * near)
-    if not (far_demand | far_capacity).any():
-        return None
-    demand = np.where(far_demand, near, bounds.demand)
-    capacity = np.where(far_capacity, np.inf, bounds.capacity)
-    return Rewritten(
-        changed(problem, expert_demand=demand, expert_capacity=capacity),
-        f"{int((far_demand | far_capacity).sum())} bounds of experts lie beyond any load",
-        # Every unit of load saves the penalty; the last digit of such a price, times 10⁹ units, may decide a proof.
-        known=np.where(far_demand, -bounds.shortfall, np.nan),
-    )
+    own = _Moved.of(problem, problem.experts, load)
+    if sets is None:
+        return None if own is None else own.reduction(problem, None)
+    inside: FloatArray = (sets.members @ load) * (1.0 + 2.0 * problem.num_experts * EPSILON)
+    shared = _Moved.of(problem, sets.bounds, inside)
+    return (own or _Moved.nothing(problem.experts)).reduction(problem, shared) if own or shared else None
 
 
-def _are_far(demand: FloatArray, capacity: FloatArray, largest: float) -> bool:
-    finite = capacity[np.isfinite(capacity)]
-    return bool(max(demand.max(initial=0.0), finite.max(initial=0.0)) > FAR * largest)
+def _may_be_far(bounds: ExpertBounds, largest: float) -> bool:
+    """Whether bounds that may be moved are far for unit loads; whether there are any, for weighted ones."""
+    soft_demand = np.isfinite(bounds.shortfall) & (bounds.demand > 0)
+    finite = np.isfinite(bounds.capacity)
+    if not bounds.unit_loads:
+        return bool((soft_demand | finite).any())
+    amounts = [bounds.demand[soft_demand].max(initial=0.0), bounds.capacity[finite].max(initial=0.0)]
+    return bool(max(amounts) > FAR * largest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Bounds of experts, or of sets, once those that were far are near.
+
+    Attributes
+    ----------
+    capacity, demand
+        The bounds, an unbounded capacity is inf.
+    known
+        Prices before that are known: NaN where they are not.
+    number
+        How many were moved.
+    """
+
+    capacity: FloatArray
+    demand: FloatArray
+    known: FloatArray
+    number: int
+
+    @classmethod
+    def of(cls, problem: AlignmentProblem, bounds: ExpertBounds, load: FloatArray) -> "_Moved | None":
+        """Move what lies far beyond these largest loads; None if nothing does."""
+        near = 2.0 * load if problem.client_load is not None and not problem.integral else np.ceil(2.0 * load)
+        near = np.where(load > 0, near, 1.0)
+        soft = np.isfinite(bounds.shortfall)
+        far_demand: BoolArray = soft & (bounds.demand > FAR * near)
+        far_capacity: BoolArray = np.isfinite(bounds.capacity) & (bounds.capacity > FAR * near)
+        if not (far_demand | far_capacity).any():
+            return None
+        return cls(
+            np.where(far_capacity, np.inf, bounds.capacity),
+            np.where(far_demand, near, bounds.demand),
+            # Every unit of load saves the penalty; the last digit of such a price, times 10⁹ units, may decide a proof.
+            np.where(far_demand, -bounds.shortfall, np.nan),
+            int((far_demand | far_capacity).sum()),
+        )
+
+    @classmethod
+    def nothing(cls, bounds: ExpertBounds) -> "_Moved":
+        """Leave all bounds as they are."""
+        return cls(bounds.capacity, bounds.demand, np.full(len(bounds.demand), np.nan), 0)
+
+    def reduction(self, problem: AlignmentProblem, shared: "_Moved | None") -> Reduction:
+        """The problem with these bounds of experts, and with those of sets."""
+        fields = {"expert_demand": self.demand, "expert_capacity": self.capacity}
+        told = [f"{self.number} bounds of experts"] if self.number else []
+        if shared is not None:
+            fields |= {"set_demand": shared.demand, "set_capacity": shared.capacity}
+            told.append(f"{shared.number} bounds of sets")
+        return Rewritten(
+            changed(problem, **fields),
+            f"{' and '.join(told)} lie beyond any load",
+            known=self.known,
+            known_sets=None if shared is None else shared.known,
+        )

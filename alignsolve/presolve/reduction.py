@@ -74,6 +74,8 @@ class Rewritten:
         before. 0 where the simpler problem has no bound on the expert: its price before is 0. None: all are 1.
     known
         (num_experts,) prices before that are known exactly, NaN elsewhere. None: there are none.
+    known_sets
+        (num_sets,) prices of sets before that are known exactly, NaN elsewhere. None: there are none.
     unbounded
         (num_experts,) experts without a capacity in the simpler problem alone: their price there is 0 at most. None:
         there are none.
@@ -86,6 +88,7 @@ class Rewritten:
     known: FloatArray | None = None
     unbounded: BoolArray | None = None
     only_by_rounding: bool = False
+    known_sets: FloatArray | None = None
 
     def lift_answer(self, answer: Answer) -> Answer:
         """Divide the prices by the units, those of a tree too. What are no prices is left for the judge to reject."""
@@ -94,14 +97,17 @@ class Rewritten:
         return replace(answer, prices=self._lift_with_sets(self.problem.sets, answer.prices))
 
     def _lift_with_sets(self, sets: ExpertSets, prices: FloatArray) -> FloatArray:
-        """Return prices before, where experts are in sets: what changes are the experts' own prices."""
+        """Return prices before, where experts are in sets: what changes are own prices, of experts and of sets."""
         number, num_experts = np.shape(prices), self.problem.num_experts
         if number not in {(num_experts,), (num_experts + len(sets),)}:
             return prices
         paid, of_sets = split_prices(self.problem, prices)
         own = paid - sets.around(of_sets)
-        lifted = self._lift_prices(own, directions=False)
-        return np.append(np.where(lifted == own, paid, lifted + sets.around(of_sets)), of_sets)
+        lifted, same = self._lift_prices(own, directions=False), sets.around(of_sets)
+        if self.known_sets is not None:
+            of_sets = np.where(np.isnan(self.known_sets), of_sets, self.known_sets)
+        around = sets.around(of_sets)
+        return np.append(np.where((lifted == own) & (around == same), paid, lifted + around), of_sets)
 
     def _lift_prices(self, prices: FloatArray, directions: bool) -> FloatArray:
         """Return prices before, (…, num_experts)."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from alignsolve import AlignmentProblem, Feature, ProblemClass, Proof, Solution, Status
 from alignsolve.front import SOLVERS, describe_solvers
+from tests.fuzz.price_bound import price_bound
 from tests.fuzz.truth import Truth
 from tests.fuzz.witness import confirms
 
@@ -85,6 +86,9 @@ def _fault_of_alignment(truth: Truth, solution: Solution) -> str | None:
     exact = truth.whole_numbers and size < EXACT_FLOATS
     if abs(Fraction(claimed) - exactly) > (0 if exact else ROUNDED * size):
         return f"the objective is {claimed!r}, the alignment is worth {exactly} = {float(exactly)!r}"
+    told = _fault_of_loads(truth, solution)
+    if told is not None:
+        return told
     if not claimed <= solution.bound:
         return f"the objective {claimed!r} is above the bound {solution.bound!r}"
     best = truth.best
@@ -93,6 +97,23 @@ def _fault_of_alignment(truth: Truth, solution: Solution) -> str | None:
     size = max(size, truth.fitness_of(solution.x))
     if solution.status is Status.OPTIMAL and best - exactly > _optimal(truth, exactly, best, size):
         return f"OPTIMAL (proof {solution.proof}) at {float(exactly)!r}, but the optimum is {float(best)!r} ({best})"
+    return None
+
+
+def _fault_of_loads(truth: Truth, solution: Solution) -> str | None:
+    """The loads of experts and of sets are those of the alignment, each rounded once."""
+    exactly, (e, num_sets) = truth.loads_of(solution.x).tolist(), (truth.drawn.shape[1], truth.drawn.num_sets)
+    of_experts, of_sets = solution.loads, solution.set_loads
+    if of_experts is None or of_experts.shape != (e,) or (of_sets is None) != (num_sets == 0):
+        return f"the loads are {of_experts}, those of sets {of_sets}"
+    told = of_experts.tolist() + ([] if of_sets is None else of_sets.tolist())
+    if len(told) != e + num_sets:
+        return f"there are loads of {len(told) - e} sets, not {num_sets}"
+    for j, (load, units) in enumerate(zip(told, exactly, strict=True)):
+        exact = Fraction(units, truth.loads[1])
+        if abs(Fraction(load) - exact) > ROUNDED * exact:
+            name = f"expert {j}" if j < e else f"set {j - e}"
+            return f"the load of {name} is {load!r}, not {float(exact)!r}"
     return None
 
 
@@ -105,7 +126,7 @@ def _optimal(truth: Truth, exactly: Fraction, best: Fraction, size: Fraction) ->
 
 
 def fault_of_bound(strict: Truth, problem: AlignmentProblem, prices: Any) -> str | None:
-    """Return what is wrong with the bound of any prices."""
+    """Return what is wrong with the bound of any prices: of experts, and of sets behind them."""
     bound = problem.bound(prices)
     if strict.best is None or bound == math.inf or (bound > -math.inf and _is_above(bound, strict.best)):
         return None
@@ -136,7 +157,7 @@ def _fault_of_prices(truth: Truth, strict: Truth, solution: Solution) -> str | N
     """Prices that prove an optimum have a bound that is close to it, and the solution's bound is not below theirs."""
     if solution.prices is None or solution.objective is None:
         return None
-    exactly = strict.price_bound(solution.prices)
+    exactly = price_bound(strict, solution.prices, () if solution.set_prices is None else solution.set_prices)
     judged: Any = truth.judge(solution.x)
     if exactly is None:
         return "prices of an infinite bound are the proof"

@@ -12,8 +12,9 @@ from alignsolve import Proof, Status, solve
 from alignsolve.certificate.verify import Claim, Verification, verify
 from alignsolve.data.alignment import Alignment
 from tests.fuzz.checks import takes
-from tests.fuzz.draw import draw, pick
+from tests.fuzz.draw import draw
 from tests.fuzz.fields import Drawn, written
+from tests.fuzz.pick import pick
 from tests.fuzz.problems import with_truth
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth
@@ -21,7 +22,7 @@ from tests.fuzz.watch import EVERY_ERROR, HangError, in_time
 
 EACH = 10
 """Changed claims of one answer."""
-SOLVERS = ("flow", "sift", "price", "augment", "budgets", "greedy")
+SOLVERS = ("flow", "sift", "price", "augment", "budgets", "greedy", "ilp")
 CLOSE, CANCELLED = Fraction(2, 10**9), Fraction(2, 10**12)
 NUMBERS = (math.nan, math.inf, -math.inf, 0, 1, -1, 1e300, -1e300, 1e-300, 10**299, -(10**299), 0.5)
 Change = Callable[[np.random.Generator, Claim], Claim]
@@ -34,10 +35,7 @@ def example(rng: np.random.Generator, tally: Tally) -> Fault | None:
     if made is None:
         return None
     problem, truth = made
-    able = [name for name in SOLVERS if takes(name, problem.features)]
-    if not able:
-        return None
-    solution = in_time(lambda: solve(problem, str(pick(rng, able)), threads=1, throw=False))
+    solution = in_time(lambda: solve(problem, str(pick(rng, able(problem))), threads=1, throw=False))
     claim = Claim.of(solution)
     for number in range(EACH + 1):
         changed = claim if number == 0 else change(rng, claim)
@@ -45,6 +43,12 @@ def example(rng: np.random.Generator, tally: Tally) -> Fault | None:
         if told is not None:
             return Fault("", told, code(drawn, changed))
     return None
+
+
+def able(problem: Any) -> list[str]:
+    """Solvers that take a problem; the integer program, which is slow, where there is no other."""
+    names = [name for name in SOLVERS if takes(name, problem.features)]
+    return [name for name in names if name != "ilp"] or names
 
 
 def fault_of(truth: Truth, problem: Any, claim: Claim, *, honest: bool, tally: Tally) -> str | None:
@@ -151,13 +155,18 @@ def _prices(rng: np.random.Generator, claim: Claim) -> Claim:
     prices = np.zeros(claim.shape[1]) if claim.prices is None else np.array(claim.prices)
     if rng.random() < 0.2:
         return replace(claim, prices=None)
+    of_sets = claim.set_prices is not None and rng.random() < 0.5
+    if of_sets:
+        prices = np.array(claim.set_prices)
     prices[int(rng.integers(len(prices)))] = pick(rng, [np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0, 1.0, -7.0])
-    return replace(claim, prices=prices)
+    return replace(claim, set_prices=prices) if of_sets else replace(claim, prices=prices)
 
 
 def _witness(rng: np.random.Generator, claim: Claim) -> Claim:
     side = (None, "demand", "capacity", "row")[int(rng.integers(4))]
-    return replace(claim, witness_side=side, witness_experts=np.flatnonzero(rng.random(claim.shape[1]) < 0.5))
+    members = np.flatnonzero(rng.random(claim.shape[1]) < 0.5)
+    of_sets = None if claim.set_prices is None else rng.integers(-1, 2, len(claim.set_prices))
+    return replace(claim, witness_side=side, witness_experts=members, witness_sets=of_sets)
 
 
 CHANGES: list[Change] = [

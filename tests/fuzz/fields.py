@@ -13,9 +13,13 @@ AXES = {
     "fitness": "ij", "eligible": "ij", "required": "ij", "previous": "ij", "switching_cost": "ij", "client_load": "ij",
     "client_capacity": "i", "client_demand": "i", "expert_capacity": "j", "expert_demand": "j",
     "overload_penalty": "j", "shortfall_penalty": "j", "expert_group": "j", "group_capacity": "ig",
-    "group_demand": "ig", "client_budget": "ir", "expert_cost": "ijr",
+    "group_demand": "ig", "client_budget": "ir", "expert_cost": "ijr", "optional_demand": "j",
+    "expert_sets": "sj", "set_capacity": "s", "set_demand": "s", "set_overload_penalty": "s",
+    "set_shortfall_penalty": "s",
 }  # fmt: skip
-"""The full shape of each field: clients i, experts j, groups g, resources r."""
+"""The full shape of each field: clients i, experts j, groups g, resources r, sets of experts s."""
+SET_BOUNDS = ("set_capacity", "set_demand", "set_overload_penalty", "set_shortfall_penalty")
+GONE_WITH = {"expert_group": {"group_capacity", "group_demand"}, "expert_sets": set(SET_BOUNDS)}
 TOGETHER = {"client_budget": "expert_cost", "expert_cost": "client_budget"}
 STORED = ("fitness", "required", "previous")
 
@@ -52,7 +56,7 @@ class Drawn:
         value, own = self.fields[name]
         value, axes = np.asarray(value), AXES[name]
         n, e = self.shape
-        sizes = {"i": n, "j": e, "g": self.num_groups, "r": 1}
+        sizes = {"i": n, "j": e, "g": self.num_groups, "r": 1, "s": self.num_sets}
         sizes |= dict(zip(own, value.shape, strict=True))
         expanded = value.reshape([sizes[axis] if axis in own else 1 for axis in axes])
         return np.broadcast_to(expanded, [sizes[axis] for axis in axes])
@@ -61,6 +65,17 @@ class Drawn:
     def num_groups(self) -> int:
         """Groups that the experts name."""
         return int(self.fields["expert_group"][0].max()) + 1 if "expert_group" in self.fields else 0
+
+    @property
+    def num_sets(self) -> int:
+        """Sets that experts are in."""
+        return len(self.members)
+
+    @property
+    def members(self) -> Any:
+        """(num_sets, num_experts) bools: which experts are in which set."""
+        given, axes = self.fields.get("expert_sets", (np.zeros((0, self.shape[1]), dtype=np.bool_), "sj"))
+        return given if axes == "sj" else given == np.arange(given.max() + 1)[:, None]
 
     def problem(self) -> AlignmentProblem:
         """Build it; a ValueError says that it is none."""
@@ -81,14 +96,28 @@ class Drawn:
         return given
 
     def without(self, axis: str, index: int) -> "Drawn":
-        """Drop a client (i), an expert (j) or a resource (r)."""
+        """Drop a client (i), an expert (j), a resource (r) or a set (s); groups and sets without experts go, too."""
+        fields = self.in_rows().fields if axis == "s" else self.fields
         fields = {
             name: (np.delete(value, index, own.index(axis)) if axis in own else value, own)
-            for name, (value, own) in self.fields.items()
+            for name, (value, own) in fields.items()
         }
         if axis == "j" and "expert_group" in fields:
-            fields = _renumbered(fields)
-        return replace(self, fields=fields)
+            fields = _renumbered(fields, "expert_group", "g", ("group_capacity", "group_demand"))
+        if axis == "j" and self.fields.get("expert_sets", (0, ""))[1] == "j":
+            fields = _renumbered(fields, "expert_sets", "s", SET_BOUNDS)
+        left = replace(self, fields=fields)
+        for empty in np.flatnonzero(~left.members.any(axis=1))[::-1]:
+            left = left.without("s", int(empty))
+        if "expert_sets" in fields and not len(left.members):
+            gone = {"expert_sets", *SET_BOUNDS}
+            left = replace(self, fields={name: field for name, field in left.fields.items() if name not in gone})
+        return left
+
+    def in_rows(self) -> "Drawn":
+        """Give sets as a row of bools each, where they are labels."""
+        labelled = self.fields.get("expert_sets", (0, ""))[1] == "j"
+        return replace(self, fields={**self.fields, "expert_sets": (self.members, "sj")}) if labelled else self
 
     def smaller(self) -> Iterator["Drawn"]:
         """Yield problems with a part less, the largest parts first; not all of them are problems."""
@@ -97,17 +126,28 @@ class Drawn:
                 yield from (self.without(axis, index) for index in range(size))
         for name in list(self.fields):
             if name != "fitness" and not (self.sparse and name == "eligible"):
-                gone = {name, TOGETHER.get(name, name)}
-                gone |= {"group_capacity", "group_demand"} if name == "expert_group" else set()
+                gone = {name, TOGETHER.get(name, name)} | GONE_WITH.get(name, set())
                 yield replace(self, fields={key: field for key, field in self.fields.items() if key not in gone})
         if self.sparse:
             yield replace(self, sparse=False)
         if "r" in self.fields.get("client_budget", (0, ""))[1]:
             yield from (self.without("r", index) for index in range(self.value("client_budget").shape[-1]))
+        yield from self._smaller_sets()
         for name, (value, own) in self.fields.items():
             yield from (
                 replace(self, fields={**self.fields, name: (other, own)}) for other in plainer(np.asarray(value))
             )
+
+    def _smaller_sets(self) -> Iterator["Drawn"]:
+        """Yield problems with a set less, or with one that has an expert less."""
+        members = self.members
+        if len(members) > 1:
+            yield from (self.without("s", index) for index in range(len(members)))
+        for place in zip(*np.nonzero(members), strict=True):
+            if members[place[0]].sum() > 1:
+                fewer = members.copy()
+                fewer[place] = False
+                yield replace(self, fields={**self.fields, "expert_sets": (fewer, "sj")})
 
 
 def plainer(values: Any) -> Iterator[Any]:
@@ -125,14 +165,16 @@ def plainer(values: Any) -> Iterator[Any]:
                 yield changed
 
 
-def _renumbered(fields: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
-    """Drop groups that lost their last expert."""
-    kept, numbers = np.unique(fields["expert_group"][0], return_inverse=True)
-    fields = {**fields, "expert_group": (numbers.reshape(-1), "j")}
-    for name in ("group_capacity", "group_demand"):
+def _renumbered(
+    fields: dict[str, tuple[Any, str]], labels: str, axis: str, bounds: tuple[str, ...]
+) -> dict[str, tuple[Any, str]]:
+    """Drop groups, or sets, that lost their last expert."""
+    kept, numbers = np.unique(fields[labels][0], return_inverse=True)
+    fields = {**fields, labels: (numbers.reshape(-1), "j")}
+    for name in bounds:
         value, own = fields.get(name, (None, ""))
-        if "g" in own:
-            fields[name] = (np.take(value, kept, own.index("g")), own)
+        if axis in own:
+            fields[name] = (np.take(value, kept, own.index(axis)), own)
     return fields
 
 

@@ -24,8 +24,9 @@ from alignsolve.io import load_problem, load_solution, save_problem, save_soluti
 from alignsolve.io.record_file import FileError
 from tests.fuzz import claims
 from tests.fuzz.checks import takes
-from tests.fuzz.draw import draw, pick
+from tests.fuzz.draw import draw
 from tests.fuzz.fields import Drawn
+from tests.fuzz.pick import pick
 from tests.fuzz.problems import with_truth
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth
@@ -87,11 +88,11 @@ def _case(rng: np.random.Generator, suffix: str) -> Case | None:
         FOLDER.append(Path(mkdtemp(prefix="alignsolve-fuzz-")))
     drawn = draw(rng)
     made = with_truth(drawn)
-    able = [] if made is None else [name for name in claims.SOLVERS if takes(name, made[0].features)]
-    if made is None or not able:
+    if made is None:
         return None
+    name = claims.able(made[0])[0]
     paths = [FOLDER[0] / f"{name}{suffix}" for name in ("problem", "solution", "state")]
-    solution = in_time(lambda: solve(made[0], able[0], threads=1, throw=False))
+    solution = in_time(lambda: solve(made[0], name, threads=1, throw=False))
     save_problem(made[0], paths[0], overwrite=True)
     save_solution(solution, paths[1], overwrite=True)
     aligner = Aligner(capacity=CapacityProfiler(client_capacity=1))
@@ -118,7 +119,8 @@ def _problem(case: Case, bad: Path) -> str | None:
     except FileError as error:
         return _in_one_line(error)
     if problem.num_clients * problem.num_experts < 10_000:
-        solve(problem, "greedy" if problem.stored is None else "sift", throw=False)
+        name = "greedy" if takes("greedy", problem.features) else claims.able(problem)[0]
+        solve(problem, name, throw=False)
     return None
 
 

@@ -12,8 +12,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, eye_array, hstack, kron
 
 from alignsolve import Status, solve
-from tests.fuzz.draw import pick
 from tests.fuzz.fields import Drawn, written
+from tests.fuzz.pick import pick
 from tests.fuzz.shrink import same_kind, shrunk
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.watch import EVERY_ERROR, HangError, in_time

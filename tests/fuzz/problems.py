@@ -8,8 +8,9 @@ import numpy as np
 from alignsolve import Feature, ProblemClass
 from tests.fuzz.asking import Asking, ask, draw_asking, takes, test_of
 from tests.fuzz.checks import fault_of_bound
-from tests.fuzz.draw import draw, pick
+from tests.fuzz.draw import draw
 from tests.fuzz.fields import Drawn, literal, written
+from tests.fuzz.pick import pick
 from tests.fuzz.shrink import same_kind, shrunk
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import TooLargeError, Truth, UnclearError
@@ -23,6 +24,8 @@ CHANCES = {
 """How often each solver is asked; slow ones seldom."""
 GENERAL = {"branch": 0.8, "budgets": 0.3, "lagrangian": 0.3, "auto": 0.5, "greedy": 0.2, "regret": 0.2}
 """How often in the general class, where fewer take the problem."""
+CROSSING = {"auto": 0.6, "ilp": 0.4, "cpsat": 0.15, "ilp-cbc": 0.1}
+"""How often where sets cross, which still fewer take."""
 FAST = {"flow", "price", "sift", "augment"}
 """Solvers that are asked twice in ways of their own: the truth takes longer than their answers."""
 TWICE = FAST | {"networkx"}
@@ -67,7 +70,7 @@ def _bound_of_any_prices(
     rng: np.random.Generator, drawn: Drawn, problem: Any, truth: Truth, tally: Tally
 ) -> Fault | None:
     """Prices need not be good to bound."""
-    prices = pick(rng, [0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1], problem.num_experts)
+    prices = pick(rng, [0.0, 1.0, -1.0, 0.25, -2.5, 7.0, 1e3, -1e3, 0.1], problem.num_experts + problem.num_sets)
     if drawn.hostile:
         prices = prices * pick(rng, [1.0, 1e-300, 1e100, 1e9])
     tally.counts["bounds"] += 1
@@ -77,7 +80,7 @@ def _bound_of_any_prices(
             made = with_truth(other)
         except ValueError:
             return None
-        if made is None or other.shape[1] != len(prices):
+        if made is None or other.shape[1] + other.num_sets != len(prices):
             return None
         return fault_of_bound(made[1].strict, made[0], prices)
 
@@ -102,6 +105,8 @@ def with_truth(drawn: Drawn) -> tuple[Any, Truth] | None:
 
 def _askings(rng: np.random.Generator, problem: Any, solvers: Sequence[str]) -> list[Asking]:
     chances = {**CHANCES, **(GENERAL if problem.class_ is ProblemClass.GENERAL else {})}
+    if Feature.CROSSING_SETS in problem.features:
+        chances |= CROSSING
     if problem.client_budget is None and Feature.BUDGETS not in problem.features:
         chances["budgets"] *= 0.5
     if solvers:

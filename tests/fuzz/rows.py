@@ -11,8 +11,8 @@ import numpy as np
 from alignsolve import AlignmentProblem
 from alignsolve.subproblem.knapsack import best_rows_within_budgets
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
-from tests.fuzz.draw import pick
 from tests.fuzz.fields import Drawn, written
+from tests.fuzz.pick import pick
 from tests.fuzz.shrink import same_kind, shrunk
 from tests.fuzz.tally import Fault, Tally
 from tests.fuzz.truth import Truth, UnclearError
@@ -129,7 +129,7 @@ def _of_row(
         return f"the bound {bound!r} is below the optimum {optimum!r}"
     if reached == -np.inf:
         return None
-    if not (truth.rows[i].sets == chosen.astype(np.int64)).all(axis=1).any():
+    if not (truth.rows[i].choices == chosen.astype(np.int64)).all(axis=1).any():
         return f"the choice {np.flatnonzero(chosen).tolist()} is not possible"
     if abs(float(worth[chosen].sum()) - reached) > ROUNDED * size:
         return f"the choice is worth {float(worth[chosen].sum())!r}, not {reached!r}"

@@ -11,7 +11,10 @@ from typing import Any
 from alignsolve import Feature
 from alignsolve.front import SOLVERS
 
-UNLIKE = {Feature.SPARSE: {Feature.WEIGHTED_LOADS, Feature.BUDGETS}}
+UNLIKE = {
+    Feature.SPARSE: {Feature.WEIGHTED_LOADS, Feature.BUDGETS, Feature.EXPERT_SETS, Feature.CROSSING_SETS,
+                     Feature.OPTIONAL_DEMANDS},
+}  # fmt: skip
 """Features that no problem has together: the class says so when it is made."""
 KINDS = ("problems", "rows", "models", "claims", "files", "reports", "replies", "operations")
 COLUMNS = ("commit", "seed", "minutes", "answers", "general", "faults", "unproven", "refused", "problems",

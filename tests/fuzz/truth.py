@@ -2,7 +2,8 @@
 
 Floats are fractions whose denominators are powers of two. So all values, all loads and all costs are multiplied to
 whole numbers, and nothing is rounded. Clients are added one after the other; of all alignments with the same loads only
-the best one is kept. Nothing of alignsolve is used.
+the best one is kept. Loads of sets of experts follow from those of experts, so their bounds are looked at in the end.
+Nothing of alignsolve is used.
 """
 
 import math
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.fuzz.fields import Drawn
+from tests.fuzz.whole import whole
 
 TOLERANCE = Fraction(1, 10**9)
 """The documented one: a share of the larger of the bound and the sum."""
@@ -21,8 +23,8 @@ UNCLEAR = (Fraction(9, 10**10), Fraction(11, 10**10))
 """Excesses in which rounding may decide whether a bound holds; such problems are not asked."""
 MOST_STATES = 1 << 17
 FITS = 1 << 62
-SETS = {e: (np.arange(1 << e)[:, None] >> np.arange(e) & 1).astype(np.int64) for e in range(1, 11)}
-"""All sets of e experts."""
+CHOICES = {e: (np.arange(1 << e)[:, None] >> np.arange(e) & 1).astype(np.int64) for e in range(1, 11)}
+"""All choices among e experts."""
 
 
 class TooLargeError(Exception):
@@ -33,36 +35,12 @@ class UnclearError(Exception):
     """A bound is exceeded by just about the tolerance."""
 
 
-class Whole(NamedTuple):
-    """Numbers over one denominator: Python's whole numbers in arrays of objects; infinities are None."""
-
-    top: Any
-    bottom: int
-
-
 class Row(NamedTuple):
-    """What a client may take: (k, num_experts) sets, (k,) values and (k, num_experts) loads, in whole numbers."""
+    """What a client may take: (k, num_experts) choices, (k,) values, (k, num_experts) loads, in whole numbers."""
 
-    sets: Any
+    choices: Any
     value: Any
     load: Any
-
-
-def whole(*arrays: Any) -> tuple[list[Any], int]:
-    """Write arrays over one denominator: arrays of whole numbers, and the denominator."""
-    parts = [[None if math.isinf(x) else x.as_integer_ratio() for x in _flat(array)] for array in arrays]
-    bottom = math.lcm(*{part[1] for array in parts for part in array if part is not None})
-    tops = []
-    for array, part in zip(arrays, parts, strict=True):
-        top = np.empty(len(part), dtype=object)
-        top[:] = [None if each is None else each[0] * (bottom // each[1]) for each in part]
-        tops.append(top.reshape(np.shape(array)))
-    return tops, bottom
-
-
-def _flat(array: Any) -> list[Any]:
-    array = np.asarray(array)
-    return (array if array.dtype.kind in "iu" else array.astype(np.float64)).ravel().tolist()
 
 
 @dataclass(eq=False)
@@ -107,13 +85,23 @@ class Truth:
         return drawn.full("eligible") if "eligible" in drawn.fields else np.ones(drawn.shape, dtype=bool)
 
     @cached_property
-    def _loads(self) -> tuple[list[Any], int]:
-        """Loads, the experts' capacities and demands."""
-        drawn, e = self.drawn, self.drawn.shape[1]
+    def loads(self) -> tuple[list[Any], int]:
+        """Loads of pairs; capacities, demands and optional demands of the experts and, behind them, of the sets."""
+        drawn = self.drawn
         load = np.where(self.eligible, drawn.full("client_load"), 0.0) if self.weighted else np.ones(drawn.shape)
-        capacity = drawn.full("expert_capacity") if "expert_capacity" in drawn.fields else np.full(e, np.inf)
-        demand = drawn.full("expert_demand") if "expert_demand" in drawn.fields else np.zeros(e)
-        return whole(load, capacity, demand)
+        capacity = self._bounds("expert_capacity", "set_capacity", np.inf)
+        demand = self._bounds("expert_demand", "set_demand", 0.0)
+        return whole(load, capacity, demand, self._bounds("optional_demand", "set_optional_demand", 0.0))
+
+    def _bounds(self, of_experts: str, of_sets: str, missing: float) -> Any:
+        """(num_experts + num_sets,) bounds of experts and sets, ``missing`` where there are none."""
+        drawn = self.drawn
+        sizes = {of_experts: drawn.shape[1], of_sets: drawn.num_sets}
+        given = {name: drawn.full(name) if name in drawn.fields else np.full(size, missing)
+                 for name, size in sizes.items()}  # fmt: skip
+        if len(given[of_sets]) != drawn.num_sets:
+            raise ValueError(f"{of_sets} has {len(given[of_sets])} entries for {drawn.num_sets} sets")
+        return np.concatenate([given[of_experts], given[of_sets]])
 
     @cached_property
     def weighted(self) -> bool:
@@ -122,15 +110,15 @@ class Truth:
         return given and bool((self.drawn.full("client_load")[self.eligible] != 1.0).any())
 
     @cached_property
-    def _penalties(self) -> tuple[list[Any], int]:
-        e = self.drawn.shape[1]
+    def penalties(self) -> tuple[list[Any], int]:
+        """Overload and shortfall penalties of the experts and, behind them, of the sets; None for hard bounds."""
         names = ("overload_penalty", "shortfall_penalty")
-        return whole(*(self.drawn.full(name) if name in self.drawn.fields else np.full(e, np.inf) for name in names))
+        return whole(*(self._bounds(name, f"set_{name}", np.inf) for name in names))
 
     @cached_property
     def unit(self) -> int:
         """The denominator of all objectives: they are whole numbers times 1/unit."""
-        return math.lcm(self._values[1], self._penalties[1] * self._loads[1])
+        return math.lcm(self._values[1], self.penalties[1] * self.loads[1])
 
     def holds(self, total: int, limit: int | None) -> bool:
         """Whether a sum keeps an upper limit, both over one denominator."""
@@ -146,49 +134,50 @@ class Truth:
     def rows(self) -> list[Row]:
         """What each client may take."""
         (value,), bottom = self._values
-        load = self._loads[0][0]
+        load = self.loads[0][0]
         times = self.unit // bottom
         rows = []
         for i in range(self.drawn.shape[0]):
-            sets = self._sets(i)
-            as_objects = sets.astype(object)
-            rows.append(Row(sets, as_objects @ (value[i] * times), as_objects * load[i]))
+            choices = self._choices(i)
+            as_objects = choices.astype(object)
+            rows.append(Row(choices, as_objects @ (value[i] * times), as_objects * load[i]))
         return rows
 
-    def _sets(self, i: int) -> Any:
+    def _choices(self, i: int) -> Any:
         drawn = self.drawn
-        sets = SETS[drawn.shape[1]]
-        fits = ~(sets[:, ~self.eligible[i]]).any(axis=1)
-        count = sets.sum(axis=1)
+        choices = CHOICES[drawn.shape[1]]
+        fits = ~(choices[:, ~self.eligible[i]]).any(axis=1)
+        count = choices.sum(axis=1)
         fits &= count <= (drawn.full("client_capacity")[i] if "client_capacity" in drawn.fields else 1)
         if "client_demand" in drawn.fields:
             fits &= count >= drawn.full("client_demand")[i]
         if "required" in drawn.fields:
-            fits &= sets[:, drawn.full("required")[i]].all(axis=1)
+            fits &= choices[:, drawn.full("required")[i]].all(axis=1)
         for g in range(drawn.num_groups):
-            inside = sets[:, drawn.value("expert_group") == g].sum(axis=1)
+            inside = choices[:, drawn.value("expert_group") == g].sum(axis=1)
             if "group_capacity" in drawn.fields:
                 fits &= inside <= drawn.full("group_capacity")[i, g]
             if "group_demand" in drawn.fields:
                 fits &= inside >= drawn.full("group_demand")[i, g]
-        sets = sets[fits]
-        return sets[self._affordable(i, sets)] if "client_budget" in drawn.fields else sets
+        choices = choices[fits]
+        return choices[self._affordable(i, choices)] if "client_budget" in drawn.fields else choices
 
-    def _affordable(self, i: int, sets: Any) -> Any:
+    def _affordable(self, i: int, choices: Any) -> Any:
         cost = np.where(self.eligible[i][:, None], self.drawn.full("expert_cost")[i], 0.0)
-        keeps = np.ones(len(sets), dtype=bool)
+        keeps = np.ones(len(choices), dtype=bool)
         for r, limit in enumerate(self.drawn.full("client_budget")[i]):
             (own, most), _ = whole(cost[:, r], np.array([limit]))
-            spent = sets.astype(object) @ own
+            spent = choices.astype(object) @ own
             keeps &= np.array([self.holds(each, most[0]) for each in spent], dtype=bool)
         return keeps
 
     @cached_property
     def best(self) -> Fraction | None:
         """The optimum; None if there is no alignment."""
-        if not all(len(row.sets) for row in self.rows):
+        if not all(len(row.choices) for row in self.rows):
             return None
         value, load = self._sums()
+        load = self.with_sets(load)
         penalty = np.zeros(len(value), dtype=object)
         allowed = np.ones(len(value), dtype=bool)
         for j in range(load.shape[1]):
@@ -203,44 +192,61 @@ class Truth:
 
     def _sums(self) -> tuple[Any, Any]:
         """Values and loads of all alignments; of those with the same loads the best."""
-        size = [sum(max(map(abs, row.value)) for row in self.rows), sum(row.load.max() for row in self.rows)]
-        kind = np.int64 if max(size) < FITS else object
+        worth = sum(max(map(abs, row.value)) for row in self.rows)
+        heaviest = sum(row.load.sum(axis=1).max() for row in self.rows)
+        kind = np.int64 if max(worth, heaviest) < FITS else object
         value, load = np.zeros(1, dtype=kind), np.zeros((1, self.drawn.shape[1]), dtype=kind)
-        hard = [(j, cap) for j, cap in enumerate(self._loads[0][1]) if cap is not None and self.is_hard(0, j)]
+        hard = [(j, cap) for j, cap in enumerate(self.loads[0][1]) if cap is not None and self.is_hard(0, j)]
         for row in self.rows:
-            if len(value) * len(row.sets) > MOST_STATES:
+            if len(value) * len(row.choices) > MOST_STATES:
                 raise TooLargeError
             value = (value[:, None] + row.value.astype(kind)).ravel()
             load = (load[:, None, :] + row.load.astype(kind)).reshape(len(value), self.drawn.shape[1])
-            for j, cap in hard:  # loads only grow; the last digits are looked at in the end
+            for j, cap in hard:  # loads only grow, those of sets too; the last digits are looked at in the end
                 limit = cap + max(cap, 1) // 1000 + 1
-                fits = load[:, j] <= (limit if kind is object else min(limit, FITS))
+                carried = load[:, j] if j < load.shape[1] else load[:, self.inside[j]].sum(axis=1)
+                fits = carried <= (limit if kind is object else min(limit, FITS))
                 value, load = value[fits], load[fits]
             if len(value) > 64:
                 value, load = _best_of_each(value, load)
         return value, load
 
+    @cached_property
+    def inside(self) -> Any:
+        """(num_experts + num_sets, num_experts) bools: the expert itself, and the experts of the set."""
+        return np.concatenate([np.eye(self.drawn.shape[1], dtype=np.bool_), self.drawn.members])
+
+    def with_sets(self, load: Any) -> Any:
+        """(…, num_experts) loads with those of the sets behind them."""
+        return load if not self.drawn.num_sets else load @ self.inside.T.astype(load.dtype)
+
     def is_hard(self, side: int, j: int) -> bool:
-        """Whether expert j's capacity (side 0) or demand (side 1) is hard."""
-        return self._penalties[0][side][j] is None
+        """Whether the capacity (side 0) or demand (side 1) of expert j is hard; from num_experts on of a set."""
+        return self.penalties[0][side][j] is None
 
     def most(self, j: int) -> int | None:
-        """What expert j's hard capacity admits, over the loads' denominator; None if there is no limit."""
-        capacity, bottom = self._loads[0][1][j], self._loads[1]
+        """What the hard capacity of an expert or a set admits, over the loads' denominator; None without a limit."""
+        capacity, bottom = self.loads[0][1][j], self.loads[1]
         if capacity is None or not self.is_hard(0, j):
             return None
         return capacity if self.weighted else capacity // bottom * bottom
 
     def least(self, j: int) -> int:
-        """What expert j demands, over the loads' denominator."""
-        demand, bottom = self._loads[0][2][j], self._loads[1]
+        """What an expert or a set demands, over the loads' denominator."""
+        demand, bottom = self.loads[0][2][j], self.loads[1]
         return demand if self.weighted else -(-demand // bottom) * bottom
 
-    def penalty(self, j: int, load: int) -> int | None:
-        """The cost of expert j's soft bounds at a load, in units of the objective; None where a hard one breaks."""
-        (_, capacity, demand), bottom = self._loads
-        (over, short), own = self._penalties
+    def penalty(self, j: int, load: int, *, optional: bool = True) -> int | None:
+        """The cost of soft bounds at a load, in units of the objective; None where a hard one breaks.
+
+        From num_experts on the bounds are those of a set. An optional demand is always hard, where there is any load;
+        ``optional=False`` leaves it out.
+        """
+        (_, capacity, demand, least), bottom = self.loads
+        (over, short), own = self.penalties
         times = self.unit // (bottom * own)
+        if optional and load > 0 and not self.holds(least[j], load):
+            return None
         if self.is_hard(0, j):
             if not self.holds(load, capacity[j]):
                 return None
@@ -252,14 +258,14 @@ class Truth:
         return (cost + short[j] * max(demand[j] - load, 0)) * times
 
     def loads_of(self, x: Any) -> Any:
-        """(num_experts,) loads of an alignment, over the loads' denominator."""
-        return (np.asarray(x).astype(object) * self._loads[0][0]).sum(axis=0)
+        """(num_experts + num_sets,) loads of an alignment, over the loads' denominator."""
+        return self.with_sets((np.asarray(x).astype(object) * self.loads[0][0]).sum(axis=0))
 
     def judge(self, x: Any) -> tuple[Fraction, Fraction] | None:
         """Objective of an alignment, and the sum of the sizes of its terms; None where it breaks a bound."""
         total = size = 0
         for i, row in enumerate(self.rows):
-            place = np.flatnonzero((row.sets == np.asarray(x[i]).astype(np.int64)).all(axis=1))
+            place = np.flatnonzero((row.choices == np.asarray(x[i]).astype(np.int64)).all(axis=1))
             if not len(place):
                 return None
             total += row.value[place[0]]
@@ -280,51 +286,14 @@ class Truth:
     @property
     def scale(self) -> Fraction:
         """The sum of the largest sizes that each client's choice may have."""
-        return Fraction(int(sum(max(map(abs, row.value)) for row in self.rows if len(row.sets))), self.unit)
+        return Fraction(int(sum(max(map(abs, row.value)) for row in self.rows if len(row.choices))), self.unit)
 
     @property
     def whole_numbers(self) -> bool:
         """Whether the fitness is of a whole type and all objectives are whole."""
-        soft = any(price is not None for side in self._penalties[0] for price in side)
+        soft = any(price is not None for side in self.penalties[0] for price in side)
         plain = self.unit if soft else self._values[1]
         return self.drawn.value("fitness").dtype.kind in "iu" and plain == 1
-
-    def price_bound(self, prices: Any) -> Fraction | None:
-        """The exact bound of prices, None where it is infinite: experts at the ends of what they may take."""
-        if not all(len(row.sets) for row in self.rows):
-            return None
-        price = [Fraction(float(p)) for p in prices]
-        bottom = math.lcm(*(p.denominator for p in price))
-        tops = np.array([int(p * bottom) for p in price], dtype=object)
-        scale = bottom * self._loads[1]
-        total = Fraction(0)
-        for row in self.rows:
-            # value/unit − Σ price·load, over unit · scale
-            total += Fraction(int(max(row.value * scale - (row.load @ tops) * self.unit)), self.unit * scale)
-        for j, p in enumerate(price):
-            part = self._expert_part(j, p)
-            if part is None:
-                return None
-            total += part
-        return total
-
-    def _expert_part(self, j: int, price: Fraction) -> Fraction | None:
-        """The most of price · load − penalty of an expert over all its loads; None if there is no end."""
-        (_, capacity, demand), bottom = self._loads
-        (over, short), own = self._penalties
-        rising = price if capacity[j] is None else (Fraction(-1) if over[j] is None else price - Fraction(over[j], own))
-        falling = Fraction(-1) if short[j] is None else -price - Fraction(short[j], own)
-        if rising > 0 or falling > 0:
-            return None
-        bends = [bend for bend in (capacity[j], demand[j], 0) if bend is not None]
-        if not self.weighted:  # loads are whole
-            bends = [near * bottom for bend in bends for near in (bend // bottom, -(-bend // bottom))]
-        worths = []
-        for bend in bends:
-            cost = self.penalty(j, bend)
-            if cost is not None:
-                worths.append(price * Fraction(bend, bottom) - Fraction(cost, self.unit))
-        return max(worths, default=None)
 
 
 def _best_of_each(value: Any, load: Any) -> tuple[Any, Any]:

@@ -51,6 +51,25 @@ def test_a_hard_demand_that_nobody_can_meet_has_a_witness(load: list[float] | No
     assert solution.witness is not None
 
 
+def test_bounds_of_sets_that_no_load_comes_near_are_moved_near():
+    """The fuzzer found a TypeError of price: a capacity of 10¹⁹ is no int64; one of 10⁹ took for ever."""
+    for solver in ("price", "flow", "networkx", "cpsat", "ilp"):
+        for bounds, best in (
+            ({"set_capacity": [1e19, 1]}, 6),
+            ({"set_capacity": [1e9, 1], "set_overload_penalty": 2.0}, 6),
+            ({"set_demand": [1e19, 0], "set_shortfall_penalty": 1.0}, 7 + 4 - 10**19),
+            ({"set_demand": [1e9, 0], "set_shortfall_penalty": 1.0}, 7 + 4 - 10**9),
+            ({"set_demand": [1e19, 0]}, None),
+            ({"set_demand": [1e9, 0]}, None),
+        ):
+            fields = {"client_capacity": 2, "expert_sets": [[True, True], [True, False]], **bounds}
+            solution = solve(AlignmentProblem([[1, 2], [3, 1]], **fields), solver, throw=False)
+            told = (solver, bounds, solution)
+            assert solution.status is (Status.INFEASIBLE if best is None else Status.OPTIMAL), told
+            assert solution.objective == (best and pytest.approx(best, rel=1e-15)), told
+            assert solution.proof is Proof.PRICES, told
+
+
 @pytest.mark.parametrize("price", [1e17, -1e17, 1e300])
 @pytest.mark.parametrize("solver", ["price", "auto"])
 def test_only_speed_depends_on_the_prices_of_a_warm_start(solver: str, price: float):
