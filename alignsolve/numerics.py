@@ -71,12 +71,13 @@ SMALLEST_SPLIT = 1e-280
 
 
 def rounding_of_product(factor: FloatArray, other: FloatArray, product: FloatArray) -> FloatArray:
-    """Return factor·other − product, exactly, for a rounded product (Dekker); at most |product| where it is tiny."""
+    """Return factor·other − product, exactly, for a rounded product (Dekker); at least where that is tiny."""
     high, other_high = (SPLIT * each - (SPLIT * each - each) for each in (factor, other))
     low, other_low = factor - high, other - other_high
     lost = ((high * other_high - product) + high * other_low + low * other_high) + low * other_low
     size = np.abs(product)
-    return np.where((size > 0.0) & (size < SMALLEST_SPLIT), size, lost)
+    tiny = (size < SMALLEST_SPLIT) & (factor != 0.0) & (other != 0.0)
+    return np.where(tiny, -size - np.finfo(np.float64).tiny, lost)
 
 
 def fixed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -84,7 +84,7 @@ def _fault_of_alignment(truth: Truth, solution: Solution) -> str | None:
     if claimed is None or not math.isfinite(claimed):
         return f"the objective is {claimed}"
     exact = truth.whole_numbers and size < EXACT_FLOATS
-    if abs(Fraction(claimed) - exactly) > (0 if exact else ROUNDED * size):
+    if abs(Fraction(claimed) - exactly) > (0 if exact else ROUNDED * (size + truth.charged(solution.x))):
         return f"the objective is {claimed!r}, the alignment is worth {exactly} = {float(exactly)!r}"
     told = _fault_of_loads(truth, solution)
     if told is not None:

@@ -278,6 +278,18 @@ class Truth:
             total, size = total - cost, size + cost
         return Fraction(int(total), self.unit), Fraction(int(size), self.unit)
 
+    def charged(self, x: Any) -> Fraction:
+        """The sizes of the loads and bounds whose difference is charged: a load is one float, rounded by its size."""
+        (_, capacity, demand, _), bottom = self.loads
+        (over, short), own = self.penalties
+        size = 0
+        for j, load in enumerate(self.loads_of(x).tolist()):
+            if capacity[j] is not None and not self.is_hard(0, j) and load + load // 10**9 >= capacity[j]:
+                size += over[j] * load
+            if not self.is_hard(1, j) and load <= demand[j] + demand[j] // 10**9:
+                size += short[j] * demand[j]
+        return Fraction(int(size), own * bottom)
+
     def fitness_of(self, x: Any) -> Fraction:
         """The sum of |fitness| of an alignment: the documented tolerance of a proof is a share of it."""
         (fitness,), bottom = whole(np.where(self.eligible, self.drawn.full("fitness"), 0))
