@@ -5,8 +5,8 @@ other clusters. A lift of 1 means that the router sees no difference: the domain
 send an example to the right expert. The verdict is about the mean lift over clients, averaged over rounds:
 
 - **visible** at ``visible`` or more. Routers then know more than clusters, and the affinity of router masses decides.
-- **hidden** below ``hidden``, after ``after`` rounds in which clusters decided. A client's own experts are then right
-  for it, and no others: it holds the experts that serve its cluster (cosine of at least ``fit``), fewer than its
+- **hidden** below ``hidden``, after ``after`` rounds in which clusters decided, and ``seen`` reports of a client: with
+  few clients in each round, routers take more rounds to learn. A client's own experts are then right for it, and no others: it holds the experts that serve its cluster (cosine of at least ``fit``), fewer than its
   capacity if need be, with no load bounds and no auxiliary loss. This serves the clients and not the whole model, so
   the user says whether it is wanted; otherwise the lottery goes on.
 - **open** in between: clusters alone decide for ``alone`` rounds, then clusters and router masses, half and half.
@@ -91,6 +91,8 @@ class RevealedFitness:
         Lifts of the two verdicts, 1 ≤ hidden ≤ visible.
     after
         Rounds before domains can be found hidden, 1 or more.
+    seen
+        Reports of a client, on average over those that reported, before domains can be found hidden; 0 or more.
     alone
         Rounds in which clusters alone decide, 0 or more.
     fit
@@ -107,6 +109,7 @@ class RevealedFitness:
     visible: float = 1.5
     hidden: float = 1.15
     after: int = 6
+    seen: float = 3.0
     alone: int = 3
     fit: float = 0.5
     beta: float = 0.3
@@ -116,6 +119,7 @@ class RevealedFitness:
         checks.positive("visible", self.visible)
         checks.between("hidden", self.hidden, 1, self.visible)
         checks.whole("after", self.after, 1)
+        checks.amount("seen", self.seen)
         checks.whole("alone", self.alone, 0)
         checks.between("fit", self.fit, -1, 1)
         checks.weight("beta", self.beta)
@@ -200,9 +204,10 @@ class RevealedFitness:
     def _judged(self, state: Revealed) -> int:
         if state.verdict == VISIBLE or state.lift >= self.visible:
             return VISIBLE
-        if state.lift < self.hidden and state.rounds >= self.after:
-            return HIDDEN
-        return state.verdict if state.rounds >= self.after else OPEN
+        reports = state.clusters.count[state.clusters.count > 0]
+        if state.rounds < self.after or reports.mean() < self.seen:
+            return OPEN
+        return HIDDEN if state.lift < self.hidden else state.verdict
 
     def fitness(self, state: Revealed, cohort: IntArray, *, rng: np.random.Generator) -> FloatArray:
         """Return the fitness of the cohort, (len(cohort), num_experts); −1 for experts that must not be held."""
