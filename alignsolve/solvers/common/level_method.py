@@ -109,7 +109,7 @@ def prices_by_level_method(
         The best prices so far; the start where nothing was better.
     """
     given = Prices.projected(problem, np.zeros(problem.num_experts) if start is None else start)
-    bounded, prices = _Bounded(all_bounds(problem)), np.append(given.own, given.sets)
+    bounded, prices = _Bounded(_all_bounds(problem)), np.append(given.own, given.sets)
     if passes <= 0 or not problem.num_clients or np.isneginf(bounded.experts.conjugate(prices)).any():
         yield FoundPrices(given.joint, 0)
         return
@@ -129,14 +129,18 @@ class _Bounded(NamedTuple):
     experts: ExpertBounds
 
 
-def all_bounds(problem: AlignmentProblem) -> ExpertBounds:
+def _all_bounds(problem: AlignmentProblem) -> ExpertBounds:
     """The bounds of the experts and, behind them, of the sets."""
     if problem.sets is None:
         return problem.experts
-    sides = (problem.experts, problem.sets.bounds)
-    joined = [np.concatenate([getattr(side, name) for side in sides])
-              for name in ("capacity", "demand", "overload", "shortfall")]  # fmt: skip
-    return ExpertBounds(*joined, unit_loads=problem.experts.unit_loads)
+    own, shared = problem.experts, problem.sets.bounds
+    return ExpertBounds(
+        capacity=np.append(own.capacity, shared.capacity),
+        demand=np.append(own.demand, shared.demand),
+        overload=np.append(own.overload, shared.overload),
+        shortfall=np.append(own.shortfall, shared.shortfall),
+        unit_loads=own.unit_loads,
+    )
 
 
 def _joint(problem: AlignmentProblem, own: FloatArray) -> FloatArray:

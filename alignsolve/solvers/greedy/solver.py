@@ -238,18 +238,18 @@ def _built_without_sets(
     problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool, quotas: Quotas | None = None
 ) -> tuple[Alignment | None, Witness | None]:
     """Construct an alignment in which optional demands hold, within quotas where there are any."""
+    impose, blame = (None, None) if quotas is None else (quotas.impose, quotas.blame)
     if not problem.experts.opening.any():
-        limit = None if quotas is None else quotas.impose
-        return _construct(problem, rule, deadline, dense=dense, limit=limit, blame=quotas and quotas.blame)
+        return _construct(problem, rule, deadline, dense=dense, limit=impose, blame=blame)
     plain = replace(problem, optional_demand=None)
 
     def build(openings: Openings) -> tuple[Alignment | None, Witness | None]:
         def limit(state: "State") -> None:
-            if quotas is not None:
-                quotas.impose(state)
+            if impose is not None:
+                impose(state)
             openings.impose(problem, state)
 
-        return _construct(plain, rule, deadline, dense=dense, limit=limit, blame=quotas and quotas.blame)
+        return _construct(plain, rule, deadline, dense=dense, limit=limit, blame=blame)
 
     return build_with_openings(problem, build)
 
