@@ -82,10 +82,11 @@ def _add_bounds(
     top = 3 * n if "client_load" in fields else n + 1
     amounts = on_grid(np.arange(top * step + 1) / step, unit)
     if rng.random() < 0.85:
-        unbounded = np.full(1 + len(amounts) // 5, np.inf)
-        fields["set_capacity"] = spread(rng, np.concatenate([unbounded, amounts]), sizes, "", "s", "s")
-    if rng.random() < 0.45:
-        least = np.concatenate([np.zeros(2), on_grid(np.arange(1, 3 * step + 1) / step, unit)])
+        some = amounts[len(amounts) // 3 :] if rng.random() < 0.6 else amounts
+        unbounded = np.full(1 + len(some) // 5, np.inf)
+        fields["set_capacity"] = spread(rng, np.concatenate([unbounded, some]), sizes, "", "s", "s")
+    if rng.random() < 0.35:
+        least = np.concatenate([np.zeros(3), on_grid(np.arange(1, 2 * step + 1) / step, unit)])
         fields["set_demand"] = spread(rng, least if rng.random() < 0.9 else amounts, sizes, "", "s")
     if hostile and rng.random() < 0.2:
         fields[str(pick(rng, ["set_capacity", "set_demand"]))] = spread(rng, EXTREME_BOUNDS, sizes, "", "s")

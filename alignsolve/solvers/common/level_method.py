@@ -17,10 +17,12 @@ Source: C. Lemaréchal, A. Nemirovskii and Y. Nesterov, New variants of bundle m
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from alignsolve.data.expert_bounds import ExpertBounds
+from alignsolve.data.expert_sets import ExpertSets, Prices
 from alignsolve.numerics import FloatArray, Number
 from alignsolve.problem import AlignmentProblem
 from alignsolve.runtime.interruptible import late
@@ -51,13 +53,23 @@ class FoundPrices:
     Attributes
     ----------
     prices
-        (num_experts,) the best prices seen.
+        (num_experts,) the best prices seen; where experts are in sets, (num_experts + num_sets,): what clients pay for
+        each expert, and then the prices of the sets.
     passes
         Passes over all clients or over the sample.
     """
 
     prices: FloatArray
     passes: int
+
+
+class HasBounds(Protocol):
+    """A problem, or what stands for one: the bounds that prices are for."""
+
+    @property
+    def experts(self) -> ExpertBounds:
+        """Bounds and penalties, one entry for each price."""
+        ...
 
 
 class DemandOracle(Protocol):
@@ -85,7 +97,7 @@ def prices_by_level_method(
     target
         The objective of an alignment, below which no bound can be; None if there is none.
     start
-        (num_experts,) prices to start from; None: 0.
+        (num_experts,) prices to start from, or (num_experts + num_sets,); None: 0.
     passes
         Most passes over all clients or over the sample, together.
     deadline
@@ -96,18 +108,67 @@ def prices_by_level_method(
     FoundPrices
         The best prices so far; the start where nothing was better.
     """
-    prices = problem.experts.project(np.zeros(problem.num_experts) if start is None else start)
-    if passes <= 0 or not problem.num_clients or np.isneginf(problem.experts.conjugate(prices)).any():
-        yield FoundPrices(prices, 0)
+    given = Prices.projected(problem, np.zeros(problem.num_experts) if start is None else start)
+    bounded, prices = _Bounded(_all_bounds(problem)), np.append(given.own, given.sets)
+    if passes <= 0 or not problem.num_clients or np.isneginf(bounded.experts.conjugate(prices)).any():
+        yield FoundPrices(given.joint, 0)
         return
     stride = _stride(problem)
     used = 0
     if stride > 1:
-        sample = ClientSample(problem, stride)
-        prices, used = minimise_bound(problem, sample, prices, None, passes - passes // LAST_SHARE, deadline)
-        yield FoundPrices(prices, used)
-    prices, more = minimise_bound(problem, ClientSample(problem, 1), prices, target, passes - used, deadline)
-    yield FoundPrices(prices, used + more)
+        sample = _clients(problem, stride)
+        prices, used = minimise_bound(bounded, sample, prices, None, passes - passes // LAST_SHARE, deadline)
+        yield FoundPrices(_joint(problem, prices), used)
+    prices, more = minimise_bound(bounded, _clients(problem, 1), prices, target, passes - used, deadline)
+    yield FoundPrices(_joint(problem, prices), used + more)
+
+
+class _Bounded(NamedTuple):
+    """Experts and sets alike, each with a price of its own."""
+
+    experts: ExpertBounds
+
+
+def _all_bounds(problem: AlignmentProblem) -> ExpertBounds:
+    """The bounds of the experts and, behind them, of the sets."""
+    if problem.sets is None:
+        return problem.experts
+    own, shared = problem.experts, problem.sets.bounds
+    return ExpertBounds(
+        capacity=np.append(own.capacity, shared.capacity),
+        demand=np.append(own.demand, shared.demand),
+        overload=np.append(own.overload, shared.overload),
+        shortfall=np.append(own.shortfall, shared.shortfall),
+        unit_loads=own.unit_loads,
+    )
+
+
+def _joint(problem: AlignmentProblem, own: FloatArray) -> FloatArray:
+    """What clients pay, and then the prices of sets, from the own prices of experts and those of sets."""
+    if problem.sets is None:
+        return own
+    of_sets = own[problem.num_experts :]
+    return np.append(own[: problem.num_experts] + problem.sets.around(of_sets), of_sets)
+
+
+def _clients(problem: AlignmentProblem, stride: int) -> DemandOracle:
+    """The clients, or a sample of them; where experts are in sets, they answer all own prices."""
+    clients = ClientSample(problem, stride)
+    return clients if problem.sets is None else _InSets(clients, problem.sets)
+
+
+@dataclass(frozen=True)
+class _InSets:
+    """Clients that pay for an expert its own price and those of the sets around it."""
+
+    clients: DemandOracle
+    sets: ExpertSets
+
+    def respond(self, prices: FloatArray) -> tuple[float, FloatArray]:
+        """Return the sum of the clients' optima under the prices, and the loads of experts and of sets."""
+        num_experts = self.sets.members.shape[1]
+        total, loads = self.clients.respond(prices[:num_experts] + self.sets.around(prices[num_experts:]))
+        return total, np.append(loads, self.sets.members @ loads)
 
 
 def _stride(problem: AlignmentProblem) -> int:
@@ -119,7 +180,7 @@ def _stride(problem: AlignmentProblem) -> int:
 
 
 def minimise_bound(
-    problem: AlignmentProblem,
+    problem: HasBounds,
     clients: DemandOracle,
     start: FloatArray,
     target: Number | None,
@@ -192,7 +253,7 @@ def _stalled(history: FloatArray, target: Number | None) -> bool:
     return bool(history[-PATIENCE - 1] - history[-1] <= PROGRESS * (history[-1] - target))
 
 
-def bound_at(problem: AlignmentProblem, clients: DemandOracle, prices: FloatArray) -> tuple[float, FloatArray]:
+def bound_at(problem: HasBounds, clients: DemandOracle, prices: FloatArray) -> tuple[float, FloatArray]:
     """Return the bound and a subgradient: the loads that the experts want at these prices minus the loads they get."""
     bounds = problem.experts
     total, loads = clients.respond(prices)

@@ -17,6 +17,7 @@ as many units as it has clients to move and room at its end.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ LOOKS_AT_ONCE = 1 << 26
 """Pairs of experts that are looked at between two looks at the clock: some hundredths of a second."""
 
 
+Blame = Callable[[State, BoolArray, bool], None]
 LONG = 1 << 28
 """Pairs of experts of all clients from which counting takes so long that a repair in bulk is tried before."""
 
@@ -68,10 +70,12 @@ def takes_long(problem: AlignmentProblem) -> bool:
     return problem.num_clients * held * problem.num_experts > LONG
 
 
-def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> Witness | None:
+def repair_exactly(
+    problem: AlignmentProblem, state: State, deadline: float, blame: Blame | None = None
+) -> Witness | None:
     """Bring all loads within their hard bounds, rows being complete; return the witness if that is impossible.
 
-    On return without a witness the loads are within bounds, unless the deadline has passed.
+    Without a witness the loads are within the state's bounds, unless it is late or ``blame`` heard where it is stuck.
     """
     crossed = np.ceil(state.least) > state.most
     if crossed.any():
@@ -84,6 +88,8 @@ def repair_exactly(problem: AlignmentProblem, state: State, deadline: float) -> 
             while _wrong(state, j, forward) and not late(deadline):
                 reached = _send(state, arcs, j, forward)
                 if reached is not None:
+                    if blame is not None:
+                        blame(state, reached, forward)
                     return confirm(problem, reached, "capacity" if forward else "demand")
     return None
 

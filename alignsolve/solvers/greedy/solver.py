@@ -7,7 +7,7 @@
    alignment whenever there is one and else a witness. Otherwise by moves in bulk (:mod:`.mend`), then by shifts,
    trades and ejection chains (:mod:`.chains`).
 4. *Fill again* what the repair made room for. Optional demands repeat all this with experts closed or kept open
-   (:mod:`.openings`).
+   (:mod:`.openings`). Sets of experts repeat it with quotas of experts (:mod:`.quotas`).
 5. *Prices* (:mod:`alignsolve.solvers.common.level_method`): a bound, so that the gap is known.
 
 Each step yields an answer as soon as it has one, so that a stopped solver still has its best answer. Under a deadline
@@ -28,13 +28,15 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.runtime.interruptible import late
-from alignsolve.solver import EVERYTHING, OPTIONAL, Answer, Capabilities, Progress, ProgressHook, WarmStart
+from alignsolve.solver import EVERYTHING, OPTIONAL, SETS, Answer, Capabilities, Progress, ProgressHook, WarmStart
 from alignsolve.solvers.common.last_answer import ahead_of, last_answer
 from alignsolve.solvers.common.level_method import prices_by_level_method
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.openings import Openings, build_with_openings
+from alignsolve.solvers.greedy.quotas import Quotas, build_with_quotas, without_sets
 
 if TYPE_CHECKING:
+    from alignsolve.solvers.greedy.paths import Blame
     from alignsolve.solvers.greedy.state import State
 
 EARLY_SHARE = 4
@@ -63,7 +65,7 @@ class Greedy:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | OPTIONAL, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | SETS | OPTIONAL, presolve=True)
 
     def __call__(
         self,
@@ -111,7 +113,7 @@ class Regret:
     """
 
     passes: int = 60
-    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | OPTIONAL, presolve=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(takes=EVERYTHING | SETS | OPTIONAL, presolve=True)
 
     def __call__(
         self,
@@ -141,6 +143,8 @@ def _prepare(solver: Greedy | Regret, problem: AlignmentProblem) -> None:
     from alignsolve.solvers.greedy.mend import compile_mending  # noqa: PLC0415
     from alignsolve.solvers.greedy.paths import takes_long  # noqa: PLC0415
 
+    if problem.sets is not None:  # greed within quotas
+        problem = without_sets(problem)
     warm_up(solver, problem)
     if problem.optional_demand is not None:  # greed repairs the problem without them
         _prepare(solver, replace(problem, optional_demand=None))
@@ -205,7 +209,8 @@ def _answers(
 
 def _rankings(problem: AlignmentProblem) -> list[str]:
     """The rankings to try: by gain, and in the general class also by gain per load and budget used."""
-    return ["gain"] if problem.class_ is ProblemClass.CARDINALITY else ["gain", "gain per use"]
+    plain = problem if problem.sets is None else without_sets(problem)
+    return ["gain"] if plain.class_ is ProblemClass.CARDINALITY else ["gain", "gain per use"]
 
 
 def _why_none(deadline: float) -> str:
@@ -218,13 +223,33 @@ def _why_none(deadline: float) -> str:
 def _built(
     problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool
 ) -> tuple[Alignment | None, Witness | None]:
-    """Construct an alignment in which optional demands hold too."""
+    """Construct an alignment in which optional demands and bounds of sets hold too."""
+    if problem.sets is None:
+        return _built_without_sets(problem, rule, deadline, dense=dense)
+    plain = without_sets(problem)
+
+    def build(quotas: Quotas) -> tuple[Alignment | None, Witness | None]:
+        return _built_without_sets(plain, rule, deadline, dense=dense, quotas=quotas)
+
+    return build_with_quotas(problem, build, deadline)
+
+
+def _built_without_sets(
+    problem: AlignmentProblem, rule: Rule, deadline: float, *, dense: bool, quotas: Quotas | None = None
+) -> tuple[Alignment | None, Witness | None]:
+    """Construct an alignment in which optional demands hold, within quotas where there are any."""
+    impose, blame = (None, None) if quotas is None else (quotas.impose, quotas.blame)
     if not problem.experts.opening.any():
-        return _construct(problem, rule, deadline, dense=dense)
+        return _construct(problem, rule, deadline, dense=dense, limit=impose, blame=blame)
     plain = replace(problem, optional_demand=None)
 
     def build(openings: Openings) -> tuple[Alignment | None, Witness | None]:
-        return _construct(plain, rule, deadline, dense=dense, limit=partial(openings.impose, problem))
+        def limit(state: "State") -> None:
+            if impose is not None:
+                impose(state)
+            openings.impose(problem, state)
+
+        return _construct(plain, rule, deadline, dense=dense, limit=limit, blame=blame)
 
     return build_with_openings(problem, build)
 
@@ -236,10 +261,11 @@ def _construct(
     *,
     dense: bool,
     limit: Callable[["State"], None] | None = None,
+    blame: "Blame | None" = None,
 ) -> tuple[Alignment | None, Witness | None]:
     """Fill, complete, repair, fill again; None if the deadline came first or the repair failed.
 
-    A ``limit`` changes the experts' bounds of the state before.
+    A ``limit`` changes the experts' bounds of the state before; ``blame`` hears where an exact repair is stuck.
     """
     from alignsolve.solvers.greedy import state as states  # noqa: PLC0415  (numba is loaded only when needed)
     from alignsolve.solvers.greedy.complete import complete_rows  # noqa: PLC0415
@@ -258,15 +284,15 @@ def _construct(
     if not complete_rows(problem, state, deadline):
         return None, None
     if state.broken.any():
-        witness = repair(problem, state, deadline)
+        witness = repair(problem, state, deadline, blame)
         if witness is not None or state.broken.any():
             return None, witness
         fill()
     return states.to_alignment(state), None
 
 
-def repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witness | None:
-    """Repair the experts' hard bounds; return the witness if that is proven impossible."""
+def repair(problem: AlignmentProblem, state: "State", deadline: float, blame: "Blame | None" = None) -> Witness | None:
+    """Repair the experts' hard bounds; return the witness if that is proven impossible, and tell ``blame``."""
     from alignsolve.solvers.greedy.chains import load_units, repair_by_chains  # noqa: PLC0415
     from alignsolve.solvers.greedy.mend import mend_in_bulk  # noqa: PLC0415
     from alignsolve.solvers.greedy.paths import repair_exactly, takes_long  # noqa: PLC0415
@@ -275,7 +301,7 @@ def repair(problem: AlignmentProblem, state: "State", deadline: float) -> Witnes
     if not counts or takes_long(problem):
         mend_in_bulk(state, unit, deadline)
     if counts:
-        return repair_exactly(problem, state, deadline) if state.broken.any() else None
+        return repair_exactly(problem, state, deadline, blame) if state.broken.any() else None
     repair_by_chains(state, unit, deadline)
     return None
 

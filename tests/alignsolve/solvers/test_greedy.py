@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignsolve import AlignmentProblem, Feature, Proof, Status, UnsupportedError, solve
+from alignsolve import AlignmentProblem, Proof, Status, solve
 from alignsolve.solvers.common.level_method import FoundPrices, prices_by_level_method
 from alignsolve.solvers.greedy import Greedy, Regret
 from problems import FAMILIES
@@ -122,10 +122,6 @@ def test_tight_small_general_problems_are_mostly_repaired(name):
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.feasible])
 def test_every_family_has_a_checked_answer(name, family):
     problem = FAMILIES[family](np.random.default_rng(6), num_clients=40, num_experts=6).to_dense()
-    if Feature.EXPERT_SETS in problem.features:
-        with pytest.raises(UnsupportedError, match="sets of experts"):
-            solve(problem, name)
-        return
     solution = solve(problem, name, throw=False)
     if solution.x is None:
         assert family in EXACT_FIT, solution.explain()
