@@ -6,9 +6,10 @@ send an example to the right expert. The verdict is about the mean lift over cli
 
 - **visible** at ``visible`` or more. Routers then know more than clusters, and the affinity of router masses decides.
 - **hidden** below ``hidden``, after ``after`` rounds in which clusters decided, and ``seen`` reports of a client: with
-  few clients in each round, routers take more rounds to learn. A client's own experts are then right for it, and no others: it holds the experts that serve its cluster (cosine of at least ``fit``), fewer than its
-  capacity if need be, with no load bounds and no auxiliary loss. This serves the clients and not the whole model, so
-  the user says whether it is wanted; otherwise the lottery goes on.
+  few clients in each round, routers take more rounds to learn. A client's own experts are then right for it, and no
+  others: it holds the experts that serve its cluster (cosine of at least ``fit``), fewer than its capacity if need be,
+  with no load bounds and no auxiliary loss. This serves the clients and not the whole model, so the user says whether
+  it is wanted; otherwise the lottery goes on.
 - **open** in between: clusters alone decide for ``alone`` rounds, then clusters and router masses, half and half.
 
 Clients that have only the rows of the router for their own experts report no router masses. Then there is no lift, the
