@@ -14,7 +14,7 @@ import numpy as np
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.rows import distinct
 from alignsolve.data.stored import StoredPairs
-from alignsolve.numerics import MAX_FLOAT, BoolArray, FloatArray, IntArray
+from alignsolve.numerics import BoolArray, FloatArray, IntArray
 from alignsolve.presolve.reduction import Reduction, changed, with_prices
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solver import Answer, WarmStart
@@ -23,6 +23,8 @@ EXTREME = 64
 """Binary digits above and below 1 within which nothing is scaled."""
 DEEPEST = 1000
 """Binary digits below 1 that a number may have after scaling: 1021 keep all digits."""
+USUAL = 2.0**128
+"""Prices up to which a warm start is kept: the fitness is scaled to about 1, and penalties seldom decide prices."""
 MOST = 400
 """Binary digits above 1 that no number has after scaling; 465 are allowed."""
 FEW_CLIENTS = 1024
@@ -68,13 +70,13 @@ class Rescaled:
         return lifted
 
     def lower_warm_start(self, warm: WarmStart) -> WarmStart:
-        """Return prices in the units of the scaled problem; none where they are too large for any of its fitness."""
+        """Return prices in the units of the scaled problem; none where they are far beyond its fitness."""
         if warm.prices is None:
             return warm
         with np.errstate(over="ignore"):
             unit = np.append(self.load, np.zeros(len(warm.prices) - len(self.load), dtype=np.int64)) - self.value
             prices = np.ldexp(warm.prices, unit)
-        return warm._replace(prices=prices if (np.abs(prices) <= MAX_FLOAT).all() else None)
+        return warm._replace(prices=prices if (np.abs(prices) <= USUAL).all() else None)
 
 
 def scale_extremes(problem: AlignmentProblem) -> Reduction | None:

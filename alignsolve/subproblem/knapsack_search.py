@@ -8,6 +8,9 @@
    value − λ·cost, with the λ of that resource's own fractional knapsack.
 4. Then the last expert taken is left out, and the search goes on behind it.
 
+Twins are experts of one group with the same costs, such as the experts of one layer. The better of two twins is taken
+first: an expert is taken only if its better twin is.
+
 A search that takes more than ``STEPS`` steps (thirty experts whose costs equal their values, say) is given up. Then
 the row counts with the bound of its root: that is not exact, but still a bound.
 """
@@ -44,7 +47,7 @@ def search_row(
     open_ = _ranked(reduced, allowed, required)
     rate, tail = _resource_bounds(reduced, cost, budget, spent, open_)
     after, cheapest = _left_from(cost, group, len(group_demand), open_)
-    ordered = reduced[open_]
+    ordered, twin = reduced[open_], _better_twins(cost, group, open_)
     positive = 0  # open experts that are worth something
     for t in range(len(open_)):
         if ordered[t] > 0.0:
@@ -59,7 +62,7 @@ def search_row(
     # Phase 4: search depth first.
     return _search(
         reduced, required, cost, budget, demand, capacity, group, group_demand, group_capacity, best, in_group, spent,
-        value, count, open_, ordered, positive, rate, tail, after, cheapest, root,
+        value, count, open_, ordered, twin, positive, rate, tail, after, cheapest, root,
     )  # fmt: skip
 
 
@@ -103,6 +106,18 @@ def _ranked(reduced: Matrix, allowed: Matrix, required: Matrix) -> Matrix:
 
 
 @inner
+def _better_twins(cost: Matrix, group: Matrix, open_: Matrix) -> Matrix:
+    """For each position, the nearest one before it with an expert of the same group and the same costs, or −1."""
+    twin = np.full(len(open_), -1, dtype=np.int64)
+    for t in range(len(open_)):
+        for s in range(t - 1, -1, -1):
+            if group[open_[s]] == group[open_[t]] and np.array_equal(cost[open_[s]], cost[open_[t]]):
+                twin[t] = s
+                break
+    return twin
+
+
+@inner
 def _resource_bounds(reduced: Matrix, cost: Matrix, budget: Matrix, spent: Matrix, open_: Matrix) -> Any:
     """Prepare the Lagrangian bound of each resource.
 
@@ -141,8 +156,8 @@ def _left_from(cost: Matrix, group: Matrix, num_groups: int, open_: Matrix) -> A
 def _search(
     reduced: Matrix, required: Matrix, cost: Matrix, budget: Matrix, demand: int, capacity: int, group: Matrix,
     group_demand: Matrix, group_capacity: Matrix, best: Matrix, in_group: Matrix, spent: Matrix, value: float,
-    count: int, open_: Matrix, ordered: Matrix, positive: int, rate: Matrix, tail: Matrix, after: Matrix,
-    cheapest: Matrix, root: float,
+    count: int, open_: Matrix, ordered: Matrix, twin: Matrix, positive: int, rate: Matrix, tail: Matrix,
+    after: Matrix, cheapest: Matrix, root: float,
 ) -> Any:  # fmt: skip
     """Search depth first with what is taken in ``taken``; returns the best value and whether there is a choice.
 
@@ -166,6 +181,7 @@ def _search(
         if not cut and (t < positive or short):
             j = open_[t]
             fits = count < capacity and in_group[group[j]] < group_capacity[group[j]]
+            fits = fits and (twin[t] < 0 or taken[twin[t]])
             for r in range(num_resources):
                 fits = fits and spent[r] + cost[j, r] <= budget[r]
             taken[t] = fits

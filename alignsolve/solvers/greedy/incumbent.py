@@ -4,6 +4,7 @@ A back end may find nothing before its deadline. The incumbent is yielded first 
 """
 
 import math
+import time
 from collections.abc import Iterator
 
 from alignsolve.certificate.violations import violations
@@ -15,6 +16,8 @@ GREEDY = Greedy()
 """The greedy solver of the general class."""
 FEW_PASSES = Greedy(passes=10)
 """The greedy solver of the cardinality class: few passes in search of prices, as the back end gives exact ones."""
+PRICED = 0.1
+"""Share of the time that is left in which greed may look for prices: they are a bound only while nothing is better."""
 
 
 def incumbents(problem: AlignmentProblem, warm_start: WarmStart, deadline: float) -> Iterator[Answer]:
@@ -26,6 +29,8 @@ def incumbents(problem: AlignmentProblem, warm_start: WarmStart, deadline: float
         yield Answer(warm_start.alignment, warm_start.prices, stats={"standing": "warm start"})
     elif deadline < math.inf and problem.features <= GREEDY.capabilities.takes:
         greedy = FEW_PASSES if problem.class_ is ProblemClass.CARDINALITY else GREEDY
-        for answer in greedy.answers(problem, deadline, warm_start):
+        now = time.monotonic()
+        priced_by = now + PRICED * (deadline - now)
+        for answer in greedy.answers(problem, deadline, warm_start, priced_by=priced_by):
             if isinstance(answer, Answer):
                 yield Answer(answer.x, answer.prices, witness=answer.witness, stats={"standing": "greedy"})

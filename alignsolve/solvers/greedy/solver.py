@@ -81,15 +81,24 @@ class Greedy:
         return _stopped_at(deadline, self.answers(problem, deadline, warm_start, threads), progress)
 
     def answers(
-        self, problem: AlignmentProblem, deadline: float, warm_start: WarmStart, threads: int | None = None
+        self,
+        problem: AlignmentProblem,
+        deadline: float,
+        warm_start: WarmStart,
+        threads: int | None = None,
+        *,
+        priced_by: float = math.inf,
     ) -> Iterator[Answer | Progress]:
-        """Yield better and better answers, in this process: for solvers that use them as incumbents."""
+        """Yield better and better answers, in this process: for solvers that use them as incumbents.
+
+        Prices are sought until ``priced_by`` or the deadline, whichever is earlier.
+        """
         from alignsolve.solvers.greedy.fill import fill_by_gain, rank_clients  # noqa: PLC0415
 
         def rule(state: "State") -> Fill:
             return partial(fill_by_gain, state, rank_clients(state, threads, deadline))
 
-        yield from _answers(problem, rule, self.passes, deadline, warm_start)
+        yield from _answers(problem, rule, self.passes, deadline, warm_start, priced_by)
 
     def prepare(self, problem: AlignmentProblem) -> None:
         """Compile the code for a problem of this kind."""
@@ -168,10 +177,15 @@ def _stopped_at(deadline: float, answers: Iterator[Answer | Progress], progress:
 
 
 def _answers(
-    problem: AlignmentProblem, rule: Rule, passes: int, deadline: float, warm_start: WarmStart
+    problem: AlignmentProblem,
+    rule: Rule,
+    passes: int,
+    deadline: float,
+    warm_start: WarmStart,
+    priced_by: float = math.inf,
 ) -> Iterator[Answer | Progress]:
     """Try the rankings, keep the best alignment, and find prices for it."""
-    started = time.monotonic()
+    started, priced_by = time.monotonic(), min(priced_by, ahead_of(deadline))
     found, prices = _Found(), warm_start.prices
     for ranking in _rankings(problem):
         if late(deadline):
@@ -187,16 +201,14 @@ def _answers(
             yield Answer(alignment, prices, stats={"ranking": ranking})
             if first and len(_rankings(problem)) > 1:  # rough prices before the next attempt, which may be the last
                 early = prices_by_level_method(
-                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=ahead_of(deadline)
+                    problem, target=objective, start=prices, passes=passes // EARLY_SHARE, deadline=priced_by
                 )
                 prices = next(early).prices
                 yield Answer(alignment, prices, stats={"ranking": ranking})
     built = time.monotonic()
     yield Progress("filled", built - started, objective=found.objective)
     target = None if found.alignment is None else found.objective
-    for ascent in prices_by_level_method(
-        problem, target=target, start=prices, passes=passes, deadline=ahead_of(deadline)
-    ):
+    for ascent in prices_by_level_method(problem, target=target, start=prices, passes=passes, deadline=priced_by):
         stats = {
             "ranking": found.ranking,
             "fill_seconds": built - started,

@@ -117,18 +117,21 @@ class Round:
         experts, ground = price[:e], price[e]
         drift = np.minimum(experts - experts.min(), min(windows[0], LARGEST)) + experts.min() - ground
         drift = np.clip(drift, -min(windows[1], LARGEST), min(windows[1], LARGEST)) // step * step
-        of_sets = np.clip(price[e + 1 :] - ground, -LARGEST, LARGEST) // step * step
+        of_sets = (price[e + 1 :] - ground) // step * step
         own, slopes = self.side.own(drift, of_sets), self.side.slopes.slope
         # Beyond the largest number of quanta all slopes look alike: the nearest one counts, and another round follows.
-        moves = np.maximum(np.abs(experts - ground), experts - experts.min())
-        self.beyond = bool((moves >= LARGEST // step * step).any())
+        most = LARGEST // step * step
+        far: BoolArray = np.abs(own) >= most
+        self.beyond = bool(far.any() or experts.max() - experts.min() >= most)
         at_slope = (relative == own[:, None]) & np.isfinite(slopes)
         first, last = at_slope.argmax(axis=1), at_slope.shape[1] - 1 - at_slope[:, ::-1].argmax(axis=1)
         slope = slopes[np.arange(len(first)), np.where(own < 0, last, first)]
         slope = np.where(np.isfinite(slope), slope, 0.0).astype(self.prices.dtype)
         moved, potentials = self._drifted(self.prices, drift), self._drifted(self.potentials, of_sets)
         if len(potentials):
-            self.prices, self.potentials = self.side.moved(slope, moved, potentials, at_slope.any(axis=1))
+            self.prices, self.potentials = self.side.moved(
+                slope, moved, potentials, at_slope.any(axis=1), far, price - ground
+            )
         else:
             self.prices = np.where(at_slope.any(axis=1), slope, moved)
 

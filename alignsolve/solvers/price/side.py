@@ -122,9 +122,18 @@ class Side:
         return int(np.abs(excess).sum() - abs(int(excess[self.num_experts])))
 
     def moved(
-        self, own: RealArray, prices: RealArray, potentials: RealArray, exactly: BoolArray
+        self,
+        own: RealArray,
+        prices: RealArray,
+        potentials: RealArray,
+        exactly: BoolArray,
+        far: BoolArray,
+        drift: IntArray,
     ) -> tuple[RealArray, RealArray]:
         """Potentials where some own prices are known exactly.
+
+        Nodes that are linked by known own prices keep these. They follow the ground where it is one of them, else the
+        uppermost of them. Where one moved farther than can be told, they follow the one that moved least.
 
         Parameters
         ----------
@@ -134,13 +143,20 @@ class Side:
             Potentials of experts and sets.
         exactly
             Which own prices are known.
+        far, drift
+            (nodes,) bool: whose own price moved farther than can be told; and how far the potential moved, in quanta.
         """
         e = self.num_experts
         level = np.concatenate([prices, np.zeros(1, dtype=prices.dtype), potentials])
-        for s in self.sets[::-1]:
-            if exactly[s]:
-                level[s] = level[self.up[s]] + own[s]
-        level[:e] = np.where(exactly[:e], level[self.up[:e]] + own[:e], level[:e])
+        head, above = np.arange(self.nodes), np.zeros(self.nodes, dtype=level.dtype)
+        for node in np.append(self.sets[::-1], np.arange(e)):
+            if exactly[node]:
+                head[node], above[node] = head[self.up[node]], above[self.up[node]] + own[node]
+        for top in np.setdiff1d(head[far & exactly], [e]):
+            linked = np.flatnonzero(head == top)
+            near = linked[np.abs(drift[linked]).argmin()]
+            level[top] = level[near] - above[near]
+        level = np.where(head == np.arange(self.nodes), level, level[head] + above)
         return level[:e], level[e + 1 :]
 
     def joint(self, prices: RealArray, potentials: RealArray) -> FloatArray:

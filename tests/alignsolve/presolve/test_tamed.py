@@ -70,6 +70,20 @@ def test_bounds_of_sets_that_no_load_comes_near_are_moved_near():
             assert solution.proof is Proof.PRICES, told
 
 
+@pytest.mark.usefixtures("small_problems_are_presolved")
+def test_prices_of_a_warm_start_beside_a_tiny_fitness_and_a_penalty_are_no_reason_to_fail():
+    """The fuzzer found it: scaled with the fitness, the prices were 1e120, and a window between them NaN."""
+    problem = AlignmentProblem(
+        [[0.0, 0.0, 0.0, 2.5e-300]],
+        client_capacity=3,
+        expert_capacity=[0.0, 0.0, 0.0, 1.0],
+        expert_sets=[[False, True, False, False]],
+        set_shortfall_penalty=1.0,
+    )
+    solution = solve(problem, "price", warm_start=np.array([6.7, -1.5, 2.8, -1.2]), throw=False)
+    assert solution.objective == 2.5e-300
+
+
 @pytest.mark.parametrize("price", [1e17, -1e17, 1e300])
 @pytest.mark.parametrize("solver", ["price", "auto"])
 def test_only_speed_depends_on_the_prices_of_a_warm_start(solver: str, price: float):

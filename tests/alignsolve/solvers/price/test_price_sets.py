@@ -1,5 +1,7 @@
 """``price`` where experts are in nested sets: right on random problems, and as good as ``flow`` on larger ones."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,3 +88,28 @@ def test_excess_and_content_loads_balance():
     excess = side.excess(side.content(relative, loads), loads)
     assert excess.sum() == 0
     assert len(excess) == side.nodes == 7 + 1 + problem.num_sets
+
+
+@pytest.mark.parametrize(
+    ("fitness", "fields"),
+    [
+        ([[-0.1]], {"expert_capacity": 0.0, "overload_penalty": 1.0, "expert_sets": [[True]], "set_demand": 1.0}),
+        (
+            [[0.0, -0.3], [1e-06, 1e-06], [-0.3, 0.01]],
+            {"expert_capacity": 0.0, "overload_penalty": [1e6, 2e6], "expert_sets": [[True, True]], "set_demand": 2.0}
+            | {"set_shortfall_penalty": 3e6},
+        ),
+        (
+            [[1e-05, -0.0003], [-0.0001, -0.0003]],
+            {"client_capacity": 2, "expert_capacity": [0.0, 1.0], "overload_penalty": [1.0, 2.0], "set_demand": 2.0}
+            | {"expert_sets": [[True, True], [True, False]], "set_capacity": 0.0, "set_overload_penalty": 1.0},
+        ),
+    ],
+)
+def test_penalties_far_larger_than_the_fitness_move_the_prices_of_sets(fitness, fields):
+    """The fuzzer found the first one: the set's price stopped half way."""
+    problem = AlignmentProblem(fitness, **fields)
+    solution = solve(problem, "price", throw=False)
+    assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
+    best = oracle.best(problem).objective
+    assert abs(Fraction(solution.objective) - best) <= Fraction(1, 10**9) * abs(best)
