@@ -15,8 +15,10 @@ from rich.console import Console
 from benchmarks.evidence.kept import cells_of, pack, unpack
 from benchmarks.evidence.page import write_page
 from benchmarks.evidence.second.devices import read_pool
+from benchmarks.evidence.second.page import write_part
 from benchmarks.evidence.second.pieces import KEPT, run_piece
 from benchmarks.evidence.second.plan import read_protocol
+from benchmarks.evidence.second.row import read_rows
 from fedtrain.compare.comparison import execute
 from fedtrain.compare.plan import read_plan
 
@@ -48,7 +50,7 @@ def evidence(
         compared = [execute(plan, out, workers=workers, console=console, cells=cells) for plan in plans]
     finally:
         pack(cells_of(map(read_plan, plans), cells))
-    write_page(*compared, docs=ROOT / "docs")
+    write_page(*compared, docs=ROOT / "docs", second=write_part(read_protocol(), read_rows(KEPT), ROOT / "docs"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Writes docs/evidence.md and its pictures from the results of the comparisons.
 
-The interpretation of the figures is written by hand, in findings.md beside this file; it opens the page.
+The interpretation of the figures is written by hand, in findings.md beside this file; it opens the page, as long as
+there are no rows of the second protocol (:mod:`.second.page`).
 """
 
 import math
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.evidence.claims import VISIBLE, Verdict, corrected, verdicts
 from benchmarks.evidence.pictures import draw_accuracy
+from benchmarks.evidence.second.page import Part
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import Comparison, Figures, times_to
 from fedtrain.compare.plan import Plan
@@ -21,41 +23,72 @@ FIGURES = ("accuracy", "personalised", "worst")
 LOADS = ("assigned_cv", "completed_cv", "completed_cv_total", "sample_cv_total", "regret")
 
 
-def write_page(main: Compared, ablation: Compared, longer: Compared, *, docs: Path) -> None:
+def write_page(main: Compared, ablation: Compared, longer: Compared, *, docs: Path, second: Part | None = None) -> None:
     """Write ``docs/evidence.md``, and a picture for every task under ``docs/evidence/``."""
     main, ablation = corrected([main, ablation])
     pictures = docs / "evidence"
     pictures.mkdir(exist_ok=True)
     for task in main.plan.tasks:
         draw_accuracy(main, task, pictures / f"{task}.svg")
-    atomic.replace_text(docs / "evidence.md", page(main, ablation, longer))
+    atomic.replace_text(docs / "evidence.md", page(main, ablation, longer, second))
 
 
-def page(main: Compared, ablation: Compared, longer: Compared) -> str:
-    """Return the page."""
-    parts = [
-        "# The evidence: does alignment pay?",
-        "<!-- Written by `make evidence`; the text below the heading is benchmarks/evidence/findings.md. -->",
-        FINDINGS.read_text(encoding="utf-8").strip(),
-        "## Targets of the protocol",
+def page(main: Compared, ablation: Compared, longer: Compared, second: Part | None = None) -> str:
+    """Return the page: the first protocol, and before it the part of the second one if there is any.
+
+    Once a study of the second protocol is finished, the first protocol is told in short.
+    """
+    findings = FINDINGS.read_text(encoding="utf-8").strip()
+    opened = ["# The evidence: does alignment pay?"]
+    written = "<!-- Written by `make evidence`; the text below the heading is benchmarks/evidence/findings.md. -->"
+    if second is None:
+        parts = [*opened, written, findings, *_targets(main), *_details(main, ablation, longer)]
+    else:
+        written = (
+            "<!-- Written by `make evidence`; the text of the first protocol is benchmarks/evidence/findings.md. -->"
+        )
+        parts = [*opened, written, second.opening, second.text, "## The first protocol"]
+        if second.judged:
+            short = findings.partition("\n\n")[0]
+            parts += [short, *_targets(main), *_pictures(main)]
+        else:
+            parts += [findings, *_targets(main), *_details(main, ablation, longer)]
+    return "\n\n".join([*parts, "## How it was run", _how(main, ablation, longer)]) + "\n"
+
+
+def _targets(main: Compared) -> Iterator[str]:
+    yield "## Targets of the protocol"
+    yield (
         "The numbers are those of the claims in [the protocol](protocol.md). Ratios are ours / rival: geometric means "
-        f"over {len(main.plan.seeds)} seeds, with 95 % intervals.",
-        markdown_table(
-            ("claim", "task", "against", "figure", "result", "interval", "target", ""), map(_verdict, verdicts(main))
-        ),
-        *(part for task in main.plan.tasks for part in _task(main, task)),
-        "## What each part is worth",
+        f"over {len(main.plan.seeds)} seeds, with 95 % intervals."
+    )
+    yield markdown_table(
+        ("claim", "task", "against", "figure", "result", "interval", "target", ""), map(_verdict, verdicts(main))
+    )
+
+
+def _pictures(main: Compared) -> Iterator[str]:
+    for task in main.plan.tasks:
+        yield _picture(task)
+
+
+def _details(main: Compared, ablation: Compared, longer: Compared) -> Iterator[str]:
+    for task in main.plan.tasks:
+        yield from _task(main, task)
+    yield "## What each part is worth"
+    yield (
         "Ours, and variants with one part taken out or added. Ratios are ours / the variant: a ratio below 1 means "
-        "that the part pays. The setting is the same for all. Nothing is tuned.",
-        *(part for task in ablation.plan.tasks for part in _ablation(ablation, task)),
-        "## Longer runs",
+        "that the part pays. The setting is the same for all. Nothing is tuned."
+    )
+    for task in ablation.plan.tasks:
+        yield from _ablation(ablation, task)
+    yield "## Longer runs"
+    yield (
         "These runs are not in the protocol. They were made after its results were known. Alignments that missed the "
-        "targets in the protocol's rounds got twice as many rounds. Settings and targets are the same.",
-        *(part for task in longer.plan.tasks for part in _longer(main, longer, task)),
-        "## How it was run",
-        _how(main, ablation, longer),
-    ]
-    return "\n\n".join(parts) + "\n"
+        "targets in the protocol's rounds got twice as many rounds. Settings and targets are the same."
+    )
+    for task in longer.plan.tasks:
+        yield from _longer(main, longer, task)
 
 
 def _verdict(one: Verdict) -> Sequence[str]:
@@ -68,7 +101,7 @@ def _task(main: Compared, task: str) -> Iterator[str]:
     yield f"## {task}"
     if task in VISIBLE:
         yield "There are as many domains as experts. This favours any method that groups clients by their data."
-    yield f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
+    yield _picture(task)
     targets = _target_names(main.plan)
     yield "Restricted mean rounds to the targets (with the share of runs that reached them), and final accuracies."
     yield markdown_table(
@@ -96,6 +129,10 @@ def _task(main: Compared, task: str) -> Iterator[str]:
     )
     yield "Ours against the others: ratios of times and bytes, differences of accuracy (p after Holm's correction)."
     yield _against([one for one in main.comparisons if one.task == task])
+
+
+def _picture(task: str) -> str:
+    return f"![Accuracy of the alignments on {task} by round](evidence/{task}.svg)"
 
 
 def _ablation(ablation: Compared, task: str) -> Iterator[str]:

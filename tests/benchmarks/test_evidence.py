@@ -12,6 +12,7 @@ from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import page as pages
 from benchmarks.evidence.claims import BLIND, VISIBLE, corrected, verdicts
 from benchmarks.evidence.kept import cells_of, pack, unpack
+from benchmarks.evidence.second.page import Part
 from fedtrain.compare.cell import Line
 from fedtrain.compare.comparison import Compared
 from fedtrain.compare.judge import compare, figures
@@ -85,6 +86,12 @@ def test_the_page_names_every_task_alignment_and_verdict():
     assert text.count("| holds |") == len(verdicts(main))
     assert "letters-visible, 120 rounds" in text
     assert "| rolling | 18.3 (100 %) | 20.0 (100 %) | 0.509" in text
+    both = pages.page(main, ablation, longer, Part("Five sentences.", "## Claims of the second", judged=True))
+    assert both.index("Five sentences.") < both.index("## Claims of the second") < both.index("## The first protocol")
+    assert both.count("| holds |") == text.count("| holds |")
+    assert "letters-visible, 120 rounds" not in both  # in short
+    unfinished = pages.page(main, ablation, longer, Part("Nothing is known.", "## What is missing", judged=False))
+    assert text.split("findings.md. -->")[1] in unfinished.replace("## The first protocol\n\n", "")
 
 
 def test_rows_are_kept_to_the_last_digit(tmp_path):

@@ -41,12 +41,12 @@ def test_claims_hold_where_ours_is_fast_and_fail_where_it_is_not():
     judged = judged_with(dict(zip(NAMES, (20.0, 40.0, 26.0, 14.0, 14.0), strict=True)))
     found = {one.about: one for one in claims_of(judged)}
     assert {one.number for one in found.values()} == {1, 7}
-    to_random = found["digits-visible: rounds to 97%, to random's"]
+    to_random = found["digits-visible: rounds to 97 %, to random's"]
     assert to_random.seen.value == pytest.approx(0.40, abs=0.03)
     assert to_random.holds
     assert to_random.p < 0.05
-    assert found["digits-visible: rounds to 97%, to the oracle's"].holds
-    assert found["digits-visible: bytes to 97%, to random's"].holds
+    assert found["digits-visible: rounds to 97 %, to the oracle's"].holds
+    assert found["digits-visible: bytes to 97 %, to random's"].holds
     slow = claims_of(judged_with(dict(zip(NAMES, (20.0, 20.0, 20.0, 14.0, 40.0), strict=True))))
     assert not any(one.holds for one in slow if one.number == 1)
     assert all(one.p > 0.9 or math.isnan(one.p) for one in slow if one.number == 1)

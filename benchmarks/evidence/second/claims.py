@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.evidence.second.judge import Claim, Judged, Seen, claim, corrected, own_loss_at
+from benchmarks.evidence.second.figures import percent
+from benchmarks.evidence.second.judge import Claim, Judged, Seen, claim, corrected, own_loss_at, sent_by
 from fedtrain.compare.statistics import paired_difference
 
 VISIBLE = ("digits-visible", "letters-visible")
@@ -16,6 +17,12 @@ WITHOUT_UPDATES = (
 )
 """Rivals that see no single updates."""
 RIVALS = (*WITHOUT_UPDATES, "clustered")
+STUDIES = {
+    **{1: ("headline", "natural"), 2: ("headline", "probes"), 3: ("headline", "further"), 4: ("verdicts",)},
+    **{5: ("further",), 6: ("headline", "few-clients"), 7: ("headline",), 8: ("olmoe", "olmoe-lora")},
+}
+"""The studies whose runs a claim is judged from, by its number."""
+LOADS = {"assigned_cv": "variation of load in a round", "completed_cv": "variation of load over the run"}
 
 
 def claims_of(judged: Judged) -> list[Claim]:
@@ -37,13 +44,13 @@ def _visible(judged: Judged) -> Iterator[Claim]:
             continue
         for target in judged.protocol.targets:
             seen = judged.ratio(task, ours, "random", target, measure=measure)
-            yield claim(1, f"{task}: rounds to {target:.0%}, to random's", seen, 0.65, below=True, ratio=True)
+            yield claim(1, f"{task}: rounds to {percent(target)}, to random's", seen, 0.65, below=True, ratio=True)
         far = max(judged.protocol.targets)
         seen = judged.ratio(task, ours, "fedamole", far, measure=measure)
-        yield claim(1, f"{task}: rounds to {far:.0%}, to fedamole's", seen, 0.90, below=True, point=True)
-        yield claim(1, f"{task}: rounds to {far:.0%}, to fedamole's", seen, 1.0, below=True, ratio=True)
+        yield claim(1, f"{task}: rounds to {percent(far)}, to fedamole's", seen, 0.90, below=True, point=True)
+        yield claim(1, f"{task}: rounds to {percent(far)}, to fedamole's", seen, 1.0, below=True, ratio=True)
         seen = judged.ratio(task, ours, "oracle", far, measure=measure)
-        yield claim(1, f"{task}: rounds to {far:.0%}, to the oracle's", seen, 1.2, below=True, point=True)
+        yield claim(1, f"{task}: rounds to {percent(far)}, to the oracle's", seen, 1.2, below=True, point=True)
 
 
 def _hidden(judged: Judged) -> Iterator[Claim]:
@@ -51,9 +58,13 @@ def _hidden(judged: Judged) -> Iterator[Claim]:
     if not _has(judged, task, ours, "random", "clustered", "ifca"):
         return
     best = judged.best(task, WITHOUT_UPDATES, "personal")
-    for rival, limit in ((best, 0.15), ("clustered", 0.0), ("ifca", 0.0)):
+    for rival, limit, name in (
+        (best, 0.15, f"the best rival's ({best})"),
+        ("clustered", 0.0, "clustered's"),
+        ("ifca", 0.0, "ifca's"),
+    ):
         seen = judged.difference(task, ours, rival, "personal")
-        yield claim(2, f"{task}: personalised accuracy above {rival}'s", seen, limit, below=False)
+        yield claim(2, f"{task}: personalised accuracy above {name}", seen, limit, below=False)
     seen = judged.difference(task, "ours", "random", "accuracy")
     yield claim(2, f"{task}: accuracy above random's", seen, -0.03, below=False)
 
@@ -64,10 +75,13 @@ def _harmless(judged: Judged) -> Iterator[Claim]:
         if not _has(judged, task, "ours", "ours-personal", "random"):
             continue
         seen = judged.ratio(task, "ours", "random", far)
-        yield claim(3, f"{task}: rounds to {far:.0%}, to random's", seen, 1.10, below=True, ratio=True)
-        for ours, level in (("ours", "accuracy"), ("ours-personal", "personal")):
+        yield claim(3, f"{task}: rounds to {percent(far)}, to random's", seen, 1.10, below=True, ratio=True)
+        for ours, level, name in (
+            ("ours", "accuracy", "accuracy of ours"),
+            ("ours-personal", "personal", "personalised accuracy of ours-personal"),
+        ):
             seen = judged.difference(task, ours, "random", level)
-            yield claim(3, f"{task}: {level} of {ours} above random's", seen, -0.01, below=False)
+            yield claim(3, f"{task}: {name} above random's", seen, -0.01, below=False)
 
 
 def _verdicts(judged: Judged) -> Iterator[Claim]:
@@ -85,7 +99,7 @@ def _changed(judged: Judged) -> Iterator[Claim]:
         if _has(judged, task, "ours"):
             rival = judged.fastest(task, RIVALS, far)
             seen = judged.ratio(task, "ours", rival, far)
-            yield claim(5, f"{task}: rounds to {far:.0%}, to {rival}'s", seen, 1.05, below=True, point=True)
+            yield claim(5, f"{task}: rounds to {percent(far)}, to {rival}'s", seen, 1.05, below=True, point=True)
 
 
 def _few(judged: Judged) -> Iterator[Claim]:
@@ -93,7 +107,7 @@ def _few(judged: Judged) -> Iterator[Claim]:
     if _has(judged, task, ours, "fedamole", "fedamole-fresh"):
         for rival, limit in (("fedamole", 0.85), ("fedamole-fresh", 1.0)):
             seen = judged.ratio(task, ours, rival, far)
-            yield claim(6, f"{task}: rounds to {far:.0%}, to {rival}'s", seen, limit, below=True, ratio=True)
+            yield claim(6, f"{task}: rounds to {percent(far)}, to {rival}'s", seen, limit, below=True, ratio=True)
 
 
 def _loads(judged: Judged) -> Iterator[Claim]:
@@ -102,9 +116,9 @@ def _loads(judged: Judged) -> Iterator[Claim]:
         if not _has(judged, task, "ours", "random"):
             continue
         for level, limit in (("assigned_cv", 0.10), ("completed_cv", 0.005)):
-            yield claim(7, f"{task}: {level}", judged.mean(task, "ours", level), limit, below=True)
+            yield claim(7, f"{task}: {LOADS[level]}", judged.mean(task, "ours", level), limit, below=True)
         seen = judged.ratio(task, "ours", "random", far, "bytes")
-        yield claim(7, f"{task}: bytes to {far:.0%}, to random's", seen, 0.6, below=True, ratio=True)
+        yield claim(7, f"{task}: bytes to {percent(far)}, to random's", seen, 0.6, below=True, ratio=True)
 
 
 def _language(judged: Judged) -> Iterator[Claim]:
@@ -112,7 +126,8 @@ def _language(judged: Judged) -> Iterator[Claim]:
         for rival in ("random", "fedamole"):
             if (task, ours) in judged.rows and (task, rival) in judged.rows:
                 mine, theirs = judged.paired(task, ours, rival)
-                ends = [min(a.bytes[-1], b.bytes[-1]) for a, b in zip(mine, theirs, strict=True)]
+                rounds = judged.protocol.tasks[task].rounds
+                ends = [min(sent_by(a, rounds), sent_by(b, rounds)) for a, b in zip(mine, theirs, strict=True)]
                 losses = [
                     np.array([own_loss_at(row, end) for row, end in zip(rows, ends, strict=True)])
                     for rows in (mine, theirs)

@@ -83,6 +83,17 @@ def area(curve: Sequence[float]) -> float:
     return float(np.nanmean(filled))
 
 
+def percent(share: float) -> str:
+    """Write a share.
+
+    Examples
+    --------
+    >>> percent(0.97)
+    '97 %'
+    """
+    return f"{100.0 * share:g} %"
+
+
 def at_risk(times: Sequence[float], horizon: int) -> list[int]:
     """Return for each round how many runs have not yet reached their target before it, (horizon,).
 

@@ -50,7 +50,12 @@ class Judged:
     @classmethod
     def of(cls, protocol: Protocol, kept: Mapping[str, Row]) -> "Judged":
         """Choose the rows that the protocol asks for, each alignment with its chosen setting."""
-        tuning = Tuning(protocol, kept)
+        return cls.by(Tuning(protocol, kept))
+
+    @classmethod
+    def by(cls, tuning: Tuning) -> "Judged":
+        """Choose the rows as :meth:`of` does, by a tuning whose runs are known already."""
+        protocol, kept = tuning.protocol, tuning.rows
         found: dict[tuple[str, str], dict[int, Row]] = {}
         for study in protocol.studies.values():
             for task in study.tasks:
@@ -136,10 +141,20 @@ def levels(rows: Sequence[Row]) -> dict[str, FloatArray]:
 
 
 def own_loss_at(row: Row, amount: float) -> float:
-    """Return the last measured personal figure before so many bytes were sent; the first one if there is none."""
+    """Return the last measured personal figure before so many bytes were sent; the first one if there is none.
+
+    A run that diverged counts with the largest loss of its whole model that is a number.
+    """
+    if row.outcome != "finished":
+        return max((loss for loss in row.loss if math.isfinite(loss)), default=math.inf)
     known = [(sent, value) for sent, value in zip(row.bytes, row.personal, strict=True) if not math.isnan(value)]
     within = [value for sent, value in known if sent <= amount]
     return within[-1] if within else known[0][1]
+
+
+def sent_by(row: Row, rounds: int) -> float:
+    """Return the bytes of a whole run; one that diverged would have sent on as in its rounds so far."""
+    return row.bytes[-1] if row.outcome == "finished" else row.bytes[-1] / len(row.bytes) * rounds
 
 
 def said_rightly(verdict: str, *, conflict: bool) -> bool:
