@@ -12,7 +12,7 @@ from benchmarks.evidence.second.claims import claims_of
 from benchmarks.evidence.second.judge import AGREE, Judged, own_loss_at, sent_by
 from benchmarks.evidence.second.page import part, write_part
 from benchmarks.evidence.second.pictures import draw_accuracy
-from benchmarks.evidence.second.pieces import next_entries
+from benchmarks.evidence.second.pieces import left_by_task, next_entries
 from benchmarks.evidence.second.plan import Study, read_protocol
 from benchmarks.evidence.second.progress import finished, progress
 from benchmarks.evidence.second.row import CURVES
@@ -193,6 +193,22 @@ def test_the_order_of_the_rows_does_not_matter(tmp_path):
     assert part(tuning_of(backwards)) == told(True)
     assert write_part(PLAN, {}, tmp_path) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_is_told_with_measured_hours_only():
+    assert left_by_task(world(True)) == []
+    rows = {key: row for key, row in world(True).rows.items() if (row.task, row.seed) != (VISIBLE, 303)}
+    rows = {key: row for key, row in rows.items() if row.task != "deadline"}
+    visible, deadline = left_by_task(tuning_of(rows))
+    assert visible == (VISIBLE, 0, 8, 1.0)
+    assert visible.hours == pytest.approx(8 / 3600)
+    assert deadline[:3] == ("deadline", 0, 6)
+    assert math.isnan(deadline.hours)
+    tuned = [key for key, row in rows.items() if (row.task, row.alignment, row.seed) == (SKEWED, "ifca", 111)]
+    (skewed,) = (
+        one for one in left_by_task(tuning_of({key: rows[key] for key in rows if key not in tuned})) if one.tuning
+    )
+    assert skewed[:3] == (SKEWED, 1, 3)
 
 
 def test_curves_are_drawn_to_the_end_of_the_run(tmp_path):

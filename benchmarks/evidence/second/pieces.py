@@ -5,10 +5,12 @@ every setting chosen, come the runs for judging, study by study and seed by seed
 kept file, which is written at least every half minute. So a piece may be stopped at any time, and the next one goes on.
 """
 
+import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from rich.console import Console
 from benchmarks.evidence.second.devices import Pool
 from benchmarks.evidence.second.plan import Entry, Protocol
 from benchmarks.evidence.second.row import Row, read_rows, write_rows
-from benchmarks.evidence.second.tuning import Tuning
+from benchmarks.evidence.second.tuning import Tuning, stages
 from fedtrain.compare.run import worker_pool
 
 KEPT = Path(__file__).parents[2] / "results" / "evidence-2.csv.gz"
@@ -74,6 +76,55 @@ def left(tuning: Tuning) -> Left:
     done = sum(entry.key in tuning.rows for entry in judged(tuning))
     hours = sum(row.cpu for row in tuning.rows.values()) / 3600.0
     return Left(sum(1 for _ in _missing_of_tuning(tuning)), to_judge - done, hours)
+
+
+class TaskLeft(NamedTuple):
+    """What is still to be done of a task.
+
+    Attributes
+    ----------
+    task
+        Its name.
+    tuning, judging
+        Numbers of runs.
+    seconds
+        Mean seconds of the processor of the task's kept runs; NaN if there are none.
+    """
+
+    task: str
+    tuning: int
+    judging: int
+    seconds: float
+
+    @property
+    def hours(self) -> float:
+        """Hours of the processor, if the runs take as long as those that are kept."""
+        return (self.tuning + self.judging) * self.seconds / 3600.0
+
+
+def left_by_task(tuning: Tuning) -> list[TaskLeft]:
+    """Count the runs without a row by task, those of later stages of tuning included; hours are of measured rows only.
+
+    Tasks with nothing left are left out.
+    """
+    protocol, found = tuning.protocol, []
+    to_tune = Counter[str]()
+    for task, alignment in protocol.pairs():
+        settings, seeds = protocol.settings(task), protocol.tuning_seeds
+        steps = [(0, 0), *stages(len(settings), len(seeds))]
+        planned = sum(count * (number - before) for (_, before), (count, number) in pairwise(steps))
+        entries = (tuning.entry(task, alignment, *each) for each in product(settings, seeds))
+        to_tune[task] += planned - sum(entry.key in tuning.rows for entry in entries)
+    to_judge = Counter[str]()
+    for study in protocol.studies.values():
+        to_judge.update({task: study.seeds * len(study.alignments) for task in study.tasks})
+    to_judge.subtract(entry.task.name for entry in judged(tuning) if entry.key in tuning.rows)
+    for task in protocol.tasks:
+        known = [row.cpu for row in tuning.rows.values() if row.task == task]
+        if to_tune[task] or to_judge[task]:
+            seconds = math.fsum(known) / len(known) if known else math.nan
+            found.append(TaskLeft(task, to_tune[task], to_judge[task], seconds))
+    return found
 
 
 def run_piece(
