@@ -57,7 +57,7 @@ def _cheapest_fit(block: ClientBlock) -> bool:
     assert cost is not None and budget is not None and group is not None and least is not None  # noqa: PT018
     if block.allowed is None and _dearest_fit(unspread(cost), budget, group, least):
         return True
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = np.where(cost > 0.0, cost / budget[:, None, :], 0.0).max(axis=2)
     if block.allowed is not None:
         share = np.where(block.allowed, share, np.inf)

@@ -26,7 +26,7 @@ def largest_count(cost: FloatArray, budget: FloatArray, most: IntArray) -> IntAr
     count
         (n,) at most ``most``. The spending counts as added up expert by expert, as the check of an alignment does.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         near = np.floor(budget / cost * (1.0 + FEASIBILITY))
     count = np.clip(np.nan_to_num(near, nan=0.0, posinf=0.0), 0.0, most).astype(np.int64)
     # Products tell the same as sums, but where they come so near to the budget that rounding decides.

@@ -37,7 +37,7 @@ def places_of(given: FloatArray, budget: FloatArray) -> IntArray | None:
     if not num_experts or (cost != cost[:, :1]).any():
         return None
     each = np.broadcast_to(cost[:, 0], budget.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         number = np.floor(budget * (1.0 + FEASIBILITY) * (1.0 + 4.0 * EPSILON) / each)
     paid = np.where(each > 0.0, number, np.inf).min(axis=1, initial=float(num_experts))
     return np.maximum(paid, 0.0).astype(np.int64)

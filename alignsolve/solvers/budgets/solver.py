@@ -261,7 +261,7 @@ class _Search(IncumbentSearch):
     def _affordable(self) -> IntArray:
         """How many experts of mean cost each client can pay, within the bounds of its row."""
         rows = self.rows
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             each = np.where(self.mean > 0.0, rows.budget / self.mean, np.inf)
         number = np.floor(np.minimum(each.min(axis=1), rows.room) + 0.5).astype(np.int64)
         own = rows.required.sum(axis=1)

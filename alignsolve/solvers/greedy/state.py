@@ -115,7 +115,8 @@ def usage(state: State) -> FloatArray:
     num_resources = state.cost.shape[2]
     for r in range(num_resources):
         budget = state.money[:, num_resources + r, None]
-        used += len(state.group) * state.cost[:, :, r] / np.where(budget > 0, budget, 1.0)
+        with np.errstate(over="ignore"):  # of a budget near 0, any cost is endlessly much
+            used += len(state.group) * state.cost[:, :, r] / np.where(budget > 0, budget, 1.0)
     return np.maximum(used, 1e-6)
 
 

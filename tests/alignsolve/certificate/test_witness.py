@@ -166,3 +166,10 @@ def test_byte_sized_loads_are_told_to_the_byte():
         "infeasible: expert 0 can take a load of at most 2000000000; clients 0, 1 must put at least 2000000100 there: "
         "100 too much"
     )
+
+
+def test_a_budget_near_the_smallest_float_overflows_nothing():
+    fields = {"expert_group": [0, 0], "group_demand": 1, "client_capacity": 1, "expert_cost": [0.0, 1.0]}
+    problem = AlignmentProblem([[1.0, 2.0], [2.0, 1.0]], client_budget=[2.2e-309, 0.0], **fields)
+    assert contradiction(problem) is None
+    assert solve(problem).x.tolist() == [[True, False], [True, False]]
