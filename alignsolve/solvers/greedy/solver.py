@@ -289,8 +289,9 @@ def _construct(
     if dense:
         state = state._replace(weight=states.usage(state))
     fill = rule(state)
-    # Filling does not look at the clock; it takes about as long as what comes before it.
-    if 2.0 * time.monotonic() - began > deadline:
+    # Filling does not look at the clock; it takes about as long as what comes before it. An order that a Ctrl-C left
+    # incomplete names clients that do not exist.
+    if late(deadline) or 2.0 * time.monotonic() - began > deadline:
         return None, None
     fill()
     if not complete_rows(problem, state, deadline):

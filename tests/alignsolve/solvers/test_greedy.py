@@ -1,5 +1,7 @@
 """Greedy and regret: in the cardinality class, an alignment if one exists, else a witness; and a known gap."""
 
+import itertools
+import math
 import time
 
 import numpy as np
@@ -8,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem, Proof, Status, solve
+from alignsolve.solver import Answer, WarmStart
 from alignsolve.solvers.common.level_method import FoundPrices, prices_by_level_method
-from alignsolve.solvers.greedy import Greedy, Regret
+from alignsolve.solvers.greedy import Greedy, Regret, fill, solver
 from problems import FAMILIES
 from tests import oracle
 from tests.strategies import cardinality_problems, general_problems
@@ -248,3 +251,13 @@ def test_prices_found_on_a_sample_serve_all():
     few = last_prices(problem, passes=40)
     assert few.passes <= 40
     assert problem.bound(few.prices) <= 1.001 * solve(problem, "flow").objective
+
+
+def test_an_order_that_was_interrupted_is_not_used(monkeypatch):
+    """Clients that were not ranked any more have numbers of no client: compiled code read beyond its arrays."""
+    asked = itertools.count()
+    for place in (fill, solver):
+        monkeypatch.setattr(place, "late", lambda deadline: next(asked) > 0)
+    problem = FAMILIES["weighted"](np.random.default_rng(0), num_clients=30, num_experts=4)
+    answers = list(Greedy().answers(problem, math.inf, WarmStart()))
+    assert all(not isinstance(answer, Answer) or answer.x is None for answer in answers)
