@@ -122,7 +122,8 @@ class Round:
         # Beyond the largest number of quanta all slopes look alike: the nearest one counts, and another round follows.
         most = LARGEST // step * step
         far: BoolArray = np.abs(own) >= most
-        self.beyond = bool(far.any() or experts.max() - experts.min() >= most)
+        farthest = max(int(np.abs(experts - ground).max()), int(experts.max() - experts.min()))
+        self.beyond = bool(far.any()) or farthest >= most
         at_slope = (relative == own[:, None]) & np.isfinite(slopes)
         first, last = at_slope.argmax(axis=1), at_slope.shape[1] - 1 - at_slope[:, ::-1].argmax(axis=1)
         slope = slopes[np.arange(len(first)), np.where(own < 0, last, first)]

@@ -113,3 +113,13 @@ def test_penalties_far_larger_than_the_fitness_move_the_prices_of_sets(fitness, 
     assert (solution.status, solution.proof) == (Status.OPTIMAL, Proof.PRICES)
     best = oracle.best(problem).objective
     assert abs(Fraction(solution.objective) - best) <= Fraction(1, 10**9) * abs(best)
+
+
+def test_prices_of_a_warm_start_far_above_those_of_a_set_come_down():
+    """The fuzzer found it: the price stopped half way, as no client bids."""
+    problem = AlignmentProblem(
+        np.zeros((1, 1), dtype=np.uint8), 0, expert_capacity=1.0, expert_sets=[[True]], set_demand=1.0,
+        set_shortfall_penalty=0.5,
+    )  # fmt: skip
+    solution = solve(problem, "price", warm_start=np.array([2.675]))
+    assert (solution.status, solution.proof, solution.objective) == (Status.OPTIMAL, Proof.PRICES, -0.5)
