@@ -35,7 +35,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=26,<26.2'  # older ones choose versions three times as long
+	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade 'pip>=26,<26.2'  # older ones choose versions three times as long
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
