@@ -242,8 +242,9 @@ def test_modules_catch_nothing_unnamed():
     assert offenders(unnamed) == {}
 
 
-def test_importing_alignsolve_loads_no_back_end():
-    code = "import json, sys, alignsolve; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+@pytest.mark.parametrize("module", ["alignsolve", "alignsolve.cli"])
+def test_importing_alignsolve_loads_no_back_end(module):
+    code = f"import json, sys, {module}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not set(json.loads(printed.stdout)) & set(HEAVY)
 

@@ -23,14 +23,21 @@ from alignsolve.numerics import (
     total,
 )
 from alignsolve.runtime.threads import map_in_order
-from alignsolve.subproblem.dispatch import RowEngine, is_large, row_engine
+from alignsolve.subproblem.dispatch import RowEngine, is_large, relaxed_rows, row_engine
+from alignsolve.subproblem.row import RowOptima
 
 ROUNDINGS = 8
 """Each term of a bound passes through at most this many roundings (switching, price·load, two differences, the sums of
 these) and one more for every expert of its row; the rest is summed exactly."""
 
+LATE, RELAXED_AT_ONCE = 0.1, 64
+"""Seconds in which clients with budgets are still relaxed after the deadline (or the beginning, where that is later), and
+how many of them between two looks at the clock."""
 SHORT = 0.01
 """Seconds of some clients' knapsacks up to which twice as many may follow before the clock is looked at."""
+
+Optimise = Callable[[ClientBlock, FloatArray], RowOptima]
+"""Solves the clients' own problems under prices, or bounds them."""
 
 
 class Bound(NamedTuple):
@@ -47,7 +54,7 @@ def bound(problem: ProblemView, prices: FloatArray, *, threads: int | None = Non
     follow, (num_experts + num_sets,); without them they are 0. The prices are projected onto their box first
     (:meth:`ExpertBounds.project`). Exact integers where the problem and the prices are; otherwise summed exactly and
     rounded up by the error of the terms. Clients whose turn has not come by the deadline, on the clock of
-    :func:`time.monotonic`, are taken without their budgets: still a bound.
+    :func:`time.monotonic`, are relaxed for ``LATE`` seconds, and then taken without their budgets: still a bound.
     """
     asked = Prices.projected(problem, prices)
     experts_term, experts_size = problem.experts.conjugate_and_size(asked.own)
@@ -95,11 +102,12 @@ def _row_totals(
     """Sum of the clients' optima, −inf if one has no choice, its magnitude, and what is hidden: for each block."""
     engine = row_engine(problem)
     add = adder(problem, engine)
+    relaxed_by = max(deadline, time.monotonic()) + LATE
 
     def sum_up(block: ClientBlock) -> list[tuple[Number, float, float]]:
         found: list[tuple[Number, float, float]] = []
-        for part in _in_time(block, deadline):
-            optima = engine.optimise(part, prices)
+        for part, optimise in _in_time(block, deadline, relaxed_by, engine.optimise):
+            optima = optimise(part, prices)
             if not optima.feasible.all():
                 return [(-math.inf, 0.0, 0.0)]
             size, hidden = float(optima.magnitude.sum()), _hidden(part, prices, optima.value)
@@ -135,18 +143,25 @@ def _hidden(block: ClientBlock, prices: FloatArray, value: RealArray) -> float:
     return 2.0 * float(most.sum())
 
 
-def _in_time(block: ClientBlock, deadline: float) -> Iterator[ClientBlock]:
-    """Cut a block of knapsacks so that the clock is looked at often, however long each takes; the late lose budgets."""
+def _in_time(
+    block: ClientBlock, deadline: float, relaxed_by: float, optimise: Optimise
+) -> Iterator[tuple[ClientBlock, Optimise]]:
+    """Cut a block of knapsacks so that the clock is looked at often, however long each takes, and say how to solve it.
+
+    The late are relaxed, and the very late lose their budgets.
+    """
     if block.budget is None or deadline == math.inf:
-        yield block
+        yield block, optimise
         return
-    at, step = 0, 1
-    while at < block.num_clients:
+    at, step, n = 0, 1, block.num_clients
+    while at < n:
         began = time.monotonic()
-        if began > deadline:
-            yield replace(block.pick(slice(at, block.num_clients)), budget=None, cost=None)
+        if began > relaxed_by:
+            yield replace(block.pick(slice(at, n)), budget=None, cost=None), optimise
             return
-        yield block.pick(slice(at, min(at + step, block.num_clients)))
+        if began > deadline:
+            step = RELAXED_AT_ONCE
+        yield block.pick(slice(at, min(at + step, n))), relaxed_rows if began > deadline else optimise
         at += step
         step = 2 * step if time.monotonic() - began < SHORT else 1
 

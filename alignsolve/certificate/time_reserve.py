@@ -12,7 +12,7 @@ from alignsolve.data.alignment import Alignment
 from alignsolve.data.blocks import RowBlocks
 from alignsolve.data.problem_view import ProblemView
 from alignsolve.runtime.threads import available_threads
-from alignsolve.subproblem.dispatch import row_engine
+from alignsolve.subproblem.dispatch import relaxed_rows, row_engine
 
 NEGLIGIBLE = 1 << 15
 """Pairs up to which checking takes a few milliseconds."""
@@ -39,8 +39,9 @@ def prepare_checks(problem: ProblemView) -> None:
         # A knapsack whose demands bind may take a second, which is no time for compiling.
         freed = None if block.group_demand is None else np.zeros_like(block.group_demand)
         block = replace(block, demand=np.zeros_like(block.demand), group_demand=freed)
+        relaxed_rows(block, np.zeros(problem.num_experts))
         if block.group is not None and block.load is None:
-            # Clients whose turn does not come in time are taken without their budgets.
+            # Clients whose turn comes far too late are taken without their budgets.
             from alignsolve.subproblem.row_compiled import best_rows_compiled  # noqa: PLC0415  (loads numba)
 
             best_rows_compiled(replace(block, budget=None, cost=None), np.zeros(problem.num_experts))

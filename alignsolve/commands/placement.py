@@ -2,15 +2,16 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from alignsolve.commands.options import AsJson, ExitCode, check, fail
 from alignsolve.io.record_file import json_text
-from alignsolve.placement import Placement, place
-from alignsolve.placement.files import read_copies, read_loads_csv, save_placement
+
+if TYPE_CHECKING:
+    from alignsolve.placement import Placement
 
 JSON = (".json",)
 EPILOG = "Exit codes: 0 every layer is within --gap of its bound, 10 some are not, 2 bad input."
@@ -47,6 +48,10 @@ def placement(
 
     LOADS is a CSV file with the columns expert and load, and layer if there are several layers; all numbered from 0.
     """
+    # Loads numba: other commands must not wait for it.
+    from alignsolve.placement import place  # noqa: PLC0415
+    from alignsolve.placement.files import read_copies, read_loads_csv, save_placement  # noqa: PLC0415
+
     check(output, overwrite=overwrite, suffixes=JSON)
     try:
         table = read_loads_csv(loads)
@@ -76,7 +81,7 @@ def _numbers(option: str, text: str, gpus: int, kind: type[int] | type[float]) -
     return values[0] if len(values) == 1 else np.array(values)
 
 
-def _facts(placed: Placement, *, moved: bool) -> dict[str, Any]:
+def _facts(placed: "Placement", *, moved: bool) -> dict[str, Any]:
     """Return what is printed: the layer with the largest gap decides."""
     largest, mean = placed.all_times.max(axis=1), placed.all_loads.sum(axis=1) / placed.fleet.speed.sum()
     with np.errstate(invalid="ignore"):

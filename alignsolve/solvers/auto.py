@@ -28,12 +28,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from alignsolve.certificate.bound import bound as price_bound
 from alignsolve.certificate.judge import judge
 from alignsolve.certificate.precision import is_precise
 from alignsolve.certificate.tree import tree_bound
 from alignsolve.certificate.worth import is_optimum, worth
 from alignsolve.data.blocks import RowBlocks
-from alignsolve.numerics import relative_gap
+from alignsolve.numerics import FloatArray, relative_gap
 from alignsolve.problem import AlignmentProblem, Feature, ProblemClass
 from alignsolve.runtime.interruptible import late
 from alignsolve.solution import Proof
@@ -113,7 +114,7 @@ class Auto:
             # Prices of the flow may be so large that they blur all else; price finds its own.
             prices = None if problem.class_ is ProblemClass.CARDINALITY else answer.prices
             known = WarmStart(warm_start.alignment if answer.x is None else answer.x, prices)
-            answer, name = _with_what_was_known(ask(solver, known), answer), type(solver).__name__
+            answer, name = _with_what_was_known(problem, ask(solver, known), answer, deadline), type(solver).__name__
         return replace(answer, stats={"chosen": name, **answer.stats})
 
     def prepare(self, problem: AlignmentProblem) -> None:
@@ -243,7 +244,7 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
     return [first, Branch(gap=gap, nodes=BRANCH_NODES, share=BRANCH_SHARE), Ilp(gap=gap, proof=proof)]
 
 
-def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
+def _with_what_was_known(problem: AlignmentProblem, answer: Answer, known: Answer, deadline: float) -> Answer:
     """Fill in, from the answer before, what a solver has not found: for lack of time, or as it seeks another proof."""
     if answer.witness is not None or answer.infeasible or (answer.x is None and answer.tree is not None):
         return answer
@@ -253,7 +254,17 @@ def _with_what_was_known(answer: Answer, known: Answer) -> Answer:
     return replace(
         answer,
         x=known.x if answer.x is None else answer.x,
-        prices=known.prices if answer.prices is None else answer.prices,
+        prices=_better_prices(problem, answer.prices, known.prices, deadline),
         bound=known.bound if claims else answer.bound,
         stats={**known.stats, **answer.stats} if claims else answer.stats,
     )
+
+
+def _better_prices(
+    problem: AlignmentProblem, new: FloatArray | None, known: FloatArray | None, deadline: float
+) -> FloatArray | None:
+    """The prices with the lower bound: those of an integer program's first relaxation may be worse than greed's."""
+    if new is None or known is None or problem.class_ is ProblemClass.CARDINALITY:
+        return known if new is None else new
+    ours, theirs = (price_bound(problem, prices, deadline=deadline).value for prices in (known, new))
+    return known if ours < theirs else new

@@ -3,10 +3,13 @@
 Most rows are solved in their core (:mod:`.knapsack_core`). The rest have demands that force them to take experts that
 are worth less than nothing; they are searched whole (:mod:`.knapsack_search`).
 
-Rows with very many experts, all layers of a model, are not searched: their relaxation (:mod:`.relaxed_rows`) is so
+Where experts are of few sizes, as those of a model's layers are, numbers of each size are searched instead
+(:mod:`.sized_rows`). Other rows with very many experts are not searched: their relaxation (:mod:`.relaxed_rows`) is so
 close that nothing is left to gain. The same goes for rows with demands that bind, from fewer experts on.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +23,19 @@ from alignsolve.subproblem.knapsack_search import STEPS, search_row
 from alignsolve.subproblem.reduced_fitness import reduced_fitness
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 from alignsolve.subproblem.row import RowOptima
+from alignsolve.subproblem.sized_rows import size_rows, sizes_of
 
 MANY_EXPERTS, MANY_WITH_DEMANDS = 256, 40
 """Experts of a row up to which it is searched; and up to which it is where its demands bind."""
+EXPERTS_OF_A_SIZE = 4
+"""Experts for each size from which on sizes are few."""
 
 Matrix = npt.NDArray[Any]  # inside compiled code, where numba knows the types
+
+Solved = tuple[FloatArray, BoolArray, BoolArray, BoolArray]
+"""Value, feasibility and choice of some rows, and which of them are solved."""
+Way = Callable[[ClientBlock, FloatArray, FloatArray], Solved]
+"""Solves rows, given their reduced fitness and their budgets."""
 
 
 def knapsack_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = False) -> RowOptima:
@@ -36,6 +47,16 @@ def knapsack_rows(block: ClientBlock, prices: FloatArray, *, choose: bool = Fals
     value, feasible, chosen = best_rows_within_budgets(block, reduced.astype(np.float64, copy=False), choose=choose)
     magnitude = _magnitude(block, reduced, prices, chosen)
     return RowOptima(value, feasible, magnitude, chosen if choose else None)
+
+
+def relaxed_knapsack_rows(block: ClientBlock, prices: FloatArray) -> RowOptima:
+    """Bound every client's own problem under the given prices without a search: values are at least the optima.
+
+    Arguments as in :func:`.dispatch.best_rows`.
+    """
+    reduced = reduced_fitness(block, prices)
+    value, feasible, chosen, _ = _relaxed(block, reduced.astype(np.float64, copy=False), _allowed(block), choose=False)
+    return RowOptima(value, feasible, _magnitude(block, reduced, prices, chosen), None)
 
 
 def _magnitude(block: ClientBlock, reduced: RealArray, prices: FloatArray, chosen: BoolArray) -> FloatArray:
@@ -67,34 +88,54 @@ def best_rows_within_budgets(
         (n,) the optimum, (n,) whether there is any choice, (n, num_experts) an optimal choice. Of a row that was given
         up: a bound on its optimum, that there may be a choice, and the best choice found.
     """
-    assert block.budget is not None
-    assert block.cost is not None
-    budget = block.budget + FEASIBILITY * np.where(np.isfinite(block.budget), np.abs(block.budget), 0)
-    if block.num_experts > MANY_EXPERTS:
-        return _relaxed(block, reduced, budget, choose)
-    value, feasible, chosen, left = _searched(block, reduced, budget)
-    if left.any():
-        rows = np.flatnonzero(left)
-        value[rows], feasible[rows], chosen[rows] = _relaxed(block.pick(rows), reduced[rows], budget[rows], choose)
+    budget = _allowed(block)
+    n, num_experts = reduced.shape
+    value, feasible, chosen = np.zeros(n), np.ones(n, np.bool_), np.zeros(reduced.shape, np.bool_)
+    ways: list[Way] = [_sized, _searched] if num_experts <= MANY_EXPERTS else [_sized]
+    ways.append(partial(_relaxed, choose=choose))
+    left = np.arange(n)
+    for way in ways:
+        own = (block, reduced, budget) if len(left) == n else (block.pick(left), reduced[left], budget[left])
+        value[left], feasible[left], chosen[left], solved = way(*own)
+        left = left[~solved]
+        if not len(left):
+            break
     return value, feasible, chosen
 
 
-def _relaxed(
-    block: ClientBlock, reduced: FloatArray, budget: FloatArray, choose: bool
-) -> tuple[FloatArray, BoolArray, BoolArray]:
+def _allowed(block: ClientBlock) -> FloatArray:
+    """The budgets with their tolerance, (n, num_resources)."""
+    assert block.budget is not None
+    size: FloatArray = np.where(np.isfinite(block.budget), np.abs(block.budget), 0)
+    return np.asarray(block.budget + FEASIBILITY * size)
+
+
+def _sized(block: ClientBlock, reduced: FloatArray, budget: FloatArray) -> Solved:
+    """Numbers of each size: none are solved where experts are not of few sizes."""
+    rows, n = budget_rows(block, budget), len(reduced)
+    sizes = sizes_of(rows)
+    if sizes is None or sizes.number * EXPERTS_OF_A_SIZE > block.num_experts:
+        return np.zeros(n), np.zeros(n, np.bool_), np.zeros(reduced.shape, np.bool_), np.zeros(n, np.bool_)
+    if block.allowed is not None:
+        reduced = np.where(block.allowed, reduced, 0.0)
+    rate = np.zeros_like(budget)
+    feasible = np.isfinite(relax_rows(rows, reduced, rate, choose=False).bound)
+    found = size_rows(rows, reduced, rate, sizes)
+    return np.where(feasible, found.worth, 0.0), feasible, found.chosen, found.proven | ~feasible
+
+
+def _relaxed(block: ClientBlock, reduced: FloatArray, budget: FloatArray, *, choose: bool) -> Solved:
     """Bounds on the optima, and good choices."""
     if block.allowed is not None:
         reduced = np.where(block.allowed, reduced, 0.0)
     rate = np.zeros_like(budget)
     relaxed = relax_rows(budget_rows(block, budget), reduced, rate, choose=choose)
     feasible = np.isfinite(relaxed.bound)
-    return np.where(feasible, relaxed.bound, 0.0), feasible, relaxed.chosen
+    return np.where(feasible, relaxed.bound, 0.0), feasible, relaxed.chosen, np.ones_like(feasible)
 
 
-def _searched(
-    block: ClientBlock, reduced: FloatArray, budget: FloatArray
-) -> tuple[FloatArray, BoolArray, BoolArray, BoolArray]:
-    """Exact optima, and which rows are left: those with many experts whose demands bind."""
+def _searched(block: ClientBlock, reduced: FloatArray, budget: FloatArray) -> Solved:
+    """Exact optima, but for rows with many experts whose demands bind."""
     n, num_experts = reduced.shape
     assert block.cost is not None
     group = block.group
@@ -112,11 +153,10 @@ def _searched(
     required = np.zeros(reduced.shape, dtype=np.bool_) if block.required is None else block.required
     amounts = (fixed(np.asarray(each, dtype=np.float64)) for each in (cost, budget))
     counts = (fixed(each) for each in (block.demand, block.capacity, group, group_demand, group_capacity))
-    result: tuple[FloatArray, BoolArray, BoolArray, BoolArray]
-    result = _solve_rows(
+    value, feasible, chosen, left = _solve_rows(
         fixed(reduced), fixed(allowed), fixed(required), *amounts, *counts, num_experts <= MANY_WITH_DEMANDS
     )
-    return result
+    return value, feasible, chosen, ~left
 
 
 @kernel

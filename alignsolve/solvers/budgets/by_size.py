@@ -1,7 +1,8 @@
 """An alignment within all budgets by as many flows as there are sizes of experts.
 
-Once it is settled how many experts of each size a client takes (:mod:`.shares`), nothing is left of the budgets, and
-nothing couples experts of different sizes: each size is a min-cost flow of its own. Its optimum needs no repair.
+Once it is settled how many experts of each size a client takes (:mod:`alignsolve.subproblem.sized_rows`), nothing is
+left of the budgets, and nothing couples experts of different sizes: each size is a min-cost flow of its own. Its
+optimum needs no repair.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from alignsolve.numerics import FloatArray, IntArray
 from alignsolve.presolve.reduction import changed
 from alignsolve.problem import AlignmentProblem
 from alignsolve.solvers.budgets.rated_flow import best_flow
-from alignsolve.solvers.budgets.shares import Sizes
+from alignsolve.subproblem.sized_rows import Sizes
 
 
 def align_by_size(

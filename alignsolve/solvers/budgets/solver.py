@@ -9,7 +9,7 @@ flow. ``sift`` solves it exactly.
    next flow. By rates alone this would be slow: all rates could fall and all prices rise by a common amount. So in the
    flow a client takes a number of experts, as many as its budgets pay for at the mean cost of what it took last, and
    the charge is only what an expert costs more or less than that mean.
-2. *Sizes* (:mod:`.shares`, :mod:`.by_size`). Where each group's experts cost the same, a client's budgets say how many
+2. *Sizes* (:mod:`.by_size`). Where each group's experts cost the same, a client's budgets say how many
    experts of each size it may take. Then each size is a flow of its own, and the alignment keeps all budgets.
 3. *Settle* (:mod:`.settle`). Elsewhere, clients choose within their budgets, portion by portion, and the flow of the
    others makes up for it; again in other sequences while there is time. Then clients change in pairs (:mod:`.pairs`).
@@ -41,7 +41,6 @@ from alignsolve.solvers.budgets.charges import inside, payable, times
 from alignsolve.solvers.budgets.pairs import TURNS, Standing, change_in_pairs
 from alignsolve.solvers.budgets.rated_flow import Flow, best_flow
 from alignsolve.solvers.budgets.settle import REWARD, settle
-from alignsolve.solvers.budgets.shares import Sizes, best_numbers, sizes_of
 from alignsolve.solvers.common.incumbent_search import IncumbentSearch
 from alignsolve.solvers.common.warm_up import warm_up
 from alignsolve.solvers.greedy.incumbent import GREEDY
@@ -49,12 +48,13 @@ from alignsolve.solvers.sift import Sift
 from alignsolve.solvers.sift.flow_search import TimeUpError
 from alignsolve.subproblem.reduced_fitness import subtract_prices
 from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
+from alignsolve.subproblem.sized_rows import Sizes, size_rows, sizes_of
 
 STEADY = 1e-6
 """Relative fall of the bound below which a round has brought nothing, and so many such rounds end step 1."""
 VAIN = 2
-FOR_PRICES = 0.5
-"""Share of the time that step 1 may take."""
+FOR_PRICES, FOR_SIZES = 0.5, 0.9
+"""Share of the time that step 1 may take, and the same where step 2 has found nothing yet."""
 SHARED = 1 << 17
 """Pairs from which on threads share a pass."""
 IN_PAIRS = 1 << 22
@@ -122,7 +122,7 @@ def _compile_changes() -> None:
     tiny = AlignmentProblem([[3.0, 2.0], [2.0, 1.5]], client_budget=[3.0, 2.0], expert_cost=[2.0, 1.0])
     search = _Search(Budgets(), tiny, math.inf, 1, None)
     search.change_in_pairs(Alignment.from_pairs([0, 1], [1, 1], 2))
-    best_numbers(search.rows, search.value, search.rate, Sizes(np.array([0, 1]), search.rows.cost[0]), grouped=False)
+    size_rows(search.rows, search.value, search.rate, Sizes(np.array([0, 1]), search.rows.cost[0]))
 
 
 class _Search(IncumbentSearch):
@@ -136,6 +136,10 @@ class _Search(IncumbentSearch):
         (num_clients, num_resources) rates of the budgets, and the mean costs of what a client took last.
     prices, bound, best_rate
         The prices of the lowest bound, that bound, and the rates under these prices.
+    flow_prices
+        Those of the last flow; None before the first one.
+    rounds, vain
+        Rounds of step 1 so far, and how many of the last ones lowered the bound by nearly nothing.
     """
 
     def __init__(
@@ -162,6 +166,8 @@ class _Search(IncumbentSearch):
         self.number = self._affordable()
         self.prices: FloatArray = np.zeros(problem.num_experts)
         self.best_rate = self.rate
+        self.flow_prices: FloatArray | None = None
+        self.rounds, self.vain, self.began = 0, 0, time.monotonic()
 
     def _without_others(self, able: BoolArray) -> None:
         """Leave out experts that alone exceed a budget: a charge for them may be out of all proportion."""
@@ -176,38 +182,45 @@ class _Search(IncumbentSearch):
         """Take the steps of the module's docstring, as far as time allows."""
         self._keep(warm_start.alignment, "warm start")
         try:
-            answer = self._settle_prices(warm_start.prices)
-            if answer is not None:
-                return answer
-            self._by_size()
+            self.flow_prices = warm_start.prices
+            for share in (FOR_PRICES, FOR_SIZES):
+                answer = self._settle_prices(share)
+                if answer is not None:
+                    return answer
+                # Prices far from the best ones share a budget out so wrongly that nothing fits: more rounds may help.
+                if self._by_size() or self.settled:
+                    break
             self._by_settling(np.random.default_rng(seed))
-            if self.alignment is None:
-                self._by_greed()
         except TimeUpError:
             self.stats["stopped"] = "the time limit came first"
         return Answer(self.alignment, self.prices if math.isfinite(self.bound) else None, stats=self.stats)
 
-    def _settle_prices(self, prices: FloatArray | None) -> Answer | None:
-        """Step 1; return an answer if the problem has no alignment."""
-        vain, began = 0, time.monotonic()
-        if prices is not None:
-            self._ask_clients(prices)
-        for done in range(1, self.solver.rounds + 1):
-            flow = self._flow(prices)
+    def _settle_prices(self, share: float) -> Answer | None:
+        """Step 1, until a share of the time is over; return an answer if the problem has no alignment."""
+        if self.flow_prices is not None and not self.rounds:
+            self._ask_clients(self.flow_prices)
+        while not self.settled:
+            spent, limit = time.monotonic() - self.began, self.deadline - self.began
+            if self.rounds and spent * (self.rounds + 1) / self.rounds > share * limit:
+                break
+            flow = self._flow(self.flow_prices)
             if flow.alignment is None:
                 return self._without_flow(flow)
-            before, prices = self.bound, flow.prices
-            self._ask_clients(prices)
-            self.stats["rounds"] = done
+            before, self.flow_prices = self.bound, flow.prices
+            self._ask_clients(flow.prices)
+            self.rounds += 1
+            self.stats["rounds"] = self.rounds
             if self.bound == -math.inf:
                 return Answer()
             self._count(flow.alignment)
             self._tell("prices")
-            vain = vain + 1 if self.bound > before - STEADY * abs(before) else 0
-            spent = time.monotonic() - began
-            if vain == VAIN or spent * (done + 1) / done > FOR_PRICES * (self.deadline - began):
-                break
+            self.vain = self.vain + 1 if self.bound > before - STEADY * abs(before) else 0
         return None
+
+    @property
+    def settled(self) -> bool:
+        """Whether more rounds of step 1 would bring nothing, or may not be taken."""
+        return self.vain == VAIN or self.rounds == self.solver.rounds
 
     def _flow(self, prices: FloatArray | None) -> Flow:
         """The flow at the present rates: a client's place is worth its mean charge, a dearer expert less."""
@@ -276,22 +289,22 @@ class _Search(IncumbentSearch):
         np.add.at(used, clients, cost)
         return used
 
-    def _by_size(self) -> None:
-        """Step 2, where it applies."""
-        grouped = self.problem.expert_group is not None
-        sizes = sizes_of(self.rows, grouped)
+    def _by_size(self) -> bool:
+        """Step 2, where it applies; return whether better prices would not help: it found something, or cannot."""
+        sizes = sizes_of(self.rows)
         if sizes is None or self._good_enough():
-            return
-        numbers = self._numbers(sizes, grouped)
+            return True
+        numbers = self._numbers(sizes)
         alignment = align_by_size(self.problem, self.value, numbers, sizes, self.prices, self.deadline)
         self._keep(alignment, "sizes")
+        return alignment is not None
 
-    def _numbers(self, sizes: Sizes, grouped: bool) -> IntArray:
+    def _numbers(self, sizes: Sizes) -> IntArray:
         """How many experts of each size each client takes, (num_clients, num_sizes)."""
 
         def ask(own: slice) -> IntArray:
             worth = subtract_prices(self.value[own], self.prices)
-            return best_numbers(self.rows.pick(own), worth, self.best_rate[own], sizes, grouped)
+            return size_rows(self.rows.pick(own), worth, self.best_rate[own], sizes).numbers
 
         return np.concatenate(self._share(ask))
 
@@ -318,7 +331,9 @@ class _Search(IncumbentSearch):
                 self.problem, self.value, self.rows, self.prices, self.best_rate, self._next_flow, sequence
             )
             self._keep(settled, "settling")
-            if self._is_small():
+            if self.alignment is None:
+                self._by_greed()
+            elif self._is_small():
                 self.change_in_pairs(settled)
 
     def _is_small(self) -> bool:

@@ -19,7 +19,13 @@ def paid(num_clients: int) -> AlignmentProblem:
     return FAMILIES["budgets"](np.random.default_rng(0), num_clients=num_clients, num_experts=16)
 
 
-def test_a_late_bound_leaves_budgets_out_and_is_still_one():
+@pytest.fixture
+def too_late(monkeypatch):
+    """No time for relaxing clients either."""
+    monkeypatch.setattr("alignsolve.certificate.bound.LATE", -math.inf)
+
+
+def test_a_late_bound_leaves_budgets_out_and_is_still_one(too_late):
     problem, prices = paid(200), np.full(16, 0.3)
     exact, late = problem.bound(prices), bound(problem, prices, deadline=-math.inf).value
     assert late > exact
@@ -33,7 +39,17 @@ def test_a_late_bound_leaves_budgets_out_and_is_still_one():
     assert late == pytest.approx(free.bound(prices), rel=1e-12)
 
 
-def test_late_clients_of_a_large_layered_problem_are_solved_by_compiled_code(monkeypatch):
+def test_clients_who_are_a_little_late_are_relaxed(monkeypatch):
+    """No search, so that thousands are bounded in time; and budgets count, so that the bound is near."""
+    problem, prices = paid(200), np.full(16, 0.3)
+    monkeypatch.setattr("alignsolve.certificate.bound.LATE", math.inf)
+    exact, late = problem.bound(prices), bound(problem, prices, deadline=-math.inf).value
+    monkeypatch.setattr("alignsolve.certificate.bound.LATE", -math.inf)
+    without = bound(problem, prices, deadline=-math.inf).value
+    assert exact <= late <= exact + 0.05 * (without - exact)
+
+
+def test_late_clients_of_a_large_layered_problem_are_solved_by_compiled_code(monkeypatch, too_late):
     problem = layered(np.random.default_rng(0), num_clients=20, num_experts=1024, model="olmoe-1b-7b", totals="bytes",
                       mixed=True)  # fmt: skip
     prices, looked = np.linspace(0.0, 0.5, 1024), []

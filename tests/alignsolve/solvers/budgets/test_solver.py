@@ -1,7 +1,5 @@
 """``budgets``: counts by size against enumeration; alignments of layered models against bounds and other solvers."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -10,10 +8,8 @@ from alignsolve.certificate.witness import from_direction
 from alignsolve.data.alignment import Alignment
 from alignsolve.numerics import relative_gap
 from alignsolve.solvers.budgets import Budgets, rated_flow
-from alignsolve.solvers.budgets.shares import best_numbers, sizes_of
 from alignsolve.solvers.budgets.solver import _Search
 from alignsolve.solvers.sift.flow_search import TimeUpError
-from alignsolve.subproblem.relaxed_rows import budget_rows, relax_rows
 from problems.layered import layered
 
 
@@ -23,55 +19,6 @@ def mixed(seed, num_clients=20, **options):
     return layered(
         rng, num_clients=num_clients, num_experts=256, model="olmoe-1b-7b", totals="bytes", mixed=True, **options
     )
-
-
-@pytest.mark.kernels
-@pytest.mark.parametrize("seed", range(30))
-def test_numbers_of_each_size_are_the_best(seed):
-    rng = np.random.default_rng(seed)
-    sizes_cost = rng.permutation([2.0, 3.0, 5.0])
-    of = np.repeat([0, 1, 2], 4)
-    problem = AlignmentProblem(
-        rng.random((5, 12)),
-        expert_group=of,
-        group_demand=int(seed % 2),
-        group_capacity=3,
-        client_capacity=7,
-        client_budget=rng.integers(10, 30, 5).astype(float),
-        expert_cost=sizes_cost[of],
-    )
-    rows = budget_rows(problem.block(0, 5), problem.client_budget)
-    rate = np.zeros((5, 1))
-    relax_rows(rows, problem.fitness, rate)
-    sizes = sizes_of(rows, grouped=True)
-    numbers = best_numbers(rows, problem.fitness, rate, sizes, grouped=True)
-
-    def worth(i, number):
-        ranked = -np.sort(-problem.fitness[i].reshape(3, 4), axis=1)
-        return sum(ranked[g, : number[sizes.of[4 * g]]].sum() for g in range(3))
-
-    for i in range(5):
-        possible = [
-            number
-            for number in itertools.product(range(seed % 2, 4), repeat=3)
-            if np.dot(number, sizes.cost[:, 0]) <= problem.client_budget[i, 0] and sum(number) <= 7
-        ]
-        assert tuple(numbers[i]) in possible
-        assert worth(i, numbers[i]) == pytest.approx(max(worth(i, number) for number in possible))
-
-
-def test_sizes_are_found_only_where_costs_are_the_same_within_groups():
-    group = [0, 0, 1, 1]
-
-    def sizes(cost, **options):
-        problem = AlignmentProblem(
-            np.ones((2, 4)), expert_group=group, client_budget=np.full(2, 9.0), expert_cost=cost, **options
-        )
-        return sizes_of(budget_rows(problem.block(0, 2), problem.client_budget), grouped=True)
-
-    assert sizes([2.0, 2.0, 3.0, 3.0]).of.tolist() == [0, 0, 1, 1]
-    assert sizes([2.0, 3.0, 3.0, 3.0]) is None
-    assert sizes([[2.0, 2.0, 3.0, 3.0], [1.0, 1.0, 3.0, 3.0]]) is None
 
 
 @pytest.mark.parametrize("demands", [False, True])
