@@ -31,8 +31,8 @@ ROUNDINGS = 8
 these) and one more for every expert of its row; the rest is summed exactly."""
 
 LATE, RELAXED_AT_ONCE = 0.1, 64
-"""Seconds in which clients with budgets are still relaxed after the deadline (or the beginning, where that is later), and
-how many of them between two looks at the clock."""
+"""Seconds in which clients with budgets are still relaxed after the deadline, or from the beginning if that is later.
+And how many of them between two looks at the clock."""
 SHORT = 0.01
 """Seconds of some clients' knapsacks up to which twice as many may follow before the clock is looked at."""
 
