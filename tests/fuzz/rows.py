@@ -38,7 +38,7 @@ def example(rng: np.random.Generator, tally: Tally) -> Fault | None:
 
 
 def draw(rng: np.random.Generator) -> Drawn:
-    """Draw two clients with budgets: demands that bind, groups, equal costs, ties, extreme numbers."""
+    """Draw two clients with budgets: demands that bind, groups, few sizes, ties, extreme numbers."""
     n, e, r = 2, int(rng.integers(1, MOST + 1)), int(rng.integers(1, 4))
     hostile = rng.random() < 0.2
     worth = pick(rng, np.arange(-8, 9), (n, e)) if rng.random() < 0.5 else rng.normal(size=(n, e))
@@ -47,6 +47,11 @@ def draw(rng: np.random.Generator) -> Drawn:
     cost = pick(rng, np.arange(6), shape) * pick(rng, [1.0, 1.0, 1e6, 0.01])
     if rng.random() < 0.3:
         cost = rng.random(shape)
+    of = rng.integers(min(3, e), size=e)
+    few = rng.random() < 0.4
+    if few:  # experts of few sizes
+        axis = cost_axes.index("j")
+        cost = np.take(cost, of, axis=axis) if rng.random() < 0.7 else np.take(cost, np.zeros(e, np.int64), axis=axis)
     if hostile:
         worth = worth * pick(rng, [1e-300, 1e100, 1e9, 1e-9])
         cost = cost * pick(rng, [1e-300, 1e100, 1e9, 1.0, 1e-9])
@@ -62,7 +67,7 @@ def draw(rng: np.random.Generator) -> Drawn:
     if rng.random() < 0.4:
         fields["client_demand"] = (int(rng.integers(0, 3)), "")
     if rng.random() < 0.5:
-        fields["expert_group"] = (rng.integers(min(3, e), size=e), "j")
+        fields["expert_group"] = (of if few else rng.integers(min(3, e), size=e), "j")
         fields["group_demand"] = (int(rng.integers(0, 2)), "")
         fields["group_capacity"] = (int(rng.integers(1, 4)), "")
     if rng.random() < 0.5:
@@ -172,6 +177,8 @@ def _long_row(rng: np.random.Generator, tally: Tally) -> Fault | None:
     group = np.sort(rng.integers(0, int(rng.integers(1, 6)), e)) if rng.random() < 0.5 else np.zeros(e, dtype=int)
     forced = int(rng.integers(0, 2))
     num_groups = int(group.max()) + 1
+    if rng.random() < 0.5:  # experts of few sizes
+        cost = rng.integers(1, 12, num_groups)[group] if num_groups > 1 else rng.integers(1, 12, 3)[cost % 3]
     problem = AlignmentProblem(
         worth.astype(np.float64), client_capacity=e, expert_group=group, group_demand=forced,
         client_budget=budget.astype(np.float64)[:, None], expert_cost=cost.astype(np.float64)[:, None],

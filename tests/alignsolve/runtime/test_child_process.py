@@ -271,17 +271,6 @@ def _corner_of_a_product() -> float:
     return float((np.ones((500, 500)) @ np.ones((500, 500)))[0, 0])
 
 
-@needs_fork
-def test_a_child_costs_little():
-    """A child costs about 4 ms on an idle machine, and more on a busy one or from a large test process."""
-    seconds = []
-    for _ in range(7):
-        started = time.perf_counter()
-        last_answer(lambda: counting(1), time.monotonic() + 30)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.2
-
-
 def test_the_module_is_not_loaded_by_the_package():
     assert child_process.__name__ == "alignsolve.runtime.child_process"
     code = "import sys, alignsolve; sys.exit('alignsolve.runtime.child_process' in sys.modules)"

@@ -79,10 +79,9 @@ def test_threads_do_not_change_the_answer(family):
     assert np.array_equal(one.prices, two.prices)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0])
-def test_in_haste_there_is_an_answer_wherever_greed_finds_one(seconds):
+def test_in_haste_there_is_an_answer_wherever_greed_finds_one():
     problem = made("budgets", 100, 16)
-    judged(problem, solve(problem, "lagrangian", time_limit=seconds))
+    judged(problem, solve(problem, "lagrangian", time_limit=1.0))
 
 
 def test_a_warm_start_is_never_lost():
