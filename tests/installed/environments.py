@@ -61,7 +61,7 @@ def build(folder):
     code = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
     tools.run("-c", code, str(dist), cwd=source)
     (sdist,) = dist.glob("*.tar.gz")
-    tools.run("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(dist), str(sdist))
+    tools.pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(dist), str(sdist))
     (wheel,) = dist.glob("*.whl")
     return Built(sdist, wheel)
 
@@ -77,13 +77,19 @@ class Environment:
 
     def __init__(self, folder, python):
         self.folder = folder
-        subprocess.run([python, "-m", "venv", str(folder)], check=True, env=clean())
+        subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True, env=clean())
         self.bin = folder / ("Scripts" if os.name == "nt" else "bin")
 
     def install(self, *what):
         """Install packages by pip; what is pinned for all has its version. Their Python is compiled when it is used."""
-        pinned = ["-c", str(ROOT / "constraints.txt")]
-        self.run("-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", *pinned, *what)
+        self.pip("install", "--quiet", "--no-compile", "-c", str(ROOT / "constraints.txt"), *what)
+
+    def pip(self, *arguments):
+        """Ask pip about this environment, and return what it prints: the tests' own pip, as older ones take longer."""
+        command = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "--disable-pip-version-check"]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=clean())
+        assert done.returncode == 0, f"pip {arguments} of {self.folder.name}: {done.stderr[-4000:]}"
+        return done.stdout
 
     def run(self, *arguments, cwd=None, **settings):
         """Run Python, and return what it prints; its errors are those of the test."""
