@@ -21,7 +21,7 @@ from alignsolve.data import validation
 from alignsolve.data.alignment import Alignment, as_alignment
 from alignsolve.data.expert_sets import Prices, split_prices
 from alignsolve.data.watched import LateError, Watch
-from alignsolve.numerics import REFUTED, FloatArray, Number
+from alignsolve.numerics import EPSILON, REFUTED, FloatArray, Number
 from alignsolve.problem import AlignmentProblem, ProblemClass
 from alignsolve.solution import Proof, Solution, Status
 from alignsolve.solver import Answer
@@ -214,4 +214,6 @@ def _decide(
         return Status.OPTIMAL, shown, bound
     if is_optimum(problem, claimed, checked.worth):
         return Status.OPTIMAL, Proof.SOLVER, claimed
-    return Status.FEASIBLE, Proof.NONE, min(bound, claimed)
+    # A claim is a sum of floats, and no more precise than the terms of the objective are.
+    rounding = EPSILON * max(checked.worth.magnitude, abs(float(objective)))
+    return Status.FEASIBLE, Proof.NONE, min(bound, claimed + rounding)

@@ -15,7 +15,8 @@
 - Optional demands: ``greedy``, and then ``ilp`` up to ``ILP_PAIRS``.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
-- General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``;
+- General class otherwise, until the gap is closed: ``greedy`` up to ``GREEDY_PAIRS`` pairs, with more ``lagrangian``
+  (before it ``regret`` up to ``REGRET_PAIRS``, where experts are many);
   then ``branch`` for ``BRANCH_NODES`` nodes, as it proves most problems of few experts at once; then ``ilp`` up to
   ``ILP_PAIRS``. The classical generalised assignment problem goes to ``lagrangian``, which has a search of its own for
   it, and then to ``branch`` for a tree that proves the answer. Without a time limit each takes the time that it needs.
@@ -56,6 +57,8 @@ SECOND_LOOK_PAIRS, SECOND_LOOK_SECONDS = 1 << 16, 2.0
 """Pairs up to which an answer is checked, so that ``price`` can go on, and the seconds that must be left for it."""
 GREEDY_PAIRS = 1 << 12
 """Pairs (clients × experts) up to which an integer program needs no better start than greed."""
+REGRET_PAIRS = 1 << 15
+"""Pairs up to which regret is quick where experts are many; there chains of moves hardly improve what greed finds."""
 BRANCH_NODES, BRANCH_SHARE = 1 << 14, 0.5
 """Nodes, and the share of the time that is left, after which ``branch`` leaves the problem to an integer program."""
 ASSIGNMENT_NODES = 1 << 14
@@ -225,7 +228,7 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
     from alignsolve.solvers.branch import Branch  # noqa: PLC0415
     from alignsolve.solvers.budgets import Budgets  # noqa: PLC0415
     from alignsolve.solvers.generalised_assignment.instance import assignment_like  # noqa: PLC0415
-    from alignsolve.solvers.greedy import Greedy  # noqa: PLC0415
+    from alignsolve.solvers.greedy import Greedy, Regret  # noqa: PLC0415
     from alignsolve.solvers.ilp.solver import Ilp  # noqa: PLC0415
     from alignsolve.solvers.lagrangian import Lagrangian  # noqa: PLC0415
 
@@ -240,8 +243,10 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
         return [Lagrangian(gap=gap), Branch(gap=gap, nodes=ASSIGNMENT_NODES if proof == "any" else math.inf)]
     if pairs > ILP_PAIRS:
         return [Lagrangian(gap=gap)]
-    first: Solver = Greedy() if pairs <= GREEDY_PAIRS else Lagrangian(gap=gap)
-    return [first, Branch(gap=gap, nodes=BRANCH_NODES, share=BRANCH_SHARE), Ilp(gap=gap, proof=proof)]
+    first: list[Solver] = [Greedy()] if pairs <= GREEDY_PAIRS else [Lagrangian(gap=gap)]
+    if GREEDY_PAIRS < pairs <= REGRET_PAIRS and has_many_experts(problem):
+        first.insert(0, Regret())
+    return [*first, Branch(gap=gap, nodes=BRANCH_NODES, share=BRANCH_SHARE), Ilp(gap=gap, proof=proof)]
 
 
 def _with_what_was_known(problem: AlignmentProblem, answer: Answer, known: Answer, deadline: float) -> Answer:

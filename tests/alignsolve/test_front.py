@@ -105,6 +105,16 @@ def test_a_bound_may_lack_its_own_rounding():
     assert (solution.status, solution.proof, solution.bound) == (Status.OPTIMAL, Proof.SOLVER, 4.5)
 
 
+def test_a_bound_is_no_more_precise_than_the_objectives_terms():
+    """A penalty of 5e90 hides the fitness of 1e-290 from a back end's floats, and so from its bound."""
+    problem = AlignmentProblem(
+        np.array([[1e-290]]), expert_demand=1e-9, shortfall_penalty=5e99, client_budget=[1.0], expert_cost=[1.0]
+    )
+    solution = claim(problem, x=[[False]], bound=0.0)
+    assert (solution.status, solution.objective) == (Status.FEASIBLE, -5e90)
+    assert solution.bound >= 1e-290
+
+
 def test_a_bound_without_an_alignment_stays_honest():
     assert claim(PACK, bound=4.75).bound == 4.75
     assert claim(FLOW, bound=0.0).bound == pytest.approx(5.0)

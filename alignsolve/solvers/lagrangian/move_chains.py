@@ -27,8 +27,8 @@ from alignsolve.solvers.lagrangian.arcs import Arcs, best_gain, forget, no_arcs,
 
 DEPTH = 6
 """Most steps of a chain."""
-SLICE = 25
-"""Chains searched between two looks at the clock."""
+SLICE, SLICE_ARCS = 25, 1 << 18
+"""Starts searched between two looks at the clock: at most so many, and fewer where experts have many arcs in all."""
 SCAN_ENTRIES = 1 << 19
 """Pairs listed between two looks at the clock."""
 TRIES = 8
@@ -74,12 +74,13 @@ def make_chains(
                 return made
         before = made
         gains = np.empty((num_experts + 1, num_experts + 1))
+        turns = max(1, min(SLICE, SLICE_ARCS // gains.size))
         read_gains(state, arcs, gains)
         # Steps 2 and 3, until every start in a row has failed.
         idle, start = 0, 0
         while idle <= num_experts and not late(deadline):
             now, idle, start = chains(
-                state, prices, unit, arcs, gains, touched, weight * scale, TINY * scale, start, idle, SLICE
+                state, prices, unit, arcs, gains, touched, weight * scale, TINY * scale, start, idle, turns
             )
             made += now
         recount(state)
