@@ -19,6 +19,7 @@ from alignsolve.estimate.deadline import Budgets, TimeBudget
 from alignsolve.estimate.demand import WithDemand
 from alignsolve.estimate.derived_demand import DerivedDemand, HolderVariance
 from alignsolve.estimate.difference import GatedFitness
+from alignsolve.estimate.embedding import EmbeddingFitness
 from alignsolve.estimate.estimator import (
     BudgetEstimator,
     CapacityEstimator,
@@ -61,6 +62,7 @@ __all__ = [
     "ConflictFitness",
     "CoverageLoad",
     "DerivedDemand",
+    "EmbeddingFitness",
     "FitnessEstimator",
     "GatedFitness",
     "Geometry",

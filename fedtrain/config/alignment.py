@@ -8,7 +8,7 @@ from fedtrain.config.checks import check, check_fields, checked, one_of, one_of_
 
 FITNESS_NAMES = (
     *("loss", "router", "needed-router", "gated-router", "router-and-loss", "needed-router-and-loss"),
-    *("clusters", "low-rank", "ucb", "thompson", "oort"),
+    *("clusters", "low-rank", "embedding", "ucb", "thompson", "oort"),
     *("updates", "revealed", "conflict-router", "importance"),
 )
 """Values of ``alignment.fitness``; :data:`fedtrain.server.alignment.FITNESS` makes the estimators."""

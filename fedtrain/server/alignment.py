@@ -29,6 +29,7 @@ FITNESS: dict[str, Fitness] = {
     "needed-router-and-loss": lambda beta: estimate.NeededFitness(_router_and_loss(beta)),
     "clusters": lambda beta: estimate.ClusterFitness(beta=beta),
     "low-rank": lambda _: estimate.LowRankFitness(),
+    "embedding": lambda beta: estimate.EmbeddingFitness(beta=beta),
     "ucb": lambda beta: estimate.OptimisticFitness("ucb", discount=1.0 - beta),
     "thompson": lambda beta: estimate.OptimisticFitness("thompson", discount=1.0 - beta),
     "oort": lambda _: estimate.OortFitness(),

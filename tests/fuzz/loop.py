@@ -12,6 +12,7 @@ from alignsolve import (
     CapacityProfiler,
     ConflictFitness,
     CoverageLoad,
+    EmbeddingFitness,
     GatedFitness,
     ImportanceFitness,
     LabelAgreement,
@@ -37,7 +38,7 @@ from alignsolve import (
 MOST_CLIENTS = 12
 """Clients that a federation may grow to."""
 FITNESS: list[Callable[[], Any]] = [
-    AffinityFitness, lambda: GatedFitness(strength=0.0, agreement=0.1), LossFitness,
+    AffinityFitness, lambda: EmbeddingFitness(steps=3), lambda: GatedFitness(strength=0.0, agreement=0.1), LossFitness,
     lambda: LossFitness(purpose="repair"), lambda: LowRankFitness(rank=1), lambda: NeededFitness(after=1),
     OortFitness, lambda: OortFitness(purpose="specialise", preferred_seconds=0.5), OptimisticFitness,
     lambda: OptimisticFitness(method="thompson"), RandomFitness, lambda: RouterFitness(scaling="none"), RouterFitness,

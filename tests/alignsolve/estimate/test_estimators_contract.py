@@ -12,6 +12,7 @@ from alignsolve import (
     ClusterFitness,
     ConflictFitness,
     CoverageLoad,
+    EmbeddingFitness,
     GatedFitness,
     ImportanceFitness,
     LabelAgreement,
@@ -44,6 +45,7 @@ PARTS = (ConflictFitness, estimate.FitnessEstimator, estimate.LayeredFitness, Or
 KINDS = [kind for name in estimate.__all__ if hasattr(kind := getattr(estimate, name), "fitness") and kind not in PARTS]
 FITNESS = (
     *(kind() for kind in KINDS),
+    EmbeddingFitness("loss", features=np.eye(14, 2), young=0),
     GatedFitness(strength=0.0, agreement=0.1),
     LossFitness(purpose="repair"),
     LowRankFitness(rank=1, purpose="repair"),
