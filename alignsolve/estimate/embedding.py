@@ -170,7 +170,7 @@ class EmbeddingFitness:
             return state
         targets = scaled_to_range(value[clients]) if self.signal == "router" else value[clients]
         fit = _Fit.of(state, clients, self._features(clients), targets)
-        new: BoolArray = np.isnan(state.value[clients]).all(axis=1)
+        new = np.asarray(np.isnan(state.value[clients]).all(axis=1))
         settled = np.ones_like(new) if state.round < self.young else ~new
         for _ in range(self.steps if new.any() else 0):
             fit.move_embeddings(new, self.rate, self.ridge)
