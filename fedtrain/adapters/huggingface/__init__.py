@@ -12,6 +12,7 @@ from fedtrain.config.extras import require
 require("hf", "torch", "transformers", "peft", "safetensors")
 
 from fedtrain.adapters.huggingface.architecture import fewest_experts, layout_of  # noqa: E402
+from fedtrain.adapters.huggingface.from_dense import experts_from_dense  # noqa: E402
 from fedtrain.adapters.huggingface.local import Training, evaluate, train, windows  # noqa: E402
 from fedtrain.adapters.huggingface.lora import Lora  # noqa: E402
 from fedtrain.adapters.huggingface.models import load_model, weights_of  # noqa: E402
@@ -26,6 +27,7 @@ __all__ = [
     "Round",
     "Training",
     "evaluate",
+    "experts_from_dense",
     "fewest_experts",
     "layout_of",
     "load_model",
