@@ -48,6 +48,7 @@ ROOMS = {
         "aligner_file",
         "policies",
         "placement",
+        "federated",
         "commands",
         "cli",
         "__main__",
