@@ -110,8 +110,8 @@ def limits_of_drift(
     np.minimum.at(most, (core.expert[first], core.expert[second]), core.worth[first] - core.worth[second])
     drops = core.held & (core.grounded & (core.spare + more > 0))[row]
     adds = ~core.held & (core.grounded & (core.room - more > 0))[row]
-    np.minimum.at(most, (core.expert[drops], e), core.worth[drops])
-    np.minimum.at(most, (e, core.expert[adds]), -core.worth[adds])
+    np.minimum.at(most[:, e], core.expert[drops], core.worth[drops])
+    np.minimum.at(most[e], core.expert[adds], -core.worth[adds])
     # An expert's price lies between the slopes of its penalty below and above its load.
     here = loads.astype(np.float64)
     above = np.where(here + 1 > bounds.most, np.inf, bounds.penalty(here + 1) - bounds.penalty(here))
