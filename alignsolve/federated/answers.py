@@ -59,8 +59,8 @@ class Answers:
     counts
         Numbers of clients: loads, and who is near another choice. Only the terms' digits of them count.
     sums
-        (2,) uint64: Σ optimum at the prices, rounded up, and Σ fitness of the choices, rounded down, in quanta modulo
-        2^64.
+        (1 or 2,) uint64, in quanta modulo 2^64: Σ optimum at the prices, rounded up; and Σ fitness of the choices,
+        rounded down, where it does not follow from the first.
     held, moves
         The choices of each client, (m, num_experts), and the moves near by, where the terms tell choices; else None.
         The loss of a move is the number of edges below it.
@@ -87,11 +87,12 @@ class Answers:
         public = terms.tells == "choices"
         loads = np.zeros(terms.num_experts, dtype=np.int64) if public else seen.held.sum(axis=0)
         near = np.zeros(0, dtype=np.int64) if public or moves is None else _near(terms, edges, moves)
+        sums = [_quanta(terms, np.ceil, seen.best), _quanta(terms, np.floor, seen.value)]
         answers = cls(
             ask.exchange,
             clients,
             (near if public else np.concatenate([loads, near])).astype(terms.word),
-            np.array([_quanta(terms, np.ceil, seen.best), _quanta(terms, np.floor, seen.value)]).view(np.uint64),
+            np.array(sums[: num_sums(terms, ask.kind)]).view(np.uint64),
         )
         if public and moves is not None:
             moves = moves._replace(loss=np.searchsorted(edges, moves.loss, side="left").astype(np.float64))
@@ -139,6 +140,11 @@ class Answers:
                 labels = [np.concatenate([core.room, core.spare, core.expert]).astype(terms.label)]
                 parts += [labels[0].tobytes(), core.held.tobytes(), core.worth.astype("<f8").tobytes()]
         return b"".join(parts)
+
+
+def num_sums(terms: Terms, kind: Kind) -> int:
+    """Return how many sums of fitness an answer has: choices that are optimal at the prices need no second one."""
+    return 2 if kind is Kind.SETTLE or terms.noise else 1
 
 
 def packed(counts: npt.NDArray[np.unsignedinteger], digits: int) -> bytes:

@@ -92,6 +92,6 @@ class Bidder:
         given = {} if ask.experts is None else {self.client: ask.experts}
         answer = self._clients.respond(ask, given)
         if self.masks is not None:
-            answer = self.masks.masked(answer, self._absent)
+            answer = self.masks.masked(answer, self._absent, self.terms.auction)
         self._last, self._question, self._reply = ask.exchange, message, answer.encode(self.terms)
         return self._reply

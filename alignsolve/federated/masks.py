@@ -1,8 +1,8 @@
 """Masks that cancel in the sum: the server reads the sum of all answers, and nothing of a single one.
 
-Two clients that share a secret draw the same numbers from it for every exchange. One adds them to its answer, the
-other one subtracts them, all modulo a power of two. So each answer alone is uniform noise, and the sum over all
-clients is the sum of what they meant.
+Two clients that share a secret draw the same numbers from it for an exchange, and others for every other one. One adds
+them to its answer, the other one subtracts them, all modulo a power of two. So each answer alone is uniform noise, and
+the sum over all clients is the sum of what they meant.
 
 Where a client does not answer, its masks do not cancel. Then the exchange is repeated without it, under a new number.
 An answer that comes after that must not be kept: it would complete the older sum, and the difference of both sums is
@@ -16,7 +16,7 @@ neighbours for each client: J. Bell et al., Secure single-server aggregation wit
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class PairMasks:
 
     client: int
     secrets: Mapping[int, bytes]
+    _used: set[tuple[int, int]] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the secrets."""
@@ -56,20 +57,26 @@ class PairMasks:
                 told = f"clients {self.client} and {neighbour} share a secret of {len(secret)} bytes"
                 raise ValueError(f"{told}; it must have {FEWEST_BYTES} or more")
 
-    def masked(self, answer: Answers, absent: Collection[int]) -> Answers:
+    def masked(self, answer: Answers, absent: Collection[int], auction: int) -> Answers:
         """Add the masks to an answer of this client; neighbours that are absent have none.
 
         Raises
         ------
         ValueError
-            If no neighbour is left: the answer would be sent in clear.
+            If no neighbour is left: the answer would be sent in clear. If the masks of this auction and exchange were
+            used before: the difference of the two answers would be in clear.
         """
+        if (auction, answer.exchange) in self._used:
+            told = f"client {self.client}: the masks of auction {auction}, exchange {answer.exchange} were used before"
+            raise ValueError(f"{told}; give each auction a number of its own, Terms(auction=…)")
+        self._used.add((auction, answer.exchange))
         present = sorted(set(self.secrets) - set(absent))
         if not present:
             raise ValueError(f"client {self.client} has no neighbour left to mask its answer with")
         counts, sums = answer.counts.copy(), answer.sums.copy()
         for neighbour in present:
-            drawn = hashlib.shake_256(self.secrets[neighbour] + answer.exchange.to_bytes(4, "little"))
+            place = auction.to_bytes(8, "little") + answer.exchange.to_bytes(4, "little")
+            drawn = hashlib.shake_256(self.secrets[neighbour] + place)
             stream = drawn.digest(counts.nbytes + sums.nbytes)
             of_counts = np.frombuffer(stream, dtype=counts.dtype, count=len(counts))
             of_sums = np.frombuffer(stream, dtype=np.dtype("<u8"), offset=counts.nbytes)

@@ -75,7 +75,7 @@ class Outcome:
     faults
         Clients that were left out, and why.
     revealed
-        Clients that told reduced losses, and numbers that they told, over all exchanges.
+        How many clients told reduced losses, and how many numbers they told, over all exchanges.
     """
 
     prices: FloatArray

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignsolve.federated.answers import CORE_HEAD, HEAD, Answers, Core, unpacked
+from alignsolve.federated.answers import CORE_HEAD, HEAD, Answers, Core, num_sums, unpacked
 from alignsolve.federated.messages import Ask, Kind
 from alignsolve.federated.rows import Moves
 from alignsolve.federated.terms import Terms
@@ -32,7 +32,7 @@ def decode(answer: bytes, ask: Ask, terms: Terms, client: int) -> Answers:
     exchange = HEAD.unpack(reader.take(HEAD.size, "exchange"))[0]
     count = 0 if public else terms.num_counts(num_edges)
     counts = unpacked(reader.take(-(-count * terms.digits // 8), "counts"), count, terms)
-    sums = reader.array(np.dtype("<u8"), 2, "sums")
+    sums = reader.array(np.dtype("<u8"), num_sums(terms, ask.kind), "sums")
     held = moves = core = None
     if public:
         bits = reader.array(np.dtype("<u1"), -(-terms.num_experts // 8), "choice")

@@ -56,7 +56,7 @@ class Goal:
     spread
         How far fitness differs between experts, roughly: the first step's box.
     unit
-        What a unit beyond a hard bound is charged; None: twice the largest price in size.
+        What a unit beyond a hard bound is charged; None: twice the largest price in size, or the spread if all are 0.
     most_votes
         With the terms "core": a core is asked for after so many votes in any case.
     """
@@ -86,8 +86,9 @@ class Search:
     last: tuple[FloatArray, IntArray] | None = None
     fall: float = math.inf
     given: dict[int, IntArray] = field(default_factory=dict)
-    core: Core | None = None
-    revealed: tuple[int, int] = (0, 0)
+    told: set[int] = field(default_factory=set)
+    told_numbers: int = 0
+    failures: int = 0
 
     @classmethod
     def begin(cls, terms: Terms, bounds: ExpertBounds, goal: Goal, num_clients: int, start: Start | None) -> "Search":
@@ -109,7 +110,8 @@ class Search:
 
     def unit(self, prices: FloatArray) -> float:
         """Return what a unit beyond a hard bound is charged."""
-        return 2.0 * float(np.abs(prices).max(initial=0.0)) if self.goal.unit is None else self.goal.unit
+        twice = 2.0 * float(np.abs(prices).max(initial=0.0))
+        return (twice or self.goal.spread) if self.goal.unit is None else self.goal.unit
 
     def after(self, ask: Ask, answers: Answers, bytes_down: int) -> Ask | None:
         """Take the answers of all clients, and return the next question; None when the auction is over."""
@@ -154,7 +156,7 @@ class Search:
             assigned=assigned,
             clients=clients,
             faults=dict(faults),
-            revealed=self.revealed,
+            revealed=(len(self.told), self.told_numbers),
         )
 
     def _is_done(self, look: Look) -> bool:
@@ -238,12 +240,15 @@ class Search:
         return Ask(Kind.SETTLE, ask.exchange + 1, ask.prices)
 
     def _by_core(self, ask: Ask, tally: Tally, core: Core) -> Ask | None:
-        self.core = core
-        self.revealed = (self.revealed[0] + len(core.client), self.revealed[1] + len(core.expert))
+        self.told |= set(core.client.tolist())
+        self.told_numbers += len(core.expert)
         shared, width = share_out(core, self.bounds, ask.prices, tally.loads), float(ask.edges[0])
         if shared is None or shared.drift > width:
             there = ask.prices if shared is None else _single(self.bounds, shared.prices)
-            return Ask(Kind.CORE, ask.exchange + 1, there, _edges(2 * width))
+            # The better prices have less far to go: the same window once, and then wider ones.
+            wider = (1.0 if self.failures == 0 else 2.0) if shared is not None else 4.0
+            self.failures += 1
+            return Ask(Kind.CORE, ask.exchange + 1, there, _edges(wider * width))
         parts = zip(core.client, core.start[:-1], core.start[1:], strict=True)
         self.given = {int(i): core.expert[a:b][shared.held[a:b]] for i, a, b in parts}
         return Ask(Kind.SETTLE, ask.exchange + 1, shared.prices)

@@ -72,8 +72,9 @@ class Tally:
             pairs = np.where(terms.cell >= 0, counts[e:][terms.cell], 0).astype(np.float64)
         if near is not None:
             pairs = (near.sum(axis=2) + near.sum(axis=2).T).astype(np.float64)
-        best, value = np.ldexp(answers.sums.view(np.int64).astype(np.float64), -terms.exponent)
-        return cls(loads, float(best), float(value), np.zeros((size, size)) if pairs is None else pairs, near)
+        sums = np.ldexp(answers.sums.view(np.int64).astype(np.float64), -terms.exponent).tolist()
+        value = sums[1] if len(sums) > 1 else sums[0] + float(ask.prices @ loads)
+        return cls(loads, sums[0], value, np.zeros((size, size)) if pairs is None else pairs, near)
 
     def bound(self, bounds: ExpertBounds, prices: FloatArray) -> float:
         """Return the dual value: no alignment of these clients is worth more."""

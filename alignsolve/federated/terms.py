@@ -15,7 +15,7 @@ Tells = Literal["loads", "choices", "core"]
 
 SUM_BITS = 62
 """Binary digits of a sum over all clients; two digits of an int64 are left for signs."""
-MOST_EXPERTS, MOST_CLIENTS = 2**15, 2**31
+MOST_EXPERTS, MOST_CLIENTS, MOST_AUCTIONS = 2**15, 2**31, 2**63
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Terms:
         no noise, as it settles ties exactly.
     seed
         Of that noise.
+    auction
+        The number of the auction. Masks are drawn for it: clients that keep their secrets need another one each time.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Terms:
     largest: float = 1024.0
     noise: float = 0.0
     seed: int = 0
+    auction: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -59,6 +62,8 @@ class Terms:
             number = getattr(self, field)
             if not 1 <= number <= most:
                 raise ValueError(f"{field} is {number}; it must lie in 1..{most}")
+        if not 0 <= self.auction < MOST_AUCTIONS:
+            raise ValueError(f"auction is {self.auction}; it must lie in 0..{MOST_AUCTIONS - 1}")
         if self.tells not in get_args(Tells):
             raise ValueError(f"tells is {self.tells!r}; it must be one of {', '.join(get_args(Tells))}")
         if not (self.largest > 0 and math.isfinite(self.largest)):

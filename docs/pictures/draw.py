@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from docs.pictures import curves
 from docs.pictures.dual import dual
 from docs.pictures.gap import gap
+from docs.pictures.private import private
 from docs.pictures.race import race
 from docs.pictures.rounds import core, samples, sizes
 from docs.pictures.search import search
@@ -30,6 +31,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "race": race,
     "gap": gap,
     "search": search,
+    "private": private,
     "curves-real": curves.real,
     "curves-shapes": curves.shapes,
     "curves-instances": curves.instances,

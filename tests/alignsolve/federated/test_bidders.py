@@ -18,6 +18,7 @@ from tests.auctions import ask_all, bidders_of, bounds_of, finish, held_auction,
 
 PROBLEM = FAMILIES["popular"](np.random.default_rng(1), num_clients=40, num_experts=4)
 
+DUMMY = Ask(Kind.VOTE, 1, np.zeros(2))
 WEIGHTED = FAMILIES["weighted"](np.random.default_rng(0), num_clients=9, num_experts=2)
 
 
@@ -65,7 +66,7 @@ def test_the_sum_of_masked_answers_is_the_plain_sum(tells):
         assert np.array_equal(total.sums, whole.sums)
         assert total.num_bytes == whole.num_bytes
     hidden = [decode(told["masked"][i], auction.ask, terms, i).sums for i in range(40)]
-    assert len(np.unique(np.stack(hidden))) == 80  # uniform noise: no two alike
+    assert len(np.unique(np.stack(hidden))) == 40  # uniform noise: no two alike
     assert sum(told["plain"][i] == told["masked"][i] for i in range(40)) == 0
 
 
@@ -193,6 +194,19 @@ def test_clients_refuse_what_cannot_be_asked():
         Bidder(terms, 0, [0.1, 0.2, 0.3]).answer(replace(good, kind=Kind.SETTLE, exchange=7).encode(terms))
 
 
+def test_masks_are_used_once():
+    """A second auction of the same number would be masked by the same noise."""
+    masks = PairMasks(0, {1: b"s" * 32})
+
+    def reply(auction):
+        bidder = Bidder(Terms(2, 3, auction=auction), 0, [0.1, 0.2, 0.3], masks=masks)
+        return bidder.answer(Ask(Kind.VOTE, 1, np.zeros(3)).encode(bidder.terms))
+
+    assert reply(1) != reply(2)
+    with pytest.raises(ValueError, match="client 0: the masks of auction 2, exchange 1 were used before"):
+        reply(2)
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -205,6 +219,7 @@ def test_clients_refuse_what_cannot_be_asked():
         (lambda: PairMasks(1, {2: b"0"}), "clients 1 and 2 share a secret of 1 bytes"),
         (lambda: ring([1, 2], 3, rng=np.random.default_rng(0)), "degree is 3"),
         (lambda: Terms(0, 2), "num_clients is 0"),
+        (lambda: Terms(2, 2, auction=-1), "auction is -1"),
         (lambda: Terms(2, 2, "all"), "tells is 'all'"),
         (lambda: Terms(2, 2, largest=np.inf), "largest is inf"),
         (lambda: Terms(2, 2, noise=-1.0), "noise is -1.0"),
@@ -218,7 +233,7 @@ def test_clients_refuse_what_cannot_be_asked():
         (lambda: Auction(Terms(2, 2), range(3)), "clients are 3 different numbers"),
         (lambda: auction_of("loads").outcome, "no exchange of this auction is complete"),
         (lambda: Population(Terms(9, 2), WEIGHTED), "has load"),
-        (lambda: PairMasks(1, {2: b"0" * 16}).masked(None, [2]), "client 1 has no neighbour left"),
+        (lambda: PairMasks(1, {2: b"0" * 16}).masked(DUMMY, [2], 0), "client 1 has no neighbour left"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_by_name(make, told):
