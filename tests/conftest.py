@@ -49,6 +49,7 @@ BY_SOLVER = ("tests/test_contract.py", "tests/test_hypothesis.py")
 """Files in which all solvers are asked the same. They take long, so they do not come last."""
 SERVERS = (
     "tests/fedtrain/adapters/flower/test_flower_engine.py",
+    "tests/fedtrain/adapters/flower/test_flower_private.py::test_flowers_engine_runs_it",
     "tests/fedtrain/adapters/nvflare/test_nvflare_engine.py",
 )
 """Tests of servers, which wait for each other's ports. They take longest of the slow ones, so they begin."""

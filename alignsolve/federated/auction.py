@@ -92,6 +92,8 @@ class Auction:
             overload_penalty=overload_penalty,
             shortfall_penalty=shortfall_penalty,
         ).experts
+        for j in np.flatnonzero(bounds.least > bounds.most)[:1]:
+            raise ValueError(f"expert {j}: its demand, {bounds.least[j]:g}, is above its capacity, {bounds.most[j]:g}")
         goal = Goal(gap, overload, most_exchanges, spread, overload_price, most_votes)
         _check(goal, start, terms)
         self._search = Search.begin(terms, bounds, goal, len(self.clients), start)

@@ -96,17 +96,29 @@ class Search:
         e = terms.num_experts
         if start is None:
             return cls(
-                terms, bounds, goal, num_clients, _single(bounds, np.zeros(e)), no_slopes(e), goal.spread, goal.spread
+                terms,
+                bounds,
+                goal,
+                num_clients,
+                _single(terms, bounds, np.zeros(e)),
+                no_slopes(e),
+                goal.spread,
+                goal.spread,
             )
         slopes = start.slopes * num_clients
         mean = max(float(slopes.sum()) / 2, 1e-300)
         window = min(goal.spread, max(WARM_SHARE * num_clients, ENOUGH * e / 2) / mean)
         goal = replace(goal, most_votes=goal.most_votes - 1)
-        return cls(terms, bounds, goal, num_clients, _single(bounds, start.prices), slopes, goal.spread, window)
+        return cls(terms, bounds, goal, num_clients, _single(terms, bounds, start.prices), slopes, goal.spread, window)
 
     def first(self) -> Ask:
         """Return the first question."""
-        return Ask(Kind.VOTE, 1, self.prices, _edges(self.window))
+        return Ask(Kind.VOTE, 1, self.prices, _edges(self.terms, self.window))
+
+    @property
+    def widest(self) -> float:
+        """A window that every client is in: no loss exceeds two fitness and two prices."""
+        return 4.0 * self.terms.largest
 
     def unit(self, prices: FloatArray) -> float:
         """Return what a unit beyond a hard bound is charged."""
@@ -125,7 +137,7 @@ class Search:
         if self._is_done(look) or len(self.looks) >= self.goal.most_exchanges:
             return None
         settle = self._settle(ask, tally, answers, unit) if ask.kind is not Kind.SETTLE else None
-        return settle or self._next(ask)
+        return settle if settle is not None or ask.kind is Kind.CORE else self._next(ask)
 
     def take_given(self) -> dict[int, IntArray]:
         """Return the experts that the next question gives to single clients, once."""
@@ -186,7 +198,7 @@ class Search:
         curvature = curvature_of(self.slopes)
         mean = float(np.diag(curvature).mean()) or self.num_clients / self.goal.spread
         there, self.fall = newton_step(self.bounds, here, loads, self.slopes, self.radius, SMALLEST_SHARE * mean)
-        there = _single(self.bounds, there)
+        there = _single(self.terms, self.bounds, there)
         drift = there - here
         units = float(np.abs(curvature @ drift).sum()) / 2
         exchange = ask.exchange + 1
@@ -199,10 +211,10 @@ class Search:
             width = max(last, float(np.abs(drift).max()))
             few = max(CORE_SHARE * self.num_clients, CORE_CLIENTS * len(here))
             if width * pairs <= few or len(self.looks) >= self.goal.most_votes:
-                return Ask(Kind.CORE, exchange, there, _edges(width))
+                return Ask(Kind.CORE, exchange, there, _edges(self.terms, width))
         elif self.fall <= self.goal.gap * abs(bound) / 4:
-            return Ask(Kind.VOTE, exchange, there, _edges(*(share * last for share in EDGES)))
-        return Ask(Kind.VOTE, exchange, there, _edges(window))
+            return Ask(Kind.VOTE, exchange, there, _edges(self.terms, *(share * last for share in EDGES)))
+        return Ask(Kind.VOTE, exchange, there, _edges(self.terms, window))
 
     def _settle(self, ask: Ask, tally: Tally, answers: Answers, unit: float) -> Ask | None:
         """Return the question that settles the rest, if the last look tells enough."""
@@ -244,11 +256,13 @@ class Search:
         self.told_numbers += len(core.expert)
         shared, width = share_out(core, self.bounds, ask.prices, tally.loads), float(ask.edges[0])
         if shared is None or shared.drift > width:
-            there = ask.prices if shared is None else _single(self.bounds, shared.prices)
+            there = ask.prices if shared is None else _single(self.terms, self.bounds, shared.prices)
             # The better prices have less far to go: the same window once, and then wider ones.
+            if shared is None and width >= self.widest:
+                return None  # all clients waver, and there is no way: the bounds leave no alignment
             wider = (1.0 if self.failures == 0 else 2.0) if shared is not None else 4.0
             self.failures += 1
-            return Ask(Kind.CORE, ask.exchange + 1, there, _edges(wider * width))
+            return Ask(Kind.CORE, ask.exchange + 1, there, _edges(self.terms, wider * width))
         parts = zip(core.client, core.start[:-1], core.start[1:], strict=True)
         self.given = {int(i): core.expert[a:b][shared.held[a:b]] for i, a, b in parts}
         return Ask(Kind.SETTLE, ask.exchange + 1, shared.prices)
@@ -284,14 +298,14 @@ def guessed_core(moves: Moves, edges: FloatArray, ground: int) -> Core:
     )
 
 
-def _edges(*widths: float) -> FloatArray:
-    """Edges as they are sent: in single precision."""
-    return np.array(widths, dtype=np.float32).astype(np.float64)
+def _edges(terms: Terms, *widths: float) -> FloatArray:
+    """Edges as they are sent: in single precision, and no wider than the widest window."""
+    return np.minimum(widths, 4.0 * terms.largest).astype(np.float32).astype(np.float64)
 
 
-def _single(bounds: ExpertBounds, prices: FloatArray) -> FloatArray:
-    """Prices as they are sent: in single precision, and within their box."""
-    single = bounds.project(prices).astype(np.float32)
+def _single(terms: Terms, bounds: ExpertBounds, prices: FloatArray) -> FloatArray:
+    """Prices as they are sent: in single precision, within their box, and no larger than the terms say."""
+    single = bounds.project(np.clip(prices, -terms.largest, terms.largest)).astype(np.float32)
     within = bounds.project(single.astype(np.float64))
     inner = np.nextafter(single, np.where(within < single, -np.inf, np.inf).astype(np.float32))
     found: FloatArray = np.where(within == single, single, inner).astype(np.float64)

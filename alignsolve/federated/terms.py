@@ -32,7 +32,8 @@ class Terms:
         What a client tells. ``"loads"``: votes that the server needs only the sum of. ``"choices"``: which experts it
         chooses at each price. ``"core"``: votes as sums and, in the last step, its reduced losses within a window.
     largest
-        No fitness and no price is larger in size. Sums are whole multiples of a power of two that follows from it.
+        No fitness and no price is larger in size; some times the largest fitness leaves room for prices. Sums are whole
+        multiples of a power of two that follows from it.
     noise
         Size of the noise that breaks ties, in units of fitness: each pair's fitness counts more by a public number
         between 0 and this one. 0: none. The bound rises by the noise of the pairs, so the gap does too. A core needs

@@ -34,7 +34,7 @@ def test_the_page_shows_the_kept_rows():
 
 def test_a_row_is_made_again_as_it_was_kept():
     before = {(row.round, row.way): row for row in kept("private.csv", Row) if row.key == ("clustered", 1000, 1)}
-    rows, looks = private.measured("clustered", 1000, 1, warm=1)
+    rows, looks = private.measured("clustered", 1000, 1, warm=0)
     assert {row.way for row in rows} == {"loads", "choices", "core", *(f"noised {e:g}" for e in private.EPSILONS)}
     assert looks
     for row in rows:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignsolve import AlignmentProblem, Status, solve
+from alignsolve.federated import Auction
 from problems import FAMILIES
 from tests.auctions import bidders_of, bounds_of, changed, finish, held_auction, judged
 
@@ -49,11 +50,10 @@ def test_limits_of_exchanges_bytes_gap_and_overload(family, num_clients):
 
 @pytest.mark.parametrize("tells", ["loads", "choices", "core"])
 def test_single_clients_with_masks_answer_like_the_population(tells):
-    problem = FAMILIES["clustered"](np.random.default_rng(2), num_clients=60, num_experts=4)
-    simulated, x = held_auction(problem, tells, gap=0.01, overload=0.01, masked=True)
+    problem = FAMILIES["clustered"](np.random.default_rng(2), num_clients=40, num_experts=4)
+    simulated, x = held_auction(problem, tells, gap=0.02, overload=0.02, masked=True)
     for seed in (1, 2):
-        auction, _ = held_auction(problem, tells)
-        auction = type(auction)(auction.terms, range(60), **bounds_of(problem), gap=0.01, overload=0.01, masked=True)
+        auction = Auction(simulated.terms, range(40), **bounds_of(problem), gap=0.02, overload=0.02, masked=True)
         own = finish(auction, bidders_of(auction.terms, problem, seed=seed), rng=np.random.default_rng(seed))
         assert np.array_equal(own, x)
         assert auction.outcome.looks == simulated.outcome.looks
@@ -85,6 +85,16 @@ def test_noise_splits_clients_that_tie():
     assert split.outcome.reached
     assert (x.sum(axis=0) <= 80).all()
     assert (x.sum(axis=0) >= 70).all()
+
+
+@pytest.mark.parametrize("tells", ["loads", "choices", "core"])
+def test_bounds_that_leave_no_alignment_are_not_reached(tells):
+    problem = FAMILIES["infeasible-capacity"](np.random.default_rng(0), num_clients=30, num_experts=4)
+    auction, x = held_auction(problem, tells)
+    assert auction.finished
+    assert not auction.outcome.reached
+    assert auction.outcome.overload > 0
+    assert np.array_equal(auction.outcome.loads, x.sum(axis=0))
 
 
 def test_the_last_exchange_comes_in_any_case():

@@ -114,7 +114,8 @@ class Contrary:
 
 
 def test_liars_are_found_and_named_and_honest_clients_are_not():
-    auction = auction_of("choices", masked=False, client_capacity=PROBLEM.client_capacity, client_demand=1, gap=0)
+    known = {"client_capacity": PROBLEM.client_capacity, "client_demand": 1}
+    auction = auction_of("choices", masked=False, gap=0, most_exchanges=6, **known)
     bidders = bidders_of(auction.terms, PROBLEM, degree=0)
     liar = int(np.flatnonzero(PROBLEM.client_capacity == 1)[0])
     bidders[liar] = Contrary(auction.terms, liar)
@@ -231,6 +232,7 @@ def test_masks_are_used_once():
         (lambda: auction_of("loads", start=Start(np.zeros(3), np.zeros((5, 5)))), "start has prices of shape"),
         (lambda: auction_of("loads", start=Start(np.zeros(4), np.full((5, 5), np.nan))), "not finite"),
         (lambda: Auction(Terms(2, 2), range(3)), "clients are 3 different numbers"),
+        (lambda: Auction(Terms(2, 2), [1], expert_capacity=1, expert_demand=[0, 2]), "expert 1: its demand, 2"),
         (lambda: auction_of("loads").outcome, "no exchange of this auction is complete"),
         (lambda: Population(Terms(9, 2), WEIGHTED), "has load"),
         (lambda: PairMasks(1, {2: b"0" * 16}).masked(DUMMY, [2], 0), "client 1 has no neighbour left"),

@@ -1,0 +1,1 @@
+"""A Flower app: a federated Mixture-of-Experts whose clients keep their fitness."""
