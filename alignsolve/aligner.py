@@ -166,6 +166,7 @@ class Aligner:
             softened_rounds=0,
             prices=np.zeros(num_experts),
             room=np.zeros(num_experts),
+            at_work=np.zeros(num_experts),
             privacy=states.NoState() if self.privacy is None else self.privacy.init(num_clients),
             **{field: one.init(num_clients, num_experts) for field, one in self._estimators().items()},
         )
@@ -242,13 +243,14 @@ class Aligner:
             softened_rounds=state.softened_rounds + int(softened.any()),
             prices=state.prices if solution.prices is None else solution.prices,
             room=bounds.capacity - loads,
+            at_work=loads,
         )
 
     def admit(self, state: AlignerState, client: int) -> tuple[IntArray, AlignerState]:
         """Give one client that arrives between two rounds its experts, at the prices of the last round.
 
         The client gets its best experts at these prices, among those that have room: it maximises fitness minus prices
-        minus the cost of fetching, within its capacity, demands and budget. Nobody else is moved; no round is needed.
+        minus the cost of fetching, within its capacity, demands and budget, and the room of servers. Nobody else moves.
 
         Parameters
         ----------
@@ -270,16 +272,12 @@ class Aligner:
         Raises
         ------
         ValueError
-            If the client is unknown, no round has been aligned, or experts are on servers (``sets``).
+            If the client is unknown, or no round has been aligned.
         AdmissionError
-            If the client cannot get an expert of every layer; the message names the client, the layer, and what is
-            missing in places or in the budget's unit.
+            If the client cannot get an expert of every layer; the message names the client, the layer, what is
+            missing in places or in the budget's unit, and the servers without room.
         """
         cohort = checks.cohort([client], state.num_clients)
-        if self.sets is not None:
-            raise ValueError(
-                "admit() does not look at the room of servers: align a round, or leave out sets=Servers(…)"
-            )
         if state.round == 0:
             raise ValueError("no round has been aligned, so there are no prices: admit() follows align()")
         rng = _numbers(state.seed, state.round, client, ADMISSION)
@@ -288,10 +286,10 @@ class Aligner:
         if switching:
             value = np.where(switching["previous"], value, value - switching["switching_cost"])
         limits = self._declared(state, cohort)
-        experts = Arrival(client, value, *limits, self.layers, self.layer_demand).choose(state.prices, state.room >= 1)
-        room = state.room.copy()
-        room[experts] -= 1
-        return experts, replace(state, room=room)
+        rooms = None if self.sets is None else self.sets.rooms(state.at_work)
+        arrival = Arrival(client, value, *limits, self.layers, self.layer_demand, rooms)
+        experts = arrival.choose(state.prices, state.room >= 1)
+        return experts, state.busier(experts)
 
     def _declared(self, state: AlignerState, cohort: IntArray) -> tuple[IntArray, IntArray, Budgets | None]:
         """Return the most and the fewest experts of each client, and the budgets."""
@@ -370,8 +368,7 @@ class Aligner:
         told = ordered if self.layers is None else LayeredReports.of(ordered, self.layers)
         learned = {field: one.update(getattr(state, field), told) for field, one in self._estimators().items()}
         freed = np.concatenate([np.zeros(0, dtype=np.int64), *(report.experts for report in reports)])
-        room = state.room + np.bincount(freed, minlength=state.num_experts)
-        return replace(state, room=room, **learned)
+        return replace(state.busier(freed, -1.0), **learned)
 
     def from_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> AlignerState:
         """Read a state back from :meth:`AlignerState.to_arrays`.
@@ -384,7 +381,9 @@ class Aligner:
         num_clients, num_experts, seed = (states.whole(name, arrays) for name in ("num_clients", "num_experts", "seed"))
         states.check_sizes(num_clients, num_experts, arrays)
         like = self.init(num_clients, num_experts, seed=seed)
-        return states.from_arrays(like, {"room": like.room, **arrays})  # older files have no room
+        # Older files have no room, and do not know who is at work.
+        unknown = {"room": like.room, "at_work": np.full(num_experts, np.inf)}
+        return states.from_arrays(like, unknown | dict(arrays))
 
 
 def _numbers(seed: int, *key: int) -> np.random.Generator:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from alignsolve.estimate import state as states
 from alignsolve.estimate.estimator import EstimatorState
 from alignsolve.estimate.privacy import Ledger
-from alignsolve.numerics import FloatArray
+from alignsolve.numerics import FloatArray, IntArray
 
 ESTIMATORS = ("fitness", "load", "capacity", "budget", "switching")
 
@@ -35,6 +36,8 @@ class AlignerState:
         (num_experts,) how many more clients each expert can take: its capacity in the last round minus the clients that
         are at work. A client is at work from :meth:`alignsolve.Aligner.align` or :meth:`alignsolve.Aligner.admit` until
         its report. Negative where a soft bound was broken; 0 before the first round.
+    at_work
+        (num_experts,) how many clients are at work on each expert; inf where an older file does not say it.
     fitness, load, capacity, budget, switching
         States of the estimators.
     privacy
@@ -49,6 +52,7 @@ class AlignerState:
     softened_rounds: int
     prices: FloatArray
     room: FloatArray
+    at_work: FloatArray
     fitness: EstimatorState
     load: EstimatorState
     capacity: EstimatorState
@@ -70,6 +74,11 @@ class AlignerState:
             )
         parts = {field: getattr(self, field).grow(num_clients) for field in (*ESTIMATORS, "privacy")}
         return replace(self, num_clients=num_clients, **parts)
+
+    def busier(self, experts: IntArray, by: float = 1.0) -> "AlignerState":
+        """Return a copy with one client more at work on each of these experts; an expert may be listed twice."""
+        more = by * np.bincount(experts, minlength=self.num_experts)
+        return replace(self, room=self.room - more, at_work=self.at_work + more)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state as named arrays for a checkpoint; :meth:`alignsolve.Aligner.from_arrays` reads them."""

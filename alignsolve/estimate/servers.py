@@ -5,7 +5,54 @@ from typing import Any
 
 import numpy as np
 
+from alignsolve.data.names import Names, named
 from alignsolve.estimate import checks
+from alignsolve.numerics import BoolArray, FloatArray, IntArray, whole_floor
+from alignsolve.problem import AlignmentProblem
+
+
+@dataclass(frozen=True, eq=False)
+class ServerRooms:
+    """How much more load each server takes, for clients that arrive between two rounds.
+
+    Attributes
+    ----------
+    hosts
+        (num_servers, num_experts) bools.
+    room
+        (num_servers,) capacity minus the load of the clients at work, rounded down; negative where a soft bound was
+        broken.
+    names
+        A name for each server; None: numbers.
+    """
+
+    hosts: BoolArray
+    room: FloatArray
+    names: Names | None
+
+    @property
+    def full(self) -> BoolArray:
+        """(num_servers,) which servers have no room for one more load."""
+        full: BoolArray = self.room < 1
+        return full
+
+    @property
+    def closed(self) -> BoolArray:
+        """(num_experts,) which experts are on a full server."""
+        closed: BoolArray = self.full @ self.hosts
+        return closed
+
+    def within(self, experts: IntArray) -> bool:
+        """Whether there is room for one load on each of these experts."""
+        return bool((self.hosts[:, experts].sum(axis=1) <= np.maximum(self.room, 0.0)).all())
+
+    def told(self, open_: BoolArray) -> str:
+        """Name the full servers, and the room of those that have less than one load for each of their open experts."""
+        short = ~self.full & (self.room < (self.hosts & open_).sum(axis=1))
+        parts = [f"{named(self.full, 'server', self.names)} without room"] if self.full.any() else []
+        one_each = (np.arange(len(short)) == s for s in np.flatnonzero(short))
+        parts += [f"{named(one, 'server', self.names)} with room for {self.room[one][0]:.12g}" for one in one_each]
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -52,3 +99,17 @@ class Servers:
             "set_capacity": self.capacity,
             "set_overload_penalty": penalty if self.penalty is None else self.penalty,
         }
+
+    def rooms(self, at_work: FloatArray) -> ServerRooms:
+        """Return what each server has left beside the clients at work, (num_experts,) loads.
+
+        Raises
+        ------
+        ValueError
+            If hosts and capacities do not fit the experts.
+        """
+        like = AlignmentProblem(np.zeros((1, len(at_work))), expert_sets=self.hosts, set_capacity=self.capacity)
+        if np.isinf(at_work).any():  # an older file does not know them: no server has room, not even without a bound
+            return ServerRooms(like.expert_sets, np.full(like.num_sets, -np.inf), like.set_names)
+        room = whole_floor(like.set_capacity - [at_work[on].sum() for on in like.expert_sets])
+        return ServerRooms(like.expert_sets, room, like.set_names)

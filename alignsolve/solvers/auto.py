@@ -11,7 +11,8 @@
   ``SEVERAL`` experts or more, as phones do of all layers of a model, ``price`` moves so many units that ``sift`` is the
   faster one up to a number of clients for each expert that grows with the experts. Where another one leaves a
   gap in a problem of up to ``SECOND_LOOK_PAIRS`` pairs, as its precision does not suffice, ``price`` closes it.
-- Nested sets of experts: ``price`` as well, from that size on. Crossing sets, or sets in the general class: ``ilp``.
+- Nested sets of experts: ``price`` as well, from that size on. Crossing sets, or sets in the general class: ``greedy``,
+  and then ``ilp``.
 - Optional demands: ``greedy``, and then ``ilp`` up to ``ILP_PAIRS``.
 - Sparse problems, whatever their size: ``sift``, which alone reads stored pairs.
 - General class with many experts, in that sense, and unweighted loads: ``budgets``, and then ``ilp`` as below.
@@ -234,7 +235,7 @@ def general_solvers(problem: AlignmentProblem, gap: float, proof: Wanted = "any"
 
     pairs = problem.num_clients * problem.num_experts
     if problem.sets is not None:
-        return [Ilp(gap=gap, proof=proof)]
+        return [Greedy(), Ilp(gap=gap, proof=proof)]  # whose model may be too large for the time limit
     if Feature.OPTIONAL_DEMANDS in problem.features:
         return [Greedy(), *([Ilp(gap=gap, proof=proof)] if pairs <= ILP_PAIRS else [])]
     if pairs > GREEDY_PAIRS and problem.client_load is None and has_many_experts(problem):

@@ -144,7 +144,8 @@ def test_a_round_in_which_all_drop_out_teaches_nothing(rng):
     aligner = Aligner(capacity=tiered(4))
     solution, state = aligner.align(aligner.init(4, 3), np.arange(4))
     reports = reports_of(solution, range(4), 3, rng, dropouts=1.1)
-    assert same(dataclasses.replace(aligner.observe(state, reports), room=state.room), state)  # places are free again
+    after = aligner.observe(state, reports)  # places are free again
+    assert same(dataclasses.replace(after, room=state.room, at_work=state.at_work), state)
     assert same(aligner.observe(state, []), state)
 
 

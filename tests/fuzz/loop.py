@@ -29,6 +29,7 @@ from alignsolve import (
     RandomFitness,
     RevealedFitness,
     RouterFitness,
+    Servers,
     SumFitness,
     SwitchingCost,
     TimeBudget,
@@ -74,7 +75,14 @@ def draw_aligner(rng: np.random.Generator, num_experts: int) -> Aligner:
         layers=layers,
         privacy=Privacy(epsilon=8.0, release=("router_mass", "pairs")) if rng.random() < 0.15 else None,
         tie_break=float(rng.choice([0.0, 1e-6])),
+        sets=_draw_servers(rng, num_experts) if rng.random() < 0.3 else None,
     )
+
+
+def _draw_servers(rng: np.random.Generator, num_experts: int) -> Servers:
+    """Draw one or two servers and their capacities."""
+    hosts = rng.permutation(np.arange(num_experts) % int(rng.integers(1, min(2, num_experts) + 1)))
+    return Servers(hosts, capacity=int(rng.integers(0, 2 * MOST_CLIENTS)))
 
 
 def draw_cohort(rng: np.random.Generator, num_clients: int) -> Any:

@@ -102,6 +102,9 @@ class _Play:
         self._check(len(np.unique(experts)) == len(experts), "an expert was given twice")
         most, _ = self.aligner.capacity.capacity(self.state.capacity, np.array([client]))
         self._check(len(experts) <= most[0], "the client got more than its capacity")
+        if self.aligner.sets is not None:
+            rooms = self.aligner.sets.rooms(self.state.at_work)
+            self._check(rooms.within(experts), "a server without room was given")
         taken = self.state.room - after.room
         self._check(taken.sum() == len(experts), "the room does not fit the experts that were given")
 

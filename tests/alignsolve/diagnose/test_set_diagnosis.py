@@ -84,7 +84,5 @@ def test_the_aligner_keeps_the_capacity_of_servers():
     assert state.softened_rounds == 0
     soft = Aligner(sets=Servers(hosts=[0, 0, 0, 0], capacity=2, penalty=0.0))
     assert soft.align(soft.init(num_clients=6, num_experts=4), cohort=range(6))[1].softened_rounds == 1
-    with pytest.raises(ValueError, match="room of servers"):
-        aligner.admit(state, 0)
     with pytest.raises(ValueError, match="penalty is -1"):
         Servers(hosts=[0], capacity=1, penalty=-1)

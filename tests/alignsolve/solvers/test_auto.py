@@ -37,6 +37,15 @@ def test_what_greedy_knew_is_kept_where_ilp_runs_out_of_time(monkeypatch, stoppe
     assert solution.bound == greedy.bound
 
 
+def test_greed_answers_crossing_sets_where_ilp_finds_nothing(monkeypatch):
+    crossing = {"expert_sets": np.array([[1, 1, 0], [0, 1, 1]], dtype=bool), "set_capacity": 2, "client_demand": 1}
+    problem = AlignmentProblem(np.arange(9.0).reshape(3, 3), **crossing)
+    monkeypatch.setattr(Ilp, "__call__", lambda *_, **__: Answer(stats={"stopped": "time limit"}))
+    solution = solve(problem)
+    assert solution.objective == solve(problem, "greedy").objective
+    assert solution.set_loads.max() <= 2
+
+
 def test_ilp_is_spared_where_greedy_has_the_proof(monkeypatch):
     problem = AlignmentProblem([[0.3, 0.1], [0.2, 0.15]], client_load=[2.0, 3.0], expert_capacity=5)
     monkeypatch.setattr(Ilp, "__call__", lambda *_, **__: pytest.fail("greedy's prices prove it already"))
