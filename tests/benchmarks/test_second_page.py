@@ -188,9 +188,15 @@ def test_a_run_that_diverged_is_a_failure():
     assert sent_by(row, 20) == pytest.approx(20.0)
 
 
-def test_the_order_of_the_rows_does_not_matter(tmp_path):
+def test_the_order_of_the_rows_does_not_matter():
     backwards = dict(reversed(world(True).rows.items()))
     assert part(tuning_of(backwards)) == told(True)
+
+
+def test_there_is_no_part_until_a_study_is_finished(tmp_path):
+    tuned = {key: row for key, row in world(True).rows.items() if row.seed in PLAN.tuning_seeds}
+    assert tuned
+    assert write_part(PLAN, tuned, tmp_path) is None
     assert write_part(PLAN, {}, tmp_path) is None
     assert not list(tmp_path.iterdir())
 

@@ -49,11 +49,14 @@ class Part(NamedTuple):
 
 
 def write_part(protocol: Protocol, kept: Mapping[str, Row], docs: Path) -> Part | None:
-    """Return the part of the page, and draw its pictures under ``docs/evidence``; None if there is no row."""
-    if not kept:
-        return None
+    """Return the part of the page, and draw its pictures under ``docs/evidence``; None until a study is finished.
+
+    Runs come in pieces, over days. Until there is a result the page says what the first protocol found.
+    """
     tuning = Tuning(protocol, kept)
     judged = finished(Judged.by(tuning))
+    if not judged.rows:
+        return None
     pictures = docs / "evidence"
     pictures.mkdir(exist_ok=True)
     for task in _tasks(judged, "headline"):
