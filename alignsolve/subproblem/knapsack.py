@@ -112,23 +112,33 @@ def _allowed(block: ClientBlock) -> FloatArray:
 
 def _sized(block: ClientBlock, reduced: FloatArray, budget: FloatArray) -> Solved:
     """Numbers of each size: none are solved where experts are not of few sizes."""
-    rows, n = budget_rows(block, budget), len(reduced)
-    sizes = sizes_of(rows)
-    if sizes is None or sizes.number * EXPERTS_OF_A_SIZE > block.num_experts:
+    n = len(reduced)
+    rows = budget_rows(block, budget) if _may_have_few_sizes(block) else None
+    sizes = None if rows is None else sizes_of(rows)
+    if rows is None or sizes is None or sizes.number * EXPERTS_OF_A_SIZE > block.num_experts:
         return np.zeros(n), np.zeros(n, np.bool_), np.zeros(reduced.shape, np.bool_), np.zeros(n, np.bool_)
-    if block.allowed is not None:
-        reduced = np.where(block.allowed, reduced, 0.0)
-    rate = np.zeros_like(budget)
+    reduced, rate = _where_allowed(block, reduced), np.zeros_like(budget)
     feasible = np.isfinite(relax_rows(rows, reduced, rate, choose=False).bound)
     found = size_rows(rows, reduced, rate, sizes)
     return np.where(feasible, found.worth, 0.0), feasible, found.chosen, found.proven | ~feasible
 
 
+def _may_have_few_sizes(block: ClientBlock) -> bool:
+    """Whether a glance at the costs leaves it open: to look at each expert's costs takes longer than a row."""
+    assert block.cost is not None
+    if not block.cost.size or (block.num_clients > 1 and block.cost.strides[0] != 0):
+        return False
+    return len(np.unique(block.cost[0, :, 0])) * EXPERTS_OF_A_SIZE <= block.num_experts
+
+
+def _where_allowed(block: ClientBlock, reduced: FloatArray) -> FloatArray:
+    """The reduced fitness of allowed pairs, and 0 elsewhere, where it may be anything."""
+    return reduced if block.allowed is None else np.where(block.allowed, reduced, 0.0)
+
+
 def _relaxed(block: ClientBlock, reduced: FloatArray, budget: FloatArray, *, choose: bool) -> Solved:
     """Bounds on the optima, and good choices."""
-    if block.allowed is not None:
-        reduced = np.where(block.allowed, reduced, 0.0)
-    rate = np.zeros_like(budget)
+    reduced, rate = _where_allowed(block, reduced), np.zeros_like(budget)
     relaxed = relax_rows(budget_rows(block, budget), reduced, rate, choose=choose)
     feasible = np.isfinite(relaxed.bound)
     return np.where(feasible, relaxed.bound, 0.0), feasible, relaxed.chosen, np.ones_like(feasible)
