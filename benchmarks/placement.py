@@ -14,7 +14,7 @@ import csv
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +24,9 @@ import typer
 from alignsolve.numerics import FloatArray
 from alignsolve.placement import place, trade_off
 from alignsolve.placement.matching import renamed
-from benchmarks.machine import now, this_machine
+from benchmarks.kept_rows import write
 from benchmarks.peers.eplb import eplb
 
-RESULTS = Path(__file__).parent / "results"
 FILE, COLUMNS = "expert_counts.csv", ("model", "domain", "layer", "expert", "tokens")
 SHAPES = ((8, 8), (8, 9), (8, 10), (16, 6), (32, 4))
 """GPUs and slots of each, for the 64 experts of the real loads."""
@@ -202,22 +201,6 @@ def moves_rows(real: dict[str, FloatArray]) -> Iterable[Moves]:
     for seed in range(10):
         loads = np.random.default_rng(seed).lognormal(0, 1, 256)
         yield moves_row("drawn", f"log-normal {seed}", "a tenth at random", loads, another_tenth(loads, rng), (32, 9))
-
-
-def kept(name: str, kind: type[Any]) -> list[Any]:
-    """Read rows of a kind from a file of the results."""
-    read: dict[str, Any] = {own.name: own.type for own in fields(kind)}
-    with (RESULTS / name).open(newline="", encoding="utf-8") as file:
-        return [kind(**{key: cast(row[key]) for key, cast in read.items()}) for row in csv.DictReader(file)]
-
-
-def write(name: str, rows: Sequence[Any]) -> None:
-    """Write rows to a file of the results, with machine, commit and date."""
-    about = asdict(this_machine()) | {"date": now()}
-    with (RESULTS / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[*asdict(rows[0]), *about], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) | about for row in rows)
 
 
 def layer_table(rows: Sequence[Layer]) -> str:

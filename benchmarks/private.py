@@ -21,7 +21,7 @@ from alignsolve.estimate.privacy import privatize
 from alignsolve.federated import Auction, Outcome, Population, Start, Terms, hold_auction
 from alignsolve.federated.terms import Tells
 from alignsolve.numerics import BoolArray, FloatArray
-from benchmarks.placement import write
+from benchmarks.kept_rows import write
 from problems import FAMILIES
 
 FAMILY_NAMES, NUMBERS, EXPERTS = ("popular", "clustered"), (1000, 10_000), 16

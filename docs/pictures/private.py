@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.placement import kept
+from benchmarks.kept_rows import kept
 from benchmarks.private import EPSILONS, NUMBERS, LookRow, Row
 
 CLIENTS = NUMBERS[-1]

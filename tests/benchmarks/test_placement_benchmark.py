@@ -7,8 +7,9 @@ import pytest
 import typer
 
 from benchmarks import placement
+from benchmarks.kept_rows import kept
 from benchmarks.peers.eplb import eplb
-from benchmarks.placement import Layer, Layers, Moves, drawn_layer, kept, layer_row, moves_row, real_loads
+from benchmarks.placement import Layer, Layers, Moves, drawn_layer, layer_row, moves_row, real_loads
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 ROUNDING = 1 + 1e-12

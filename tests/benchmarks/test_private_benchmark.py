@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import private
-from benchmarks.placement import kept
+from benchmarks.kept_rows import kept
 from benchmarks.private import LIMITS, LookRow, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "private-rounds.md"
